@@ -1,0 +1,139 @@
+"""Clips to train on and to encode: random access into films and images, reproducibly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from data.errors import MediaError
+from data.images import image_to_clip, load_image
+from data.media import Skipped, Source
+from data.video import read_clip
+from training.order import DataOrder, Draw
+
+
+@dataclass(frozen=True)
+class ClipFormat:
+    """How clips are cut: `frames` frames at `fps` frames a second, `size` pixels square."""
+
+    frames: int
+    fps: float
+    size: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration of a clip."""
+        return self.frames / self.fps
+
+
+class Item(NamedTuple):
+    """A place in a source where a clip begins, in seconds."""
+
+    source: Source
+    start: float
+
+
+class Sample(NamedTuple):
+    """A clip (3, T, H, W) in [-1, 1], the index of its item, and the files that could not be read for it."""
+
+    clip: Tensor
+    index: int
+    skipped: tuple[Skipped, ...]
+
+
+class Batch(NamedTuple):
+    """Clips (B, 3, T, H, W) in [-1, 1] with the indices of their items and the files skipped on the way."""
+
+    clips: Tensor
+    indices: tuple[int, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def list_items(sources: Sequence[Source], form: ClipFormat, overlap: int = 1) -> tuple[list[Item], list[Skipped]]:
+    """Cut films into clips, `overlap` of them begun per clip length; an image is one clip of one frame.
+
+    Films shorter than a clip are returned as skipped.
+    """
+    items, skipped = [], []
+    for source in sources:
+        if source.kind == "image":
+            items.append(Item(source, 0.0))
+            continue
+        # Half a frame of tolerance: containers round the last frame's duration.
+        hop = form.seconds / overlap
+        clips = int((source.seconds - form.seconds + 0.5 / form.fps) / hop + 1)
+        if clips < 1:
+            reason = f"lasts {source.seconds:.2f} s, a clip {form.seconds:.2f} s"
+            skipped.append(Skipped(source.name, reason))
+        items += [Item(source, clip * hop) for clip in range(clips)]
+    return items, skipped
+
+
+class ClipDataset(Dataset[Sample]):
+    """Clips of a list of items.
+
+    Read with an `int`, an item gives its own clip, centre-cropped. Read with a `Draw`, it gives a clip that begins
+    anywhere within one clip length of it, randomly cropped: a pure function of the draw. A file that cannot be
+    read is replaced by the next readable item and reported in the sample.
+    """
+
+    def __init__(self, items: Sequence[Item], form: ClipFormat) -> None:
+        self.items = items
+        self.form = form
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, key: int | Draw) -> Sample:
+        index, seed = (key.index, key.seed) if isinstance(key, Draw) else (key, None)
+        skipped: list[Skipped] = []
+        for attempt in range(min(len(self.items), 20)):
+            item = self.items[(index + attempt) % len(self.items)]
+            try:
+                return Sample(self.read(item, seed), (index + attempt) % len(self.items), tuple(skipped))
+            except MediaError as error:
+                skipped.append(Skipped(item.source.name, str(error)))
+        raise MediaError(f"{len(skipped)} files in a row cannot be read; the last: {skipped[-1].reason}")
+
+    def read(self, item: Item, seed: int | None = None) -> Tensor:
+        """Return the clip of `item`; with a seed, one drawn near it.
+
+        Raises:
+            MediaError: the file cannot be read.
+        """
+        source, form = item.source, self.form
+        crop, crop_seed = ("centre", 0) if seed is None else ("random", seed)
+        if source.kind == "image":
+            return image_to_clip(load_image(source.image_bytes()), form.size, crop, crop_seed)
+        start = item.start if seed is None else _jitter(item, form, seed)
+        return read_clip(source.path, start, form.frames, form.fps, form.size, crop, crop_seed)
+
+
+def _jitter(item: Item, form: ClipFormat, seed: int) -> float:
+    generator = torch.Generator().manual_seed(seed)
+    shift = (2 * torch.rand((), generator=generator).item() - 1) * form.seconds
+    return min(max(0.0, item.start + shift), max(0.0, item.source.seconds - form.seconds))
+
+
+def collate(samples: list[Sample]) -> Batch:
+    """Stack samples into a batch."""
+    return Batch(
+        torch.stack([sample.clip for sample in samples]),
+        tuple(sample.index for sample in samples),
+        tuple(skip for sample in samples for skip in sample.skipped),
+    )
+
+
+def training_loader(dataset: ClipDataset, order: DataOrder, workers: int) -> DataLoader[Sample]:
+    """Return a loader of `Batch`es in the given order.
+
+    With workers, a reader that hangs stops the run with an error after two minutes instead of stopping it for ever.
+    """
+    return DataLoader(
+        dataset, batch_sampler=order, num_workers=workers, collate_fn=collate, timeout=120 if workers else 0
+    )

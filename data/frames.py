@@ -1,0 +1,65 @@
+"""Decoded pictures to clips: scale the short side, crop a square, map to [-1, 1]."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Crop = Literal["centre", "random"]
+
+
+def resize_and_crop(pictures: Tensor, size: int, crop: Crop = "centre", seed: int = 0) -> Tensor:
+    """Scales the short side to `size`, then cuts one and the same square out of every picture.
+
+    Args:
+        pictures: (T, H, W, 3) uint8 RGB.
+        size: side of the square in pixels; a short side that has it already keeps its exact pixels.
+        crop: 'centre', or 'random' for a position that depends on `seed` and the shape alone.
+        seed: of the random crop.
+
+    Returns:
+        (3, T, size, size) float32 in [-1, 1].
+
+    Raises:
+        ValueError: `pictures` has another shape or dtype, `size` is below 1 or `crop` is unknown.
+    """
+    if pictures.dtype != torch.uint8 or pictures.dim() != 4 or pictures.shape[-1] != 3:
+        raise ValueError(f"pictures must be (T, H, W, 3) uint8, not {tuple(pictures.shape)} {pictures.dtype}")
+    if size < 1:
+        raise ValueError(f"size must be at least 1 pixel, not {size}")
+    height, width = _scaled(pictures.shape[1], pictures.shape[2], size)
+    top, left = _corner(height - size, width - size, crop, seed)
+    # One picture at a time: a clip of large frames as float would take four times its decoded memory.
+    squares = [_resize(p, height, width)[:, top : top + size, left : left + size] for p in pictures]
+    return torch.stack(squares, dim=1) / 127.5 - 1
+
+
+def to_uint8(clip: Tensor) -> Tensor:
+    """[-1, 1] float to [0, 255] uint8 on the CPU, rounded to the nearest level, same shape."""
+    return ((clip.detach().cpu().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+def _scaled(height: int, width: int, size: int) -> tuple[int, int]:
+    short = min(height, width)
+    return round(height * size / short), round(width * size / short)
+
+
+def _corner(spare_height: int, spare_width: int, crop: Crop, seed: int) -> tuple[int, int]:
+    if crop == "centre":
+        return spare_height // 2, spare_width // 2
+    if crop != "random":
+        raise ValueError(f"crop must be 'centre' or 'random', not {crop!r}")
+    dice = torch.Generator().manual_seed(seed)
+    top = torch.randint(spare_height + 1, (), generator=dice)
+    left = torch.randint(spare_width + 1, (), generator=dice)
+    return int(top), int(left)
+
+
+def _resize(picture: Tensor, height: int, width: int) -> Tensor:
+    """(H, W, 3) uint8 -> (3, height, width) float32 in [0, 255]."""
+    planes = picture.permute(2, 0, 1).float()
+    if planes.shape[1:] == (height, width):
+        return planes
+    resized = F.interpolate(planes[None], (height, width), mode="bilinear", antialias=True)
+    return resized[0].clamp(0, 255)

@@ -1,0 +1,186 @@
+"""Finding films and images, saying which cannot be used and why, and splitting them by source.
+
+A path means a folder (searched through), one file, or a pattern of webdataset tar shards such as
+`shards-{0000..0003}.tar`, whose images are read in place, never unpacked.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from data.errors import MediaError
+from data.images import IMAGE_SUFFIXES, load_image
+from data.video import VIDEO_SUFFIXES, probe_video
+
+
+@dataclass(frozen=True)
+class Source:
+    """One film or image: the unit by which data are split into training and validation."""
+
+    name: str
+    """Path relative to the folder it was found in; for a member of a tar shard `shard.tar/member`."""
+    path: Path
+    """The file, or the tar shard that holds it."""
+    kind: Literal["film", "image"]
+    offset: int = 0
+    """Where an image begins within its tar shard, in bytes."""
+    size: int = 0
+    """Length of an image within its tar shard, in bytes; 0 for a file of its own."""
+    seconds: float = 0.0
+    """Duration of a film."""
+
+    def image_bytes(self) -> Path | bytes:
+        """Return what `load_image` reads: the file's path, or the bytes inside a shard."""
+        if not self.size:
+            return self.path
+        with self.path.open("rb") as shard:
+            shard.seek(self.offset)
+            return shard.read(self.size)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that cannot be used, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What a path holds: the usable sources in order of name, and the files that are not."""
+
+    sources: tuple[Source, ...]
+    skipped: tuple[Skipped, ...]
+
+    @property
+    def films(self) -> tuple[Source, ...]:
+        """The films among the sources."""
+        return tuple(source for source in self.sources if source.kind == "film")
+
+
+def catalogue(path: Path) -> Catalogue:
+    """Look at everything `path` means: demux every film, decode every image.
+
+    Raises:
+        MediaError: the path is missing or holds no film or image, or more than half of them are unreadable.
+    """
+    sources, skipped = [], []
+    for candidate in _candidates(path):
+        try:
+            sources.append(_checked(candidate))
+        except MediaError as error:
+            skipped.append(Skipped(candidate.name, str(error)))
+    if not sources and not skipped:
+        raise MediaError(f"{path} holds no film ({_some(VIDEO_SUFFIXES)}) or image ({_some(IMAGE_SUFFIXES)})")
+    check_skipped(skipped, len(sources) + len(skipped), path)
+    return Catalogue(tuple(sources), tuple(skipped))
+
+
+def check_skipped(skipped: Iterable[Skipped], total: int, path: Path) -> None:
+    """Stop when more than half of `total` files are unreadable.
+
+    Raises:
+        MediaError: naming the count and the first reasons.
+    """
+    bad = list(skipped)
+    if 2 * len(bad) > total:
+        reasons = "; ".join(f"{item.name}: {item.reason}" for item in bad[:3])
+        raise MediaError(f"{len(bad)} of {total} files in {path} cannot be read ({reasons})")
+
+
+def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
+    """Write the unusable files and their reasons to the CSV file `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "reason"])
+        writer.writerows([item.name, item.reason] for item in skipped)
+
+
+def split(sources: Iterable[Source], fraction: float, seed: int = 0) -> tuple[list[Source], list[Source]]:
+    """Divide sources into training and validation, at least one each; the same names always fall the same way.
+
+    Raises:
+        MediaError: there is only one source, which cannot be in both.
+    """
+    ordered = sorted(sources, key=lambda source: source.name)
+    if len(ordered) < 2:
+        raise MediaError(
+            "training and validation must not share a source, and there is only one: give at least two files"
+        )
+    ranked = sorted(ordered, key=lambda source: hashlib.sha256(f"{seed}:{source.name}".encode()).digest())
+    held_out = min(len(ordered) - 1, max(1, round(fraction * len(ordered))))
+    validation = {source.name for source in ranked[:held_out]}
+    return (
+        [source for source in ordered if source.name not in validation],
+        [source for source in ordered if source.name in validation],
+    )
+
+
+def expand_braces(pattern: str) -> list[str]:
+    """Expand `{0000..0003}` ranges of a webdataset pattern, keeping leading zeros."""
+    match = re.search(r"\{(\d+)\.\.(\d+)\}", pattern)
+    if not match:
+        return [pattern]
+    first, last = match.groups()
+    head, tail = pattern[: match.start()], pattern[match.end() :]
+    numbers = range(int(first), int(last) + 1)
+    return [path for number in numbers for path in expand_braces(f"{head}{number:0{len(first)}d}{tail}")]
+
+
+def _candidates(path: Path) -> Iterator[Source]:
+    for one in map(Path, expand_braces(str(path))):
+        if not one.exists():
+            raise MediaError(f"{one} does not exist")
+        files = sorted(one.rglob("*")) if one.is_dir() else [one]
+        for file in files:
+            name = str(file.relative_to(one)) if one.is_dir() else file.name
+            yield from _in_file(file, name, named=not one.is_dir())
+
+
+def _in_file(file: Path, name: str, named: bool) -> Iterator[Source]:
+    suffix = file.suffix.lower()
+    if not file.is_file() or is_litter(Path(name)):
+        return
+    if suffix == ".tar":
+        yield from _in_tar(file, name)
+    elif suffix in VIDEO_SUFFIXES:
+        yield Source(name, file, "film")
+    elif suffix in IMAGE_SUFFIXES or named:
+        # A file that was named outright is tried as an image whatever it is called, and refused with a reason.
+        yield Source(name, file, "image")
+
+
+def _in_tar(file: Path, name: str) -> Iterator[Source]:
+    try:
+        with tarfile.open(file) as shard:
+            members = [member for member in shard if member.isfile()]
+    except (tarfile.TarError, OSError) as error:
+        raise MediaError(f"{file} is not a readable tar shard: {error}") from error
+    for member in members:
+        if Path(member.name).suffix.lower() in IMAGE_SUFFIXES and not is_litter(Path(member.name)):
+            yield Source(f"{name}/{member.name}", file, "image", member.offset_data, member.size)
+
+
+def _checked(source: Source) -> Source:
+    if source.kind == "image":
+        load_image(source.image_bytes())
+        return source
+    return Source(source.name, source.path, "film", seconds=probe_video(source.path).duration)
+
+
+def is_litter(name: Path) -> bool:
+    """Whether a file was left by an operating system (resource forks, thumbnails) rather than by a person."""
+    return "__MACOSX" in name.parts or name.name.startswith("._") or name.name in {".DS_Store", "Thumbs.db"}
+
+
+def _some(suffixes: Iterable[str]) -> str:
+    return ", ".join(sorted(suffixes)[:4]) + ", ..."

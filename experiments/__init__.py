@@ -1,0 +1,1 @@
+"""The experiments: recognition memory, diversity of continuations, the demo; statistics, plots and reports."""

@@ -1,0 +1,1 @@
+"""The transformer over token grids: config, model, training, evaluation."""

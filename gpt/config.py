@@ -1,0 +1,133 @@
+"""What a GPT is and how it is trained. Imports no torch, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The architecture of a GPT over token grids."""
+
+    layers: int = 6
+    """Number of transformer blocks."""
+    heads: int = 4
+    """Attention heads per block."""
+    width: int = 256
+    """Width of the residual stream."""
+    grid: tuple[int, int, int] = (4, 16, 16)
+    """Latent frames, rows and columns of the largest grid; their product is the window."""
+    vocab_size: int = 1024
+    """Number of codes; the start token is one more."""
+    dropout: float = 0.0
+    """Dropout on the residual branches (not in attention, where it disables the fast kernels)."""
+    tokenizer: str = ""
+    """Fingerprint of the tokenizer whose tokens it learned."""
+
+    def __post_init__(self) -> None:
+        """Check that the numbers fit together."""
+        if self.width % self.heads or (self.width // self.heads) % 2:
+            raise ValueError(f"width {self.width} must split into {self.heads} heads of even size")
+        if self.width // self.heads < 6:
+            raise ValueError(f"heads of {self.width // self.heads} dimensions are too narrow for three axes")
+        if len(self.grid) != 3 or min(self.grid) < 1:
+            raise ValueError(f"grid {self.grid} must be three positive numbers (latent frames, rows, columns)")
+        if self.vocab_size < 2:
+            raise ValueError(f"vocab_size {self.vocab_size} must be at least 2")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout {self.dropout} must lie in [0, 1)")
+
+    @property
+    def window(self) -> int:
+        """Tokens of one full grid."""
+        return math.prod(self.grid)
+
+
+# Layers, heads and widths of the published models: vqgan-gpt (alef to dalet) and Image GPT.
+PRESETS: dict[str, GPTConfig] = {
+    "demo": GPTConfig(layers=4, heads=4, width=192),
+    "tiny": GPTConfig(layers=6, heads=4, width=256),
+    "alef": GPTConfig(layers=12, heads=12, width=768),
+    "bet": GPTConfig(layers=24, heads=16, width=1024),
+    "gimel": GPTConfig(layers=36, heads=20, width=1280),
+    "dalet": GPTConfig(layers=48, heads=25, width=1600),
+    "igpt-mini": GPTConfig(layers=6, heads=2, width=512, grid=(1, 64, 64), vocab_size=512),
+    "igpt-s": GPTConfig(layers=24, heads=8, width=512, grid=(1, 64, 64), vocab_size=512),
+}
+
+
+def preset(
+    name: str, grid: tuple[int, int, int], vocab_size: int, tokenizer: str = "", dropout: float = 0.0
+) -> GPTConfig:
+    """Return preset `name` for the grid, vocabulary and fingerprint of a tokenizer.
+
+    Raises:
+        ValueError: no preset has that name.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"there is no GPT preset {name!r}; there are {', '.join(PRESETS)}")
+    base = PRESETS[name]
+    return replace(base, grid=grid, vocab_size=vocab_size, tokenizer=tokenizer, dropout=dropout)
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Train a GPT on a token store."""
+
+    tokens: Path
+    """Token store written by `secondsight vqgan encode`."""
+    out: Path
+    """Run folder."""
+    preset: str = "tiny"
+    """Size of the model: demo, tiny, alef, bet, gimel, dalet, igpt-mini or igpt-s."""
+    steps: int = 2000
+    """Optimizer steps."""
+    batch: int = 8
+    """Sequences per optimizer step, over all processes."""
+    learning_rate: float = 1e-3
+    """Peak learning rate of AdamW."""
+    warmup: int = 50
+    """Optimizer steps of linear warm-up."""
+    weight_decay: float = 0.05
+    """Decoupled weight decay, on matrices only."""
+    dropout: float = 0.0
+    """Dropout on the residual branches."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    log_every: int = 20
+    """Optimizer steps between two lines of metrics."""
+    save_every: int = 500
+    """Optimizer steps between two checkpoints."""
+    validation_items: int = 256
+    """Held-out sequences scored at every checkpoint."""
+    seed: int = 0
+    """Seed of the weights and of the data order."""
+    resume: Literal["no", "auto"] = "no"
+    """`auto` continues the run in --out from its newest checkpoint, or starts it."""
+    overwrite: bool = False
+    """Replace the run that --out holds."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before anything is read."""
+        for name in ("steps", "batch", "log_every", "save_every", "validation_items"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)} must be at least 1")
+        if self.learning_rate <= 0:
+            raise ValueError(f"--learning-rate {self.learning_rate} must be positive")
+        if self.preset not in PRESETS:
+            raise ValueError(f"there is no GPT preset {self.preset!r}; there are {', '.join(PRESETS)}")
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Score held-out token grids with a GPT."""
+
+    gpt: Path
+    """Folder of the GPT: a model folder or a run."""
+    tokens: Path
+    """Token store to score; its validation part, or all of it where it has none."""
+    batch: int = 8
+    """Sequences per forward pass."""

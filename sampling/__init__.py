@@ -1,0 +1,1 @@
+"""Continuing token grids, and turning them into pictures and films."""

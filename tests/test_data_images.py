@@ -1,0 +1,287 @@
+"""Pictures of every common kind become the same RGB, and what is no picture is refused with a sentence."""
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from data.errors import MediaError
+from data.frames import resize_and_crop
+from data.images import IMAGE_SUFFIXES, clip_to_image, image_to_clip, load_image
+
+HEIGHT, WIDTH = 48, 64
+
+
+def blocks(seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """(height, width, 3) uint8 coarse coloured noise."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+    return coarse.repeat(8, axis=0).repeat(8, axis=1)
+
+
+def encode(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose header promises this many one-bit pixels."""
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def png_with_text(letters: int) -> bytes:
+    """A good PNG with a compressed text chunk that unpacks to this many letters."""
+    good = encode(Image.fromarray(blocks()))
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"a" * letters))
+    return good[:33] + text + good[33:]
+
+
+def grey_levels(image: Image.Image) -> np.ndarray:
+    pixels = np.asarray(image)
+    assert (pixels == pixels[..., :1]).all()
+    return pixels[..., 0]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP"])
+def test_lossless_files_give_their_exact_pixels(kind: str) -> None:
+    image = load_image(encode(Image.fromarray(blocks()), kind, **({"lossless": True} if kind == "WEBP" else {})))
+    assert image.mode == "RGB"
+    np.testing.assert_array_equal(np.asarray(image), blocks())
+
+
+def test_a_path_bytes_and_an_open_file_are_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(encode(Image.fromarray(blocks())))
+    with path.open("rb") as opened:
+        images = [load_image(path), load_image(path.read_bytes()), load_image(opened)]
+    assert len({image.tobytes() for image in images}) == 1
+
+
+def test_a_picture_is_what_it_holds_whatever_its_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "picture.JPG"
+    path.write_bytes(encode(Image.fromarray(blocks())))
+    np.testing.assert_array_equal(np.asarray(load_image(path)), blocks())
+
+
+def test_an_exif_orientation_turns_the_picture_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored row 0 is the right side of the picture
+    image = load_image(encode(Image.fromarray(blocks()), exif=exif))
+    np.testing.assert_array_equal(np.asarray(image), np.rot90(blocks(), k=-1))
+
+
+def test_sixteen_bit_grey_keeps_its_range() -> None:
+    levels = np.linspace(0, 65535, WIDTH).astype(np.uint16)[None].repeat(HEIGHT, axis=0)
+    image = load_image(encode(Image.fromarray(levels)))
+    np.testing.assert_allclose(grey_levels(image), levels / 257, atol=0.51)
+
+
+def test_dark_sixteen_bit_grey_stays_dark() -> None:
+    image = load_image(encode(Image.fromarray(np.full((4, 4), 200, dtype=np.uint16))))
+    assert grey_levels(image).max() == 1
+
+
+@pytest.mark.parametrize("levels", [np.ones((4, 4), np.float32), np.full((4, 4), 70_000, np.int32)])
+def test_grey_without_a_known_white_is_refused(levels: np.ndarray) -> None:
+    with pytest.raises(MediaError, match="32-bit grey levels"):
+        load_image(encode(Image.fromarray(levels), "TIFF"))
+
+
+@pytest.mark.parametrize("mode", ["L", "1"])
+def test_grey_and_black_and_white_become_equal_channels(mode: str) -> None:
+    stored = Image.fromarray(blocks()).convert(mode)
+    np.testing.assert_array_equal(grey_levels(load_image(encode(stored))), np.asarray(stored.convert("L")))
+
+
+def test_a_cmyk_jpeg_keeps_its_colours() -> None:
+    red = Image.new("RGB", (16, 16), (220, 30, 40))
+    image = load_image(encode(red.convert("CMYK"), "JPEG", quality=95))
+    np.testing.assert_allclose(np.asarray(image)[8, 8], [220, 30, 40], atol=8)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparent_parts_show_white(mode: str) -> None:
+    picture = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    picture.paste((0, 0, 0, 255), (0, 0, 8, 16))
+    image = load_image(encode(picture.convert(mode)))
+    assert [image.getpixel((x, 8)) for x in (4, 12)] == [(0, 0, 0), (255, 255, 255)]
+
+
+def test_a_transparent_colour_of_a_palette_shows_white() -> None:
+    picture = Image.new("P", (16, 16), 0)
+    picture.putpalette([10, 20, 30, 0, 0, 0])
+    picture.paste(1, (0, 0, 8, 16))
+    image = load_image(encode(picture, transparency=0))
+    assert [image.getpixel((x, 8)) for x in (4, 12)] == [(0, 0, 0), (255, 255, 255)]
+
+
+def test_a_moving_gif_gives_its_first_frame() -> None:
+    red, blue = Image.new("RGB", (16, 16), "red"), Image.new("RGB", (16, 16), "blue")
+    image = load_image(encode(red, "GIF", save_all=True, append_images=[blue], duration=100))
+    assert image.getpixel((8, 8)) == (255, 0, 0)
+
+
+def test_the_suffixes_are_lower_case_and_cover_real_stimulus_folders() -> None:
+    assert {".jpg", ".jpe", ".jfif", ".tif", ".webp"} <= IMAGE_SUFFIXES
+    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in IMAGE_SUFFIXES)
+
+
+GOOD_PNG = encode(Image.fromarray(blocks()))
+GOOD_JPEG = encode(Image.fromarray(blocks()), "JPEG")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"is empty"),
+        (b"<!DOCTYPE html><html>404</html>", "holds a web page"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "holds a web page or other text"),
+        (b"just words", "is not a picture"),
+        (GOOD_PNG[: len(GOOD_PNG) // 2], "damaged or cut short"),
+        (GOOD_JPEG[: len(GOOD_JPEG) // 2], "damaged or cut short"),
+        (png_claiming(20, 20), "damaged or cut short"),
+        (png_claiming(9_000, 9_000), "9000x9000 pixels, over the limit of 64,000,000"),
+        (png_claiming(12_000, 12_000), "12000x12000 pixels, over the limit"),
+        (png_claiming(200_000, 200_000), "more pixels than Pillow"),
+        (png_with_text(80_000_000), "damaged"),
+    ],
+    ids=[
+        "empty",
+        "html",
+        "svg",
+        "words",
+        "cut png",
+        "cut jpeg",
+        "no data",
+        "large",
+        "warned",
+        "bomb",
+        "long text",
+    ],
+)
+def test_an_unusable_file_is_named_with_its_defect(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "picture.jpg"
+    path.write_bytes(content)
+    with pytest.raises(MediaError, match=message) as caught:
+        load_image(path)
+    assert str(path) in str(caught.value)
+
+
+def test_bytes_are_called_the_image() -> None:
+    with pytest.raises(MediaError, match=r"^the image is empty"):
+        load_image(b"")
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="does not exist"):
+        load_image(tmp_path / "none.png")
+    with pytest.raises(MediaError, match="is a folder"):
+        load_image(tmp_path)
+
+
+def test_the_pixel_limit_can_be_set() -> None:
+    assert load_image(GOOD_PNG, max_pixels=HEIGHT * WIDTH).size == (WIDTH, HEIGHT)
+    with pytest.raises(MediaError, match="over the limit of 3,071"):
+        load_image(GOOD_PNG, max_pixels=HEIGHT * WIDTH - 1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([GOOD_PNG, GOOD_JPEG]), st.integers(0, 10_000), st.integers(0, 7))
+def test_a_flipped_bit_gives_a_picture_or_a_media_error(data: bytes, place: int, bit: int) -> None:
+    flipped = bytearray(data)
+    flipped[place % len(data)] ^= 1 << bit
+    try:
+        image = load_image(bytes(flipped))
+    except MediaError:
+        return
+    assert image.mode == "RGB"
+
+
+def test_every_damaged_pixel_byte_of_a_png_is_noticed() -> None:
+    start = GOOD_PNG.index(b"IDAT") + 4
+    length = int.from_bytes(GOOD_PNG[start - 8 : start - 4], "big")
+    for place in range(start + 2, start + length, 5):
+        damaged = bytearray(GOOD_PNG)
+        damaged[place] ^= 0x10
+        with pytest.raises(MediaError, match="damaged"):
+            load_image(bytes(damaged))
+
+
+# Clips of pictures
+
+
+def test_a_square_of_the_asked_size_keeps_its_exact_pixels() -> None:
+    clip = image_to_clip(Image.fromarray(blocks()), HEIGHT)
+    middle = (WIDTH - HEIGHT) // 2
+    assert clip.shape == (3, 1, HEIGHT, HEIGHT)
+    assert clip.dtype == torch.float32
+    np.testing.assert_array_equal(np.asarray(clip_to_image(clip)), blocks()[:, middle : middle + HEIGHT])
+
+
+def test_black_and_white_are_minus_one_and_one() -> None:
+    pixels = np.zeros((8, 8, 3), dtype=np.uint8)
+    pixels[:4] = 255
+    assert image_to_clip(Image.fromarray(pixels), 8).unique().tolist() == [-1.0, 1.0]
+
+
+def test_shrinking_averages_so_that_fine_stripes_become_grey() -> None:
+    stripes = np.zeros((64, 64, 3), dtype=np.uint8)
+    stripes[:, ::2] = 255
+    assert image_to_clip(Image.fromarray(stripes), 8)[..., 2:-2].abs().max() < 0.05
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 32), st.integers(0, 2**31), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_any_shape_becomes_the_square_in_range(height: int, width: int, size: int, seed: int, random: bool) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    clip = image_to_clip(Image.fromarray(pixels), size, "random" if random else "centre", seed)
+    assert clip.shape == (3, 1, size, size)
+    assert clip.min() >= -1
+    assert clip.max() <= 1
+
+
+def test_random_crops_are_cut_from_everywhere_and_repeat_with_their_seed() -> None:
+    ramp = np.arange(WIDTH, dtype=np.uint8)[None, :, None].repeat(WIDTH, axis=0).repeat(3, axis=2)
+    pixels = torch.from_numpy(ramp[:HEIGHT])[None]
+    lefts = [
+        round(float(resize_and_crop(pixels, HEIGHT, "random", seed)[0, 0, 0, 0] + 1) * 127.5) for seed in range(99)
+    ]
+    assert set(lefts) == set(range(WIDTH - HEIGHT + 1))
+    assert torch.equal(resize_and_crop(pixels, HEIGHT, "random", 5), resize_and_crop(pixels, HEIGHT, "random", 5))
+
+
+@pytest.mark.parametrize(
+    ("pictures", "size", "crop", "message"),
+    [
+        (torch.zeros(1, 8, 8, 3), 8, "centre", "uint8"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), 8, "centre", "T, H, W, 3"),
+        (torch.zeros(1, 8, 8, 3, dtype=torch.uint8), 0, "centre", "size"),
+        (torch.zeros(1, 8, 8, 3, dtype=torch.uint8), 8, "left", "crop"),
+    ],
+)
+def test_a_wrong_argument_is_named(pictures: torch.Tensor, size: int, crop: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        resize_and_crop(pictures, size, crop)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 8, 8), (1, 8, 8), (8, 8)])
+def test_only_one_rgb_frame_becomes_a_picture(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="clip must be"):
+        clip_to_image(torch.zeros(shape))
+
+
+def test_values_out_of_range_are_clipped_not_wrapped() -> None:
+    image = clip_to_image(torch.tensor([-3.0, 0.0, 3.0])[:, None, None])
+    assert image.getpixel((0, 0)) == (0, 128, 255)

@@ -1,0 +1,389 @@
+"""Films are read by time: these tests ask for moments and look which numbered frame comes back."""
+
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from media import (
+    HEIGHT,
+    STEP,
+    WIDTH,
+    grey,
+    make_film,
+    make_sound,
+    moov_first,
+    numbers,
+    packet_places,
+    rotated,
+    stream_copy,
+)
+from PIL import Image
+
+from data import video
+from data.errors import MediaError
+from data.video import VideoInfo, probe_video, read_clip, write_film
+
+FPS = 8
+COUNT = 40
+UNEVEN = np.cumsum([0, *[0.04, 0.3, 0.1, 0.7] * 9]).tolist()
+FINE = {"qmin": "1", "qmax": "2"}
+OPEN_GROUPS = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:scenecut=0"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("films")
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> Path:
+    """40 frames at 8 per second in one group of pictures with B-frames."""
+    return make_film(folder / "plain.mp4")
+
+
+@pytest.fixture(scope="module")
+def uneven(folder: Path) -> VideoInfo:
+    return probe_video(make_film(folder / "uneven.mp4", seconds=UNEVEN, gop=12))
+
+
+def noise(number: int) -> np.ndarray:
+    """A picture of coarse coloured noise that codecs keep."""
+    blocks = np.random.default_rng(number).integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3), dtype=np.uint8)
+    return blocks.repeat(8, axis=0).repeat(8, axis=1)
+
+
+def ten_bit(path: Path) -> Path:
+    return make_film(path, pixel_format="yuv420p10le")
+
+
+# Name of the film, how it is made of the plain one, the number its first displayed frame has, its decoder.
+KINDS: dict[str, tuple[str, Callable[[Path, Path], Path], int, str]] = {
+    "long group": ("a.mp4", shutil.copy, 0, "decord"),
+    "short groups": ("b.mp4", lambda _, path: make_film(path, gop=12), 0, "decord"),
+    "matroska": ("c.mkv", stream_copy, 0, "decord"),
+    "vp9": ("d.webm", lambda _, path: make_film(path, codec="libvpx-vp9", gop=12, b_frames=0), 0, "decord"),
+    "edit list": ("e.mp4", lambda film, path: stream_copy(film, path, skip_seconds=1.5), 12, "pyav"),
+    "transport stream": ("f.ts", stream_copy, 0, "pyav"),
+    "stream cut anywhere": (
+        "g.ts",
+        lambda _, path: stream_copy(make_film(path.with_suffix(".mp4"), gop=12), path, skip_packets=5),
+        12,
+        "pyav",
+    ),
+    "rotated": ("h.mp4", rotated, 0, "pyav"),
+    "open groups": ("i.mp4", lambda _, path: make_film(path, gop=12, options=OPEN_GROUPS), 0, "pyav"),
+    "mpeg-2": (
+        "j.mpg",
+        lambda _, path: make_film(path, codec="mpeg2video", fps=25, gop=12, options=FINE),
+        0,
+        "pyav",
+    ),
+    "mpeg-4 avi": ("k.avi", lambda _, path: make_film(path, codec="mpeg4", gop=12, options=FINE), 0, "pyav"),
+    "10 bits": ("l.mp4", lambda _, path: ten_bit(path), 0, "pyav"),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest, folder: Path, plain: Path) -> tuple[VideoInfo, int, str]:
+    name, make, first, decoder = KINDS[request.param]
+    return probe_video(make(plain, folder / name)), first, decoder
+
+
+def test_every_kind_of_film_is_read_by_the_decoder_that_can(kind: tuple[VideoInfo, int, str]) -> None:
+    info, _, decoder = kind
+    assert info.decoder == decoder
+    assert bool(info.reason) == (decoder == "pyav")
+
+
+def test_every_kind_of_film_counts_its_displayed_frames(kind: tuple[VideoInfo, int, str]) -> None:
+    info, first, _ = kind
+    rate = 25 if info.path.suffix == ".mpg" else FPS
+    np.testing.assert_allclose(info.timestamps, np.arange(COUNT - first) / rate, atol=1e-3)
+    assert info.duration == pytest.approx((COUNT - first) / rate, abs=1e-3)
+
+
+def test_every_kind_of_film_gives_the_frame_asked_for_in_any_order(kind: tuple[VideoInfo, int, str]) -> None:
+    info, first, _ = kind
+    order = np.random.default_rng(0).permutation(len(info.timestamps))
+    seen = [numbers(read_clip(info, info.timestamps[i], 1, FPS * 8, 48))[0] for i in order]
+    assert seen == [first + i for i in order]
+
+
+def test_every_kind_of_film_gives_its_frames_in_sequence(kind: tuple[VideoInfo, int, str]) -> None:
+    info, first, _ = kind
+    rate = 25 if info.path.suffix == ".mpg" else FPS
+    clip = read_clip(info, 3 / rate, 20, rate, 48)
+    assert numbers(clip) == list(range(first + 3, first + 23))
+
+
+def test_decord_itself_and_not_its_substitute_reads_an_ordinary_film(plain: Path) -> None:
+    pictures = video._read_decord(probe_video(plain), np.array([5, 6, 30]))
+    assert pictures is not None
+    assert [round(picture.mean() / STEP) for picture in pictures] == [5, 6, 30]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_uneven_frames_are_found_by_their_own_times(folder: Path, suffix: str) -> None:
+    film = make_film(folder / f"uneven-again{suffix}", seconds=UNEVEN, gop=12)
+    moments = 0.3 + np.arange(30) / 7
+    expected = [max(i for i, time in enumerate(UNEVEN) if time <= moment + 1e-3) for moment in moments]
+    assert numbers(read_clip(film, 0.3, 30, 7, 48)) == expected
+
+
+@settings(max_examples=40, deadline=None)
+@given(start=st.floats(0, 4), fps=st.floats(0.5, 60), frames=st.integers(1, 12))
+def test_any_moment_gives_the_latest_frame_before_it(uneven: VideoInfo, start: float, fps: float, frames: int) -> None:
+    assume(start + frames / fps <= uneven.duration)
+    seen = numbers(read_clip(uneven, start, frames, fps, 48))
+    for i, number in enumerate(seen):
+        moment = start + i / fps
+        assert UNEVEN[number] <= moment + video.TIME_SLACK + 1e-6
+        assert number + 1 == len(UNEVEN) or UNEVEN[number + 1] > moment
+
+
+def test_both_decoders_give_the_same_pixels(folder: Path) -> None:
+    film = make_film(folder / "noise.mp4", picture=noise, count=24)
+    info = probe_video(film)
+    clips = [read_clip(replace(info, decoder=name), 0.5, 16, 7, 32) for name in ("decord", "pyav")]
+    assert torch.equal(*clips)
+
+
+def test_without_decord_pyav_reads_the_same(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_decord = read_clip(plain, 1, 8, FPS, 32)
+    monkeypatch.setattr(video, "_import_decord", lambda: None)
+    video._probe.cache_clear()
+    info = probe_video(plain)
+    video._probe.cache_clear()
+    assert (info.decoder, info.reason) == ("pyav", "decord is not installed")
+    assert torch.equal(read_clip(info, 1, 8, FPS, 32), with_decord)
+
+
+def test_a_film_that_decord_sees_otherwise_is_read_by_pyav(plain: Path) -> None:
+    info = probe_video(plain)
+    fewer = replace(info, timestamps=info.timestamps[:-1], pts=info.pts[:-1])
+    assert video._read_decord(fewer, np.array([5])) is None
+    assert numbers(read_clip(fewer, 5 / FPS, 1, FPS, 48)) == [5]
+
+
+def test_the_decoders_version_can_be_recorded(plain: Path) -> None:
+    info = probe_video(plain)
+    assert info.decoder_version.startswith("decord 0.")
+    assert replace(info, decoder="pyav").decoder_version == f"pyav {av.__version__}"
+
+
+def test_a_clip_has_the_promised_shape_and_range(plain: Path) -> None:
+    clip = read_clip(plain, 0, 16, FPS, 32)
+    assert clip.shape == (3, 16, 32, 32)
+    assert clip.dtype == torch.float32
+    assert -1 <= clip.min() < clip.max() <= 1
+
+
+def test_a_film_is_shown_as_a_phone_turns_it(folder: Path) -> None:
+    upright = np.full((HEIGHT, WIDTH, 3), 40, dtype=np.uint8)
+    upright[: HEIGHT // 2, : WIDTH // 2] = 200  # top left, which a quarter turn clockwise puts top right
+    stored = make_film(folder / "corner.mp4", picture=lambda _: upright)
+    info = probe_video(rotated(stored, folder / "corner-rotated.mp4"))
+    clip = read_clip(info, 0, 1, FPS, 48)[0, 0]
+    assert (info.width, info.height, info.rotation) == (HEIGHT, WIDTH, 90)
+    assert [[clip[6, 6] > 0, clip[6, 42] > 0], [clip[42, 6] > 0, clip[42, 42] > 0]] == [
+        [False, True],
+        [False, False],
+    ]
+
+
+def test_a_random_crop_depends_on_the_seed_alone_and_holds_for_all_frames(folder: Path) -> None:
+    film = make_film(folder / "still.mp4", picture=lambda _: noise(0), count=16)
+    clip = read_clip(film, 0, 16, FPS, 40, "random", seed=3)
+    again = read_clip(film, 0, 16, FPS, 40, "random", seed=3)
+    others = [read_clip(film, 0, 16, FPS, 40, "random", seed=seed) for seed in range(6)]
+    assert torch.equal(clip, again)
+    assert len({other.numpy().tobytes() for other in others}) > 1
+    assert (clip - clip[:, :1]).abs().mean() < 0.05
+
+
+def test_sixteen_frames_at_eight_per_second_fill_a_clip_of_sixteen(folder: Path) -> None:
+    film = make_film(folder / "sixteen.mp4", count=16)
+    assert numbers(read_clip(film, 0, 16, 8, 48)) == list(range(16))
+
+
+def test_a_film_of_one_frame_gives_one_frame(folder: Path) -> None:
+    film = make_film(folder / "one.mp4", count=1)
+    assert numbers(read_clip(film, 0, 1, FPS, 48)) == [0]
+
+
+def test_a_clip_longer_than_the_film_is_refused_with_the_length_that_fits(plain: Path) -> None:
+    with pytest.raises(MediaError, match=r"is 5\.00 s long.*16 frames at 8 .* need 6\.00 s: at most 8 frames"):
+        read_clip(plain, 4, 16, 8, 48)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"start": -1}, {"start": math.nan}, {"frames": 0}, {"fps": 0}, {"size": 0}, {"crop": "left"}]
+)
+def test_an_impossible_request_is_refused(plain: Path, wrong: dict[str, float | str]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        read_clip(plain, **{"start": 0, "frames": 2, "fps": 8, "size": 32, **wrong})  # type: ignore[arg-type]
+
+
+def test_a_changed_file_is_looked_at_again(folder: Path, plain: Path) -> None:
+    film = folder / "changing.mp4"
+    shutil.copy(plain, film)
+    before = len(probe_video(film).timestamps)
+    make_film(film, count=10)
+    assert (before, len(probe_video(film).timestamps)) == (40, 10)
+
+
+def test_an_unchanged_file_is_looked_at_once(plain: Path) -> None:
+    assert probe_video(plain) is probe_video(str(plain))
+
+
+# Files that cannot be used
+
+
+def cut(film: Path, path: Path) -> Path:
+    path.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+    return path
+
+
+def cut_with_index(film: Path, path: Path) -> Path:
+    return cut(moov_first(film, path), path)
+
+
+def written(content: bytes) -> Callable[[Path, Path], Path]:
+    def make(_: Path, path: Path) -> Path:
+        path.write_bytes(content)
+        return path
+
+    return make
+
+
+def picture_named_film(_: Path, path: Path) -> Path:
+    Image.fromarray(grey(9)).save(path, format="PNG")
+    return path
+
+
+def without_key_frame(film: Path, path: Path) -> Path:
+    return lose_packet(film, path, 0)
+
+
+def lose_packet(film: Path, path: Path, index: int) -> Path:
+    """Turns one H.264 packet into filler, which decoders skip without complaint."""
+    data = bytearray(film.read_bytes())
+    offset, size = packet_places(film)[index]
+    data[offset : offset + size] = (size - 4).to_bytes(4, "big") + b"\x0c" + b"\xff" * (size - 6) + b"\x80"
+    path.write_bytes(data)
+    return path
+
+
+def blank_packet(film: Path, path: Path, index: int | None = None) -> Path:
+    """Overwrites the picture in one H.264 packet, or in all, with zeros, which decoders report."""
+    data = bytearray(film.read_bytes())
+    places = packet_places(film)
+    for offset, size in places if index is None else [places[index]]:
+        data[offset : offset + size] = (size - 4).to_bytes(4, "big") + b"\x65" + bytes(size - 5)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("missing.mp4", lambda _, path: path, "does not exist"),
+        ("folder.mp4", lambda _, path: path.mkdir() or path, "is a folder"),
+        ("empty.mp4", written(b""), "is empty"),
+        ("page.mp4", written(b"<html><body>404 not found</body></html>" * 20), "is not a film"),
+        ("cut.mp4", cut, r"cut short: its index \(moov\) is missing"),
+        ("cut-late.mp4", cut_with_index, r"cut short: \d+ of 40 frames"),
+        ("sound.mp4", lambda _, path: make_sound(path), "sound but no pictures"),
+        ("cover.mp3", lambda _, path: make_sound(path, cover=True), "cover picture"),
+        ("picture.mp4", picture_named_film, "is a still picture"),
+        ("headless.mp4", without_key_frame, "no frame that can be decoded"),
+        ("blank.mp4", blank_packet, "first frame cannot be decoded"),
+        (
+            "reordered.avi",
+            lambda _, path: make_film(path),
+            "does not say at what times.*ffmpeg -i reordered.avi",
+        ),
+    ],
+)
+def test_an_unusable_file_is_named_with_its_defect(
+    plain: Path, tmp_path: Path, name: str, make: Callable[[Path, Path], Path], message: str
+) -> None:
+    film = make(plain, tmp_path / name)
+    with pytest.raises(MediaError, match=message) as caught:
+        probe_video(film)
+    assert str(film) in str(caught.value)
+
+
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
+@pytest.mark.parametrize("damage", [lose_packet, blank_packet])
+def test_a_lost_frame_is_never_replaced_by_its_neighbour(
+    plain: Path, tmp_path: Path, damage: Callable[[Path, Path, int], Path], decoder: str
+) -> None:
+    info = replace(probe_video(damage(plain, tmp_path / "lost.mp4", COUNT - 1)), decoder=decoder)
+    with pytest.raises(MediaError, match="damaged: the frame at 4"):
+        read_clip(info, 3, 16, FPS, 48)
+
+
+# Writing
+
+
+@pytest.mark.parametrize("size", [(48, 64), (17, 13)])
+def test_an_mp4_reads_back_as_it_was_written(tmp_path: Path, size: tuple[int, int]) -> None:
+    clip = torch.stack([torch.full((3, *size), i * STEP / 127.5 - 1) for i in range(20)], dim=1)
+    write_film(tmp_path / "film.mp4", clip, FPS)
+    info = probe_video(tmp_path / "film.mp4")
+    assert (info.height, info.width) == tuple(side + side % 2 for side in size)
+    assert numbers(read_clip(info, 0, 20, FPS, 12)) == list(range(20))
+
+
+def test_an_mp4_is_of_the_kind_that_browsers_play(tmp_path: Path) -> None:
+    write_film(tmp_path / "film.mp4", torch.zeros(3, 4, 16, 16), 12.5)
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert stream.average_rate == 12.5
+
+
+def test_a_gif_holds_every_frame_and_plays_for_ever(tmp_path: Path) -> None:
+    colours = torch.tensor([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1]]).T[:, :, None, None].expand(3, 3, 8, 8)
+    write_film(tmp_path / "film.gif", colours, 10)
+    with Image.open(tmp_path / "film.gif") as gif:
+        assert (gif.n_frames, gif.info["loop"], gif.info["duration"]) == (3, 0, 100)
+        for i in range(3):
+            gif.seek(i)
+            assert gif.convert("RGB").getpixel((4, 4)) == tuple(255 * (i == j) for j in range(3))
+
+
+def test_a_failed_write_leaves_the_old_film_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path, *_: object) -> None:
+        path.write_bytes(b"half a film")
+        raise OSError("disk full")
+
+    (tmp_path / "film.mp4").write_bytes(b"old")
+    monkeypatch.setattr(video, "_write_mp4", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_film(tmp_path / "film.mp4", torch.zeros(3, 2, 8, 8), FPS)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("film.mp4", b"old")]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "fps", "message"),
+    [
+        ("film.avi", (3, 2, 8, 8), 8, "mp4 or .gif"),
+        ("film.mp4", (2, 8, 8), 8, "clip"),
+        ("film.mp4", (3, 2, 8, 8), 0, "fps"),
+    ],
+)
+def test_a_film_that_cannot_be_written_is_refused(
+    tmp_path: Path, name: str, shape: tuple[int, ...], fps: float, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        write_film(tmp_path / name, torch.zeros(shape), fps)

@@ -1,0 +1,174 @@
+"""Checkpoints that explain themselves, appear by rename, and resume exactly.
+
+    checkpoints/000500/
+        config.json, model.safetensors      the model alone, for `from_pretrained`
+        training_state/tensors.safetensors  optimizer moments and the random state
+        training_state/state.json           step and optimizer settings
+
+Everything is tensors or JSON: nothing here is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from training.run_folder import write_text
+
+Config = TypeVar("Config")
+
+
+def save_checkpoint(
+    run: Path, step: int, save_model: Callable[[Path], None], optimizer: torch.optim.Optimizer, keep: int = 2
+) -> Path:
+    """Write `run/checkpoints/<step>` beside and rename it into place, then prune all but the newest `keep`.
+
+    Args:
+        run: the run folder.
+        step: optimizer steps done.
+        save_model: writes `config.json` and `model.safetensors` into the folder it is given.
+        optimizer: its state is saved with the process's random state.
+        keep: how many checkpoints stay.
+    """
+    final = run / "checkpoints" / f"{step:06d}"
+    temporary = final.with_name(final.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    (temporary / "training_state").mkdir(parents=True)
+    save_model(temporary)
+    _save_training_state(temporary / "training_state", step, optimizer)
+    shutil.rmtree(final, ignore_errors=True)
+    os.replace(temporary, final)
+    for old in list_checkpoints(run)[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """Return the complete checkpoints of a run, oldest first. Folders still being written do not count."""
+    return sorted(path for path in (run / "checkpoints").glob("*") if path.name.isdigit())
+
+
+def newest_checkpoint(run: Path) -> Path | None:
+    """Return the newest complete checkpoint of a run, or None before the first."""
+    return next(reversed(list_checkpoints(run)), None)
+
+
+def load_training_state(checkpoint: Path, optimizer: torch.optim.Optimizer) -> int:
+    """Restore optimizer and random state from `checkpoint`; return the number of steps done."""
+    folder = checkpoint / "training_state"
+    tensors = load_file(folder / "tensors.safetensors")
+    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, parameter, key = name.split(".")
+            moments.setdefault(int(parameter), {})[key] = tensor
+    optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
+    torch.set_rng_state(tensors["random.cpu"])
+    return int(state["step"])
+
+
+class CheckpointError(ValueError):
+    """A model folder cannot be used; the message says what is wrong with it."""
+
+
+def find_model(path: Path) -> Path:
+    """Return the model folder that `path` means: itself, its `final`, or a run's newest checkpoint.
+
+    Raises:
+        CheckpointError: none of them holds a `model.safetensors`.
+    """
+    for folder in (path, path / "final", *reversed(list_checkpoints(path))):
+        if (folder / "model.safetensors").exists() and (folder / "config.json").exists():
+            return folder
+    raise CheckpointError(
+        f"{path} holds no model: expected config.json and model.safetensors in it, in its final/, "
+        "or in its checkpoints/"
+    )
+
+
+def save_model_folder(folder: Path, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write a self-describing model folder: `config.json` and `model.safetensors`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / "model.safetensors.tmp"
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+    os.replace(temporary, folder / "model.safetensors")
+    write_text(folder / "config.json", json.dumps(config, indent=2))
+
+
+def load_model_folder(path: Path, *kinds: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read config and weights of the model that `path` means.
+
+    Args:
+        path: a model folder or a run folder.
+        kinds: the values of the config's "kind" that will do.
+
+    Raises:
+        CheckpointError: there is no model, it is of another kind, or a file is damaged.
+    """
+    folder = find_model(path)
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        tensors = load_file(folder / "model.safetensors")
+    except (ValueError, SafetensorError) as error:
+        raise CheckpointError(f"the model in {folder} is damaged: {error}") from error
+    if config.get("kind") not in kinds:
+        raise CheckpointError(f"{folder} holds a {config.get('kind')!r}, not a {' or '.join(kinds)}")
+    return config, tensors
+
+
+def config_from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:
+    """Build the dataclass `cls` from a config.json, whose lists become tuples and whose "kind" is left out.
+
+    Raises:
+        CheckpointError: a key is not a field of `cls`, or a value is not acceptable to it.
+    """
+    plain = {key: _tuples(value) for key, value in values.items() if key != "kind"}
+    try:
+        return cls(**plain)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"config.json does not describe a {cls.__name__}: {error}") from error
+
+
+def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: Path | str) -> None:
+    """Load `tensors` into `model`, all of them and nothing else.
+
+    Raises:
+        CheckpointError: names or shapes disagree; the first ten are named.
+    """
+    own = model.state_dict()
+    wrong = [f"{name} is missing" for name in own if name not in tensors]
+    wrong += [f"{name} is not part of the model" for name in tensors if name not in own]
+    wrong += [
+        f"{name} has shape {tuple(tensors[name].shape)}, not {tuple(own[name].shape)}"
+        for name in own
+        if name in tensors and tensors[name].shape != own[name].shape
+    ]
+    if wrong:
+        raise CheckpointError(f"weights and config in {source} disagree: {'; '.join(wrong[:10])}")
+    model.load_state_dict(dict(tensors), strict=True)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _save_training_state(folder: Path, step: int, optimizer: torch.optim.Optimizer) -> None:
+    state = optimizer.state_dict()
+    tensors = {
+        f"optimizer.{parameter}.{key}": value.detach().cpu().contiguous()
+        for parameter, values in state["state"].items()
+        for key, value in values.items()
+    }
+    tensors["random.cpu"] = torch.get_rng_state()
+    save_file(tensors, folder / "tensors.safetensors")
+    write_text(folder / "state.json", json.dumps({"step": step, "param_groups": state["param_groups"]}))

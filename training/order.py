@@ -1,0 +1,69 @@
+"""Data order as a pure function of seed and step, so that a resumed run sees what an uninterrupted one would.
+
+No cursor is ever saved: position is the global step, and every process takes its slice of the global batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch.utils.data import Sampler
+
+
+class Draw(NamedTuple):
+    """One item to read: its index in the data set and the seed of whatever is random about reading it."""
+
+    index: int
+    seed: int
+
+
+def epoch_order(items: int, seed: int, epoch: int) -> torch.Tensor:
+    """Return the order in which an epoch visits `items` items: an int64 permutation of shape (items,)."""
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return torch.randperm(items, generator=generator)
+
+
+@dataclass(frozen=True)
+class DataOrder(Sampler[list[Draw]]):
+    """Batches of draws from `first_step` up to `last_step`, without end-of-epoch remainders.
+
+    The stream is epoch after epoch of shuffled items; step s takes draws [s * batch, (s + 1) * batch) of it, and
+    process `rank` of `processes` takes its contiguous part of those. Use as a DataLoader's `batch_sampler`.
+    """
+
+    items: int
+    batch: int
+    seed: int
+    first_step: int
+    last_step: int
+    rank: int = 0
+    processes: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse an empty set and a global batch that the processes cannot share equally."""
+        if self.items < 1:
+            raise ValueError("there is no item to train on: the data set is empty")
+        if self.batch < 1 or self.batch % self.processes:
+            raise ValueError(
+                f"--batch {self.batch} must be a positive multiple of the {self.processes} processes; "
+                f"the nearest is {max(1, round(self.batch / self.processes)) * self.processes}"
+            )
+
+    def __len__(self) -> int:
+        return self.last_step - self.first_step
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        share = self.batch // self.processes
+        epoch, order = -1, torch.empty(0, dtype=torch.int64)
+        for step in range(self.first_step, self.last_step):
+            draws = []
+            start = step * self.batch + self.rank * share
+            for position in range(start, start + share):
+                if position // self.items != epoch:
+                    epoch = position // self.items
+                    order = epoch_order(self.items, self.seed, epoch)
+                draws.append(Draw(int(order[position % self.items]), self.seed + position))
+            yield draws

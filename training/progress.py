@@ -1,0 +1,58 @@
+"""Progress for people at a terminal (a bar) and for log files (a line now and then)."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich import progress as rich_progress
+
+
+class Progress:
+    """Shows how far a loop of `total` steps has come.
+
+    Args:
+        title: what is being done.
+        total: steps in all.
+        first: steps already done by an earlier run.
+        visible: False on all processes but one.
+    """
+
+    def __init__(self, title: str, total: int, first: int = 0, visible: bool = True) -> None:
+        self.title, self.total, self.first, self.visible = title, total, first, visible
+        self.values: dict[str, float] = {}
+        self.began = self.printed = time.monotonic()
+        self.bar: rich_progress.Progress | None = None
+
+    def __enter__(self) -> Progress:
+        if self.visible and sys.stderr.isatty():
+            columns = (
+                rich_progress.TextColumn("[bold]{task.description}"),
+                rich_progress.BarColumn(),
+                rich_progress.MofNCompleteColumn(),
+                rich_progress.TimeRemainingColumn(),
+                rich_progress.TextColumn("{task.fields[values]}"),
+            )
+            self.bar = rich_progress.Progress(*columns, console=rich_progress.Console(stderr=True))
+            self.bar.add_task(self.title, total=self.total, completed=self.first, values="")
+            self.bar.start()
+        return self
+
+    def show(self, done: int, **values: float) -> None:
+        """Say that `done` steps are done, with the newest `values`."""
+        self.values |= values
+        text = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in self.values.items())
+        now = time.monotonic()
+        if self.bar:
+            self.bar.update(self.bar.task_ids[0], completed=done, values=text)
+        elif self.visible and (now - self.printed > 10 or done == self.total):
+            rate = (done - self.first) / max(1e-9, now - self.began)
+            print(f"{self.title}: {done}/{self.total} ({rate:.2f}/s) {text}", file=sys.stderr, flush=True)
+            self.printed = now
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar:
+            self.bar.stop()

@@ -1,0 +1,130 @@
+"""The run folder: what was asked, on what machine, and how it went.
+
+config.json        the merged options, written before step 0
+environment.json   versions, device, git commit
+metrics.jsonl      one JSON object a line
+checkpoints/       see `training.checkpoint`
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+Resume = Literal["no", "auto"]
+
+# Options that say where or how often, not what is learned, may differ between a run and its continuation.
+HARMLESS = frozenset({"out", "resume", "overwrite", "workers", "log_every", "save_every", "keep"})
+
+
+class RunFolderError(ValueError):
+    """The run folder cannot be used as asked; the message says what to do."""
+
+
+def to_json(value: Any) -> str:
+    """Return `value` as indented JSON; paths become strings and dataclasses become objects."""
+    return json.dumps(value, indent=2, default=_plain)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` beside `path` and rename, so that a reader sees the old file or the new one, never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def open_run(out: Path, config: Any, resume: Resume = "no", overwrite: bool = False) -> Path:
+    """Create the run folder `out` for `config` (a dataclass), or check that it may be continued.
+
+    Returns:
+        `out`, holding `config.json` and `environment.json`.
+
+    Raises:
+        RunFolderError: `out` holds a run and neither `--resume auto` nor `--overwrite` was given, or the run
+            it holds was started with other options (the differing ones are named).
+    """
+    wanted = json.loads(to_json(asdict(config)))
+    recorded = out / "config.json"
+    if recorded.exists() and not overwrite:
+        if resume == "no":
+            raise RunFolderError(
+                f"{out} already holds a run: continue it with --resume auto, replace it with --overwrite, "
+                "or choose another --out"
+            )
+        _refuse_changes(json.loads(recorded.read_text(encoding="utf-8")), wanted, out)
+    if overwrite:
+        (out / "metrics.jsonl").unlink(missing_ok=True)
+    write_text(recorded, to_json(wanted))
+    write_text(out / "environment.json", to_json(environment()))
+    return out
+
+
+def _refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], out: Path) -> None:
+    changed = [
+        f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
+        for key in sorted(before.keys() | now.keys())
+        if key not in HARMLESS and before.get(key) != now.get(key)
+    ]
+    if changed:
+        raise RunFolderError(f"the run in {out} was started with other options ({'; '.join(changed)})")
+
+
+def log_metrics(out: Path, **values: Any) -> None:
+    """Append one line of metrics to `out/metrics.jsonl`."""
+    with (out / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(values, default=_plain) + "\n")
+
+
+def truncate_metrics(out: Path, step: int) -> None:
+    """Drop the lines of `metrics.jsonl` from `step` on: a resumed run will write them again."""
+    path = out / "metrics.jsonl"
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        write_text(path, "".join(f"{line}\n" for line in lines if json.loads(line)["step"] < step))
+
+
+def environment() -> dict[str, Any]:
+    """Return versions, device and git commit of this process."""
+    names = ("secondsight", "torch", "torchvision", "accelerate", "av", "decord", "numpy", "pillow")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in names},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
+        "threads": torch.get_num_threads(),
+        "commit": _git_commit(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "__dataclass_fields__"):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -1,0 +1,1 @@
+"""Tokenizers: the causal VQGAN and the colour palette; training, encoding, evaluation."""

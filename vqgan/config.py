@@ -1,0 +1,225 @@
+"""What a tokenizer is and how it is trained and used. Imports no torch, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class VQGANConfig:
+    """The architecture of a causal VQGAN. One temporal stride of 1 everywhere makes it an image tokenizer."""
+
+    resolution: int = 64
+    """Pixels a side of the clips it was made for."""
+    frames: int = 16
+    """Frames of the clips it was made for; 1 for an image tokenizer."""
+    fps: float = 8.0
+    """Frames per second of the clips it was made for."""
+    patch: int = 2
+    """Pixels a side that the first layer folds into channels."""
+    widths: tuple[int, ...] = (32, 64, 128)
+    """Channels of each level, from the finest to the coarsest."""
+    strides: tuple[tuple[int, int], ...] = ((2, 2), (2, 1))
+    """Temporal and spatial stride between one level and the next."""
+    blocks: int = 1
+    """Residual blocks per level, in the encoder and in the decoder."""
+    codes: int = 1024
+    """Number of codes."""
+    code_width: int = 16
+    """Dimensions of a code."""
+    commitment: float = 0.25
+    """Weight of the commitment loss."""
+    decay: float = 0.97
+    """Decay of the moving averages that the codes are."""
+
+    def __post_init__(self) -> None:
+        """Check that the numbers fit together."""
+        if len(self.strides) != len(self.widths) - 1:
+            raise ValueError(f"{len(self.widths)} widths need {len(self.widths) - 1} strides, not {self.strides}")
+        if self.resolution % self.spatial_factor:
+            raise ValueError(f"resolution {self.resolution} must divide by {self.spatial_factor}")
+        if self.frames % self.temporal_factor:
+            raise ValueError(f"frames {self.frames} must divide by {self.temporal_factor}")
+        if self.codes < 2:
+            raise ValueError(f"codes {self.codes} must be at least 2")
+
+    @property
+    def temporal_factor(self) -> int:
+        """Frames per latent frame."""
+        return math.prod(temporal for temporal, _ in self.strides)
+
+    @property
+    def spatial_factor(self) -> int:
+        """Pixels a side per token."""
+        return self.patch * math.prod(spatial for _, spatial in self.strides)
+
+
+_VIDEO_128 = VQGANConfig(
+    resolution=128,
+    patch=2,
+    widths=(64, 128, 256),
+    strides=((2, 2), (2, 2)),
+    blocks=2,
+    codes=16384,
+    code_width=32,
+)
+
+PRESETS: dict[str, VQGANConfig] = {
+    # 4x16x16 tokens for a 2-second clip of 64 px: small enough to train in minutes on two CPU cores.
+    "demo": VQGANConfig(),
+    "demo-image": VQGANConfig(frames=1, widths=(48, 96), strides=((1, 2),), blocks=2),
+    # 4x16x16 tokens at 128 px (factor 4x8x8) and at 256 px (4x16x16).
+    "video-128": _VIDEO_128,
+    "video-256": replace(_VIDEO_128, resolution=256, patch=4),
+    # 16x16 and 32x32 tokens.
+    "image-128": VQGANConfig(
+        resolution=128, frames=1, widths=(96, 192, 384), strides=((1, 2), (1, 2)), blocks=2,
+        codes=16384, code_width=32,
+    ),
+    "image-256": VQGANConfig(
+        resolution=256, frames=1, widths=(96, 192, 384), strides=((1, 2), (1, 2)), blocks=2,
+        codes=8192, code_width=32,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Train a causal VQGAN on films or images."""
+
+    data: Path
+    """Folder of films or images, one file, or a pattern of tar shards."""
+    out: Path
+    """Run folder."""
+    preset: str = "demo"
+    """Architecture: demo, demo-image, video-128, video-256, image-128 or image-256."""
+    steps: int = 2000
+    """Optimizer steps."""
+    batch: int = 8
+    """Clips per optimizer step, over all processes."""
+    crop: int | None = None
+    """Pixels a side of the random crops it is trained on; the whole clip if not given."""
+    learning_rate: float = 1e-3
+    """Peak learning rate of Adam."""
+    warmup: int = 50
+    """Optimizer steps of linear warm-up."""
+    continuous_steps: int = 100
+    """First optimizer steps without quantization; the codes then start from k-means over what was learned."""
+    perceptual: str = "none"
+    """Perceptual loss: none, lpips, or timm:<model>:<weights file>."""
+    perceptual_weight: float = 1.0
+    """Weight of the perceptual loss against the absolute error."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    validation_fraction: float = 0.1
+    """Share of the source files kept for validation."""
+    validation_items: int = 64
+    """Held-out clips reconstructed at every checkpoint."""
+    workers: int = 0
+    """Processes that read data; 0 reads in the training process."""
+    log_every: int = 20
+    """Optimizer steps between two lines of metrics."""
+    save_every: int = 500
+    """Optimizer steps between two checkpoints."""
+    seed: int = 0
+    """Seed of the weights and of the data order."""
+    resume: Literal["no", "auto"] = "no"
+    """`auto` continues the run in --out from its newest checkpoint, or starts it."""
+    overwrite: bool = False
+    """Replace the run that --out holds."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before anything is read."""
+        for name in ("steps", "batch", "log_every", "save_every", "validation_items"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)} must be at least 1")
+        if self.learning_rate <= 0:
+            raise ValueError(f"--learning-rate {self.learning_rate} must be positive")
+        if self.preset not in PRESETS:
+            raise ValueError(f"there is no tokenizer preset {self.preset!r}; there are {', '.join(PRESETS)}")
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"--validation-fraction {self.validation_fraction} must lie between 0 and 1")
+        factor = PRESETS[self.preset].spatial_factor
+        if self.crop is not None and (self.crop < factor or self.crop % factor):
+            raise ValueError(f"--crop {self.crop} must be a multiple of {factor}, the pixels of a token")
+
+
+@dataclass(frozen=True)
+class PaletteOptions:
+    """Make a colour palette: the tokenizer of Image GPT, one token per pixel."""
+
+    data: Path
+    """Folder of images or films, one file, or a pattern of tar shards."""
+    out: Path
+    """Folder of the tokenizer."""
+    colours: int = 512
+    """Number of colours."""
+    size: int = 64
+    """Pixels a side of the images it tokenizes."""
+    seed: int = 0
+    """Seed of the k-means start."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.colours < 2:
+            raise ValueError(f"--colours {self.colours} must be at least 2")
+        if self.size < 1:
+            raise ValueError(f"--size {self.size} must be at least 1")
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Reconstruct a data set and measure how well."""
+
+    tokenizer: Path
+    """Folder of the tokenizer: a model folder or a run."""
+    data: Path
+    """Folder of films or images, one file, or a pattern of tar shards."""
+    out: Path
+    """Folder for metrics.json, items.csv and reconstructions.png."""
+    perceptual: str = "none"
+    """Perceptual distance to report: none, lpips, or timm:<model>:<weights file>."""
+    batch: int = 8
+    """Clips per forward pass."""
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """Turn a data set into a token store."""
+
+    tokenizer: Path
+    """Folder of the tokenizer: a model folder or a run."""
+    data: Path
+    """Folder of films or images, one file, or a pattern of tar shards."""
+    out: Path
+    """Folder of the token store."""
+    overlap: int = 1
+    """Clips begun per clip length of film: 2 encodes every clip and every one shifted by half a clip."""
+    validation_fraction: float = 0.1
+    """Share of the source files kept for validation."""
+    batch: int = 8
+    """Clips per forward pass."""
+    seed: int = 0
+    """Seed of the split; give the tokenizer's own so that both hold out the same files."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.overlap < 1:
+            raise ValueError(f"--overlap {self.overlap} must be at least 1")
+
+
+@dataclass(frozen=True)
+class LeakageOptions:
+    """Replace the part of each item that is not given and count the prompt tokens that change."""
+
+    tokenizer: Path
+    """Folder of the tokenizer: a model folder or a run."""
+    data: Path
+    """Folder of films or images, one file, or a pattern of tar shards."""
+    out: Path
+    """Folder for leakage.json."""
+    batch: int = 8
+    """Clips per forward pass."""

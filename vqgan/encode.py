@@ -1,0 +1,54 @@
+"""Turn a data set into a token store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from data.media import check_skipped, write_skipped
+from data.tokens import Part, StoreMetadata, TokenItem, TokenWriter
+from data.video import decoder_version
+from training.progress import Progress
+from vqgan.config import EncodeOptions
+from vqgan.model import load_tokenizer
+from vqgan.reading import clip_format, find_items, read_batches, split_items
+
+
+def encode(options: EncodeOptions) -> Path:
+    """Encode every clip of a data set once and return the folder of the token store.
+
+    Items of held-out source files form the validation part; `skipped.csv` lists what could not be read.
+
+    Raises:
+        MediaError: nothing is usable, or more than half of the files are not.
+    """
+    tokenizer = load_tokenizer(options.tokenizer)
+    form = clip_format(tokenizer)
+    items, skipped = find_items(options.data, form, options.overlap)
+    held_out = set(split_items(items, options.validation_fraction, options.seed)[1])
+    frames = form.frames if items[0].source.kind == "film" else 1
+    metadata = StoreMetadata(
+        grid=tokenizer.grid(frames, form.size, form.size),
+        vocab_size=tokenizer.vocab_size,
+        tokenizer=tokenizer.fingerprint,
+        fps=form.fps,
+        frames=frames,
+        size=form.size,
+        decoder=decoder_version() if frames > 1 else "",
+    )
+    writer = TokenWriter(options.out, metadata)
+    with Progress("Encoding", len(items)) as progress:
+        for batch, clips in read_batches(items, form, options.batch, skipped):
+            parts = ["validation" if item in held_out else "train" for item in batch]
+            writer.add(
+                tokenizer.encode(clips),
+                [
+                    TokenItem(item.source.name, item.start, cast(Part, part))
+                    for item, part in zip(batch, parts, strict=True)
+                ],
+            )
+            progress.show(len(writer.items))
+    write_skipped(options.out / "skipped.csv", skipped)
+    check_skipped(skipped, len(items), options.data)
+    writer.close()
+    return options.out

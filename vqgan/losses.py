@@ -1,0 +1,22 @@
+"""Losses of the tokenizer. The adversarial ones belong here too, beside the perceptual one."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from vqgan.perceptual import frame_distance
+
+
+def reconstruction_loss(decoded: Tensor, clips: Tensor, perceptual: nn.Module | None, weight: float) -> Tensor:
+    """Return the mean absolute error plus `weight` times the perceptual distance, a scalar.
+
+    Args:
+        decoded: (B, 3, T, H, W), about [-1, 1]; for a still, the frames it was decoded to.
+        clips: (B, 3, T, H, W) in [-1, 1].
+        perceptual: network that compares pictures, or None.
+        weight: weight of the perceptual distance.
+    """
+    loss = (decoded - clips).abs().mean()
+    if perceptual is not None:
+        loss = loss + weight * frame_distance(perceptual, decoded, clips).mean()
+    return loss

@@ -1,0 +1,38 @@
+"""How faithful reconstructions are, and how much of the vocabulary is in use."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+
+def psnr(decoded: Tensor, clips: Tensor) -> Tensor:
+    """Return the peak signal-to-noise ratio of each clip: (B,) in dB, over all its pixels."""
+    axes = tuple(range(1, clips.ndim))
+    return torch.stack(
+        [
+            peak_signal_noise_ratio(a[None], b[None], data_range=2.0, dim=axes, reduction="none").squeeze()
+            for a, b in zip(decoded, clips, strict=True)
+        ]
+    )
+
+
+def ssim(decoded: Tensor, clips: Tensor) -> Tensor:
+    """Return the structural similarity of each clip, averaged over its frames: (B,) in [-1, 1]."""
+    pair = (rearrange(clip, "B C T H W -> (B T) C H W") for clip in (decoded, clips))
+    frames = structural_similarity_index_measure(*pair, data_range=2.0, reduction="none")
+    return rearrange(frames, "(B T) -> B T", B=len(clips)).mean(dim=1)
+
+
+def codebook_usage(tokens: Tensor, vocab_size: int) -> float:
+    """Return the share of the vocabulary that occurs in `tokens`."""
+    return len(tokens.unique()) / vocab_size
+
+
+def perplexity(tokens: Tensor, vocab_size: int) -> float:
+    """Return the exponential of the entropy of the tokens' histogram: the codes in effective use."""
+    counts = torch.bincount(tokens.flatten(), minlength=vocab_size).double()
+    frequency = counts[counts > 0] / counts.sum()
+    return float((-(frequency * frequency.log()).sum()).exp())

@@ -1,0 +1,125 @@
+"""Vector quantization with codes that are moving averages of what they stand for.
+
+Axes: R rows (vectors), K codes, D dimensions of a code. Source: van den Oord et al. (2017), appendix A.1; restart of
+dead codes after Dhariwal et al. (2020), Jukebox. All state is in buffers, so a resumed run goes on as it was.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+# A code used less often than this share of the average is moved onto a vector of the batch.
+DEAD_SHARE = 0.1
+
+
+class Quantized(NamedTuple):
+    """Result of a quantizer."""
+
+    codes: Tensor
+    """The chosen codes (..., D), with the gradient passed straight through to the input."""
+    indices: Tensor
+    """Their indices (...), int64."""
+    loss: Tensor
+    """Commitment loss, a scalar."""
+
+
+def nearest_code(rows: Tensor, codebook: Tensor, chunk: int = 256) -> Tensor:
+    """Return the index of the nearest of (K, D) codes to each of (R, D) rows: (R,) int64.
+
+    The nearest code maximises z.e - |e|^2 / 2; rows go in chunks so that the R x K matrix never exists.
+    """
+    bias = -0.5 * codebook.square().sum(dim=1)
+    transposed = codebook.T.contiguous()
+    return torch.cat([torch.addmm(bias, part, transposed).argmax(dim=1) for part in rows.split(chunk)])
+
+
+class VectorQuantizer(nn.Module):
+    """Replaces vectors by the nearest of K codes.
+
+    Args:
+        codes: number of codes K.
+        width: dimensions of a code D.
+        commitment: weight of the commitment loss.
+        decay: decay of the moving averages.
+    """
+
+    codebook: Tensor
+    counts: Tensor
+    sums: Tensor
+    initialised: Tensor
+
+    def __init__(self, codes: int, width: int, commitment: float, decay: float) -> None:
+        super().__init__()
+        self.commitment, self.decay = commitment, decay
+        self.register_buffer("codebook", torch.randn(codes, width))
+        self.register_buffer("counts", torch.ones(codes))
+        self.register_buffer("sums", self.codebook.clone())
+        self.register_buffer("initialised", torch.tensor(False))
+
+    def forward(self, z: Tensor) -> Quantized:
+        """Quantize (..., D) vectors; in training, move the codes towards them."""
+        rows = z.detach().flatten(0, -2).float()
+        if self.training and not self.initialised:
+            self._start(rows)
+        indices = nearest_code(rows, self.codebook)
+        codes = self.indices_to_codes(indices).view_as(z)
+        loss = self.commitment * (z - codes).square().mean()
+        if self.training:
+            self._update(rows, indices)
+        return Quantized(z + (codes - z).detach(), indices.view(z.shape[:-1]), loss)
+
+    def indices_to_codes(self, indices: Tensor) -> Tensor:
+        """Return the (..., D) codes of (...) indices."""
+        return self.codebook[indices]
+
+    @torch.no_grad()
+    def _start(self, rows: Tensor, rounds: int = 10) -> None:
+        """Put the codes on k-means centres of the first batch (Lloyd's algorithm)."""
+        self.codebook.copy_(_shared_sample(rows, len(self.codebook)))
+        for _ in range(rounds):
+            counts, sums = _statistics(rows, nearest_code(rows, self.codebook), len(self.codebook))
+            filled = counts > 0
+            self.codebook[filled] = sums[filled] / counts[filled, None]
+        share = counts.sum() / len(counts)
+        self.counts.copy_(counts.clamp(min=share * DEAD_SHARE))
+        self.sums.copy_(self.codebook * self.counts[:, None])
+        self.initialised.fill_(True)
+
+    @torch.no_grad()
+    def _update(self, rows: Tensor, indices: Tensor) -> None:
+        counts, sums = _statistics(rows, indices, len(self.codebook))
+        if not torch.isfinite(sums).all():
+            return  # one bad row would otherwise spread to every code it is nearest to, for ever
+        self.counts.lerp_(counts, 1 - self.decay)
+        self.sums.lerp_(sums, 1 - self.decay)
+        share = counts.sum() / len(counts)
+        dead = self.counts < DEAD_SHARE * share
+        fresh = _shared_sample(rows, len(self.codebook))
+        self.counts[dead] = share
+        self.sums[dead] = fresh[dead] * share
+        self.codebook.copy_(self.sums / self.counts[:, None])
+
+
+def _statistics(rows: Tensor, indices: Tensor, codes: int) -> tuple[Tensor, Tensor]:
+    """Return how many rows each code got and their sum, over all processes."""
+    counts = rows.new_zeros(codes).index_add_(0, indices, rows.new_ones(len(rows)))
+    sums = rows.new_zeros(codes, rows.shape[1]).index_add_(0, indices, rows)
+    return _sum_across_processes(counts), _sum_across_processes(sums)
+
+
+def _sum_across_processes(x: Tensor) -> Tensor:
+    if dist.is_initialized():
+        dist.all_reduce(x)
+    return x
+
+
+def _shared_sample(rows: Tensor, count: int) -> Tensor:
+    """Return `count` random rows of the first process, the same on every process."""
+    sample = rows[torch.randint(len(rows), (count,)).to(rows.device)]
+    if dist.is_initialized():
+        dist.broadcast(sample, src=0)
+    return sample

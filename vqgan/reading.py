@@ -1,0 +1,71 @@
+"""Reading a data set in the form a tokenizer was made for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from data.clips import ClipDataset, ClipFormat, Item, list_items
+from data.errors import MediaError
+from data.media import Skipped, Source, catalogue, check_skipped, split
+from vqgan.model import VQGAN
+from vqgan.palette import Palette
+
+
+def clip_format(tokenizer: VQGAN | Palette) -> ClipFormat:
+    """Return the clips a tokenizer was made for."""
+    return ClipFormat(tokenizer.frames, tokenizer.fps, tokenizer.size)
+
+
+def find_items(path: Path, form: ClipFormat, overlap: int = 1) -> tuple[list[Item], list[Skipped]]:
+    """List the clips of a data set in order, and the files that cannot be used.
+
+    A tokenizer of clips reads the films of a folder; a folder without films, or a tokenizer of stills, its images
+    as well.
+
+    Raises:
+        MediaError: the path holds nothing usable, or more than half of its files are unusable.
+    """
+    found = catalogue(path)
+    sources: Sequence[Source] = found.films if form.frames > 1 and found.films else found.sources
+    items, short = list_items(sources, form, overlap)
+    skipped = [*found.skipped, *short]
+    check_skipped(skipped, len(sources) + len(found.skipped), path)
+    if not items:
+        raise MediaError(f"{path} holds no clip of {form.seconds:.2f} s")
+    return items, skipped
+
+
+def split_items(items: Sequence[Item], fraction: float, seed: int = 0) -> tuple[list[Item], list[Item]]:
+    """Divide items into training and validation so that no source is in both.
+
+    Raises:
+        MediaError: there is only one source.
+    """
+    sources = {item.source.name: item.source for item in items}
+    held_out = {source.name for source in split(sources.values(), fraction, seed)[1]}
+    return (
+        [item for item in items if item.source.name not in held_out],
+        [item for item in items if item.source.name in held_out],
+    )
+
+
+def read_batches(
+    items: Sequence[Item], form: ClipFormat, batch: int, skipped: list[Skipped]
+) -> Iterator[tuple[list[Item], Tensor]]:
+    """Yield items with their clips (B, 3, T, H, W); what cannot be read is appended to `skipped` and left out."""
+    dataset = ClipDataset(items, form)
+    ready: list[tuple[Item, Tensor]] = []
+    for item in items:
+        try:
+            ready.append((item, dataset.read(item)))
+        except MediaError as error:
+            skipped.append(Skipped(item.source.name, str(error)))
+        if len(ready) == batch:
+            yield [item for item, _ in ready], torch.stack([clip for _, clip in ready])
+            ready = []
+    if ready:
+        yield [item for item, _ in ready], torch.stack([clip for _, clip in ready])

@@ -1,0 +1,147 @@
+"""Train a causal VQGAN: `python -m vqgan.train`, or `accelerate launch -m vqgan.train` on several GPUs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import tyro
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from data.clips import ClipDataset, ClipFormat, collate, training_loader
+from data.media import write_skipped
+from training.checkpoint import load_training_state, newest_checkpoint, save_checkpoint
+from training.order import DataOrder
+from training.progress import Progress
+from training.run_folder import log_metrics, open_run, truncate_metrics
+from training.schedule import learning_rate, set_learning_rate
+from vqgan.config import PRESETS, TrainOptions, VQGANConfig
+from vqgan.losses import reconstruction_loss
+from vqgan.metrics import codebook_usage, psnr
+from vqgan.model import VQGAN
+from vqgan.perceptual import build_perceptual
+from vqgan.reading import find_items, split_items
+
+
+def train(options: TrainOptions) -> Path:
+    """Train a tokenizer and return the folder of the final model, `out/final`.
+
+    Raises:
+        MediaError: the data cannot be used.
+        RunFolderError: `out` holds another run.
+        FloatingPointError: the loss is no longer finite; the last checkpoint stays.
+    """
+    accelerator = Accelerator()
+    config = PRESETS[options.preset]
+    perceptual = build_perceptual(options.perceptual)
+    if accelerator.is_main_process:
+        open_run(options.out, options, options.resume, options.overwrite)
+    accelerator.wait_for_everyone()
+    training, validation = _datasets(options, config)
+
+    torch.manual_seed(options.seed)
+    checkpoint = newest_checkpoint(options.out) if options.resume == "auto" else None
+    plain = VQGAN.from_pretrained(checkpoint).train() if checkpoint else VQGAN(config)
+    optimizer = torch.optim.Adam(plain.parameters(), betas=(0.9, 0.95), fused=True)
+    model, optimizer = accelerator.prepare(plain, optimizer)
+    perceptual = perceptual and perceptual.to(accelerator.device)
+    first = load_training_state(checkpoint, optimizer) if checkpoint else 0
+    if accelerator.is_main_process:
+        truncate_metrics(options.out, first)
+
+    order = DataOrder(
+        len(training), options.batch, options.seed, first, options.steps,
+        accelerator.process_index, accelerator.num_processes,
+    )  # fmt: skip
+    held = _held_out_clips(validation, options.validation_items)
+    with Progress("Tokenizer", options.steps, first, accelerator.is_main_process) as progress:
+        for step, batch in enumerate(training_loader(training, order, options.workers), start=first):
+            clips = random_crop(batch.clips, options.crop, options.seed + step).to(accelerator.device)
+            rate = learning_rate(step, options.steps, options.learning_rate, options.warmup)
+            quantize = step >= options.continuous_steps
+            loss = train_step(accelerator, model, optimizer, clips, quantize, rate, options, perceptual)
+            done = step + 1
+            if done % options.log_every == 0 or done == options.steps:
+                value = _finite(float(accelerator.reduce(loss, "mean")), step)
+                if accelerator.is_main_process:
+                    log_metrics(options.out, step=step, loss=value, learning_rate=rate)
+                progress.show(done, loss=value)
+            if (done % options.save_every == 0 or done == options.steps) and accelerator.is_main_process:
+                scores = validate(plain, held, options.batch)
+                log_metrics(options.out, step=step, **scores)
+                progress.show(done, **scores)
+                save_checkpoint(options.out, done, plain.save_pretrained, optimizer)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        plain.save_pretrained(options.out / "final")
+    return options.out / "final"
+
+
+def train_step(
+    accelerator: Accelerator,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    clips: Tensor,
+    quantize: bool,
+    rate: float,
+    options: TrainOptions,
+    perceptual: nn.Module | None,
+) -> Tensor:
+    """Take one optimizer step on (B, 3, T, H, W) clips and return the loss, detached."""
+    result = model(clips, quantize)
+    loss = reconstruction_loss(result.clip, clips, perceptual, options.perceptual_weight) + result.quantizer_loss
+    optimizer.zero_grad(set_to_none=True)
+    accelerator.backward(loss)
+    accelerator.clip_grad_norm_(model.parameters(), options.clip)
+    set_learning_rate(optimizer, rate)
+    optimizer.step()
+    return loss.detach()
+
+
+@torch.no_grad()
+def validate(model: VQGAN, clips: Tensor, batch: int) -> dict[str, float]:
+    """Return PSNR (dB) and codebook usage on held-out clips (B, 3, T, H, W)."""
+    device = next(model.parameters()).device
+    model.eval()
+    tokens = [model.encode(part.to(device)) for part in clips.split(batch)]
+    decoded = torch.cat([model.decode(grid).cpu()[:, :, -clips.shape[2] :] for grid in tokens])
+    model.train()
+    return {
+        "psnr_db": float(psnr(decoded, clips).mean()),
+        "codebook_usage": codebook_usage(torch.cat(tokens), model.vocab_size),
+    }
+
+
+def random_crop(clips: Tensor, size: int | None, seed: int) -> Tensor:
+    """Cut the same random square of `size` pixels out of every clip of a batch; None leaves them whole."""
+    if size is None or size >= clips.shape[-1]:
+        return clips
+    generator = torch.Generator().manual_seed(seed)
+    top, left = torch.randint(clips.shape[-1] - size + 1, (2,), generator=generator).tolist()
+    return clips[..., top : top + size, left : left + size]
+
+
+def _datasets(options: TrainOptions, config: VQGANConfig) -> tuple[ClipDataset, ClipDataset]:
+    form = ClipFormat(config.frames, config.fps, config.resolution)
+    items, skipped = find_items(options.data, form)
+    write_skipped(options.out / "skipped.csv", skipped)
+    training, validation = split_items(items, options.validation_fraction)
+    return ClipDataset(training, form), ClipDataset(validation, form)
+
+
+def _held_out_clips(dataset: ClipDataset, limit: int) -> Tensor:
+    count = min(limit, len(dataset))
+    return collate([dataset[position * len(dataset) // count] for position in range(count)]).clips
+
+
+def _finite(loss: float, step: int) -> float:
+    if not torch.isfinite(torch.tensor(loss)):
+        raise FloatingPointError(
+            f"the loss is {loss} at step {step}; the last checkpoint is kept: lower --learning-rate and resume"
+        )
+    return loss
+
+
+if __name__ == "__main__":
+    train(tyro.cli(TrainOptions))
