@@ -1,1 +1,80 @@
-"""The command line."""
+"""The command line: every subcommand maps onto one function of a room.
+
+Options live in modules that import no torch, so that `--help` is instant; a function is imported when it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import make_dataclass
+from typing import Annotated, Any, Union
+
+import tyro
+
+from data.config import InspectOptions, PlayroomOptions
+from experiments.config import DemoOptions, MemoryOptions, ReportOptions
+from gpt.config import EvaluateOptions as GPTEvaluateOptions
+from gpt.config import TrainOptions as GPTTrainOptions
+from sampling.config import CompleteOptions
+from vqgan.config import EncodeOptions, EvaluateOptions, LeakageOptions, PaletteOptions, TrainOptions
+
+# Subcommand: its options, and the function that carries them out.
+COMMANDS: dict[str, tuple[type, str]] = {
+    "demo": (DemoOptions, "experiments.demo:run_demo"),
+    "data playroom": (PlayroomOptions, "data.playroom:make_playroom"),
+    "data inspect": (InspectOptions, "data.inspection:inspect_media"),
+    "vqgan train": (TrainOptions, "vqgan.train:train"),
+    "vqgan palette": (PaletteOptions, "vqgan.palette_fit:make_palette"),
+    "vqgan eval": (EvaluateOptions, "vqgan.evaluate:evaluate"),
+    "vqgan encode": (EncodeOptions, "vqgan.encode:encode"),
+    "vqgan leakage": (LeakageOptions, "vqgan.leakage:measure_leakage"),
+    "gpt train": (GPTTrainOptions, "gpt.train:train"),
+    "gpt eval": (GPTEvaluateOptions, "gpt.evaluate:evaluate"),
+    "complete": (CompleteOptions, "sampling.complete:complete"),
+    "memory run": (MemoryOptions, "experiments.memory:run_memory"),
+    "memory report": (ReportOptions, "experiments.memory_report:report_memory"),
+}
+GROUPS = {
+    "data": "Make data, and look at what is there.",
+    "vqgan": "Train, measure and use tokenizers.",
+    "gpt": "Train and measure GPTs over token grids.",
+    "memory": "Recognition memory after k exposures.",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that `arguments` (by default the process's own) name."""
+    options = _parse(list(sys.argv[1:] if arguments is None else arguments))
+    target = next(function for kind, function in COMMANDS.values() if kind is type(options))
+    module, function = target.split(":")
+    try:
+        getattr(importlib.import_module(module), function)(options)
+    except (ValueError, OSError, FloatingPointError) as error:
+        sys.exit(f"secondsight: {error}")
+    except KeyboardInterrupt:
+        sys.exit("secondsight: stopped; what was finished is kept")
+
+
+def _parse(arguments: list[str]) -> Any:
+    choices: list[Any] = [_named(name, kind) for name, (kind, _) in COMMANDS.items() if " " not in name]
+    for group, description in GROUPS.items():
+        members = [_named(n.split()[1], kind) for n, (kind, _) in COMMANDS.items() if n.startswith(f"{group} ")]
+        wrapper = make_dataclass(group.title(), [("command", Union[tuple(members)])])
+        wrapper.__doc__ = description
+        choices.append(_named(group, wrapper))
+    config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
+    try:
+        chosen = tyro.cli(Union[tuple(choices)], prog="secondsight", args=arguments, config=config)
+    except ValueError as error:
+        sys.exit(f"secondsight: {error}")
+    return getattr(chosen, "command", chosen)
+
+
+def _named(name: str, kind: type) -> Any:
+    return Annotated[kind, tyro.conf.subcommand(name)]
+
+
+if __name__ == "__main__":
+    main()

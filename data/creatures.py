@@ -1,8 +1,9 @@
 """The parts toys are made of, and the toys that show something living: people, animals and plants.
 
 A category is a function of five proportions around 1 (the exemplar's) and of the state, 0 or 1, which moves,
-adds or removes a part that is large in the picture: an arm, a wing, a trunk. Toys stand on the plane z = 0, face
--y or -x and are about one unit large. Paints: 0 main colour (textured), 1 second colour, 2 accent, 3 dark, 4 light.
+adds or removes a part that is large in the picture: an arm, a wing, a trunk. Toys stand on the plane z = 0,
+face -y or -x and are about one unit large. Paints: 0 main colour (textured), 1 second colour, 2 accent, 3 dark,
+4 light.
 """
 
 import math
@@ -22,7 +23,7 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Part:
-    """One solid of a toy before it has colours; `paint` is the number of its colour in the exemplar's palette."""
+    """One solid of a toy before it has colours; `paint` is its colour's number in the exemplar's palette."""
 
     kind: int
     paint: int
@@ -38,7 +39,7 @@ def part(kind: int, paint: int, at: Vector, half: Vector, taper: float = 1.0) ->
 
 
 def turned(parts: Sequence[Part], axis: str, degrees: float, pivot: Vector) -> list[Part]:
-    """The parts rotated about an axis ('x', 'y' or 'z') through a pivot, counter-clockwise seen from its tip."""
+    """The parts rotated about axis 'x', 'y' or 'z' through a pivot, counter-clockwise seen from its tip."""
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
     spin, middle = torch.eye(3), torch.tensor(pivot)
@@ -121,7 +122,7 @@ def _elephant(p: Sequence[float], s: int) -> list[Part]:
         parts += [part(TUBE, 0, (0.1 + a * x, 0.5 * b * r, 0.18), (0.1, 0.1, 0.18))]
     for k in (-1, 1):
         parts += [part(BALL, 1, (-x + 0.06, k * head * 1.2, up + 0.04), (0.05, 0.2 * p[3], 0.22))]
-    nose = [part(TUBE, 2, (-x - 0.8 * head, 0, up - 0.28), (0.09, 0.09, 0.3 * p[4]), 1.0)]
+    nose = [part(TUBE, 2, (-x - 0.8 * head, 0, up - 0.28), (0.11, 0.11, 0.34 * p[4]))]
     return parts + turned(nose, "y", 150 if s else 10, (-x - 0.8 * head, 0, up))
 
 

@@ -70,7 +70,7 @@ def catalogue(path: Path) -> Catalogue:
     """Look at everything `path` means: demux every film, decode every image.
 
     Raises:
-        MediaError: the path is missing or holds no film or image, or more than half of them are unreadable.
+        MediaError: the path is missing or holds no film or image.
     """
     sources, skipped = [], []
     for candidate in _candidates(path):
@@ -80,7 +80,6 @@ def catalogue(path: Path) -> Catalogue:
             skipped.append(Skipped(candidate.name, str(error)))
     if not sources and not skipped:
         raise MediaError(f"{path} holds no film ({_some(VIDEO_SUFFIXES)}) or image ({_some(IMAGE_SUFFIXES)})")
-    check_skipped(skipped, len(sources) + len(skipped), path)
     return Catalogue(tuple(sources), tuple(skipped))
 
 
@@ -105,7 +104,7 @@ def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
         writer.writerows([item.name, item.reason] for item in skipped)
 
 
-def split(sources: Iterable[Source], fraction: float, seed: int = 0) -> tuple[list[Source], list[Source]]:
+def split(sources: Iterable[Source], fraction: float) -> tuple[list[Source], list[Source]]:
     """Divide sources into training and validation, at least one each; the same names always fall the same way.
 
     Raises:
@@ -116,7 +115,7 @@ def split(sources: Iterable[Source], fraction: float, seed: int = 0) -> tuple[li
         raise MediaError(
             "training and validation must not share a source, and there is only one: give at least two files"
         )
-    ranked = sorted(ordered, key=lambda source: hashlib.sha256(f"{seed}:{source.name}".encode()).digest())
+    ranked = sorted(ordered, key=lambda source: hashlib.sha256(source.name.encode()).digest())
     held_out = min(len(ordered) - 1, max(1, round(fraction * len(ordered))))
     validation = {source.name for source in ranked[:held_out]}
     return (

@@ -20,9 +20,11 @@ FIELD_OF_VIEW = math.radians(66)
 FIXATIONS = 64
 """Length of the drawn sequence of fixations; a longer film begins it again."""
 
-SHADOW = 0.5
 FLOOR = 4
 """Number of the floor among the sides of a room; the walls come before it, the ceiling after."""
+
+TURN = 1.1
+"""Seconds that the gaze takes from one fixation to the next."""
 
 SKIRTING = 0.09
 
@@ -43,8 +45,8 @@ LOOKS = (
 class Surfaces:
     """The six sides of a room: walls at -x, +x, -y and +y, floor, ceiling.
 
-    On each lies one panel: a picture, door or window on a wall, a rug on the floor. Positions on a side are (u, v)
-    in metres, with v = z on the walls.
+    On each lies one panel: a picture on a wall, a rug on the floor. Positions on a side are (u, v) in metres, with
+    v = z on the walls.
     """
 
     half: Tensor
@@ -175,7 +177,7 @@ def _surfaces(index: int, half: Tensor, draws: Tensor) -> Surfaces:
     sides = [rgb(h + shift, saturation, value + light) for h in walls]
     sides += [rgb(hue + shift, floor_saturation, floor_value + light), rgb(walls[0], 0.05, 0.97)]
     colours = torch.tensor(sides)
-    tint = torch.tensor([0.86, 0.86, 0.86, 0.86, 0.72, 1.0])[:, None]
+    tint = torch.tensor([0.89, 0.89, 0.89, 0.89, 0.78, 1.0])[:, None]
     patterns = [(PLAIN, STRIPES, CHECKS, DOTS)[int(4 * d)] for d in u[2:6]]
     panel = [
         [1.6 * (d - 0.5), 1.0 + 0.3 * e, 0.35 + 0.3 * d, 0.3 + 0.2 * e] for d, e in zip(u[8:12], u[12:16], strict=True)
@@ -204,7 +206,7 @@ def make_walk(seed: int, index: int, frames: int, fps: float) -> Walk:
     rng = generator("walk", seed, index)
     u = torch.rand(12, generator=rng).tolist()
     time = torch.arange(frames) / fps
-    angle = 2 * math.pi * u[0] + 0.7 * torch.sin(0.27 * time + 2 * math.pi * u[1])
+    angle = 2 * math.pi * u[0] + 0.7 * torch.sin(0.24 * time + 2 * math.pi * u[1])
     radius = 1.4 + 0.25 * u[2] + 0.2 * torch.sin(0.6 * time + 2 * math.pi * u[3])
     step = 2 * math.pi * (0.8 + 0.2 * u[4]) * time
     height = 0.75 + 0.2 * u[5] + 0.012 * torch.sin(2 * step)
@@ -217,11 +219,11 @@ def _gaze(time: Tensor, rng: torch.Generator, toys: tuple[Solids, ...]) -> Tenso
     choices = torch.randint(len(toys), (FIXATIONS,), generator=rng)
     draws = torch.rand(2, FIXATIONS, generator=rng)
     spots = torch.stack([toy.sphere()[0] for toy in toys])
-    points = torch.lerp(spots[choices], spots.mean(0), 0.4)
-    points[:, 2] = 0.15 + 0.55 * draws[1]
+    points = torch.lerp(spots[choices], spots.mean(0), 0.5)
+    points[:, 2] = 0.2 + 0.4 * draws[1]
     ends = (1.2 + 2.0 * draws[0]).cumsum(0)
     time = time % (ends[-1] - 1)
     number = torch.searchsorted(ends, time, right=True)
-    turn = ((time - ends[number] + 0.9) / 0.9).clamp(0, 1)
+    turn = ((time - ends[number] + TURN) / TURN).clamp(0, 1)
     turn = turn * turn * (3 - 2 * turn)
     return torch.lerp(points[number], points[(number + 1) % FIXATIONS], turn[:, None])

@@ -12,7 +12,10 @@ from torch.nn.functional import normalize, one_hot
 
 BALL, BOX, TUBE = 0, 1, 2
 PLAIN, STRIPES, CHECKS, DOTS = 0, 1, 2, 3
-TEXTURE_PERIOD = 0.7
+BUNDLE = 16384
+"""Rays that are followed at a time: few enough for their numbers to stay in the processor's cache."""
+
+TEXTURE_PERIOD = 0.85
 """Texture period over the half length of the largest solid: coarse, so that a small tokenizer can keep it."""
 
 
@@ -33,7 +36,7 @@ def pattern_weight(pattern: Tensor, points: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Solids:
-    """P solids, each an affine image of a unit ball, of the cube [-1, 1]^3 or of a tube of radius 1, |z| <= 1."""
+    """P solids, affine images of the unit ball, the cube [-1, 1]^3 or the tube of radius 1 with |z| <= 1."""
 
     kind: Tensor
     """(P,) int64: BALL, BOX or TUBE."""
@@ -88,9 +91,16 @@ class Solids:
             directions: (N, 3) float, any length.
 
         Returns:
-            Distances (N,) in lengths of the directions, infinite where a ray meets nothing, and the number (N,)
-            of the solid met.
+            Distances (N,) in lengths of the directions, infinite where a ray meets nothing, and the number
+            (N,) of the solid met.
         """
+        bundles = zip(origins.split(BUNDLE), directions.split(BUNDLE), strict=True)
+        distance = torch.cat([self._distances(starts, steps) for starts, steps in bundles])
+        nearest, number = distance.min(dim=1)
+        return nearest, number
+
+    def _distances(self, origins: Tensor, directions: Tensor) -> Tensor:
+        """Distance (N, P) of each ray to each solid."""
         frames = self.axes / self.half[:, None]
         shift = torch.einsum("pi,pij->pj", self.centre, frames)
         distance = torch.empty(len(origins), len(frames))
@@ -100,16 +110,16 @@ class Solids:
                 start = torch.einsum("ni,pij->npj", origins, frames[chosen]) - shift[chosen]
                 step = torch.einsum("ni,pij->npj", directions, frames[chosen])
                 distance[:, chosen] = meet(start, step, self.taper[chosen])
-        nearest, number = distance.min(dim=1)
-        return nearest, number
+        return distance
 
     def surface(self, points: Tensor, number: Tensor) -> tuple[Tensor, Tensor]:
         """Unit normals (N, 3) and colours (N, 3) in [0, 1] at points (N, 3) on the solids numbered (N,)."""
-        axes, half = self.axes[number], self.half[number]
-        local = torch.einsum("nij,ni->nj", axes, points - self.centre[number]) / half
+        axes, half, centre = (table.index_select(0, number) for table in (self.axes, self.half, self.centre))
+        local = torch.einsum("nij,ni->nj", axes, points - centre) / half
         normal = torch.einsum("nij,nj->ni", axes, self._normals(local, number) / half)
         weight = pattern_weight(self.pattern[number], local * half / self.half.max() / TEXTURE_PERIOD)
-        colour = torch.lerp(self.colours[number, 0], self.colours[number, 1], weight[:, None])
+        ground, texture = self.colours.index_select(0, number).unbind(1)
+        colour = torch.lerp(ground, texture, weight[:, None])
         return normalize(normal, dim=-1), colour
 
     def _normals(self, local: Tensor, number: Tensor) -> Tensor:

@@ -6,8 +6,8 @@ Layout of a list, as published with Brady et al. (2008):
     test/<condition>_seen/**                 studied pictures that are tested
     test/<condition>_unseen/**               their foils
 
-Pairs are formed by equal file names where all agree, else by sorted order, and written down as explicit trials. Pictures
-are compared by the SHA-256 of their decoded pixels, so that a copy under another name or format is recognised.
+Pairs are formed by equal file names where all agree, else by sorted order, and written down as explicit trials.
+Pictures are compared by the SHA-256 of their decoded pixels, so that a copy under another name or format is recognised.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The toys that show made things: vehicles, buildings, furniture, food; see data/creatures.py for the conventions."""
+"""The toys that show made things: vehicles, buildings, furniture, food; conventions as in data/creatures.py."""
 
 from collections.abc import Sequence
 

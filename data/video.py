@@ -39,6 +39,9 @@ TIME_SLACK = 1e-3
 DECORD_CODECS = frozenset({"h264", "hevc", "vp8", "vp9"})
 """Those in which one packet is one frame, so that decord, which counts frames, cannot lose its place."""
 
+DAMAGE = (av.FFmpegError, IndexError)
+"""What PyAV raises on a damaged film; IndexError where damage makes a stream appear half-way."""
+
 
 @dataclass(frozen=True, eq=False)
 class VideoInfo:
@@ -119,7 +122,8 @@ def read_clip(
 
     Raises:
         MediaError: `probe_video` refuses the film, it ends before the clip does (by more than half a frame of
-            the clip), or a frame of the clip cannot be decoded.
+            the clip), or a frame of the clip cannot be decoded. Damage that leaves a frame decodable goes
+            unnoticed in decord and is mostly noticed by PyAV.
         ValueError: `start` is negative, `frames`, `fps` or `size` not positive, or `crop` unknown.
     """
     if not (start >= 0 and frames >= 1 and fps > 0):
@@ -164,22 +168,13 @@ class _Packet(NamedTuple):
     """What a packet says of itself, kept without its data."""
 
     pts: int | None
-    size: int
     key: bool
     hidden: bool
     corrupt: bool
-    new_format: bool
 
     @classmethod
     def of(cls, packet: "Packet[VideoStream]") -> "_Packet":
-        return cls(
-            packet.pts,
-            packet.size,
-            packet.is_keyframe,
-            packet.is_discard,
-            packet.is_corrupt,
-            packet.has_sidedata("new_extradata"),
-        )
+        return cls(packet.pts, packet.is_keyframe, packet.is_discard, packet.is_corrupt)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,8 +185,6 @@ class _Packets:
     key: NDArray[np.bool_]
     hidden: NDArray[np.bool_]
     """Decoded for the sake of later frames and never displayed: an edit list says so."""
-    new_format: bool
-    """Whether the picture size or another coding parameter changes on the way."""
 
 
 @functools.lru_cache(maxsize=4096)
@@ -259,22 +252,22 @@ def _read_packets(container: InputContainer, path: Path) -> _Packets:
     stream = _film_stream(container, path)
     promised = len(stream.index_entries)
     try:
-        packets = [_Packet.of(packet) for packet in container.demux(stream) if packet.dts is not None or packet.size]
-    except av.FFmpegError as error:
-        raise MediaError(f"{path} is damaged ({error.strerror}): copy it again") from error
+        packets = [_Packet.of(packet) for packet in container.demux(stream) if packet.size]
+    except DAMAGE as error:
+        raise MediaError(f"{path} is damaged ({error}); copy it again or {_convert(path)}") from error
     # The index of an MP4 is complete from the start; those of other containers never promise too much.
-    if not packets or len(packets) < promised or packets[-1].corrupt:
+    if not packets or len(packets) < promised:
         raise MediaError(f"{path} is cut short: {len(packets)} of {promised} frames are there; copy it again")
-    pictures = [packet for packet in packets if packet.size]
+    if packets[-1].corrupt:
+        raise MediaError(f"{path} is cut short in the middle of its last frame; copy it again")
     # FFmpeg numbers the H.264 packets of an AVI in the order of decoding, which B-frames make another order.
     reordered = container.format.name == "avi" and stream.codec_context.has_b_frames
-    if any(packet.pts is None for packet in pictures) or (reordered and _codec(stream) != "mpeg4"):
+    if any(packet.pts is None for packet in packets) or (reordered and _codec(stream) != "mpeg4"):
         raise MediaError(f"{path} does not say at what times its frames are displayed; {_convert(path)}")
     return _Packets(
-        pts=np.array([packet.pts for packet in pictures], dtype=np.int64),
-        key=np.array([packet.key for packet in pictures]),
-        hidden=np.array([packet.hidden for packet in pictures]),
-        new_format=any(packet.new_format for packet in pictures[1:]),
+        pts=np.array([packet.pts for packet in packets], dtype=np.int64),
+        key=np.array([packet.key for packet in packets]),
+        hidden=np.array([packet.hidden for packet in packets]),
     )
 
 
@@ -284,8 +277,8 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
         for frame in _decode(container, stream):
             assert frame.pts is not None  # PyAV numbers frames that have no time of their own
             return frame, frame.pts
-    except av.FFmpegError as error:
-        raise MediaError(f"{path} is damaged: its first frame cannot be decoded ({error.strerror})") from error
+    except DAMAGE as error:
+        raise MediaError(f"{path} is damaged: its first frame cannot be decoded ({error})") from error
     raise MediaError(f"{path} holds no frame that can be decoded")
 
 
@@ -305,13 +298,17 @@ def _why_not_decord(container: InputContainer, stream: VideoStream, packets: _Pa
         "frames before time zero (edit list)": bool(packets.hidden.any() or (packets.pts < 0).any()),
         "no key frame at the start": not packets.key[0],
         "open groups of pictures": bool((packets.key & (later < packets.pts)).any()),
-        "two frames at one time": len(np.unique(packets.pts)) < len(packets.pts),
         f"the codec {codec}": codec not in DECORD_CODECS,
         "more than 8 bits per channel": any(component.bits > 8 for component in first.format.components),
         "several video streams": len(container.streams.video) > 1,
-        "the coding changes on the way": packets.new_format,
+        "a header that announces too many frames": _announced(container, stream) > 2 * len(packets.pts) + 1000,
     }
     return "; ".join(reason for reason, applies in reasons.items() if applies)
+
+
+def _announced(container: InputContainer, stream: VideoStream) -> float:
+    """Frames that the header announces, for which decord takes memory unseen: a damaged one ends the process."""
+    return stream.frames or float(stream.average_rate or 0) * (container.duration or 0) / av.time_base
 
 
 def _codec(stream: VideoStream) -> str:
@@ -422,7 +419,7 @@ def _decode_wanted(info: VideoInfo, wanted: NDArray[np.int64], seek_to: int | No
                     found[frame.pts] = _upright(frame, info.rotation)
                 if not missing:
                     break
-        except av.FFmpegError:
+        except DAMAGE:
             return found
     return found
 
@@ -438,8 +435,7 @@ def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
     begun = False
     for packet in container.demux(stream):
         begun = begun or packet.is_keyframe
-        # An empty packet with a time says 'as before'; to the decoder it would mean the end of the film.
-        if begun and (packet.size or packet.dts is None):
+        if begun:
             yield from packet.decode()
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import tyro
+
 from gpt.config import PRESETS
 
 
@@ -61,7 +63,7 @@ class MemoryOptions:
 class ReportOptions:
     """Merge the trials of several runs and draw their curve beside the human figures."""
 
-    runs: tuple[Path, ...]
+    runs: tyro.conf.Positional[tuple[Path, ...]]
     """Run folders of `secondsight memory run`."""
     out: Path
     """Folder for trials.csv, accuracy.csv, curve.png and report.html."""

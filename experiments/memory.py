@@ -1,9 +1,10 @@
 """Recognition memory: how many exposures does a GPT need to know what it has seen?
 
 Question: after k passes over a study list, does the model find the studied picture of a pair likelier than the foil?
-Method: after Brady et al. (2008) with the two-alternative rule of Orhan (2022, arXiv 2204.13061): a trial is correct when
-the studied picture has the lower mean NLL per token; a tie counts one half. Study and test use the same pixels. The list
-is run as given and with studied pictures and foils swapped, so that an untrained model sits at exactly one half.
+Method: after Brady et al. (2008) with the two-alternative rule of Orhan (2022, arXiv 2204.13061): a trial is correct
+when the studied picture has the lower mean NLL per token; a tie counts one half. Study and test use the same pixels.
+The list is run as given and with studied pictures and foils swapped, so that an untrained model sits at exactly one
+half.
 Output: `trials.csv` (one row per trial and exposure), `accuracy.csv`, `curve.png`, `manifest.csv`.
 """
 

@@ -48,7 +48,7 @@ class GPTConfig:
 
 # Layers, heads and widths of the published models: vqgan-gpt (alef to dalet) and Image GPT.
 PRESETS: dict[str, GPTConfig] = {
-    "demo": GPTConfig(layers=4, heads=4, width=192),
+    "demo": GPTConfig(layers=4, heads=4, width=128),
     "tiny": GPTConfig(layers=6, heads=4, width=256),
     "alef": GPTConfig(layers=12, heads=12, width=768),
     "bet": GPTConfig(layers=24, heads=16, width=1024),

@@ -56,7 +56,7 @@ def rotary_angles(config: GPTConfig) -> Tensor:
     """
     t, h, w = config.grid
     axes = torch.stack(torch.meshgrid(*(torch.arange(1, n + 1) for n in (t, h, w)), indexing="ij"), dim=-1)
-    positions = torch.cat([torch.zeros(1, 3), rearrange(axes, "t h w axis -> (t h w) axis").float()])
+    positions = torch.cat([torch.zeros(1, 3), rearrange(axes, "t h w three -> (t h w) three").float()])
     pairs = config.width // config.heads // 2
     shares = (pairs - 2 * ((pairs - pairs // 4) // 2), (pairs - pairs // 4) // 2, (pairs - pairs // 4) // 2)
     angles = []

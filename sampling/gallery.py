@@ -47,39 +47,37 @@ def show_images(completion: Completion, kind: PromptKind, names: Sequence[str], 
 
 def show_films(completion: Completion, kind: PromptKind, names: Sequence[str], fps: float, out: Path) -> None:
     """Write `grid.png`, a film strip per clip, and for each item its clips side by side as MP4 and GIF."""
-    strips = []
+    rows = []
     for number, name in enumerate(names):
         clips = list(completion.continuations[number])
-        captions = [f"{name}: continuation {i + 1}" for i in range(len(clips))]
+        captions = [f"continuation {i + 1}" for i in range(len(clips))]
         if kind != "none":
             original = completion.originals[number]
             clips = [original, blank_rest(original, kind), *clips]
-            captions = [f"{name}: original", f"{name}: prompt", *captions]
+            captions = ["original", "prompt", *captions]
         first = clips[0].shape[1] // 2 if kind == "half-clip" else 0
-        film = side_by_side(clips, [caption.rsplit(": ", 1)[1] for caption in captions], first, kind != "none")
+        film = side_by_side(clips, captions, first)
         for suffix in (".mp4", ".gif"):
             write_film(out / f"item_{number:03d}{suffix}", film, fps)
-        strips += [[Tile(film_strip(clip), caption)] for clip, caption in zip(clips, captions, strict=True)]
-    save_picture(out / "grid.png", draw_grid(strips, side=64))
+        rows += [[Tile(film_strip(clip), f"{name}: {text}")] for clip, text in zip(clips, captions, strict=True)]
+    save_picture(out / "grid.png", draw_grid(rows, side=64))
 
 
-def side_by_side(clips: Sequence[Tensor], captions: Sequence[str], first: int, prompted: bool) -> Tensor:
+def side_by_side(clips: Sequence[Tensor], captions: Sequence[str], first: int) -> Tensor:
     """Return one clip (3, T, H, W) that shows several beside one another with captions.
 
     Args:
-        clips: (3, T, H, W) in [-1, 1] each; with `prompted`, original and prompt stand first.
-        captions: one for each clip.
-        first: the first frame that was not given, from which continuations are framed in red.
-        prompted: whether original and prompt are among the clips.
+        clips: (3, T, H, W) in [-1, 1] each.
+        captions: one for each clip; continuations are framed in blue while they repeat what was given, then in red.
+        first: the first frame that was not given.
     """
     frames = []
     for frame in range(clips[0].shape[1]):
-        row = []
-        for place, (clip, caption) in enumerate(zip(clips, captions, strict=True)):
-            border = IMAGINED if frame >= first else GIVEN
-            if prompted and place < 2:
-                border = "white" if place == 0 or frame >= first else GIVEN
-            row.append(Tile(clip_to_image(clip[:, frame]), caption, border))
+        shown = IMAGINED if frame >= first else GIVEN
+        row = [
+            Tile(clip_to_image(clip[:, frame]), caption, shown if caption.startswith("continuation") else "white")
+            for clip, caption in zip(clips, captions, strict=True)
+        ]
         frames.append(np.asarray(draw_grid([row], side=128)))
     pixels = torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2)
     return pixels.float() / 127.5 - 1

@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 64, 48
 STEP = 5
 """Grey levels between two frames: frame i has the level STEP * i, so a film holds 50 of them at most."""
 
-NANOS = Fraction(1, 90_000)
+TICK = Fraction(1, 90_000)
 
 
 def grey(number: int) -> np.ndarray:
@@ -33,6 +33,7 @@ def make_film(
     count: int = 40,
     fps: int = 8,
     seconds: Sequence[float] | None = None,
+    tick: Fraction = TICK,
     codec: str = "libx264",
     gop: int = 40,
     b_frames: int = 2,
@@ -40,7 +41,7 @@ def make_film(
     options: dict[str, str] | None = None,
     picture: Callable[[int], np.ndarray] = grey,
 ) -> Path:
-    """Writes `count` numbered frames at `fps`, or at the given `seconds` for a variable frame rate."""
+    """Writes `count` numbered frames at `fps`, or at the given `seconds`, rounded to `tick`."""
     times = [i / fps for i in range(count)] if seconds is None else list(seconds)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps, options=options or {})
@@ -49,7 +50,7 @@ def make_film(
         stream.codec_context.gop_size = gop
         if b_frames:
             stream.codec_context.max_b_frames = b_frames
-        stream.codec_context.time_base = NANOS if seconds is not None else Fraction(1, fps)
+        stream.codec_context.time_base = tick if seconds is not None else Fraction(1, fps)
         for i, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(picture(i), format="rgb24")
             frame.time_base = stream.codec_context.time_base
@@ -124,4 +125,14 @@ def make_sound(path: Path, cover: bool = False) -> Path:
         if cover:
             container.mux(art.encode(av.VideoFrame.from_ndarray(grey(3), format="rgb24")) + art.encode())
         container.mux(sound)
+    return path
+
+
+def trimmed(source: Path, path: Path, seconds: float) -> Path:
+    """Copies an MP4 with an edit list that ends the film early, as trimming on a phone does."""
+    data = bytearray(source.read_bytes())
+    # An elst box holds 8 bytes of version, flags and count, then the length of its first segment in ms.
+    offset = data.index(b"elst") + 4 + 8
+    data[offset : offset + 4] = round(seconds * 1000).to_bytes(4, "big")
+    path.write_bytes(data)
     return path

@@ -238,8 +238,8 @@ def test_black_and_white_are_minus_one_and_one() -> None:
 
 def test_shrinking_averages_so_that_fine_stripes_become_grey() -> None:
     stripes = np.zeros((64, 64, 3), dtype=np.uint8)
-    stripes[:, ::2] = 255
-    assert image_to_clip(Image.fromarray(stripes), 8)[..., 2:-2].abs().max() < 0.05
+    stripes[:, ::4] = 255
+    assert (image_to_clip(Image.fromarray(stripes), 8)[..., 2:-2] + 0.5).abs().max() < 0.1
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 32), st.integers(0, 2**31), st.booleans())

@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -24,6 +25,7 @@ from media import (
     packet_places,
     rotated,
     stream_copy,
+    trimmed,
 )
 from PIL import Image
 
@@ -87,6 +89,7 @@ KINDS: dict[str, tuple[str, Callable[[Path, Path], Path], int, str]] = {
         "pyav",
     ),
     "mpeg-4 avi": ("k.avi", lambda _, path: make_film(path, codec="mpeg4", gop=12, options=FINE), 0, "pyav"),
+    "trimmed end": ("m.mp4", lambda film, path: trimmed(film, path, 3), 0, "pyav"),
     "10 bits": ("l.mp4", lambda _, path: ten_bit(path), 0, "pyav"),
 }
 
@@ -106,8 +109,9 @@ def test_every_kind_of_film_is_read_by_the_decoder_that_can(kind: tuple[VideoInf
 def test_every_kind_of_film_counts_its_displayed_frames(kind: tuple[VideoInfo, int, str]) -> None:
     info, first, _ = kind
     rate = 25 if info.path.suffix == ".mpg" else FPS
-    np.testing.assert_allclose(info.timestamps, np.arange(COUNT - first) / rate, atol=1e-3)
-    assert info.duration == pytest.approx((COUNT - first) / rate, abs=1e-3)
+    count = 24 if info.path.name == "m.mp4" else COUNT - first
+    np.testing.assert_allclose(info.timestamps, np.arange(count) / rate, atol=1e-3)
+    assert info.duration == pytest.approx(count / rate, abs=1e-3)
 
 
 def test_every_kind_of_film_gives_the_frame_asked_for_in_any_order(kind: tuple[VideoInfo, int, str]) -> None:
@@ -138,6 +142,13 @@ def test_uneven_frames_are_found_by_their_own_times(folder: Path, suffix: str) -
     assert numbers(read_clip(film, 0.3, 30, 7, 48)) == expected
 
 
+def test_a_gap_in_an_avi_shows_the_frame_before_it(folder: Path) -> None:
+    moments = [i / FPS for i in (0, 1, 2, 3, 10, 11, 12, 13)]
+    film = folder / "gap.avi"
+    make_film(film, codec="ffv1", b_frames=0, seconds=moments, tick=Fraction(1, FPS))
+    assert numbers(read_clip(film, 0, 14, FPS, 48)) == [0, 1, 2, *[3] * 7, 4, 5, 6, 7]
+
+
 @settings(max_examples=40, deadline=None)
 @given(start=st.floats(0, 4), fps=st.floats(0.5, 60), frames=st.integers(1, 12))
 def test_any_moment_gives_the_latest_frame_before_it(uneven: VideoInfo, start: float, fps: float, frames: int) -> None:
@@ -154,6 +165,37 @@ def test_both_decoders_give_the_same_pixels(folder: Path) -> None:
     info = probe_video(film)
     clips = [read_clip(replace(info, decoder=name), 0.5, 16, 7, 32) for name in ("decord", "pyav")]
     assert torch.equal(*clips)
+
+
+def test_a_film_with_two_video_streams_is_left_to_pyav(plain: Path, folder: Path) -> None:
+    film = two_streams(plain, folder / "two.mp4")
+    assert probe_video(film).reason == "several video streams"
+    assert numbers(read_clip(film, 1, 3, FPS, 48)) == [8, 9, 10]
+
+
+def test_a_header_with_a_mad_number_of_frames_does_not_end_the_process(plain: Path, folder: Path) -> None:
+    data = bytearray(plain.read_bytes())
+    # An stts box holds 8 bytes of version, flags and length, then the number of frames of its first entry.
+    offset = data.index(b"stts") + 4 + 8
+    data[offset : offset + 4] = (1 << 30).to_bytes(4, "big")
+    film = folder / "mad.mp4"
+    film.write_bytes(data)
+    assert "announces too many frames" in probe_video(film).reason
+    assert numbers(read_clip(film, 1, 3, FPS, 48)) == [8, 9, 10]
+
+
+def test_seeking_finds_a_late_frame_at_once(folder: Path) -> None:
+    info = probe_video(make_film(folder / "seek.mp4", gop=12))
+    found = video._decode_wanted(info, info.pts[30:31], seek_to=int(info.pts[24]))
+    assert [round(picture.mean() / STEP) for picture in found.values()] == [30]
+
+
+def test_decord_never_passes_copies_off_as_frames(folder: Path) -> None:
+    film = stream_copy(make_film(folder / "whole.mp4", gop=12), folder / "headless.mp4", skip_packets=5)
+    with av.open(str(film)) as container:
+        pts = np.sort([packet.pts for packet in container.demux(video=0) if packet.size])
+    as_decord_sees_it = replace(probe_video(film), pts=pts, timestamps=(pts - pts[0]) / 16384)
+    assert video._read_decord(as_decord_sees_it, np.arange(len(pts))) is None
 
 
 def test_without_decord_pyav_reads_the_same(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,6 +256,13 @@ def test_sixteen_frames_at_eight_per_second_fill_a_clip_of_sixteen(folder: Path)
     assert numbers(read_clip(film, 0, 16, 8, 48)) == list(range(16))
 
 
+def test_a_clip_may_end_half_a_frame_after_the_film(folder: Path) -> None:
+    film = make_film(folder / "short.mp4", fps=20, count=39)
+    assert read_clip(film, 0, 16, 8, 48).shape[1] == 16
+    with pytest.raises(MediaError, match="at most 15 frames"):
+        read_clip(film, 0.06, 16, 8, 48)
+
+
 def test_a_film_of_one_frame_gives_one_frame(folder: Path) -> None:
     film = make_film(folder / "one.mp4", count=1)
     assert numbers(read_clip(film, 0, 1, FPS, 48)) == [0]
@@ -244,6 +293,20 @@ def test_an_unchanged_file_is_looked_at_once(plain: Path) -> None:
     assert probe_video(plain) is probe_video(str(plain))
 
 
+def two_streams(film: Path, path: Path) -> Path:
+    with av.open(str(film)) as reader, av.open(str(path), "w") as writer:
+        stream = reader.streams.video[0]
+        copies = [writer.add_stream_from_template(stream) for _ in range(2)]
+        packets = [packet for packet in reader.demux(stream) if packet.dts is not None]
+        for copy in copies:
+            for packet in packets:
+                twin = av.Packet(bytes(packet))
+                twin.pts, twin.dts, twin.time_base = packet.pts, packet.dts, stream.time_base
+                twin.is_keyframe, twin.stream = packet.is_keyframe, copy
+                writer.mux(twin)
+    return path
+
+
 # Files that cannot be used
 
 
@@ -256,6 +319,21 @@ def cut_with_index(film: Path, path: Path) -> Path:
     return cut(moov_first(film, path), path)
 
 
+def cut_in_last_frame(film: Path, path: Path) -> Path:
+    path.write_bytes(moov_first(film, path).read_bytes()[:-3])
+    return path
+
+
+def stray_stream(film: Path, path: Path) -> Path:
+    """Gives one frame of a transport stream to a stream that does not exist."""
+    data = bytearray(stream_copy(film, path).read_bytes())
+    # A packet has 188 bytes; the second and third hold the mark of a new frame and the stream's number, 256.
+    late = [at for at in range(0, len(data), 188) if data[at + 1 : at + 3] == b"\x41\x00"][-5]
+    data[late + 2] = 0x31
+    path.write_bytes(data)
+    return path
+
+
 def written(content: bytes) -> Callable[[Path, Path], Path]:
     def make(_: Path, path: Path) -> Path:
         path.write_bytes(content)
@@ -266,6 +344,12 @@ def written(content: bytes) -> Callable[[Path, Path], Path]:
 
 def picture_named_film(_: Path, path: Path) -> Path:
     Image.fromarray(grey(9)).save(path, format="PNG")
+    return path
+
+
+def unknown_codec(film: Path, path: Path) -> Path:
+    head, tail = film.read_bytes().rsplit(b"avc1", 1)
+    path.write_bytes(head + b"zzzz" + tail)
     return path
 
 
@@ -301,9 +385,12 @@ def blank_packet(film: Path, path: Path, index: int | None = None) -> Path:
         ("page.mp4", written(b"<html><body>404 not found</body></html>" * 20), "is not a film"),
         ("cut.mp4", cut, r"cut short: its index \(moov\) is missing"),
         ("cut-late.mp4", cut_with_index, r"cut short: \d+ of 40 frames"),
+        ("cut-in-frame.mp4", cut_in_last_frame, "middle of its last frame"),
+        ("stray.ts", stray_stream, "is damaged.*copy it again"),
         ("sound.mp4", lambda _, path: make_sound(path), "sound but no pictures"),
         ("cover.mp3", lambda _, path: make_sound(path, cover=True), "cover picture"),
         ("picture.mp4", picture_named_film, "is a still picture"),
+        ("unknown.mp4", unknown_codec, "codec that is not known here; convert it"),
         ("headless.mp4", without_key_frame, "no frame that can be decoded"),
         ("blank.mp4", blank_packet, "first frame cannot be decoded"),
         (
@@ -320,6 +407,30 @@ def test_an_unusable_file_is_named_with_its_defect(
     with pytest.raises(MediaError, match=message) as caught:
         probe_video(film)
     assert str(film) in str(caught.value)
+
+
+def test_a_picture_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
+    larger = np.full((2 * HEIGHT, WIDTH, 3), 90, dtype=np.uint8)
+    parts = [
+        make_film(tmp_path / "one.ts", seconds=[i / FPS for i in range(20)]),
+        make_film(tmp_path / "two.ts", seconds=[2.5 + i / FPS for i in range(20)], picture=lambda _: larger),
+    ]
+    film = tmp_path / "both.ts"
+    film.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert numbers(read_clip(film, 0, 16, FPS, 48)) == list(range(16))
+    with pytest.raises(MediaError, match="changes its picture size"):
+        read_clip(film, 1, 20, FPS, 48)
+
+
+def test_pyav_refuses_a_frame_whose_damage_the_decoder_patched_up(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mp4", picture=lambda i: np.roll(noise(0), 3 * i, axis=1))
+    data = bytearray(film.read_bytes())
+    offset, size = packet_places(film)[1]
+    for place in range(offset + 12, offset + size - 2, 3):
+        data[place] ^= 0x55
+    film.write_bytes(data)
+    with pytest.raises(MediaError, match="damaged: the frame at"):
+        video._read_pyav(probe_video(film), np.arange(COUNT))
 
 
 @pytest.mark.parametrize("decoder", ["decord", "pyav"])

@@ -114,8 +114,6 @@ class TrainOptions:
     """Weight of the perceptual loss against the absolute error."""
     clip: float = 1.0
     """Largest norm of the gradient."""
-    validation_fraction: float = 0.1
-    """Share of the source files kept for validation."""
     validation_items: int = 64
     """Held-out clips reconstructed at every checkpoint."""
     workers: int = 0
@@ -140,8 +138,6 @@ class TrainOptions:
             raise ValueError(f"--learning-rate {self.learning_rate} must be positive")
         if self.preset not in PRESETS:
             raise ValueError(f"there is no tokenizer preset {self.preset!r}; there are {', '.join(PRESETS)}")
-        if not 0 < self.validation_fraction < 1:
-            raise ValueError(f"--validation-fraction {self.validation_fraction} must lie between 0 and 1")
         factor = PRESETS[self.preset].spatial_factor
         if self.crop is not None and (self.crop < factor or self.crop % factor):
             raise ValueError(f"--crop {self.crop} must be a multiple of {factor}, the pixels of a token")
@@ -180,6 +176,8 @@ class EvaluateOptions:
     """Folder of films or images, one file, or a pattern of tar shards."""
     out: Path
     """Folder for metrics.json, items.csv and reconstructions.png."""
+    part: Literal["all", "validation"] = "all"
+    """Everything, or only the source files that `vqgan train` and `vqgan encode` keep for validation."""
     perceptual: str = "none"
     """Perceptual distance to report: none, lpips, or timm:<model>:<weights file>."""
     batch: int = 8
@@ -198,12 +196,8 @@ class EncodeOptions:
     """Folder of the token store."""
     overlap: int = 1
     """Clips begun per clip length of film: 2 encodes every clip and every one shifted by half a clip."""
-    validation_fraction: float = 0.1
-    """Share of the source files kept for validation."""
     batch: int = 8
     """Clips per forward pass."""
-    seed: int = 0
-    """Seed of the split; give the tokenizer's own so that both hold out the same files."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -221,5 +215,7 @@ class LeakageOptions:
     """Folder of films or images, one file, or a pattern of tar shards."""
     out: Path
     """Folder for leakage.json."""
+    part: Literal["all", "validation"] = "all"
+    """Everything, or only the source files that `vqgan train` and `vqgan encode` keep for validation."""
     batch: int = 8
     """Clips per forward pass."""

@@ -7,7 +7,7 @@ from typing import cast
 
 from data.media import check_skipped, write_skipped
 from data.tokens import Part, StoreMetadata, TokenItem, TokenWriter
-from data.video import decoder_version
+from data.video import probe_video
 from training.progress import Progress
 from vqgan.config import EncodeOptions
 from vqgan.model import load_tokenizer
@@ -25,7 +25,7 @@ def encode(options: EncodeOptions) -> Path:
     tokenizer = load_tokenizer(options.tokenizer)
     form = clip_format(tokenizer)
     items, skipped = find_items(options.data, form, options.overlap)
-    held_out = set(split_items(items, options.validation_fraction, options.seed)[1])
+    held_out = set(split_items(items)[1])
     frames = form.frames if items[0].source.kind == "film" else 1
     metadata = StoreMetadata(
         grid=tokenizer.grid(frames, form.size, form.size),
@@ -34,7 +34,7 @@ def encode(options: EncodeOptions) -> Path:
         fps=form.fps,
         frames=frames,
         size=form.size,
-        decoder=decoder_version() if frames > 1 else "",
+        decoder=", ".join(sorted({probe_video(item.source.path).decoder_version for item in items if frames > 1})),
     )
     writer = TokenWriter(options.out, metadata)
     with Progress("Encoding", len(items)) as progress:

@@ -19,7 +19,7 @@ from vqgan.metrics import codebook_usage, perplexity, psnr, ssim
 from vqgan.model import VQGAN, load_tokenizer
 from vqgan.palette import Palette
 from vqgan.perceptual import build_perceptual, frame_distance
-from vqgan.reading import clip_format, find_items, read_batches
+from vqgan.reading import clip_format, find_items, read_batches, split_items
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
     perceptual = build_perceptual(options.perceptual)
     form = clip_format(tokenizer)
     items, skipped = find_items(options.data, form)
+    if options.part == "validation":
+        items = split_items(items)[1]
     scores, grids, pairs = [], [], []
     with Progress("Evaluating", len(items)) as progress:
         for batch, clips in read_batches(items, form, options.batch, skipped):

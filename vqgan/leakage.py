@@ -1,7 +1,8 @@
 """Does a prompt know the future? Replace what is not given and count the prompt tokens that change.
 
-For clips the second half is replaced by that of the next clip in the set, for stills the lower half; tokens of the given
-half are compared with those of the unchanged item, both encoded whole. A tokenizer that is causal in time changes none.
+For clips the second half is replaced by that of the next clip in the set, for stills the lower half; tokens of the
+given half are compared with those of the unchanged item, both encoded whole. A tokenizer that is causal in time
+changes none.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from training.run_folder import to_json, write_text
 from vqgan.config import LeakageOptions
 from vqgan.model import VQGAN, load_tokenizer
 from vqgan.palette import Palette
-from vqgan.reading import clip_format, find_items, read_batches
+from vqgan.reading import clip_format, find_items, read_batches, split_items
 
 
 def prompt_changes(tokenizer: VQGAN | Palette, clips: Tensor) -> Tensor:
@@ -43,6 +44,8 @@ def measure_leakage(options: LeakageOptions) -> dict[str, float | Sequence[float
     tokenizer = load_tokenizer(options.tokenizer)
     form = clip_format(tokenizer)
     items, skipped = find_items(options.data, form)
+    if options.part == "validation":
+        items = split_items(items)[1]
     changes = torch.cat(
         [
             prompt_changes(tokenizer, clips)

@@ -14,6 +14,9 @@ from data.media import Skipped, Source, catalogue, check_skipped, split
 from vqgan.model import VQGAN
 from vqgan.palette import Palette
 
+# One constant and no option, so that the GPT's held-out files are always the tokenizer's too.
+VALIDATION_FRACTION = 0.1
+
 
 def clip_format(tokenizer: VQGAN | Palette) -> ClipFormat:
     """Return the clips a tokenizer was made for."""
@@ -39,14 +42,14 @@ def find_items(path: Path, form: ClipFormat, overlap: int = 1) -> tuple[list[Ite
     return items, skipped
 
 
-def split_items(items: Sequence[Item], fraction: float, seed: int = 0) -> tuple[list[Item], list[Item]]:
-    """Divide items into training and validation so that no source is in both.
+def split_items(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
+    """Divide items into training and validation so that no source is in both: the one split of a data set.
 
     Raises:
         MediaError: there is only one source.
     """
     sources = {item.source.name: item.source for item in items}
-    held_out = {source.name for source in split(sources.values(), fraction, seed)[1]}
+    held_out = {source.name for source in split(sources.values(), VALIDATION_FRACTION)[1]}
     return (
         [item for item in items if item.source.name not in held_out],
         [item for item in items if item.source.name in held_out],

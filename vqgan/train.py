@@ -126,7 +126,7 @@ def _datasets(options: TrainOptions, config: VQGANConfig) -> tuple[ClipDataset, 
     form = ClipFormat(config.frames, config.fps, config.resolution)
     items, skipped = find_items(options.data, form)
     write_skipped(options.out / "skipped.csv", skipped)
-    training, validation = split_items(items, options.validation_fraction)
+    training, validation = split_items(items)
     return ClipDataset(training, form), ClipDataset(validation, form)
 
 

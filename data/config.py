@@ -1,0 +1,66 @@
+"""Options of the data commands; free of torch, so that the command line can show its help at once."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+MIN_SIZE = 16
+"""Smallest side of a playroom picture: below it toys are no longer told apart."""
+
+
+@dataclass(frozen=True)
+class PlayroomOptions:
+    """What the playroom films and pictures, and where it writes."""
+
+    out: Path
+    """Folder to write clips/, study/, test/ and playroom.json into; a run that was interrupted continues there."""
+
+    clips: int = 0
+    """Number of head-camera clips to film, each in its own room."""
+
+    objects: int = 0
+    """Number of memory trials in each of the conditions novel, exemplar and state."""
+
+    fillers: int = 0
+    """Number of additional study pictures that are never tested."""
+
+    size: int = 64
+    """Side of the square pictures in pixels, even."""
+
+    frames: int = 16
+    """Frames per clip."""
+
+    fps: float = 8.0
+    """Frames per second of the clips."""
+
+    seed: int = 0
+    """Seed of the whole playroom: same seed, same pixels."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where an option cannot be met."""
+        for name in ("clips", "objects", "fillers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.clips == 0 and self.objects == 0:
+            raise ValueError("nothing to make: clips=0 and objects=0; ask for one or more of either")
+        if self.fillers and not self.objects:
+            raise ValueError(f"fillers={self.fillers} belong to a memory experiment, but objects=0")
+        if self.size < MIN_SIZE or self.size % 2:
+            raise ValueError(f"size must be even and at least {MIN_SIZE}, got {self.size}")
+        if self.frames < 1:
+            raise ValueError(f"frames must be 1 or more, got {self.frames}")
+        if not (self.fps > 0 and math.isfinite(self.fps)):
+            raise ValueError(f"fps must be above 0 and finite, got {self.fps}")
+
+
+@dataclass(frozen=True)
+class InspectOptions:
+    """Say what in a data set is readable, what is not and why, and draw a contact sheet."""
+
+    path: tyro.conf.Positional[Path]
+    """Folder of films or images, one file, or a pattern of tar shards such as 'shards-{0000..0003}.tar'."""
+
+    out: Path
+    """Folder for files.csv, skipped.csv and contact_sheet.png."""

@@ -1,0 +1,67 @@
+"""Look at a data set before using it: what is readable, what is not and why, and a contact sheet."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from data.config import InspectOptions
+from data.errors import MediaError
+from data.images import clip_to_image, image_to_clip, load_image
+from data.media import Source, catalogue, check_skipped, write_skipped
+from data.pictures import Tile, draw_grid, save_picture
+from data.video import probe_video, read_clip
+
+SHEET_COLUMNS, SHEET_ROWS = 8, 6
+
+
+def inspect_media(options: InspectOptions) -> Path:
+    """Write `files.csv`, `skipped.csv` and `contact_sheet.png` into `options.out`, and print the counts.
+
+    Raises:
+        MediaError: the path is missing, holds nothing, or more than half of its files are unreadable (the lists are
+            written first).
+    """
+    found = catalogue(options.path)
+    write_skipped(options.out / "skipped.csv", found.skipped)
+    _write_files(options.out / "files.csv", found.sources)
+    if found.sources:
+        save_picture(options.out / "contact_sheet.png", draw_grid(_contact_sheet(found.sources)))
+    print(
+        f"{len(found.films)} films ({sum(film.seconds for film in found.films):.1f} s), "
+        f"{len(found.sources) - len(found.films)} images, {len(found.skipped)} files skipped: see {options.out}"
+    )
+    check_skipped(found.skipped, len(found.sources) + len(found.skipped), options.path)
+    return options.out
+
+
+def _write_files(path: Path, sources: tuple[Source, ...]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "kind", "seconds", "width", "height", "decoder", "why not decord"])
+        for source in sources:
+            if source.kind == "film":
+                info = probe_video(source.path)
+                writer.writerow(
+                    [source.name, "film", f"{info.duration:.3f}", info.width, info.height, info.decoder, info.reason]
+                )
+            else:
+                width, height = load_image(source.image_bytes()).size
+                writer.writerow([source.name, "image", "", width, height, "", ""])
+
+
+def _contact_sheet(sources: tuple[Source, ...]) -> list[list[Tile]]:
+    count = min(len(sources), SHEET_COLUMNS * SHEET_ROWS)
+    tiles = []
+    for place in range(count):
+        source = sources[place * len(sources) // count]
+        try:
+            clip = (
+                read_clip(source.path, 0.0, 1, 1.0, 96)
+                if source.kind == "film"
+                else image_to_clip(load_image(source.image_bytes()), 96)
+            )
+        except MediaError:
+            continue  # its packets were sound but the frame is not: `catalogue` decodes films no further
+        tiles.append(Tile(clip_to_image(clip), Path(source.name).name[:16]))
+    return [tiles[first : first + SHEET_COLUMNS] for first in range(0, len(tiles), SHEET_COLUMNS)]

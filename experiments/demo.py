@@ -1,0 +1,195 @@
+"""The whole path, small and real: films, tokenizer, tokens, GPT, completions, diversity, memory, report.
+
+Every stage writes into its own folder of `out`, and a stopped demo continues from the stages and checkpoints it finds.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from data.clips import ClipFormat, Item
+from data.config import PlayroomOptions
+from data.playroom import make_playroom
+from experiments.config import DemoOptions, MemoryOptions
+from experiments.demo_report import write_demo_report
+from experiments.diversity import mean_diversity, measure_diversity
+from experiments.memory import run_memory
+from experiments.statistics import Accuracy, pooled
+from gpt.config import EvaluateOptions as GPTEvaluateOptions
+from gpt.config import TrainOptions as GPTTrainOptions
+from gpt.evaluate import evaluate as evaluate_gpt
+from gpt.model import GPT
+from gpt.train import train as train_gpt
+from sampling.complete import complete_clips
+from sampling.config import PromptKind
+from sampling.gallery import show_films, show_images
+from training.run_folder import open_run, to_json, write_text
+from vqgan.config import EncodeOptions, EvaluateOptions, LeakageOptions, TrainOptions
+from vqgan.encode import encode
+from vqgan.evaluate import evaluate as evaluate_tokenizer
+from vqgan.evaluate import reconstruct
+from vqgan.leakage import measure_leakage
+from vqgan.model import VQGAN, load_tokenizer
+from vqgan.palette import Palette
+from vqgan.reading import clip_format, find_items, read_batches, split_items
+from vqgan.train import train as train_tokenizer
+
+# Sized for ten minutes on two CPU cores.
+CLIPS = 480
+OBJECTS = 24
+TOKENIZER_STEPS = 600
+GPT_STEPS = 350
+EXPOSURES = 20
+ITEMS, CONTINUATIONS = 4, 4
+
+
+def run_demo(options: DemoOptions) -> dict[str, Any]:
+    """Run every stage, write `summary.json` and `report.html`, print and return the summary.
+
+    Raises:
+        MediaError: the films of `--videos` cannot be used.
+        RunFolderError: `out` holds a demo with other options.
+    """
+    out = options.out
+    open_run(out, options, resume="auto")
+    stage = Stopwatch()
+    films = options.videos or out / "playroom" / "clips"
+    with stage("playroom"):
+        clips = 0 if options.videos else CLIPS
+        make_playroom(PlayroomOptions(out / "playroom", clips, OBJECTS, seed=options.seed))
+    with stage("tokenizer"):
+        tokenizer = _train_tokenizer(films, out / "tokenizer", options.seed)
+        scores = evaluate_tokenizer(EvaluateOptions(tokenizer, films, out / "reconstructions", part="validation"))
+        leak = measure_leakage(LeakageOptions(tokenizer, films, out / "leakage", part="validation"))
+    with stage("encoding"):
+        tokens = encode(EncodeOptions(tokenizer, films, out / "tokens"))
+    with stage("gpt"):
+        gpt = _train_gpt(tokens, out / "gpt", options.seed)
+        likelihood = evaluate_gpt(GPTEvaluateOptions(gpt, tokens))
+    with stage("completions"):
+        diversity = _complete(gpt, tokenizer, films, out / "completions", options.seed)
+    with stage("memory"):
+        memory = run_memory(
+            MemoryOptions(
+                out / "playroom", out / "memory", preset="tiny", exposures=EXPOSURES, seed=options.seed, resume="auto"
+            )
+        )
+    summary = {
+        "psnr_db": scores["psnr_db"],
+        "ssim": scores["ssim"],
+        "codebook_usage": scores["codebook_usage"],
+        "gpt_nll": likelihood["gpt_nll"],
+        "unigram_entropy": likelihood["unigram_entropy"],
+        "memory": {name: {p.exposure: p.accuracy for p in curve} for name, curve in pooled(memory).items()},
+        "memory_ci": {name: {p.exposure: [p.low, p.high] for p in curve} for name, curve in pooled(memory).items()},
+        "prompt_tokens_changed": leak["prompt_tokens_changed"],
+        "diversity": diversity,
+        "seconds": stage.seconds,
+        "peak_memory_gb": peak_memory_gb(),
+        "seed": options.seed,
+    }
+    write_text(out / "summary.json", to_json(summary))
+    write_demo_report(out, summary, memory, playroom=options.videos is None)
+    print_summary(summary, memory, out)
+    return summary
+
+
+class Stopwatch:
+    """Measures named stages: `with stopwatch("name"):`."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Print the stage's name and add its duration to `seconds`."""
+        print(f"== {name}", file=sys.stderr, flush=True)
+        began = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - began, 1)
+
+
+def peak_memory_gb() -> float:
+    """Return the most memory this process has held, in gigabytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e9, 2)
+
+
+def print_summary(summary: dict[str, Any], memory: list[Accuracy], out: Path) -> None:
+    """Print the figures as a short table."""
+    table = Table(title="Secondsight demo")
+    table.add_column("what")
+    table.add_column("figure", justify="right")
+    table.add_row("reconstruction of new clips", f"{summary['psnr_db']:.1f} dB")
+    table.add_row("codes in use", f"{100 * summary['codebook_usage']:.0f} %")
+    table.add_row("GPT, new clips", f"{summary['gpt_nll']:.2f} nats per token")
+    table.add_row("their histogram alone", f"{summary['unigram_entropy']:.2f} nats per token")
+    table.add_row("prompt tokens that know the future", f"{100 * summary['prompt_tokens_changed']:.0f} %")
+    for condition, curve in pooled(memory).items():
+        table.add_row(f"memory, {condition}, {curve[-1].exposure} exposures", f"{100 * curve[-1].accuracy:.1f} %")
+    table.add_row("time", f"{sum(summary['seconds'].values()) / 60:.1f} min")
+    console = Console()
+    console.print(table)
+    console.print(f"Open {out / 'report.html'}", soft_wrap=True)
+
+
+def _train_tokenizer(films: Path, out: Path, seed: int) -> Path:
+    return train_tokenizer(
+        TrainOptions(
+            films, out, preset="demo", steps=TOKENIZER_STEPS, batch=8, crop=32, learning_rate=2e-3,
+            save_every=200, seed=seed, resume="auto",
+        )
+    )  # fmt: skip
+
+
+def _train_gpt(tokens: Path, out: Path, seed: int) -> Path:
+    return train_gpt(
+        GPTTrainOptions(
+            tokens, out, preset="demo", steps=GPT_STEPS, batch=4, learning_rate=3e-3, warmup=30,
+            save_every=100, validation_items=32, seed=seed, resume="auto",
+        )
+    )  # fmt: skip
+
+
+def _complete(gpt_folder: Path, tokenizer_folder: Path, films: Path, out: Path, seed: int) -> dict[str, Any]:
+    """Complete half images and half clips of studied and of new films; show and measure the continuations."""
+    gpt, tokenizer = GPT.from_pretrained(gpt_folder), load_tokenizer(tokenizer_folder)
+    form = clip_format(tokenizer)
+    kinds: dict[str, tuple[PromptKind, ClipFormat]] = {
+        "image": ("half-image", ClipFormat(1, form.fps, form.size)),
+        "clip": ("half-clip", form),
+    }
+    measures: dict[str, dict[str, dict[str, float]]] = {}
+    for name, (kind, wanted) in kinds.items():
+        studied, new = split_items(find_items(films, wanted)[0])
+        for group, items in (("studied", studied), ("new", new)):
+            folder = out / f"{name}_{group}"
+            measures.setdefault(name, {})[group] = _complete_items(gpt, tokenizer, items, wanted, kind, seed, folder)
+    write_text(out / "diversity.json", to_json(measures))
+    return measures
+
+
+def _complete_items(
+    gpt: GPT, tokenizer: VQGAN | Palette, items: list[Item], form: ClipFormat, kind: PromptKind, seed: int, out: Path
+) -> dict[str, float]:
+    count = min(ITEMS, len(items))
+    chosen = [items[place * len(items) // count] for place in range(count)]
+    clips = torch.cat([clips for _, clips in read_batches(chosen, form, count, [])])
+    completion = complete_clips(gpt, tokenizer, clips, kind, CONTINUATIONS, seed=seed)
+    names = [Path(item.source.name).stem for item in chosen]
+    if kind == "half-image":
+        show_images(completion, kind, names, out)
+    else:
+        show_films(completion, kind, names, form.fps, out)
+    reconstructions = reconstruct(tokenizer, tokenizer.encode(clips), clips.shape[2])
+    return mean_diversity(measure_diversity(completion, reconstructions, kind))

@@ -1,0 +1,102 @@
+"""The demo's page: each picture and film with a sentence on how to read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from experiments.memory_report import memory_section
+from experiments.report import Medium, Section, embed, write_report
+from experiments.statistics import Accuracy
+
+
+def write_demo_report(out: Path, summary: dict[str, Any], memory: list[Accuracy], playroom: bool) -> None:
+    """Write `out/report.html` from what the stages left in `out`."""
+    source = "the playroom, a small rendered world seen from a toddler's height" if playroom else "your films"
+    minutes = sum(summary["seconds"].values()) / 60
+    lead = (
+        f"A tokenizer and a GPT were trained on {source}, from scratch, in {minutes:.1f} minutes; then the GPT completed "
+        "what it had half seen, and another learned pictures by heart. Everything shown as new comes from films that "
+        "neither tokenizer nor GPT was trained on."
+    )
+    sections = [
+        _figures(summary),
+        _reconstructions(out, summary),
+        _films(out),
+        _stills(out),
+        _diversity(summary),
+        memory_section(out / "memory", memory),
+    ]
+    write_report(out / "report.html", "Secondsight: what it imagines and what it remembers", lead, sections)
+
+
+def _figures(summary: dict[str, Any]) -> Section:
+    rows = (
+        ("figure", "value", "how to read it"),
+        ("reconstruction", f"{summary['psnr_db']:.1f} dB", "PSNR of new clips after tokens and back; higher is better"),
+        ("codes in use", f"{100 * summary['codebook_usage']:.0f} %", "share of the vocabulary that new clips use"),
+        ("GPT", f"{summary['gpt_nll']:.2f} nats", "negative log-likelihood per token of new clips; lower is better"),
+        ("histogram", f"{summary['unigram_entropy']:.2f} nats", "the best that ignoring all context can do on them"),
+        (
+            "leak",
+            f"{100 * summary['prompt_tokens_changed']:.0f} %",
+            "prompt tokens that change when the second half of the clip is replaced; 0 means that no prompt knows its future",
+        ),
+        ("memory used", f"{summary['peak_memory_gb']:.1f} GB", "most that the process held"),
+    )
+    return Section("In figures", "All of it is in summary.json.", table=rows)
+
+
+def _reconstructions(out: Path, summary: dict[str, Any]) -> Section:
+    return Section(
+        "What the tokenizer keeps",
+        "Four frames each of clips it was not trained on: the original, what comes back from 4 x 16 x 16 tokens, and the "
+        "error (black is none), from the best-kept clip to the worst. Nothing the GPT makes can be sharper than this.",
+        (embed(out / "reconstructions" / "reconstructions.png", "original, reconstruction, absolute error"),),
+    )
+
+
+def _films(out: Path) -> Section:
+    media: list[Medium] = []
+    for group, text in (("new", "a clip it never saw"), ("studied", "a clip it was trained on")):
+        folder = out / "completions" / f"clip_{group}"
+        films = sorted(folder.glob("*.mp4"))[:2]
+        media += [embed(film, f"{text}: original, what was given, and continuations") for film in films]
+    media.append(embed(out / "completions" / "clip_new" / "grid.png", "the new clips as strips of eight frames"))
+    return Section(
+        "Half clips, continued",
+        "The GPT is given the first second and continues it four times; frames turn from blue to red where it begins to "
+        "make things up. The given second is encoded alone, so that nothing in it can come from what follows. Look "
+        "whether objects keep their place and the camera its course, and how far the continuations part from each other.",
+        tuple(media),
+    )
+
+
+def _stills(out: Path) -> Section:
+    groups = (("new", "frames it never saw"), ("studied", "frames of films it was trained on"))
+    return Section(
+        "Half images, completed",
+        "The same GPT is given the upper half of one frame and completes it four times. There is no second half of a "
+        "second to go by, so the completions differ more than those of clips do.",
+        tuple(embed(out / "completions" / f"image_{group}" / "grid.png", text) for group, text in groups),
+    )
+
+
+def _diversity(summary: dict[str, Any]) -> Section:
+    rows = [("given", "films", "between continuations", "to the truth", "tokens that differ", "tokens off the truth")]
+    for kind, groups in summary["diversity"].items():
+        for group, measure in groups.items():
+            values = (
+                f"{measure['pairwise']:.3f}",
+                f"{measure['to_truth']:.3f}",
+                f"{100 * measure['pairwise_tokens']:.0f} %",
+                f"{100 * measure['to_truth_tokens']:.0f} %",
+            )
+            rows.append((f"half {kind}", group, *values))
+    return Section(
+        "How much continuations differ",
+        "Root mean square pixel differences over the made-up part (0 the same, 1 black against white), between two "
+        "continuations of one prompt and between a continuation and the truth as the tokenizer can say it; then the "
+        "same in tokens. A small first number means that the prompt determines what follows.",
+        table=tuple(rows),
+    )

@@ -1,0 +1,49 @@
+"""Self-contained HTML pages: pictures and films are inside the file, nothing is loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from training.run_folder import write_text
+
+KINDS = {".png": "image/png", ".gif": "image/gif", ".mp4": "video/mp4"}
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A picture or film inside a page."""
+
+    data: str
+    """The file as a data URI."""
+    caption: str
+    film: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: a heading, a sentence on how to read it, media and a table (first row: heads)."""
+
+    title: str
+    text: str
+    media: tuple[Medium, ...] = ()
+    table: tuple[tuple[str, ...], ...] = ()
+
+
+def embed(path: Path, caption: str) -> Medium:
+    """Return the file at `path` (.png, .gif or .mp4) for a page."""
+    encoded = base64.b64encode(path.read_bytes()).decode("ascii")
+    return Medium(f"data:{KINDS[path.suffix]};base64,{encoded}", caption, film=path.suffix == ".mp4")
+
+
+def write_report(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
+    """Write one HTML page."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
+    page = environment.get_template("report.html.j2").render(title=title, lead=lead, sections=sections)
+    write_text(path, page)

@@ -1,0 +1,31 @@
+"""Make a colour palette from a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from einops import rearrange
+
+from data.clips import ClipFormat
+from data.media import write_skipped
+from vqgan.config import PaletteOptions
+from vqgan.palette import FIT_PIXELS, Palette
+from vqgan.reading import find_items, read_batches
+
+
+def make_palette(options: PaletteOptions) -> Path:
+    """Make a palette from the pixels of a data set (a fixed, evenly spread choice of its items) and save it.
+
+    Raises:
+        MediaError: nothing is usable, or more than half of the files are not.
+        ValueError: the pictures have fewer colours than were asked for.
+    """
+    form = ClipFormat(frames=1, fps=1.0, size=options.size)
+    items, skipped = find_items(options.data, form)
+    step = max(1, len(items) * options.size**2 // (4 * FIT_PIXELS))
+    clips = torch.cat([clips for _, clips in read_batches(items[::step], form, 64, skipped)])
+    pixels = rearrange(clips, "B C T H W -> (B T H W) C")
+    Palette.fit(pixels, options.colours, options.size, options.seed).save_pretrained(options.out)
+    write_skipped(options.out / "skipped.csv", skipped)
+    return options.out
