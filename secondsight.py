@@ -9,7 +9,9 @@ import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import make_dataclass
-from typing import Annotated, Any, Union
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any
 
 import tyro
 
@@ -61,12 +63,12 @@ def _parse(arguments: list[str]) -> Any:
     choices: list[Any] = [_named(name, kind) for name, (kind, _) in COMMANDS.items() if " " not in name]
     for group, description in GROUPS.items():
         members = [_named(n.split()[1], kind) for n, (kind, _) in COMMANDS.items() if n.startswith(f"{group} ")]
-        wrapper = make_dataclass(group.title(), [("command", Union[tuple(members)])])
+        wrapper = make_dataclass(group.title(), [("command", reduce(or_, members))])
         wrapper.__doc__ = description
         choices.append(_named(group, wrapper))
     config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
     try:
-        chosen = tyro.cli(Union[tuple(choices)], prog="secondsight", args=arguments, config=config)
+        chosen = tyro.cli(reduce(or_, choices), prog="secondsight", args=arguments, config=config)
     except ValueError as error:
         sys.exit(f"secondsight: {error}")
     return getattr(chosen, "command", chosen)

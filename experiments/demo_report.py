@@ -15,9 +15,9 @@ def write_demo_report(out: Path, summary: dict[str, Any], memory: list[Accuracy]
     source = "the playroom, a small rendered world seen from a toddler's height" if playroom else "your films"
     minutes = sum(summary["seconds"].values()) / 60
     lead = (
-        f"A tokenizer and a GPT were trained on {source}, from scratch, in {minutes:.1f} minutes; then the GPT completed "
-        "what it had half seen, and another learned pictures by heart. Everything shown as new comes from films that "
-        "neither tokenizer nor GPT was trained on."
+        f"A tokenizer and a GPT were trained on {source}, from scratch, in {minutes:.1f} minutes; then the GPT "
+        "completed what it had half seen, and another learned pictures by heart. Everything shown as new comes "
+        "from films that neither tokenizer nor GPT was trained on."
     )
     sections = [
         _figures(summary),
@@ -40,7 +40,7 @@ def _figures(summary: dict[str, Any]) -> Section:
         (
             "leak",
             f"{100 * summary['prompt_tokens_changed']:.0f} %",
-            "prompt tokens that change when the second half of the clip is replaced; 0 means that no prompt knows its future",
+            "prompt tokens that change when the second half of a clip is replaced; at 0 no prompt knows its future",
         ),
         ("memory used", f"{summary['peak_memory_gb']:.1f} GB", "most that the process held"),
     )
@@ -50,8 +50,8 @@ def _figures(summary: dict[str, Any]) -> Section:
 def _reconstructions(out: Path, summary: dict[str, Any]) -> Section:
     return Section(
         "What the tokenizer keeps",
-        "Four frames each of clips it was not trained on: the original, what comes back from 4 x 16 x 16 tokens, and the "
-        "error (black is none), from the best-kept clip to the worst. Nothing the GPT makes can be sharper than this.",
+        "Four frames each of clips it was not trained on: the original, what comes back from 4 x 16 x 16 tokens, and "
+        "the error (black is none), from the best-kept clip to the worst. Nothing the GPT makes is sharper.",
         (embed(out / "reconstructions" / "reconstructions.png", "original, reconstruction, absolute error"),),
     )
 
@@ -65,9 +65,9 @@ def _films(out: Path) -> Section:
     media.append(embed(out / "completions" / "clip_new" / "grid.png", "the new clips as strips of eight frames"))
     return Section(
         "Half clips, continued",
-        "The GPT is given the first second and continues it four times; frames turn from blue to red where it begins to "
-        "make things up. The given second is encoded alone, so that nothing in it can come from what follows. Look "
-        "whether objects keep their place and the camera its course, and how far the continuations part from each other.",
+        "The GPT is given the first second and continues it four times; frames turn from blue to red where it begins "
+        "to make things up. The given second is encoded alone, so that nothing in it can come from what follows. Look "
+        "whether objects keep their place and the camera its course, and how far the continuations part.",
         tuple(media),
     )
 

@@ -52,8 +52,8 @@ def memory_section(folder: Path, results: list[Accuracy]) -> Section:
         text="Each point is the share of pairs in which the model finds the picture it studied likelier than a foil it "
         "never saw, after that many passes over the study list; the band is the 95 % interval over picture pairs. The "
         "list was run twice, with studied pictures and foils swapped, so that a model that has studied nothing stands "
-        "at exactly one half (dotted). The grey band is what people reach after seeing 2,500 objects once (mean ± s.e.m., "
-        "Brady et al. 2008); their pictures were others, so it is a landmark, not a competitor.",
+        "at exactly one half (dotted). The grey band is what people reach after seeing 2,500 objects once (mean ± "
+        "s.e.m., Brady et al. 2008); their pictures were others, so it is a landmark, not a competitor.",
         media=(embed(folder / "curve.png", "Recognition accuracy against exposures, one panel per condition"),),
         table=tuple(tuple(row) for row in rows),
     )

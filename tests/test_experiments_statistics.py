@@ -85,7 +85,7 @@ def test_trials_survive_the_file(tmp_path: Path) -> None:
 
 def test_missing_column_is_named(tmp_path: Path) -> None:
     (tmp_path / "trials.csv").write_text("list,version\n")
-    with pytest.raises(ValueError, match="no column .*nll_foil"):
+    with pytest.raises(ValueError, match=r"no column .*nll_foil"):
         read_trials(tmp_path / "trials.csv")
 
 
