@@ -67,10 +67,7 @@ def _parse(arguments: list[str]) -> Any:
         wrapper.__doc__ = description
         choices.append(_named(group, wrapper))
     config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
-    try:
-        chosen = tyro.cli(reduce(or_, choices), prog="secondsight", args=arguments, config=config)
-    except ValueError as error:
-        sys.exit(f"secondsight: {error}")
+    chosen = tyro.cli(reduce(or_, choices), prog="secondsight", args=arguments, config=config)
     return getattr(chosen, "command", chosen)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from data.errors import MediaError
+from data.frames import Crop
 from data.images import image_to_clip, load_image
 from data.media import Skipped, Source
 from data.video import read_clip
@@ -38,7 +39,8 @@ class Item(NamedTuple):
     start: float
 
 
-class Sample(NamedTuple):
+@dataclass(frozen=True)
+class Sample:
     """A clip (3, T, H, W) in [-1, 1], the index of its item, and the files that could not be read for it."""
 
     clip: Tensor
@@ -91,6 +93,8 @@ class ClipDataset(Dataset[Sample]):
 
     def __getitem__(self, key: int | Draw) -> Sample:
         index, seed = (key.index, key.seed) if isinstance(key, Draw) else (key, None)
+        if index >= len(self.items):
+            raise IndexError(f"there is no item {index} among {len(self.items)}")  # ends a `for` over the data set
         skipped: list[Skipped] = []
         for attempt in range(min(len(self.items), 20)):
             item = self.items[(index + attempt) % len(self.items)]
@@ -107,7 +111,8 @@ class ClipDataset(Dataset[Sample]):
             MediaError: the file cannot be read.
         """
         source, form = item.source, self.form
-        crop, crop_seed = ("centre", 0) if seed is None else ("random", seed)
+        crop: Crop = "centre" if seed is None else "random"
+        crop_seed = seed or 0
         if source.kind == "image":
             return image_to_clip(load_image(source.image_bytes()), form.size, crop, crop_seed)
         start = item.start if seed is None else _jitter(item, form, seed)
@@ -135,5 +140,11 @@ def training_loader(dataset: ClipDataset, order: DataOrder, workers: int) -> Dat
     With workers, a reader that hangs stops the run with an error after two minutes instead of stopping it for ever.
     """
     return DataLoader(
-        dataset, batch_sampler=order, num_workers=workers, collate_fn=collate, timeout=120 if workers else 0
+        dataset,
+        batch_sampler=order,
+        num_workers=workers,
+        collate_fn=collate,
+        timeout=120 if workers else 0,
+        # Without a generator of its own a loader draws from the global one, and a resumed run would draw once more.
+        generator=torch.Generator(),
     )

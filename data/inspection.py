@@ -10,9 +10,13 @@ from data.errors import MediaError
 from data.images import clip_to_image, image_to_clip, load_image
 from data.media import Source, catalogue, check_skipped, write_skipped
 from data.pictures import Tile, draw_grid, save_picture
-from data.video import probe_video, read_clip
+from data.probe import probe_video
+from data.video import read_clip
 
 SHEET_COLUMNS, SHEET_ROWS = 8, 6
+
+SHORTEST = 1000.0
+"""Frames per second at which a clip of one frame fits into every film."""
 
 
 def inspect_media(options: InspectOptions) -> Path:
@@ -25,8 +29,9 @@ def inspect_media(options: InspectOptions) -> Path:
     found = catalogue(options.path)
     write_skipped(options.out / "skipped.csv", found.skipped)
     _write_files(options.out / "files.csv", found.sources)
-    if found.sources:
-        save_picture(options.out / "contact_sheet.png", draw_grid(_contact_sheet(found.sources)))
+    if tiles := _tiles(found.sources):
+        rows = [tiles[first : first + SHEET_COLUMNS] for first in range(0, len(tiles), SHEET_COLUMNS)]
+        save_picture(options.out / "contact_sheet.png", draw_grid(rows))
     print(
         f"{len(found.films)} films ({sum(film.seconds for film in found.films):.1f} s), "
         f"{len(found.sources) - len(found.films)} images, {len(found.skipped)} files skipped: see {options.out}"
@@ -36,7 +41,7 @@ def inspect_media(options: InspectOptions) -> Path:
 
 
 def _write_files(path: Path, sources: tuple[Source, ...]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "kind", "seconds", "width", "height", "decoder", "why not decord"])
         for source in sources:
@@ -50,18 +55,19 @@ def _write_files(path: Path, sources: tuple[Source, ...]) -> None:
                 writer.writerow([source.name, "image", "", width, height, "", ""])
 
 
-def _contact_sheet(sources: tuple[Source, ...]) -> list[list[Tile]]:
+def _tiles(sources: tuple[Source, ...]) -> list[Tile]:
+    """The first pictures of sources evenly spaced through the data set."""
     count = min(len(sources), SHEET_COLUMNS * SHEET_ROWS)
     tiles = []
     for place in range(count):
         source = sources[place * len(sources) // count]
         try:
             clip = (
-                read_clip(source.path, 0.0, 1, 1.0, 96)
+                read_clip(source.path, 0.0, 1, SHORTEST, 96)
                 if source.kind == "film"
                 else image_to_clip(load_image(source.image_bytes()), 96)
             )
         except MediaError:
             continue  # its packets were sound but the frame is not: `catalogue` decodes films no further
         tiles.append(Tile(clip_to_image(clip), Path(source.name).name[:16]))
-    return [tiles[first : first + SHEET_COLUMNS] for first in range(0, len(tiles), SHEET_COLUMNS)]
+    return tiles

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ from typing import Literal
 
 from data.errors import MediaError
 from data.images import IMAGE_SUFFIXES, load_image
-from data.video import VIDEO_SUFFIXES, probe_video
+from data.probe import VIDEO_SUFFIXES, probe_video
 
 
 @dataclass(frozen=True)
@@ -25,20 +26,20 @@ class Source:
     """One film or image: the unit by which data are split into training and validation."""
 
     name: str
-    """Path relative to the folder it was found in; for a member of a tar shard `shard.tar/member`."""
+    """Path relative to the folder that was searched; for a member of a tar shard `shard.tar/member`."""
     path: Path
     """The file, or the tar shard that holds it."""
     kind: Literal["film", "image"]
     offset: int = 0
-    """Where an image begins within its tar shard, in bytes."""
+    """Where an image begins within its tar shard, in bytes; 0 for a file of its own."""
     size: int = 0
-    """Length of an image within its tar shard, in bytes; 0 for a file of its own."""
+    """Length of an image within its tar shard, in bytes."""
     seconds: float = 0.0
     """Duration of a film."""
 
     def image_bytes(self) -> Path | bytes:
         """Return what `load_image` reads: the file's path, or the bytes inside a shard."""
-        if not self.size:
+        if not self.offset:
             return self.path
         with self.path.open("rb") as shard:
             shard.seek(self.offset)
@@ -74,6 +75,9 @@ def catalogue(path: Path) -> Catalogue:
     """
     sources, skipped = [], []
     for candidate in _candidates(path):
+        if isinstance(candidate, Skipped):
+            skipped.append(candidate)
+            continue
         try:
             sources.append(_checked(candidate))
         except MediaError as error:
@@ -98,7 +102,8 @@ def check_skipped(skipped: Iterable[Skipped], total: int, path: Path) -> None:
 def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
     """Write the unusable files and their reasons to the CSV file `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    # Old archives hold names that are not UTF-8.
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "reason"])
         writer.writerows([item.name, item.reason] for item in skipped)
@@ -115,7 +120,7 @@ def split(sources: Iterable[Source], fraction: float) -> tuple[list[Source], lis
         raise MediaError(
             "training and validation must not share a source, and there is only one: give at least two files"
         )
-    ranked = sorted(ordered, key=lambda source: hashlib.sha256(source.name.encode()).digest())
+    ranked = sorted(ordered, key=lambda source: hashlib.sha256(os.fsencode(source.name)).digest())
     held_out = min(len(ordered) - 1, max(1, round(fraction * len(ordered))))
     validation = {source.name for source in ranked[:held_out]}
     return (
@@ -135,19 +140,20 @@ def expand_braces(pattern: str) -> list[str]:
     return [path for number in numbers for path in expand_braces(f"{head}{number:0{len(first)}d}{tail}")]
 
 
-def _candidates(path: Path) -> Iterator[Source]:
-    for one in map(Path, expand_braces(str(path))):
+def _candidates(path: Path) -> Iterator[Source | Skipped]:
+    roots = [Path(one) for one in expand_braces(str(path))]
+    base = roots[0] if len(roots) == 1 and path.is_dir() else Path(os.path.commonpath([one.parent for one in roots]))
+    for one in roots:
         if not one.exists():
             raise MediaError(f"{one} does not exist")
-        files = sorted(one.rglob("*")) if one.is_dir() else [one]
-        for file in files:
-            name = str(file.relative_to(one)) if one.is_dir() else file.name
-            yield from _in_file(file, name, named=not one.is_dir())
+        for file in sorted(one.rglob("*")) if one.is_dir() else [one]:
+            yield from _in_file(file, str(file.relative_to(base)), named=not one.is_dir())
 
 
-def _in_file(file: Path, name: str, named: bool) -> Iterator[Source]:
+def _in_file(file: Path, name: str, named: bool) -> Iterator[Source | Skipped]:
     suffix = file.suffix.lower()
-    if not file.is_file() or is_litter(Path(name)):
+    # A link to a file that is gone is not passed over here: it is listed as one that does not exist.
+    if file.is_dir() or is_litter(Path(name)):
         return
     if suffix == ".tar":
         yield from _in_tar(file, name)
@@ -158,15 +164,23 @@ def _in_file(file: Path, name: str, named: bool) -> Iterator[Source]:
         yield Source(name, file, "image")
 
 
-def _in_tar(file: Path, name: str) -> Iterator[Source]:
+def _in_tar(file: Path, name: str) -> Iterator[Source | Skipped]:
     try:
-        with tarfile.open(file) as shard:
-            members = [member for member in shard if member.isfile()]
+        # "r:" takes plain tars only: in a compressed one there is no place to read a member from.
+        with tarfile.open(file, "r:") as shard:
+            # Of members with one name the last counts, as in unpacking.
+            members = {member.name: member for member in shard if member.isfile()}
     except (tarfile.TarError, OSError) as error:
-        raise MediaError(f"{file} is not a readable tar shard: {error}") from error
-    for member in members:
-        if Path(member.name).suffix.lower() in IMAGE_SUFFIXES and not is_litter(Path(member.name)):
-            yield Source(f"{name}/{member.name}", file, "image", member.offset_data, member.size)
+        yield Skipped(name, f"{file} is not a readable, uncompressed tar shard: {error}")
+        return
+    for path, member in members.items():
+        suffix = Path(path).suffix.lower()
+        if is_litter(Path(path)):
+            continue
+        if suffix in VIDEO_SUFFIXES:
+            yield Skipped(f"{name}/{path}", "films are not read from tar shards: unpack them")
+        elif suffix in IMAGE_SUFFIXES:
+            yield Source(f"{name}/{path}", file, "image", member.offset_data, member.size)
 
 
 def _checked(source: Source) -> Source:

@@ -82,9 +82,10 @@ class StimulusList:
     def counterbalanced(self) -> StimulusList | None:
         """Return the list with studied pictures and foils swapped, or None where the stimuli do not allow it.
 
-        They do not where one picture takes part in two trials: it would have to be studied and not studied.
+        They do not where one picture, or a copy of it, takes part in two trials: it would have to be studied and not
+        studied.
         """
-        uses = Counter(picture.path for trial in self.trials for picture in (trial.studied, trial.foil))
+        uses = Counter(picture.sha256 for trial in self.trials for picture in (trial.studied, trial.foil))
         if max(uses.values()) > 1:
             return None
         swap = {trial.studied.path: trial.foil for trial in self.trials}
@@ -162,7 +163,7 @@ def _pair(root: Path, condition: str) -> list[Trial]:
     if names[0] == names[1] and len(names[0]) == len(seen):
         seen, unseen = (sorted(side, key=lambda picture: Path(picture.path).name) for side in sides)
     return [
-        Trial(f"{condition}/{Path(studied.path).name}", condition, studied, foil)
+        Trial(f"{condition}/{Path(studied.path).relative_to(f'test/{condition}_seen')}", condition, studied, foil)
         for studied, foil in zip(seen, unseen, strict=True)
     ]
 
@@ -203,7 +204,7 @@ def _digest(path: Path) -> str:
 
 
 def _write_csv(path: Path, rows: Iterable[dict[str, str]], columns: Sequence[str]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)

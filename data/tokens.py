@@ -125,22 +125,25 @@ class TokenStore:
     """A token store, read through memory maps.
 
     Raises:
-        TokenStoreError: the folder is no store, or a shard is missing or truncated (it is named).
+        TokenStoreError: the folder is no store or its lists are damaged, or a shard is missing or truncated (it is
+            named).
     """
 
     def __init__(self, folder: Path) -> None:
         try:
             raw = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
             lines = (folder / "items.jsonl").read_text(encoding="utf-8").splitlines()
+            shards = raw.pop("shards")
+            self.metadata = StoreMetadata(**{**raw, "grid": tuple(raw["grid"])})
+            self.items = [TokenItem(**json.loads(line)) for line in lines]
         except FileNotFoundError as error:
             raise TokenStoreError(
                 f"{folder} is no token store (no {Path(error.filename).name}): "
                 "write one with `secondsight vqgan encode`"
             ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise TokenStoreError(f"the token store in {folder} is damaged ({error}): encode the data again") from error
         self.folder = folder
-        shards = raw.pop("shards")
-        self.metadata = StoreMetadata(**{**raw, "grid": tuple(raw["grid"])})
-        self.items = [TokenItem(**json.loads(line)) for line in lines]
         self._shards = [self._map(shard) for shard in shards]
         self._first = np.cumsum([0] + [len(shard) for shard in self._shards])
 

@@ -29,6 +29,9 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         """Check that the numbers fit together."""
+        for name in ("layers", "heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} must be at least 1")
         if self.width % self.heads or (self.width // self.heads) % 2:
             raise ValueError(f"width {self.width} must split into {self.heads} heads of even size")
         if self.width // self.heads < 6:

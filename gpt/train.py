@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from data.tokens import TokenStore, TokenStoreError
 from gpt.config import GPTConfig, TrainOptions, preset
-from gpt.evaluate import held_out, item_nll, unigram_entropy
+from gpt.evaluate import check_store, held_out, item_nll, unigram_entropy
 from gpt.model import GPT
 from training.checkpoint import load_training_state, newest_checkpoint, save_checkpoint
 from training.order import DataOrder
@@ -41,6 +41,7 @@ def train(options: TrainOptions) -> Path:
     torch.manual_seed(options.seed)
     checkpoint = newest_checkpoint(options.out) if options.resume == "auto" else None
     plain = GPT.from_pretrained(checkpoint).train() if checkpoint else GPT(_config(options, store))
+    check_store(store, plain)  # a store encoded anew may lie where the interrupted run found another
     optimizer = build_optimizer(plain, options.learning_rate, options.weight_decay)
     model, optimizer = accelerator.prepare(plain, optimizer)
     first = load_training_state(checkpoint, optimizer) if checkpoint else 0
@@ -59,13 +60,14 @@ def train(options: TrainOptions) -> Path:
             rate = learning_rate(step, options.steps, options.learning_rate, options.warmup)
             loss = train_step(accelerator, model, optimizer, tokens, rate, options.clip)
             done = step + 1
-            if done % options.log_every == 0 or done == options.steps:
+            saving = done % options.save_every == 0 or done == options.steps
+            if saving or done % options.log_every == 0:
                 value = _finite(float(accelerator.reduce(loss, "mean")), step)
                 if accelerator.is_main_process:
                     log_metrics(options.out, step=step, loss=value, learning_rate=rate)
                 progress.show(done, loss=value)
-            if (done % options.save_every == 0 or done == options.steps) and accelerator.is_main_process:
-                nll = float(item_nll(plain, held, options.batch).mean())
+            if saving and accelerator.is_main_process:
+                nll = _finite(float(item_nll(plain, held, options.batch).mean()), step)
                 log_metrics(options.out, step=step, validation_nll=nll, unigram_entropy=floor)
                 progress.show(done, validation_nll=nll, unigram_entropy=floor)
                 save_checkpoint(options.out, done, plain.save_pretrained, optimizer)

@@ -47,6 +47,7 @@ def show_images(completion: Completion, kind: PromptKind, names: Sequence[str], 
 
 def show_films(completion: Completion, kind: PromptKind, names: Sequence[str], fps: float, out: Path) -> None:
     """Write `grid.png`, a film strip per clip, and for each item its clips side by side as MP4 and GIF."""
+    out.mkdir(parents=True, exist_ok=True)
     rows = []
     for number, name in enumerate(names):
         clips = list(completion.continuations[number])

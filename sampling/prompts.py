@@ -18,11 +18,13 @@ def given_part(clips: Tensor, kind: PromptKind) -> Tensor:
     """Return the part of clips (B, 3, T, H, W) that is given: the upper half, or the first half.
 
     Raises:
-        ValueError: half of a clip was asked for and there is only one frame.
+        ValueError: half of a clip was asked for and there is only one frame, or half of an image and there are more.
     """
     if kind == "none":
         return clips[:, :, :0]
     if kind == "half-image":
+        if clips.shape[2] > 1:
+            raise ValueError("the upper half of a clip is not a prompt: use --prompt half-clip")
         return clips[:, :, :, : clips.shape[3] // 2]
     if clips.shape[2] < 2:
         raise ValueError("half a clip cannot be given of a still image: use --prompt half-image")

@@ -29,9 +29,10 @@ from media import (
 )
 from PIL import Image
 
-from data import video
+from data import probe, video
 from data.errors import MediaError
-from data.video import VideoInfo, probe_video, read_clip, write_film
+from data.probe import VideoInfo, probe_video
+from data.video import read_clip, write_film
 
 FPS = 8
 COUNT = 40
@@ -173,6 +174,13 @@ def test_a_film_with_two_video_streams_is_left_to_pyav(plain: Path, folder: Path
     assert numbers(read_clip(film, 1, 3, FPS, 48)) == [8, 9, 10]
 
 
+@pytest.mark.parametrize(("last", "decoder"), [(600, "decord"), (601, "pyav")])
+def test_a_long_film_is_left_to_pyav_which_opens_it_faster(folder: Path, last: int, decoder: str) -> None:
+    film = make_film(folder / f"long-{last}.mp4", seconds=[0, 300, last])
+    assert probe_video(film).decoder == decoder
+    assert numbers(read_clip(film, 0, 3, 1 / 300, 48)) == [0, 1, 2 if last == 600 else 1]
+
+
 def test_a_header_with_a_mad_number_of_frames_does_not_end_the_process(plain: Path, folder: Path) -> None:
     data = bytearray(plain.read_bytes())
     # An stts box holds 8 bytes of version, flags and length, then the number of frames of its first entry.
@@ -200,10 +208,10 @@ def test_decord_never_passes_copies_off_as_frames(folder: Path) -> None:
 
 def test_without_decord_pyav_reads_the_same(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_decord = read_clip(plain, 1, 8, FPS, 32)
-    monkeypatch.setattr(video, "_import_decord", lambda: None)
-    video._probe.cache_clear()
+    monkeypatch.setattr(probe, "import_decord", lambda: None)
+    probe._probe.cache_clear()
     info = probe_video(plain)
-    video._probe.cache_clear()
+    probe._probe.cache_clear()
     assert (info.decoder, info.reason) == ("pyav", "decord is not installed")
     assert torch.equal(read_clip(info, 1, 8, FPS, 32), with_decord)
 

@@ -54,7 +54,9 @@ def save_checkpoint(
 
 def list_checkpoints(run: Path) -> list[Path]:
     """Return the complete checkpoints of a run, oldest first. Folders still being written do not count."""
-    return sorted(path for path in (run / "checkpoints").glob("*") if path.name.isdigit())
+    # From a million steps on, names are longer and no longer in alphabetical order.
+    complete = (path for path in (run / "checkpoints").glob("*") if path.name.isdigit())
+    return sorted(complete, key=lambda path: int(path.name))
 
 
 def newest_checkpoint(run: Path) -> Path | None:

@@ -7,6 +7,7 @@ import time
 from types import TracebackType
 
 from rich import progress as rich_progress
+from rich.console import Console
 
 
 class Progress:
@@ -34,7 +35,7 @@ class Progress:
                 rich_progress.TimeRemainingColumn(),
                 rich_progress.TextColumn("{task.fields[values]}"),
             )
-            self.bar = rich_progress.Progress(*columns, console=rich_progress.Console(stderr=True))
+            self.bar = rich_progress.Progress(*columns, console=Console(stderr=True))
             self.bar.add_task(self.title, total=self.total, completed=self.first, values="")
             self.bar.start()
         return self

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -63,10 +64,17 @@ def open_run(out: Path, config: Any, resume: Resume = "no", overwrite: bool = Fa
             )
         _refuse_changes(json.loads(recorded.read_text(encoding="utf-8")), wanted, out)
     if overwrite:
-        (out / "metrics.jsonl").unlink(missing_ok=True)
+        _discard_run(out)
     write_text(recorded, to_json(wanted))
     write_text(out / "environment.json", to_json(environment()))
     return out
+
+
+def _discard_run(out: Path) -> None:
+    """Removes what a run is resumed from or judged by: later checkpoints of an old run would outlive new ones."""
+    (out / "metrics.jsonl").unlink(missing_ok=True)
+    for folder in ("checkpoints", "final"):
+        shutil.rmtree(out / folder, ignore_errors=True)
 
 
 def _refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], out: Path) -> None:
@@ -90,7 +98,14 @@ def truncate_metrics(out: Path, step: int) -> None:
     path = out / "metrics.jsonl"
     if path.exists():
         lines = path.read_text(encoding="utf-8").splitlines()
-        write_text(path, "".join(f"{line}\n" for line in lines if json.loads(line)["step"] < step))
+        write_text(path, "".join(f"{line}\n" for line in lines if _is_before(line, step)))
+
+
+def _is_before(line: str, step: int) -> bool:
+    try:
+        return bool(json.loads(line)["step"] < step)
+    except json.JSONDecodeError:
+        return False  # a killed process leaves half a line
 
 
 def environment() -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from data.media import check_skipped, write_skipped
+from data.media import write_skipped
+from data.probe import probe_video
 from data.tokens import Part, StoreMetadata, TokenItem, TokenWriter
-from data.video import probe_video
 from training.progress import Progress
 from vqgan.config import EncodeOptions
 from vqgan.model import load_tokenizer
@@ -34,7 +34,9 @@ def encode(options: EncodeOptions) -> Path:
         fps=form.fps,
         frames=frames,
         size=form.size,
-        decoder=", ".join(sorted({probe_video(item.source.path).decoder_version for item in items if frames > 1})),
+        decoder=", ".join(
+            sorted({probe_video(item.source.path).decoder_version for item in items if item.source.kind == "film"})
+        ),
     )
     writer = TokenWriter(options.out, metadata)
     with Progress("Encoding", len(items)) as progress:
@@ -49,6 +51,5 @@ def encode(options: EncodeOptions) -> Path:
             )
             progress.show(len(writer.items))
     write_skipped(options.out / "skipped.csv", skipped)
-    check_skipped(skipped, len(items), options.data)
     writer.close()
     return options.out

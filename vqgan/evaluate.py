@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from data.clips import Item
 from data.media import write_skipped
 from data.pictures import Tile, draw_grid, picture_of, save_picture
 from training.progress import Progress
@@ -45,20 +46,21 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
     items, skipped = find_items(options.data, form)
     if options.part == "validation":
         items = split_items(items)[1]
-    scores, grids, pairs = [], [], []
+    scores: list[ItemScore] = []
+    grids: list[Tensor] = []
+    pairs: list[tuple[Tensor, Tensor]] = []
     with Progress("Evaluating", len(items)) as progress:
         for batch, clips in read_batches(items, form, options.batch, skipped):
             grid = tokenizer.encode(clips)
             decoded = reconstruct(tokenizer, grid, clips.shape[2])
-            for item, *values in zip(batch, *_measure(decoded, clips, perceptual), strict=True):
-                scores.append(ItemScore(item.source.name, item.start, *values))
+            scores += _measure(batch, decoded, clips, perceptual)
             grids.append(grid)
             pairs += list(zip(clips, decoded, strict=True)) if len(pairs) < 200 else []
             progress.show(len(scores))
+    write_skipped(options.out / "skipped.csv", skipped)
     metrics = _summarise(scores, torch.cat(grids), tokenizer.vocab_size)
     write_text(options.out / "metrics.json", to_json(metrics))
     _write_items(options.out / "items.csv", scores)
-    write_skipped(options.out / "skipped.csv", skipped)
     save_picture(options.out / "reconstructions.png", draw_reconstructions(scores, pairs))
     print(to_json(metrics))
     return metrics
@@ -84,13 +86,13 @@ def draw_reconstructions(scores: list[ItemScore], pairs: list[tuple[Tensor, Tens
     return draw_grid(grid)
 
 
-def _measure(
-    decoded: Tensor, clips: Tensor, perceptual: nn.Module | None
-) -> tuple[list[float], list[float], list[float | None]]:
+@torch.no_grad()
+def _measure(items: list[Item], decoded: Tensor, clips: Tensor, perceptual: nn.Module | None) -> list[ItemScore]:
     distance: list[float | None] = [None] * len(clips)
     if perceptual is not None:
-        distance = list(frame_distance(perceptual, decoded, clips).tolist())
-    return psnr(decoded, clips).tolist(), ssim(decoded, clips).tolist(), distance
+        distance = frame_distance(perceptual, decoded, clips).tolist()
+    columns = zip(items, psnr(decoded, clips).tolist(), ssim(decoded, clips).tolist(), distance, strict=True)
+    return [ItemScore(item.source.name, item.start, *values) for item, *values in columns]
 
 
 def _summarise(scores: list[ItemScore], tokens: Tensor, vocab_size: int) -> dict[str, float]:

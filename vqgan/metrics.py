@@ -21,8 +21,9 @@ def psnr(decoded: Tensor, clips: Tensor) -> Tensor:
 
 def ssim(decoded: Tensor, clips: Tensor) -> Tensor:
     """Return the structural similarity of each clip, averaged over its frames: (B,) in [-1, 1]."""
-    pair = (rearrange(clip, "B C T H W -> (B T) C H W") for clip in (decoded, clips))
-    frames = structural_similarity_index_measure(*pair, data_range=2.0, reduction="none")
+    x, y = (rearrange(clip, "B C T H W -> (B T) C H W") for clip in (decoded, clips))
+    frames = structural_similarity_index_measure(x, y, data_range=2.0, reduction="none")
+    assert isinstance(frames, Tensor)  # the full map comes beside it only where it is asked for
     return rearrange(frames, "(B T) -> B T", B=len(clips)).mean(dim=1)
 
 

@@ -56,7 +56,7 @@ class Encoder(nn.Module):
         for level, blocks in enumerate(self.levels):
             if level:
                 x = self.downsamples[level - 1](x)
-            for block in blocks:
+            for block in blocks.children():
                 x = block(x, frames=len(x) // B)
         return rearrange(self.last(self.norm(x)), "(B t) D h w -> B t h w D", B=B)
 
@@ -87,7 +87,7 @@ class Decoder(nn.Module):
         for level, blocks in enumerate(self.levels):
             if level:
                 x = self.upsamples[level - 1](x)
-            for block in blocks:
+            for block in blocks.children():
                 x = block(x, frames=len(x) // B)
         x = self.last(self.norm(x))
         return rearrange(x, "(B T) (C p q) H W -> B C T (H p) (W q)", B=B, p=self.patch, q=self.patch)
@@ -138,7 +138,7 @@ class VQGAN(nn.Module):
             ValueError: the size does not divide; the nearest that does is named.
         """
         temporal, spatial = self.config.temporal_factor, self.config.spatial_factor
-        if frames != 1 and frames % temporal:
+        if frames != 1 and (frames % temporal or not frames):
             near = max(1, round(frames / temporal)) * temporal
             raise ValueError(f"clips of {frames} frames do not divide into {temporal}s; {near} or 1 would")
         for pixels in (rows, columns):

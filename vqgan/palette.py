@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,10 @@ class Palette(nn.Module):
         distinct = len(np.unique(values, axis=0))
         if distinct < colours:
             raise ValueError(f"--colours {colours} is more than the {distinct} colours of the images")
-        centres, _ = kmeans2(values, colours, iter=20, minit="++", rng=generator, missing="raise")
+        with warnings.catch_warnings():
+            # A colour that loses its last pixel on the way stays where it was, which is as good a place as any.
+            warnings.filterwarnings("ignore", "One of the clusters is empty")
+            centres, _ = kmeans2(values, colours, iter=20, minit="++", rng=generator, missing="warn")
         return cls(torch.from_numpy(centres).float(), size)
 
     @property

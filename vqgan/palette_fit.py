@@ -25,7 +25,7 @@ def make_palette(options: PaletteOptions) -> Path:
     items, skipped = find_items(options.data, form)
     step = max(1, len(items) * options.size**2 // (4 * FIT_PIXELS))
     clips = torch.cat([clips for _, clips in read_batches(items[::step], form, 64, skipped)])
+    write_skipped(options.out / "skipped.csv", skipped)
     pixels = rearrange(clips, "B C T H W -> (B T H W) C")
     Palette.fit(pixels, options.colours, options.size, options.seed).save_pretrained(options.out)
-    write_skipped(options.out / "skipped.csv", skipped)
     return options.out

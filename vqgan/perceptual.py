@@ -10,6 +10,7 @@ features looks like a distance.
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from pathlib import Path
 
@@ -43,9 +44,8 @@ class LPIPS(nn.Module):
             warnings.simplefilter("ignore")  # the package calls torchvision by a name it has since renamed
             # pnet_rand keeps the package from downloading the trunk, which is loaded right below instead.
             self.distance = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)
-        state = torch.load(trunk, map_location="cpu", weights_only=True)
-        trunk_state = {name: state["features." + name.split(".", 1)[1]] for name in self.distance.net.state_dict()}
-        self.distance.net.load_state_dict(trunk_state, strict=True)
+        names = {name: "features." + name.split(".", 1)[1] for name in self.distance.net.state_dict()}
+        _load_named(self.distance.net, _read_weights(trunk), names, trunk)
         self.requires_grad_(False).eval()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -64,13 +64,9 @@ class FeatureDistance(nn.Module):
         if not weights.exists():
             raise WeightsMissingError(f"there is no weights file {weights} for the feature network {model}")
         self.network = timm.create_model(model, pretrained=False, features_only=True)
-        safe = weights.suffix == ".safetensors"
-        state = load_file(weights) if safe else torch.load(weights, map_location="cpu", weights_only=True)
-        wanted = self.network.state_dict()
-        missing = [name for name in wanted if name not in state]
-        if missing:
-            raise ValueError(f"{weights} does not hold {model}: {', '.join(missing[:10])} missing")
-        self.network.load_state_dict({name: state[name] for name in wanted}, strict=True)
+        state = {_flat(name): tensor for name, tensor in _read_weights(weights).items()}
+        names = {name: _flat(name) for name in self.network.state_dict()}
+        _load_named(self.network, state, names, weights)
         self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(STD).view(3, 1, 1))
         self.requires_grad_(False).eval()
@@ -86,12 +82,34 @@ class FeatureDistance(nn.Module):
         return [nn.functional.normalize(level, dim=1) for level in features]
 
 
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(f"{path} is refused: it holds more than tensors, or is damaged") from error
+
+
+def _flat(name: str) -> str:
+    """Return a name as it is in all of timm's feature networks, some of which turn `stages.0` into `stages_0`."""
+    return name.removeprefix("model.").replace("_", ".")
+
+
+def _load_named(network: nn.Module, state: dict[str, Tensor], names: dict[str, str], path: Path) -> None:
+    """Load the tensors of `state` that stand there under the values of `names` into those of its keys."""
+    missing = [name for name in names.values() if name not in state]
+    if missing:
+        raise ValueError(f"{path} holds weights of another network: {', '.join(missing[:10])} missing")
+    network.load_state_dict({name: state[theirs] for name, theirs in names.items()}, strict=True)
+
+
 def build_perceptual(spec: str) -> nn.Module | None:
     """Return the distance that `spec` names (see above), or None for "none".
 
     Raises:
         WeightsMissingError: its weights are not on this machine.
-        ValueError: `spec` names none of them.
+        ValueError: `spec` names none of them, or the file does not hold the weights of its network alone.
     """
     if spec == "none":
         return None

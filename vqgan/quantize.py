@@ -78,7 +78,9 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def _start(self, rows: Tensor, rounds: int = 10) -> None:
-        """Put the codes on k-means centres of the first batch (Lloyd's algorithm)."""
+        """Put the codes on k-means centres of the first batch without a NaN (Lloyd's algorithm)."""
+        if not torch.isfinite(_sum_across_processes(rows.sum())):
+            return
         self.codebook.copy_(_shared_sample(rows, len(self.codebook)))
         for _ in range(rounds):
             counts, sums = _statistics(rows, nearest_code(rows, self.codebook), len(self.codebook))

@@ -59,8 +59,12 @@ def split_items(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
 def read_batches(
     items: Sequence[Item], form: ClipFormat, batch: int, skipped: list[Skipped]
 ) -> Iterator[tuple[list[Item], Tensor]]:
-    """Yield items with their clips (B, 3, T, H, W); what cannot be read is appended to `skipped` and left out."""
-    dataset = ClipDataset(items, form)
+    """Yield items with their clips (B, 3, T, H, W); what cannot be read is appended to `skipped` and left out.
+
+    Raises:
+        MediaError: more than half of the items cannot be read.
+    """
+    dataset, before = ClipDataset(items, form), len(skipped)
     ready: list[tuple[Item, Tensor]] = []
     for item in items:
         try:
@@ -72,3 +76,5 @@ def read_batches(
             ready = []
     if ready:
         yield [item for item, _ in ready], torch.stack([clip for _, clip in ready])
+    if len(skipped) > before:
+        check_skipped(skipped[before:], len(items), items[0].source.path.parent)

@@ -54,21 +54,26 @@ def train(options: TrainOptions) -> Path:
         len(training), options.batch, options.seed, first, options.steps,
         accelerator.process_index, accelerator.num_processes,
     )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        # A loader that starts draws a random number, which would part a resumed run from an uninterrupted one.
+        batches = iter(training_loader(training, order, options.workers))
     held = _held_out_clips(validation, options.validation_items)
     with Progress("Tokenizer", options.steps, first, accelerator.is_main_process) as progress:
-        for step, batch in enumerate(training_loader(training, order, options.workers), start=first):
+        for step, batch in enumerate(batches, start=first):
             clips = random_crop(batch.clips, options.crop, options.seed + step).to(accelerator.device)
             rate = learning_rate(step, options.steps, options.learning_rate, options.warmup)
             quantize = step >= options.continuous_steps
             loss = train_step(accelerator, model, optimizer, clips, quantize, rate, options, perceptual)
             done = step + 1
-            if done % options.log_every == 0 or done == options.steps:
+            saving = done % options.save_every == 0 or done == options.steps
+            if saving or done % options.log_every == 0:
                 value = _finite(float(accelerator.reduce(loss, "mean")), step)
                 if accelerator.is_main_process:
                     log_metrics(options.out, step=step, loss=value, learning_rate=rate)
                 progress.show(done, loss=value)
-            if (done % options.save_every == 0 or done == options.steps) and accelerator.is_main_process:
+            if saving and accelerator.is_main_process:
                 scores = validate(plain, held, options.batch)
+                _finite(scores["psnr_db"], step)
                 log_metrics(options.out, step=step, **scores)
                 progress.show(done, **scores)
                 save_checkpoint(options.out, done, plain.save_pretrained, optimizer)

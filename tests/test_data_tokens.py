@@ -1,0 +1,158 @@
+"""What is written into a token store is read from it, and a damaged store says so."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from data import tokens
+from data.tokens import Part, StoreMetadata, TokenItem, TokenStore, TokenStoreError, TokenWriter
+
+GRID = (2, 3, 4)
+
+
+def metadata(vocab_size: int = 100, grid: tuple[int, int, int] = GRID) -> StoreMetadata:
+    return StoreMetadata(grid, vocab_size, tokenizer="abc", fps=8, frames=8, size=32, decoder="decord 0.6.0")
+
+
+def random_grids(count: int, vocab_size: int = 100, grid: tuple[int, int, int] = GRID, seed: int = 0) -> Tensor:
+    return torch.randint(vocab_size, (count, *grid), generator=torch.Generator().manual_seed(seed))
+
+
+def items(count: int, part: Part = "train") -> list[TokenItem]:
+    return [TokenItem(f"film-{number}.mp4", number / 2, part) for number in range(count)]
+
+
+def write(folder: Path, grids: Tensor, vocab_size: int = 100) -> TokenStore:
+    t, h, w = grids.shape[1:]
+    writer = TokenWriter(folder, metadata(vocab_size, (t, h, w)))
+    writer.add(grids, items(len(grids)))
+    writer.close()
+    return TokenStore(folder)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    grid=st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5)),
+    vocab_size=st.sampled_from([1, 2, 1000, 1 << 16, (1 << 16) + 1, 1 << 18]),
+    count=st.integers(1, 6),
+    seed=st.integers(0, 1000),
+)
+def test_tokens_come_back_in_raster_order(grid: tuple[int, int, int], vocab_size: int, count: int, seed: int) -> None:
+    grids = random_grids(count, vocab_size, grid, seed)
+    grids[0, 0, 0, 0] = vocab_size - 1
+    with tempfile.TemporaryDirectory() as folder:
+        store = write(Path(folder), grids, vocab_size)
+        assert store.metadata == metadata(vocab_size, grid)
+        assert torch.equal(store.read(range(count)), grids.reshape(count, -1))
+
+
+@pytest.mark.parametrize(("vocab_size", "size"), [(1 << 16, 2), ((1 << 16) + 1, 4)])
+def test_a_token_takes_the_least_room_that_holds_the_vocabulary(tmp_path: Path, vocab_size: int, size: int) -> None:
+    write(tmp_path, random_grids(1), vocab_size)
+    assert (tmp_path / "tokens-00000.bin").stat().st_size == size * int(np.prod(GRID))
+
+
+def test_items_are_read_in_any_order_and_more_than_once(tmp_path: Path) -> None:
+    grids = random_grids(5)
+    assert torch.equal(write(tmp_path, grids).read([4, 0, 4]), grids[[4, 0, 4]].flatten(1))
+
+
+def test_items_keep_where_they_come_from(tmp_path: Path) -> None:
+    store = write(tmp_path, random_grids(3))
+    assert (len(store), store.items) == (3, items(3))
+
+
+def test_parts_are_told_apart(tmp_path: Path) -> None:
+    writer = TokenWriter(tmp_path, metadata())
+    writer.add(random_grids(2), items(2))
+    writer.add(random_grids(1), items(1, "validation"))
+    writer.close()
+    store = TokenStore(tmp_path)
+    assert (store.part("train"), store.part("validation")) == ([0, 1], [2])
+
+
+def test_several_shards_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "SHARD_ITEMS", 3)
+    grids = random_grids(8)
+    writer = TokenWriter(tmp_path, metadata())
+    for batch, batch_items in ((grids[:1], items(1)), (grids[1:], items(7))):
+        writer.add(batch, batch_items)
+    writer.close()
+    assert len(list(tmp_path.glob("tokens-*.bin"))) == 3
+    assert torch.equal(TokenStore(tmp_path).read(range(8)), grids.flatten(1))
+
+
+def test_a_store_cannot_be_read_before_it_is_closed(tmp_path: Path) -> None:
+    writer = TokenWriter(tmp_path, metadata())
+    writer.add(random_grids(2), items(2))
+    with pytest.raises(TokenStoreError, match=r"no token store \(no metadata\.json\)"):
+        TokenStore(tmp_path)
+
+
+def test_a_store_that_is_written_again_cannot_be_read_meanwhile(tmp_path: Path) -> None:
+    write(tmp_path, random_grids(2))
+    TokenWriter(tmp_path, metadata())
+    with pytest.raises(TokenStoreError, match="no token store"):
+        TokenStore(tmp_path)
+
+
+@pytest.mark.parametrize("token", [-1, 100])
+def test_a_token_outside_the_vocabulary_is_refused(tmp_path: Path, token: int) -> None:
+    grids = random_grids(2)
+    grids[1, 1, 2, 3] = token
+    with pytest.raises(TokenStoreError, match=rf"{token}.*do not fit a vocabulary of 100"):
+        TokenWriter(tmp_path, metadata()).add(grids, items(2))
+
+
+def test_a_grid_of_another_shape_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TokenStoreError, match=r"grids of \(1, 3, 4\) do not fit a store of \(2, 3, 4\)"):
+        TokenWriter(tmp_path, metadata()).add(random_grids(2, grid=(1, 3, 4)), items(2))
+
+
+@pytest.mark.parametrize("content", [None, b"", bytes(95)])
+def test_a_missing_or_truncated_shard_is_named(tmp_path: Path, content: bytes | None) -> None:
+    write(tmp_path, random_grids(2))
+    shard = tmp_path / "tokens-00000.bin"
+    shard.unlink()
+    if content is not None:
+        shard.write_bytes(content)
+    with pytest.raises(TokenStoreError, match=rf"tokens-00000\.bin holds {len(content or b'')} bytes, not 96"):
+        TokenStore(tmp_path)
+
+
+def test_a_missing_list_of_items_is_named(tmp_path: Path) -> None:
+    write(tmp_path, random_grids(2))
+    (tmp_path / "items.jsonl").unlink()
+    with pytest.raises(TokenStoreError, match=r"no items\.jsonl"):
+        TokenStore(tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"shards": None}, {"unknown": 1}, {"grid": 7}])
+def test_damaged_metadata_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    write(tmp_path, random_grids(2))
+    path = tmp_path / "metadata.json"
+    values = json.loads(path.read_text()) | change
+    path.write_text(json.dumps({key: value for key, value in values.items() if value is not None}))
+    with pytest.raises(TokenStoreError, match="is damaged"):
+        TokenStore(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "items.jsonl"])
+def test_a_list_that_is_cut_short_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path, random_grids(2))
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(TokenStoreError, match="is damaged"):
+        TokenStore(tmp_path)
+
+
+def test_a_folder_that_is_no_store_says_how_to_write_one(tmp_path: Path) -> None:
+    with pytest.raises(TokenStoreError, match="secondsight vqgan encode"):
+        TokenStore(tmp_path)

@@ -1,0 +1,214 @@
+"""Training and evaluating a GPT: it learns, resumes exactly, and refuses stores that are not its own."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from tiny import GPT_SHORT, make_gpt, make_store
+
+from data.tokens import TokenStore, TokenStoreError
+from gpt import config
+from gpt.config import EvaluateOptions, TrainOptions
+from gpt.evaluate import check_store, evaluate, held_out, item_nll, unigram_entropy
+from gpt.model import GPT
+from gpt.train import build_optimizer, train, train_step
+from training.checkpoint import list_checkpoints
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_store(tmp_path_factory.mktemp("store"))
+
+
+@pytest.fixture(autouse=True)
+def tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(config.PRESETS, "demo", GPT_SHORT)
+
+
+def options(store: Path, out: Path, **changes: Any) -> TrainOptions:
+    chosen = {"preset": "demo", "steps": 6, "batch": 4, "warmup": 1, "log_every": 1, "save_every": 3, "dropout": 0.1}
+    return TrainOptions(store, out, **{**chosen, **changes})
+
+
+def metrics(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_it_overfits_one_batch() -> None:
+    torch.manual_seed(0)
+    model, accelerator = GPT(GPT_SHORT), Accelerator()
+    optimizer = build_optimizer(model, 1e-2, 0.0)
+    tokens = torch.randint(32, (2, 32))
+    losses = [float(train_step(accelerator, model, optimizer, tokens, 2e-2, 1.0)) for _ in range(60)]
+    assert losses[0] > 3
+    assert losses[-1] < 0.5
+
+
+def test_the_reported_loss_is_the_mean_nll() -> None:
+    model, tokens = make_gpt(), torch.randint(32, (2, 32), generator=torch.Generator().manual_seed(0))
+    expected = float(model.nll(tokens).mean())
+    loss = train_step(Accelerator(), model, build_optimizer(model, 1e-3, 0.0), tokens, 1e-3, 1.0)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_resumed_run_ends_with_the_same_weights(store: Path, tmp_path: Path) -> None:
+    whole = train(options(store, tmp_path / "whole"))
+    train(options(store, tmp_path / "parts"))
+    shutil.rmtree(tmp_path / "parts" / "checkpoints" / "000006")
+    parts = train(options(store, tmp_path / "parts", resume="auto"))
+    first, second = load_file(whole / "model.safetensors"), load_file(parts / "model.safetensors")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_resumed_run_logs_the_same_metrics(store: Path, tmp_path: Path) -> None:
+    train(options(store, tmp_path / "whole"))
+    train(options(store, tmp_path / "parts"))
+    shutil.rmtree(tmp_path / "parts" / "checkpoints" / "000006")
+    train(options(store, tmp_path / "parts", resume="auto"))
+    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+
+
+def test_a_run_is_not_resumed_on_other_tokens(tmp_path: Path) -> None:
+    train(options(make_store(tmp_path / "store"), tmp_path / "run"))
+    make_store(tmp_path / "store", tokenizer="another")
+    with pytest.raises(TokenStoreError, match="have another"):
+        train(options(tmp_path / "store", tmp_path / "run", resume="auto"))
+
+
+def test_the_model_records_what_it_learned_from(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", tokenizer="abc")
+    model = GPT.from_pretrained(train(options(store, tmp_path / "run", steps=1)))
+    assert (model.config.grid, model.config.vocab_size, model.config.tokenizer) == ((2, 4, 4), 32, "abc")
+
+
+def test_validation_and_unigram_entropy_are_logged(store: Path, tmp_path: Path) -> None:
+    final = train(options(store, tmp_path, steps=1))
+    line = metrics(tmp_path)[-1]
+    tokens = TokenStore(store).read([9, 10, 11])
+    assert line["validation_nll"] == pytest.approx(float(item_nll(GPT.from_pretrained(final), tokens, 8).mean()))
+    assert line["unigram_entropy"] == pytest.approx(unigram_entropy(tokens, 32))
+
+
+def test_an_unknown_preset_is_refused(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="there is no GPT preset 'aleph'"):
+        options(store, tmp_path, preset="aleph")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"steps": 0}, "--steps 0 must be at least 1"), ({"save_every": 0}, "--save-every 0 must be at least 1"),
+     ({"learning_rate": -1.0}, "--learning-rate -1.0 must be positive")],
+)  # fmt: skip
+def test_options_out_of_range_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        options(tmp_path, tmp_path, **change)
+
+
+def test_a_store_without_training_items_is_refused(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store", items=2, held_out=2)
+    with pytest.raises(TokenStoreError, match="has no training items"):
+        train(options(store, tmp_path / "run"))
+
+
+def test_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TokenStoreError, match="is no token store"):
+        train(options(tmp_path, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("log_every", [1, 100])
+def test_weights_that_are_no_numbers_are_never_saved(store: Path, tmp_path: Path, log_every: int) -> None:
+    with pytest.raises(FloatingPointError, match="the last checkpoint is kept"):
+        train(options(store, tmp_path, learning_rate=1e38, warmup=0, save_every=1, log_every=log_every))
+    assert list_checkpoints(tmp_path) == []
+
+
+def test_decay_is_for_matrices_only() -> None:
+    model = make_gpt()
+    decayed, plain = build_optimizer(model, 1e-3, 0.05).param_groups
+    assert (decayed["weight_decay"], plain["weight_decay"]) == (0.05, 0.0)
+    assert {parameter.ndim for parameter in decayed["params"]} == {2}
+    assert {parameter.ndim for parameter in plain["params"]} == {1}
+
+
+def test_every_parameter_is_trained() -> None:
+    model = make_gpt()
+    groups = build_optimizer(model, 1e-3, 0.05).param_groups
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"vocab_size": 40}, "trained with vocab_size 32, the tokens in .* have 40"),
+     ({"grid": (1, 4, 4)}, r"trained with grid \(2, 4, 4\), the tokens in .* have \(1, 4, 4\)"),
+     ({"tokenizer": "abc"}, "trained with tokenizer , the tokens in .* have abc")],
+)  # fmt: skip
+def test_a_store_the_model_was_not_made_for_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    store = TokenStore(make_store(tmp_path, **change))
+    with pytest.raises(TokenStoreError, match=message):
+        check_store(store, make_gpt())
+
+
+def test_its_own_store_is_accepted(store: Path) -> None:
+    check_store(TokenStore(store), make_gpt())
+
+
+def test_unigram_entropy_of_equal_shares_is_the_logarithm_of_the_vocabulary() -> None:
+    assert unigram_entropy(torch.arange(32).repeat(3), 32) == pytest.approx(math.log(32))
+
+
+def test_unigram_entropy_of_one_token_is_zero() -> None:
+    assert unigram_entropy(torch.zeros(10).long(), 32) == 0
+
+
+@settings(deadline=None, max_examples=50)
+@given(tokens=st.lists(st.integers(0, 7), min_size=1, max_size=40))
+def test_unigram_entropy_is_its_formula(tokens: list[int]) -> None:
+    shares = [tokens.count(token) / len(tokens) for token in set(tokens)]
+    expected = -sum(share * math.log(share) for share in shares)
+    assert unigram_entropy(torch.tensor(tokens), 8) == pytest.approx(expected, abs=1e-12)
+
+
+def test_item_nll_does_not_depend_on_the_batch(store: Path) -> None:
+    tokens = TokenStore(store).read(range(12))
+    torch.testing.assert_close(item_nll(make_gpt(), tokens, 5), item_nll(make_gpt(), tokens, 12))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_item_nll_leaves_the_mode_as_it_was(store: Path, training: bool) -> None:
+    model = make_gpt().train(training)
+    item_nll(model, TokenStore(store).read([0]), 1)
+    assert model.training is training
+
+
+def test_held_out_items_are_the_validation_part(store: Path) -> None:
+    assert held_out(TokenStore(store)) == [9, 10, 11]
+
+
+def test_held_out_items_are_all_where_there_is_no_validation_part(tmp_path: Path) -> None:
+    assert held_out(TokenStore(make_store(tmp_path, items=4, held_out=0))) == [0, 1, 2, 3]
+
+
+def test_held_out_items_are_spread_evenly_when_limited(tmp_path: Path) -> None:
+    assert held_out(TokenStore(make_store(tmp_path, items=8, held_out=0)), limit=4) == [0, 2, 4, 6]
+
+
+def test_evaluate_scores_the_held_out_items(store: Path, tmp_path: Path) -> None:
+    make_gpt().save_pretrained(tmp_path)
+    result = evaluate(EvaluateOptions(tmp_path, store))
+    tokens = TokenStore(store).read([9, 10, 11])
+    assert result["gpt_nll"] == pytest.approx(float(make_gpt().nll(tokens).mean()), rel=1e-5)
+    assert result["items"] == 3
+
+
+def test_evaluate_refuses_another_models_store(tmp_path: Path) -> None:
+    make_gpt().save_pretrained(tmp_path / "gpt")
+    with pytest.raises(TokenStoreError, match="encode the data with the GPT's tokenizer"):
+        evaluate(EvaluateOptions(tmp_path / "gpt", make_store(tmp_path / "store", vocab_size=16)))

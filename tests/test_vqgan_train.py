@@ -1,0 +1,211 @@
+"""Training a tokenizer: it learns, resumes exactly, and stops where it must."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file
+from tiny import SHORT, make_clips, make_films, make_images, make_tokenizer
+
+from data.errors import MediaError
+from data.playroom import render_clip
+from training.checkpoint import list_checkpoints
+from training.run_folder import RunFolderError
+from vqgan import config
+from vqgan.config import TrainOptions
+from vqgan.model import VQGAN
+from vqgan.train import random_crop, train, train_step, validate
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_films(tmp_path_factory.mktemp("films"))
+
+
+@pytest.fixture(autouse=True)
+def tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Eight codes for many more vectors than that: none would ever restart, so there are more codes than vectors.
+    monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, codes=256))
+
+
+def options(films: Path, out: Path, **changes: Any) -> TrainOptions:
+    chosen = {"steps": 6, "batch": 2, "continuous_steps": 2, "warmup": 1, "log_every": 1, "save_every": 3}
+    return TrainOptions(films, out, **{**chosen, **changes})
+
+
+def metrics(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_it_overfits_one_batch() -> None:
+    torch.manual_seed(0)
+    model = VQGAN(replace(SHORT, widths=(8, 16, 16), codes=64)).train()
+    optimizer = torch.optim.Adam(model.parameters())
+    clips = torch.stack([render_clip(0, number, 16, 8) for number in range(2)])
+    chosen = TrainOptions(Path("films"), Path("run"))
+    accelerator = Accelerator()
+    losses = [
+        float(train_step(accelerator, model, optimizer, clips, step > 20, 1e-2, chosen, None)) for step in range(50)
+    ]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_the_final_model_is_a_tokenizer_of_the_preset(films: Path, tmp_path: Path) -> None:
+    assert VQGAN.from_pretrained(train(options(films, tmp_path, steps=1))).config == config.PRESETS["demo"]
+
+
+def test_a_resumed_run_ends_with_the_same_weights(films: Path, tmp_path: Path) -> None:
+    whole = train(options(films, tmp_path / "whole"))
+    train(options(films, tmp_path / "parts"))
+    forget_after(tmp_path / "parts", step=3)
+    parts = train(options(films, tmp_path / "parts", resume="auto"))
+    first, second = load_file(whole / "model.safetensors"), load_file(parts / "model.safetensors")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_resumed_run_logs_the_same_metrics(films: Path, tmp_path: Path) -> None:
+    train(options(films, tmp_path / "whole"))
+    train(options(films, tmp_path / "parts"))
+    forget_after(tmp_path / "parts", step=3)
+    train(options(films, tmp_path / "parts", resume="auto"))
+    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+
+
+def forget_after(run: Path, step: int) -> None:
+    """Leaves a run folder as if the run had been killed after the checkpoint of `step`."""
+    newest = list_checkpoints(run)[-1]
+    assert int(newest.name) > step
+    for file in sorted(newest.rglob("*"), reverse=True):
+        file.rmdir() if file.is_dir() else file.unlink()
+    newest.rmdir()
+    assert int(list_checkpoints(run)[-1].name) == step
+
+
+def test_the_same_seed_gives_the_same_tokenizer(films: Path, tmp_path: Path) -> None:
+    runs = [train(options(films, tmp_path / name, steps=3)) for name in ("a", "b")]
+    assert VQGAN.from_pretrained(runs[0]).fingerprint == VQGAN.from_pretrained(runs[1]).fingerprint
+
+
+def test_a_finished_run_resumed_stays_as_it_is(films: Path, tmp_path: Path) -> None:
+    before = VQGAN.from_pretrained(train(options(films, tmp_path, steps=3))).fingerprint
+    assert VQGAN.from_pretrained(train(options(films, tmp_path, steps=3, resume="auto"))).fingerprint == before
+
+
+def test_a_second_run_in_the_same_folder_is_refused(films: Path, tmp_path: Path) -> None:
+    train(options(films, tmp_path, steps=1))
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        train(options(films, tmp_path, steps=1))
+
+
+def test_loss_rate_and_validation_are_logged(films: Path, tmp_path: Path) -> None:
+    train(options(films, tmp_path, steps=1))
+    assert {name for line in metrics(tmp_path) for name in line} == {
+        "step", "loss", "learning_rate", "psnr_db", "codebook_usage",
+    }  # fmt: skip
+
+
+def test_codes_start_after_the_continuous_steps(films: Path, tmp_path: Path) -> None:
+    continuous = train(options(films, tmp_path / "continuous", steps=2))
+    quantized = train(options(films, tmp_path / "quantized", steps=3))
+    assert not VQGAN.from_pretrained(continuous).quantizer.initialised
+    assert VQGAN.from_pretrained(quantized).quantizer.initialised
+
+
+def test_one_film_is_too_few(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="give at least two files"):
+        train(options(make_films(tmp_path / "films", 1), tmp_path / "run"))
+
+
+def test_two_films_are_enough(tmp_path: Path) -> None:
+    assert train(options(make_films(tmp_path / "films", 2), tmp_path / "run", steps=1)).exists()
+
+
+def test_images_train_an_image_tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, frames=1, strides=((1, 2), (1, 1))))
+    final = train(options(make_images(tmp_path / "images"), tmp_path / "run", steps=1))
+    assert VQGAN.from_pretrained(final).grid(1, 16, 16) == (1, 4, 4)
+
+
+def test_files_that_cannot_be_used_are_listed(tmp_path: Path) -> None:
+    films = make_films(tmp_path / "films", 3)
+    (films / "broken.mp4").write_bytes(b"no film")
+    train(options(films, tmp_path / "run", steps=1))
+    assert "broken.mp4" in (tmp_path / "run" / "skipped.csv").read_text()
+
+
+def test_mostly_unusable_files_stop_the_run(tmp_path: Path) -> None:
+    films = make_films(tmp_path / "films", 2)
+    for number in range(3):
+        (films / f"broken_{number}.mp4").write_bytes(b"no film")
+    with pytest.raises(MediaError, match="3 of 5 files"):
+        train(options(films, tmp_path / "run"))
+
+
+def test_a_loss_that_is_no_number_stops_the_run(films: Path, tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError, match="the last checkpoint is kept"):
+        train(options(films, tmp_path, learning_rate=1e38))
+
+
+@pytest.mark.parametrize("log_every", [1, 100])
+def test_weights_that_are_no_numbers_are_never_saved(films: Path, tmp_path: Path, log_every: int) -> None:
+    with pytest.raises(FloatingPointError):
+        train(options(films, tmp_path, learning_rate=1e38, save_every=1, warmup=0, log_every=log_every))
+    for checkpoint in list_checkpoints(tmp_path):
+        tensors = load_file(checkpoint / "model.safetensors").values()
+        assert all(torch.isfinite(tensor).all() for tensor in tensors)
+
+
+def test_the_last_checkpoint_stays_when_the_loss_is_no_number(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate = lambda step, steps, peak, warmup: 1e38 if step >= 4 else peak  # noqa: E731
+    monkeypatch.setattr("vqgan.train.learning_rate", rate)
+    with pytest.raises(FloatingPointError):
+        train(options(films, tmp_path, steps=9))
+    assert [checkpoint.name for checkpoint in list_checkpoints(tmp_path)] == ["000003"]
+
+
+def test_random_crops_are_reproducible() -> None:
+    clips = make_clips()
+    assert torch.equal(random_crop(clips, 8, seed=3), random_crop(clips, 8, seed=3))
+
+
+def test_random_crops_differ_between_seeds() -> None:
+    clips = make_clips()
+    assert not all(torch.equal(random_crop(clips, 8, seed=0), random_crop(clips, 8, seed=seed)) for seed in range(4))
+
+
+@pytest.mark.parametrize("size", [None, 16, 32])
+def test_a_crop_no_smaller_than_the_clip_leaves_it_whole(size: int | None) -> None:
+    assert random_crop(make_clips(), size, seed=0) is not None
+    assert torch.equal(random_crop(make_clips(), size, seed=0), make_clips())
+
+
+def test_a_run_can_train_on_crops(films: Path, tmp_path: Path) -> None:
+    assert train(options(films, tmp_path, steps=1, crop=8)).exists()
+
+
+def test_validation_leaves_the_model_in_training_mode() -> None:
+    model = make_tokenizer(SHORT).train()
+    validate(model, make_clips(2, 8), batch=1)
+    assert model.training
+
+
+def test_validation_does_not_depend_on_the_batch() -> None:
+    model, clips = make_tokenizer(SHORT), make_clips(3, 8)
+    assert validate(model, clips, batch=1) == pytest.approx(validate(model, clips, batch=3))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"steps": 0}, "--steps 0 must be at least 1"), ({"log_every": 0}, "--log-every 0 must be at least 1"),
+     ({"learning_rate": 0.0}, "--learning-rate 0.0 must be positive"), ({"crop": 6}, "--crop 6 must be a multiple"),
+     ({"preset": "dmeo"}, "there is no tokenizer preset 'dmeo'; there are demo,")],
+)  # fmt: skip
+def test_options_out_of_range_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        options(tmp_path, tmp_path, **change)
