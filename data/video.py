@@ -128,7 +128,10 @@ def _read_decord(info: VideoInfo, indices: NDArray[np.int64]) -> list[NDArray[np
         times = reader.get_frame_timestamp(range(len(reader)))[:, 0].astype(np.float64)
         if len(times) != len(info.pts) or not np.allclose(times - times[0], info.timestamps, atol=4 * TIME_SLACK):
             return None
-        return _step_decord(reader, info, indices)
+        pictures = _step_decord(reader, info, indices)
+        # Of films a few pixels wide decord returns rows of another length.
+        sound = all(picture.shape == (info.height, info.width, 3) for picture in pictures)
+        return pictures if sound else None
     # Only the first of decord's errors is a RuntimeError; StopIteration is its end of film.
     except (RuntimeError, decord.DECORDError, decord.DECORDLimitReachedError, StopIteration):
         return None

@@ -46,10 +46,10 @@ from vqgan.train import train as train_tokenizer
 
 # Sized for ten minutes on two CPU cores.
 CLIPS = 480
-OBJECTS = 24
-TOKENIZER_STEPS = 600
-GPT_STEPS = 350
-EXPOSURES = 20
+OBJECTS = 20
+TOKENIZER_STEPS = 1000
+GPT_STEPS = 400
+EXPOSURES = 40
 ITEMS, CONTINUATIONS = 4, 4
 
 
@@ -81,9 +81,10 @@ def run_demo(options: DemoOptions) -> dict[str, Any]:
     with stage("memory"):
         memory = run_memory(
             MemoryOptions(
-                out / "playroom", out / "memory", preset="tiny", exposures=EXPOSURES, seed=options.seed, resume="auto"
+                out / "playroom", out / "memory", preset="demo", exposures=EXPOSURES, batch=1, learning_rate=1e-3,
+                seed=options.seed, resume="auto",
             )
-        )
+        )  # fmt: skip
     summary = {
         "psnr_db": scores["psnr_db"],
         "ssim": scores["ssim"],

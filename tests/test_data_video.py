@@ -506,3 +506,10 @@ def test_a_film_that_cannot_be_written_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         write_film(tmp_path / name, torch.zeros(shape), fps)
+
+
+@pytest.mark.parametrize("side", [8, 16, 24, 48])
+def test_a_film_a_few_pixels_wide_is_read_right(tmp_path: Path, side: int) -> None:
+    clip = torch.linspace(-1, 1, 16)[None, :, None, None].expand(3, 16, side, side)
+    write_film(tmp_path / "narrow.mp4", clip, 8)
+    assert (read_clip(tmp_path / "narrow.mp4", 0, 16, 8, side) - clip).abs().max() < 0.1

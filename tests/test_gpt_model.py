@@ -1,6 +1,7 @@
 """The GPT: it never sees ahead, its likelihoods are what they say, its cache changes nothing."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,9 @@ def test_nll_scores_every_token(model: GPT) -> None:
 
 
 def test_nll_of_an_untrained_model_is_near_the_logarithm_of_the_vocabulary() -> None:
-    nll = make_gpt(scale=1.0).nll(make_tokens(8))
-    assert float(nll.mean()) == pytest.approx(torch.tensor(32.0).log().item(), abs=0.1)
+    torch.manual_seed(0)
+    nll = GPT(GPT_SHORT).nll(make_tokens(8)).detach()
+    assert float(nll.mean()) == pytest.approx(math.log(32), abs=0.1)
 
 
 @torch.no_grad()
@@ -204,7 +206,7 @@ def test_blocks_have_twelve_squares_of_the_width_in_parameters(name: str) -> Non
     config = PRESETS[name]
     with torch.device("meta"):
         found = sum(parameter.numel() for parameter in GPT(config).blocks.parameters())
-    assert found == pytest.approx(12 * config.layers * config.width**2, rel=0.08)
+    assert found == pytest.approx(12 * config.layers * config.width**2, rel=0.1)
 
 
 def test_a_saved_model_gives_the_same_likelihoods(model: GPT, tmp_path: Path) -> None:

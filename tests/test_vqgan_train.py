@@ -16,8 +16,10 @@ from data.playroom import render_clip
 from training.checkpoint import list_checkpoints
 from training.run_folder import RunFolderError
 from vqgan import config
+from vqgan import train as train_module
 from vqgan.config import TrainOptions
 from vqgan.model import VQGAN
+from vqgan.reading import split_items
 from vqgan.train import random_crop, train, train_step, validate
 
 
@@ -209,3 +211,20 @@ def test_validation_does_not_depend_on_the_batch() -> None:
 def test_options_out_of_range_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         options(tmp_path, tmp_path, **change)
+
+
+def test_a_file_that_turns_unreadable_in_training_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = make_images(tmp_path / "pictures", count=4)
+    monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, frames=1, strides=((1, 2),) * len(SHORT.strides)))
+    found = train_module.find_items
+
+    def find_then_damage(*arguments: Any) -> Any:
+        """List the files as usual; then one is cut short, as by a failing disk."""
+        items, skipped = found(*arguments)
+        training = split_items(items)[0]
+        training[0].source.path.write_bytes(b"")
+        return items, skipped
+
+    monkeypatch.setattr(train_module, "find_items", find_then_damage)
+    train(options(pictures, tmp_path / "run"))
+    assert len((tmp_path / "run" / "skipped.csv").read_text().splitlines()) == 2

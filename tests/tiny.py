@@ -32,14 +32,14 @@ def make_tokenizer(config: VQGANConfig = VIDEO, seed: int = 0) -> VQGAN:
 
     Its codes are latents of noise, so that other noise gets tokens of many kinds.
     """
-    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
     model = VQGAN(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             scale = parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.5
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * scale)
+            parameter.copy_(torch.randn(parameter.shape) * scale)
         latents = model.encoder(make_clips(8, config.temporal_factor, 16, seed)).flatten(0, -2)
-        model.quantizer.codebook.copy_(latents[torch.randperm(len(latents), generator=generator)[: config.codes]])
+        model.quantizer.codebook.copy_(latents[torch.randperm(len(latents))[: config.codes]])
     return model
 
 
@@ -56,6 +56,7 @@ def make_gpt(config: GPTConfig = GPT_SHORT, seed: int = 0, scale: float = 8.0) -
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 parameter.mul_(scale)
+        model.head.weight.mul_(4)
     return model
 
 

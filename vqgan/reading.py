@@ -76,5 +76,6 @@ def read_batches(
             ready = []
     if ready:
         yield [item for item, _ in ready], torch.stack([clip for _, clip in ready])
-    if len(skipped) > before:
-        check_skipped(skipped[before:], len(items), items[0].source.path.parent)
+    failed = skipped[before:]
+    if 2 * len(failed) > len(items):
+        raise MediaError(f"{len(failed)} of {len(items)} clips cannot be read; the first: {failed[0].reason}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,7 +11,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from data.clips import ClipDataset, ClipFormat, collate, training_loader
-from data.media import write_skipped
+from data.media import Skipped, write_skipped
 from training.checkpoint import load_training_state, newest_checkpoint, save_checkpoint
 from training.order import DataOrder
 from training.progress import Progress
@@ -38,7 +39,7 @@ def train(options: TrainOptions) -> Path:
     if accelerator.is_main_process:
         open_run(options.out, options, options.resume, options.overwrite)
     accelerator.wait_for_everyone()
-    training, validation = _datasets(options, config)
+    training, validation, skipped = _datasets(options, config)
 
     torch.manual_seed(options.seed)
     checkpoint = newest_checkpoint(options.out) if options.resume == "auto" else None
@@ -54,12 +55,10 @@ def train(options: TrainOptions) -> Path:
         len(training), options.batch, options.seed, first, options.steps,
         accelerator.process_index, accelerator.num_processes,
     )  # fmt: skip
-    with torch.random.fork_rng(devices=[]):
-        # A loader that starts draws a random number, which would part a resumed run from an uninterrupted one.
-        batches = iter(training_loader(training, order, options.workers))
     held = _held_out_clips(validation, options.validation_items)
     with Progress("Tokenizer", options.steps, first, accelerator.is_main_process) as progress:
-        for step, batch in enumerate(batches, start=first):
+        for step, batch in enumerate(training_loader(training, order, options.workers), start=first):
+            skipped = _note_skipped(options, accelerator, skipped, batch.skipped)
             clips = random_crop(batch.clips, options.crop, options.seed + step).to(accelerator.device)
             rate = learning_rate(step, options.steps, options.learning_rate, options.warmup)
             quantize = step >= options.continuous_steps
@@ -127,12 +126,22 @@ def random_crop(clips: Tensor, size: int | None, seed: int) -> Tensor:
     return clips[..., top : top + size, left : left + size]
 
 
-def _datasets(options: TrainOptions, config: VQGANConfig) -> tuple[ClipDataset, ClipDataset]:
+def _datasets(options: TrainOptions, config: VQGANConfig) -> tuple[ClipDataset, ClipDataset, list[Skipped]]:
     form = ClipFormat(config.frames, config.fps, config.resolution)
     items, skipped = find_items(options.data, form)
     write_skipped(options.out / "skipped.csv", skipped)
     training, validation = split_items(items)
-    return ClipDataset(training, form), ClipDataset(validation, form)
+    return ClipDataset(training, form), ClipDataset(validation, form), skipped
+
+
+def _note_skipped(
+    options: TrainOptions, accelerator: Accelerator, known: list[Skipped], new: Sequence[Skipped]
+) -> list[Skipped]:
+    """Return all files skipped so far, and write them down when there are more than were known."""
+    fresh = [skip for skip in dict.fromkeys(new) if skip not in known]
+    if fresh and accelerator.is_main_process:
+        write_skipped(options.out / "skipped.csv", known + fresh)
+    return known + fresh
 
 
 def _held_out_clips(dataset: ClipDataset, limit: int) -> Tensor:
