@@ -30,7 +30,7 @@ from gpt.config import TrainOptions as GPTTrainOptions
 from gpt.evaluate import evaluate as evaluate_gpt
 from gpt.model import GPT
 from gpt.train import train as train_gpt
-from sampling.complete import complete_clips
+from sampling.completion import complete_clips
 from sampling.config import PromptKind
 from sampling.gallery import show_films, show_images
 from training.run_folder import open_run, to_json, write_text

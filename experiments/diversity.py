@@ -17,7 +17,7 @@ from itertools import combinations
 
 from torch import Tensor
 
-from sampling.complete import Completion
+from sampling.completion import Completion
 from sampling.config import PromptKind
 
 

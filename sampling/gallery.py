@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,11 +15,9 @@ from torch import Tensor
 from data.images import clip_to_image
 from data.pictures import Tile, draw_grid, film_strip, save_picture
 from data.video import write_film
+from sampling.completion import Completion
 from sampling.config import PromptKind
 from sampling.prompts import given_part
-
-if TYPE_CHECKING:
-    from sampling.complete import Completion
 
 GIVEN, IMAGINED = "royalblue", "crimson"
 

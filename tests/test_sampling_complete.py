@@ -14,7 +14,8 @@ from tiny import FPS, GPT_SHORT, IMAGE, SHORT, make_clips, make_films, make_gpt,
 
 from data.errors import MediaError
 from data.video import probe_video
-from sampling.complete import complete, complete_clips
+from sampling.complete import complete
+from sampling.completion import complete_clips
 from sampling.config import CompleteOptions
 from sampling.gallery import blank_rest
 from sampling.prompts import MismatchError

@@ -75,11 +75,11 @@ def load_training_state(checkpoint: Path, optimizer: torch.optim.Optimizer) -> i
             _, parameter, key = name.split(".")
             moments.setdefault(int(parameter), {})[key] = tensor
     optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
-    for parameter, values in cast(dict[Tensor, dict[str, Tensor]], optimizer.state).items():
-        for key, value in values.items():
-            if value.shape == parameter.shape:
+    for weight, values in cast(dict[Tensor, dict[str, Tensor]], optimizer.state).items():
+        for kind, value in values.items():
+            if value.shape == weight.shape:
                 # Files hold contiguous tensors; the fused optimizer takes moments to lie in memory as parameters do.
-                values[key] = torch.empty_like(parameter).copy_(value)
+                values[kind] = torch.empty_like(weight).copy_(value)
     torch.set_rng_state(tensors["random.cpu"])
     return int(state["step"])
 
