@@ -31,7 +31,7 @@ from gpt.evaluate import evaluate as evaluate_gpt
 from gpt.model import GPT
 from gpt.train import train as train_gpt
 from sampling.completion import complete_clips
-from sampling.config import PromptKind
+from sampling.config import PromptKind, SamplingOptions
 from sampling.gallery import show_films, show_images
 from training.run_folder import open_run, to_json, write_text
 from vqgan.config import EncodeOptions, EvaluateOptions, LeakageOptions, TrainOptions
@@ -47,10 +47,12 @@ from vqgan.train import train as train_tokenizer
 # Sized for ten minutes on two CPU cores.
 CLIPS = 480
 OBJECTS = 20
-TOKENIZER_STEPS = 1000
-GPT_STEPS = 400
+TOKENIZER_STEPS = 700
+GPT_STEPS = 550
 EXPOSURES = 40
 ITEMS, CONTINUATIONS = 4, 4
+# So small a GPT spreads its probability over many unlikely codes; without them its pictures hold together.
+SAMPLING = SamplingOptions(top_p=0.6)
 
 
 def run_demo(options: DemoOptions) -> dict[str, Any]:
@@ -186,7 +188,7 @@ def _complete_items(
     count = min(ITEMS, len(items))
     chosen = [items[place * len(items) // count] for place in range(count)]
     clips = torch.cat([clips for _, clips in read_batches(chosen, form, count, [])])
-    completion = complete_clips(gpt, tokenizer, clips, kind, CONTINUATIONS, seed=seed)
+    completion = complete_clips(gpt, tokenizer, clips, kind, CONTINUATIONS, SAMPLING, seed)
     names = [Path(item.source.name).stem for item in chosen]
     if kind == "half-image":
         show_images(completion, kind, names, out)
