@@ -68,8 +68,8 @@ def _films(out: Path) -> Section:
         "The GPT is given the first second and continues it four times; frames turn from blue to red where it begins "
         "to make things up. The given second is encoded alone, so that nothing in it can come from what follows. Look "
         "whether the room, its colours and the toys stay where they were, and how far the continuations part. The GPT "
-        "is tiny and has trained for minutes: it keeps the layout of a scene and blurs its toys. Tokens were drawn from "
-        "the likeliest that together have 60 % of the probability (top-p 0.6).",
+        "is tiny and has trained for minutes: it keeps the layout of a scene and blurs its toys. Tokens were drawn "
+        "from the likeliest that together have 60 % of the probability (top-p 0.6).",
         tuple(media),
     )
 
@@ -79,8 +79,8 @@ def _stills(out: Path) -> Section:
     return Section(
         "Half images, completed",
         "The same GPT is given the upper half of one frame and completes it four times. Nothing that is given shows "
-        "the lower half, as the first second of a clip does: compare how much these completions differ with how much those "
-        "of the clips do (the next table says it in figures).",
+        "the lower half, as the first second of a clip does: compare how much these completions differ "
+        "with how much those of the clips do (the next table says it in figures).",
         tuple(embed(out / "completions" / f"image_{group}" / "grid.png", text) for group, text in groups),
     )
 

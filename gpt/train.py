@@ -15,6 +15,7 @@ from gpt.config import GPTConfig, TrainOptions, preset
 from gpt.evaluate import check_store, held_out, item_nll, unigram_entropy
 from gpt.model import GPT
 from training.checkpoint import load_training_state, newest_checkpoint, save_checkpoint
+from training.finite import check_finite
 from training.order import DataOrder
 from training.progress import Progress
 from training.run_folder import log_metrics, open_run, truncate_metrics
@@ -62,12 +63,12 @@ def train(options: TrainOptions) -> Path:
             done = step + 1
             saving = done % options.save_every == 0 or done == options.steps
             if saving or done % options.log_every == 0:
-                value = _finite(float(accelerator.reduce(loss, "mean")), step)
+                value = check_finite(float(accelerator.reduce(loss, "mean")), step)
                 if accelerator.is_main_process:
                     log_metrics(options.out, step=step, loss=value, learning_rate=rate)
                 progress.show(done, loss=value)
             if saving and accelerator.is_main_process:
-                nll = _finite(float(item_nll(plain, held, options.batch).mean()), step)
+                nll = check_finite(float(item_nll(plain, held, options.batch).mean()), step)
                 log_metrics(options.out, step=step, validation_nll=nll, unigram_entropy=floor)
                 progress.show(done, validation_nll=nll, unigram_entropy=floor)
                 save_checkpoint(options.out, done, plain.save_pretrained, optimizer)
@@ -108,14 +109,6 @@ def build_optimizer(model: nn.Module, rate: float, weight_decay: float) -> torch
 def _config(options: TrainOptions, store: TokenStore) -> GPTConfig:
     metadata = store.metadata
     return preset(options.preset, metadata.grid, metadata.vocab_size, metadata.tokenizer, options.dropout)
-
-
-def _finite(loss: float, step: int) -> float:
-    if not torch.isfinite(torch.tensor(loss)):
-        raise FloatingPointError(
-            f"the loss is {loss} at step {step}; the last checkpoint is kept: lower --learning-rate and resume"
-        )
-    return loss
 
 
 if __name__ == "__main__":

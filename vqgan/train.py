@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from data.clips import ClipDataset, ClipFormat, collate, training_loader
 from data.media import Skipped, write_skipped
 from training.checkpoint import load_training_state, newest_checkpoint, save_checkpoint
+from training.finite import check_finite
 from training.order import DataOrder
 from training.progress import Progress
 from training.run_folder import log_metrics, open_run, truncate_metrics
@@ -66,13 +67,13 @@ def train(options: TrainOptions) -> Path:
             done = step + 1
             saving = done % options.save_every == 0 or done == options.steps
             if saving or done % options.log_every == 0:
-                value = _finite(float(accelerator.reduce(loss, "mean")), step)
+                value = check_finite(float(accelerator.reduce(loss, "mean")), step)
                 if accelerator.is_main_process:
                     log_metrics(options.out, step=step, loss=value, learning_rate=rate)
                 progress.show(done, loss=value)
             if saving and accelerator.is_main_process:
                 scores = validate(plain, held, options.batch)
-                _finite(scores["psnr_db"], step)
+                check_finite(scores["psnr_db"], step)
                 log_metrics(options.out, step=step, **scores)
                 progress.show(done, **scores)
                 save_checkpoint(options.out, done, plain.save_pretrained, optimizer)
@@ -147,14 +148,6 @@ def _note_skipped(
 def _held_out_clips(dataset: ClipDataset, limit: int) -> Tensor:
     count = min(limit, len(dataset))
     return collate([dataset[position * len(dataset) // count] for position in range(count)]).clips
-
-
-def _finite(loss: float, step: int) -> float:
-    if not torch.isfinite(torch.tensor(loss)):
-        raise FloatingPointError(
-            f"the loss is {loss} at step {step}; the last checkpoint is kept: lower --learning-rate and resume"
-        )
-    return loss
 
 
 if __name__ == "__main__":
