@@ -32,7 +32,7 @@ def draw_memory_curve(path: Path, results: Sequence[Accuracy]) -> None:
         if condition in people:
             human = people[condition]
             panel.axhspan(human.accuracy - human.sem, human.accuracy + human.sem, color="0.8", zorder=0)
-            panel.annotate("people, one exposure", (exposures[-1], human.accuracy), ha="right", va="center", fontsize=7)
+            panel.annotate("people, one exposure", (exposures[0], human.accuracy), va="center", fontsize=7)
         panel.axhline(0.5, color="0.6", linestyle=":", linewidth=1)
         panel.set(title=condition, xlabel="exposures", ylim=(0.3, 1.03))
         panel.spines[["top", "right"]].set_visible(False)

@@ -197,7 +197,7 @@ def test_the_pixel_limit_can_be_set() -> None:
         load_image(GOOD_PNG, max_pixels=HEIGHT * WIDTH - 1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from([GOOD_PNG, GOOD_JPEG]), st.integers(0, 10_000), st.integers(0, 7))
 def test_a_flipped_bit_gives_a_picture_or_a_media_error(data: bytes, place: int, bit: int) -> None:
     flipped = bytearray(data)
@@ -243,7 +243,7 @@ def test_shrinking_averages_so_that_fine_stripes_become_grey() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 32), st.integers(0, 2**31), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_shape_becomes_the_square_in_range(height: int, width: int, size: int, seed: int, random: bool) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     clip = image_to_clip(Image.fromarray(pixels), size, "random" if random else "centre", seed)

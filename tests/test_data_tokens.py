@@ -37,7 +37,7 @@ def write(folder: Path, grids: Tensor, vocab_size: int = 100) -> TokenStore:
     return TokenStore(folder)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     grid=st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5)),
     vocab_size=st.sampled_from([1, 2, 1000, 1 << 16, (1 << 16) + 1, 1 << 18]),

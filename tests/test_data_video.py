@@ -150,7 +150,7 @@ def test_a_gap_in_an_avi_shows_the_frame_before_it(folder: Path) -> None:
     assert numbers(read_clip(film, 0, 14, FPS, 48)) == [0, 1, 2, *[3] * 7, 4, 5, 6, 7]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(start=st.floats(0, 4), fps=st.floats(0.5, 60), frames=st.integers(1, 12))
 def test_any_moment_gives_the_latest_frame_before_it(uneven: VideoInfo, start: float, fps: float, frames: int) -> None:
     assume(start + frames / fps <= uneven.duration)

@@ -48,7 +48,7 @@ def test_the_start_token_comes_first(model: GPT) -> None:
 
 
 @torch.no_grad()
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(place=st.integers(0, 31), seed=st.integers(0, 100))
 def test_logits_do_not_depend_on_later_tokens(place: int, seed: int) -> None:
     model, tokens = make_gpt(seed=seed), make_tokens(seed=seed)
@@ -112,7 +112,7 @@ def slot(t: int, h: int, w: int) -> int:
     return 1 + 16 * t + 4 * h + w
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     query=st.tuples(*[st.integers(0, 3)] * 3),
     key=st.tuples(*[st.integers(0, 3)] * 3),

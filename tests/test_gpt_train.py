@@ -168,7 +168,7 @@ def test_unigram_entropy_of_one_token_is_zero() -> None:
     assert unigram_entropy(torch.zeros(10).long(), 32) == 0
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(tokens=st.lists(st.integers(0, 7), min_size=1, max_size=40))
 def test_unigram_entropy_is_its_formula(tokens: list[int]) -> None:
     shares = [tokens.count(token) / len(tokens) for token in set(tokens)]

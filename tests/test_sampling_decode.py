@@ -33,7 +33,7 @@ def test_the_distributions_of_the_test_model_are_not_flat(gpt: GPT) -> None:
     assert 0.3 < gpt(gpt.with_start(tokens)).softmax(dim=-1).amax(dim=-1).mean() < 0.99
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     temperature=st.sampled_from([0.0, 0.3, 1.0, 2.0]),
     top_k=st.sampled_from([0, 1, 5, 32, 100]),
@@ -93,7 +93,7 @@ def test_equal_prompts_at_two_places_are_continued_differently(gpt: GPT) -> None
     assert not torch.equal(tokens[0], tokens[1])
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(n=st.integers(1, 4), more=st.integers(1, 4), seed=st.integers(0, 100))
 def test_a_continuation_does_not_depend_on_how_many_there_are(n: int, more: int, seed: int) -> None:
     gpt, prompt = make_gpt(), make_prompt()
@@ -101,7 +101,7 @@ def test_a_continuation_does_not_depend_on_how_many_there_are(n: int, more: int,
     assert torch.equal(many[:, :n], few)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(batch=st.integers(2, 5), seed=st.integers(0, 100))
 def test_a_continuation_does_not_depend_on_the_prompts_after_it(batch: int, seed: int) -> None:
     gpt, prompts = make_gpt(), make_prompt(batch, seed=seed)
@@ -131,14 +131,14 @@ def test_options_that_leave_one_token_are_greedy(gpt: GPT, option: dict[str, Any
     assert torch.equal(generate(gpt, make_prompt(), 32, seed=3, **option), greedy)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(temperature=st.floats(0.05, 5), top_k=st.integers(0, 40), top_p=st.floats(0.01, 1), seed=st.integers(0, 1000))
 def test_filtered_probabilities_sum_to_one(temperature: float, top_k: int, top_p: float, seed: int) -> None:
     found = filtered_probabilities(make_logits(seed=seed), SamplingOptions(temperature, top_k, top_p))
     torch.testing.assert_close(found.sum(dim=-1), torch.ones(4, dtype=torch.float64))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(top_k=st.integers(1, 40), seed=st.integers(0, 1000))
 def test_top_k_leaves_the_k_likeliest(top_k: int, seed: int) -> None:
     logits = make_logits(seed=seed)
@@ -147,7 +147,7 @@ def test_top_k_leaves_the_k_likeliest(top_k: int, seed: int) -> None:
     assert torch.equal(kept, best)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(top_p=st.floats(0.01, 0.999), seed=st.integers(0, 1000))
 def test_top_p_leaves_the_smallest_set_that_reaches_it(top_p: float, seed: int) -> None:
     logits = make_logits(seed=seed)

@@ -36,14 +36,14 @@ def test_the_upper_half_of_a_clip_is_no_prompt() -> None:
         given_part(make_clips(), "half-image")
 
 
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 1000))
 def test_a_clip_prompt_is_the_first_half_of_the_tokens(seed: int) -> None:
     tokenizer, clips = make_tokenizer(VIDEO, seed), make_clips(seed=seed)
     assert torch.equal(encode_prompt(tokenizer, clips, "half-clip"), tokenizer.encode(clips).flatten(1)[:, :32])
 
 
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 1000))
 def test_a_clip_prompt_does_not_know_the_second_half(seed: int) -> None:
     tokenizer, changed = make_tokenizer(VIDEO, seed), make_clips(seed=seed)
@@ -52,7 +52,7 @@ def test_a_clip_prompt_does_not_know_the_second_half(seed: int) -> None:
     assert torch.equal(before, encode_prompt(tokenizer, changed, "half-clip"))
 
 
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 1000))
 def test_an_image_prompt_does_not_know_the_lower_half(seed: int) -> None:
     tokenizer, changed = make_tokenizer(IMAGE, seed), make_clips(4, 1, seed=seed)

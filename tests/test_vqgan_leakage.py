@@ -40,7 +40,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 1000))
 def test_a_causal_tokenizer_leaks_nothing(seed: int) -> None:
     assert not prompt_changes(make_tokenizer(VIDEO, seed), make_clips(3, seed=seed)).any()

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny import make_clips
 from torch import Tensor
@@ -78,7 +78,6 @@ def test_perplexity_of_equal_shares_is_the_number_of_codes() -> None:
     assert perplexity(torch.arange(8).repeat(3), 16) == pytest.approx(8)
 
 
-@settings(deadline=None)
 @given(tokens=st.lists(st.integers(0, 7), min_size=1, max_size=40))
 def test_perplexity_is_the_exponential_of_the_entropy(tokens: list[int]) -> None:
     shares = [tokens.count(code) / len(tokens) for code in set(tokens)]

@@ -77,7 +77,7 @@ def test_clips_of_other_sizes_than_the_trained_one_are_encoded(video: VQGAN) -> 
     assert tuple(video.encode(torch.zeros(1, 3, 8, 24, 32)).shape) == (1, *video.grid(8, 24, 32)) == (1, 2, 6, 8)
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(latent=st.integers(0, 2), seed=st.integers(0, 100), training=st.booleans())
 def test_latents_do_not_depend_on_later_frames(latent: int, seed: int, training: bool) -> None:
     encoder = make_tokenizer(VIDEO, seed).train(training).encoder
@@ -89,7 +89,7 @@ def test_latents_do_not_depend_on_later_frames(latent: int, seed: int, training:
     assert not torch.equal(before[:, latent + 1 :], after[:, latent + 1 :])
 
 
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(latent=st.integers(0, 2), seed=st.integers(0, 100))
 def test_tokens_do_not_depend_on_later_frames(latent: int, seed: int) -> None:
     tokenizer, changed = make_tokenizer(VIDEO, seed), make_clips(seed=seed)
@@ -119,7 +119,7 @@ def test_a_latent_frame_depends_on_earlier_ones(video: VQGAN) -> None:
     assert not torch.equal(video.encoder(make_clips())[:, 1], video.encoder(changed)[:, 1])
 
 
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 1000))
 def test_a_prompt_encoded_alone_has_the_tokens_of_the_whole(seed: int) -> None:
     tokenizer, clips = make_tokenizer(VIDEO, seed), make_clips(seed=seed)

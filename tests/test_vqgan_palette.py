@@ -32,7 +32,7 @@ def test_a_token_is_the_nearest_colour() -> None:
     assert torch.equal(palette.encode(clip).flatten(), nearest)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 1000), frames=st.integers(1, 3), size=st.integers(1, 20))
 def test_decoded_tokens_are_encoded_to_themselves(seed: int, frames: int, size: int) -> None:
     palette = make_palette()

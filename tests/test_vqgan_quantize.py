@@ -38,7 +38,7 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return all(torch.equal(tensor, second[name]) for name, tensor in first.items())
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 1000), count=st.integers(1, 600), codes=st.integers(2, 40), width=st.integers(1, 8))
 def test_nearest_code_is_the_one_at_the_least_distance(seed: int, count: int, codes: int, width: int) -> None:
     x, codebook = rows(count, width, seed), rows(codes, width, seed + 1)
