@@ -191,7 +191,7 @@ def _complete_items(
     completion = complete_clips(gpt, tokenizer, clips, kind, CONTINUATIONS, SAMPLING, seed)
     names = [Path(item.source.name).stem for item in chosen]
     if kind == "half-image":
-        show_images(completion, kind, names, out)
+        show_images(completion, kind, out)
     else:
         show_films(completion, kind, names, form.fps, out)
     reconstructions = reconstruct(tokenizer, tokenizer.encode(clips), clips.shape[2])

@@ -34,7 +34,7 @@ def complete(options: CompleteOptions) -> Path:
     options.out.mkdir(parents=True, exist_ok=True)
     names = [item.source.name for item in items] or ["imagined"]
     if clips.shape[2] == 1:
-        show_images(completion, options.prompt, names, options.out)
+        show_images(completion, options.prompt, options.out)
     else:
         show_films(completion, options.prompt, names, tokenizer.fps, options.out)
     np.save(options.out / "tokens.npy", completion.tokens.numpy())

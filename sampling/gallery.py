@@ -30,14 +30,14 @@ def blank_rest(clip: Tensor, kind: PromptKind) -> Tensor:
     return shown
 
 
-def show_images(completion: Completion, kind: PromptKind, names: Sequence[str], out: Path) -> None:
+def show_images(completion: Completion, kind: PromptKind, out: Path) -> None:
     """Write `grid.png`: a row per item with the original, the prompt and the continuations."""
     rows = []
-    for original, continuations, name in zip(completion.originals, completion.continuations, names, strict=True):
+    for original, continuations in zip(completion.originals, completion.continuations, strict=True):
         row = [Tile(clip_to_image(clip), f"continuation {i + 1}", IMAGINED) for i, clip in enumerate(continuations)]
         if kind != "none":
             prompt = Tile(clip_to_image(blank_rest(original, kind)), "prompt", GIVEN)
-            row = [Tile(clip_to_image(original), f"original {name}"[:16]), prompt, *row]
+            row = [Tile(clip_to_image(original), "original"), prompt, *row]
         rows.append(row)
     save_picture(out / "grid.png", draw_grid(rows, side=128))
 
