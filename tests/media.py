@@ -22,6 +22,12 @@ def grey(number: int) -> np.ndarray:
     return np.full((HEIGHT, WIDTH, 3), STEP * number, dtype=np.uint8)
 
 
+def noise(number: int) -> np.ndarray:
+    """A picture of coarse coloured noise that codecs keep."""
+    blocks = np.random.default_rng(number).integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3), dtype=np.uint8)
+    return blocks.repeat(8, axis=0).repeat(8, axis=1)
+
+
 def numbers(clip: torch.Tensor) -> list[int]:
     """The frame numbers that a (3, T, H, W) clip in [-1, 1] shows."""
     levels = (clip.mean(dim=(0, 2, 3)) + 1) * 127.5

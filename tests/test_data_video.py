@@ -17,17 +17,13 @@ from media import (
     HEIGHT,
     STEP,
     WIDTH,
-    grey,
     make_film,
-    make_sound,
-    moov_first,
+    noise,
     numbers,
-    packet_places,
     rotated,
     stream_copy,
     trimmed,
 )
-from PIL import Image
 
 from data import probe, video
 from data.errors import MediaError
@@ -55,12 +51,6 @@ def plain(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def uneven(folder: Path) -> VideoInfo:
     return probe_video(make_film(folder / "uneven.mp4", seconds=UNEVEN, gop=12))
-
-
-def noise(number: int) -> np.ndarray:
-    """A picture of coarse coloured noise that codecs keep."""
-    blocks = np.random.default_rng(number).integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3), dtype=np.uint8)
-    return blocks.repeat(8, axis=0).repeat(8, axis=1)
 
 
 def ten_bit(path: Path) -> Path:
@@ -313,199 +303,6 @@ def two_streams(film: Path, path: Path) -> Path:
                 twin.is_keyframe, twin.stream = packet.is_keyframe, copy
                 writer.mux(twin)
     return path
-
-
-# Files that cannot be used
-
-
-def cut(film: Path, path: Path) -> Path:
-    path.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
-    return path
-
-
-def cut_with_index(film: Path, path: Path) -> Path:
-    return cut(moov_first(film, path), path)
-
-
-def cut_in_last_frame(film: Path, path: Path) -> Path:
-    path.write_bytes(moov_first(film, path).read_bytes()[:-3])
-    return path
-
-
-def stray_stream(film: Path, path: Path) -> Path:
-    """Gives one frame of a transport stream to a stream that does not exist."""
-    data = bytearray(stream_copy(film, path).read_bytes())
-    # A packet has 188 bytes; the second and third hold the mark of a new frame and the stream's number, 256.
-    late = [at for at in range(0, len(data), 188) if data[at + 1 : at + 3] == b"\x41\x00"][-5]
-    data[late + 2] = 0x31
-    path.write_bytes(data)
-    return path
-
-
-def written(content: bytes) -> Callable[[Path, Path], Path]:
-    def make(_: Path, path: Path) -> Path:
-        path.write_bytes(content)
-        return path
-
-    return make
-
-
-def picture_named_film(_: Path, path: Path) -> Path:
-    Image.fromarray(grey(9)).save(path, format="PNG")
-    return path
-
-
-def unknown_codec(film: Path, path: Path) -> Path:
-    head, tail = film.read_bytes().rsplit(b"avc1", 1)
-    path.write_bytes(head + b"zzzz" + tail)
-    return path
-
-
-def without_key_frame(film: Path, path: Path) -> Path:
-    return lose_packet(film, path, 0)
-
-
-def lose_packet(film: Path, path: Path, index: int) -> Path:
-    """Turns one H.264 packet into filler, which decoders skip without complaint."""
-    data = bytearray(film.read_bytes())
-    offset, size = packet_places(film)[index]
-    data[offset : offset + size] = (size - 4).to_bytes(4, "big") + b"\x0c" + b"\xff" * (size - 6) + b"\x80"
-    path.write_bytes(data)
-    return path
-
-
-def blank_packet(film: Path, path: Path, index: int | None = None) -> Path:
-    """Overwrites the picture in one H.264 packet, or in all, with zeros, which decoders report."""
-    data = bytearray(film.read_bytes())
-    places = packet_places(film)
-    for offset, size in places if index is None else [places[index]]:
-        data[offset : offset + size] = (size - 4).to_bytes(4, "big") + b"\x65" + bytes(size - 5)
-    path.write_bytes(data)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("name", "make", "message"),
-    [
-        ("missing.mp4", lambda _, path: path, "does not exist"),
-        ("folder.mp4", lambda _, path: path.mkdir() or path, "is a folder"),
-        ("empty.mp4", written(b""), "is empty"),
-        ("page.mp4", written(b"<html><body>404 not found</body></html>" * 20), "is not a film"),
-        ("cut.mp4", cut, r"cut short: its index \(moov\) is missing"),
-        ("cut-late.mp4", cut_with_index, r"cut short: \d+ of 40 frames"),
-        ("cut-in-frame.mp4", cut_in_last_frame, "middle of its last frame"),
-        ("stray.ts", stray_stream, "is damaged.*copy it again"),
-        ("sound.mp4", lambda _, path: make_sound(path), "sound but no pictures"),
-        ("cover.mp3", lambda _, path: make_sound(path, cover=True), "cover picture"),
-        ("picture.mp4", picture_named_film, "is a still picture"),
-        ("unknown.mp4", unknown_codec, "codec that is not known here; convert it"),
-        ("headless.mp4", without_key_frame, "no frame that can be decoded"),
-        ("blank.mp4", blank_packet, "first frame cannot be decoded"),
-        (
-            "reordered.avi",
-            lambda _, path: make_film(path),
-            "does not say at what times.*ffmpeg -i reordered.avi",
-        ),
-    ],
-)
-def test_an_unusable_file_is_named_with_its_defect(
-    plain: Path, tmp_path: Path, name: str, make: Callable[[Path, Path], Path], message: str
-) -> None:
-    film = make(plain, tmp_path / name)
-    with pytest.raises(MediaError, match=message) as caught:
-        probe_video(film)
-    assert str(film) in str(caught.value)
-
-
-def test_a_picture_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
-    larger = np.full((2 * HEIGHT, WIDTH, 3), 90, dtype=np.uint8)
-    parts = [
-        make_film(tmp_path / "one.ts", seconds=[i / FPS for i in range(20)]),
-        make_film(tmp_path / "two.ts", seconds=[2.5 + i / FPS for i in range(20)], picture=lambda _: larger),
-    ]
-    film = tmp_path / "both.ts"
-    film.write_bytes(b"".join(part.read_bytes() for part in parts))
-    assert numbers(read_clip(film, 0, 16, FPS, 48)) == list(range(16))
-    with pytest.raises(MediaError, match="changes its picture size"):
-        read_clip(film, 1, 20, FPS, 48)
-
-
-def test_pyav_refuses_a_frame_whose_damage_the_decoder_patched_up(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film.mp4", picture=lambda i: np.roll(noise(0), 3 * i, axis=1))
-    data = bytearray(film.read_bytes())
-    offset, size = packet_places(film)[1]
-    for place in range(offset + 12, offset + size - 2, 3):
-        data[place] ^= 0x55
-    film.write_bytes(data)
-    with pytest.raises(MediaError, match="damaged: the frame at"):
-        video._read_pyav(probe_video(film), np.arange(COUNT))
-
-
-@pytest.mark.parametrize("decoder", ["decord", "pyav"])
-@pytest.mark.parametrize("damage", [lose_packet, blank_packet])
-def test_a_lost_frame_is_never_replaced_by_its_neighbour(
-    plain: Path, tmp_path: Path, damage: Callable[[Path, Path, int], Path], decoder: str
-) -> None:
-    info = replace(probe_video(damage(plain, tmp_path / "lost.mp4", COUNT - 1)), decoder=decoder)
-    with pytest.raises(MediaError, match="damaged: the frame at 4"):
-        read_clip(info, 3, 16, FPS, 48)
-
-
-# Writing
-
-
-@pytest.mark.parametrize("size", [(48, 64), (17, 13)])
-def test_an_mp4_reads_back_as_it_was_written(tmp_path: Path, size: tuple[int, int]) -> None:
-    clip = torch.stack([torch.full((3, *size), i * STEP / 127.5 - 1) for i in range(20)], dim=1)
-    write_film(tmp_path / "film.mp4", clip, FPS)
-    info = probe_video(tmp_path / "film.mp4")
-    assert (info.height, info.width) == tuple(side + side % 2 for side in size)
-    assert numbers(read_clip(info, 0, 20, FPS, 12)) == list(range(20))
-
-
-def test_an_mp4_is_of_the_kind_that_browsers_play(tmp_path: Path) -> None:
-    write_film(tmp_path / "film.mp4", torch.zeros(3, 4, 16, 16), 12.5)
-    with av.open(str(tmp_path / "film.mp4")) as container:
-        stream = container.streams.video[0]
-        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
-        assert stream.average_rate == 12.5
-
-
-def test_a_gif_holds_every_frame_and_plays_for_ever(tmp_path: Path) -> None:
-    colours = torch.tensor([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1]]).T[:, :, None, None].expand(3, 3, 8, 8)
-    write_film(tmp_path / "film.gif", colours, 10)
-    with Image.open(tmp_path / "film.gif") as gif:
-        assert (gif.n_frames, gif.info["loop"], gif.info["duration"]) == (3, 0, 100)
-        for i in range(3):
-            gif.seek(i)
-            assert gif.convert("RGB").getpixel((4, 4)) == tuple(255 * (i == j) for j in range(3))
-
-
-def test_a_failed_write_leaves_the_old_film_and_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(path: Path, *_: object) -> None:
-        path.write_bytes(b"half a film")
-        raise OSError("disk full")
-
-    (tmp_path / "film.mp4").write_bytes(b"old")
-    monkeypatch.setattr(video, "_write_mp4", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_film(tmp_path / "film.mp4", torch.zeros(3, 2, 8, 8), FPS)
-    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("film.mp4", b"old")]
-
-
-@pytest.mark.parametrize(
-    ("name", "shape", "fps", "message"),
-    [
-        ("film.avi", (3, 2, 8, 8), 8, "mp4 or .gif"),
-        ("film.mp4", (2, 8, 8), 8, "clip"),
-        ("film.mp4", (3, 2, 8, 8), 0, "fps"),
-    ],
-)
-def test_a_film_that_cannot_be_written_is_refused(
-    tmp_path: Path, name: str, shape: tuple[int, ...], fps: float, message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        write_film(tmp_path / name, torch.zeros(shape), fps)
 
 
 @pytest.mark.parametrize("side", [8, 16, 24, 48])
