@@ -5,6 +5,7 @@ Every stage writes into its own folder of `out`, and a stopped demo continues fr
 
 from __future__ import annotations
 
+import json
 import resource
 import sys
 import time
@@ -64,7 +65,7 @@ def run_demo(options: DemoOptions) -> dict[str, Any]:
     """
     out = options.out
     open_run(out, options, resume="auto")
-    stage = Stopwatch()
+    stage = Stopwatch(out / "seconds.json")
     films = options.videos or out / "playroom" / "clips"
     with stage("playroom"):
         clips = 0 if options.videos else CLIPS
@@ -108,18 +109,22 @@ def run_demo(options: DemoOptions) -> dict[str, Any]:
 
 
 class Stopwatch:
-    """Measures named stages: `with stopwatch("name"):`."""
+    """Measures named stages: `with stopwatch("name"):`; a demo that was stopped and continued adds up its parts."""
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seconds: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Print the stage's name and add its duration to `seconds`."""
+        """Print the stage's name and add its duration to `seconds`, on disk too."""
         print(f"== {name}", file=sys.stderr, flush=True)
         began = time.monotonic()
-        yield
-        self.seconds[name] = round(time.monotonic() - began, 1)
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 1)
+            write_text(self.path, to_json(self.seconds))
 
 
 def peak_memory_gb() -> float:
