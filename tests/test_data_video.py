@@ -38,17 +38,6 @@ OPEN_GROUPS = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:scenecut=0"}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("films")
-
-
-@pytest.fixture(scope="module")
-def plain(folder: Path) -> Path:
-    """40 frames at 8 per second in one group of pictures with B-frames."""
-    return make_film(folder / "plain.mp4")
-
-
-@pytest.fixture(scope="module")
 def uneven(folder: Path) -> VideoInfo:
     return probe_video(make_film(folder / "uneven.mp4", seconds=UNEVEN, gop=12))
 

@@ -29,17 +29,6 @@ FPS = 8
 COUNT = 40
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("films")
-
-
-@pytest.fixture(scope="module")
-def plain(folder: Path) -> Path:
-    """40 frames at 8 per second in one group of pictures with B-frames."""
-    return make_film(folder / "plain.mp4")
-
-
 def cut(film: Path, path: Path) -> Path:
     path.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
     return path

@@ -153,6 +153,8 @@ def test_list_that_cannot_be_swapped_runs_as_given(tmp_path: Path, capsys: pytes
     run_memory(make_options(root, tmp_path / "run", exposures=1))
     assert "cannot be counterbalanced" in capsys.readouterr().out
     assert {row["version"] for row in read_trials(tmp_path / "run" / "trials.csv")} == {"as_given"}
+    report_memory(ReportOptions((tmp_path / "run",), tmp_path / "report"))
+    assert "run as given only" in (tmp_path / "report" / "report.html").read_text()
 
 
 def test_report_merges_runs(stimuli: Path, tmp_path: Path) -> None:
@@ -163,7 +165,9 @@ def test_report_merges_runs(stimuli: Path, tmp_path: Path) -> None:
     report_memory(ReportOptions(tuple(runs), tmp_path / "report"))
     rows = read_trials(tmp_path / "report" / "trials.csv")
     assert {row["seed"] for row in rows} == {"0", "1"}
-    assert "data:image/png;base64," in (tmp_path / "report" / "report.html").read_text()
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "data:image/png;base64," in page
+    assert "run twice" in page
 
 
 @pytest.mark.parametrize(

@@ -22,13 +22,6 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tokenizer")
-    make_tokenizer(SHORT).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def out(films: Path, tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out")
     evaluate(EvaluateOptions(tokenizer, films, folder))

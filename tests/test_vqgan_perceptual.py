@@ -1,6 +1,7 @@
 """Perceptual distances: never on weights that are not there, never by running what a file brings along."""
 
 import os
+import pickle
 import warnings
 from pathlib import Path
 
@@ -162,8 +163,7 @@ def test_a_malicious_pickle_does_nothing(tmp_path: Path) -> None:
 
 
 def test_the_malicious_pickle_of_these_tests_would_do_harm(tmp_path: Path) -> None:
-    torch.save({"conv1.weight": Malice(tmp_path / "harm")}, tmp_path / "net.pth")
-    torch.load(tmp_path / "net.pth", weights_only=False)
+    pickle.loads(pickle.dumps(Malice(tmp_path / "harm")))
     assert (tmp_path / "harm").exists()
 
 
