@@ -40,9 +40,9 @@ from vqgan.encode import encode
 from vqgan.evaluate import evaluate as evaluate_tokenizer
 from vqgan.evaluate import reconstruct
 from vqgan.leakage import measure_leakage
-from vqgan.model import VQGAN, load_tokenizer
-from vqgan.palette import Palette
+from vqgan.model import load_tokenizer
 from vqgan.reading import clip_format, find_items, read_batches, split_items
+from vqgan.tokenizer import Tokenizer
 from vqgan.train import train as train_tokenizer
 
 # Sized for ten minutes on two CPU cores.
@@ -188,7 +188,7 @@ def _complete(gpt_folder: Path, tokenizer_folder: Path, films: Path, out: Path, 
 
 
 def _complete_items(
-    gpt: GPT, tokenizer: VQGAN | Palette, items: list[Item], form: ClipFormat, kind: PromptKind, seed: int, out: Path
+    gpt: GPT, tokenizer: Tokenizer, items: list[Item], form: ClipFormat, kind: PromptKind, seed: int, out: Path
 ) -> dict[str, float]:
     count = min(ITEMS, len(items))
     chosen = [items[place * len(items) // count] for place in range(count)]

@@ -38,8 +38,9 @@ from sampling.prompts import check_match
 from training.order import epoch_order
 from training.progress import Progress
 from training.run_folder import open_run
-from vqgan.model import VQGAN, load_tokenizer
+from vqgan.model import load_tokenizer
 from vqgan.palette import Palette
+from vqgan.tokenizer import Tokenizer
 
 SCORING_BATCH = 32
 
@@ -161,7 +162,7 @@ def _versions(stimuli: StimulusList) -> dict[str, StimulusList]:
     return {"as_given": stimuli, "swapped": swapped}
 
 
-def _learner(options: MemoryOptions, tokenizer: VQGAN | Palette, seed: int) -> GPT:
+def _learner(options: MemoryOptions, tokenizer: Tokenizer, seed: int) -> GPT:
     grid = tokenizer.grid(1, tokenizer.size, tokenizer.size)
     if options.gpt is not None:
         learner = GPT.from_pretrained(options.gpt)
@@ -171,7 +172,7 @@ def _learner(options: MemoryOptions, tokenizer: VQGAN | Palette, seed: int) -> G
     return GPT(preset(options.preset, grid, tokenizer.vocab_size, tokenizer.fingerprint))
 
 
-def _tokenizer_and_clips(options: MemoryOptions, root: Path, paths: list[str]) -> tuple[VQGAN | Palette, Tensor]:
+def _tokenizer_and_clips(options: MemoryOptions, root: Path, paths: list[str]) -> tuple[Tokenizer, Tensor]:
     """Return the tokenizer and the pictures (P, 3, 1, size, size) as it sees them.
 
     A palette is made from studied pictures and foils alike, so that it favours neither.

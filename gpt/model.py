@@ -6,16 +6,13 @@ Pre-norm with RMS norm, rotary positions factorised over (t, h, w), a start toke
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
 from gpt.config import GPTConfig
-from training.checkpoint import config_from_dict, load_model_folder, load_weights, save_model_folder
+from training.pretrained import Pretrained
 
 
 class KVCache:
@@ -123,9 +120,12 @@ class Block(nn.Module):
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
-class GPT(nn.Module):
+class GPT(Pretrained):
     """A GPT over the tokens of one grid, in raster order (t, then h, then w)."""
 
+    kind = "gpt"
+    config_class = GPTConfig
+    config: GPTConfig
     cosine: Tensor
     sine: Tensor
 
@@ -187,19 +187,3 @@ class GPT(nn.Module):
         """Return the negative log-likelihood of every token given those before it: (B, L), in nats."""
         logits = self(self.with_start(tokens[:, :-1]))
         return F.cross_entropy(logits.float().transpose(1, 2), tokens, reduction="none")
-
-    def save_pretrained(self, folder: Path) -> None:
-        """Write `config.json` and `model.safetensors` into `folder`."""
-        save_model_folder(folder, {"kind": "gpt", **asdict(self.config)}, self.state_dict())
-
-    @classmethod
-    def from_pretrained(cls, folder: Path | str) -> GPT:
-        """Load a GPT, in evaluation mode, from a model folder or from a run's final or newest model.
-
-        Raises:
-            CheckpointError: the folder holds no GPT, or weights and config disagree.
-        """
-        config, tensors = load_model_folder(Path(folder), "gpt")
-        model = cls(config_from_dict(GPTConfig, config))
-        load_weights(model, tensors, folder)
-        return model.eval()

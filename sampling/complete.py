@@ -16,9 +16,9 @@ from sampling.completion import complete_clips
 from sampling.config import CompleteOptions
 from sampling.gallery import show_films, show_images
 from training.run_folder import environment, to_json, write_text
-from vqgan.model import VQGAN, load_tokenizer
-from vqgan.palette import Palette
+from vqgan.model import load_tokenizer
 from vqgan.reading import clip_format, find_items, read_batches
+from vqgan.tokenizer import Tokenizer
 
 
 def complete(options: CompleteOptions) -> Path:
@@ -51,7 +51,7 @@ def complete(options: CompleteOptions) -> Path:
     return options.out
 
 
-def _read_input(options: CompleteOptions, tokenizer: VQGAN | Palette) -> tuple[list[Item], Tensor, list[Skipped]]:
+def _read_input(options: CompleteOptions, tokenizer: Tokenizer) -> tuple[list[Item], Tensor, list[Skipped]]:
     form = clip_format(tokenizer)
     if options.prompt == "half-image":
         form = ClipFormat(1, form.fps, form.size)

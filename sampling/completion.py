@@ -13,8 +13,7 @@ from gpt.model import GPT
 from sampling.config import PromptKind, SamplingOptions
 from sampling.decode import generate
 from sampling.prompts import check_match, encode_prompt
-from vqgan.model import VQGAN
-from vqgan.palette import Palette
+from vqgan.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Completion:
 
 def complete_clips(
     gpt: GPT,
-    tokenizer: VQGAN | Palette,
+    tokenizer: Tokenizer,
     clips: Tensor,
     kind: PromptKind,
     n: int,

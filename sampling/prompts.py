@@ -6,8 +6,7 @@ from torch import Tensor
 
 from gpt.model import GPT
 from sampling.config import PromptKind
-from vqgan.model import VQGAN
-from vqgan.palette import Palette
+from vqgan.tokenizer import Tokenizer
 
 
 class MismatchError(ValueError):
@@ -31,7 +30,7 @@ def given_part(clips: Tensor, kind: PromptKind) -> Tensor:
     return clips[:, :, : clips.shape[2] // 2]
 
 
-def encode_prompt(tokenizer: VQGAN | Palette, clips: Tensor, kind: PromptKind) -> Tensor:
+def encode_prompt(tokenizer: Tokenizer, clips: Tensor, kind: PromptKind) -> Tensor:
     """Return the prompt tokens (B, p) int64 of clips (B, 3, T, H, W) in [-1, 1]."""
     given = given_part(clips, kind)
     if given.numel() == 0:
@@ -39,7 +38,7 @@ def encode_prompt(tokenizer: VQGAN | Palette, clips: Tensor, kind: PromptKind) -
     return tokenizer.encode(given).flatten(1)
 
 
-def check_match(gpt: GPT, tokenizer: VQGAN | Palette, grid: tuple[int, int, int]) -> None:
+def check_match(gpt: GPT, tokenizer: Tokenizer, grid: tuple[int, int, int]) -> None:
     """Refuse a GPT that cannot continue token grids of this tokenizer.
 
     Raises:

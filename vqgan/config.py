@@ -47,6 +47,11 @@ class VQGANConfig:
             raise ValueError(f"codes {self.codes} must be at least 2")
 
     @property
+    def vocab_size(self) -> int:
+        """Number of codes."""
+        return self.codes
+
+    @property
     def temporal_factor(self) -> int:
         """Frames per latent frame."""
         return math.prod(temporal for temporal, _ in self.strides)
@@ -141,6 +146,30 @@ class TrainOptions:
         factor = PRESETS[self.preset].spatial_factor
         if self.crop is not None and (self.crop < factor or self.crop % factor):
             raise ValueError(f"--crop {self.crop} must be a multiple of {factor}, the pixels of a token")
+
+
+@dataclass(frozen=True)
+class PaletteConfig:
+    """A colour palette: one token per pixel of a still."""
+
+    colours: int
+    """Number of colours."""
+    size: int
+    """Pixels a side of the images it tokenizes."""
+    frames = 1
+    fps = 1.0
+    temporal_factor = 1
+    spatial_factor = 1
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of colours."""
+        return self.colours
+
+    @property
+    def resolution(self) -> int:
+        """Pixels a side of the images it tokenizes."""
+        return self.size
 
 
 @dataclass(frozen=True)

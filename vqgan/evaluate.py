@@ -17,10 +17,10 @@ from training.progress import Progress
 from training.run_folder import to_json, write_text
 from vqgan.config import EvaluateOptions
 from vqgan.metrics import codebook_usage, perplexity, psnr, ssim
-from vqgan.model import VQGAN, load_tokenizer
-from vqgan.palette import Palette
+from vqgan.model import load_tokenizer
 from vqgan.perceptual import build_perceptual, frame_distance
 from vqgan.reading import clip_format, find_items, read_batches, split_items
+from vqgan.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
     return metrics
 
 
-def reconstruct(tokenizer: VQGAN | Palette, grid: Tensor, frames: int) -> Tensor:
+def reconstruct(tokenizer: Tokenizer, grid: Tensor, frames: int) -> Tensor:
     """Decode tokens (B, t, h, w) to clips of `frames` frames; a still is the last frame of its latent frame."""
     return tokenizer.decode(grid)[:, :, -frames:]
 

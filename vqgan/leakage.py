@@ -14,12 +14,12 @@ from torch import Tensor
 from data.media import write_skipped
 from training.run_folder import to_json, write_text
 from vqgan.config import LeakageOptions
-from vqgan.model import VQGAN, load_tokenizer
-from vqgan.palette import Palette
+from vqgan.model import load_tokenizer
 from vqgan.reading import clip_format, find_items, read_batches, split_items
+from vqgan.tokenizer import Tokenizer
 
 
-def prompt_changes(tokenizer: VQGAN | Palette, clips: Tensor) -> Tensor:
+def prompt_changes(tokenizer: Tokenizer, clips: Tensor) -> Tensor:
     """Return which prompt tokens of clips (B, 3, T, H, W) change with the half that is not given.
 
     Returns:

@@ -6,20 +6,19 @@ Latent frame j depends on frames up to the last one it stands for, and on no lat
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from einops import rearrange, repeat
+from einops import rearrange
 from torch import Tensor, nn
 
-from training.checkpoint import config_from_dict, load_model_folder, load_weights, save_model_folder
+from training.checkpoint import load_model_folder
 from vqgan.config import VQGANConfig
-from vqgan.fingerprint import fingerprint
 from vqgan.layers import ChannelNorm, Downsample, ResidualBlock, Upsample
 from vqgan.palette import Palette
 from vqgan.quantize import VectorQuantizer
+from vqgan.tokenizer import Tokenizer
 
 
 class Reconstruction(NamedTuple):
@@ -93,9 +92,12 @@ class Decoder(nn.Module):
         return rearrange(x, "(B T) (C p q) H W -> B C T (H p) (W q)", B=B, p=self.patch, q=self.patch)
 
 
-class VQGAN(nn.Module):
+class VQGAN(Tokenizer):
     """A tokenizer of clips whose latent frames never see the future."""
 
+    kind = "vqgan"
+    config_class = VQGANConfig
+    config: VQGANConfig
     causal = True
 
     def __init__(self, config: VQGANConfig) -> None:
@@ -106,50 +108,9 @@ class VQGAN(nn.Module):
         self.decoder = Decoder(config)
         self.to(memory_format=torch.channels_last)
 
-    @property
-    def vocab_size(self) -> int:
-        """Number of codes."""
-        return self.config.codes
-
-    @property
-    def size(self) -> int:
-        """Pixels a side of the clips it was made for."""
-        return self.config.resolution
-
-    @property
-    def frames(self) -> int:
-        """Frames of the clips it was made for."""
-        return self.config.frames
-
-    @property
-    def fps(self) -> float:
-        """Frames per second of the clips it was made for."""
-        return self.config.fps
-
-    @property
-    def temporal_factor(self) -> int:
-        """Frames per latent frame."""
-        return self.config.temporal_factor
-
-    def grid(self, frames: int, rows: int, columns: int) -> tuple[int, int, int]:
-        """Return the token grid (t, h, w) of clips of that many frames and pixels; a still takes one latent frame.
-
-        Raises:
-            ValueError: the size does not divide; the nearest that does is named.
-        """
-        temporal, spatial = self.config.temporal_factor, self.config.spatial_factor
-        if frames != 1 and (frames % temporal or not frames):
-            near = max(1, round(frames / temporal)) * temporal
-            raise ValueError(f"clips of {frames} frames do not divide into {temporal}s; {near} or 1 would")
-        for pixels in (rows, columns):
-            if pixels % spatial or not pixels:
-                near = max(1, round(pixels / spatial)) * spatial
-                raise ValueError(f"clips of {rows}x{columns} pixels do not divide into {spatial}s; {near} would")
-        return (max(1, frames // temporal), rows // spatial, columns // spatial)
-
     def forward(self, clip: Tensor, quantize: bool = True) -> Reconstruction:
         """Reconstruct (B, 3, T, H, W); with `quantize` False, through the continuous latents."""
-        latents = self.encoder(self._fill_latent_frame(clip))
+        latents = self.encoder(self.fill_latent_frame(clip))
         if not quantize:
             tokens = latents.new_zeros(latents.shape[:-1], dtype=torch.int64)
             return Reconstruction(self.decoder(latents), tokens, latents.new_zeros(()))
@@ -158,51 +119,23 @@ class VQGAN(nn.Module):
 
     @torch.no_grad()
     def encode(self, clip: Tensor) -> Tensor:
-        """Return the tokens (B, t, h, w) int64 of clips (B, 3, T, H, W) in [-1, 1].
-
-        A still (T = 1) is encoded as a clip in which nothing moves, one latent frame long.
-        """
         self.grid(*clip.shape[2:])
-        return self.quantizer(self.encoder(self._fill_latent_frame(clip))).indices
+        return self.quantizer(self.encoder(self.fill_latent_frame(clip))).indices
 
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:
-        """Return the clips (B, 3, T, H, W) in [-1, 1] of tokens (B, t, h, w) int64."""
         return self.decoder(self.quantizer.indices_to_codes(tokens)).clamp(-1, 1)
 
-    def _fill_latent_frame(self, clip: Tensor) -> Tensor:
-        """Make of a still (B, 3, 1, H, W) the shortest clip that fills a latent frame; clips stay as they are."""
-        if clip.shape[2] > 1:
-            return clip
-        return repeat(clip, "B C 1 H W -> B C T H W", T=self.config.temporal_factor)
 
-    @property
-    def fingerprint(self) -> str:
-        """A short digest of config and weights."""
-        return fingerprint(asdict(self.config), self.state_dict())
-
-    def save_pretrained(self, folder: Path) -> None:
-        """Write `config.json` and `model.safetensors` into `folder`."""
-        save_model_folder(folder, {"kind": "vqgan", **asdict(self.config)}, self.state_dict())
-
-    @classmethod
-    def from_pretrained(cls, folder: Path | str) -> VQGAN:
-        """Load a VQGAN, in evaluation mode, from a model folder or from a run's final or newest model.
-
-        Raises:
-            CheckpointError: the folder holds no VQGAN, or weights and config disagree.
-        """
-        config, tensors = load_model_folder(Path(folder), "vqgan")
-        model = cls(config_from_dict(VQGANConfig, config))
-        load_weights(model, tensors, folder)
-        return model.eval()
+# Every kind of tokenizer that a model folder can hold.
+TOKENIZERS: dict[str, type[Tokenizer]] = {kind.kind: kind for kind in (VQGAN, Palette)}
 
 
-def load_tokenizer(folder: Path | str) -> VQGAN | Palette:
+def load_tokenizer(folder: Path | str) -> Tokenizer:
     """Load whichever tokenizer a folder holds, in evaluation mode.
 
     Raises:
         CheckpointError: the folder holds no tokenizer, or weights and config disagree.
     """
-    config, _ = load_model_folder(Path(folder), "vqgan", "palette")
-    return Palette.from_pretrained(folder) if config["kind"] == "palette" else VQGAN.from_pretrained(folder)
+    config, _ = load_model_folder(Path(folder), *TOKENIZERS)
+    return TOKENIZERS[config["kind"]].from_pretrained(folder)

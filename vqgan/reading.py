@@ -11,14 +11,13 @@ from torch import Tensor
 from data.clips import ClipDataset, ClipFormat, Item, list_items
 from data.errors import MediaError
 from data.media import Skipped, Source, catalogue, check_skipped, split
-from vqgan.model import VQGAN
-from vqgan.palette import Palette
+from vqgan.tokenizer import Tokenizer
 
 # One constant and no option, so that the GPT's held-out files are always the tokenizer's too.
 VALIDATION_FRACTION = 0.1
 
 
-def clip_format(tokenizer: VQGAN | Palette) -> ClipFormat:
+def clip_format(tokenizer: Tokenizer) -> ClipFormat:
     """Return the clips a tokenizer was made for."""
     return ClipFormat(tokenizer.frames, tokenizer.fps, tokenizer.size)
 

@@ -1,0 +1,111 @@
+"""What every tokenizer is: clips to token grids and back.
+
+Axes: B batch, T frames, H rows, W columns of pixels; t, h, w of the token grid.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Protocol
+
+from einops import repeat
+from torch import Tensor
+
+from training.pretrained import Pretrained
+from vqgan.fingerprint import fingerprint
+
+
+class TokenizerConfig(Protocol):
+    """What the config of any tokenizer tells."""
+
+    @property
+    def resolution(self) -> int: ...
+
+    @property
+    def frames(self) -> int: ...
+
+    @property
+    def fps(self) -> float: ...
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def temporal_factor(self) -> int: ...
+
+    @property
+    def spatial_factor(self) -> int: ...
+
+
+class Tokenizer(Pretrained, ABC):
+    """Turns clips into grids of tokens and back."""
+
+    causal: bool
+    """Whether a latent frame depends on no later frame than those it stands for."""
+    config: TokenizerConfig
+
+    @abstractmethod
+    def encode(self, clip: Tensor) -> Tensor:
+        """Return the tokens (B, t, h, w) int64 of clips (B, 3, T, H, W) in [-1, 1].
+
+        A still (T = 1) is encoded as a clip in which nothing moves, one latent frame long.
+
+        Raises:
+            ValueError: the clips do not divide into latent frames or tokens.
+        """
+
+    @abstractmethod
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Return the clips (B, 3, T, H, W) in [-1, 1] of tokens (B, t, h, w) int64."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of codes."""
+        return self.config.vocab_size
+
+    @property
+    def size(self) -> int:
+        """Pixels a side of the clips it was made for."""
+        return self.config.resolution
+
+    @property
+    def frames(self) -> int:
+        """Frames of the clips it was made for."""
+        return self.config.frames
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the clips it was made for."""
+        return self.config.fps
+
+    @property
+    def temporal_factor(self) -> int:
+        """Frames per latent frame."""
+        return self.config.temporal_factor
+
+    def grid(self, frames: int, rows: int, columns: int) -> tuple[int, int, int]:
+        """Return the token grid (t, h, w) of clips of that many frames and pixels; a still takes one latent frame.
+
+        Raises:
+            ValueError: the size does not divide; the nearest that does is named.
+        """
+        temporal, spatial = self.config.temporal_factor, self.config.spatial_factor
+        if frames != 1 and (frames % temporal or not frames):
+            near = max(1, round(frames / temporal)) * temporal
+            raise ValueError(f"clips of {frames} frames do not divide into {temporal}s; {near} or 1 would")
+        for pixels in (rows, columns):
+            if pixels % spatial or not pixels:
+                near = max(1, round(pixels / spatial)) * spatial
+                raise ValueError(f"clips of {rows}x{columns} pixels do not divide into {spatial}s; {near} would")
+        return (max(1, frames // temporal), rows // spatial, columns // spatial)
+
+    def fill_latent_frame(self, clip: Tensor) -> Tensor:
+        """Make of a still (B, 3, 1, H, W) the shortest clip that fills a latent frame; clips stay as they are."""
+        if clip.shape[2] > 1:
+            return clip
+        return repeat(clip, "B C 1 H W -> B C T H W", T=self.config.temporal_factor)
+
+    @property
+    def fingerprint(self) -> str:
+        """A short digest of the weights and of the clips it was made for."""
+        return fingerprint({"size": self.size, "frames": self.frames, "fps": self.fps}, self.state_dict())
