@@ -45,7 +45,7 @@ def train(options: TrainOptions) -> Path:
     check_store(store, plain)  # a store encoded anew may lie where the interrupted run found another
     optimizer = build_optimizer(plain, options.learning_rate, options.weight_decay)
     model, optimizer = accelerator.prepare(plain, optimizer)
-    first = load_training_state(checkpoint, optimizer) if checkpoint else 0
+    first = load_training_state(checkpoint, {"gpt": optimizer}) if checkpoint else 0
     if accelerator.is_main_process:
         truncate_metrics(options.out, first)
 
@@ -71,7 +71,7 @@ def train(options: TrainOptions) -> Path:
                 nll = check_finite(float(item_nll(plain, held, options.batch).mean()), step)
                 log_metrics(options.out, step=step, validation_nll=nll, unigram_entropy=floor)
                 progress.show(done, validation_nll=nll, unigram_entropy=floor)
-                save_checkpoint(options.out, done, plain.save_pretrained, optimizer)
+                save_checkpoint(options.out, done, plain.save_pretrained, {"gpt": optimizer})
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         plain.save_pretrained(options.out / "final")

@@ -42,7 +42,11 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, first: int, last: 
 
 def save(run: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, keep: int = 2) -> Path:
     return save_checkpoint(
-        run, step, lambda folder: save_model_folder(folder, {"kind": "net"}, model.state_dict()), optimizer, keep
+        run,
+        step,
+        lambda folder: save_model_folder(folder, {"kind": "net"}, model.state_dict()),
+        {"model": optimizer},
+        keep=keep,
     )
 
 
@@ -69,7 +73,7 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
     resumed, resumed_optimizer = build()
     _, tensors = load_model_folder(checkpoint, "net")
     load_weights(resumed, tensors, checkpoint)
-    first = load_training_state(checkpoint, resumed_optimizer)
+    first = load_training_state(checkpoint, {"model": resumed_optimizer})
     train(resumed, resumed_optimizer, first, 6)
     assert weights(resumed) == weights(model)
 
@@ -93,14 +97,14 @@ def test_the_settings_of_the_optimizer_come_back(tmp_path: Path) -> None:
     optimizer.param_groups[1]["lr"] = 0.1 / 3
     checkpoint = save(tmp_path, 1, model, optimizer)
     _, fresh = build()
-    assert load_training_state(checkpoint, fresh) == 1
+    assert load_training_state(checkpoint, {"model": fresh}) == 1
     assert [group["lr"] for group in fresh.param_groups] == [1e-2, 0.1 / 3]
     assert [group["weight_decay"] for group in fresh.param_groups] == [0.1, 0.0]
 
 
 def test_before_the_first_step_there_is_no_moment_to_save(tmp_path: Path) -> None:
     checkpoint = save(tmp_path, 0, *build())
-    assert load_training_state(checkpoint, build()[1]) == 0
+    assert load_training_state(checkpoint, {"model": build()[1]}) == 0
 
 
 # Appearing
@@ -134,7 +138,7 @@ def test_a_checkpoint_whose_writing_failed_is_never_listed(tmp_path: Path) -> No
     model, optimizer = build()
     save(tmp_path, 5, model, optimizer)
     with pytest.raises(OSError, match="disk full"):
-        save_checkpoint(tmp_path, 10, fail, optimizer)
+        save_checkpoint(tmp_path, 10, fail, {"model": optimizer})
     assert [path.name for path in list_checkpoints(tmp_path)] == ["000005"]
     assert find_model(tmp_path).name == "000005"
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vqgan.quantize import DEAD_SHARE, VectorQuantizer, nearest_code
+from vqgan.quantize import DEAD_SHARE, FiniteScalarQuantizer, VectorQuantizer, nearest_code
 
 
 def make_quantizer(codes: int = 8, width: int = 4, decay: float = 0.9, started: bool = True) -> VectorQuantizer:
@@ -216,3 +216,93 @@ def test_two_processes_end_with_identical_codes(trained_apart: list[dict[str, Te
 
 def test_two_processes_learn_what_one_learns_from_the_joined_batch(trained_apart: list[dict[str, Tensor]]) -> None:
     torch.testing.assert_close(trained_apart[0], dict(train_on(0, 1).state_dict()))
+
+
+# Codes of unit length
+
+
+def make_normalised(codes: int = 8, width: int = 4) -> VectorQuantizer:
+    torch.manual_seed(0)
+    quantizer = VectorQuantizer(codes, width, commitment=0.25, decay=0.9, normalised=True)
+    quantizer.initialised.fill_(True)
+    return quantizer
+
+
+def lengths(codebook: Tensor) -> Tensor:
+    return codebook.norm(dim=1)
+
+
+def test_normalised_codes_begin_at_unit_length() -> None:
+    torch.testing.assert_close(lengths(make_normalised().codebook), torch.ones(8))
+
+
+def test_normalised_codes_keep_unit_length_in_training() -> None:
+    quantizer = make_normalised()
+    for seed in range(5):
+        quantizer(5 * rows(seed=seed))
+    torch.testing.assert_close(lengths(quantizer.codebook), torch.ones(8))
+
+
+def test_normalised_codes_start_at_unit_length() -> None:
+    quantizer = make_normalised()
+    quantizer.initialised.fill_(False)
+    quantizer(5 * rows())
+    torch.testing.assert_close(lengths(quantizer.codebook), torch.ones(8))
+
+
+@given(scale=st.floats(0.01, 100))
+def test_length_does_not_matter_to_normalised_codes(scale: float) -> None:
+    quantizer = make_normalised().eval()
+    assert torch.equal(quantizer(rows()).indices, quantizer(scale * rows()).indices)
+
+
+def test_normalised_codes_are_chosen_by_the_cosine() -> None:
+    quantizer = make_normalised().eval()
+    cosine = torch.cosine_similarity(rows()[:, None], quantizer.codebook[None], dim=2)
+    assert torch.equal(quantizer(rows()).indices, cosine.argmax(dim=1))
+
+
+# Finite scalar quantization
+
+LEVELS = st.lists(st.integers(2, 9), min_size=1, max_size=4).map(tuple)
+
+
+@given(levels=LEVELS)
+def test_every_scalar_code_is_its_own_nearest(levels: tuple[int, ...]) -> None:
+    quantizer = FiniteScalarQuantizer(levels)
+    indices = torch.arange(int(torch.tensor(levels).prod()))
+    codes = quantizer.indices_to_codes(indices)
+    # Before the bounds are applied, a code stands where the inverse of the bound puts it.
+    reached = (codes * (quantizer.levels // 2) + quantizer.offset) / quantizer.reach
+    z = reached.atanh() - (quantizer.offset / quantizer.reach).atanh()
+    assert torch.equal(quantizer(z).indices, indices)
+
+
+@given(levels=LEVELS, scale=st.floats(0.01, 1000))
+def test_scalar_indices_lead_back_to_the_codes(levels: tuple[int, ...], scale: float) -> None:
+    quantizer = FiniteScalarQuantizer(levels)
+    result = quantizer(scale * rows(50, len(levels)))
+    torch.testing.assert_close(quantizer.indices_to_codes(result.indices), result.codes)
+
+
+@given(levels=LEVELS)
+def test_all_scalar_codes_lie_between_minus_one_and_one(levels: tuple[int, ...]) -> None:
+    codes = FiniteScalarQuantizer(levels)(100 * rows(200, len(levels))).codes
+    assert codes.abs().max() <= 1 + 1e-6
+
+
+def test_scalar_gradients_pass_the_rounding() -> None:
+    z = (0.1 * rows()).requires_grad_()
+    FiniteScalarQuantizer((5, 5, 5, 5))(z).codes.sum().backward()
+    assert z.grad is not None
+    assert z.grad.gt(0).all()
+
+
+def test_a_scalar_that_is_no_number_gets_a_token_that_exists() -> None:
+    indices = FiniteScalarQuantizer((8, 5))(torch.full((3, 2), torch.nan)).indices
+    assert indices.ge(0).all()
+    assert indices.lt(40).all()
+
+
+def test_scalar_quantization_has_no_state() -> None:
+    assert not FiniteScalarQuantizer((8, 5)).state_dict()

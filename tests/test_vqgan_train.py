@@ -18,9 +18,10 @@ from training.run_folder import RunFolderError
 from vqgan import config
 from vqgan import train as train_module
 from vqgan.config import TrainOptions
+from vqgan.learner import Learner
 from vqgan.model import VQGAN
 from vqgan.reading import split_items
-from vqgan.train import random_crop, train, train_step, validate
+from vqgan.train import random_crop, train, validate
 
 
 @pytest.fixture(scope="module")
@@ -43,16 +44,12 @@ def metrics(out: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_it_overfits_one_batch() -> None:
-    torch.manual_seed(0)
-    model = VQGAN(replace(SHORT, widths=(8, 16, 16), codes=64)).train()
-    optimizer = torch.optim.Adam(model.parameters())
+def test_it_overfits_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, widths=(8, 16, 16), codes=64))
+    chosen = TrainOptions(Path("films"), Path("run"), steps=50, continuous_steps=20, warmup=1, learning_rate=1e-2)
+    learner = Learner(Accelerator(), chosen)
     clips = torch.stack([render_clip(0, number, 16, 8) for number in range(2)])
-    chosen = TrainOptions(Path("films"), Path("run"))
-    accelerator = Accelerator()
-    losses = [
-        float(train_step(accelerator, model, optimizer, clips, step > 20, 1e-2, chosen, None)) for step in range(50)
-    ]
+    losses = [float(learner.step(clips, step)["loss"]) for step in range(50)]
     assert losses[-1] < 0.5 * losses[0]
 
 
@@ -165,7 +162,7 @@ def test_the_last_checkpoint_stays_when_the_loss_is_no_number(
     films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rate = lambda step, steps, peak, warmup: 1e38 if step >= 4 else peak  # noqa: E731
-    monkeypatch.setattr("vqgan.train.learning_rate", rate)
+    monkeypatch.setattr("vqgan.learner.learning_rate", rate)
     with pytest.raises(FloatingPointError):
         train(options(films, tmp_path, steps=9))
     assert [checkpoint.name for checkpoint in list_checkpoints(tmp_path)] == ["000003"]

@@ -34,6 +34,10 @@ class VQGANConfig:
     """Weight of the commitment loss."""
     decay: float = 0.97
     """Decay of the moving averages that the codes are."""
+    normalised: bool = False
+    """Bring latent vectors and codes to unit length."""
+    levels: tuple[int, ...] = ()
+    """Levels per code dimension, for finite scalar quantization instead of learned codes; their product is `codes`."""
 
     def __post_init__(self) -> None:
         """Check that the numbers fit together."""
@@ -45,6 +49,12 @@ class VQGANConfig:
             raise ValueError(f"frames {self.frames} must divide by {self.temporal_factor}")
         if self.codes < 2:
             raise ValueError(f"codes {self.codes} must be at least 2")
+        shape = len(self.levels), math.prod(self.levels)
+        if self.levels and (min(self.levels) < 2 or shape != (self.code_width, self.codes)):
+            raise ValueError(
+                f"levels {self.levels} of 2 and more make {math.prod(self.levels)} codes of {len(self.levels)} "
+                f"dimensions, not {self.codes} of {self.code_width}"
+            )
 
     @property
     def vocab_size(self) -> int:
@@ -92,6 +102,33 @@ PRESETS: dict[str, VQGANConfig] = {
 
 
 @dataclass(frozen=True)
+class AdversaryOptions:
+    """Discriminators that learn to tell reconstructions from originals, and the tokenizer to please them."""
+
+    adversarial_weight: float = 0.0
+    """Gradient of the adversary at the decoder's last layer, as a share of the reconstruction's; 0 for none."""
+    adversarial_start: int = 1000
+    """Optimizer step at which the discriminators begin to learn."""
+    adversarial_ramp: int = 1000
+    """Optimizer steps over which the adversary's weight then rises from 0."""
+    feature_matching: float = 4.0
+    """Weight of feature matching beside the discriminators' scores."""
+    discriminator_width: int = 64
+    """Channels of a discriminator's first layer."""
+    discriminator_layers: int = 3
+    """Layers of a discriminator, each of which halves rows, columns and frames."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("adversarial_weight", "adversarial_start", "feature_matching"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)} must not be negative")
+        for name in ("adversarial_ramp", "discriminator_width", "discriminator_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)} must be at least 1")
+
+
+@dataclass(frozen=True)
 class TrainOptions:
     """Train a causal VQGAN on films or images."""
 
@@ -117,6 +154,11 @@ class TrainOptions:
     """Perceptual loss: none, lpips, or timm:<model>:<weights file>."""
     perceptual_weight: float = 1.0
     """Weight of the perceptual loss against the absolute error."""
+    adversary: AdversaryOptions = AdversaryOptions()
+    average_decay: float = 0.999
+    """Decay of the moving average of the weights, which is what is evaluated and saved; 0 keeps the last weights."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Numbers that layers compute with; codes are always chosen in fp32."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     validation_items: int = 64
@@ -141,6 +183,8 @@ class TrainOptions:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)} must be at least 1")
         if self.learning_rate <= 0:
             raise ValueError(f"--learning-rate {self.learning_rate} must be positive")
+        if not 0 <= self.average_decay < 1:
+            raise ValueError(f"--average-decay {self.average_decay} must lie in [0, 1)")
         if self.preset not in PRESETS:
             raise ValueError(f"there is no tokenizer preset {self.preset!r}; there are {', '.join(PRESETS)}")
         factor = PRESETS[self.preset].spatial_factor

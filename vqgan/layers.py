@@ -22,7 +22,8 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # Channels are the fastest axis in memory (channels-last), so both permutations are views.
-        return F.rms_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, eps=1e-6).permute(0, 3, 1, 2)
+        rows, weight = x.permute(0, 2, 3, 1), self.weight.type_as(x)  # the fused kernel wants one dtype
+        return F.rms_norm(rows, weight.shape, weight, eps=1e-6).permute(0, 3, 1, 2)
 
 
 class CausalTemporalConv(nn.Module):

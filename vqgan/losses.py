@@ -1,9 +1,11 @@
-"""Losses of the tokenizer. The adversarial ones belong here too, beside the perceptual one."""
+"""Losses of the tokenizer: pixels and perception, and the weight of the adversary beside them."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from vqgan.config import AdversaryOptions
 from vqgan.perceptual import frame_distance
 
 
@@ -24,3 +26,23 @@ def reconstruction_loss(decoded: Tensor, clips: Tensor, perceptual: nn.Module | 
     if perceptual is not None:
         loss = loss + weight * frame_distance(perceptual, decoded, clips).mean()
     return loss
+
+
+def adversarial_share(step: int, options: AdversaryOptions) -> float:
+    """Return how much of the adversary's weight holds at `step`: 0 until it begins to learn, then rising to 1."""
+    return min(1.0, max(0.0, (step - options.adversarial_start) / options.adversarial_ramp))
+
+
+def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
+    """Return the factor that gives both losses gradients of the same length at the decoder's last layer.
+
+    Esser et al. (2021), equation 7, with the bounds of their code.
+
+    Args:
+        reconstruction: loss, a scalar.
+        adversarial: loss, a scalar.
+        last: weight of the decoder's last layer.
+    """
+    (wanted,) = torch.autograd.grad(reconstruction, last, retain_graph=True)
+    (given,) = torch.autograd.grad(adversarial, last, retain_graph=True)
+    return (wanted.norm() / (given.norm() + 1e-4)).clamp(0, 1e4).detach()

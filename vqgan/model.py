@@ -6,6 +6,7 @@ Latent frame j depends on frames up to the last one it stands for, and on no lat
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from training.checkpoint import load_model_folder
 from vqgan.config import VQGANConfig
 from vqgan.layers import ChannelNorm, Downsample, ResidualBlock, Upsample
 from vqgan.palette import Palette
-from vqgan.quantize import VectorQuantizer
+from vqgan.quantize import FiniteScalarQuantizer, VectorQuantizer
 from vqgan.tokenizer import Tokenizer
 
 
@@ -92,6 +93,13 @@ class Decoder(nn.Module):
         return rearrange(x, "(B T) (C p q) H W -> B C T (H p) (W q)", B=B, p=self.patch, q=self.patch)
 
 
+def build_quantizer(config: VQGANConfig) -> VectorQuantizer | FiniteScalarQuantizer:
+    """Return the quantizer that `config` describes."""
+    if config.levels:
+        return FiniteScalarQuantizer(config.levels)
+    return VectorQuantizer(config.codes, config.code_width, config.commitment, config.decay, config.normalised)
+
+
 class VQGAN(Tokenizer):
     """A tokenizer of clips whose latent frames never see the future."""
 
@@ -104,7 +112,7 @@ class VQGAN(Tokenizer):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        self.quantizer = VectorQuantizer(config.codes, config.code_width, config.commitment, config.decay)
+        self.quantizer = build_quantizer(config)
         self.decoder = Decoder(config)
         self.to(memory_format=torch.channels_last)
 
@@ -114,7 +122,8 @@ class VQGAN(Tokenizer):
         if not quantize:
             tokens = latents.new_zeros(latents.shape[:-1], dtype=torch.int64)
             return Reconstruction(self.decoder(latents), tokens, latents.new_zeros(()))
-        quantized = self.quantizer(latents)
+        with _full_precision(latents.device.type):
+            quantized = self.quantizer(latents.float())
         return Reconstruction(self.decoder(quantized.codes), quantized.indices, quantized.loss)
 
     @torch.no_grad()
@@ -125,6 +134,11 @@ class VQGAN(Tokenizer):
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:
         return self.decoder(self.quantizer.indices_to_codes(tokens)).clamp(-1, 1)
+
+
+def _full_precision(device: str) -> AbstractContextManager[None]:
+    """Return a context without mixed precision, on devices that have any."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 # Every kind of tokenizer that a model folder can hold.

@@ -1,15 +1,19 @@
-"""Vector quantization with codes that are moving averages of what they stand for.
+"""Quantizers: what turns latent vectors into tokens.
 
-Axes: R rows (vectors), K codes, D dimensions of a code. Source: van den Oord et al. (2017), appendix A.1; restart of
-dead codes after Dhariwal et al. (2020), Jukebox. All state is in buffers, so a resumed run goes on as it was.
+Axes: R rows (vectors), K codes, D dimensions of a code. Two kinds with one contract: codes that are moving averages of
+what they stand for (van den Oord et al. 2017, appendix A.1; restart of dead codes after Dhariwal et al. 2020, Jukebox;
+unit length after Yu et al. 2022, ViT-VQGAN), and the fixed grid of finite scalar quantization (Mentzer et al. 2024).
+All state is in buffers, so a resumed run goes on as it was. Inputs are float32: fewer bits move codes too coarsely.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 # A code used less often than this share of the average is moved onto a vector of the batch.
@@ -45,6 +49,7 @@ class VectorQuantizer(nn.Module):
         width: dimensions of a code D.
         commitment: weight of the commitment loss.
         decay: decay of the moving averages.
+        normalised: bring vectors and codes to unit length, so that the nearest code is that of the nearest direction.
     """
 
     codebook: Tensor
@@ -52,17 +57,20 @@ class VectorQuantizer(nn.Module):
     sums: Tensor
     initialised: Tensor
 
-    def __init__(self, codes: int, width: int, commitment: float, decay: float) -> None:
+    def __init__(self, codes: int, width: int, commitment: float, decay: float, normalised: bool = False) -> None:
         super().__init__()
-        self.commitment, self.decay = commitment, decay
-        self.register_buffer("codebook", torch.randn(codes, width))
+        self.commitment, self.decay, self.normalised = commitment, decay, normalised
+        codebook = torch.randn(codes, width)
+        self.register_buffer("codebook", F.normalize(codebook, dim=1) if normalised else codebook)
         self.register_buffer("counts", torch.ones(codes))
         self.register_buffer("sums", self.codebook.clone())
         self.register_buffer("initialised", torch.tensor(False))
 
     def forward(self, z: Tensor) -> Quantized:
         """Quantize (..., D) vectors; in training, move the codes towards them."""
-        rows = z.detach().flatten(0, -2).float()
+        if self.normalised:
+            z = F.normalize(z, dim=-1)
+        rows = z.detach().flatten(0, -2)
         if self.training and not self.initialised:
             self._start(rows)
         indices = nearest_code(rows, self.codebook)
@@ -85,7 +93,7 @@ class VectorQuantizer(nn.Module):
         for _ in range(rounds):
             counts, sums = _statistics(rows, nearest_code(rows, self.codebook), len(self.codebook))
             filled = counts > 0
-            self.codebook[filled] = sums[filled] / counts[filled, None]
+            self.codebook[filled] = self._centres(sums[filled], counts[filled])
         share = counts.sum() / len(counts)
         self.counts.copy_(counts.clamp(min=share * DEAD_SHARE))
         self.sums.copy_(self.codebook * self.counts[:, None])
@@ -103,7 +111,49 @@ class VectorQuantizer(nn.Module):
         fresh = _shared_sample(rows, len(self.codebook))
         self.counts[dead] = share
         self.sums[dead] = fresh[dead] * share
-        self.codebook.copy_(self.sums / self.counts[:, None])
+        self.codebook.copy_(self._centres(self.sums, self.counts))
+
+    def _centres(self, sums: Tensor, counts: Tensor) -> Tensor:
+        """Return the codes (K, D) of the vectors that sum to (K, D), so many each (K,)."""
+        return F.normalize(sums, dim=1) if self.normalised else sums / counts[:, None]
+
+
+class FiniteScalarQuantizer(nn.Module):
+    """Rounds every dimension of a vector to one of a few levels (Mentzer et al. 2024): nothing to learn, none unused.
+
+    Args:
+        levels: levels of each of the D dimensions; the number of codes is their product.
+    """
+
+    reach: Tensor
+    offset: Tensor
+    basis: Tensor
+    levels: Tensor
+
+    def __init__(self, levels: tuple[int, ...]) -> None:
+        super().__init__()
+        steps = torch.tensor(levels)
+        basis = torch.tensor([math.prod(levels[:place]) for place in range(len(levels))])
+        # An even number of levels has no middle: the bounds are shifted so that rounding still gives all of them.
+        self.register_buffer("levels", steps, persistent=False)
+        self.register_buffer("reach", (steps - 1) * 1.001 / 2, persistent=False)
+        self.register_buffer("offset", (1 - steps % 2) / 2, persistent=False)
+        self.register_buffer("basis", basis, persistent=False)
+
+    def forward(self, z: Tensor) -> Quantized:
+        """Quantize (..., D) vectors; the loss is zero."""
+        bounded = (z + (self.offset / self.reach).atanh()).tanh() * self.reach - self.offset
+        rounded = bounded.round()
+        # A vector that is not a number gets a token that exists; the loss it leads to stops the training.
+        digits = rounded.detach().nan_to_num() + self.levels // 2
+        indices = (digits.long() * self.basis).sum(dim=-1)
+        codes = (bounded + (rounded - bounded).detach()) / (self.levels // 2)
+        return Quantized(codes, indices, z.new_zeros(()))
+
+    def indices_to_codes(self, indices: Tensor) -> Tensor:
+        """Return the (..., D) codes of (...) indices."""
+        digits = indices[..., None] // self.basis % self.levels
+        return (digits - self.levels // 2) / (self.levels // 2)
 
 
 def _statistics(rows: Tensor, indices: Tensor, codes: int) -> tuple[Tensor, Tensor]:

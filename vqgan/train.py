@@ -8,21 +8,19 @@ from pathlib import Path
 import torch
 import tyro
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from data.clips import ClipDataset, ClipFormat, collate, training_loader
 from data.media import Skipped, write_skipped
-from training.checkpoint import load_training_state, newest_checkpoint, save_checkpoint
+from training.checkpoint import newest_checkpoint
 from training.finite import check_finite
 from training.order import DataOrder
 from training.progress import Progress
 from training.run_folder import log_metrics, open_run, truncate_metrics
-from training.schedule import learning_rate, set_learning_rate
-from vqgan.config import PRESETS, TrainOptions, VQGANConfig
-from vqgan.losses import reconstruction_loss
+from vqgan.config import PRESETS, TrainOptions
+from vqgan.learner import Learner
 from vqgan.metrics import codebook_usage, psnr
 from vqgan.model import VQGAN
-from vqgan.perceptual import build_perceptual
 from vqgan.reading import find_items, split_items
 
 
@@ -34,21 +32,14 @@ def train(options: TrainOptions) -> Path:
         RunFolderError: `out` holds another run.
         FloatingPointError: the loss is no longer finite; the last checkpoint stays.
     """
-    accelerator = Accelerator()
-    config = PRESETS[options.preset]
-    perceptual = build_perceptual(options.perceptual)
+    accelerator = Accelerator(mixed_precision="bf16" if options.precision == "bf16" else "no")
+    learner = Learner(accelerator, options)
     if accelerator.is_main_process:
         open_run(options.out, options, options.resume, options.overwrite)
     accelerator.wait_for_everyone()
-    training, validation, skipped = _datasets(options, config)
-
-    torch.manual_seed(options.seed)
+    training, validation, skipped = _datasets(options)
     checkpoint = newest_checkpoint(options.out) if options.resume == "auto" else None
-    plain = VQGAN.from_pretrained(checkpoint).train() if checkpoint else VQGAN(config)
-    optimizer = torch.optim.Adam(plain.parameters(), betas=(0.9, 0.95), fused=True)
-    model, optimizer = accelerator.prepare(plain, optimizer)
-    perceptual = perceptual and perceptual.to(accelerator.device)
-    first = load_training_state(checkpoint, optimizer) if checkpoint else 0
+    first = learner.resume(checkpoint) if checkpoint else 0
     if accelerator.is_main_process:
         truncate_metrics(options.out, first)
 
@@ -61,57 +52,33 @@ def train(options: TrainOptions) -> Path:
         for step, batch in enumerate(training_loader(training, order, options.workers), start=first):
             skipped = _note_skipped(options, accelerator, skipped, batch.skipped)
             clips = random_crop(batch.clips, options.crop, options.seed + step).to(accelerator.device)
-            rate = learning_rate(step, options.steps, options.learning_rate, options.warmup)
-            quantize = step >= options.continuous_steps
-            loss = train_step(accelerator, model, optimizer, clips, quantize, rate, options, perceptual)
+            losses = learner.step(clips, step)
             done = step + 1
             saving = done % options.save_every == 0 or done == options.steps
             if saving or done % options.log_every == 0:
-                value = check_finite(float(accelerator.reduce(loss, "mean")), step)
+                values = {name: float(accelerator.reduce(loss, "mean")) for name, loss in losses.items()}
+                check_finite(values["loss"], step)
                 if accelerator.is_main_process:
-                    log_metrics(options.out, step=step, loss=value, learning_rate=rate)
-                progress.show(done, loss=value)
+                    log_metrics(options.out, step=step, **values, learning_rate=learner.rate(step))
+                progress.show(done, **values)
             if saving and accelerator.is_main_process:
-                scores = validate(plain, held, options.batch)
+                scores = validate(learner.averaged, held, options.batch)
                 check_finite(scores["psnr_db"], step)
                 log_metrics(options.out, step=step, **scores)
                 progress.show(done, **scores)
-                save_checkpoint(options.out, done, plain.save_pretrained, optimizer)
+                learner.save(options.out, done)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        plain.save_pretrained(options.out / "final")
+        learner.averaged.save_pretrained(options.out / "final")
     return options.out / "final"
-
-
-def train_step(
-    accelerator: Accelerator,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    clips: Tensor,
-    quantize: bool,
-    rate: float,
-    options: TrainOptions,
-    perceptual: nn.Module | None,
-) -> Tensor:
-    """Take one optimizer step on (B, 3, T, H, W) clips and return the loss, detached."""
-    result = model(clips, quantize)
-    loss = reconstruction_loss(result.clip, clips, perceptual, options.perceptual_weight) + result.quantizer_loss
-    optimizer.zero_grad(set_to_none=True)
-    accelerator.backward(loss)
-    accelerator.clip_grad_norm_(model.parameters(), options.clip)
-    set_learning_rate(optimizer, rate)
-    optimizer.step()
-    return loss.detach()
 
 
 @torch.no_grad()
 def validate(model: VQGAN, clips: Tensor, batch: int) -> dict[str, float]:
     """Return PSNR (dB) and codebook usage on held-out clips (B, 3, T, H, W)."""
     device = next(model.parameters()).device
-    model.eval()
     tokens = [model.encode(part.to(device)) for part in clips.split(batch)]
     decoded = torch.cat([model.decode(grid).cpu()[:, :, -clips.shape[2] :] for grid in tokens])
-    model.train()
     return {
         "psnr_db": float(psnr(decoded, clips).mean()),
         "codebook_usage": codebook_usage(torch.cat(tokens), model.vocab_size),
@@ -127,7 +94,8 @@ def random_crop(clips: Tensor, size: int | None, seed: int) -> Tensor:
     return clips[..., top : top + size, left : left + size]
 
 
-def _datasets(options: TrainOptions, config: VQGANConfig) -> tuple[ClipDataset, ClipDataset, list[Skipped]]:
+def _datasets(options: TrainOptions) -> tuple[ClipDataset, ClipDataset, list[Skipped]]:
+    config = PRESETS[options.preset]
     form = ClipFormat(config.frames, config.fps, config.resolution)
     items, skipped = find_items(options.data, form)
     write_skipped(options.out / "skipped.csv", skipped)
