@@ -23,7 +23,8 @@ PRESET_GRIDS = {
     "video-128": (4, 16, 16),
     "video-256": (4, 16, 16),
     "image-128": (1, 16, 16),
-    "image-256": (1, 32, 32),
+    "image-256": (1, 16, 16),
+    "image-256-32x32": (1, 32, 32),
 }
 
 
@@ -281,7 +282,9 @@ def test_every_preset_encodes_and_decodes_its_clips(name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"strides": ((2, 2),)}, "3 widths need 2 strides"), ({"resolution": 18}, "resolution 18 must divide by 4"),
-     ({"frames": 6}, "frames 6 must divide by 4"), ({"codes": 1}, "codes 1 must be at least 2")],
+     ({"frames": 6}, "frames 6 must divide by 4"), ({"codes": 1}, "codes 1 must be at least 2"),
+     ({"levels": (8, 5)}, "make 40 codes of 2 dimensions, not 32 of 4"),
+     ({"levels": (1, 40), "codes": 40, "code_width": 2}, r"levels \(1, 40\) of 2 and more")],
 )  # fmt: skip
 def test_numbers_that_do_not_fit_together_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):

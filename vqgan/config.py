@@ -82,6 +82,16 @@ _VIDEO_128 = VQGANConfig(
     code_width=32,
 )
 
+_IMAGE_128 = VQGANConfig(
+    resolution=128,
+    frames=1,
+    widths=(96, 192, 384),
+    strides=((1, 2), (1, 2)),
+    blocks=2,
+    codes=16384,
+    code_width=32,
+)
+
 PRESETS: dict[str, VQGANConfig] = {
     # 4x16x16 tokens for a 2-second clip of 64 px: small enough to train in minutes on two CPU cores.
     "demo": VQGANConfig(),
@@ -89,15 +99,10 @@ PRESETS: dict[str, VQGANConfig] = {
     # 4x16x16 tokens at 128 px (factor 4x8x8) and at 256 px (4x16x16).
     "video-128": _VIDEO_128,
     "video-256": replace(_VIDEO_128, resolution=256, patch=4),
-    # 16x16 and 32x32 tokens.
-    "image-128": VQGANConfig(
-        resolution=128, frames=1, widths=(96, 192, 384), strides=((1, 2), (1, 2)), blocks=2,
-        codes=16384, code_width=32,
-    ),
-    "image-256": VQGANConfig(
-        resolution=256, frames=1, widths=(96, 192, 384), strides=((1, 2), (1, 2)), blocks=2,
-        codes=8192, code_width=32,
-    ),
+    # 16x16 tokens for images of 128 px (factor 8) and 256 px (factor 16), and 32x32 for 256 px (factor 8).
+    "image-128": _IMAGE_128,
+    "image-256": replace(_IMAGE_128, resolution=256, widths=(64, 128, 256, 512), strides=((1, 2),) * 3),
+    "image-256-32x32": replace(_IMAGE_128, resolution=256, codes=8192),
 }  # fmt: skip
 
 
@@ -137,7 +142,7 @@ class TrainOptions:
     out: Path
     """Run folder."""
     preset: str = "demo"
-    """Architecture: demo, demo-image, video-128, video-256, image-128 or image-256."""
+    """Architecture: demo, demo-image, video-128, video-256, image-128, image-256 or image-256-32x32."""
     steps: int = 2000
     """Optimizer steps."""
     batch: int = 8
@@ -151,7 +156,7 @@ class TrainOptions:
     continuous_steps: int = 100
     """First optimizer steps without quantization; the codes then start from k-means over what was learned."""
     perceptual: str = "none"
-    """Perceptual loss: none, lpips, or timm:<model>:<weights file>."""
+    """Perceptual loss: none, lpips, efficientnet-lite0, or timm:<model>:<weights file>."""
     perceptual_weight: float = 1.0
     """Weight of the perceptual loss against the absolute error."""
     adversary: AdversaryOptions = AdversaryOptions()
@@ -252,7 +257,12 @@ class EvaluateOptions:
     part: Literal["all", "validation"] = "all"
     """Everything, or only the source files that `vqgan train` and `vqgan encode` keep for validation."""
     perceptual: str = "none"
-    """Perceptual distance to report: none, lpips, or timm:<model>:<weights file>."""
+    """Perceptual distance to report: none, lpips, efficientnet-lite0, or timm:<model>:<weights file>."""
+    frechet: str = "none"
+    """Frechet distance between pictures to report: none, inception:<weights file> for the rFID of the literature,
+    efficientnet-lite0, or timm:<model>:<weights file>."""
+    fvd: Path | None = None
+    """Weights of I3D for Kinetics-400 (i3d_pretrained_400.pt), to report rFVD; only for clips of 9 frames or more."""
     batch: int = 8
     """Clips per forward pass."""
 
@@ -292,3 +302,22 @@ class LeakageOptions:
     """Everything, or only the source files that `vqgan train` and `vqgan encode` keep for validation."""
     batch: int = 8
     """Clips per forward pass."""
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """Import a tokenizer that another program trained."""
+
+    weights: Path
+    """Checkpoint of that program."""
+    out: Path
+    """Folder of the tokenizer."""
+    kind: Literal["taming", "tats", "llamagen"]
+    """Program: taming-transformers (VQGAN and Gumbel VQGAN), TATS (video VQGAN), or LlamaGen (VQ-16 and VQ-8)."""
+    config: Path | None = None
+    """Configuration (.yaml) that came with weights of taming-transformers; 256 pixels are assumed without it."""
+
+    def __post_init__(self) -> None:
+        """Check that the options fit together."""
+        if self.config is not None and self.kind != "taming":
+            raise ValueError(f"--config belongs to --kind taming; --kind {self.kind} needs the weights alone")
