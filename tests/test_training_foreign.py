@@ -3,6 +3,7 @@
 import argparse
 import os
 import pickle
+import warnings
 from collections import OrderedDict
 from pathlib import Path
 
@@ -103,4 +104,12 @@ def test_damaged_safetensors_are_named(tmp_path: Path) -> None:
 def test_a_list_is_no_checkpoint(tmp_path: Path) -> None:
     torch.save([WEIGHTS["layer.weight"]], tmp_path / "a.pt")
     with pytest.raises(CheckpointError, match="holds a list, not a dictionary"):
+        read_foreign(tmp_path / "a.pt")
+
+
+def test_a_torchscript_program_is_refused(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch has deprecated what many published files still are
+        torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=r"a\.pt is an archive, but none that torch\.save wrote"):
         read_foreign(tmp_path / "a.pt")

@@ -2,16 +2,22 @@
 
 import csv
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from networks import make_network, make_vgg
 from PIL import Image
 from tiny import SHORT, make_clips, make_films, make_images, make_palette, make_tokenizer
 
-from vqgan import evaluate as module
+from data.clips import Item
+from data.media import Source
+from data.pictures import CAPTION, MARGIN
 from vqgan.config import EvaluateOptions
-from vqgan.evaluate import ItemScore, draw_reconstructions, evaluate, reconstruct
+from vqgan.evaluate import ItemScore, best_to_worst, evaluate, reconstruct
+from vqgan.i3d import I3D
 from vqgan.metrics import psnr
 from vqgan.reading import clip_format, find_items, read_batches
 
@@ -72,13 +78,51 @@ def test_only_validation_films_are_measured_when_asked(films: Path, tokenizer: P
 
 
 def test_the_perceptual_distance_is_reported(films: Path, tokenizer: Path, tmp_path: Path) -> None:
-    import timm
-    from safetensors.torch import save_file
+    spec = f"timm:test_resnet:{make_network(tmp_path / 'net.safetensors')}"
+    metrics = evaluate(EvaluateOptions(tokenizer, films, tmp_path / "out", perceptual=spec))
+    column = [float(row["perceptual"]) for row in rows(tmp_path / "out")]
+    assert metrics["perceptual"] == pytest.approx(sum(column) / 6)
+    assert min(column) > 0
 
+
+def test_only_the_distance_of_lpips_is_called_so(
+    films: Path, tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_vgg(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    metrics = evaluate(EvaluateOptions(tokenizer, films, tmp_path / "out", part="validation", perceptual="lpips"))
+    assert metrics["lpips"] == pytest.approx(sum(float(row["lpips"]) for row in rows(tmp_path / "out")) / 2)
+    assert "perceptual" not in {*metrics, *rows(tmp_path / "out")[0]}
+
+
+def test_bits_per_pixel_of_a_fixed_code_and_of_the_entropy_are_reported(out: Path) -> None:
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["bits_per_pixel"] == 5 * (2 * 4 * 4) / (8 * 16 * 16)
+    assert metrics["bits_per_pixel_entropy"] == pytest.approx(
+        math.log2(metrics["perplexity"]) * (2 * 4 * 4) / (8 * 16 * 16)
+    )
+
+
+def test_the_frechet_distance_is_reported_by_the_name_of_its_features(
+    films: Path, tokenizer: Path, tmp_path: Path
+) -> None:
+    spec = f"timm:test_resnet:{make_network(tmp_path / 'net.safetensors')}"
+    metrics = evaluate(EvaluateOptions(tokenizer, films, tmp_path / "out", part="validation", frechet=spec))
+    assert metrics["frechet_test_resnet"] > 0
+
+
+def test_the_video_distance_is_reported(tmp_path: Path) -> None:
+    make_tokenizer(replace(SHORT, frames=12)).save_pretrained(tmp_path / "tokenizer")
     torch.manual_seed(0)
-    save_file(timm.create_model("test_resnet").state_dict(), tmp_path / "net.safetensors")
-    spec = f"timm:test_resnet:{tmp_path / 'net.safetensors'}"
-    assert evaluate(EvaluateOptions(tokenizer, films, tmp_path / "out", perceptual=spec))["perceptual"] > 0
+    torch.save(I3D().state_dict(), tmp_path / "i3d.pt")
+    films, fvd = make_films(tmp_path / "films", 2), tmp_path / "i3d.pt"
+    assert evaluate(EvaluateOptions(tmp_path / "tokenizer", films, tmp_path / "out", fvd=fvd))["rfvd"] > 0
+
+
+def test_the_video_distance_of_stills_is_refused(tokenizer: Path, tmp_path: Path) -> None:
+    images = make_images(tmp_path / "images")
+    with pytest.raises(ValueError, match="--fvd compares clips of at least 9 frames, and these are stills"):
+        evaluate(EvaluateOptions(tokenizer, images, tmp_path / "out", fvd=tmp_path / "i3d.pt"))
 
 
 def test_stills_are_measured_by_a_tokenizer_of_clips(tokenizer: Path, tmp_path: Path) -> None:
@@ -98,13 +142,26 @@ def test_a_still_is_the_last_frame_of_its_latent_frame() -> None:
     assert torch.equal(reconstruct(model, tokens, 1), model.decode(tokens)[:, :, 3:])
 
 
-@pytest.mark.parametrize(("count", "shown"), [(3, [2, 1, 0]), (16, [15, 13, 11, 9, 7, 5, 3, 1])])
-def test_pictures_go_from_the_best_to_the_worst(count: int, shown: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    captions: list[str] = []
-    monkeypatch.setattr(
-        module, "draw_grid", lambda rows: captions.extend(row[0].caption for row in rows) or Image.new("RGB", (1, 1))
-    )
-    scores = [ItemScore(f"item{number}", 0.0, float(number), 0.0, None) for number in range(count)]
-    clip = torch.zeros(3, 1, 4, 4)
-    draw_reconstructions(scores, [(clip, clip)] * count)
-    assert captions == [f"original item{number}: {number:.1f} dB" for number in shown]
+@pytest.mark.parametrize(("count", "shown"), [(1, [0]), (3, [2, 1, 0]), (15, [14, 12, 10, 8, 6, 4, 2, 0]), (300, None)])
+def test_items_are_chosen_from_the_best_to_the_worst(count: int, shown: list[int] | None) -> None:
+    items = [Item(Source(f"item{number}", Path(), "film"), 0.0) for number in range(count)]
+    # Out of order, as data sets are.
+    order = sorted(range(count), key=lambda number: number * 7 % 11)
+    scores = {items[number]: ItemScore(f"item{number}", 0.0, float(number), 0.0, None) for number in order}
+    chosen = [int(score.psnr_db) for score in best_to_worst(scores).values()]
+    assert chosen == (shown or [299, 256, 214, 171, 128, 85, 43, 0])
+
+
+def test_the_pictures_go_from_the_best_to_the_worst_of_a_large_set(tmp_path: Path) -> None:
+    make_palette(size=8).save_pretrained(tmp_path / "palette")
+    images = make_images(tmp_path / "images", 210, 8)
+    # No colour of the palette is near this one; by its name it is the last that is read.
+    Image.new("RGB", (8, 8), "white").save(images / "worst.png")
+    evaluate(EvaluateOptions(tmp_path / "palette", images, tmp_path / "out", batch=64))
+    ranking = sorted(rows(tmp_path / "out"), key=lambda row: -float(row["psnr_db"]))
+    assert ranking[-1]["source"] == "worst.png"
+    picture = Image.open(tmp_path / "out" / "reconstructions.png")
+    for place, row in (0, ranking[0]), (7, ranking[-1]):
+        top = MARGIN + place * (96 + CAPTION + MARGIN)
+        original = Image.open(images / row["source"]).resize((96, 96), Image.Resampling.NEAREST)
+        assert picture.crop((MARGIN, top, MARGIN + 96, top + 96)).tobytes() == original.tobytes()

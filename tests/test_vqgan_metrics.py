@@ -10,7 +10,7 @@ from tiny import make_clips
 from torch import Tensor
 
 from vqgan.losses import reconstruction_loss
-from vqgan.metrics import codebook_usage, perplexity, psnr, ssim
+from vqgan.metrics import bits_per_pixel, codebook_usage, perplexity, psnr, ssim
 from vqgan.perceptual import frame_distance
 
 
@@ -83,6 +83,14 @@ def test_perplexity_is_the_exponential_of_the_entropy(tokens: list[int]) -> None
     shares = [tokens.count(code) / len(tokens) for code in set(tokens)]
     expected = math.exp(-sum(share * math.log(share) for share in shares))
     assert perplexity(torch.tensor(tokens), 8) == pytest.approx(expected)
+
+
+def test_a_token_per_pixel_costs_the_bits_of_its_code() -> None:
+    assert bits_per_pixel(512, tokens=64, pixels=64) == 9
+
+
+def test_bits_per_pixel_are_bits_of_all_tokens_over_pixels_of_all_frames() -> None:
+    assert bits_per_pixel(1024, tokens=4 * 16 * 16, pixels=16 * 64 * 64) == 10 / 64
 
 
 def test_frame_distance_is_the_mean_over_frames() -> None:

@@ -1,33 +1,23 @@
 """Perceptual distances: never on weights that are not there, never by running what a file brings along."""
 
-import os
 import pickle
-import warnings
 from pathlib import Path
 
-import lpips
 import pytest
 import timm
 import torch
+from networks import Malice, make_network, make_vgg
 from safetensors.torch import save_file
 from tiny import make_clips
-from torch import Tensor
+from torch import Tensor, nn
 
-from vqgan.perceptual import FeatureDistance, WeightsMissingError, build_perceptual, frame_distance
+from data.playroom import render_clip
+from vqgan.features import WeightsMissingError
+from vqgan.perceptual import build_perceptual, frame_distance
 
 MODEL = "test_resnet"
 FLATTENED = "test_convnext"
 """A model whose feature network has other names for its layers than the model itself."""
-
-
-class Malice:
-    """Makes a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, (str(self.path),)
 
 
 def weights_of(model: str, seed: int = 0) -> dict[str, Tensor]:
@@ -39,27 +29,21 @@ def pictures(seed: int = 0) -> Tensor:
     return make_clips(2, 1, 32, seed)[:, :, 0]
 
 
+def distance_of(weights: Path, model: str = MODEL) -> nn.Module:
+    distance = build_perceptual(f"timm:{model}:{weights}")
+    assert distance is not None
+    return distance
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "net.safetensors"
-    save_file(weights_of(MODEL), path)
-    return path
+    return make_network(tmp_path_factory.mktemp("weights") / "net.safetensors", MODEL)
 
 
 @pytest.fixture(scope="module")
 def torch_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A torch home with a VGG-16 of seeded random weights, convolutions only."""
     folder = tmp_path_factory.mktemp("hub")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        names = lpips.pn.vgg16(pretrained=False, requires_grad=False).state_dict()
-    generator = torch.Generator().manual_seed(0)
-    state = {
-        "features." + name.split(".", 1)[1]: torch.randn(tensor.shape, generator=generator) * tensor[0].numel() ** -0.5
-        for name, tensor in names.items()
-    }
-    (folder / "hub" / "checkpoints").mkdir(parents=True)
-    torch.save(state, folder / "hub" / "checkpoints" / "vgg16-397923af.pth")
+    make_vgg(folder)
     return folder
 
 
@@ -67,9 +51,11 @@ def test_none_is_no_distance() -> None:
     assert build_perceptual("none") is None
 
 
-@pytest.mark.parametrize("spec", ["vgg", "timm", "timm:", "timm:resnet18", "timm:resnet18:", "lpips:x", ""])
+@pytest.mark.parametrize(
+    "spec", ["vgg", "timm", "timm:", "timm:resnet18", "timm:resnet18:", "lpips:x", "efficientnet-lite0:x", ""]
+)
 def test_an_unknown_distance_is_refused(spec: str) -> None:
-    with pytest.raises(ValueError, match="is not one of none, lpips, timm:<model>:<weights file>"):
+    with pytest.raises(ValueError, match="is not one of none, lpips, efficientnet-lite0, timm:<model>:<weights file>"):
         build_perceptual(spec)
 
 
@@ -103,17 +89,16 @@ def test_a_missing_weights_file_is_named(tmp_path: Path) -> None:
 
 
 def test_equal_pictures_have_no_distance(weights: Path) -> None:
-    assert FeatureDistance(MODEL, weights)(pictures(), pictures()).tolist() == [0, 0]
+    assert distance_of(weights)(pictures(), pictures()).tolist() == [0, 0]
 
 
 def test_different_pictures_have_a_distance(weights: Path) -> None:
-    assert (FeatureDistance(MODEL, weights)(pictures(), pictures(1)) > 0).all()
+    assert (distance_of(weights)(pictures(), pictures(1)) > 0).all()
 
 
 def test_the_distance_is_the_difference_of_unit_features(weights: Path) -> None:
-    distance, x, y = FeatureDistance(MODEL, weights), pictures(), pictures(1)
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    levels = zip(*(distance.network(((clip + 1) / 2 - mean) / std) for clip in (x, y)), strict=True)
+    distance, x, y = distance_of(weights), pictures(), pictures(1)
+    levels = zip(distance.network(x), distance.network(y), strict=True)
     # The squared distance of unit vectors is twice one minus their cosine.
     expected = [(2 - 2 * torch.cosine_similarity(a, b, dim=1)).mean(dim=(1, 2)) for a, b in levels]
     torch.testing.assert_close(distance(x, y), torch.stack(expected).mean(dim=0), rtol=1e-4, atol=1e-6)
@@ -122,25 +107,25 @@ def test_the_distance_is_the_difference_of_unit_features(weights: Path) -> None:
 def test_pth_and_safetensors_give_the_same_distance(weights: Path, tmp_path: Path) -> None:
     torch.save(weights_of(MODEL), tmp_path / "net.pth")
     x, y = pictures(), pictures(1)
-    assert torch.equal(FeatureDistance(MODEL, weights)(x, y), FeatureDistance(MODEL, tmp_path / "net.pth")(x, y))
+    assert torch.equal(distance_of(weights)(x, y), distance_of(tmp_path / "net.pth")(x, y))
 
 
 def test_a_model_whose_layers_are_renamed_is_loaded(tmp_path: Path) -> None:
     state = weights_of(FLATTENED)
     save_file(state, tmp_path / "net.safetensors")
-    network = FeatureDistance(FLATTENED, tmp_path / "net.safetensors").network
-    assert torch.equal(network.state_dict()["stem_0.weight"], state["stem.0.weight"])
+    loaded = distance_of(tmp_path / "net.safetensors", FLATTENED).state_dict()
+    assert torch.equal(loaded["network.network.stem_0.weight"], state["stem.0.weight"])
 
 
 def test_the_network_has_no_gradient_and_stays_in_evaluation_mode(weights: Path) -> None:
-    distance = FeatureDistance(MODEL, weights)
+    distance = distance_of(weights)
     assert not any(parameter.requires_grad for parameter in distance.parameters())
     assert not any(module.training for module in distance.modules())
 
 
 def test_the_gradient_reaches_the_pictures(weights: Path) -> None:
     x = pictures().requires_grad_()
-    FeatureDistance(MODEL, weights)(x, pictures(1)).sum().backward()
+    distance_of(weights)(x, pictures(1)).sum().backward()
     assert x.grad.abs().sum() > 0
 
 
@@ -149,9 +134,27 @@ def test_weights_of_another_network_are_refused(weights: Path) -> None:
         build_perceptual(f"timm:{FLATTENED}:{weights}")
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_efficientnet_finds_a_shifted_picture_nearer_than_a_noisy_one(number: int) -> None:
+    distance = build_perceptual("efficientnet-lite0")
+    assert distance is not None
+    film = render_clip(0, number, 72, 1).transpose(0, 1)
+    picture, shifted = film[..., 4:-4, 4:-4], film[..., 4:-4, 5:-3]
+    noise = torch.randn(picture.shape, generator=torch.Generator().manual_seed(number))
+    noisy = picture + noise * (picture - shifted).square().mean().sqrt()
+    assert distance(picture, shifted) < 0.5 * distance(picture, noisy)
+
+
+def test_the_gradient_of_efficientnet_reaches_the_pictures() -> None:
+    distance, x = build_perceptual("efficientnet-lite0"), pictures().requires_grad_()
+    assert distance is not None
+    distance(x, pictures(1)).sum().backward()
+    assert x.grad.abs().sum() > 0
+
+
 def test_a_malicious_pickle_is_refused(tmp_path: Path) -> None:
     torch.save({"conv1.weight": Malice(tmp_path / "harm")}, tmp_path / "net.pth")
-    with pytest.raises(ValueError, match=r"net\.pth is refused: it holds more than tensors"):
+    with pytest.raises(ValueError, match=r"net\.pth is refused: it would run posix.mkdir"):
         build_perceptual(f"timm:{MODEL}:{tmp_path / 'net.pth'}")
 
 
@@ -168,6 +171,6 @@ def test_the_malicious_pickle_of_these_tests_would_do_harm(tmp_path: Path) -> No
 
 
 def test_the_distance_of_clips_is_the_mean_over_frames(weights: Path) -> None:
-    distance, x, y = FeatureDistance(MODEL, weights), make_clips(2, 3, 32), make_clips(2, 3, 32, seed=1)
+    distance, x, y = distance_of(weights), make_clips(2, 3, 32), make_clips(2, 3, 32, seed=1)
     per_frame = torch.stack([distance(x[:, :, frame], y[:, :, frame]) for frame in range(3)])
     torch.testing.assert_close(frame_distance(distance, x, y), per_frame.mean(dim=0))

@@ -60,8 +60,7 @@ def settings_of(value: Any) -> dict[str, Any]:
 
 
 def _read_pickle(path: Path) -> Any:
-    # Files from before torch 1.6 are no archives and cannot be looked through first: they may hold tensors only.
-    named = get_unsafe_globals_in_checkpoint(path) if zipfile.is_zipfile(path) else []
+    named = _named(path)
     _refuse(path, [name for name in named if not name.startswith(SETTINGS)])
     try:
         with warnings.catch_warnings(), safe_globals([(type(name, (Settings,), {}), name) for name in named]):
@@ -71,6 +70,18 @@ def _read_pickle(path: Path) -> Any:
         # torch's own message goes on to advise the very thing that must not be done, so it is not passed on.
         _refuse(path, re.findall(r"GLOBAL (\S+) (?:was not an allowed|whose module)", str(error)))
         raise CheckpointError(f"{path} is damaged, or is no checkpoint that torch.save wrote") from error
+
+
+def _named(path: Path) -> list[str]:
+    """Return the functions and classes that a checkpoint names beside those of tensors."""
+    if not zipfile.is_zipfile(path):
+        return []  # files from before torch 1.6 cannot be looked through first: they may hold tensors only
+    try:
+        return get_unsafe_globals_in_checkpoint(path)
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is an archive, but none that torch.save wrote: a TorchScript program, perhaps, which is refused"
+        ) from error
 
 
 def _refuse(path: Path, names: list[str]) -> None:

@@ -8,6 +8,7 @@ from typing import cast
 from data.media import write_skipped
 from data.probe import probe_video
 from data.tokens import Part, StoreMetadata, TokenItem, TokenWriter
+from training.device import best_device
 from training.progress import Progress
 from vqgan.config import EncodeOptions
 from vqgan.model import load_tokenizer
@@ -22,7 +23,8 @@ def encode(options: EncodeOptions) -> Path:
     Raises:
         MediaError: nothing is usable, or more than half of the files are not.
     """
-    tokenizer = load_tokenizer(options.tokenizer)
+    device = best_device()
+    tokenizer = load_tokenizer(options.tokenizer).to(device)
     form = clip_format(tokenizer)
     items, skipped = find_items(options.data, form, options.overlap)
     held_out = set(split_items(items)[1])
@@ -43,7 +45,7 @@ def encode(options: EncodeOptions) -> Path:
         for batch, clips in read_batches(items, form, options.batch, skipped):
             parts = ["validation" if item in held_out else "train" for item in batch]
             writer.add(
-                tokenizer.encode(clips),
+                tokenizer.encode(clips.to(device)).cpu(),
                 [
                     TokenItem(item.source.name, item.start, cast(Part, part))
                     for item, part in zip(batch, parts, strict=True)

