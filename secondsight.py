@@ -18,9 +18,12 @@ import tyro
 from data.config import InspectOptions, PlayroomOptions
 from experiments.config import DemoOptions, MemoryOptions, ReportOptions
 from gpt.config import EvaluateOptions as GPTEvaluateOptions
+from gpt.config import ImportOptions as GPTImportOptions
 from gpt.config import TrainOptions as GPTTrainOptions
 from sampling.config import CompleteOptions
+from training.config import PublishOptions
 from vqgan.config import EncodeOptions, EvaluateOptions, LeakageOptions, PaletteOptions, TrainOptions
+from vqgan.config import ImportOptions as TokenizerImportOptions
 
 # Subcommand: its options, and the function that carries them out.
 COMMANDS: dict[str, tuple[type, str]] = {
@@ -31,17 +34,20 @@ COMMANDS: dict[str, tuple[type, str]] = {
     "vqgan palette": (PaletteOptions, "vqgan.palette_fit:make_palette"),
     "vqgan eval": (EvaluateOptions, "vqgan.evaluate:evaluate"),
     "vqgan encode": (EncodeOptions, "vqgan.encode:encode"),
+    "vqgan import": (TokenizerImportOptions, "vqgan.import_weights:import_weights"),
     "vqgan leakage": (LeakageOptions, "vqgan.leakage:measure_leakage"),
     "gpt train": (GPTTrainOptions, "gpt.train:train"),
     "gpt eval": (GPTEvaluateOptions, "gpt.evaluate:evaluate"),
+    "gpt import": (GPTImportOptions, "gpt.import_weights:import_weights"),
     "complete": (CompleteOptions, "sampling.complete:complete"),
+    "publish": (PublishOptions, "training.publish:publish"),
     "memory run": (MemoryOptions, "experiments.memory:run_memory"),
     "memory report": (ReportOptions, "experiments.memory_report:report_memory"),
 }
 GROUPS = {
     "data": "Make data, and look at what is there.",
     "vqgan": "Train, measure and use tokenizers.",
-    "gpt": "Train and measure GPTs over token grids.",
+    "gpt": "Train, measure and import GPTs over token grids.",
     "memory": "Recognition memory after k exposures.",
 }
 

@@ -19,6 +19,8 @@ from vqgan.config import VQGANConfig
 from vqgan.layers import ChannelNorm, Downsample, ResidualBlock, Upsample
 from vqgan.palette import Palette
 from vqgan.quantize import FiniteScalarQuantizer, VectorQuantizer
+from vqgan.taming import TamingVQGAN
+from vqgan.tats import TATSVQGAN
 from vqgan.tokenizer import Tokenizer
 
 
@@ -142,7 +144,7 @@ def _full_precision(device: str) -> AbstractContextManager[None]:
 
 
 # Every kind of tokenizer that a model folder can hold.
-TOKENIZERS: dict[str, type[Tokenizer]] = {kind.kind: kind for kind in (VQGAN, Palette)}
+TOKENIZERS: dict[str, type[Tokenizer]] = {kind.kind: kind for kind in (VQGAN, Palette, TamingVQGAN, TATSVQGAN)}
 
 
 def load_tokenizer(folder: Path | str) -> Tokenizer:
