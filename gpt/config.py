@@ -25,23 +25,41 @@ class GPTConfig:
     dropout: float = 0.0
     """Dropout on the residual branches (not in attention, where it disables the fast kernels)."""
     tokenizer: str = ""
-    """Fingerprint of the tokenizer whose tokens it learned."""
+    """Fingerprint of the tokenizer whose tokens it learned; empty where that is not known."""
+    flavour: Literal["rotary", "legacy"] = "rotary"
+    """`rotary`: RMS norm, rotary positions, SwiGLU, no biases. `legacy`, for imported weights: the parts of GPT-2,
+    which are layer norm, learned absolute positions, GELU and biases."""
+    start_token: bool = True
+    """Whether sequences begin with a start token; without one the first token of a grid is neither modelled nor
+    scored (legacy only)."""
 
     def __post_init__(self) -> None:
         """Check that the numbers fit together."""
         for name in ("layers", "heads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)} must be at least 1")
-        if self.width % self.heads or (self.width // self.heads) % 2:
-            raise ValueError(f"width {self.width} must split into {self.heads} heads of even size")
-        if self.width // self.heads < 6:
-            raise ValueError(f"heads of {self.width // self.heads} dimensions are too narrow for three axes")
+        if self.flavour == "rotary":
+            self._check_rotary()
+        elif self.flavour != "legacy":
+            raise ValueError(f"flavour {self.flavour!r} must be rotary or legacy")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must split into {self.heads} heads")
         if len(self.grid) != 3 or min(self.grid) < 1:
             raise ValueError(f"grid {self.grid} must be three positive numbers (latent frames, rows, columns)")
         if self.vocab_size < 2:
             raise ValueError(f"vocab_size {self.vocab_size} must be at least 2")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout {self.dropout} must lie in [0, 1)")
+        if not self.start_token and self.window < 2:
+            raise ValueError(f"grid {self.grid} without a start token leaves no token to predict")
+
+    def _check_rotary(self) -> None:
+        if self.width % self.heads or (self.width // self.heads) % 2:
+            raise ValueError(f"width {self.width} must split into {self.heads} heads of even size")
+        if self.width // self.heads < 6:
+            raise ValueError(f"heads of {self.width // self.heads} dimensions are too narrow for three axes")
+        if not self.start_token:
+            raise ValueError("start_token False needs flavour legacy: rotary positions count from the start token")
 
     @property
     def window(self) -> int:
@@ -134,3 +152,30 @@ class EvaluateOptions:
     """Token store to score; its validation part, or all of it where it has none."""
     batch: int = 8
     """Sequences per forward pass."""
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """Make a GPT of weights that another program trained."""
+
+    kind: Literal["vqgan-gpt", "igpt", "tats"]
+    """Where the weights come from: `vqgan-gpt` (images in the codes of a VQGAN), `igpt` (pixels in the colours of a
+    palette, which is imported too), or `tats` (clips in the codes of a 3D VQGAN)."""
+    weights: Path
+    """Checkpoint of that program, .pt, .ckpt or .safetensors; nothing it holds is run."""
+    out: Path
+    """Folder of the GPT; a palette goes into its subfolder tokenizer."""
+    heads: int | None = None
+    """Attention heads, where the checkpoint does not say; by default heads of 64 dimensions, but at least two."""
+    tokenizer: Path | None = None
+    """Folder of the tokenizer whose tokens the GPT learned, which also gives the grid; needed for tats."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before anything is read."""
+        if self.heads is not None and self.heads < 1:
+            raise ValueError(f"--heads {self.heads} must be at least 1")
+        if self.kind == "tats" and self.tokenizer is None:
+            raise ValueError(
+                "--kind tats needs --tokenizer: its weights do not tell latent frames, rows and columns, "
+                "nor how many codes there are. Import the VQGAN first, with secondsight vqgan import --kind tats"
+            )

@@ -25,13 +25,14 @@ def unigram_entropy(tokens: Tensor, vocab_size: int) -> float:
 
 @torch.no_grad()
 def item_nll(model: GPT, tokens: Tensor, batch: int) -> Tensor:
-    """Return the mean NLL per token of each of (B, L) token sequences: (B,) float32, nats, on the CPU.
+    """Return the mean NLL per scored token of each of (B, L) token sequences: (B,) float32, nats, on the CPU.
 
-    The model is put into evaluation mode for the scoring and back afterwards.
+    The first token of a model without a start token is not scored. The model is put into evaluation mode for the
+    scoring and back afterwards.
     """
-    training, device = model.training, model.cosine.device
+    training, device, first = model.training, model.head.weight.device, model.first_scored
     model.eval()
-    scores = [model.nll(rows.to(device)).mean(dim=1).float().cpu() for rows in tokens.split(batch)]
+    scores = [model.nll(rows.to(device))[:, first:].mean(dim=1).float().cpu() for rows in tokens.split(batch)]
     model.train(training)
     return torch.cat(scores)
 
@@ -39,12 +40,14 @@ def item_nll(model: GPT, tokens: Tensor, batch: int) -> Tensor:
 def check_store(store: TokenStore, model: GPT) -> None:
     """Refuse a token store that a GPT was not made for.
 
+    An imported GPT may not know its tokenizer; then vocabulary and grid decide.
+
     Raises:
         TokenStoreError: vocabulary, grid or tokenizer differ.
     """
     for name in ("vocab_size", "grid", "tokenizer"):
         ours, theirs = getattr(model.config, name), getattr(store.metadata, name)
-        if ours != theirs:
+        if ours != theirs and ours != "":
             raise TokenStoreError(
                 f"the GPT was trained with {name} {ours}, the tokens in {store.folder} have {theirs}: "
                 "encode the data with the GPT's tokenizer"
@@ -66,7 +69,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
     tokens = store.read(held_out(store))
     result = {
         "gpt_nll": float(item_nll(model, tokens, options.batch).mean()),
-        "unigram_entropy": unigram_entropy(tokens, model.config.vocab_size),
+        "unigram_entropy": unigram_entropy(tokens[:, model.first_scored :], model.config.vocab_size),
         "items": len(tokens),
     }
     print(json.dumps(result, indent=2))

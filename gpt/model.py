@@ -1,10 +1,15 @@
 """A decoder-only transformer over raster-ordered token grids.
 
 Axes: B batch, L tokens, D width, N heads, K head dimensions, V vocabulary.
-Pre-norm with RMS norm, rotary positions factorised over (t, h, w), a start token, no biases.
+Pre-norm throughout. The rotary flavour has RMS norm, rotary positions factorised over (t, h, w), SwiGLU, a start token
+and no biases; the legacy flavour, for imported weights, has the parts of GPT-2. `FLAVOURS` names the parts.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -69,39 +74,115 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
 
 
+class RotaryPositions(nn.Module):
+    """Positions as rotations of queries and keys; embeddings stay as they are."""
+
+    cosine: Tensor
+    sine: Tensor
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        angles = rotary_angles(config)
+        self.slots = len(angles)
+        self.register_buffer("cosine", angles.cos(), persistent=False)
+        self.register_buffer("sine", angles.sin(), persistent=False)
+
+    def place(self, x: Tensor, before: int) -> Tensor:
+        """Mark embeddings (B, L, D) of the slots from `before` on."""
+        return x
+
+    def turn(self, x: Tensor, before: int) -> Tensor:
+        """Mark queries or keys (B, N, L, K) of the slots from `before` on."""
+        end = before + x.shape[2]
+        return rotate(x, self.cosine[before:end], self.sine[before:end])
+
+
+class LearnedPositions(nn.Module):
+    """Positions as learned vectors that are added to the embeddings; queries and keys stay as they are.
+
+    The last token of a grid is only ever predicted, so it has no slot.
+    """
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.slots = config.window - 1 + config.start_token
+        self.table = nn.Embedding(self.slots, config.width)
+
+    def place(self, x: Tensor, before: int) -> Tensor:
+        """Mark embeddings (B, L, D) of the slots from `before` on."""
+        return x + self.table.weight[before : before + x.shape[1]]
+
+    def turn(self, x: Tensor, before: int) -> Tensor:
+        """Mark queries or keys (B, N, L, K) of the slots from `before` on."""
+        return x
+
+
+Positions = RotaryPositions | LearnedPositions
+
+
+class SwiGLU(nn.Module):
+    """The feed-forward layer of Shazeer (2020): two thirds of the usual four-fold width, in multiples of 64."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        hidden = 64 * -(-8 * width // (3 * 64))
+        self.gate_and_value = nn.Linear(width, 2 * hidden, bias=False)
+        self.out = nn.Linear(hidden, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.gate_and_value(x).chunk(2, dim=-1)
+        return self.out(F.silu(gate) * value)
+
+
+class FeedForward(nn.Module):
+    """The feed-forward layer of GPT-2: four-fold width and the exact GELU (Hendrycks and Gimpel 2016)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(width, 4 * width)
+        self.out = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(F.gelu(self.hidden(x)))
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """The parts in which models differ."""
+
+    norm: Callable[[int], nn.Module]
+    """Made for a width, as is `feed_forward`."""
+    positions: Callable[[GPTConfig], Positions]
+    feed_forward: Callable[[int], SwiGLU | FeedForward]
+    bias: bool
+    """Whether the projections of attention have biases."""
+
+
+FLAVOURS = {
+    "rotary": Flavour(partial(nn.RMSNorm, eps=1e-6), RotaryPositions, SwiGLU, bias=False),
+    "legacy": Flavour(partial(nn.LayerNorm, eps=1e-5), LearnedPositions, FeedForward, bias=True),
+}
+
+
 class Attention(nn.Module):
     """Causal self-attention through torch's fused kernel."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
-        self.out = nn.Linear(config.width, config.width, bias=False)
+        bias = FLAVOURS[config.flavour].bias
+        self.qkv = nn.Linear(config.width, 3 * config.width, bias=bias)
+        self.out = nn.Linear(config.width, config.width, bias=bias)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, cache: KVCache | None, layer: int) -> Tensor:
+    def forward(self, x: Tensor, positions: Positions, cache: KVCache | None, layer: int) -> Tensor:
         q, k, v = rearrange(self.qkv(x), "B L (three N K) -> three B N L K", three=3, N=self.heads)
-        q, k = rotate(q, cosine, sine), rotate(k, cosine, sine)
-        causal = True
+        before = 0 if cache is None else cache.filled
+        q, k = positions.turn(q, before), positions.turn(k, before)
         if cache is not None:
             k, v = cache.append(layer, k, v)
-            # One new token may see everything stored; a whole prompt is causal and comes into an empty cache.
-            causal = cache.filled == 0
-        attended = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        # One new token may see everything stored; a whole prompt is causal and comes into an empty cache.
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=before == 0)
         return self.out(rearrange(attended, "B N L K -> B L (N K)"))
-
-
-class FeedForward(nn.Module):
-    """SwiGLU (Shazeer 2020): two thirds of the usual four-fold width, rounded up to a multiple of 64."""
-
-    def __init__(self, config: GPTConfig) -> None:
-        super().__init__()
-        hidden = 64 * -(-8 * config.width // (3 * 64))
-        self.gate_and_value = nn.Linear(config.width, 2 * hidden, bias=False)
-        self.out = nn.Linear(hidden, config.width, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        gate, value = self.gate_and_value(x).chunk(2, dim=-1)
-        return self.out(F.silu(gate) * value)
 
 
 class Block(nn.Module):
@@ -109,14 +190,15 @@ class Block(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(config.width, eps=1e-6)
+        flavour = FLAVOURS[config.flavour]
+        self.attention_norm = flavour.norm(config.width)
         self.attention = Attention(config)
-        self.feed_forward_norm = nn.RMSNorm(config.width, eps=1e-6)
-        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = flavour.norm(config.width)
+        self.feed_forward = flavour.feed_forward(config.width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor, cache: KVCache | None, layer: int) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), cosine, sine, cache, layer))
+    def forward(self, x: Tensor, positions: Positions, cache: KVCache | None, layer: int) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), positions, cache, layer))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
@@ -126,64 +208,72 @@ class GPT(Pretrained):
     kind = "gpt"
     config_class = GPTConfig
     config: GPTConfig
-    cosine: Tensor
-    sine: Tensor
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
-        self.embedding = nn.Embedding(config.vocab_size + 1, config.width)
+        flavour = FLAVOURS[config.flavour]
+        self.embedding = nn.Embedding(config.vocab_size + config.start_token, config.width)
+        self.positions = flavour.positions(config)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.norm = flavour.norm(config.width)
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
-        angles = rotary_angles(config)
-        self.register_buffer("cosine", angles.cos(), persistent=False)
-        self.register_buffer("sine", angles.sin(), persistent=False)
         self.apply(self._initialise)
 
     def _initialise(self, module: nn.Module) -> None:
         """Normal(0, 0.02), the branches' last layers scaled down by depth as in GPT-2 (Radford et al. 2019)."""
         if isinstance(module, nn.Linear | nn.Embedding):
             nn.init.normal_(module.weight, std=0.02)
-        if isinstance(module, Attention | FeedForward):
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+        if isinstance(module, Attention | SwiGLU | FeedForward):
             nn.init.normal_(module.out.weight, std=0.02 / (2 * self.config.layers) ** 0.5)
 
     @property
     def start_token(self) -> int:
-        """Index of the token that every sequence begins with."""
+        """Index of the token that every sequence begins with, in models that have one."""
         return self.config.vocab_size
+
+    @property
+    def first_scored(self) -> int:
+        """Place of the first token of a grid that is modelled: 0, or 1 without a start token."""
+        return 0 if self.config.start_token else 1
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
         """Return the logits of the token that follows each of `tokens`.
 
         Args:
-            tokens: (B, L) int64, beginning with the start token (or, with a filled cache, what comes next).
+            tokens: (B, L) int64, beginning with the start token if there is one (or, with a filled cache, what
+                comes next).
             cache: keys and values of the tokens before; `tokens` are added to it.
 
         Returns:
             (B, L, V) logits.
 
         Raises:
-            ValueError: the sequence would be longer than the window.
+            ValueError: the sequence would be longer than the model has positions.
         """
         before = 0 if cache is None else cache.filled
         assert before == 0 or tokens.shape[1] == 1, "a filled cache takes one token at a time"
         end = before + tokens.shape[1]
-        if end > self.cosine.shape[0]:
-            raise ValueError(f"{end - 1} tokens do not fit the window of {self.config.window}")
-        x = self.embedding(tokens)
-        cosine, sine = self.cosine[before:end], self.sine[before:end]
+        if end > self.positions.slots:
+            raise ValueError(f"a sequence of {end} tokens does not fit the {self.positions.slots} positions of the GPT")
+        x = self.positions.place(self.embedding(tokens), before)
         for layer, block in enumerate(self.blocks):
-            x = block(x, cosine, sine, cache, layer)
+            x = block(x, self.positions, cache, layer)
         if cache is not None:
             cache.filled = end
         return self.head(self.norm(x))
 
     def with_start(self, tokens: Tensor) -> Tensor:
-        """Put the start token in front of (B, L) tokens."""
-        return F.pad(tokens, (1, 0), value=self.start_token)
+        """Put the start token, if the model has one, in front of (B, L) tokens."""
+        return F.pad(tokens, (int(self.config.start_token), 0), value=self.start_token)
 
     def nll(self, tokens: Tensor) -> Tensor:
-        """Return the negative log-likelihood of every token given those before it: (B, L), in nats."""
+        """Return the negative log-likelihood of every token given those before it: (B, L), in nats.
+
+        Without a start token the first token is not modelled, and its column is 0.
+        """
         logits = self(self.with_start(tokens[:, :-1]))
-        return F.cross_entropy(logits.float().transpose(1, 2), tokens, reduction="none")
+        scored = F.cross_entropy(logits.float().transpose(1, 2), tokens[:, self.first_scored :], reduction="none")
+        return F.pad(scored, (self.first_scored, 0))

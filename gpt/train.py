@@ -86,10 +86,10 @@ def train_step(
     rate: float,
     clip: float,
 ) -> Tensor:
-    """Take one optimizer step on (B, L) tokens and return the mean NLL, detached."""
+    """Take one optimizer step on (B, L) tokens and return the mean NLL of those that are scored, detached."""
     plain: GPT = accelerator.unwrap_model(model)
     logits = model(plain.with_start(tokens[:, :-1]))
-    loss = F.cross_entropy(logits.float().flatten(0, 1), tokens.flatten())
+    loss = F.cross_entropy(logits.float().flatten(0, 1), tokens[:, plain.first_scored :].flatten())
     optimizer.zero_grad(set_to_none=True)
     accelerator.backward(loss)
     accelerator.clip_grad_norm_(model.parameters(), clip)

@@ -1,7 +1,7 @@
 """Sampling from a GPT: a ladder of small pure functions.
 
-logits -> filtered probabilities -> token; prefill; one step; n steps; continuations. All chance comes from a matrix
-of uniform numbers that depends only on the seed, the prompt's place and the continuation's place, so that
+logits -> filtered probabilities -> token; opening; prefill; one step; n steps; continuations. All chance comes from a
+matrix of uniform numbers that depends only on the seed, the prompt's place and the continuation's place, so that
 continuation i of prompt j is the same whatever else is sampled beside it.
 """
 
@@ -93,15 +93,36 @@ def generate(
     _check_lengths(gpt, prompt, length, n)
     B, p = prompt.shape
     uniform = uniform_numbers(seed, B, n, length - p).to(prompt.device)
-    tokens = torch.cat([prompt.repeat_interleave(n, dim=0), prompt.new_zeros(B * n, length - p)], dim=1)
-    if p < length:
+    prompt, copies, uniform = opening(gpt, prompt, n, uniform)
+    steps = uniform.shape[1]
+    tokens = torch.cat([prompt.repeat_interleave(copies, dim=0), prompt.new_zeros(B * n, steps)], dim=1)
+    if steps:
         logits, cache = prefill(gpt, prompt, length)
-        logits, cache = logits.repeat_interleave(n, dim=0), cache.expand(n)
-        for position in range(p, length):
-            tokens[:, position] = choose_token(logits, uniform[:, position - p], options)
+        logits, cache = logits.repeat_interleave(copies, dim=0), cache.expand(copies)
+        for step, position in enumerate(range(length - steps, length)):
+            tokens[:, position] = choose_token(logits, uniform[:, step], options)
             if position + 1 < length:
                 logits = gpt(tokens[:, position, None], cache)[:, -1]
     return tokens.unflatten(0, (B, n))
+
+
+def opening(gpt: GPT, prompt: Tensor, n: int, uniform: Tensor) -> tuple[Tensor, int, Tensor]:
+    """Return what is continued: prompts, the number of continuations of each, and their uniform numbers.
+
+    A model without a start token cannot predict a first token. Where nothing is given, the first token of every
+    continuation is drawn uniformly over the vocabulary, whatever the options are (as the programs do that such
+    models come from), and becomes a prompt of its own.
+
+    Args:
+        gpt: the model.
+        prompt: (B, p) int64.
+        n: continuations per prompt.
+        uniform: (B * n, length - p) in [0, 1).
+    """
+    if gpt.config.start_token or prompt.shape[1] or not uniform.shape[1]:
+        return prompt, n, uniform
+    first = (uniform[:, :1] * gpt.config.vocab_size).long()
+    return first, 1, uniform[:, 1:]
 
 
 def prefill(gpt: GPT, prompt: Tensor, length: int) -> tuple[Tensor, KVCache]:
@@ -114,12 +135,14 @@ def prefill(gpt: GPT, prompt: Tensor, length: int) -> tuple[Tensor, KVCache]:
 def generate_naive(gpt: GPT, prompt: Tensor, length: int, n: int, options: SamplingOptions, seed: int) -> Tensor:
     """Do what `generate` does by running the whole model again for every token: the reference it is held to."""
     _check_lengths(gpt, prompt, length, n)
-    tokens = prompt.repeat_interleave(n, dim=0)
-    uniform = uniform_numbers(seed, len(prompt), n, length - prompt.shape[1]).to(prompt.device)
+    B, p = prompt.shape
+    uniform = uniform_numbers(seed, B, n, length - p).to(prompt.device)
+    prompt, copies, uniform = opening(gpt, prompt, n, uniform)
+    tokens = prompt.repeat_interleave(copies, dim=0)
     for column in range(uniform.shape[1]):
         logits = gpt(gpt.with_start(tokens))[:, -1]
         tokens = torch.cat([tokens, choose_token(logits, uniform[:, column], options)[:, None]], dim=1)
-    return tokens.unflatten(0, (len(prompt), n))
+    return tokens.unflatten(0, (B, n))
 
 
 def _check_lengths(gpt: GPT, prompt: Tensor, length: int, n: int) -> None:

@@ -14,7 +14,8 @@ from experiments.config import MemoryOptions, ReportOptions
 from experiments.memory import run_memory
 from experiments.memory_report import report_memory
 from experiments.statistics import Accuracy, pooled, read_trials
-from gpt.config import GPTConfig
+from gpt.config import GPTConfig, ImportOptions
+from gpt.import_weights import import_weights
 from gpt.model import GPT
 from sampling.prompts import MismatchError
 from training.run_folder import RunFolderError
@@ -136,6 +137,15 @@ def test_pretrained_gpt_of_another_tokenizer_is_refused(stimuli: Path, tmp_path:
     GPT(GPTConfig(layers=1, heads=1, width=16, grid=(1, 4, 4), vocab_size=9)).save_pretrained(tmp_path / "gpt")
     with pytest.raises(MismatchError, match="knows 9 tokens, the tokenizer makes 8"):
         run_memory(replace(make_options(stimuli, tmp_path / "run"), gpt=tmp_path / "gpt"))
+
+
+def test_imported_gpt_studies_with_its_palette(stimuli: Path, tmp_path: Path) -> None:
+    checkpoint = Path(__file__).parent / "fixtures" / "igpt_tiny.pt"
+    gpt = import_weights(ImportOptions("igpt", checkpoint, tmp_path / "gpt"))
+    options = make_options(stimuli, tmp_path / "run", exposures=15, learning_rate=1e-2)
+    curves = pooled(run_memory(replace(options, gpt=gpt, tokenizer=gpt / "tokenizer")))
+    assert {curve[0].accuracy for curve in curves.values()} == {0.5}
+    assert all(curve[-1].accuracy >= 0.9 for curve in curves.values())
 
 
 def test_defective_list_stops_before_anything_is_written(tmp_path: Path) -> None:

@@ -100,10 +100,10 @@ def test_an_expanded_cache_repeats_every_sequence(model: GPT) -> None:
 def test_attention_is_its_formula(model: GPT) -> None:
     layer, x = Attention(GPT_SHORT), torch.randn(2, 33, 16, generator=torch.Generator().manual_seed(0))
     q, k, v = (part.unflatten(2, (2, 8)).transpose(1, 2) for part in layer.qkv(x).chunk(3, dim=-1))
-    q, k = (rotate(part, model.cosine, model.sine) for part in (q, k))
+    q, k = (model.positions.turn(part, 0) for part in (q, k))
     scores = (q @ k.transpose(2, 3) / 8**0.5).masked_fill(torch.ones(33, 33).triu(1).bool(), -torch.inf)
     expected = layer.out((scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2))
-    found = layer(x, model.cosine, model.sine, cache=None, layer=0)
+    found = layer(x, model.positions, cache=None, layer=0)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -144,7 +144,7 @@ def test_rotation_keeps_lengths() -> None:
 
 
 def test_more_tokens_than_the_window_are_refused(model: GPT) -> None:
-    with pytest.raises(ValueError, match="33 tokens do not fit the window of 32"):
+    with pytest.raises(ValueError, match="a sequence of 34 tokens does not fit the 33 positions of the GPT"):
         model(model.with_start(make_tokens(length=33)))
 
 
@@ -152,7 +152,7 @@ def test_more_tokens_than_the_window_are_refused(model: GPT) -> None:
 def test_a_cache_does_not_grow_past_the_window(model: GPT) -> None:
     cache = KVCache(model.config, 1, 34, like=model.head.weight)
     model(model.with_start(make_tokens(1)), cache)
-    with pytest.raises(ValueError, match="33 tokens do not fit the window of 32"):
+    with pytest.raises(ValueError, match="a sequence of 34 tokens does not fit the 33 positions of the GPT"):
         model(make_tokens(1, 1), cache)
 
 

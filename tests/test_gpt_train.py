@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_a_resumed_run_logs_the_same_metrics(store: Path, tmp_path: Path) -> Non
 
 
 def test_a_run_is_not_resumed_on_other_tokens(tmp_path: Path) -> None:
-    train(options(make_store(tmp_path / "store"), tmp_path / "run"))
+    train(options(make_store(tmp_path / "store", tokenizer="one"), tmp_path / "run"))
     make_store(tmp_path / "store", tokenizer="another")
     with pytest.raises(TokenStoreError, match="have another"):
         train(options(tmp_path / "store", tmp_path / "run", resume="auto"))
@@ -148,12 +149,16 @@ def test_every_parameter_is_trained() -> None:
     ("change", "message"),
     [({"vocab_size": 40}, "trained with vocab_size 32, the tokens in .* have 40"),
      ({"grid": (1, 4, 4)}, r"trained with grid \(2, 4, 4\), the tokens in .* have \(1, 4, 4\)"),
-     ({"tokenizer": "abc"}, "trained with tokenizer , the tokens in .* have abc")],
+     ({"tokenizer": "abc"}, "trained with tokenizer xyz, the tokens in .* have abc")],
 )  # fmt: skip
 def test_a_store_the_model_was_not_made_for_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
-    store = TokenStore(make_store(tmp_path, **change))
+    store = TokenStore(make_store(tmp_path, **{"tokenizer": "xyz", **change}))
     with pytest.raises(TokenStoreError, match=message):
-        check_store(store, make_gpt())
+        check_store(store, make_gpt(replace(GPT_SHORT, tokenizer="xyz")))
+
+
+def test_a_model_that_does_not_know_its_tokenizer_takes_tokens_of_its_grid_and_vocabulary(tmp_path: Path) -> None:
+    check_store(TokenStore(make_store(tmp_path, tokenizer="abc")), make_gpt())
 
 
 def test_its_own_store_is_accepted(store: Path) -> None:

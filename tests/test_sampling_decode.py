@@ -6,12 +6,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import make_gpt
+from tiny import GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt
 from torch import Tensor
 
+from gpt.config import GPTConfig
 from gpt.model import GPT
 from sampling.config import SamplingOptions
-from sampling.decode import choose_token, filtered_probabilities, generate, generate_naive, prefill, uniform_numbers
+from sampling.decode import (
+    choose_token,
+    filtered_probabilities,
+    generate,
+    generate_naive,
+    opening,
+    prefill,
+    uniform_numbers,
+)
 
 
 def make_prompt(batch: int = 2, length: int = 4, seed: int = 0) -> Tensor:
@@ -42,17 +51,19 @@ def test_the_distributions_of_the_test_model_are_not_flat(gpt: GPT) -> None:
     length=st.integers(0, 12),
     seed=st.integers(0, 1000),
 )
+@pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START], ids=["rotary", "no-start", "start"])
 def test_the_cache_changes_no_token(
-    temperature: float, top_k: int, top_p: float, n: int, length: int, seed: int
+    config: GPTConfig, temperature: float, top_k: int, top_p: float, n: int, length: int, seed: int
 ) -> None:
-    gpt, prompt = make_gpt(seed=seed % 5), make_prompt(2, length, seed)
+    gpt, prompt = make_gpt(config, seed=seed % 5), make_prompt(2, length, seed)
     naive = generate_naive(gpt, prompt, 12, n, SamplingOptions(temperature, top_k, top_p), seed)
     assert torch.equal(generate(gpt, prompt, 12, n, temperature, top_k, top_p, seed), naive)
 
 
-def test_the_cache_changes_no_token_of_a_whole_window(gpt: GPT) -> None:
-    prompt = make_prompt(1, 0)
-    assert torch.equal(generate(gpt, prompt, 32), generate_naive(gpt, prompt, 32, 1, SamplingOptions(), 0))
+@pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START], ids=["rotary", "no-start", "start"])
+def test_the_cache_changes_no_token_of_a_whole_window(config: GPTConfig) -> None:
+    gpt, prompt = make_gpt(config), make_prompt(1, 0)
+    assert torch.equal(generate(gpt, prompt, 32, 2), generate_naive(gpt, prompt, 32, 2, SamplingOptions(), 0))
 
 
 def test_the_result_begins_with_the_prompt(gpt: GPT) -> None:
@@ -204,6 +215,49 @@ def test_uniform_numbers_are_those_of_their_prompt_and_continuation() -> None:
 def test_prefill_predicts_the_token_after_the_prompt(gpt: GPT) -> None:
     logits, _ = prefill(gpt, make_prompt(), 12)
     torch.testing.assert_close(logits, gpt(gpt.with_start(make_prompt()))[:, -1])
+
+
+@pytest.fixture(scope="module")
+def no_start() -> GPT:
+    return make_gpt(GPT_LEGACY)
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.0}, {"top_k": 1}, {"top_p": 0.01}])
+def test_without_a_start_token_the_first_token_is_uniform_whatever_the_options(
+    no_start: GPT, options: dict[str, Any]
+) -> None:
+    first = generate(no_start, make_prompt(1, 0), 1, n=3200, **options).flatten()
+    counts = first.bincount(minlength=32)
+    # A chi-square statistic of 31 degrees of freedom: five deviations above its mean.
+    assert ((counts - 100.0) ** 2 / 100).sum() < 31 + 5 * 62**0.5
+
+
+def test_without_a_start_token_the_number_of_the_first_token_chooses_no_other(no_start: GPT) -> None:
+    uniform = uniform_numbers(0, 2, 3, 5)
+    first, copies, rest = opening(no_start, make_prompt(2, 0), 3, uniform)
+    assert torch.equal(first[:, 0], (32 * uniform[:, 0]).floor().long())
+    assert (copies, torch.equal(rest, uniform[:, 1:])) == (1, True)
+
+
+def test_without_a_start_token_the_rest_follows_the_first(no_start: GPT) -> None:
+    tokens = generate(no_start, make_prompt(1, 0), 32, n=3, temperature=0)[0]
+    assert torch.equal(no_start(tokens[:, :-1]).argmax(dim=-1), tokens[:, 1:])
+    assert len(tokens[:, 0].unique()) == 3
+
+
+def test_without_a_start_token_continuations_do_not_depend_on_how_many_there_are(no_start: GPT) -> None:
+    few, many = (generate(no_start, make_prompt(2, 0), 12, n) for n in (2, 5))
+    assert torch.equal(many[:, :2], few)
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_without_a_start_token_short_results_have_their_length(no_start: GPT, length: int) -> None:
+    assert generate(no_start, make_prompt(2, 0), length, n=3).shape == (2, 3, length)
+
+
+def test_without_a_start_token_a_prompt_of_full_length_comes_back(no_start: GPT) -> None:
+    prompt = make_prompt(2, 32)
+    assert torch.equal(generate(no_start, prompt, 32, n=2), prompt[:, None].expand(-1, 2, -1))
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,10 @@ IMAGE = VQGANConfig(resolution=16, frames=1, fps=FPS, widths=(4, 8), strides=((1
 """1x4x4 tokens of images."""
 GPT_SHORT = GPTConfig(layers=2, heads=2, width=16, grid=(2, 4, 4), vocab_size=32)
 """A GPT for the tokens of `SHORT`."""
+GPT_LEGACY = replace(GPT_SHORT, flavour="legacy", start_token=False)
+"""The same of imported weights without a start token."""
+GPT_LEGACY_START = replace(GPT_LEGACY, start_token=True)
+"""The same of imported weights with one."""
 
 
 def make_tokenizer(config: VQGANConfig = VIDEO, seed: int = 0) -> VQGAN:
@@ -56,6 +60,9 @@ def make_gpt(config: GPTConfig = GPT_SHORT, seed: int = 0, scale: float = 8.0) -
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 parameter.mul_(scale)
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.normal_(std=0.3)
         model.head.weight.mul_(4)
     return model
 

@@ -65,7 +65,8 @@ def _read_pickle(path: Path) -> Any:
     try:
         with warnings.catch_warnings(), safe_globals([(type(name, (Settings,), {}), name) for name in named]):
             warnings.simplefilter("ignore")  # about newer pickle protocols, which either work or fail below
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # Mapped, so that what nobody asks for (optimizer moments, mostly) is never read into memory.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a damaged pickle can fail in any way
         # torch's own message goes on to advise the very thing that must not be done, so it is not passed on.
         _refuse(path, re.findall(r"GLOBAL (\S+) (?:was not an allowed|whose module)", str(error)))

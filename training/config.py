@@ -1,0 +1,34 @@
+"""How models are published. Imports no torch, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class PublishOptions:
+    """Assemble a folder that explains a model to others, and push it to the Hugging Face hub if asked to."""
+
+    model: Path
+    """The model: a model folder, a run, or owner/name on the hub."""
+    out: Path
+    """Folder for config.json, model.safetensors, README.md (the model card) and pictures."""
+    evaluation: Path | None = None
+    """Folder of `secondsight vqgan eval`, whose metrics and pictures go into the card. The pictures show your data."""
+    repo: str | None = None
+    """Repository on the hub, owner/name, to push the folder to; without it nothing leaves this machine."""
+    private: bool = False
+    """Push to a private repository."""
+    half: bool = False
+    """Store weights as float16. A tokenizer so rounded is another one: GPTs and tokens of the original refuse it."""
+    license: str | None = None
+    """Licence of the weights as the hub names it: mit, apache-2.0, cc-by-4.0, other, ..."""
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before anything is read."""
+        if self.repo is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repo):
+            raise ValueError(f"--repo {self.repo} must be owner/name")
+        if self.private and self.repo is None:
+            raise ValueError("--private says how to push, so it needs --repo owner/name")
