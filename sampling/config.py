@@ -35,9 +35,9 @@ class CompleteOptions:
     """Complete half images or half clips, or imagine them from nothing, several times each."""
 
     gpt: Path
-    """Folder of the GPT: a model folder or a run."""
+    """The GPT: a model folder, a run, or owner/name on the Hugging Face hub."""
     tokenizer: Path
-    """Folder of the tokenizer: a model folder or a run."""
+    """The tokenizer: a model folder, a run, or owner/name on the Hugging Face hub."""
     out: Path
     """Folder for the pictures, films, tokens.npy and sample.json."""
     input: Path | None = None

@@ -145,3 +145,9 @@ def test_finite_scalar_quantization_trains_without_codes(monkeypatch: pytest.Mon
     learner = make_learner(steps=20)
     first, last = run(learner, 0, 1), run(learner, 1, 20)
     assert last["loss"] < first["loss"]
+
+
+def test_a_tokenizer_of_clips_trains_on_stills_too() -> None:
+    learner = make_learner(adversary=replace(ADVERSARY, adversarial_start=0))
+    losses = [learner.step(make_clips(2, 1), step) for step in range(3)]
+    assert all(torch.isfinite(loss) for loss in losses[-1].values())

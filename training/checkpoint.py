@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from training.hub import HubError, HubId, download_model, parse_hub_id
 from training.run_folder import write_text
 
 Config = TypeVar("Config")
@@ -96,18 +97,33 @@ class CheckpointError(ValueError):
 
 
 def find_model(path: Path) -> Path:
-    """Return the model folder that `path` means: itself, its `final`, or a run's newest checkpoint.
+    """Return the model folder that `path` means: itself, its `final`, a run's newest checkpoint, or one on the hub.
+
+    What exists nowhere here and reads `owner/name` or `owner/name@revision` is looked up on the Hugging Face hub.
 
     Raises:
-        CheckpointError: none of them holds a `model.safetensors`.
+        CheckpointError: none of them holds a `model.safetensors`, or the hub has no such model.
     """
     for folder in (path, path / "final", *reversed(list_checkpoints(path))):
         if (folder / "model.safetensors").exists() and (folder / "config.json").exists():
             return folder
+    hub_id = parse_hub_id(path.as_posix())
+    if hub_id is not None and not path.exists():
+        return _download(hub_id)
     raise CheckpointError(
         f"{path} holds no model: expected config.json and model.safetensors in it, in its final/, "
         "or in its checkpoints/"
     )
+
+
+def _download(hub_id: HubId) -> Path:
+    try:
+        return download_model(hub_id)
+    except HubError as error:
+        raise CheckpointError(
+            f"{hub_id} is neither a folder here nor a model to be had from the Hugging Face hub: {error}. Check the "
+            f"spelling, or get it where there is internet (hf download {hub_id.repo}) and set HF_HOME to that cache"
+        ) from error
 
 
 def save_model_folder(folder: Path, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -123,7 +139,7 @@ def load_model_folder(path: Path, *kinds: str) -> tuple[dict[str, Any], dict[str
     """Read config and weights of the model that `path` means.
 
     Args:
-        path: a model folder or a run folder.
+        path: a model folder, a run folder, or a hub id.
         kinds: the values of the config's "kind" that will do.
 
     Raises:

@@ -34,14 +34,15 @@ class CausalTemporalConv(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.mix = nn.Conv2d(3 * width, width, kernel_size=1)
+        self.conv = nn.Conv3d(width, width, kernel_size=(3, 1, 1))
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
-        clips = rearrange(x, "(B T) C H W -> B T C H W", T=frames)
+        # Channels are the fastest axis in memory before and after, so that only the two frames in front are copied.
+        clips = rearrange(x.permute(0, 2, 3, 1), "(B T) H W C -> B T H W C", T=frames)
         first = clips[:, :1]
         padded = torch.cat([first, first, clips], dim=1)
-        window = torch.cat([padded[:, shift : shift + frames] for shift in range(3)], dim=2)
-        return self.mix(rearrange(window, "B T C H W -> (B T) C H W").contiguous(memory_format=torch.channels_last))
+        mixed = self.conv(padded.permute(0, 4, 1, 2, 3))
+        return rearrange(mixed.permute(0, 2, 3, 4, 1), "B T H W C -> (B T) H W C").permute(0, 3, 1, 2)
 
 
 class ResidualBlock(nn.Module):
@@ -54,7 +55,7 @@ class ResidualBlock(nn.Module):
         self.norm2 = ChannelNorm(width)
         self.time = CausalTemporalConv(width) if temporal else None
         self.space2 = None if temporal else nn.Conv2d(width, width, kernel_size=3, padding=1)
-        last = self.time.mix if self.time else self.space2
+        last = self.time.conv if self.time else self.space2
         assert last is not None
         nn.init.zeros_(last.weight)  # a new block is the identity, which steadies the first steps
 

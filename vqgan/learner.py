@@ -69,6 +69,7 @@ class Learner:
         options, rate = self.options, self.rate(step)
         with self.accelerator.autocast():
             result = self.model(clips, step >= options.continuous_steps)
+            clips = clips.expand_as(result.clip)  # a still that a tokenizer of clips made a clip of
             reconstruction = reconstruction_loss(result.clip, clips, self.perceptual, options.perceptual_weight)
             loss = reconstruction + result.quantizer_loss
             losses = {"loss": loss.detach()}

@@ -116,7 +116,9 @@ class VQGAN(Tokenizer):
         self.encoder = Encoder(config)
         self.quantizer = build_quantizer(config)
         self.decoder = Decoder(config)
-        self.to(memory_format=torch.channels_last)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                module.to(memory_format=torch.channels_last)
 
     def forward(self, clip: Tensor, quantize: bool = True) -> Reconstruction:
         """Reconstruct (B, 3, T, H, W); with `quantize` False, through the continuous latents."""
