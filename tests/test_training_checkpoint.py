@@ -272,3 +272,8 @@ def test_a_config_survives_json() -> None:
 def test_a_config_that_does_not_fit_is_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(CheckpointError, match=f"does not describe a Config: .*{message}"):
         config_from_dict(Config, values)
+
+
+def test_weights_may_be_read_by_whoever_may_read_the_config(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path)
+    assert (folder / "model.safetensors").stat().st_mode == (folder / "config.json").stat().st_mode

@@ -131,8 +131,10 @@ def save_model_folder(folder: Path, config: dict[str, Any], tensors: Mapping[str
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / "model.safetensors.tmp"
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
-    os.replace(temporary, folder / "model.safetensors")
     write_text(folder / "config.json", json.dumps(config, indent=2))
+    # The library writes files that only their owner can read; models are there to be shared.
+    shutil.copymode(folder / "config.json", temporary)
+    os.replace(temporary, folder / "model.safetensors")
 
 
 def load_model_folder(path: Path, *kinds: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -90,7 +90,12 @@ KINDS = {
 MEANINGS = {
     "psnr_db": "peak signal-to-noise ratio, dB",
     "ssim": "structural similarity",
+    "lpips": "LPIPS",
     "perceptual": "perceptual distance",
+    "rfid": "rFID, Frechet inception distance of reconstructions",
+    "rfvd": "rFVD, Frechet video distance of reconstructions",
+    "bits_per_pixel": "bits per pixel",
+    "bits_per_pixel_entropy": "bits per pixel, entropy-coded",
     "codebook_usage": "share of the codes in use",
     "perplexity": "perplexity of the codes",
     "items": "items",
