@@ -46,7 +46,7 @@ COMMANDS: dict[str, tuple[type, str]] = {
 }
 GROUPS = {
     "data": "Make data, and look at what is there.",
-    "vqgan": "Train, measure and use tokenizers.",
+    "vqgan": "Train, import, measure and use tokenizers.",
     "gpt": "Train, measure and import GPTs over token grids.",
     "memory": "Recognition memory after k exposures.",
 }
