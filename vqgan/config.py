@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from training.nearest import unknown_name
+
 
 @dataclass(frozen=True)
 class VQGANConfig:
@@ -25,7 +27,9 @@ class VQGANConfig:
     strides: tuple[tuple[int, int], ...] = ((2, 2), (2, 1))
     """Temporal and spatial stride between one level and the next."""
     blocks: int = 1
-    """Residual blocks per level, in the encoder and in the decoder."""
+    """Residual blocks per level of the encoder."""
+    decoder_blocks: int = 1
+    """Residual blocks per level of the decoder."""
     codes: int = 1024
     """Number of codes."""
     code_width: int = 16
@@ -78,6 +82,7 @@ _VIDEO_128 = VQGANConfig(
     widths=(64, 128, 256),
     strides=((2, 2), (2, 2)),
     blocks=2,
+    decoder_blocks=4,
     codes=16384,
     code_width=32,
 )
@@ -88,6 +93,7 @@ _IMAGE_128 = VQGANConfig(
     widths=(96, 192, 384),
     strides=((1, 2), (1, 2)),
     blocks=2,
+    decoder_blocks=2,
     codes=16384,
     code_width=32,
 )
@@ -95,7 +101,7 @@ _IMAGE_128 = VQGANConfig(
 PRESETS: dict[str, VQGANConfig] = {
     # 4x16x16 tokens for a 2-second clip of 64 px: small enough to train in minutes on two CPU cores.
     "demo": VQGANConfig(),
-    "demo-image": VQGANConfig(frames=1, widths=(48, 96), strides=((1, 2),), blocks=2),
+    "demo-image": VQGANConfig(frames=1, widths=(48, 96), strides=((1, 2),), blocks=2, decoder_blocks=2),
     # 4x16x16 tokens at 128 px (factor 4x8x8) and at 256 px (4x16x16).
     "video-128": _VIDEO_128,
     "video-256": replace(_VIDEO_128, resolution=256, patch=4),
@@ -174,6 +180,8 @@ class TrainOptions:
     """Optimizer steps between two lines of metrics."""
     save_every: int = 500
     """Optimizer steps between two checkpoints."""
+    keep: int = 2
+    """Newest checkpoints that are kept; the one with the best validation score is kept too."""
     seed: int = 0
     """Seed of the weights and of the data order."""
     resume: Literal["no", "auto"] = "no"
@@ -183,7 +191,7 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         """Check what can be checked before anything is read."""
-        for name in ("steps", "batch", "log_every", "save_every", "validation_items"):
+        for name in ("steps", "batch", "log_every", "save_every", "keep", "validation_items"):
             if getattr(self, name) < 1:
                 raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)} must be at least 1")
         if self.learning_rate <= 0:
@@ -191,7 +199,7 @@ class TrainOptions:
         if not 0 <= self.average_decay < 1:
             raise ValueError(f"--average-decay {self.average_decay} must lie in [0, 1)")
         if self.preset not in PRESETS:
-            raise ValueError(f"there is no tokenizer preset {self.preset!r}; there are {', '.join(PRESETS)}")
+            raise ValueError(unknown_name("tokenizer preset", self.preset, PRESETS))
         factor = PRESETS[self.preset].spatial_factor
         if self.crop is not None and (self.crop < factor or self.crop % factor):
             raise ValueError(f"--crop {self.crop} must be a multiple of {factor}, the pixels of a token")
@@ -267,6 +275,9 @@ class EvaluateOptions:
     """Clips per forward pass."""
 
 
+Augment = Literal["none", "flip", "ten-crop"]
+
+
 @dataclass(frozen=True)
 class EncodeOptions:
     """Turn a data set into a token store."""
@@ -279,13 +290,30 @@ class EncodeOptions:
     """Folder of the token store."""
     overlap: int = 1
     """Clips begun per clip length of film: 2 encodes every clip and every one shifted by half a clip."""
+    augment: Augment = "none"
+    """Further crops of training items: flip (each clip and its mirror image) or ten-crop (read a tenth larger; the
+    corners, the centre and their mirror images). Validation items are never augmented."""
     batch: int = 8
-    """Clips per forward pass."""
+    """Clips per forward pass, in each process."""
+    workers: int = 2
+    """Processes that read data, beside each process that encodes; 0 reads in that process itself, where nothing can
+    stop a film on which the decoder hangs."""
+    timeout: float = 120.0
+    """Seconds after which a worker's reading of a clip is given up; after a second attempt the clip is skipped."""
+    resume: Literal["no", "auto"] = "no"
+    """`auto` continues the encoding in --out and makes damaged shards again, or starts it."""
+    overwrite: bool = False
+    """Replace the token store that --out holds."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if self.overlap < 1:
-            raise ValueError(f"--overlap {self.overlap} must be at least 1")
+        for name in ("overlap", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name} {getattr(self, name)} must be at least 1")
+        if self.workers < 0:
+            raise ValueError(f"--workers {self.workers} must not be negative")
+        if self.timeout <= 0:
+            raise ValueError(f"--timeout {self.timeout} must be positive")
 
 
 @dataclass(frozen=True)

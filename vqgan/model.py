@@ -73,7 +73,7 @@ class Decoder(nn.Module):
         widths, strides = config.widths[::-1], config.strides[::-1]
         self.first = nn.Conv2d(config.code_width, widths[0], kernel_size=3, padding=1)
         self.levels = nn.ModuleList(
-            nn.ModuleList(ResidualBlock(width, temporal) for _ in range(config.blocks)) for width in widths
+            nn.ModuleList(ResidualBlock(width, temporal) for _ in range(config.decoder_blocks)) for width in widths
         )
         self.upsamples = nn.ModuleList(
             Upsample(widths[level], widths[level + 1], *stride) for level, stride in enumerate(strides)
