@@ -19,6 +19,7 @@ from data.config import InspectOptions, PlayroomOptions
 from experiments.config import DemoOptions, MemoryOptions, ReportOptions
 from gpt.config import EvaluateOptions as GPTEvaluateOptions
 from gpt.config import ImportOptions as GPTImportOptions
+from gpt.config import PlanOptions
 from gpt.config import TrainOptions as GPTTrainOptions
 from sampling.config import CompleteOptions
 from training.config import PublishOptions
@@ -36,9 +37,10 @@ COMMANDS: dict[str, tuple[type, str]] = {
     "vqgan encode": (EncodeOptions, "vqgan.encode:encode"),
     "vqgan import": (TokenizerImportOptions, "vqgan.import_weights:import_weights"),
     "vqgan leakage": (LeakageOptions, "vqgan.leakage:measure_leakage"),
-    "gpt train": (GPTTrainOptions, "gpt.train:train"),
+    "gpt train": (GPTTrainOptions, "sampling.watch:train_and_watch"),
     "gpt eval": (GPTEvaluateOptions, "gpt.evaluate:evaluate"),
     "gpt import": (GPTImportOptions, "gpt.import_weights:import_weights"),
+    "gpt plan": (PlanOptions, "gpt.plan:plan"),
     "complete": (CompleteOptions, "sampling.complete:complete"),
     "publish": (PublishOptions, "training.publish:publish"),
     "memory run": (MemoryOptions, "experiments.memory:run_memory"),

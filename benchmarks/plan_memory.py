@@ -3,7 +3,7 @@
     python benchmarks/plan_memory.py [--batch 4 --layers 6 --heads 4 --width 256 --vocab-size 4096]
 
 Each way trains two steps on one process without a GPU, in a process of its own; from the second step's peak of resident
-memory (Linux) that before the model was made is taken away. Work is predicted as the loss or one block needs it.
+memory (Linux) that before the model was made is taken away.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from accelerate import Accelerator
 
 from gpt.config import GPTConfig
 from gpt.model import GPT
-from gpt.plan import memory_ddp
+from gpt.plan import Memory, memory_ddp
 from gpt.train import build_optimizer, train_step
 
 
@@ -85,12 +85,18 @@ def main(options: Options) -> None:
             done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
             config = options.config(flavour)
             memory = memory_ddp(config, options.batch * config.window, 1, "fp32", checkpointing)
-            measured = int(done.stdout)
-            print(
-                f"{way:22s} measured {measured / 2**20:6.0f} MiB, predicted {memory.total / 2**20:6.0f} MiB "
-                f"(model {(memory.total - memory.activations - memory.work) / 2**20:.0f}, activations "
-                f"{memory.activations / 2**20:.0f}, work {memory.work / 2**20:.0f}), ratio {memory.total / measured:.3f}"
-            )
+            print(f"{way:22s} {compare(memory, int(done.stdout))}")
+
+
+def compare(memory: Memory, measured: int) -> str:
+    """Return both figures in MiB and their ratio."""
+    model = memory.total - memory.activations - memory.work
+    parts = {"model": model, "activations": memory.activations, "work": memory.work}
+    predicted = ", ".join(f"{name} {value / 2**20:.0f}" for name, value in parts.items())
+    return (
+        f"measured {measured / 2**20:6.0f} MiB, predicted {memory.total / 2**20:6.0f} MiB ({predicted}), "
+        f"ratio {memory.total / measured:.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +19,7 @@ from data.images import image_to_clip, load_image
 from data.media import Skipped, Source
 from data.video import read_clip
 from training.order import DataOrder, Draw
+from training.stopping import ignore_signals
 
 
 @dataclass(frozen=True)
@@ -138,13 +142,25 @@ def training_loader(dataset: ClipDataset, order: DataOrder, workers: int) -> Dat
     """Return a loader of `Batch`es in the given order.
 
     With workers, a reader that hangs stops the run with an error after two minutes instead of stopping it for ever.
+    Workers outlive the signals that end a run, which may need their batches until all processes stop together.
     """
+    if workers:
+        atexit.register(_end_workers)
     return DataLoader(
         dataset,
         batch_sampler=order,
         num_workers=workers,
         collate_fn=collate,
+        worker_init_fn=ignore_signals,
         timeout=120 if workers else 0,
         # Without a generator of its own a loader draws from the global one, and a resumed run would draw once more.
         generator=torch.Generator(),
     )
+
+
+def _end_workers() -> None:
+    """End what still runs when this process ends: Python asks with a signal that workers ignore, and then waits."""
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # the loader would report their end as an error
+    for worker in multiprocessing.active_children():
+        worker.kill()

@@ -1,9 +1,9 @@
 """The token store: token grids on disk, memory-mapped, with what is needed to know what they are.
 
-metadata.json      grid, vocabulary, tokenizer, clip format, shards with sizes and SHA-256
-items.jsonl        source, start (seconds) and part (train or validation) of every item
+metadata.json      grid, vocabulary, tokenizer, clip format, shards with their number of items and SHA-256
+items.jsonl        source, start (seconds), part (train or validation) and crop of every item
 tokens-00000.bin   uint16 (uint32 for large vocabularies), items x tokens, raster order
-skipped.csv        files that could not be read, and why
+skipped.csv        files and clips that could not be read, and why
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,12 @@ from torch import Tensor
 from training.run_folder import to_json, write_text
 
 Part = Literal["train", "validation"]
-SHARD_ITEMS = 65_536
+
+HASHED_ON_OPENING = 256 << 20
+"""Bytes up to which a store is compared with its SHA-256 sums at once (a fraction of a second); the shards of a larger
+one are compared when they are first read from."""
+
+REPAIR = "make it again with the same `secondsight vqgan encode` command and --resume auto"
 
 
 class TokenStoreError(ValueError):
@@ -42,6 +47,11 @@ class StoreMetadata:
     frames: int
     size: int
     crop: str = "centre"
+    """What is encoded of every item; training items may have other crops besides (`augment`)."""
+    augment: str = "none"
+    """Further crops of training items: none, flip or ten-crop. Each item says which crop it is."""
+    augment_size: int = 0
+    """Pixels a side of the centre squares that ten crops were cut from; 0 without such crops."""
     decoder: str = ""
     """Name and version of the video decoder, since decoders may differ in the last bit."""
 
@@ -63,110 +73,149 @@ class TokenItem:
     source: str
     start: float
     part: Part
+    crop: str = "centre"
 
 
-@dataclass
-class TokenWriter:
-    """Writes a token store: `add` batches, then `close`. Nothing is readable as a store before `close`."""
+@dataclass(frozen=True)
+class Shard:
+    """One file of tokens."""
 
-    folder: Path
-    metadata: StoreMetadata
-    items: list[TokenItem] = field(default_factory=list)
-    _pending: list[np.ndarray[Any, Any]] = field(default_factory=list)
-    _shards: list[dict[str, Any]] = field(default_factory=list)
+    name: str
+    items: int
+    sha256: str
 
-    def __post_init__(self) -> None:
-        """Make the folder and forget a store that stood there."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "metadata.json").unlink(missing_ok=True)
 
-    def add(self, grids: Tensor, items: Sequence[TokenItem]) -> None:
-        """Append token grids (B, t, h, w) int64.
+def write_shard(folder: Path, number: int, metadata: StoreMetadata, grids: Tensor) -> Shard:
+    """Write token grids (B, t, h, w) int64 as a shard that appears complete or not at all.
 
-        Raises:
-            TokenStoreError: the grid is another than the store's, or a token lies outside the vocabulary.
-        """
-        if tuple(grids.shape[1:]) != self.metadata.grid:
-            raise TokenStoreError(f"grids of {tuple(grids.shape[1:])} do not fit a store of {self.metadata.grid}")
-        if grids.numel() and not 0 <= int(grids.min()) <= int(grids.max()) < self.metadata.vocab_size:
-            raise TokenStoreError(
-                f"tokens from {int(grids.min())} to {int(grids.max())} "
-                f"do not fit a vocabulary of {self.metadata.vocab_size}"
-            )
-        self._pending += list(grids.flatten(1).cpu().numpy().astype(self.metadata.dtype))
-        self.items += items
-        while len(self._pending) >= SHARD_ITEMS:
-            self._flush(SHARD_ITEMS)
+    Raises:
+        TokenStoreError: the grid is another than the store's, or a token lies outside the vocabulary.
+    """
+    if tuple(grids.shape[1:]) != metadata.grid:
+        raise TokenStoreError(f"grids of {tuple(grids.shape[1:])} do not fit a store of {metadata.grid}")
+    if grids.numel() and not 0 <= int(grids.min()) <= int(grids.max()) < metadata.vocab_size:
+        raise TokenStoreError(
+            f"tokens from {int(grids.min())} to {int(grids.max())} do not fit a vocabulary of {metadata.vocab_size}"
+        )
+    data = grids.flatten(1).cpu().numpy().astype(metadata.dtype).tobytes()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"tokens-{number:05d}.bin"
+    temporary = path.with_suffix(".tmp")
+    # Ordinary writes, because a full disk kills a process that writes through a memory map.
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    return Shard(path.name, len(grids), hashlib.sha256(data).hexdigest())
 
-    def close(self) -> None:
-        """Write what is pending, then the metadata that makes the folder a store."""
-        self._flush(len(self._pending))
-        lines = "".join(json.dumps(asdict(item)) + "\n" for item in self.items)
-        write_text(self.folder / "items.jsonl", lines)
-        write_text(self.folder / "metadata.json", to_json({**asdict(self.metadata), "shards": self._shards}))
 
-    def _flush(self, count: int) -> None:
-        if not count:
-            return
-        rows, self._pending = np.stack(self._pending[:count]), self._pending[count:]
-        path = self.folder / f"tokens-{len(self._shards):05d}.bin"
-        temporary = path.with_suffix(".tmp")
-        # Ordinary writes, because a full disk kills a process that writes through a memory map.
-        with temporary.open("wb") as file:
-            file.write(rows.tobytes())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        digest = hashlib.sha256(rows.tobytes()).hexdigest()
-        self._shards.append({"name": path.name, "items": count, "sha256": digest})
+def write_store(folder: Path, metadata: StoreMetadata, shards: Iterable[Shard], items: Iterable[TokenItem]) -> None:
+    """Make a store of the shards that were written into its folder: from here on it can be read.
+
+    Args:
+        folder: of the store.
+        metadata: of the store.
+        shards: in order; empty ones are left out.
+        items: of all shards, in order.
+    """
+    write_text(folder / "items.jsonl", "".join(json.dumps(asdict(item)) + "\n" for item in items))
+    listed = [asdict(shard) for shard in shards if shard.items]
+    write_text(folder / "metadata.json", to_json({**asdict(metadata), "shards": listed}))
+
+
+def check_size(folder: Path, shard: Shard, metadata: StoreMetadata) -> None:
+    """Check that the file of a shard is there and whole.
+
+    Raises:
+        TokenStoreError: it is missing or has another size; the message names it and says what to do.
+    """
+    path = folder / shard.name
+    expected = shard.items * metadata.length * metadata.dtype.itemsize
+    found = path.stat().st_size if path.exists() else 0
+    if found != expected or not path.exists():
+        raise TokenStoreError(f"{path} holds {found} bytes, not {expected}: {REPAIR}")
+
+
+def check_digest(folder: Path, shard: Shard) -> None:
+    """Check that the file of a shard holds what was written.
+
+    Raises:
+        TokenStoreError: its SHA-256 is another; the message names it and says what to do.
+    """
+    path = folder / shard.name
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != shard.sha256:
+        raise TokenStoreError(f"{path} is damaged (its SHA-256 is {found}, not {shard.sha256}): {REPAIR}")
 
 
 class TokenStore:
     """A token store, read through memory maps.
 
+    The sizes of all shards are checked on opening; so are their SHA-256 sums if the store is small
+    (`HASHED_ON_OPENING`), otherwise when a shard is first read from.
+
     Raises:
-        TokenStoreError: the folder is no store or its lists are damaged, or a shard is missing or truncated (it is
-            named).
+        TokenStoreError: the folder is no store or its lists are damaged, or a shard is missing, truncated or damaged
+            (it is named).
     """
 
     def __init__(self, folder: Path) -> None:
         try:
             raw = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
             lines = (folder / "items.jsonl").read_text(encoding="utf-8").splitlines()
-            shards = raw.pop("shards")
+            self._shards = [Shard(**shard) for shard in raw.pop("shards")]
             self.metadata = StoreMetadata(**{**raw, "grid": tuple(raw["grid"])})
             self.items = [TokenItem(**json.loads(line)) for line in lines]
+            if len(self.items) != sum(shard.items for shard in self._shards):
+                raise ValueError(f"{len(self.items)} items, {sum(shard.items for shard in self._shards)} in shards")
         except FileNotFoundError as error:
             raise TokenStoreError(
                 f"{folder} is no token store (no {Path(error.filename).name}): "
                 "write one with `secondsight vqgan encode`"
             ) from error
         except (KeyError, TypeError, ValueError) as error:
-            raise TokenStoreError(f"the token store in {folder} is damaged ({error}): encode the data again") from error
+            raise TokenStoreError(f"the token store in {folder} is damaged ({error}): {REPAIR}") from error
         self.folder = folder
-        self._shards = [self._map(shard) for shard in shards]
-        self._first = np.cumsum([0] + [len(shard) for shard in self._shards])
+        self._tokens = [self._map(shard) for shard in self._shards]
+        self._first = np.cumsum([0] + [shard.items for shard in self._shards])
+        self._unchecked = set(range(len(self._shards)))
+        if sum(tokens.nbytes for tokens in self._tokens) <= HASHED_ON_OPENING:
+            for number in range(len(self._shards)):
+                self._check(number)
 
     def __len__(self) -> int:
         return len(self.items)
 
     def read(self, indices: Sequence[int]) -> Tensor:
-        """Return the tokens of some items: (B, L) int64."""
+        """Return the tokens of some items: (B, L) int64.
+
+        Raises:
+            TokenStoreError: a shard is damaged, or holds a token outside the vocabulary.
+        """
         rows = []
         for index in indices:
-            shard = int(np.searchsorted(self._first, index, side="right")) - 1
-            rows.append(self._shards[shard][index - self._first[shard]])
+            number = int(np.searchsorted(self._first, index, side="right")) - 1
+            self._check(number)
+            rows.append(self._tokens[number][index - self._first[number]])
+            if rows[-1].max() >= self.metadata.vocab_size:
+                raise TokenStoreError(
+                    f"{self.folder / self._shards[number].name} holds token {rows[-1].max()} in item {index}, "
+                    f"the vocabulary has {self.metadata.vocab_size}: {REPAIR}"
+                )
         return torch.from_numpy(np.stack(rows).astype(np.int64))
 
     def part(self, part: Part) -> list[int]:
         """Return the indices of the items of a part."""
         return [index for index, item in enumerate(self.items) if item.part == part]
 
-    def _map(self, shard: dict[str, Any]) -> np.ndarray[Any, Any]:
-        path = self.folder / shard["name"]
-        shape = (shard["items"], self.metadata.length)
-        expected = shape[0] * shape[1] * self.metadata.dtype.itemsize
-        found = path.stat().st_size if path.exists() else 0
-        if found != expected:
-            raise TokenStoreError(f"{path} holds {found} bytes, not {expected}: encode the data again")
-        return np.memmap(path, self.metadata.dtype, mode="r", shape=shape)
+    def _check(self, number: int) -> None:
+        if number in self._unchecked:
+            check_digest(self.folder, self._shards[number])
+            self._unchecked.discard(number)
+
+    def _map(self, shard: Shard) -> np.ndarray[Any, Any]:
+        check_size(self.folder, shard, self.metadata)
+        shape = (shard.items, self.metadata.length)
+        return np.memmap(self.folder / shard.name, self.metadata.dtype, mode="r", shape=shape)

@@ -75,7 +75,7 @@ def run_demo(options: DemoOptions) -> dict[str, Any]:
         scores = evaluate_tokenizer(EvaluateOptions(tokenizer, films, out / "reconstructions", part="validation"))
         leak = measure_leakage(LeakageOptions(tokenizer, films, out / "leakage", part="validation"))
     with stage("encoding"):
-        tokens = encode(EncodeOptions(tokenizer, films, out / "tokens"))
+        tokens = encode(EncodeOptions(tokenizer, films, out / "tokens", resume="auto"))
     with stage("gpt"):
         gpt = _train_gpt(tokens, out / "gpt", options.seed)
         likelihood = evaluate_gpt(GPTEvaluateOptions(gpt, tokens))

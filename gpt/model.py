@@ -15,8 +15,10 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from gpt.config import GPTConfig
+from gpt.loss import cross_entropy
 from training.pretrained import Pretrained
 
 
@@ -121,11 +123,10 @@ Positions = RotaryPositions | LearnedPositions
 
 
 class SwiGLU(nn.Module):
-    """The feed-forward layer of Shazeer (2020): two thirds of the usual four-fold width, in multiples of 64."""
+    """The gated feed-forward layer of Shazeer (2020)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        hidden = 64 * -(-8 * width // (3 * 64))
         self.gate_and_value = nn.Linear(width, 2 * hidden, bias=False)
         self.out = nn.Linear(hidden, width, bias=False)
 
@@ -135,12 +136,12 @@ class SwiGLU(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """The feed-forward layer of GPT-2: four-fold width and the exact GELU (Hendrycks and Gimpel 2016)."""
+    """The feed-forward layer of GPT-2, with the exact GELU (Hendrycks and Gimpel 2016)."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.hidden = nn.Linear(width, 4 * width)
-        self.out = nn.Linear(4 * width, width)
+        self.hidden = nn.Linear(width, hidden)
+        self.out = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.out(F.gelu(self.hidden(x)))
@@ -151,9 +152,10 @@ class Flavour:
     """The parts in which models differ."""
 
     norm: Callable[[int], nn.Module]
-    """Made for a width, as is `feed_forward`."""
+    """Made for a width."""
     positions: Callable[[GPTConfig], Positions]
-    feed_forward: Callable[[int], SwiGLU | FeedForward]
+    feed_forward: Callable[[int, int], SwiGLU | FeedForward]
+    """Made for a width and the width inside."""
     bias: bool
     """Whether the projections of attention have biases."""
 
@@ -194,7 +196,7 @@ class Block(nn.Module):
         self.attention_norm = flavour.norm(config.width)
         self.attention = Attention(config)
         self.feed_forward_norm = flavour.norm(config.width)
-        self.feed_forward = flavour.feed_forward(config.width)
+        self.feed_forward = flavour.feed_forward(config.width, config.feed_forward_width)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, positions: Positions, cache: KVCache | None, layer: int) -> Tensor:
@@ -212,6 +214,8 @@ class GPT(Pretrained):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
+        self.checkpointing = False
+        """Whether training keeps only what enters a block and computes the rest again: less memory, a third slower."""
         flavour = FLAVOURS[config.flavour]
         self.embedding = nn.Embedding(config.vocab_size + config.start_token, config.width)
         self.positions = flavour.positions(config)
@@ -239,8 +243,25 @@ class GPT(Pretrained):
         """Place of the first token of a grid that is modelled: 0, or 1 without a start token."""
         return 0 if self.config.start_token else 1
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Return the logits of the token that follows each of `tokens`.
+    def forward(self, tokens: Tensor, cache: KVCache | None = None, targets: Tensor | None = None) -> Tensor:
+        """Return the logits of the token that follows each of `tokens`, or how well they predict `targets`.
+
+        Args:
+            tokens: see `features`.
+            cache: see `features`.
+            targets: (B, L) int64, what does follow. The loss is part of `forward` because what shares weights out
+                among processes acts around it.
+
+        Returns:
+            (B, L, V) logits; with targets their mean NLL, a scalar in nats, for which no full logits are made.
+        """
+        features = self.features(tokens, cache)
+        if targets is None:
+            return self.head(features)
+        return cross_entropy(features.flatten(0, 1), self.head.weight, targets.flatten())
+
+    def features(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Return what the head makes logits of.
 
         Args:
             tokens: (B, L) int64, beginning with the start token if there is one (or, with a filled cache, what
@@ -248,7 +269,7 @@ class GPT(Pretrained):
             cache: keys and values of the tokens before; `tokens` are added to it.
 
         Returns:
-            (B, L, V) logits.
+            (B, L, D) features.
 
         Raises:
             ValueError: the sequence would be longer than the model has positions.
@@ -260,10 +281,13 @@ class GPT(Pretrained):
             raise ValueError(f"a sequence of {end} tokens does not fit the {self.positions.slots} positions of the GPT")
         x = self.positions.place(self.embedding(tokens), before)
         for layer, block in enumerate(self.blocks):
-            x = block(x, self.positions, cache, layer)
+            if self.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(block, x, self.positions, cache, layer, use_reentrant=False)
+            else:
+                x = block(x, self.positions, cache, layer)
         if cache is not None:
             cache.filled = end
-        return self.head(self.norm(x))
+        return self.norm(x)
 
     def with_start(self, tokens: Tensor) -> Tensor:
         """Put the start token, if the model has one, in front of (B, L) tokens."""

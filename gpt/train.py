@@ -2,80 +2,149 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import torch
-import torch.nn.functional as F
 import tyro
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from data.tokens import TokenStore, TokenStoreError
+from data.tokens import TokenItem, TokenStore, TokenStoreError
 from gpt.config import GPTConfig, TrainOptions, preset
 from gpt.evaluate import check_store, held_out, item_nll, unigram_entropy
+from gpt.flops import flops_per_token
 from gpt.model import GPT
-from training.checkpoint import load_training_state, newest_checkpoint, save_checkpoint
-from training.finite import check_finite
+from training.checkpoint import newest_checkpoint
+from training.curve import draw_curves
+from training.finite import LossWatch, check_finite
 from training.order import DataOrder
+from training.processes import gather_values, on_first_process, process_count, process_index
 from training.progress import Progress
 from training.run_folder import log_metrics, open_run, truncate_metrics
-from training.schedule import learning_rate, set_learning_rate
+from training.schedule import FLOORS, learning_rate, set_learning_rate
+from training.seeds import seed_step
+from training.state import load_training_state, save_checkpoint, save_whole
+from training.stopping import Stopping
+from training.throughput import Throughput
+from training.trackers import tracker_name, tracking
+
+CURVES = {"nats per token": ("loss", "validation_nll", "unigram_entropy")}
+Draw = Callable[[GPT, Tensor], Tensor]
+"""Makes token grids of a GPT, some of which continue halves of (B, L) held-out ones; see `sampling.watch`."""
 
 
-def train(options: TrainOptions) -> Path:
+def train(options: TrainOptions, draw: Draw | None = None) -> Path:
     """Train a GPT and return the folder of the final model, `out/final`.
 
+    Args:
+        options: what to train, and how.
+        draw: draws the samples that `options.sample_every` asks for.
+
     Raises:
+        TrackerError: the package that `options.trackers` needs is not installed.
+        ValueError: samples are asked for, and nobody draws them.
         TokenStoreError: the token store cannot be used.
         RunFolderError: `out` holds another run.
         FloatingPointError: the loss is no longer finite; the last checkpoint stays.
+        CheckpointWriteError: the disk is full; the last checkpoint stays.
+        SystemExit: a signal asked the run to end, and it was saved.
     """
-    accelerator = Accelerator()
+    if options.sample_every and draw is None:
+        raise ValueError("--sample-every needs `secondsight gpt train`: gpt.train alone cannot sample")
+    accelerator = build_accelerator(options)
     store = TokenStore(options.tokens)
     items = store.part("train")
     if not items:
         raise TokenStoreError(f"{options.tokens} has no training items")
-    if accelerator.is_main_process:
-        open_run(options.out, options, options.resume, options.overwrite)
-    accelerator.wait_for_everyone()
+    main, rank = accelerator.is_main_process, accelerator.process_index
+    on_first_process(lambda: open_run(options.out, options, options.resume, options.overwrite))
 
     torch.manual_seed(options.seed)
-    checkpoint = newest_checkpoint(options.out) if options.resume == "auto" else None
+    checkpoint = on_first_process(lambda: newest_checkpoint(options.out)) if options.resume == "auto" else None
     plain = GPT.from_pretrained(checkpoint).train() if checkpoint else GPT(_config(options, store))
     check_store(store, plain)  # a store encoded anew may lie where the interrupted run found another
+    plain.checkpointing = options.checkpointing
     optimizer = build_optimizer(plain, options.learning_rate, options.weight_decay)
     model, optimizer = accelerator.prepare(plain, optimizer)
     first = load_training_state(checkpoint, {"gpt": optimizer}) if checkpoint else 0
-    if accelerator.is_main_process:
-        truncate_metrics(options.out, first)
+    on_first_process(lambda: truncate_metrics(options.out, first))
 
     held = store.read(held_out(store, options.validation_items))
     floor = unigram_entropy(held, store.metadata.vocab_size)
-    order = DataOrder(
-        len(items), options.batch, options.seed, first, options.steps,
-        accelerator.process_index, accelerator.num_processes,
-    )  # fmt: skip
-    with Progress("GPT", options.steps, first, accelerator.is_main_process) as progress:
+    order = DataOrder(len(items), options.batch, options.seed, first, options.steps, rank, accelerator.num_processes)
+    watch = LossWatch(order, lambda index: _place(store.items[items[index]]), accelerator.device)
+    speed = Throughput(
+        options.batch, plain.config.window, flops_per_token(plain.config), accelerator.num_processes, first
+    )
+    with (
+        Progress("GPT", options.steps, first, main) as progress,
+        Stopping() as stopping,
+        tracking(accelerator, options),
+    ):
         for step, draws in enumerate(order, start=first):
+            seed_step(options.seed, step, rank)  # dropout differs between processes
             tokens = store.read([items[draw.index] for draw in draws]).to(accelerator.device)
-            rate = learning_rate(step, options.steps, options.learning_rate, options.warmup)
-            loss = train_step(accelerator, model, optimizer, tokens, rate, options.clip)
+            rate = learning_rate(step, options.steps, options.learning_rate, options.warmup, FLOORS[options.schedule])
+            loss = train_step(accelerator, model, optimizer, tokens, rate, options.clip, options.accumulate)
+            watch.note(loss, step)
             done = step + 1
-            saving = done % options.save_every == 0 or done == options.steps
-            if saving or done % options.log_every == 0:
-                value = check_finite(float(accelerator.reduce(loss, "mean")), step)
-                if accelerator.is_main_process:
+            saving, stopped = done % options.save_every == 0 or done == options.steps, stopping.agreed()
+            reporting = saving or done % options.log_every == 0
+            if reporting or stopped:
+                watch.check()
+            if reporting:
+                value = float(accelerator.reduce(loss, "mean"))
+                if main:
                     log_metrics(options.out, step=step, loss=value, learning_rate=rate)
-                progress.show(done, loss=value)
-            if saving and accelerator.is_main_process:
-                nll = check_finite(float(item_nll(plain, held, options.batch).mean()), step)
-                log_metrics(options.out, step=step, validation_nll=nll, unigram_entropy=floor)
+                rates = speed.measure(done)
+                accelerator.log({"loss": value, "learning_rate": rate, **rates}, step)
+                progress.show(done, loss=value, **rates)
+            if saving:
+                nll = check_finite(validate(plain, held, options.batch), step)
+                if main:
+                    log_metrics(options.out, step=step, validation_nll=nll, unigram_entropy=floor)
+                accelerator.log({"validation_nll": nll}, step)
                 progress.show(done, validation_nll=nll, unigram_entropy=floor)
-                save_checkpoint(options.out, done, plain.save_pretrained, {"gpt": optimizer})
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        plain.save_pretrained(options.out / "final")
-    return options.out / "final"
+                save_checkpoint(options.out, done, plain, {"gpt": optimizer}, keep=options.keep, score=-nll)
+                speed.restart(done)
+            elif stopped:
+                save_checkpoint(options.out, done, plain, {"gpt": optimizer}, keep=options.keep)
+            if draw is not None and options.sample_every and done % options.sample_every == 0:
+                _save_samples(options.out / "samples" / f"{done:06d}.npy", draw(plain, held))
+                speed.restart(done)
+            if stopped and done < options.steps:
+                stopping.leave(done, main)
+    on_first_process(lambda: draw_curves(options.out, CURVES))
+    return save_whole(plain, options.out / "final")
+
+
+def build_accelerator(options: TrainOptions) -> Accelerator:
+    """Return what runs the training, in the precision, compiled or not, and with the trackers that were asked for."""
+    return Accelerator(
+        mixed_precision="bf16" if options.precision == "bf16" else "no",
+        dynamo_backend="inductor" if options.compile else None,
+        log_with=tracker_name(options.trackers),
+        project_dir=options.out / "trackers",
+    )
+
+
+def validate(model: GPT, tokens: Tensor, batch: int) -> float:
+    """Return the mean NLL of (B, L) held-out tokens, in nats; processes share the work, and must all call it.
+
+    Args:
+        model: its weights may be shared out among the processes.
+        tokens: the same on all processes.
+        batch: sequences per forward pass, over all processes.
+    """
+    share = math.ceil(len(tokens) / process_count())
+    # All score equally many, or those that wait for each other's weights would wait for ever: the last begin anew.
+    own = torch.arange(share) + process_index() * share
+    scores = item_nll(model, tokens[own % len(tokens)], math.ceil(batch / process_count()))
+    return float(torch.cat(gather_values(scores))[: len(tokens)].mean())
 
 
 def train_step(
@@ -85,17 +154,33 @@ def train_step(
     tokens: Tensor,
     rate: float,
     clip: float,
+    accumulate: int = 1,
 ) -> Tensor:
-    """Take one optimizer step on (B, L) tokens and return the mean NLL of those that are scored, detached."""
-    plain: GPT = accelerator.unwrap_model(model)
-    logits = model(plain.with_start(tokens[:, :-1]))
-    loss = F.cross_entropy(logits.float().flatten(0, 1), tokens[:, plain.first_scored :].flatten())
+    """Take one optimizer step on (B, L) tokens and return the mean NLL of those that are scored, detached.
+
+    Args:
+        accelerator: prepared `model` and `optimizer`.
+        model: the GPT.
+        optimizer: of its parameters.
+        tokens: the batch of this process.
+        rate: learning rate.
+        clip: largest norm of the gradient.
+        accumulate: parts, at most, that the batch is computed in.
+    """
+    plain: GPT = accelerator.unwrap_model(model, keep_torch_compile=False)
     optimizer.zero_grad(set_to_none=True)
-    accelerator.backward(loss)
+    loss = torch.zeros((), device=tokens.device)
+    parts = tokens.split(math.ceil(len(tokens) / accumulate))
+    for number, part in enumerate(parts, start=1):
+        # Processes exchange their gradients once, with those of the last part.
+        with accelerator.no_sync(model) if number < len(parts) else nullcontext():
+            part_loss = model(plain.with_start(part[:, :-1]), targets=part[:, plain.first_scored :])
+            accelerator.backward(part_loss * (len(part) / len(tokens)))
+        loss += part_loss.detach() * (len(part) / len(tokens))
     accelerator.clip_grad_norm_(model.parameters(), clip)
     set_learning_rate(optimizer, rate)
     optimizer.step()
-    return loss.detach()
+    return loss
 
 
 def build_optimizer(model: nn.Module, rate: float, weight_decay: float) -> torch.optim.AdamW:
@@ -104,6 +189,21 @@ def build_optimizer(model: nn.Module, rate: float, weight_decay: float) -> torch
     vectors = [p for p in model.parameters() if p.ndim < 2]
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), fused=True)
+
+
+def _save_samples(path: Path, grids: Tensor) -> None:
+    """Write token grids on the first process; all have them."""
+
+    def write() -> None:
+        path.parent.mkdir(exist_ok=True)
+        np.save(path, grids.cpu().numpy().astype(np.int32))
+
+    on_first_process(write)
+
+
+def _place(item: TokenItem) -> str:
+    """Return what people find an item by."""
+    return f"{item.source} at {item.start:g} s"
 
 
 def _config(options: TrainOptions, store: TokenStore) -> GPTConfig:

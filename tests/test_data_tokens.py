@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from data import tokens
-from data.tokens import Part, StoreMetadata, TokenItem, TokenStore, TokenStoreError, TokenWriter
+from data.tokens import Part, StoreMetadata, TokenItem, TokenStore, TokenStoreError, write_shard, write_store
 
 GRID = (2, 3, 4)
 
@@ -29,11 +29,11 @@ def items(count: int, part: Part = "train") -> list[TokenItem]:
     return [TokenItem(f"film-{number}.mp4", number / 2, part) for number in range(count)]
 
 
-def write(folder: Path, grids: Tensor, vocab_size: int = 100) -> TokenStore:
+def write(folder: Path, grids: Tensor, vocab_size: int = 100, shards: int = 1) -> TokenStore:
     t, h, w = grids.shape[1:]
-    writer = TokenWriter(folder, metadata(vocab_size, (t, h, w)))
-    writer.add(grids, items(len(grids)))
-    writer.close()
+    described = metadata(vocab_size, (t, h, w))
+    parts = [write_shard(folder, number, described, part) for number, part in enumerate(grids.chunk(shards))]
+    write_store(folder, described, parts, items(len(grids)))
     return TokenStore(folder)
 
 
@@ -70,37 +70,37 @@ def test_items_keep_where_they_come_from(tmp_path: Path) -> None:
 
 
 def test_parts_are_told_apart(tmp_path: Path) -> None:
-    writer = TokenWriter(tmp_path, metadata())
-    writer.add(random_grids(2), items(2))
-    writer.add(random_grids(1), items(1, "validation"))
-    writer.close()
+    shard = write_shard(tmp_path, 0, metadata(), random_grids(3))
+    write_store(tmp_path, metadata(), [shard], [*items(2), *items(1, "validation")])
     store = TokenStore(tmp_path)
     assert (store.part("train"), store.part("validation")) == ([0, 1], [2])
 
 
-def test_several_shards_read_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "SHARD_ITEMS", 3)
+def test_several_shards_read_as_one(tmp_path: Path) -> None:
     grids = random_grids(8)
-    writer = TokenWriter(tmp_path, metadata())
-    for batch, batch_items in ((grids[:1], items(1)), (grids[1:], items(7))):
-        writer.add(batch, batch_items)
-    writer.close()
+    store = write(tmp_path, grids, shards=3)
     assert len(list(tmp_path.glob("tokens-*.bin"))) == 3
-    assert torch.equal(TokenStore(tmp_path).read(range(8)), grids.flatten(1))
+    assert torch.equal(store.read(range(8)), grids.flatten(1))
 
 
-def test_a_store_cannot_be_read_before_it_is_closed(tmp_path: Path) -> None:
-    writer = TokenWriter(tmp_path, metadata())
-    writer.add(random_grids(2), items(2))
+def test_a_shard_in_which_nothing_could_be_read_is_left_out(tmp_path: Path) -> None:
+    grids = random_grids(4)
+    parts = [write_shard(tmp_path, number, metadata(), part) for number, part in enumerate(grids.split([2, 0, 2]))]
+    write_store(tmp_path, metadata(), parts, items(4))
+    assert torch.equal(TokenStore(tmp_path).read(range(4)), grids.flatten(1))
+
+
+def test_shards_alone_are_no_store(tmp_path: Path) -> None:
+    write_shard(tmp_path, 0, metadata(), random_grids(2))
     with pytest.raises(TokenStoreError, match=r"no token store \(no metadata\.json\)"):
         TokenStore(tmp_path)
 
 
-def test_a_store_that_is_written_again_cannot_be_read_meanwhile(tmp_path: Path) -> None:
+def test_items_of_stores_without_crops_are_of_the_centre(tmp_path: Path) -> None:
     write(tmp_path, random_grids(2))
-    TokenWriter(tmp_path, metadata())
-    with pytest.raises(TokenStoreError, match="no token store"):
-        TokenStore(tmp_path)
+    path = tmp_path / "items.jsonl"
+    path.write_text(path.read_text().replace(', "crop": "centre"', ""))
+    assert TokenStore(tmp_path).items == items(2)
 
 
 @pytest.mark.parametrize("token", [-1, 100])
@@ -108,12 +108,12 @@ def test_a_token_outside_the_vocabulary_is_refused(tmp_path: Path, token: int) -
     grids = random_grids(2)
     grids[1, 1, 2, 3] = token
     with pytest.raises(TokenStoreError, match=rf"{token}.*do not fit a vocabulary of 100"):
-        TokenWriter(tmp_path, metadata()).add(grids, items(2))
+        write_shard(tmp_path, 0, metadata(), grids)
 
 
 def test_a_grid_of_another_shape_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TokenStoreError, match=r"grids of \(1, 3, 4\) do not fit a store of \(2, 3, 4\)"):
-        TokenWriter(tmp_path, metadata()).add(random_grids(2, grid=(1, 3, 4)), items(2))
+        write_shard(tmp_path, 0, metadata(), random_grids(2, grid=(1, 3, 4)))
 
 
 @pytest.mark.parametrize("content", [None, b"", bytes(95)])
@@ -123,7 +123,48 @@ def test_a_missing_or_truncated_shard_is_named(tmp_path: Path, content: bytes | 
     shard.unlink()
     if content is not None:
         shard.write_bytes(content)
-    with pytest.raises(TokenStoreError, match=rf"tokens-00000\.bin holds {len(content or b'')} bytes, not 96"):
+    with pytest.raises(TokenStoreError, match=rf"00\.bin holds {len(content or b'')} bytes, not 96: .*--resume auto"):
+        TokenStore(tmp_path)
+
+
+def flip_a_bit(shard: Path) -> None:
+    data = bytearray(shard.read_bytes())
+    data[-2] ^= 1
+    shard.write_bytes(data)
+
+
+def test_a_damaged_shard_of_a_small_store_is_named_on_opening(tmp_path: Path) -> None:
+    write(tmp_path, random_grids(4), shards=2)
+    flip_a_bit(tmp_path / "tokens-00001.bin")
+    with pytest.raises(TokenStoreError, match=r"tokens-00001\.bin is damaged .*SHA-256.*--resume auto"):
+        TokenStore(tmp_path)
+
+
+def test_a_damaged_shard_of_a_large_store_is_named_when_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "HASHED_ON_OPENING", 10)
+    grids = random_grids(4)
+    write(tmp_path, grids, shards=2)
+    flip_a_bit(tmp_path / "tokens-00001.bin")
+    store = TokenStore(tmp_path)
+    assert torch.equal(store.read([0, 1]), grids[:2].flatten(1))
+    with pytest.raises(TokenStoreError, match=r"tokens-00001\.bin is damaged"):
+        store.read([2])
+
+
+def test_a_token_outside_the_vocabulary_is_refused_on_reading(tmp_path: Path) -> None:
+    grids = random_grids(3)
+    shard = write_shard(tmp_path, 0, metadata(vocab_size=100), grids)
+    write_store(tmp_path, metadata(vocab_size=90), [shard], items(3))
+    worst = int(grids.flatten(1).amax(dim=1).argmax())
+    with pytest.raises(TokenStoreError, match=rf"00\.bin holds token 9\d in item {worst}, the vocabulary has 90"):
+        TokenStore(tmp_path).read([worst])
+
+
+def test_a_list_of_too_few_items_is_refused(tmp_path: Path) -> None:
+    write_store(tmp_path, metadata(), [write_shard(tmp_path, 0, metadata(), random_grids(3))], items(2))
+    with pytest.raises(TokenStoreError, match=r"is damaged \(2 items, 3 in shards\)"):
         TokenStore(tmp_path)
 
 

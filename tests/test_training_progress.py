@@ -48,6 +48,20 @@ def test_a_resumed_run_counts_only_its_own_steps_into_its_speed(capsys: pytest.C
     assert "110/110 (1.00/s)" in capsys.readouterr().err
 
 
+def test_a_log_file_tells_how_long_it_will_take(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("Training", 4) as progress:
+        progress.began -= 60
+        progress.printed -= 60
+        progress.show(1)
+    assert "1/4 (0.02/s, 0:03:00 left)" in capsys.readouterr().err
+
+
+def test_large_numbers_are_shown_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress("Training", 1) as progress:
+        progress.show(1, **{"tokens/s": 1234567.8, "MFU": 0.4321987})
+    assert capsys.readouterr().err.strip().endswith("tokens/s 1,234,568, MFU 0.4322")
+
+
 def test_other_processes_show_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress("Training", 1, visible=False) as progress:
         progress.show(1, loss=1.0)

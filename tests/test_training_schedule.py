@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.schedule import learning_rate, set_learning_rate
+from training.schedule import FLOORS, learning_rate, set_learning_rate
 
 
 def test_the_warm_up_is_linear_and_ends_at_the_peak() -> None:
@@ -25,6 +25,15 @@ def test_half_way_the_rate_is_half_way_between_peak_and_floor() -> None:
 @pytest.mark.parametrize("step", [100, 101, 10_000])
 def test_after_the_last_step_the_rate_stays_at_the_floor(step: int) -> None:
     assert learning_rate(step, 100, 2.0, 10) == pytest.approx(0.2)
+
+
+def test_the_constant_schedule_stays_at_the_peak() -> None:
+    rates = [learning_rate(step, 100, 2.0, 10, FLOORS["constant"]) for step in range(10, 120)]
+    assert rates == pytest.approx([2.0] * 110)
+
+
+def test_the_cosine_schedule_ends_at_a_tenth() -> None:
+    assert learning_rate(100, 100, 2.0, 10, FLOORS["cosine"]) == pytest.approx(0.2)
 
 
 @given(steps=st.integers(1, 300), warmup=st.integers(0, 300), floor=st.floats(0, 1))

@@ -1,17 +1,31 @@
 """Encoding a data set: a store whose tokens are those of the clips."""
 
 import csv
+import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from tiny import IMAGE, SHORT, make_films, make_images, make_tokenizer
+from tiny import IMAGE, SHORT, make_films, make_images, make_store, make_tokenizer
 
+from data.clips import Item
 from data.errors import MediaError
-from data.tokens import TokenStore
+from data.images import image_to_clip, load_image
+from data.media import Skipped
+from data.tokens import TokenStore, TokenStoreError
 from data.video import read_clip
+from training.run_folder import RunFolderError
+from vqgan import encode as encode_module
+from vqgan.augment import crop_names, cut_crops
 from vqgan.config import EncodeOptions
 from vqgan.encode import encode
+from vqgan.encoding_plan import LARGEST_SHARD, SMALLEST_SHARD, shard_size
+from vqgan.reading import find_items
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +35,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def store(films: Path, tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
-    return TokenStore(encode(EncodeOptions(tokenizer, films, tmp_path_factory.mktemp("store"))))
+    return TokenStore(encode(EncodeOptions(tokenizer, films, tmp_path_factory.mktemp("store"), workers=1)))
 
 
 def test_every_clip_of_every_film_is_an_item(store: TokenStore) -> None:
@@ -51,23 +65,25 @@ def test_no_film_is_in_both_parts(store: TokenStore) -> None:
 
 
 def test_overlap_adds_shifted_clips(films: Path, tokenizer: Path, tmp_path: Path) -> None:
-    store = TokenStore(encode(EncodeOptions(tokenizer, films, tmp_path, overlap=2)))
+    store = TokenStore(encode(EncodeOptions(tokenizer, films, tmp_path, overlap=2, workers=0)))
     assert [item.start for item in store.items[:3]] == [0.0, 0.5, 1.0]
 
 
 def test_the_batch_does_not_change_the_tokens(store: TokenStore, films: Path, tokenizer: Path, tmp_path: Path) -> None:
-    other = TokenStore(encode(EncodeOptions(tokenizer, films, tmp_path, batch=1)))
+    other = TokenStore(encode(EncodeOptions(tokenizer, films, tmp_path, batch=1, workers=0)))
     assert torch.equal(other.read(range(6)), store.read(range(6)))
 
 
 def test_images_are_encoded_as_stills_by_a_tokenizer_of_clips(tokenizer: Path, tmp_path: Path) -> None:
-    store = TokenStore(encode(EncodeOptions(tokenizer, make_images(tmp_path / "images"), tmp_path / "out")))
+    store = TokenStore(encode(EncodeOptions(tokenizer, make_images(tmp_path / "images"), tmp_path / "out", workers=0)))
     assert store.metadata.grid == (1, 4, 4)
 
 
 def test_an_image_tokenizer_names_the_decoder_of_films_too(films: Path, tmp_path: Path) -> None:
     make_tokenizer(IMAGE).save_pretrained(tmp_path / "tokenizer")
-    assert TokenStore(encode(EncodeOptions(tmp_path / "tokenizer", films, tmp_path / "out"))).metadata.decoder
+    assert TokenStore(
+        encode(EncodeOptions(tmp_path / "tokenizer", films, tmp_path / "out", workers=0))
+    ).metadata.decoder
 
 
 def test_files_that_cannot_be_used_are_listed(tokenizer: Path, tmp_path: Path) -> None:
@@ -75,7 +91,7 @@ def test_files_that_cannot_be_used_are_listed(tokenizer: Path, tmp_path: Path) -
     make_films(tmp_path / "more", 1, frames=4)
     (tmp_path / "more" / "film_0.mp4").rename(films / "short.mp4")
     (films / "broken.mp4").write_bytes(b"no film")
-    encode(EncodeOptions(tokenizer, films, tmp_path / "out"))
+    encode(EncodeOptions(tokenizer, films, tmp_path / "out", workers=0))
     with (tmp_path / "out" / "skipped.csv").open() as file:
         assert {row["file"] for row in csv.DictReader(file)} == {"broken.mp4", "short.mp4"}
 
@@ -84,7 +100,7 @@ def test_almost_half_of_the_files_may_be_unusable(tokenizer: Path, tmp_path: Pat
     images = make_images(tmp_path / "images", 3)
     for number in range(3):
         (images / f"broken_{number}.png").write_bytes(b"no picture")
-    assert len(TokenStore(encode(EncodeOptions(tokenizer, images, tmp_path / "out")))) == 3
+    assert len(TokenStore(encode(EncodeOptions(tokenizer, images, tmp_path / "out", workers=0)))) == 3
 
 
 def test_mostly_unusable_files_stop_it(tokenizer: Path, tmp_path: Path) -> None:
@@ -92,7 +108,7 @@ def test_mostly_unusable_files_stop_it(tokenizer: Path, tmp_path: Path) -> None:
     for number in range(3):
         (films / f"broken_{number}.mp4").write_bytes(b"no film")
     with pytest.raises(MediaError, match="3 of 5 files"):
-        encode(EncodeOptions(tokenizer, films, tmp_path / "out"))
+        encode(EncodeOptions(tokenizer, films, tmp_path / "out", workers=0))
 
 
 def test_films_that_break_off_in_the_middle_stop_it_when_they_are_the_most(tokenizer: Path, tmp_path: Path) -> None:
@@ -100,7 +116,7 @@ def test_films_that_break_off_in_the_middle_stop_it_when_they_are_the_most(token
     for number in range(2):
         damage(films / f"film_{number}.mp4")
     with pytest.raises(MediaError, match=r"4 of 6 clips cannot be read; the first: .*film_0"):
-        encode(EncodeOptions(tokenizer, films, tmp_path / "out"))
+        encode(EncodeOptions(tokenizer, films, tmp_path / "out", workers=0))
 
 
 def damage(film: Path) -> None:
@@ -112,6 +128,248 @@ def damage(film: Path) -> None:
     film.write_bytes(data)
 
 
-def test_an_overlap_below_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--overlap 0 must be at least 1"):
-        EncodeOptions(tmp_path, tmp_path, tmp_path, overlap=0)
+@pytest.fixture(scope="module")
+def image_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("image_tokenizer")
+    make_tokenizer(IMAGE).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough for three shards."""
+    return make_images(tmp_path_factory.mktemp("images"), 2 * SMALLEST_SHARD + 10)
+
+
+@pytest.fixture(scope="module")
+def image_store(images: Path, image_tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of `images`, encoded in one go by one process."""
+    return encode(EncodeOptions(image_tokenizer, images, tmp_path_factory.mktemp("image_store"), workers=0))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What a store consists of; the environment may differ between the processes of a test."""
+    names = ("metadata.json", "plan.json", "items.jsonl", "skipped.csv", "tokens-*")
+    return {path.name: path.read_bytes() for name in names for path in folder.glob(name)}
+
+
+def written(path: Path) -> tuple[int, int]:
+    """Tells a file that was written again from one that was kept."""
+    return path.stat().st_ino, path.stat().st_mtime_ns
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python in a process of its own, without a GPU."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = (sys.executable, *command)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_two_processes_make_the_same_store(
+    images: Path, image_tokenizer: Path, image_store: Path, tmp_path: Path
+) -> None:
+    launch = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0")
+    options = ("--tokenizer", str(image_tokenizer), "--data", str(images), "--out", str(tmp_path), "--workers", "0")
+    done = run(*launch, "-m", "vqgan.encode", *options)
+    assert done.returncode == 0, done.stderr
+    own = SMALLEST_SHARD + 10  # the first and the last shard
+    assert f"Encoding: {own}/{own}" in done.stderr
+    assert files(tmp_path) == files(image_store)
+
+
+DIE_AFTER_A_SHARD = """
+import os, signal, tyro
+from vqgan import encode as module
+
+def write_and_die(*arguments):
+    write_record(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+write_record, module.write_record = module.write_record, write_and_die
+module.encode(tyro.cli(module.EncodeOptions))
+"""
+
+
+def test_an_encoding_that_was_killed_continues_and_ends_the_same(
+    images: Path, image_tokenizer: Path, image_store: Path, tmp_path: Path
+) -> None:
+    options = ("--tokenizer", str(image_tokenizer), "--data", str(images), "--out", str(tmp_path), "--workers", "1")
+    assert run("-c", DIE_AFTER_A_SHARD, *options).returncode == -signal.SIGKILL
+    with pytest.raises(TokenStoreError, match="no token store"):
+        TokenStore(tmp_path)
+    first = written(tmp_path / "tokens-00000.bin")
+    encode(EncodeOptions(image_tokenizer, images, tmp_path, workers=0, resume="auto"))
+    assert written(tmp_path / "tokens-00000.bin") == first
+    assert files(tmp_path) == files(image_store)
+
+
+@pytest.fixture
+def copy(image_store: Path, tmp_path: Path) -> Path:
+    """A copy of `image_store`."""
+    out = tmp_path / "copy"
+    out.mkdir()
+    for path in image_store.iterdir():
+        (out / path.name).write_bytes(path.read_bytes())
+    return out
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "missing", "no record", "half a record"])
+def test_a_damaged_shard_is_made_again_and_the_others_are_kept(
+    damage: str, images: Path, image_tokenizer: Path, image_store: Path, copy: Path
+) -> None:
+    shard, record = copy / "tokens-00001.bin", copy / "tokens-00001.json"
+    data = shard.read_bytes()
+    if damage == "flipped":
+        shard.write_bytes(data[:-2] + bytes([data[-2] ^ 1, data[-1]]))
+    elif damage == "truncated":
+        shard.write_bytes(data[:-2])
+    elif damage == "missing":
+        shard.unlink()
+    elif damage == "no record":
+        record.unlink()
+    else:
+        record.write_text(record.read_text()[:50])
+    others = [written(copy / f"tokens-0000{number}.bin") for number in (0, 2)]
+    encode(EncodeOptions(image_tokenizer, images, copy, workers=0, resume="auto"))
+    assert files(copy) == files(image_store)
+    assert [written(copy / f"tokens-0000{number}.bin") for number in (0, 2)] == others
+
+
+def test_a_continued_encoding_keeps_to_its_plan(images: Path, image_tokenizer: Path, copy: Path) -> None:
+    extra = images / "another.png"
+    extra.write_bytes((images / "image_0.png").read_bytes())
+    try:
+        encode(EncodeOptions(image_tokenizer, images, copy, workers=0, resume="auto"))
+    finally:
+        extra.unlink()
+    assert len(TokenStore(copy)) == 2 * SMALLEST_SHARD + 10
+
+
+def test_a_store_is_not_replaced_unasked(images: Path, image_tokenizer: Path, image_store: Path, copy: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"already holds a run: continue it with --resume auto, .* --overwrite"):
+        encode(EncodeOptions(image_tokenizer, images, copy, workers=0))
+    assert files(copy) == files(image_store)
+
+
+def test_a_store_is_replaced_on_request(image_tokenizer: Path, copy: Path, tmp_path: Path) -> None:
+    images = make_images(tmp_path / "few", 3)
+    store = TokenStore(encode(EncodeOptions(image_tokenizer, images, copy, workers=0, overwrite=True)))
+    assert len(store) == 3
+    assert [path.name for path in copy.glob("tokens-*.bin")] == ["tokens-00000.bin"]
+
+
+@pytest.mark.parametrize("changed", ["augment", "tokenizer"])
+def test_other_tokens_are_not_continued(
+    changed: str, images: Path, image_tokenizer: Path, copy: Path, tmp_path: Path
+) -> None:
+    changes: dict[str, Any] = {"augment": {"augment": "flip"}, "tokenizer": {"tokenizer": tmp_path / "other"}}[changed]
+    make_tokenizer(IMAGE, seed=1).save_pretrained(tmp_path / "other")
+    chosen = {"tokenizer": image_tokenizer, "data": images, "out": copy, "resume": "auto", **changes}
+    with pytest.raises(RunFolderError, match=f"was started with other options \\({changed}: "):
+        encode(EncodeOptions(**chosen))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_model_is_never_replaced(images: Path, image_tokenizer: Path, overwrite: bool, tmp_path: Path) -> None:
+    make_tokenizer(IMAGE).save_pretrained(tmp_path)
+    with pytest.raises(TokenStoreError, match="holds a model or a run and no token store: choose another --out"):
+        encode(EncodeOptions(image_tokenizer, images, tmp_path, overwrite=overwrite))
+    assert (tmp_path / "model.safetensors").exists()
+
+
+def test_a_store_that_was_not_encoded_is_not_replaced_unasked(
+    images: Path, image_tokenizer: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(TokenStoreError, match="already holds a token store: replace it with --overwrite"):
+        encode(EncodeOptions(image_tokenizer, images, make_store(tmp_path), resume="auto"))
+
+
+def test_data_that_cannot_be_used_leave_no_encoding_behind(image_tokenizer: Path, tmp_path: Path) -> None:
+    images = make_images(tmp_path / "images", 1)
+    with pytest.raises(MediaError, match="there is only one"):
+        encode(EncodeOptions(image_tokenizer, images, tmp_path / "out", workers=0))
+    make_images(images, 2)
+    assert len(TokenStore(encode(EncodeOptions(image_tokenizer, images, tmp_path / "out", workers=0)))) == 2
+
+
+def test_a_damaged_plan_says_what_to_do(images: Path, image_tokenizer: Path, copy: Path) -> None:
+    (copy / "plan.json").write_text("{")
+    with pytest.raises(TokenStoreError, match=r"plan\.json cannot be read .* encode the data again with --overwrite"):
+        encode(EncodeOptions(image_tokenizer, images, copy, resume="auto"))
+
+
+def test_a_file_on_which_a_worker_hangs_is_skipped(
+    image_tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = make_images(tmp_path / "images", 4)
+
+    def find_then_block(*arguments: Any) -> tuple[list[Item], list[Skipped]]:
+        found = find_items(*arguments)
+        (images / "image_1.png").unlink()
+        os.mkfifo(images / "image_1.png")  # opening it waits for someone to write
+        return found
+
+    monkeypatch.setattr(encode_module, "find_items", find_then_block)
+    store = TokenStore(encode(EncodeOptions(image_tokenizer, images, tmp_path / "out", workers=1, timeout=0.3)))
+    assert [item.source for item in store.items] == ["image_0.png", "image_2.png", "image_3.png"]
+    with (tmp_path / "out" / "skipped.csv").open() as file:
+        assert list(csv.DictReader(file)) == [
+            {"file": "image_1.png", "reason": "reading it took more than 0.3 s, 2 times"}
+        ]
+
+
+def test_ten_crops_are_the_corners_the_centre_and_their_mirrors() -> None:
+    clip = torch.arange(3 * 2 * 6 * 6).reshape(3, 2, 6, 6)
+    crops = dict(zip(crop_names("ten-crop"), cut_crops(clip, "ten-crop", 4), strict=True))
+    assert len(crops) == 10
+    assert torch.equal(crops["top left"], clip[:, :, :4, :4])
+    assert torch.equal(crops["top right"], clip[:, :, :4, 2:])
+    assert torch.equal(crops["bottom left"], clip[:, :, 2:, :4])
+    assert torch.equal(crops["bottom right, mirrored"], clip[:, :, 2:, 2:].flip(-1))
+    assert torch.equal(crops["centre, mirrored"], clip[:, :, 1:5, 1:5].flip(-1))
+
+
+@pytest.mark.parametrize(("augment", "read_size"), [("flip", 16), ("ten-crop", 17)])
+def test_training_items_are_augmented_on_request(
+    augment: Any, read_size: int, image_tokenizer: Path, tmp_path: Path
+) -> None:
+    images = make_images(tmp_path / "images", 3, size=40)
+    options = EncodeOptions(image_tokenizer, images, tmp_path / "out", augment=augment, workers=0, batch=4)
+    store, model = TokenStore(encode(options)), make_tokenizer(IMAGE)
+    assert store.metadata.augment == augment
+    assert store.metadata.augment_size == (0 if augment == "flip" else 17)
+    expected, crops = [], []
+    for name in sorted({item.source for item in store.items}):
+        held_out = name in {store.items[index].source for index in store.part("validation")}
+        size, how = (16, "none") if held_out else (read_size, augment)
+        clip = image_to_clip(load_image(images / name), size)
+        expected += [model.encode(crop[None])[0].flatten() for crop in cut_crops(clip, how, 16)]
+        crops += [(name, crop) for crop in crop_names(how)]
+    assert [(item.source, item.crop) for item in store.items] == crops
+    assert torch.equal(store.read(range(len(store))), torch.stack(expected))
+
+
+def test_without_augmentation_every_item_is_the_centre(store: TokenStore) -> None:
+    assert ({item.crop for item in store.items}, store.metadata.augment) == ({"centre"}, "none")
+
+
+def test_shards_are_small_in_small_data_sets_and_never_large() -> None:
+    assert shard_size(10) == SMALLEST_SHARD
+    assert SMALLEST_SHARD < shard_size(100 * SMALLEST_SHARD) < LARGEST_SHARD
+    assert shard_size(10**7) == LARGEST_SHARD
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"overlap": 0}, "--overlap 0 must be at least 1"), ({"batch": 0}, "--batch 0 must be at least 1"),
+     ({"workers": -1}, "--workers -1 must not be negative"), ({"timeout": 0.0}, "--timeout 0.0 must be positive")],
+)  # fmt: skip
+def test_options_out_of_range_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        EncodeOptions(tmp_path, tmp_path, tmp_path, **change)
+
+
+def test_the_options_that_decide_the_tokens_are_recorded(image_store: Path, images: Path) -> None:
+    found = json.loads((image_store / "config.json").read_text())
+    expected = {"tokenizer": make_tokenizer(IMAGE).fingerprint, "data": str(images), "overlap": 1, "augment": "none"}
+    assert found == expected

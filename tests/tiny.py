@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from data.playroom import render_clip
-from data.tokens import StoreMetadata, TokenItem, TokenWriter
+from data.tokens import StoreMetadata, TokenItem, write_shard, write_store
 from data.video import write_film
 from gpt.config import GPTConfig
 from gpt.model import GPT
@@ -101,8 +101,8 @@ def make_store(
     """A token store of random grids, the last `held_out` of which are for validation."""
     grids = torch.randint(vocab_size, (items, *grid), generator=torch.Generator().manual_seed(1))
     frames = 4 * grid[0] if grid[0] > 1 else 1
-    writer = TokenWriter(folder, StoreMetadata(grid, vocab_size, tokenizer, FPS, frames, 16))
+    metadata = StoreMetadata(grid, vocab_size, tokenizer, FPS, frames, 16)
     parts = ["train"] * (items - held_out) + ["validation"] * held_out
-    writer.add(grids, [TokenItem(f"film_{number}.mp4", 0.0, part) for number, part in enumerate(parts)])
-    writer.close()
+    listed = [TokenItem(f"film_{number}.mp4", 0.0, part) for number, part in enumerate(parts)]
+    write_store(folder, metadata, [write_shard(folder, 0, metadata, grids)], listed)
     return folder

@@ -1,23 +1,14 @@
-"""Checkpoints that explain themselves, appear by rename, and resume exactly.
-
-    checkpoints/000500/
-        config.json, model.safetensors      the model alone, for `from_pretrained`
-        training_state/tensors.safetensors  optimizer moments, further modules and the random state
-        training_state/state.json           step and optimizer settings
-
-Everything is tensors or JSON: nothing here is ever unpickled.
-"""
+"""Model folders that explain themselves, and where a run keeps them. `training.state` writes a run's checkpoints."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -26,37 +17,6 @@ from training.hub import HubError, HubId, download_model, parse_hub_id
 from training.run_folder import write_text
 
 Config = TypeVar("Config")
-
-
-def save_checkpoint(
-    run: Path,
-    step: int,
-    save_model: Callable[[Path], None],
-    optimizers: Mapping[str, torch.optim.Optimizer],
-    modules: Mapping[str, nn.Module] | None = None,
-    keep: int = 2,
-) -> Path:
-    """Write `run/checkpoints/<step>` beside and rename it into place, then prune all but the newest `keep`.
-
-    Args:
-        run: the run folder.
-        step: optimizer steps done.
-        save_model: writes `config.json` and `model.safetensors` into the folder it is given.
-        optimizers: their states are saved, by name, with the process's random state.
-        modules: whatever else the training needs to go on, by name.
-        keep: how many checkpoints stay.
-    """
-    final = run / "checkpoints" / f"{step:06d}"
-    temporary = final.with_name(final.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    (temporary / "training_state").mkdir(parents=True)
-    save_model(temporary)
-    _save_training_state(temporary / "training_state", step, optimizers, modules or {})
-    shutil.rmtree(final, ignore_errors=True)
-    os.replace(temporary, final)
-    for old in list_checkpoints(run)[:-keep]:
-        shutil.rmtree(old)
-    return final
 
 
 def list_checkpoints(run: Path) -> list[Path]:
@@ -71,25 +31,15 @@ def newest_checkpoint(run: Path) -> Path | None:
     return next(reversed(list_checkpoints(run)), None)
 
 
-def load_training_state(
-    checkpoint: Path,
-    optimizers: Mapping[str, torch.optim.Optimizer],
-    modules: Mapping[str, nn.Module] | None = None,
-) -> int:
-    """Restore optimizers, modules and random state from `checkpoint`; return the number of steps done.
+def best_checkpoint(run: Path) -> Path | None:
+    """Return the complete checkpoint of the best validation score, the oldest of equals; None if none has a score."""
+    scored = {path: score for path in list_checkpoints(run) if (score := _score(path)) is not None}
+    return max(scored, key=scored.__getitem__, default=None)
 
-    Raises:
-        CheckpointError: a module's weights are not there, or not of its shape.
-    """
-    folder = checkpoint / "training_state"
-    tensors = load_file(folder / "tensors.safetensors")
-    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    for name, module in (modules or {}).items():
-        load_weights(module, _below(f"module.{name}.", tensors), folder)
-    for name, optimizer in optimizers.items():
-        _restore_optimizer(optimizer, _below(f"optimizer.{name}.", tensors), state["param_groups"][name])
-    torch.set_rng_state(tensors["random.cpu"])
-    return int(state["step"])
+
+def _score(checkpoint: Path) -> float | None:
+    state = json.loads((checkpoint / "training_state" / "state.json").read_text(encoding="utf-8"))
+    return cast("float | None", state.get("score"))  # absent where there was no validation
 
 
 class CheckpointError(ValueError):
@@ -192,36 +142,3 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], source: Path |
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[Any]) -> None:
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        parameter, key = name.split(".")
-        moments.setdefault(int(parameter), {})[key] = tensor
-    optimizer.load_state_dict({"state": moments, "param_groups": groups})
-    for weight, values in cast(dict[Tensor, dict[str, Tensor]], optimizer.state).items():
-        for kind, value in values.items():
-            if value.shape == weight.shape:
-                # Files hold contiguous tensors; the fused optimizer takes moments to lie in memory as parameters do.
-                values[kind] = torch.empty_like(weight).copy_(value)
-
-
-def _save_training_state(
-    folder: Path, step: int, optimizers: Mapping[str, torch.optim.Optimizer], modules: Mapping[str, nn.Module]
-) -> None:
-    tensors = {"random.cpu": torch.get_rng_state()}
-    states = {name: optimizer.state_dict() for name, optimizer in optimizers.items()}
-    for name, state in states.items():
-        for parameter, values in state["state"].items():
-            tensors |= {f"optimizer.{name}.{parameter}.{key}": value for key, value in values.items()}
-    for name, module in modules.items():
-        tensors |= {f"module.{name}.{key}": value for key, value in module.state_dict().items()}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(tensors, folder / "tensors.safetensors")
-    groups = {name: state["param_groups"] for name, state in states.items()}
-    write_text(folder / "state.json", json.dumps({"step": step, "param_groups": groups}))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch.utils.data import Sampler
@@ -20,6 +21,7 @@ class Draw:
     seed: int
 
 
+@lru_cache(maxsize=2)  # a step may lie in two epochs
 def epoch_order(items: int, seed: int, epoch: int) -> torch.Tensor:
     """Return the order in which an epoch visits `items` items: an int64 permutation of shape (items,)."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
@@ -56,14 +58,15 @@ class DataOrder(Sampler[list[Draw]]):
         return self.last_step - self.first_step
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        share = self.batch // self.processes
-        epoch, order = -1, torch.empty(0, dtype=torch.int64)
         for step in range(self.first_step, self.last_step):
-            draws = []
-            start = step * self.batch + self.rank * share
-            for position in range(start, start + share):
-                if position // self.items != epoch:
-                    epoch = position // self.items
-                    order = epoch_order(self.items, self.seed, epoch)
-                draws.append(Draw(int(order[position % self.items]), self.seed + position))
-            yield draws
+            yield self.draws(step)
+
+    def draws(self, step: int) -> list[Draw]:
+        """Return what this process draws at `step`."""
+        share = self.batch // self.processes
+        start = step * self.batch + self.rank * share
+        return [Draw(self._index(position), self.seed + position) for position in range(start, start + share)]
+
+    def _index(self, position: int) -> int:
+        """Return the item at a position of the stream."""
+        return int(epoch_order(self.items, self.seed, position // self.items)[position % self.items])

@@ -23,9 +23,14 @@ class Pretrained(nn.Module):
     """The dataclass of its config."""
     config: Any
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """What its config.json holds."""
+        return {"kind": self.kind, **asdict(self.config)}
+
     def save_pretrained(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors` into `folder`."""
-        save_model_folder(folder, {"kind": self.kind, **asdict(self.config)}, self.state_dict())
+        save_model_folder(folder, self.description, self.state_dict())
 
     @classmethod
     def from_pretrained(cls, folder: Path | str) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import timedelta
 from types import TracebackType
 
 from rich import progress as rich_progress
@@ -43,13 +44,15 @@ class Progress:
     def show(self, done: int, **values: float) -> None:
         """Say that `done` steps are done, with the newest `values`."""
         self.values |= values
-        text = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in self.values.items())
+        text = ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in self.values.items())
         now = time.monotonic()
         if self.bar:
             self.bar.update(self.bar.task_ids[0], completed=done, values=text)
         elif self.visible and (now - self.printed > 10 or done == self.total):
             rate = (done - self.first) / max(1e-9, now - self.began)
-            print(f"{self.title}: {done}/{self.total} ({rate:.2f}/s) {text}", file=sys.stderr, flush=True)
+            remaining = timedelta(seconds=round((self.total - done) / rate)) if rate else "?"
+            left = f", {remaining} left" if done < self.total else ""
+            print(f"{self.title}: {done}/{self.total} ({rate:.2f}/s{left}) {text}", file=sys.stderr, flush=True)
             self.printed = now
 
     def __exit__(
@@ -57,3 +60,8 @@ class Progress:
     ) -> None:
         if self.bar:
             self.bar.stop()
+
+
+def _number(value: float) -> str:
+    """Return four digits of `value`, or all that stand before the point."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

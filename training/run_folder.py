@@ -24,7 +24,9 @@ import torch
 Resume = Literal["no", "auto"]
 
 # Options that say where or how often, not what is learned, may differ between a run and its continuation.
-HARMLESS = frozenset({"out", "resume", "overwrite", "workers", "log_every", "save_every", "keep"})
+HARMLESS = frozenset(
+    {"out", "resume", "overwrite", "workers", "log_every", "save_every", "sample_every", "keep", "trackers"}
+)
 
 
 class RunFolderError(ValueError):

@@ -6,9 +6,14 @@ import math
 
 import torch
 
+FLOORS = {"cosine": 0.1, "constant": 1.0}
+"""Share of the peak at which the learning rate ends, by name of the schedule."""
+
 
 def learning_rate(step: int, steps: int, peak: float, warmup: int, floor: float = 0.1) -> float:
     """Return the rate of optimizer step `step` (from 0): linear warm-up, then a cosine to `floor * peak`.
+
+    With a floor of 1 the rate stays at the peak.
 
     Cosine annealing after Loshchilov and Hutter (2017), equation 5, without restarts.
     """

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.processes import mean_across_processes, own_part, process_count
 from vqgan.config import AdversaryOptions
 
 LECAM_WEIGHT = 0.05
@@ -94,7 +95,7 @@ class Adversary(nn.Module):
             mean_real, mean_fake = self.mean_scores[number].clone()
             lecam = F.relu(real.scores - mean_fake).square().mean() + F.relu(mean_real - fake.scores).square().mean()
             losses.append(hinge / 2 + LECAM_WEIGHT * lecam)
-            means = torch.stack([real.scores.detach().mean(), fake.scores.detach().mean()])
+            means = mean_across_processes(torch.stack([real.scores.detach().mean(), fake.scores.detach().mean()]))
             if self.training and means.isfinite().all():
                 self.mean_scores[number].lerp_(means, 1 - LECAM_DECAY)
         return torch.stack(losses).mean()
@@ -117,7 +118,7 @@ class Adversary(nn.Module):
 
     def _judge(self, decoded: Tensor, clips: Tensor) -> list[tuple[Verdict, Verdict]]:
         """Return the verdicts on reconstruction and original of every discriminator."""
-        chosen = torch.randint(clips.shape[2], (len(clips),)).to(clips.device)
+        chosen = own_part(torch.randint(clips.shape[2], (len(clips) * process_count(),))).to(clips.device)
         rows = torch.arange(len(clips), device=clips.device)
         views = [(decoded[rows, :, chosen], clips[rows, :, chosen]), (decoded, clips)]
         return [

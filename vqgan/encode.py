@@ -1,18 +1,63 @@
-"""Turn a data set into a token store."""
+"""Turn a data set into a token store: `secondsight vqgan encode`, or `accelerate launch -m vqgan.encode` on many GPUs.
+
+The items are planned once, in shards of consecutive items. Shard s is encoded by process s % processes and recorded
+when it is complete, so that a continued encoding keeps it, and so that the store is the same however many processes
+made it. The main process joins the shards when all are there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
-from typing import cast
 
-from data.media import write_skipped
-from data.probe import probe_video
-from data.tokens import Part, StoreMetadata, TokenItem, TokenWriter
+import torch
+import tyro
+from accelerate import PartialState
+from accelerate.utils import parse_flag_from_env
+from torch import Tensor
+
+from data.errors import MediaError
+from data.media import Skipped, write_skipped
+from data.tokens import REPAIR, StoreMetadata, TokenStoreError, write_shard, write_store
+from data.workers import Workers
 from training.device import best_device
+from training.processes import on_first_process
 from training.progress import Progress
-from vqgan.config import EncodeOptions
+from training.run_folder import open_run
+from vqgan.augment import augmented_size, cut_crops
+from vqgan.config import Augment, EncodeOptions
+from vqgan.encoding_plan import (
+    Plan,
+    Record,
+    discard_encoding,
+    holds_encoding,
+    is_complete,
+    read_plan,
+    read_record,
+    shard_size,
+    write_plan,
+    write_record,
+)
 from vqgan.model import load_tokenizer
-from vqgan.reading import clip_format, find_items, read_batches, split_items
+from vqgan.reading import Reading, clip_format, find_items, read_item, split_items
+from vqgan.tokenizer import Tokenizer
+
+LONGEST_WAIT = timedelta(days=30)
+"""How long a process that is done waits for the others, and all for the planning."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What decides the tokens: a continued encoding must not change it."""
+
+    tokenizer: str
+    """Fingerprint of the tokenizer."""
+    data: Path
+    overlap: int
+    augment: Augment
 
 
 def encode(options: EncodeOptions) -> Path:
@@ -21,13 +66,54 @@ def encode(options: EncodeOptions) -> Path:
     Items of held-out source files form the validation part; `skipped.csv` lists what could not be read.
 
     Raises:
-        MediaError: nothing is usable, or more than half of the files are not.
+        MediaError: nothing is usable, or more than half of the files or clips are not.
+        RunFolderError: `out` holds another encoding, or this one and `resume` is not `auto`.
+        TokenStoreError: `out` holds something else, or its plan is damaged.
     """
-    device = best_device()
-    tokenizer = load_tokenizer(options.tokenizer).to(device)
+    state = processes()
+    tokenizer = load_tokenizer(options.tokenizer).to(state.device)
+    on_first_process(lambda: prepare(options, tokenizer))
+    plan = read_plan(options.out)
+    mine = range(state.process_index, plan.shards, state.num_processes)
+    missing = [number for number in mine if not is_complete(options.out, plan.metadata, number)]
+    encode_shards(plan, missing, tokenizer, options, state)
+    state.wait_for_everyone()
+    on_first_process(lambda: join_shards(plan, options.out))
+    return options.out
+
+
+def processes() -> PartialState:
+    """Return this process's place among those that were launched, and its device."""
+    # Without GPUs accelerate would take every launched process for the only one, unless told that they have none.
+    cpu = best_device().type == "cpu" or parse_flag_from_env("ACCELERATE_USE_CPU")
+    return PartialState(cpu=cpu, timeout=LONGEST_WAIT)
+
+
+def prepare(options: EncodeOptions, tokenizer: Tokenizer) -> None:
+    """Make `out` the folder of this encoding, with a plan; what it holds is no store until all shards are joined."""
+    out, encoding = options.out, Encoding(tokenizer.fingerprint, options.data, options.overlap, options.augment)
+    begun, joined = (out / "config.json").exists(), (out / "metadata.json").exists()
+    if begun and not holds_encoding(out):
+        raise TokenStoreError(f"{out} holds a model or a run and no token store: choose another --out")
+    if joined and not begun and not options.overwrite:
+        raise TokenStoreError(f"{out} already holds a token store: replace it with --overwrite or choose another --out")
+    if options.overwrite or not begun:
+        plan = make_plan(options, tokenizer)
+        discard_encoding(out)
+        write_plan(out, plan)
+    open_run(out, encoding, options.resume)
+    (out / "metadata.json").unlink(missing_ok=True)
+
+
+def make_plan(options: EncodeOptions, tokenizer: Tokenizer) -> Plan:
+    """Look at the data and say what is to be encoded.
+
+    Raises:
+        MediaError: nothing is usable, more than half of the files are not, or there is only one.
+    """
     form = clip_format(tokenizer)
     items, skipped = find_items(options.data, form, options.overlap)
-    held_out = set(split_items(items)[1])
+    split_items(items)  # stops here where there is one source, which cannot be in both parts
     frames = form.frames if items[0].source.kind == "film" else 1
     metadata = StoreMetadata(
         grid=tokenizer.grid(frames, form.size, form.size),
@@ -36,22 +122,96 @@ def encode(options: EncodeOptions) -> Path:
         fps=form.fps,
         frames=frames,
         size=form.size,
-        decoder=", ".join(
-            sorted({probe_video(item.source.path).decoder_version for item in items if item.source.kind == "film"})
-        ),
+        augment=options.augment,
+        augment_size=augmented_size(options.augment, form.size) if options.augment == "ten-crop" else 0,
     )
-    writer = TokenWriter(options.out, metadata)
-    with Progress("Encoding", len(items)) as progress:
-        for batch, clips in read_batches(items, form, options.batch, skipped):
-            parts = ["validation" if item in held_out else "train" for item in batch]
-            writer.add(
-                tokenizer.encode(clips.to(device)).cpu(),
-                [
-                    TokenItem(item.source.name, item.start, cast(Part, part))
-                    for item, part in zip(batch, parts, strict=True)
-                ],
-            )
-            progress.show(len(writer.items))
-    write_skipped(options.out / "skipped.csv", skipped)
-    writer.close()
-    return options.out
+    sources = dict.fromkeys(item.source for item in items)
+    return Plan(metadata, options.overlap, shard_size(len(items)), tuple(sources), tuple(skipped))
+
+
+def encode_shards(
+    plan: Plan, shards: Sequence[int], tokenizer: Tokenizer, options: EncodeOptions, state: PartialState
+) -> None:
+    """Encode some shards of a plan, and record each when it is complete."""
+    places = [place for shard in shards for place in plan.places(shard)]
+    workers = Workers(read_item, options.workers, options.timeout)
+    with workers, Progress("Encoding", len(places), visible=state.is_main_process) as progress:
+        requests = (plan.request(place) for place in places)
+        readings = workers.map(requests, ahead=options.workers + 2 * options.batch)
+        clips = ClipStream(plan, zip(places, readings, strict=True), progress)
+        for number in shards:
+            cut = clips.shard(number)
+            grids = [
+                tokenizer.encode(torch.stack(batch).to(state.device)).cpu() for batch in batches(cut, options.batch)
+            ]
+            tokens = torch.cat(grids) if grids else torch.empty(0, *plan.metadata.grid, dtype=torch.int64)
+            shard = write_shard(options.out, number, plan.metadata, tokens)
+            write_record(options.out, Record(shard, clips.skipped, tuple(sorted(clips.decoders))))
+
+
+class ClipStream:
+    """The crops of what is read, shard by shard, with a note of what could not be read.
+
+    Args:
+        plan: of the encoding.
+        readings: places of items in the plan, in order, with what was read there.
+        progress: shows how many items were read.
+    """
+
+    def __init__(self, plan: Plan, readings: Iterator[tuple[int, Reading | MediaError]], progress: Progress) -> None:
+        self._plan, self._readings, self._progress = plan, readings, progress
+        self._done = 0
+        self.skipped: dict[int, str] = {}
+        self.decoders: set[str] = set()
+
+    def shard(self, number: int) -> Iterator[Tensor]:
+        """Yield the crops (3, T, H, W) of a shard; `skipped` and `decoders` are those of this shard."""
+        self.skipped, self.decoders = {}, set()
+        for place, reading in islice(self._readings, len(self._plan.places(number))):
+            self._done += 1
+            self._progress.show(self._done)
+            if isinstance(reading, MediaError):
+                self.skipped[place] = str(reading)
+                continue
+            self.decoders.update({reading.decoder} - {""})
+            yield from cut_crops(torch.from_numpy(reading.clip), self._plan.augment(place), self._plan.metadata.size)
+
+
+def batches(clips: Iterator[Tensor], size: int) -> Iterator[list[Tensor]]:
+    """Yield up to `size` clips at a time."""
+    while batch := list(islice(clips, size)):
+        yield batch
+
+
+def join_shards(plan: Plan, out: Path) -> None:
+    """Make a store of the shards, and write down everything that could not be used.
+
+    Raises:
+        MediaError: more than half of the clips cannot be read.
+        TokenStoreError: a shard has no record.
+    """
+    records = [_record(out, number) for number in range(plan.shards)]
+    reasons = {place: reason for record in records for place, reason in record.skipped.items()}
+    unread = [Skipped(plan.items[place].source.name, reason) for place, reason in reasons.items()]
+    write_skipped(out / "skipped.csv", [*plan.skipped, *unread])
+    if 2 * len(unread) > len(plan.items):
+        raise MediaError(
+            f"{len(unread)} of {len(plan.items)} clips cannot be read; the first: {unread[0].reason} "
+            f"(all of them are in {out / 'skipped.csv'}; encode with --overwrite when they can be)"
+        )
+    items = (item for place in range(len(plan.items)) if place not in reasons for item in plan.token_items(place))
+    decoders = sorted({decoder for record in records for decoder in record.decoders})
+    write_store(out, replace(plan.metadata, decoder=", ".join(decoders)), [record.shard for record in records], items)
+
+
+def _record(out: Path, number: int) -> Record:
+    record = read_record(out, number)
+    if record is None:
+        raise TokenStoreError(f"{out} lacks shard {number}: {REPAIR}")
+    return record
+
+
+if __name__ == "__main__":
+    encode(tyro.cli(EncodeOptions))
+    # Its threads would otherwise now and then be there when the interpreter ends, and abort the process.
+    processes().destroy_process_group()

@@ -9,8 +9,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from training.checkpoint import load_training_state, save_checkpoint
 from training.schedule import learning_rate, set_learning_rate
+from training.seeds import seed_step
+from training.state import load_training_state, save_checkpoint
 from vqgan.config import PRESETS, TrainOptions
 from vqgan.discriminator import Adversary
 from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
@@ -67,6 +68,8 @@ class Learner:
             step: optimizer steps done before.
         """
         options, rate = self.options, self.rate(step)
+        # The same numbers on all processes: they draw for the global batch, and each takes its part.
+        seed_step(options.seed, step)
         with self.accelerator.autocast():
             result = self.model(clips, step >= options.continuous_steps)
             clips = clips.expand_as(result.clip)  # a still that a tokenizer of clips made a clip of
@@ -85,9 +88,15 @@ class Learner:
         self.average.update_parameters(self.tokenizer)
         return losses
 
-    def save(self, run: Path, done: int) -> None:
-        """Write a checkpoint whose model has the averaged weights."""
-        save_checkpoint(run, done, self.averaged.save_pretrained, self.optimizers, self.modules)
+    def save(self, run: Path, done: int, score: float | None = None) -> None:
+        """Write a checkpoint whose model has the averaged weights; all processes call it together.
+
+        Args:
+            run: the run folder.
+            done: optimizer steps done.
+            score: how good that model is on held-out data, higher for better, if it was measured.
+        """
+        save_checkpoint(run, done, self.averaged, self.optimizers, self.modules, self.options.keep, score)
 
     def resume(self, checkpoint: Path) -> int:
         """Continue from a checkpoint; return the optimizer steps done."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from training.processes import mean_across_processes
 from vqgan.config import AdversaryOptions
 from vqgan.perceptual import frame_distance
 
@@ -40,6 +41,7 @@ def adversarial_share(step: int, options: AdversaryOptions) -> float:
 def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
     """Return the factor that gives both losses gradients of the same length at the decoder's last layer.
 
+    The lengths are those of the gradients over the global batch, so all processes get the same factor.
     Esser et al. (2021), equation 7, with the bounds of their code.
 
     Args:
@@ -49,4 +51,5 @@ def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -
     """
     (wanted,) = torch.autograd.grad(reconstruction, last, retain_graph=True)
     (given,) = torch.autograd.grad(adversarial, last, retain_graph=True)
+    wanted, given = mean_across_processes(torch.stack([wanted, given]))
     return (wanted.norm() / (given.norm() + 1e-4)).clamp(0, 1e4).detach()

@@ -12,9 +12,10 @@ import math
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from training.processes import from_first_process, process_count, process_index, sum_across_processes
 
 # A code used less often than this share of the average is moved onto a vector of the batch.
 DEAD_SHARE = 0.1
@@ -87,7 +88,7 @@ class VectorQuantizer(nn.Module):
     @torch.no_grad()
     def _start(self, rows: Tensor, rounds: int = 10) -> None:
         """Put the codes on k-means centres of the first batch without a NaN (Lloyd's algorithm)."""
-        if not torch.isfinite(_sum_across_processes(rows.sum())):
+        if not torch.isfinite(sum_across_processes(rows.sum())):
             return
         self.codebook.copy_(_shared_sample(rows, len(self.codebook)))
         for _ in range(rounds):
@@ -160,18 +161,11 @@ def _statistics(rows: Tensor, indices: Tensor, codes: int) -> tuple[Tensor, Tens
     """Return how many rows each code got and their sum, over all processes."""
     counts = rows.new_zeros(codes).index_add_(0, indices, rows.new_ones(len(rows)))
     sums = rows.new_zeros(codes, rows.shape[1]).index_add_(0, indices, rows)
-    return _sum_across_processes(counts), _sum_across_processes(sums)
-
-
-def _sum_across_processes(x: Tensor) -> Tensor:
-    if dist.is_initialized():
-        dist.all_reduce(x)
-    return x
+    return sum_across_processes(counts), sum_across_processes(sums)
 
 
 def _shared_sample(rows: Tensor, count: int) -> Tensor:
-    """Return `count` random rows of the first process, the same on every process."""
-    sample = rows[torch.randint(len(rows), (count,)).to(rows.device)]
-    if dist.is_initialized():
-        dist.broadcast(sample, src=0)
-    return sample
+    """Return `count` random rows out of those of all processes, the same on every process."""
+    drawn = from_first_process(torch.randint(len(rows) * process_count(), (count,)).to(rows.device))
+    own = drawn // len(rows) == process_index()
+    return sum_across_processes(torch.where(own[:, None], rows[drawn % len(rows)], 0))

@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from data.clips import ClipDataset, ClipFormat, Item, list_items
 from data.errors import MediaError
 from data.media import Skipped, Source, catalogue, check_skipped, split
+from data.probe import probe_video
 from vqgan.tokenizer import Tokenizer
 
 # One constant and no option, so that the GPT's held-out files are always the tokenizer's too.
 VALIDATION_FRACTION = 0.1
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of an item: plain arrays, because they travel between processes."""
+
+    clip: np.ndarray[Any, Any]
+    """(3, T, H, W) float32 in [-1, 1]."""
+    decoder: str
+    """Name and version of the decoder of a film; empty for an image."""
+
+
+def read_item(request: tuple[Item, ClipFormat]) -> Reading:
+    """Read the clip of an item, in this process or in a worker.
+
+    Raises:
+        MediaError: the file cannot be read.
+    """
+    item, form = request
+    clip = ClipDataset([item], form).read(item).numpy()
+    return Reading(clip, probe_video(item.source.path).decoder_version if item.source.kind == "film" else "")
 
 
 def clip_format(tokenizer: Tokenizer) -> ClipFormat:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import tyro
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from torch import Tensor
 
-from data.clips import ClipDataset, ClipFormat, collate, training_loader
+from data.clips import ClipDataset, ClipFormat, Item, collate, training_loader
 from data.media import Skipped, write_skipped
 from training.checkpoint import newest_checkpoint
-from training.finite import check_finite
+from training.finite import LossWatch, check_finite
 from training.order import DataOrder
+from training.processes import gather_values, on_first_process
 from training.progress import Progress
 from training.run_folder import log_metrics, open_run, truncate_metrics
+from training.state import save_whole
+from training.stopping import Stopping
 from vqgan.config import PRESETS, TrainOptions
 from vqgan.learner import Learner
 from vqgan.metrics import codebook_usage, psnr
@@ -31,46 +33,56 @@ def train(options: TrainOptions) -> Path:
         MediaError: the data cannot be used.
         RunFolderError: `out` holds another run.
         FloatingPointError: the loss is no longer finite; the last checkpoint stays.
+        CheckpointWriteError: the disk is full; the last checkpoint stays.
+        SystemExit: a signal asked the run to end, and it was saved.
     """
     accelerator = Accelerator(mixed_precision="bf16" if options.precision == "bf16" else "no")
+    if accelerator.distributed_type == DistributedType.FSDP:
+        raise ValueError("tokenizers are too small to be sharded: launch without --use_fsdp")
     learner = Learner(accelerator, options)
-    if accelerator.is_main_process:
-        open_run(options.out, options, options.resume, options.overwrite)
-    accelerator.wait_for_everyone()
+    main = accelerator.is_main_process
+    on_first_process(lambda: open_run(options.out, options, options.resume, options.overwrite))
     training, validation, skipped = _datasets(options)
-    checkpoint = newest_checkpoint(options.out) if options.resume == "auto" else None
+    checkpoint = on_first_process(lambda: newest_checkpoint(options.out)) if options.resume == "auto" else None
     first = learner.resume(checkpoint) if checkpoint else 0
-    if accelerator.is_main_process:
-        truncate_metrics(options.out, first)
+    on_first_process(lambda: truncate_metrics(options.out, first))
 
     order = DataOrder(
         len(training), options.batch, options.seed, first, options.steps,
         accelerator.process_index, accelerator.num_processes,
     )  # fmt: skip
     held = _held_out_clips(validation, options.validation_items)
-    with Progress("Tokenizer", options.steps, first, accelerator.is_main_process) as progress:
+    unreadable: list[Skipped] = []
+    watch = LossWatch(order, lambda index: _place(training.items[index]), accelerator.device)
+    with Progress("Tokenizer", options.steps, first, main) as progress, Stopping() as stopping:
         for step, batch in enumerate(training_loader(training, order, options.workers), start=first):
-            skipped = _note_skipped(options, accelerator, skipped, batch.skipped)
+            unreadable += batch.skipped
             clips = random_crop(batch.clips, options.crop, options.seed + step).to(accelerator.device)
             losses = learner.step(clips, step)
+            watch.note(losses["loss"], step)
             done = step + 1
-            saving = done % options.save_every == 0 or done == options.steps
-            if saving or done % options.log_every == 0:
+            saving, stopped = done % options.save_every == 0 or done == options.steps, stopping.agreed()
+            reporting = saving or done % options.log_every == 0
+            if reporting or stopped:
+                watch.check()
+                skipped = _note_skipped(options, skipped, unreadable)
+            if reporting:
                 values = {name: float(accelerator.reduce(loss, "mean")) for name, loss in losses.items()}
-                check_finite(values["loss"], step)
-                if accelerator.is_main_process:
+                if main:
                     log_metrics(options.out, step=step, **values, learning_rate=learner.rate(step))
                 progress.show(done, **values)
-            if saving and accelerator.is_main_process:
-                scores = validate(learner.averaged, held, options.batch)
+            if saving:
+                scores = on_first_process(lambda: validate(learner.averaged, held, options.batch))
                 check_finite(scores["psnr_db"], step)
-                log_metrics(options.out, step=step, **scores)
+                if main:
+                    log_metrics(options.out, step=step, **scores)
                 progress.show(done, **scores)
+                learner.save(options.out, done, scores["psnr_db"])
+            elif stopped:
                 learner.save(options.out, done)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        learner.averaged.save_pretrained(options.out / "final")
-    return options.out / "final"
+            if stopped and done < options.steps:
+                stopping.leave(done, main)
+    return save_whole(learner.averaged, options.out / "final")
 
 
 @torch.no_grad()
@@ -98,19 +110,23 @@ def _datasets(options: TrainOptions) -> tuple[ClipDataset, ClipDataset, list[Ski
     config = PRESETS[options.preset]
     form = ClipFormat(config.frames, config.fps, config.resolution)
     items, skipped = find_items(options.data, form)
-    write_skipped(options.out / "skipped.csv", skipped)
+    on_first_process(lambda: write_skipped(options.out / "skipped.csv", skipped))
     training, validation = split_items(items)
     return ClipDataset(training, form), ClipDataset(validation, form), skipped
 
 
-def _note_skipped(
-    options: TrainOptions, accelerator: Accelerator, known: list[Skipped], new: Sequence[Skipped]
-) -> list[Skipped]:
-    """Return all files skipped so far, and write them down when there are more than were known."""
-    fresh = [skip for skip in dict.fromkeys(new) if skip not in known]
-    if fresh and accelerator.is_main_process:
-        write_skipped(options.out / "skipped.csv", known + fresh)
+def _note_skipped(options: TrainOptions, known: list[Skipped], new: list[Skipped]) -> list[Skipped]:
+    """Return all files that any process skipped so far, and write them down when there are more than were known."""
+    found = [skip for skips in gather_values(new) for skip in skips]
+    fresh = [skip for skip in dict.fromkeys(found) if skip not in known]
+    if fresh:
+        on_first_process(lambda: write_skipped(options.out / "skipped.csv", known + fresh))
     return known + fresh
+
+
+def _place(item: Item) -> str:
+    """Return what people find an item by."""
+    return item.source.name if item.source.kind == "image" else f"{item.source.name} at {item.start:g} s"
 
 
 def _held_out_clips(dataset: ClipDataset, limit: int) -> Tensor:

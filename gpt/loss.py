@@ -1,0 +1,64 @@
+"""Cross-entropy over large vocabularies without ever holding the logits of a whole batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+LOGITS_AT_ONCE = 2**24
+"""Logits that are held at a time: 64 MiB of them in fp32, enough rows for large matrix products."""
+
+
+def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, logits_at_once: int = LOGITS_AT_ONCE) -> Tensor:
+    """Return the mean cross-entropy, in nats, of the logits `hidden @ weight.T`, which are made chunk by chunk.
+
+    Gradients are exact, and computed along with the loss, so that no logit is kept or computed twice. There are no
+    gradients of gradients.
+
+    Args:
+        hidden: (M, D) floating point.
+        weight: (V, D), the output layer.
+        targets: (M,) int64 in [0, V).
+        logits_at_once: rows of a chunk times V, at most (but at least one row).
+    """
+    rows = max(1, logits_at_once // len(weight))
+    return _CrossEntropy.apply(hidden, weight, targets, rows)
+
+
+class _CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, rows: int) -> Tensor:
+        product = _product_dtype(hidden)
+        matrix = weight.to(product)
+        loss = hidden.new_zeros(())
+        hidden_gradient, weight_gradient = torch.empty_like(hidden), torch.zeros_like(weight)
+        chunks = zip(hidden.split(rows), targets.split(rows), hidden_gradient.split(rows), strict=True)
+        for part, wanted, part_gradient in chunks:
+            part = part.to(product)
+            logits = part @ matrix.T
+            # Sums over the vocabulary need fp32 also where the products are bf16.
+            log_probability = logits.to(hidden.dtype).log_softmax(dim=-1)
+            loss -= log_probability.gather(1, wanted[:, None]).sum()
+            if any(ctx.needs_input_grad):
+                error = log_probability.exp_()
+                error.scatter_add_(1, wanted[:, None], error.new_full((len(wanted), 1), -1.0))
+                error = error.to(product)
+                part_gradient.copy_(error @ matrix)
+                weight_gradient += error.T @ part
+        ctx.save_for_backward(hidden_gradient.div_(len(hidden)), weight_gradient.div_(len(hidden)))
+        return loss / len(hidden)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        hidden_gradient, weight_gradient = ctx.saved_tensors
+        return gradient * hidden_gradient, gradient * weight_gradient, None, None
+
+
+def _product_dtype(hidden: Tensor) -> torch.dtype:
+    """Return the type in which matrices are multiplied, which autocast may have lowered."""
+    kind = hidden.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype

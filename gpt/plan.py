@@ -1,0 +1,232 @@
+"""What training a GPT takes, before it is tried. Imports no torch.
+
+B sequences at a time on a GPU, L tokens of a sequence, D width, F width inside a feed-forward layer, N heads, V codes.
+`benchmarks/plan_memory.py` compares the memory with measurements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpt.config import GPTConfig, PlanOptions, preset
+from gpt.flops import flops_per_token, matrix_parameters
+from training.nearest import unknown_name
+
+FP32 = 4
+"""Bytes of a weight, of its gradient and of each of Adam's two moments."""
+LOGITS_AT_ONCE = 2**24
+"""Logits that the loss holds at a time (gpt.loss)."""
+USABLE = 0.9
+"""Share of a GPU's memory that a plan may fill: the driver, kernels and gaps between tensors take the rest."""
+
+
+@dataclass(frozen=True)
+class GPU:
+    """A kind of GPU, in the numbers of its vendor's data sheet."""
+
+    gibibytes: float
+    """Memory."""
+    fp32: float
+    """Peak arithmetic in fp32, in 10^12 operations per second."""
+    bf16: float | None
+    """Peak of the tensor cores in bf16 without sparsity; None where they know no bf16."""
+
+
+# NVIDIA's data sheets of each product; of the A100, H100, H200 and V100 the SXM form, of the B200 the HGX board.
+GPUS = {
+    "a100-40": GPU(40, 19.5, 312.0),
+    "a100-80": GPU(80, 19.5, 312.0),
+    "h100": GPU(80, 67.0, 989.0),
+    "h200": GPU(141, 67.0, 989.0),
+    "b200": GPU(180, 75.0, 2250.0),
+    "l40s": GPU(48, 91.6, 362.0),
+    "rtx4090": GPU(24, 82.6, 165.2),
+    "v100": GPU(32, 15.7, None),
+}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a training step takes on one GPU at its peak, between the forward and the backward pass.
+
+    Gradients are counted beside activations, as where a batch is computed in parts; in one part they come as
+    activations go, and the peak is lower by up to the gradients.
+    """
+
+    weights: float
+    gradients: float
+    moments: float
+    """Of Adam."""
+    copies: float
+    """Weights and gradients on their way: in lower precision, gathered from other GPUs, or in buckets to be reduced."""
+    activations: float
+    """What the forward pass keeps for the backward pass."""
+    work: float
+    """What the loss, or the backward pass of one block, needs for itself."""
+
+    @property
+    def total(self) -> float:
+        """The sum."""
+        return self.weights + self.gradients + self.moments + self.copies + self.activations + self.work
+
+
+def parameter_count(config: GPTConfig) -> int:
+    """Return the exact number of parameters."""
+    D, F = config.width, config.feed_forward_width
+    legacy = config.flavour == "legacy"
+    norm = 2 * D if legacy else D
+    biases = 3 * D + D + F + D if legacy else 0
+    positions = (config.window - 1 + config.start_token) * D if legacy else 0
+    embedding = (config.vocab_size + config.start_token) * D
+    return matrix_parameters(config) + config.layers * (2 * norm + biases) + norm + embedding + positions
+
+
+def block_activations(config: GPTConfig, precision: str) -> int:
+    """Return the bytes per token that a block keeps for its backward pass.
+
+    Counted from `gpt.model.Block`, with a the bytes of the precision (as Korthikanti et al. 2022, section 4.1, do for
+    another block):
+
+    * the inputs of both norms, which the residual stream keeps in fp32: 8 D; and their statistics, 8 each of layer norm
+      and 4 each of RMS norm, which also keeps what it normalised, 8 D, where there is no fused kernel for it;
+    * the inputs of the projections to queries, keys and values, and into the feed-forward layer: 2 a D;
+    * queries, keys and values: 3 a D; no matrix of attention, but 4 N for its log-sums (Dao et al. 2022);
+    * the output of attention, which is also the input of its last layer: a D;
+    * rotary positions make new queries and keys, and with them another order of the output, which is copied: 3 a D;
+    * in SwiGLU the gate and the value, the gate's SiLU and the product: 4 a F; with GELU its input and output: 2 a F.
+    """
+    a, D, F = _size(precision), config.width, config.feed_forward_width
+    if config.flavour == "legacy":
+        return 8 * D + 16 + 4 * config.heads + a * (6 * D + 2 * F)
+    return 16 * D + 8 + 4 * config.heads + a * (9 * D + 4 * F)
+
+
+def block_work(config: GPTConfig, precision: str) -> int:
+    """Return the bytes per token that the backward pass of a block needs at its peak, in its feed-forward layer.
+
+    The gradient of the residual stream, 4 D, and those inside the layer, less what is freed on the way: 3 a F of
+    SwiGLU (the joined gate and value, and one more), 2 a F of GELU (its output and its input).
+    """
+    inside = 2 if config.flavour == "legacy" else 3
+    return FP32 * config.width + _size(precision) * inside * config.feed_forward_width
+
+
+def loss_work(config: GPTConfig, tokens: int, precision: str) -> int:
+    """Return the bytes that the chunked loss of `tokens` tokens needs besides the features (`gpt.loss`).
+
+    A chunk of logits and its log-probabilities in fp32 (in bf16 the logits in fp32, too); the gradient of the features,
+    4 D a token; the gradient of the head in fp32 and a chunk's share of it; in bf16 a copy of the head.
+    """
+    a, lower = _size(precision), precision == "bf16"
+    chunk = min(tokens * config.vocab_size, LOGITS_AT_ONCE) * (a + FP32 + FP32 * lower)
+    head = config.vocab_size * config.width * (FP32 + a + a * lower)
+    return chunk + FP32 * config.width * tokens + head
+
+
+def activations(config: GPTConfig, tokens: int, precision: str, checkpointing: bool) -> tuple[int, int]:
+    """Return the bytes kept for the backward pass of `tokens` tokens, and those needed for work at the peak.
+
+    The last norm keeps its input and what it normalised and gives out the features: 12 D bytes a token. With
+    checkpointing (Chen et al. 2016) a block keeps only its input, 4 D, and is computed again, one at a time.
+    """
+    block, last = tokens * block_activations(config, precision), tokens * 3 * FP32 * config.width
+    loss, backward = loss_work(config, tokens, precision), tokens * block_work(config, precision)
+    if checkpointing:
+        return config.layers * tokens * FP32 * config.width + last, max(loss, block + backward)
+    return config.layers * block + last, max(loss, backward)
+
+
+def memory_ddp(config: GPTConfig, tokens: int, gpus: int, precision: str, checkpointing: bool) -> Memory:
+    """Return what a GPU of `gpus` holds where each holds the whole model, in plain data-parallel training.
+
+    Weights, gradients and two moments in fp32, 16 bytes a parameter (Rajbhandari et al. 2020, section 3.1, without
+    their half-precision copies). Several GPUs gather gradients in buckets before they reduce them, 4 bytes more; in
+    bf16 autocast keeps a copy of the blocks' matrices for the backward pass, 2 bytes each.
+    """
+    parameters, (kept, work) = parameter_count(config), activations(config, tokens, precision, checkpointing)
+    matrices = matrix_parameters(config) - config.vocab_size * config.width
+    buckets = FP32 * parameters if gpus > 1 else 0
+    lower = 2 * matrices if precision == "bf16" else 0
+    share = FP32 * parameters
+    return Memory(share, share, 2 * share, buckets + lower, kept, work)
+
+
+def memory_fsdp(config: GPTConfig, tokens: int, gpus: int, precision: str, checkpointing: bool) -> Memory:
+    """Return what a GPU of `gpus` holds where all share weights, gradients and moments: FSDP2, wrapped block by block.
+
+    Weights, gradients and moments in fp32, 16 bytes a parameter over the number of GPUs (Rajbhandari et al. 2020, stage
+    3). On their way are, in the precision: the weights of two blocks, one computing and the next being gathered (Zhao
+    et al. 2023, section 3.3.2); the embedding and the head, which stay gathered; and the gradients of one block and of
+    whichever of embedding and head is larger, before they are reduced.
+    """
+    parameters, (kept, work) = parameter_count(config), activations(config, tokens, precision, checkpointing)
+    matrices = matrix_parameters(config) - config.vocab_size * config.width
+    block, outside = matrices / config.layers, parameters - matrices
+    copies = _size(precision) * (3 * block + 1.5 * outside)
+    share = FP32 * parameters / gpus
+    return Memory(share, share, 2 * share, copies, kept, work)
+
+
+def peak(gpu: str, precision: str) -> float:
+    """Return the operations per second that a GPU is capable of.
+
+    Raises:
+        ValueError: there is no such GPU, or it does not compute in the precision.
+    """
+    if gpu not in GPUS:
+        raise ValueError(unknown_name("GPU", gpu, GPUS))
+    rate = GPUS[gpu].bf16 if precision == "bf16" else GPUS[gpu].fp32
+    if rate is None:
+        raise ValueError(f"{gpu} does not compute in bf16: plan with --precision fp32 or another --gpu")
+    return rate * 1e12
+
+
+def plan(options: PlanOptions) -> None:
+    """Print what a training would take.
+
+    Raises:
+        ValueError: there is no such preset or GPU, or the GPU does not compute in the precision.
+    """
+    config = preset(options.preset, options.grid, options.vocab_size)
+    most = peak(options.gpu, options.precision)
+    rate = options.gpus * most * options.mfu
+    each, total = flops_per_token(config), flops_per_token(config) * options.tokens
+    per_step = options.batch * config.window
+    t, h, w = options.grid
+    lines = {
+        "model": f"{options.preset}: {config.layers} layers, {config.heads} heads, width {config.width}, "
+        f"{t}x{h}x{w} = {config.window} tokens of {config.vocab_size} codes",
+        "parameters": f"{parameter_count(config):,}",
+        "tokens": f"{options.tokens:,.0f}, {per_step:,} a step: {options.tokens / per_step:,.0f} steps",
+        "tokens per parameter": f"{options.tokens / parameter_count(config):.1f}",
+        "arithmetic": f"{each / 1e9:.2f} GFLOP a token, {total:.2e} FLOP in all",
+        "GPUs": f"{options.gpus} x {options.gpu}, {most / 1e12:g} TFLOP/s each in "
+        f"{options.precision} at most, {100 * options.mfu:g} % of it attained",
+        "time": f"{total / rate / 3600:,.1f} h: {rate / each:,.0f} tokens/s, {per_step * each / rate:.2f} s a step",
+    }
+    print("\n".join(f"{name:22s}{text}" for name, text in lines.items()))
+    print(f"\n{memory_table(config, options)}")
+
+
+def memory_table(config: GPTConfig, options: PlanOptions) -> str:
+    """Return a table of the memory that a GPU needs in each way of training."""
+    sequences = options.batch // (options.gpus * options.accumulate)
+    columns = ("weights", "gradients", "moments", "copies", "activations", "work", "total")
+    rows = [f"GiB on a GPU, {sequences} sequences at a time", "".join(f"{name:>12s}" for name in ("", *columns))]
+    ways = {"DDP": memory_ddp, "FSDP2": memory_fsdp}
+    for checkpointing in (False, True):
+        for name, way in ways.items():
+            memory = way(config, sequences * config.window, options.gpus, options.precision, checkpointing)
+            numbers = "".join(f"{getattr(memory, column) / 2**30:12.2f}" for column in columns)
+            rows.append(f"{name:12s}{numbers}  {verdict(memory, options.gpu)}{', checkpointing' * checkpointing}")
+    return "\n".join(rows)
+
+
+def verdict(memory: Memory, gpu: str) -> str:
+    """Say whether a GPU can hold it."""
+    fits = memory.total <= USABLE * GPUS[gpu].gibibytes * 2**30
+    return f"{'fits' if fits else 'does not fit'} {GPUS[gpu].gibibytes:g} GiB"
+
+
+def _size(precision: str) -> int:
+    return 2 if precision == "bf16" else FP32

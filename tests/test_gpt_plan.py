@@ -1,0 +1,165 @@
+"""What a plan says is what a model has: parameters and activations exactly, memory and time by the formulas."""
+
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+import torch
+from torch import Tensor
+
+import secondsight
+from gpt.config import PRESETS, GPTConfig, PlanOptions
+from gpt.flops import flops_per_token
+from gpt.loss import LOGITS_AT_ONCE
+from gpt.model import GPT
+from gpt.plan import (
+    GPUS,
+    activations,
+    block_activations,
+    memory_ddp,
+    memory_fsdp,
+    parameter_count,
+    plan,
+    verdict,
+)
+from gpt.plan import LOGITS_AT_ONCE as PLANNED_LOGITS
+
+SMALL = GPTConfig(layers=2, heads=2, width=64, grid=(1, 4, 4), vocab_size=48)
+
+
+@pytest.mark.parametrize("flavour", ["rotary", "legacy", "legacy without start token"])
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_number_of_parameters_is_exact(name: str, flavour: str) -> None:
+    kind: Literal["rotary", "legacy"] = "rotary" if flavour == "rotary" else "legacy"
+    config = replace(PRESETS[name], flavour=kind, start_token="without" not in flavour)
+    with torch.device("meta"):
+        model = GPT(config)
+    assert parameter_count(config) == sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("alef", 110_417_664), ("bet", 336_126_976), ("gimel", 750_659_840), ("dalet", 1_528_398_400)],
+)
+def test_published_models_have_the_published_sizes(name: str, published: int) -> None:
+    config = replace(PRESETS[name], flavour="legacy", start_token=False, grid=(1, 16, 16), vocab_size=16384)
+    assert parameter_count(config) == published
+
+
+def kept_by_a_block(config: GPTConfig, precision: str, sequences: int = 2) -> float:
+    """Bytes per token that autograd keeps for the backward pass of a block, without weights."""
+    model = GPT(config).train()
+    weights = {parameter.untyped_storage().data_ptr() for parameter in [*model.parameters(), *model.buffers()]}
+    kept: dict[int, Tensor] = {}
+
+    def note(x: Tensor) -> Tensor:
+        kept[x.untyped_storage().data_ptr()] = x
+        return x
+
+    x = torch.randn(sequences, config.window, config.width, requires_grad=True)
+    lower = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x), lower:
+        model.blocks[0](x, model.positions, None, 0)
+    # Copies of the weights in bf16 are no activations; no activation has so few dimensions and no sequences.
+    sizes = {parameter.numel() for parameter in model.blocks[0].parameters() if parameter.ndim == 2}
+    activations = [
+        x for address, x in kept.items()
+        if address not in weights and not (x.ndim == 2 and x.dtype == torch.bfloat16 and x.numel() in sizes)
+    ]  # fmt: skip
+    return sum(x.untyped_storage().nbytes() for x in activations) / (sequences * config.window)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("flavour", ["rotary", "legacy"])
+def test_the_activations_of_a_block_are_exact(flavour: Literal["rotary", "legacy"], precision: str) -> None:
+    config = replace(SMALL, flavour=flavour, grid=(1, 5, 7))
+    assert kept_by_a_block(config, precision) == block_activations(config, precision)
+
+
+def test_the_loss_is_planned_with_its_own_chunks() -> None:
+    assert PLANNED_LOGITS == LOGITS_AT_ONCE
+
+
+def test_checkpointing_keeps_one_vector_a_block() -> None:
+    with_it, without = (activations(SMALL, 32, "fp32", checkpointing)[0] for checkpointing in (True, False))
+    assert with_it == 32 * (2 + 3) * 4 * 64
+    assert without == 32 * (2 * block_activations(SMALL, "fp32") + 3 * 4 * 64)
+
+
+def test_weights_gradients_and_moments_take_16_bytes_a_parameter() -> None:
+    memory = memory_ddp(SMALL, 32, 1, "fp32", False)
+    assert memory.weights + memory.gradients + memory.moments == 16 * parameter_count(SMALL)
+    assert memory.copies == 0
+
+
+def test_several_gpus_need_buckets_and_bf16_copies() -> None:
+    copies = [memory_ddp(SMALL, 32, gpus, precision, False).copies for gpus, precision in [(8, "fp32"), (1, "bf16")]]
+    matrices = SMALL.layers * (4 * 64 * 64 + 3 * 64 * SMALL.feed_forward_width)
+    assert copies == [4 * parameter_count(SMALL), 2 * matrices]
+
+
+def test_sharded_training_divides_what_lasts_by_the_gpus() -> None:
+    whole, part = memory_fsdp(SMALL, 32, 1, "bf16", False), memory_fsdp(SMALL, 32, 8, "bf16", False)
+    for name in ("weights", "gradients", "moments"):
+        assert getattr(part, name) == getattr(whole, name) / 8
+    assert (part.copies, part.activations) == (whole.copies, whole.activations)
+
+
+@pytest.mark.parametrize(("name", "says"), [("b200", "fits 180 GiB"), ("rtx4090", "does not fit 24 GiB")])
+def test_it_says_whether_a_gpu_can_hold_it(name: str, says: str) -> None:
+    memory = memory_ddp(PRESETS["gimel"], 16 * 1024, 8, "bf16", False)
+    assert verdict(memory, name) == says
+
+
+def printed(capsys: pytest.CaptureFixture[str], **options: Any) -> str:
+    plan(PlanOptions(**options))
+    return capsys.readouterr().out
+
+
+def test_the_plan_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, preset="alef", gpus=4, batch=64, accumulate=2, tokens=1e9, gpu="a100-80", mfu=0.5)
+    config = replace(PRESETS["alef"], vocab_size=16384)
+    hours = flops_per_token(config) * 1e9 / (4 * 312e12 * 0.5) / 3600
+    assert f"{parameter_count(config):,}" in text
+    assert f"{hours:,.1f} h" in text
+    assert "65,536 a step: 15,259 steps" in text
+    assert "8 sequences at a time" in text
+    assert [line.split()[0] for line in text.splitlines()[-4:]] == ["DDP", "FSDP2"] * 2
+
+
+def test_a_plan_in_fp32_counts_with_the_peak_of_fp32(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "15.7 TFLOP/s each in fp32" in printed(capsys, gpu="v100", precision="fp32")
+
+
+def test_a_gpu_without_bf16_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="v100 does not compute in bf16: plan with --precision fp32"):
+        printed(capsys, gpu="v100")
+
+
+def test_an_unknown_gpu_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match=r"there is no GPU 'h20O'; there are .*rtx4090.*did you mean h200\?"):
+        printed(capsys, gpu="h20O")
+
+
+def test_an_unknown_preset_suggests_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match=r"there is no GPT preset 'gimmel'.*did you mean gimel\?"):
+        printed(capsys, preset="gimmel")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"gpus": 0}, "--gpus 0 must be at least 1"), ({"tokens": 0.5}, "--tokens 0.5 must be at least 1"),
+     ({"batch": 12}, "--batch 12 must be a multiple of --gpus 8 times --accumulate 1"),
+     ({"mfu": 1.5}, r"--mfu 1.5 must lie in \(0, 1\]")],
+)  # fmt: skip
+def test_options_out_of_range_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PlanOptions(**change)
+
+
+def test_every_gpu_is_offered_by_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        secondsight.main(["gpt", "plan", "--help"])
+    text = capsys.readouterr().out
+    assert all(name in text for name in GPUS)

@@ -1,0 +1,231 @@
+"""Checkpoints of a training appear whole, resume to the bit, and are pruned, but never the best."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from training.checkpoint import best_checkpoint, list_checkpoints, load_model_folder, newest_checkpoint
+from training.pretrained import Pretrained
+from training.seeds import seed_step
+from training.state import CheckpointWriteError, load_training_state, save_checkpoint
+
+
+@dataclass(frozen=True)
+class NetConfig:
+    """Like that of a model."""
+
+    width: int = 8
+
+
+class Net(Pretrained):
+    """A network that needs random numbers (dropout)."""
+
+    kind = "net"
+    config_class = NetConfig
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.layers = nn.Sequential(nn.Linear(4, config.width), nn.Dropout(0.5), nn.Linear(config.width, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+Parts = tuple[Net, torch.optim.AdamW]
+
+
+def build(width: int = 8) -> Parts:
+    """A network and an optimizer with two groups."""
+    model = Net(NetConfig(width))
+    matrices = [p for p in model.parameters() if p.ndim == 2]
+    vectors = [p for p in model.parameters() if p.ndim == 1]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    return model, torch.optim.AdamW(groups, lr=1e-2, betas=(0.9, 0.95), fused=True)
+
+
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, first: int, last: int) -> None:
+    for step in range(first, last):
+        seed_step(0, step)
+        batch = torch.randn(6, 4)
+        loss = (model(batch) - batch).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def save(run: Path, step: int, model: Net, optimizer: torch.optim.Optimizer, score: float | None = None) -> Path:
+    return save_checkpoint(run, step, model, {"model": optimizer}, score=score)
+
+
+def weights(model: nn.Module) -> list[bytes]:
+    return [tensor.numpy().tobytes() for tensor in model.state_dict().values()]
+
+
+def names(run: Path) -> list[str]:
+    return [path.name for path in list_checkpoints(run)]
+
+
+# Resuming
+
+
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, optimizer = build()
+    train(model, optimizer, 0, 3)
+    checkpoint = save(tmp_path, 3, model, optimizer)
+    train(model, optimizer, 3, 6)
+
+    torch.manual_seed(123)
+    resumed, resumed_optimizer = build()
+    resumed.load_state_dict(Net.from_pretrained(checkpoint).state_dict())
+    first = load_training_state(checkpoint, {"model": resumed_optimizer})
+    train(resumed, resumed_optimizer, first, 6)
+    assert weights(resumed) == weights(model)
+
+
+def test_saving_does_not_change_the_course_of_a_run(tmp_path: Path) -> None:
+    ends = []
+    for saves in (False, True):
+        torch.manual_seed(0)
+        model, optimizer = build()
+        for step in range(4):
+            train(model, optimizer, step, step + 1)
+            if saves:
+                save(tmp_path, step, model, optimizer)
+        ends.append(weights(model))
+    assert ends[0] == ends[1]
+
+
+def test_the_settings_of_the_optimizer_come_back(tmp_path: Path) -> None:
+    model, optimizer = build()
+    train(model, optimizer, 0, 1)
+    optimizer.param_groups[1]["lr"] = 0.1 / 3
+    checkpoint = save(tmp_path, 1, model, optimizer)
+    _, fresh = build()
+    assert load_training_state(checkpoint, {"model": fresh}) == 1
+    assert [group["lr"] for group in fresh.param_groups] == [1e-2, 0.1 / 3]
+    assert [group["weight_decay"] for group in fresh.param_groups] == [0.1, 0.0]
+
+
+def test_before_the_first_step_there_is_no_moment_to_save(tmp_path: Path) -> None:
+    checkpoint = save(tmp_path, 0, *build())
+    assert load_training_state(checkpoint, {"model": build()[1]}) == 0
+
+
+def test_the_numbers_of_a_step_do_not_depend_on_those_before() -> None:
+    drawn = []
+    for before in (0, 5):
+        torch.rand(before)
+        seed_step(1, 7)
+        drawn.append(torch.rand(4))
+    assert torch.equal(*drawn)
+
+
+def test_seeds_steps_and_processes_draw_other_numbers() -> None:
+    drawn = set()
+    for seed, step, process in [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (-1, 0, 0)]:
+        seed_step(seed, step, process)
+        drawn.add(float(torch.rand(())))
+    assert len(drawn) == 5
+
+
+def test_another_number_of_processes_is_said_to_change_the_bits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, optimizer = build()
+    checkpoint = save(tmp_path, 5, model, optimizer)
+    load_training_state(checkpoint, {"model": optimizer})
+    assert capsys.readouterr().err == ""
+    path = checkpoint / "training_state" / "state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "processes": 2}))
+    load_training_state(checkpoint, {"model": optimizer})
+    assert "was saved by 2 processes and 1 go on" in capsys.readouterr().err
+
+
+# Appearing
+
+
+def test_the_oldest_checkpoints_are_pruned(tmp_path: Path) -> None:
+    parts = build()
+    for step in (5, 10, 15, 20):
+        save(tmp_path, step, *parts)
+    assert names(tmp_path) == ["000015", "000020"]
+
+
+def test_the_best_checkpoint_is_kept_until_there_is_a_better(tmp_path: Path) -> None:
+    parts = build()
+    for step, score in [(1, -3.0), (2, -1.0), (3, -2.0), (4, -1.0), (5, None)]:
+        save(tmp_path, step, *parts, score=score)
+    assert names(tmp_path) == ["000002", "000004", "000005"]
+    assert best_checkpoint(tmp_path) == tmp_path / "checkpoints" / "000002"
+    save(tmp_path, 6, *parts, score=-0.5)
+    assert names(tmp_path) == ["000005", "000006"]
+
+
+def test_a_run_that_was_never_validated_has_no_best(tmp_path: Path) -> None:
+    save(tmp_path, 1, *build())
+    assert best_checkpoint(tmp_path) is None
+
+
+def test_steps_beyond_a_million_are_newer_than_those_before(tmp_path: Path) -> None:
+    parts = build()
+    for step in (999_000, 1_000_000):
+        save(tmp_path, step, *parts)
+    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "1000000"
+
+
+def test_without_a_checkpoint_there_is_no_newest(tmp_path: Path) -> None:
+    assert (list_checkpoints(tmp_path), newest_checkpoint(tmp_path)) == ([], None)
+
+
+def test_a_full_disk_leaves_the_checkpoints_before_whole(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    model, optimizer = build(width=4000)
+    train(model, optimizer, 0, 1)
+    whole = save(tmp_path, 5, model, optimizer)
+    before = weights(model)
+    train(model, optimizer, 1, 2)
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (whole / "model.safetensors").stat().st_size
+    try:
+        for limit in (0, size // 2, size + 1000):  # in the model, and in the moments of the optimizer
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, most))
+            with pytest.raises(CheckpointWriteError, match=r"step 6 cannot be written .* continue with --resume auto"):
+                save(tmp_path, 6, model, optimizer)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000005"]
+    assert weights(Net.from_pretrained(tmp_path)) == before
+    assert load_training_state(whole, {"model": build(width=4000)[1]}) == 5
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
+    model, optimizer = build()
+    save(tmp_path, 5, model, optimizer)
+    with torch.no_grad():
+        model.layers[0].weight[0, 0] = torch.nan
+    with pytest.raises(FloatingPointError, match=r"after step 6, layers\.0\.weight is not finite"):
+        save(tmp_path, 6, model, optimizer)
+    assert names(tmp_path) == ["000005"]
+
+
+def test_what_a_killed_run_left_unfinished_is_removed(tmp_path: Path) -> None:
+    for name in ("000004.tmp", "000005.tmp", "000003.old.tmp"):
+        (tmp_path / "checkpoints" / name / "litter").mkdir(parents=True)
+    assert list_checkpoints(tmp_path) == []
+    final = save(tmp_path, 5, *build())
+    assert sorted(path.name for path in final.iterdir()) == ["config.json", "model.safetensors", "training_state"]
+    assert list((tmp_path / "checkpoints").iterdir()) == [final]
+
+
+def test_a_checkpoint_of_the_same_step_is_replaced(tmp_path: Path) -> None:
+    model, optimizer = build()
+    save(tmp_path, 5, model, optimizer)
+    train(model, optimizer, 0, 1)
+    _, tensors = load_model_folder(save(tmp_path, 5, model, optimizer), "net")
+    assert torch.equal(tensors["layers.0.weight"], model.state_dict()["layers.0.weight"])

@@ -1,0 +1,41 @@
+"""The curves of a run, drawn from its `metrics.jsonl` alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+
+
+def draw_curves(run: Path, panels: Mapping[str, Sequence[str]]) -> Path:
+    """Draw metrics against the optimizer step into `run/loss.png` and return its path.
+
+    Args:
+        run: a run folder.
+        panels: the metrics that share a panel, by the label of its vertical axis.
+    """
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
+    for axes, (label, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for name, colour in zip(names, COLOURS, strict=False):
+            _draw(axes, [(line["step"], line[name]) for line in lines if name in line], name, colour)
+        axes.set(xlabel="optimizer step", ylabel=label)
+        axes.spines[["top", "right"]].set_visible(False)
+        if axes.lines:
+            axes.legend(frameon=False)
+    figure.savefig(run / "loss.png", dpi=120)
+    return run / "loss.png"
+
+
+def _draw(axes: Axes, points: Sequence[tuple[int, float]], name: str, colour: str) -> None:
+    if points:
+        steps, values = zip(*points, strict=True)
+        # A line through few points hides where they are.
+        marker = "o" if len(points) < 20 else None
+        axes.plot(steps, values, label=name.replace("_", " "), color=colour, marker=marker, markersize=3, linewidth=1)
