@@ -26,7 +26,7 @@ class Tile:
 
 
 def draw_grid(rows: Sequence[Sequence[Tile]], side: int = 96) -> Image.Image:
-    """Draw rows of tiles, each `side` pixels high, captions below; small pictures grow by whole pixels."""
+    """Draw rows of tiles, each `side` pixels high, captions below, cut to the width of their picture."""
     heights = CAPTION if any(tile.caption for row in rows for tile in row) else 0
     scaled = [[_scale(tile, side) for tile in row] for row in rows]
     width = max(sum(image.width + MARGIN for image in row) for row in scaled) + MARGIN
@@ -38,7 +38,7 @@ def draw_grid(rows: Sequence[Sequence[Tile]], side: int = 96) -> Image.Image:
             canvas.paste(image, (x, y))
             if tile.border != "white":
                 pen.rectangle((x - 2, y - 2, x + image.width + 1, y + side + 1), outline=tile.border, width=2)
-            pen.text((x, y + side + 3), tile.caption, fill="black", font=font)
+            pen.text((x, y + side + 3), _cut(tile.caption, image.width, font), fill="black", font=font)
             x += image.width + MARGIN
     return canvas
 
@@ -70,3 +70,12 @@ def _scale(tile: Tile, side: int) -> Image.Image:
     image = tile.image
     # Nearest-neighbour, so that pixels of small pictures stay what they are.
     return image.resize((max(1, round(image.width * side / image.height)), side), Image.Resampling.NEAREST)
+
+
+def _cut(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Return as much of a caption as `width` pixels hold."""
+    if font.getlength(text) <= width:
+        return text
+    while text and font.getlength(text + "…") > width:
+        text = text[:-1]
+    return text + "…"

@@ -74,3 +74,10 @@ def test_a_saved_picture_has_its_folder_made_and_its_pixels_kept(tmp_path: Path)
     save_picture(tmp_path / "a" / "b.png", Image.fromarray(pixels))
     with Image.open(tmp_path / "a" / "b.png") as saved:
         assert (np.asarray(saved) == pixels).all()
+
+
+def test_a_caption_ends_where_its_picture_does() -> None:
+    long = draw_grid([[tile(RED, caption="a very long caption indeed"), tile(BLUE, caption="b")]], side=48)
+    alone = draw_grid([[tile(RED, caption=""), tile(BLUE, caption="b")]], side=48)
+    beside = (MARGIN + 48 + MARGIN, MARGIN + 48, *long.size)
+    assert long.crop(beside).tobytes() == alone.crop(beside).tobytes()

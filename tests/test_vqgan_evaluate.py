@@ -162,6 +162,6 @@ def test_the_pictures_go_from_the_best_to_the_worst_of_a_large_set(tmp_path: Pat
     assert ranking[-1]["source"] == "worst.png"
     picture = Image.open(tmp_path / "out" / "reconstructions.png")
     for place, row in (0, ranking[0]), (7, ranking[-1]):
-        top = MARGIN + place * (96 + CAPTION + MARGIN)
-        original = Image.open(images / row["source"]).resize((96, 96), Image.Resampling.NEAREST)
-        assert picture.crop((MARGIN, top, MARGIN + 96, top + 96)).tobytes() == original.tobytes()
+        top = MARGIN + place * (128 + CAPTION + MARGIN)
+        original = Image.open(images / row["source"]).resize((128, 128), Image.Resampling.NEAREST)
+        assert picture.crop((MARGIN, top, MARGIN + 128, top + 128)).tobytes() == original.tobytes()

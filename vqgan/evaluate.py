@@ -122,10 +122,9 @@ def draw_reconstructions(tokenizer: Tokenizer, scores: Mapping[Item, ItemScore],
         clips = originals.to(best_device())
         decoded = reconstruct(tokenizer, tokenizer.encode(clips), clips.shape[2])
         pictures = [picture_of(clip[0].cpu(), 4) for clip in (clips, decoded, (decoded - clips).abs() - 1)]
-        original = f"original {scores[item].source}: {scores[item].psnr_db:.1f} dB"
-        captions = (original[:60], "reconstruction", "absolute error")
+        captions = (Path(scores[item].source).name, f"{scores[item].psnr_db:.1f} dB", "absolute error")
         grid.append([Tile(picture, text) for picture, text in zip(pictures, captions, strict=True)])
-    return draw_grid(grid)
+    return draw_grid(grid, side=128)
 
 
 @torch.no_grad()
