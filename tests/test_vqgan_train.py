@@ -225,3 +225,8 @@ def test_a_file_that_turns_unreadable_in_training_is_listed(tmp_path: Path, monk
     monkeypatch.setattr(train_module, "find_items", find_then_damage)
     train(options(pictures, tmp_path / "run"))
     assert len((tmp_path / "run" / "skipped.csv").read_text().splitlines()) == 2
+
+
+def test_the_curves_are_drawn_at_the_end(films: Path, tmp_path: Path) -> None:
+    train(options(films, tmp_path, steps=1))
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")

@@ -12,6 +12,7 @@ from torch import Tensor
 from data.clips import ClipDataset, ClipFormat, Item, collate, training_loader
 from data.media import Skipped, write_skipped
 from training.checkpoint import newest_checkpoint
+from training.curve import draw_curves
 from training.finite import LossWatch, check_finite
 from training.order import DataOrder
 from training.processes import gather_values, on_first_process
@@ -24,6 +25,12 @@ from vqgan.learner import Learner
 from vqgan.metrics import codebook_usage, psnr
 from vqgan.model import VQGAN
 from vqgan.reading import find_items, split_items
+
+CURVES = {
+    "loss": ("loss", "discriminator_loss"),
+    "PSNR (dB)": ("psnr_db",),
+    "share of codes in use": ("codebook_usage",),
+}
 
 
 def train(options: TrainOptions) -> Path:
@@ -82,6 +89,7 @@ def train(options: TrainOptions) -> Path:
                 learner.save(options.out, done)
             if stopped and done < options.steps:
                 stopping.leave(done, main)
+    on_first_process(lambda: draw_curves(options.out, CURVES))
     return save_whole(learner.averaged, options.out / "final")
 
 
