@@ -71,7 +71,7 @@ class WrittenOut(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the logits (B, L, V) of the token that follows each of `tokens`."""
-        x = self.gpt.positions.place(self.gpt.embedding(tokens), 0)
+        x = self.gpt.positions.place(self.gpt.embedding(tokens), torch.arange(tokens.shape[1]))
         for block, projections in zip(self.gpt.blocks, self.projections, strict=True):
             x = x + self._attend(block, projections, block.attention_norm(x))
             x = x + block.feed_forward(block.feed_forward_norm(x))

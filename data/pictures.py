@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -13,6 +16,7 @@ from data.images import clip_to_image
 
 MARGIN = 6
 CAPTION = 18
+"""Height in pixels of a line of text."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,25 @@ def draw_grid(rows: Sequence[Sequence[Tile]], side: int = 96) -> Image.Image:
     scaled = [[_scale(tile, side) for tile in row] for row in rows]
     width = max(sum(image.width + MARGIN for image in row) for row in scaled) + MARGIN
     canvas = Image.new("RGB", (width, len(rows) * (side + heights + MARGIN) + MARGIN), "white")
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=11)
+    pen = ImageDraw.Draw(canvas)
     for number, (row, images) in enumerate(zip(rows, scaled, strict=True)):
         x, y = MARGIN, MARGIN + number * (side + heights + MARGIN)
         for tile, image in zip(row, images, strict=True):
             canvas.paste(image, (x, y))
             if tile.border != "white":
                 pen.rectangle((x - 2, y - 2, x + image.width + 1, y + side + 1), outline=tile.border, width=2)
-            pen.text((x, y + side + 3), _cut(tile.caption, image.width, font), fill="black", font=font)
+            draw_text(pen, (x, y + side), tile.caption, image.width)
             x += image.width + MARGIN
+    return canvas
+
+
+def stack_pictures(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Put pictures below one another, at the left, on white."""
+    canvas = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), "white")
+    y = 0
+    for picture in pictures:
+        canvas.paste(picture, (0, y))
+        y += picture.height
     return canvas
 
 
@@ -61,9 +75,31 @@ def picture_of(clip: Tensor, frames: int = 8) -> Image.Image:
 
 
 def save_picture(path: Path, image: Image.Image) -> None:
-    """Write a PNG, making its folder."""
+    """Write a PNG, making its folder; the file appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, optimize=True)
+    temporary = path.with_name(path.name + ".tmp")
+    # Twice as fast as the usual 6, for files 5 % larger.
+    image.save(temporary, format="PNG", compress_level=4)
+    os.replace(temporary, path)
+
+
+def draw_text(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, width: int) -> None:
+    """Write one line of black text, `CAPTION` high with its upper left corner at `place`, cut to `width` pixels."""
+    pen.text((place[0], place[1] + 2), _cut(printable(text), width), fill="black", font=_font())
+
+
+def text_width(text: str) -> int:
+    """Return how many pixels a line of text takes."""
+    return round(_font().getlength(printable(text)) + 0.5)
+
+
+def printable(text: str) -> str:
+    """Return a text as one line that can be shown and stored as UTF-8.
+
+    Names of files may hold anything: line breaks become spaces, control characters, marks that turn the direction of
+    writing and bytes that are not text (surrogate escapes) U+FFFD.
+    """
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _scale(tile: Tile, side: int) -> Image.Image:
@@ -72,10 +108,16 @@ def _scale(tile: Tile, side: int) -> Image.Image:
     return image.resize((max(1, round(image.width * side / image.height)), side), Image.Resampling.NEAREST)
 
 
-def _cut(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """Return as much of a caption as `width` pixels hold."""
-    if font.getlength(text) <= width:
+def _cut(text: str, width: int) -> str:
+    """Return as much of a text as `width` pixels hold."""
+    if _font().getlength(text) <= width:
         return text
-    while text and font.getlength(text + "…") > width:
+    while text and _font().getlength(text + "…") > width:
         text = text[:-1]
     return text + "…"
+
+
+@functools.cache
+def _font() -> ImageFont.FreeTypeFont:
+    # DejaVu comes with matplotlib; the font that comes with Pillow has no letter beyond ASCII.
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)

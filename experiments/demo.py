@@ -32,13 +32,13 @@ from gpt.evaluate import evaluate as evaluate_gpt
 from gpt.model import GPT
 from gpt.train import train as train_gpt
 from sampling.completion import complete_clips
-from sampling.config import PromptKind, SamplingOptions
-from sampling.gallery import show_films, show_images
+from sampling.config import Prompt, PromptKind, Request, SamplingOptions
+from sampling.gallery import show_grid, show_item
+from training.device import best_device
 from training.run_folder import open_run, to_json, write_text
 from vqgan.config import EncodeOptions, EvaluateOptions, LeakageOptions, TrainOptions
 from vqgan.encode import encode
 from vqgan.evaluate import evaluate as evaluate_tokenizer
-from vqgan.evaluate import reconstruct
 from vqgan.leakage import measure_leakage
 from vqgan.model import load_tokenizer
 from vqgan.reading import clip_format, find_items, read_batches, split_items
@@ -171,7 +171,8 @@ def _train_gpt(tokens: Path, out: Path, seed: int) -> Path:
 
 def _complete(gpt_folder: Path, tokenizer_folder: Path, films: Path, out: Path, seed: int) -> dict[str, Any]:
     """Complete half images and half clips of studied and of new films; show and measure the continuations."""
-    gpt, tokenizer = GPT.from_pretrained(gpt_folder), load_tokenizer(tokenizer_folder)
+    device = best_device()
+    gpt, tokenizer = GPT.from_pretrained(gpt_folder).to(device), load_tokenizer(tokenizer_folder).to(device)
     form = clip_format(tokenizer)
     kinds: dict[str, tuple[PromptKind, ClipFormat]] = {
         "image": ("half-image", ClipFormat(1, form.fps, form.size)),
@@ -193,11 +194,10 @@ def _complete_items(
     count = min(ITEMS, len(items))
     chosen = [items[place * len(items) // count] for place in range(count)]
     clips = torch.cat([clips for _, clips in read_batches(chosen, form, count, [])])
-    completion = complete_clips(gpt, tokenizer, clips, kind, CONTINUATIONS, SAMPLING, seed)
+    request = Request(Prompt(kind), CONTINUATIONS, SAMPLING, seed)
+    completions = complete_clips(gpt, tokenizer, clips, request)
     names = [Path(item.source.name).stem for item in chosen]
-    if kind == "half-image":
-        show_images(completion, kind, out)
-    else:
-        show_films(completion, kind, names, form.fps, out)
-    reconstructions = reconstruct(tokenizer, tokenizer.encode(clips), clips.shape[2])
-    return mean_diversity(measure_diversity(completion, reconstructions, kind))
+    for number, (completion, name) in enumerate(zip(completions, names, strict=True)):
+        show_item(completion, name, form.fps, out, f"item_{number:03d}")
+    show_grid(completions, names, out)
+    return mean_diversity([measure_diversity(completion) for completion in completions])

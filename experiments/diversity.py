@@ -11,14 +11,12 @@ Output: one row of measures per item.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 
-from torch import Tensor
-
 from sampling.completion import Completion
-from sampling.config import PromptKind
+from sampling.distance import distances_to_truth, imagined_pixels, pixel_distance
 
 
 @dataclass(frozen=True)
@@ -31,54 +29,36 @@ class Diversity:
     to_truth_tokens: float
 
 
-def measure_diversity(completion: Completion, reconstructions: Tensor, kind: PromptKind) -> list[Diversity]:
-    """Measure each prompt's continuations.
+def measure_diversity(completion: Completion) -> Diversity:
+    """Measure the continuations of one prompt.
 
-    Args:
-        completion: at least two continuations per prompt.
-        reconstructions: (B, 3, T, H, W), what the tokenizer makes of the originals.
-        kind: what was given, and so is left out of the comparison.
+    Where they are longer than the original, only the common part is compared with it.
 
     Raises:
-        ValueError: there is one continuation, which differs from no other.
+        ValueError: there is one continuation, which differs from no other, or no truth in what was imagined.
     """
-    n = completion.tokens.shape[1]
+    n, truth = len(completion.tokens), completion.truth
     if n < 2:
         raise ValueError("the distance between continuations takes at least two of each prompt")
-    results = []
-    for number in range(len(completion.tokens)):
-        clips = _generated(completion.continuations[number], kind)
-        truth = _generated(reconstructions[number], kind)
-        tokens = completion.tokens[number, :, completion.given :]
-        true_tokens = completion.truth[number, completion.given :]
-        pairs = list(combinations(range(n), 2))
-        results.append(
-            Diversity(
-                pairwise=_mean(_pixel_distance(clips[i], clips[j]) for i, j in pairs),
-                to_truth=_mean(_pixel_distance(clip, truth) for clip in clips),
-                pairwise_tokens=_mean(float(tokens[i].ne(tokens[j]).float().mean()) for i, j in pairs),
-                to_truth_tokens=_mean(float(row.ne(true_tokens).float().mean()) for row in tokens),
-            )
-        )
-    return results
+    to_truth = distances_to_truth(completion)
+    if truth is None or not to_truth:
+        raise ValueError("there is no truth to compare with: the original ends where the prompt does")
+    free = ~completion.given
+    clips = [imagined_pixels(clip, completion.given_pixels) for clip in completion.continuations]
+    tokens = completion.tokens[:, free]
+    known = completion.tokens[:, : len(truth)][:, free[: len(truth)]]
+    pairs = list(combinations(range(n), 2))
+    return Diversity(
+        pairwise=_mean(pixel_distance(clips[i], clips[j]) for i, j in pairs),
+        to_truth=_mean(to_truth),
+        pairwise_tokens=_mean(float(tokens[i].ne(tokens[j]).float().mean()) for i, j in pairs),
+        to_truth_tokens=_mean(float(row.ne(truth[free[: len(truth)]]).float().mean()) for row in known),
+    )
 
 
-def mean_diversity(measures: list[Diversity]) -> dict[str, float]:
+def mean_diversity(measures: Sequence[Diversity]) -> dict[str, float]:
     """Return the mean of each measure over items."""
     return {name: _mean(asdict(measure)[name] for measure in measures) for name in Diversity.__dataclass_fields__}
-
-
-def _generated(clips: Tensor, kind: PromptKind) -> Tensor:
-    """Return the part of clips (..., 3, T, H, W) that was not given."""
-    if kind == "half-image":
-        return clips[..., clips.shape[-2] // 2 :, :]
-    if kind == "half-clip":
-        return clips[..., clips.shape[-3] // 2 :, :, :]
-    return clips
-
-
-def _pixel_distance(a: Tensor, b: Tensor) -> float:
-    return float(((a - b) / 2).square().mean().sqrt())
 
 
 def _mean(values: Iterable[float]) -> float:

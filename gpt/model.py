@@ -17,39 +17,10 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from gpt.cache import KVCache
 from gpt.config import GPTConfig
 from gpt.loss import cross_entropy
 from training.pretrained import Pretrained
-
-
-class KVCache:
-    """Keys and values of the tokens a GPT has read, in buffers of fixed size.
-
-    Args:
-        config: the GPT's config.
-        batch: sequences.
-        length: most tokens it will hold, the start token included.
-        like: a tensor whose dtype and device the buffers take.
-    """
-
-    def __init__(self, config: GPTConfig, batch: int, length: int, like: Tensor) -> None:
-        shape = (config.layers, 2, batch, config.heads, length, config.width // config.heads)
-        self.buffer = like.new_empty(shape)
-        self.filled = 0
-
-    def append(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store (B, N, L, K) keys and values of new tokens; return those of all tokens so far."""
-        end = self.filled + key.shape[2]
-        self.buffer[layer, 0, :, :, self.filled : end] = key
-        self.buffer[layer, 1, :, :, self.filled : end] = value
-        return self.buffer[layer, 0, :, :, :end], self.buffer[layer, 1, :, :, :end]
-
-    def expand(self, n: int) -> KVCache:
-        """Return a cache in which every sequence stands `n` times in a row: one prefill, n continuations."""
-        copy = object.__new__(KVCache)
-        copy.buffer = self.buffer.repeat_interleave(n, dim=2)
-        copy.filled = self.filled
-        return copy
 
 
 def rotary_angles(config: GPTConfig) -> Tensor:
@@ -73,7 +44,7 @@ def rotary_angles(config: GPTConfig) -> Tensor:
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Rotate pairs of head dimensions of `x` (B, N, L, K) by the angles whose (L, K / 2) cosine and sine are given."""
     first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1)
+    return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1).to(x.dtype)
 
 
 class RotaryPositions(nn.Module):
@@ -89,14 +60,13 @@ class RotaryPositions(nn.Module):
         self.register_buffer("cosine", angles.cos(), persistent=False)
         self.register_buffer("sine", angles.sin(), persistent=False)
 
-    def place(self, x: Tensor, before: int) -> Tensor:
-        """Mark embeddings (B, L, D) of the slots from `before` on."""
+    def place(self, x: Tensor, slots: Tensor) -> Tensor:
+        """Mark embeddings (B, L, D) of the slots (L,) int64."""
         return x
 
-    def turn(self, x: Tensor, before: int) -> Tensor:
-        """Mark queries or keys (B, N, L, K) of the slots from `before` on."""
-        end = before + x.shape[2]
-        return rotate(x, self.cosine[before:end], self.sine[before:end])
+    def turn(self, x: Tensor, slots: Tensor) -> Tensor:
+        """Mark queries or keys (B, N, L, K) of the slots (L,) int64."""
+        return rotate(x, self.cosine[slots], self.sine[slots])
 
 
 class LearnedPositions(nn.Module):
@@ -110,12 +80,12 @@ class LearnedPositions(nn.Module):
         self.slots = config.window - 1 + config.start_token
         self.table = nn.Embedding(self.slots, config.width)
 
-    def place(self, x: Tensor, before: int) -> Tensor:
-        """Mark embeddings (B, L, D) of the slots from `before` on."""
-        return x + self.table.weight[before : before + x.shape[1]]
+    def place(self, x: Tensor, slots: Tensor) -> Tensor:
+        """Mark embeddings (B, L, D) of the slots (L,) int64."""
+        return x + self.table(slots)
 
-    def turn(self, x: Tensor, before: int) -> Tensor:
-        """Mark queries or keys (B, N, L, K) of the slots from `before` on."""
+    def turn(self, x: Tensor, slots: Tensor) -> Tensor:
+        """Mark queries or keys (B, N, L, K) of the slots (L,) int64."""
         return x
 
 
@@ -176,14 +146,13 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(config.width, 3 * config.width, bias=bias)
         self.out = nn.Linear(config.width, config.width, bias=bias)
 
-    def forward(self, x: Tensor, positions: Positions, cache: KVCache | None, layer: int) -> Tensor:
+    def forward(self, x: Tensor, slots: Tensor, positions: Positions, cache: KVCache | None, layer: int) -> Tensor:
         q, k, v = rearrange(self.qkv(x), "B L (three N K) -> three B N L K", three=3, N=self.heads)
-        before = 0 if cache is None else cache.filled
-        q, k = positions.turn(q, before), positions.turn(k, before)
-        if cache is not None:
-            k, v = cache.append(layer, k, v)
-        # One new token may see everything stored; a whole prompt is causal and comes into an empty cache.
-        attended = F.scaled_dot_product_attention(q, k, v, is_causal=before == 0)
+        q, k = positions.turn(q, slots), positions.turn(k, slots)
+        if cache is None:
+            attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            attended = cache.attend(layer, q, k, v)
         return self.out(rearrange(attended, "B N L K -> B L (N K)"))
 
 
@@ -199,8 +168,8 @@ class Block(nn.Module):
         self.feed_forward = flavour.feed_forward(config.width, config.feed_forward_width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, positions: Positions, cache: KVCache | None, layer: int) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), positions, cache, layer))
+    def forward(self, x: Tensor, slots: Tensor, positions: Positions, cache: KVCache | None, layer: int) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), slots, positions, cache, layer))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
@@ -264,9 +233,9 @@ class GPT(Pretrained):
         """Return what the head makes logits of.
 
         Args:
-            tokens: (B, L) int64, beginning with the start token if there is one (or, with a filled cache, what
-                comes next).
-            cache: keys and values of the tokens before; `tokens` are added to it.
+            tokens: (B, L) int64, beginning with the start token if there is one; or, with a filled cache, the next
+                token (B, 1) of every continuation.
+            cache: what was read before; `tokens` are added to it.
 
         Returns:
             (B, L, D) features.
@@ -274,19 +243,19 @@ class GPT(Pretrained):
         Raises:
             ValueError: the sequence would be longer than the model has positions.
         """
-        before = 0 if cache is None else cache.filled
-        assert before == 0 or tokens.shape[1] == 1, "a filled cache takes one token at a time"
-        end = before + tokens.shape[1]
+        count = tokens.shape[1]
+        end = count + (cache.filled if cache is not None else 0)
         if end > self.positions.slots:
             raise ValueError(f"a sequence of {end} tokens does not fit the {self.positions.slots} positions of the GPT")
-        x = self.positions.place(self.embedding(tokens), before)
+        slots = torch.arange(count, device=tokens.device) if cache is None else cache.slots(count, tokens.device)
+        x = self.positions.place(self.embedding(tokens), slots)
         for layer, block in enumerate(self.blocks):
             if self.checkpointing and torch.is_grad_enabled():
-                x = checkpoint(block, x, self.positions, cache, layer, use_reentrant=False)
+                x = checkpoint(block, x, slots, self.positions, cache, layer, use_reentrant=False)
             else:
-                x = block(x, self.positions, cache, layer)
+                x = block(x, slots, self.positions, cache, layer)
         if cache is not None:
-            cache.filled = end
+            cache.advance(count)
         return self.norm(x)
 
     def with_start(self, tokens: Tensor) -> Tensor:

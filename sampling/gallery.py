@@ -1,81 +1,136 @@
-"""Showing completions: a grid of pictures for images; films, GIFs and a grid of film strips for clips.
+"""Files to look at: pictures and films of every completed item, a grid of the first ones, and a page of all.
 
-Blue frames mark what was given, red frames what the model made up; grey is what it was not shown.
+Blue outlines what was given, red what the model made up; grey is what it was not shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
-import numpy as np
-import torch
-from torch import Tensor
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
 
-from data.images import clip_to_image
-from data.pictures import Tile, draw_grid, film_strip, save_picture
+from data.pictures import printable, save_picture, stack_pictures
 from data.video import write_film
 from sampling.completion import Completion
-from sampling.config import PromptKind
-from sampling.prompts import given_part
+from sampling.films import draw_film
+from sampling.heat import draw_scale, heat_panels, top_of_scale
+from sampling.panels import completion_panels
+from sampling.stills import colour_signs, draw_legend, draw_still, line_signs
+from training.run_folder import write_text
 
-GIVEN, IMAGINED = "royalblue", "crimson"
-
-
-def blank_rest(clip: Tensor, kind: PromptKind) -> Tensor:
-    """Return a clip (3, T, H, W) with everything that was not given in grey."""
-    given = given_part(clip[None], kind)[0]
-    shown = torch.zeros_like(clip)
-    shown[:, : given.shape[1], : given.shape[2]] = given
-    return shown
+SIDE = 128
+"""Height in pixels of images and frames; roughly, as pictures grow by whole pixels and never shrink."""
+GRID_HEIGHT = 4000
+"""Pixels of the grid, as many as can be looked at; items that find no room are left out."""
 
 
-def show_images(completion: Completion, kind: PromptKind, out: Path) -> None:
-    """Write `grid.png`: a row per item with the original, the prompt and the continuations."""
-    rows = []
-    for original, continuations in zip(completion.originals, completion.continuations, strict=True):
-        row = [Tile(clip_to_image(clip), f"continuation {i + 1}", IMAGINED) for i, clip in enumerate(continuations)]
-        if kind != "none":
-            prompt = Tile(clip_to_image(blank_rest(original, kind)), "prompt", GIVEN)
-            row = [Tile(clip_to_image(original), "original"), prompt, *row]
-        rows.append(row)
-    save_picture(out / "grid.png", draw_grid(rows, side=128))
+@dataclass(frozen=True)
+class GalleryItem:
+    """One completed item on the page."""
+
+    name: str
+    """Shown to people; may hold any characters."""
+    stem: str
+    """Its files are `items/<stem>.png`, `items/<stem>_entropy.png` and for films also .mp4 and .gif."""
+    film: bool
+    """Whether it is a clip."""
+    distance_to_truth: float | None
+    """Root mean square pixel difference on [0, 1] of what was imagined, mean over the continuations; None without
+    a truth."""
+    best_distance: float | None
+    """The same of the nearest continuation."""
+    entropy_bits: float
+    """Of the model's distributions, sum over the imagined tokens, mean over the continuations."""
+    source: str
+    """File it comes from; empty where nothing was given."""
 
 
-def show_films(completion: Completion, kind: PromptKind, names: Sequence[str], fps: float, out: Path) -> None:
-    """Write `grid.png`, a film strip per clip, and for each item its clips side by side as MP4 and GIF."""
-    out.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for number, name in enumerate(names):
-        clips = list(completion.continuations[number])
-        captions = [f"continuation {i + 1}" for i in range(len(clips))]
-        if kind != "none":
-            original = completion.originals[number]
-            clips = [original, blank_rest(original, kind), *clips]
-            captions = ["original", "prompt", *captions]
-        first = clips[0].shape[1] // 2 if kind == "half-clip" else 0
-        film = side_by_side(clips, captions, first)
-        for suffix in (".mp4", ".gif"):
-            write_film(out / f"item_{number:03d}{suffix}", film, fps)
-        rows += [[Tile(film_strip(clip), f"{name}: {text}")] for clip, text in zip(clips, captions, strict=True)]
-    save_picture(out / "grid.png", draw_grid(rows, side=64))
+def show_item(completion: Completion, name: str, fps: float, folder: Path, stem: str) -> None:
+    """Write what there is to see of one item into `folder`, which is made.
 
-
-def side_by_side(clips: Sequence[Tensor], captions: Sequence[str], first: int) -> Tensor:
-    """Return one clip (3, T, H, W) that shows several beside one another with captions.
+    `<stem>.png`: original, prompt, reconstruction and continuations; for clips as film strips, and then also as
+    `<stem>.mp4` and `<stem>.gif`, side by side. `<stem>_entropy.png`: the entropy of every sampled token over the
+    continuations, in bits.
 
     Args:
-        clips: (3, T, H, W) in [-1, 1] each.
-        captions: one for each clip; continuations are framed in blue while they repeat what was given, then in red.
-        first: the first frame that was not given.
+        completion: of the item.
+        name: title of the pictures.
+        fps: frames per second of the clip.
+        folder: for the files.
+        stem: of their names.
     """
-    frames = []
-    for frame in range(clips[0].shape[1]):
-        shown = IMAGINED if frame >= first else GIVEN
-        row = [
-            Tile(clip_to_image(clip[:, frame]), caption, shown if caption.startswith("continuation") else "white")
-            for clip, caption in zip(clips, captions, strict=True)
-        ]
-        frames.append(np.asarray(draw_grid([row], side=128)))
-    pixels = torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2)
-    return pixels.float() / 127.5 - 1
+    film = completion.continuations.shape[2] > 1
+    panels, heat = completion_panels(completion), heat_panels(completion)
+    still = draw_still(completion, panels, name, fps, SIDE)
+    legend = draw_legend(colour_signs(panels) + line_signs(completion), still.width)
+    save_picture(folder / f"{stem}.png", stack_pictures([still, legend]))
+    still = draw_still(completion, heat, f"{name}: entropy", fps, SIDE)
+    legend = draw_legend(colour_signs(heat) + line_signs(completion), still.width)
+    scale = draw_scale(top_of_scale(completion))
+    save_picture(folder / f"{stem}_entropy.png", stack_pictures([still, scale, legend]))
+    if film:
+        moving = draw_film(completion, panels, name, fps, SIDE)
+        for suffix in (".mp4", ".gif"):
+            write_film(folder / f"{stem}{suffix}", moving, fps)
+
+
+def show_grid(completions: Sequence[Completion], names: Sequence[str], out: Path) -> None:
+    """Write `grid.png` into `out`: the first items below one another, as many as `GRID_HEIGHT` holds."""
+    stills: list[Image.Image] = []
+    for completion, name in zip(completions, names, strict=True):
+        side = 64 if completion.continuations.shape[2] > 1 else 128
+        still = draw_still(completion, completion_panels(completion), name, None, side)
+        if stills and sum(picture.height for picture in stills) + still.height > GRID_HEIGHT:
+            break
+        stills.append(still)
+    signs = colour_signs(completion_panels(completions[0])) + line_signs(completions[0])
+    legend = draw_legend(signs, max(still.width for still in stills))
+    save_picture(out / "grid.png", stack_pictures([*stills, legend]))
+
+
+def write_gallery(out: Path, entries: Sequence[GalleryItem], title: str) -> None:
+    """Write `index.html` into `out`: all items, to be searched, sorted and played, from the files in `out/items`.
+
+    The page loads nothing but those files; without JavaScript it is a list.
+
+    Raises:
+        FileNotFoundError: files of an item are missing.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
+    page = environment.get_template("gallery.html.j2").render(
+        title=printable(title),
+        cards=[_card(out, entry) for entry in entries],
+        films=any(entry.film for entry in entries),
+        truths=any(entry.distance_to_truth is not None for entry in entries),
+    )
+    write_text(out / "index.html", page)
+
+
+def _card(out: Path, entry: GalleryItem) -> dict[str, Any]:
+    """What the page says of an item; sizes keep the page from jumping while pictures arrive."""
+    link = f"items/{entry.stem}"
+    truth = entry.distance_to_truth is not None
+    return {
+        "name": printable(entry.name),
+        "source": printable(entry.source),
+        "link": quote(link),
+        "shows": "original, prompt, reconstruction and continuations" if truth else "what the model imagined",
+        "distance": entry.distance_to_truth if truth else "",
+        "best": entry.best_distance if truth else "",
+        "entropy": entry.entropy_bits,
+        "still": _size(out / f"{link}.png"),
+        "heat": _size(out / f"{link}_entropy.png"),
+        "film": _size(out / f"{link}.gif") if entry.film else None,
+    }
+
+
+def _size(path: Path) -> dict[str, int]:
+    with Image.open(path) as picture:
+        return {"width": picture.width, "height": picture.height}

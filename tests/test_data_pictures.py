@@ -5,9 +5,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
 
-from data.pictures import CAPTION, MARGIN, Tile, draw_grid, film_strip, picture_of, save_picture
+from data.pictures import (
+    CAPTION,
+    MARGIN,
+    Tile,
+    draw_grid,
+    draw_text,
+    film_strip,
+    picture_of,
+    printable,
+    save_picture,
+    stack_pictures,
+    text_width,
+)
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -74,6 +88,7 @@ def test_a_saved_picture_has_its_folder_made_and_its_pixels_kept(tmp_path: Path)
     save_picture(tmp_path / "a" / "b.png", Image.fromarray(pixels))
     with Image.open(tmp_path / "a" / "b.png") as saved:
         assert (np.asarray(saved) == pixels).all()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.png"]
 
 
 def test_a_caption_ends_where_its_picture_does() -> None:
@@ -81,3 +96,54 @@ def test_a_caption_ends_where_its_picture_does() -> None:
     alone = draw_grid([[tile(RED, caption=""), tile(BLUE, caption="b")]], side=48)
     beside = (MARGIN + 48 + MARGIN, MARGIN + 48, *long.size)
     assert long.crop(beside).tobytes() == alone.crop(beside).tobytes()
+
+
+def test_pictures_are_stacked_at_the_left_on_white() -> None:
+    stacked = stack_pictures([Image.new("RGB", (4, 2), RED), Image.new("RGB", (2, 3), BLUE)])
+    assert stacked.size == (4, 5)
+    assert [stacked.getpixel(place) for place in ((3, 1), (1, 4), (3, 4))] == [RED, BLUE, (255, 255, 255)]
+
+
+def written(text: str, width: int = 200) -> np.ndarray:
+    canvas = Image.new("RGB", (200, CAPTION), "white")
+    draw_text(ImageDraw.Draw(canvas), (0, 0), text, width)
+    return np.asarray(canvas)
+
+
+def test_letters_beyond_ascii_have_shapes_of_their_own() -> None:
+    shapes = {written(letter).tobytes() for letter in "éüßñЖλ…"}
+    assert len(shapes) == 7
+
+
+@pytest.mark.parametrize("text", ["a long caption that nothing holds", "gjpqy|Å", "two\nlines"])
+def test_text_stays_in_its_line_and_width(text: str) -> None:
+    dark = np.argwhere(written(text, 60).min(axis=-1) < 200)
+    assert dark[:, 1].max() < 60
+    assert written(text, 60)[[0, -1]].min() > 200
+
+
+def test_the_width_of_a_text_is_what_it_takes() -> None:
+    assert (written("caption", text_width("caption")) == written("caption")).all()
+    assert (written("caption", text_width("caption") - 2) != written("caption")).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("été 中文.mp4", "été 中文.mp4"),
+        ("caf\udce9.mp4", "caf\ufffd.mp4"),
+        ("two\nlines\u202fand a narrow space", "two lines and a narrow space"),
+        ("\x1b[31m\u202egnp", "\ufffd[31m\ufffdgnp"),
+        ('<b> & "quotes"', '<b> & "quotes"'),
+    ],
+)
+def test_names_become_one_line_of_printable_text(name: str, shown: str) -> None:
+    assert printable(name) == shown
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=40))
+def test_any_name_can_be_stored_and_drawn(name: str) -> None:
+    shown = printable(name)
+    assert shown.encode("utf-8").decode("utf-8") == shown
+    assert len(shown.splitlines()) <= 1
+    assert text_width(name) >= 0

@@ -11,12 +11,11 @@ import torch
 from accelerate import Accelerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_store
-from torch import Tensor
+from tiny import GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_store, make_tokens
 
 from gpt.config import PRESETS, EvaluateOptions, GPTConfig
 from gpt.evaluate import evaluate, item_nll, unigram_entropy
-from gpt.model import GPT, KVCache
+from gpt.model import GPT
 from gpt.train import build_optimizer, train_step
 
 BOTH = pytest.mark.parametrize("config", [GPT_LEGACY, GPT_LEGACY_START], ids=["no-start", "start"])
@@ -30,10 +29,6 @@ PUBLISHED = [
     ("gimel", 8192, 32, 730_671_360),
     ("igpt-s", 512, 64, 78_279_168),
 ]
-
-
-def make_tokens(batch: int = 2, length: int = 32, seed: int = 0) -> Tensor:
-    return torch.randint(32, (batch, length), generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(("name", "vocabulary", "side", "parameters"), PUBLISHED)
@@ -57,18 +52,6 @@ def test_logits_do_not_depend_on_later_tokens(config: GPTConfig, place: int, see
     first = place + (1 if config.start_token else 0)
     assert torch.equal(before[:, :first], after[:, :first])
     assert not torch.equal(before[:, first], after[:, first])
-
-
-@torch.no_grad()
-@BOTH
-@pytest.mark.parametrize("prompt", [1, 7, 30])
-def test_logits_with_a_cache_are_those_without(config: GPTConfig, prompt: int) -> None:
-    model = make_gpt(config)
-    sequence = model.with_start(make_tokens(length=31))
-    cache = KVCache(config, 2, sequence.shape[1], like=model.head.weight)
-    parts = [model(sequence[:, :prompt], cache)]
-    parts += [model(sequence[:, place, None], cache) for place in range(prompt, sequence.shape[1])]
-    torch.testing.assert_close(torch.cat(parts, dim=1), model(sequence), rtol=1e-5, atol=1e-5)
 
 
 def test_without_a_start_token_a_sequence_begins_with_its_first_token() -> None:

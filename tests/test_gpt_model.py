@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from tiny import GPT_SHORT, make_gpt
+from tiny import GPT_SHORT, make_gpt, make_tokens
 from torch import Tensor
 
 from gpt.config import PRESETS, GPTConfig, preset
-from gpt.model import GPT, Attention, KVCache, rotary_angles, rotate
+from gpt.model import GPT, Attention, rotary_angles, rotate
 from training.checkpoint import CheckpointError
 
 # Layers, heads and width as published: GPT-2's four sizes, and Image GPT's small one.
@@ -28,10 +28,6 @@ PUBLISHED = {
     "igpt-mini": (6, 2, 512),
     "igpt-s": (24, 8, 512),
 }
-
-
-def make_tokens(batch: int = 2, length: int = 32, seed: int = 0) -> Tensor:
-    return torch.randint(32, (batch, length), generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.fixture(scope="module")
@@ -77,33 +73,13 @@ def test_nll_of_an_untrained_model_is_near_the_logarithm_of_the_vocabulary() -> 
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("prompt", [0, 1, 7, 31])
-def test_logits_with_a_cache_are_those_without(model: GPT, prompt: int) -> None:
-    sequence = model.with_start(make_tokens())
-    cache = KVCache(model.config, 2, 33, like=model.head.weight)
-    parts = [model(sequence[:, : prompt + 1], cache)]
-    parts += [model(sequence[:, place, None], cache) for place in range(prompt + 1, 33)]
-    torch.testing.assert_close(torch.cat(parts, dim=1), model(sequence), rtol=1e-5, atol=1e-5)
-
-
-@torch.no_grad()
-def test_an_expanded_cache_repeats_every_sequence(model: GPT) -> None:
-    sequence = model.with_start(make_tokens())
-    cache = KVCache(model.config, 2, 33, like=model.head.weight)
-    model(sequence[:, :8], cache)
-    logits = model(sequence[:, 8, None].repeat_interleave(3, dim=0), cache.expand(3))
-    expected = model(sequence[:, :9])[:, -1:].repeat_interleave(3, dim=0)
-    torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
-
-
-@torch.no_grad()
 def test_attention_is_its_formula(model: GPT) -> None:
     layer, x = Attention(GPT_SHORT), torch.randn(2, 33, 16, generator=torch.Generator().manual_seed(0))
     q, k, v = (part.unflatten(2, (2, 8)).transpose(1, 2) for part in layer.qkv(x).chunk(3, dim=-1))
-    q, k = (model.positions.turn(part, 0) for part in (q, k))
+    q, k = (model.positions.turn(part, torch.arange(33)) for part in (q, k))
     scores = (q @ k.transpose(2, 3) / 8**0.5).masked_fill(torch.ones(33, 33).triu(1).bool(), -torch.inf)
     expected = layer.out((scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2))
-    found = layer(x, model.positions, cache=None, layer=0)
+    found = layer(x, torch.arange(33), model.positions, cache=None, layer=0)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -146,14 +122,6 @@ def test_rotation_keeps_lengths() -> None:
 def test_more_tokens_than_the_window_are_refused(model: GPT) -> None:
     with pytest.raises(ValueError, match="a sequence of 34 tokens does not fit the 33 positions of the GPT"):
         model(model.with_start(make_tokens(length=33)))
-
-
-@torch.no_grad()
-def test_a_cache_does_not_grow_past_the_window(model: GPT) -> None:
-    cache = KVCache(model.config, 1, 34, like=model.head.weight)
-    model(model.with_start(make_tokens(1)), cache)
-    with pytest.raises(ValueError, match="a sequence of 34 tokens does not fit the 33 positions of the GPT"):
-        model(make_tokens(1, 1), cache)
 
 
 def test_dropout_acts_in_training_only() -> None:

@@ -1,30 +1,33 @@
-"""Completing items: the files written, what they hold, and the pairs that are refused."""
+"""Completing items: the files written, what they hold, what is refused, and runs that were interrupted."""
 
 import csv
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from looking_ahead import make_tats
 from PIL import Image
-from tiny import FPS, GPT_SHORT, IMAGE, SHORT, make_clips, make_films, make_gpt, make_images, make_tokenizer
+from tiny import FPS, GPT_LEGACY, GPT_SHORT, IMAGE, SHORT, make_films, make_gpt, make_images, make_tokenizer
 
+import sampling.complete as complete_module
+import secondsight
 from data.errors import MediaError
 from data.video import probe_video
-from sampling.complete import complete
-from sampling.completion import complete_clips
+from gpt.config import GPTConfig
+from sampling.complete import command_line, complete
 from sampling.config import CompleteOptions
-from sampling.gallery import blank_rest
 from sampling.prompts import MismatchError
+from training.run_folder import RunFolderError
 from vqgan.config import VQGANConfig
 
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_films(tmp_path_factory.mktemp("films"), 2, frames=8)
+    return make_films(tmp_path_factory.mktemp("films"), 3, frames=8, size=16)
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +35,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_images(tmp_path_factory.mktemp("images"))
 
 
-def save_models(folder: Path, config: VQGANConfig, **changes: Any) -> dict[str, Path]:
+def save_models(folder: Path, config: VQGANConfig, gpt: GPTConfig = GPT_SHORT, **changes: Any) -> dict[str, Path]:
     tokenizer = make_tokenizer(config)
     tokenizer.save_pretrained(folder / "tokenizer")
     grid = tokenizer.grid(config.frames, 16, 16)
-    known = replace(GPT_SHORT, **{"grid": grid, "tokenizer": tokenizer.fingerprint, **changes})
+    known = replace(gpt, **{"grid": grid, "tokenizer": tokenizer.fingerprint, **changes})
     make_gpt(known).save_pretrained(folder / "gpt")
     return {"gpt": folder / "gpt", "tokenizer": folder / "tokenizer"}
 
@@ -53,34 +56,58 @@ def image_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def half_clips(video_models: dict[str, Path], films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return complete(CompleteOptions(**video_models, out=tmp_path_factory.mktemp("out"), input=films, n=2))
+    out = tmp_path_factory.mktemp("out") / "new"
+    return complete(CompleteOptions(**video_models, out=out, input=(films,), n=2))
 
 
 @pytest.fixture(scope="module")
 def half_images(image_models: dict[str, Path], images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out")
-    return complete(CompleteOptions(**image_models, out=out, input=images, prompt="half-image", n=2))
+    return complete(CompleteOptions(**image_models, out=out, input=(images,), prompt="half-image", n=2))
 
 
-def test_clips_give_films_and_a_grid(half_clips: Path) -> None:
-    assert {path.name for path in half_clips.iterdir()} == {
-        "grid.png", "item_000.mp4", "item_000.gif", "item_001.mp4", "item_001.gif",
-        "tokens.npy", "sample.json", "skipped.csv",
-    }  # fmt: skip
+def record_of(out: Path) -> dict[str, Any]:
+    return json.loads((out / "sample.json").read_text())
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def names_of_items(out: Path) -> set[str]:
+    """Return what the names of an item's files end in, having checked that all three items have the same."""
+    names = {path.name for path in (out / "items").iterdir()}
+    endings = {name.removeprefix("item_000") for name in names if name.startswith("item_000")}
+    assert names == {f"item_00{number}{ending}" for number in range(3) for ending in endings}
+    return endings
+
+
+FILES = {
+    "config.json", "environment.json", "sample.json", "tokens.npy", "log_probabilities.npy", "entropies.npy",
+    "items.csv", "skipped.csv", "grid.png", "index.html", "items",
+}  # fmt: skip
+
+
+def test_every_item_has_its_files(half_clips: Path) -> None:
+    assert {path.name for path in half_clips.iterdir()} == FILES
+    kinds = (".mp4", ".gif", ".png", ".npz", "_entropy.png")
+    assert {path.name for path in (half_clips / "items").iterdir()} == {
+        f"item_00{i}{k}" for i in range(3) for k in kinds
+    }
 
 
 def test_films_have_the_frames_of_a_clip(half_clips: Path) -> None:
-    info = probe_video(half_clips / "item_000.mp4")
+    info = probe_video(half_clips / "items" / "item_000.mp4")
     assert (len(info.timestamps), info.duration) == (8, pytest.approx(8 / FPS))
 
 
-def test_gifs_move(half_clips: Path) -> None:
-    with Image.open(half_clips / "item_000.gif") as gif:
-        assert gif.n_frames > 1
-
-
-def test_images_give_a_grid_and_no_film(half_images: Path) -> None:
-    assert {path.name for path in half_images.iterdir()} == {"grid.png", "tokens.npy", "sample.json", "skipped.csv"}
+def test_images_give_pictures_and_no_film(half_images: Path) -> None:
+    assert {path.name for path in half_images.iterdir()} == FILES
+    kinds = (".png", ".npz", "_entropy.png")
+    assert {path.name for path in (half_images / "items").iterdir()} == {
+        f"item_00{i}{k}" for i in range(3) for k in kinds
+    }
 
 
 def test_the_grid_is_a_picture(half_images: Path) -> None:
@@ -88,67 +115,244 @@ def test_the_grid_is_a_picture(half_images: Path) -> None:
         assert grid.width > grid.height > 3 * 128
 
 
-@pytest.mark.parametrize(("folder", "shape"), [("half_clips", (2, 2, 32)), ("half_images", (3, 2, 16))])
-def test_tokens_are_one_row_per_item_and_continuation(
+@pytest.mark.parametrize(("folder", "shape"), [("half_clips", (3, 2, 32)), ("half_images", (3, 2, 16))])
+def test_arrays_have_a_row_per_item_and_continuation(
     folder: str, shape: tuple[int, ...], request: pytest.FixtureRequest
 ) -> None:
-    assert np.load(request.getfixturevalue(folder) / "tokens.npy").shape == shape
+    out = request.getfixturevalue(folder)
+    arrays = [np.load(out / f"{name}.npy") for name in ("tokens", "log_probabilities", "entropies")]
+    assert [array.shape for array in arrays] == [shape] * 3
+    assert [array.dtype for array in arrays] == [np.int64, np.float32, np.float32]
+
+
+def test_scores_are_there_for_what_was_imagined_only(half_clips: Path) -> None:
+    entropies = np.load(half_clips / "entropies.npy")
+    assert np.isnan(entropies[:, :, :16]).all()
+    assert (entropies[:, :, 16:] >= 0).all()
+
+
+def test_the_table_has_a_row_per_item(half_clips: Path) -> None:
+    rows = rows_of(half_clips / "items.csv")
+    assert [row["source"] for row in rows] == [f"film_{number}.mp4" for number in range(3)]
+    entropies = np.load(half_clips / "entropies.npy") / np.log(2)
+    expected = np.nansum(entropies, axis=2).mean(axis=1)
+    assert [float(row["entropy_bits"]) for row in rows] == pytest.approx(expected.tolist(), rel=1e-4)
+    assert all(0 < float(row["best_distance"]) <= float(row["distance_to_truth"]) < 1 for row in rows)
 
 
 def test_the_record_says_how_to_do_it_again(half_clips: Path) -> None:
-    record = json.loads((half_clips / "sample.json").read_text())
+    record = record_of(half_clips)
     assert record["options"]["seed"] == 0
-    assert record["items"] == [{"source": f"film_{number}.mp4", "start": 0.0} for number in range(2)]
-    assert (record["grid"], record["prompt_tokens"]) == ([2, 4, 4], 16)
+    assert record["items"][1] == {"stem": "item_001", "source": "film_1.mp4", "start": 0.0}
+    assert (record["grid"], record["frames"], record["prompt_tokens"], record["seams"]) == ([2, 4, 4], 8, 16, [])
+    assert record["given"] == {"latent_frames": 1, "rows": 4, "columns": 4}
     assert record["tokenizer"] == make_tokenizer(SHORT).fingerprint
+    assert len(record["gpt"]) == 16
     assert record["environment"]["packages"]["torch"]
 
 
+def test_the_command_line_gives_the_same_options(tmp_path: Path) -> None:
+    options = CompleteOptions(
+        Path("a gpt"), Path("t"), tmp_path, (Path("x y"), Path("z")), "rows", 0.3, "full", top_p=0.9, batch=2
+    )
+    assert secondsight._parse(shlex.split(command_line(options))[1:]) == options
+
+
+def test_one_input_is_enough_on_the_command_line(tmp_path: Path) -> None:
+    words = ["complete", "--gpt", "g", "--tokenizer", "t", "--input", "films", "--out", "o"]
+    assert secondsight._parse(words).input == (Path("films"),)
+
+
 def test_the_same_seed_gives_the_same_file(half_clips: Path, video_models: Any, films: Path, tmp_path: Path) -> None:
-    again = complete(CompleteOptions(**video_models, out=tmp_path, input=films, n=2))
+    again = complete(CompleteOptions(**video_models, out=tmp_path, input=(films,), n=2))
     assert (again / "tokens.npy").read_bytes() == (half_clips / "tokens.npy").read_bytes()
 
 
 def test_another_seed_gives_other_tokens(half_clips: Path, video_models: Any, films: Path, tmp_path: Path) -> None:
-    again = complete(CompleteOptions(**video_models, out=tmp_path, input=films, n=2, seed=1))
+    again = complete(CompleteOptions(**video_models, out=tmp_path, input=(films,), n=2, seed=1))
     assert not np.array_equal(np.load(again / "tokens.npy"), np.load(half_clips / "tokens.npy"))
+
+
+def test_the_batch_changes_no_token(half_clips: Path, video_models: Any, films: Path, tmp_path: Path) -> None:
+    again = complete(CompleteOptions(**video_models, out=tmp_path, input=(films,), n=2, batch=1))
+    assert (again / "tokens.npy").read_bytes() == (half_clips / "tokens.npy").read_bytes()
+
+
+@pytest.mark.parametrize("batch", [2, 4])
+def test_an_interrupted_run_ends_with_the_same_files(
+    batch: int, half_clips: Path, video_models: Any, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = CompleteOptions(**video_models, out=tmp_path, input=(films,), n=2, batch=batch, resume="auto")
+    write_record, calls = complete_module.write_record, []
+
+    def write_and_stop(*arguments: Any) -> None:
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        write_record(*arguments)
+
+    monkeypatch.setattr(complete_module, "write_record", write_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        complete(options)
+    monkeypatch.undo()
+    finished = tmp_path / "items" / "item_000.npz"
+    written = finished.stat().st_mtime_ns
+    complete(options)
+    assert finished.stat().st_mtime_ns == written
+    for name in ("tokens.npy", "grid.png", "index.html"):
+        assert (tmp_path / name).read_bytes() == (half_clips / name).read_bytes(), name
+
+
+def test_a_folder_with_completions_is_not_overwritten_unasked(half_clips: Path, video_models: Any, films: Path) -> None:
+    with pytest.raises(RunFolderError, match="continue it with --resume auto"):
+        complete(CompleteOptions(**video_models, out=half_clips, input=(films,), n=2))
+
+
+def test_completions_are_not_continued_with_other_options(half_clips: Path, video_models: Any, films: Path) -> None:
+    with pytest.raises(RunFolderError, match="seed: 0 -> 1"):
+        complete(CompleteOptions(**video_models, out=half_clips, input=(films,), n=2, seed=1, resume="auto"))
+
+
+def test_completions_are_replaced_when_asked(video_models: Any, films: Path, tmp_path: Path) -> None:
+    options = CompleteOptions(**video_models, out=tmp_path, input=(films,), n=1)
+    complete(options)
+    complete(replace(options, items=1, seed=1, overwrite=True))
+    assert not (tmp_path / "items" / "item_001.npz").exists()
+    assert len(np.load(tmp_path / "tokens.npy")) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_sampled(
+    video_models: Any, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.delattr(complete_module, "draw")
+    with pytest.raises(OSError, match=r"--out .*file/out cannot be written: Not a directory"):
+        complete(CompleteOptions(**video_models, out=tmp_path / "file" / "out", input=(films,)))
+
+
+def test_nothing_is_written_where_something_is_refused(video_models: Any, films: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--top-k 33 is above"):
+        complete(CompleteOptions(**video_models, out=tmp_path / "out", input=(films,), top_k=33))
+    assert not (tmp_path / "out").exists()
 
 
 def test_clips_are_imagined_from_nothing(video_models: Any, tmp_path: Path) -> None:
     out = complete(CompleteOptions(**video_models, out=tmp_path, prompt="none", n=3))
     assert np.load(out / "tokens.npy").shape == (1, 3, 32)
-    assert (out / "item_000.mp4").exists()
+    assert (out / "items" / "item_000.mp4").exists()
+    row = rows_of(out / "items.csv")[0]
+    assert (row["name"], row["source"], row["distance_to_truth"]) == ("imagined", "", "")
 
 
 def test_images_are_imagined_from_nothing(image_models: Any, tmp_path: Path) -> None:
     out = complete(CompleteOptions(**image_models, out=tmp_path, prompt="none", n=3))
     assert np.load(out / "tokens.npy").shape == (1, 3, 16)
+    assert (out / "items" / "item_000_entropy.png").exists()
 
 
-def test_half_an_image_is_completed_by_models_of_clips(video_models: Any, images: Path, tmp_path: Path) -> None:
-    out = complete(CompleteOptions(**video_models, out=tmp_path, input=images, prompt="half-image", n=1))
-    assert np.load(out / "tokens.npy").shape == (3, 1, 16)
+@pytest.mark.parametrize(
+    ("options", "length", "given"),
+    [({"prompt": "half-image"}, 16, (1, 2, 4)), ({"prompt": "rows", "given": 0.75}, 16, (1, 3, 4)),
+     ({"prompt": "left", "given": 0.25}, 16, (1, 4, 1)), ({"prompt": "first-frame"}, 32, (1, 4, 4))],
+)  # fmt: skip
+def test_images_are_completed_by_models_of_clips(
+    options: Any, length: int, given: tuple[int, ...], video_models: Any, images: Path, tmp_path: Path
+) -> None:
+    out = complete(CompleteOptions(**video_models, out=tmp_path, input=(images,), n=1, **options))
+    assert np.load(out / "tokens.npy").shape == (3, 1, length)
+    assert tuple(record_of(out)["given"].values()) == given
+
+
+@pytest.mark.parametrize("options", [{"prompt": "left", "given": 0.5}, {"prompt": "frames", "given": 1}])
+def test_clips_are_completed_from_other_parts(options: Any, video_models: Any, films: Path, tmp_path: Path) -> None:
+    out = complete(CompleteOptions(**video_models, out=tmp_path, input=(films,), n=1, **options))
+    assert np.load(out / "tokens.npy").shape == (3, 1, 32)
+
+
+@pytest.mark.parametrize("gpt", [GPT_SHORT, GPT_LEGACY], ids=["rotary", "legacy"])
+def test_clips_become_longer_than_the_window(gpt: GPTConfig, films: Path, tmp_path: Path) -> None:
+    options = {"seconds": 3.0, "n": 1, "items": 1, "overlap": 1}
+    out = complete(CompleteOptions(**save_models(tmp_path, SHORT, gpt), out=tmp_path / "o", input=(films,), **options))
+    assert len(probe_video(out / "items" / "item_000.mp4").timestamps) == 24
+    record = record_of(out)
+    assert (record["grid"], record["seams"]) == ([6, 4, 4], [8, 12, 16, 20])
+
+
+def test_a_length_without_room_for_a_continuation_is_refused(video_models: Any, films: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nothing is left to imagine"):
+        complete(CompleteOptions(**video_models, out=tmp_path, input=(films,), seconds=0.5))
 
 
 def test_items_are_spread_over_the_input(image_models: Any, images: Path, tmp_path: Path) -> None:
-    options = CompleteOptions(**image_models, out=tmp_path, input=images, prompt="half-image", n=1, items=1)
+    options = CompleteOptions(**image_models, out=tmp_path, input=(images,), prompt="half-image", n=1, items=1)
     assert len(np.load(complete(options) / "tokens.npy")) == 1
+
+
+def test_several_inputs_are_one_list(image_models: Any, images: Path, tmp_path: Path) -> None:
+    paths = (images / "image_2.png", images / "image_0.png")
+    out = complete(CompleteOptions(**image_models, out=tmp_path, input=paths, prompt="half-image", n=1))
+    assert [item["source"] for item in record_of(out)["items"]] == ["image_2.png", "image_0.png"]
+
+
+def test_films_and_images_are_not_mixed(video_models: Any, films: Path, images: Path, tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="--input names both films and images"):
+        complete(CompleteOptions(**video_models, out=tmp_path, input=(films, images)))
+
+
+def test_resizing_and_rounding_are_said(image_models: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = (make_images(tmp_path / "small", 2, 16), make_images(tmp_path / "large", 1, 20))
+    options = {"prompt": "rows", "given": 0.3, "n": 1, "input": paths}
+    complete(CompleteOptions(**image_models, out=tmp_path / "out", **options))
+    said = capsys.readouterr().out.splitlines()
+    assert "1 of 3 items is not 16x16 pixels: scaled, and cut to that square." in said
+    assert "--given 0.3 of 4 token rows is 1.2: 1 are given." in said
+
+
+def test_prompts_that_know_the_rest_are_counted(
+    image_models: Any, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"prompt": "half-image", "prompt_encoding": "full", "n": 1}
+    out = complete(CompleteOptions(**image_models, out=tmp_path, input=(images,), **options))
+    share = record_of(out)["prompt_tokens_changed"]
+    assert 0 < share <= 1
+    assert f"{round(24 * share)} of 24 prompt tokens differ" in capsys.readouterr().out
+
+
+def test_prompts_of_a_tokenizer_that_looks_ahead_are_counted(films: Path, tmp_path: Path) -> None:
+    make_tats(8).save_pretrained(tmp_path / "tokenizer")
+    make_gpt().save_pretrained(tmp_path / "gpt")
+    models = {"gpt": tmp_path / "gpt", "tokenizer": tmp_path / "tokenizer"}
+    out = complete(CompleteOptions(**models, out=tmp_path / "out", input=(films,), n=1))
+    assert 0 < record_of(out)["prompt_tokens_changed"] <= 1
+
+
+def test_of_a_causal_tokenizer_nothing_is_counted(half_clips: Path) -> None:
+    assert record_of(half_clips)["prompt_tokens_changed"] is None
 
 
 def test_files_that_cannot_be_used_are_listed(image_models: Any, tmp_path: Path) -> None:
     images = make_images(tmp_path / "images")
     (images / "broken.png").write_bytes(b"no picture")
-    complete(CompleteOptions(**image_models, out=tmp_path / "out", input=images, prompt="half-image", n=1))
-    with (tmp_path / "out" / "skipped.csv").open() as file:
-        assert [row["file"] for row in csv.DictReader(file)] == ["broken.png"]
+    complete(CompleteOptions(**image_models, out=tmp_path / "out", input=(images,), prompt="half-image", n=1))
+    assert [row["file"] for row in rows_of(tmp_path / "out" / "skipped.csv")] == ["broken.png"]
 
 
-def test_bad_files_beside_the_chosen_item_do_not_stop_it(image_models: Any, tmp_path: Path) -> None:
-    images = make_images(tmp_path / "images")
-    for number in range(2):
-        (images / f"broken_{number}.png").write_bytes(b"no picture")
-    options = CompleteOptions(**image_models, out=tmp_path / "out", input=images, prompt="half-image", n=1, items=1)
-    assert complete(options).exists()
+def test_a_film_that_turns_out_damaged_is_left_out(
+    video_models: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = make_films(tmp_path / "films", 3, frames=8, size=16)
+    choose = complete_module.choose_jobs
+
+    def choose_then_damage(*arguments: Any) -> Any:
+        chosen = choose(*arguments)
+        (films / "film_1.mp4").write_bytes(b"gone")
+        return chosen
+
+    monkeypatch.setattr(complete_module, "choose_jobs", choose_then_damage)
+    monkeypatch.setattr(complete_module, "describe_resizing", lambda *arguments: None)
+    out = complete(CompleteOptions(**video_models, out=tmp_path / "out", input=(films,), n=1, batch=2))
+    assert [item["stem"] for item in record_of(out)["items"]] == ["item_000", "item_002"]
+    assert [row["file"] for row in rows_of(out / "skipped.csv")] == ["film_1.mp4"]
 
 
 @pytest.mark.parametrize(
@@ -161,51 +365,31 @@ def test_models_that_do_not_belong_together_are_refused(
     change: dict[str, Any], message: str, films: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(MismatchError, match=message):
-        complete(CompleteOptions(**save_models(tmp_path, SHORT, **change), out=tmp_path / "out", input=films))
+        complete(CompleteOptions(**save_models(tmp_path, SHORT, **change), out=tmp_path / "out", input=(films,)))
 
 
 def test_half_a_clip_of_an_image_is_refused(image_models: Any, images: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="half a clip cannot be given of a still image"):
-        complete(CompleteOptions(**image_models, out=tmp_path, input=images, prompt="half-clip"))
+        complete(CompleteOptions(**image_models, out=tmp_path, input=(images,), prompt="half-clip"))
 
 
 def test_a_film_shorter_than_a_clip_is_refused(video_models: Any, tmp_path: Path) -> None:
     films = make_films(tmp_path / "films", 1, frames=4)
     with pytest.raises(MediaError, match=r"lasts 0\.50 s, a clip 1\.00 s"):
-        complete(CompleteOptions(**video_models, out=tmp_path / "out", input=films))
+        complete(CompleteOptions(**video_models, out=tmp_path / "out", input=(films,)))
 
 
-def test_a_prompt_without_input_is_refused(video_models: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--prompt half-clip needs --input"):
-        CompleteOptions(**video_models, out=tmp_path)
-
-
-@pytest.mark.parametrize("option", ["n", "items"])
-def test_no_continuation_or_item_is_refused(option: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"--{option} 0 must be at least 1"):
-        CompleteOptions(tmp_path, tmp_path, tmp_path, prompt="none", **{option: 0})
-
-
-def test_a_sampling_option_out_of_range_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--top-k -1 must not be negative"):
-        CompleteOptions(tmp_path, tmp_path, tmp_path, prompt="none", top_k=-1)
-
-
-def test_the_given_half_shows_the_prompt_decoded() -> None:
-    tokenizer, clips = make_tokenizer(SHORT), make_clips(2, 8)
-    completion = complete_clips(make_gpt(), tokenizer, clips, "half-clip", n=2)
-    decoded = tokenizer.decode(tokenizer.encode(clips[:, :, :4]))
-    torch.testing.assert_close(completion.continuations[:, :, :, :4], decoded[:, None].expand(-1, 2, -1, -1, -1, -1))
-
-
-def test_the_truth_is_the_tokens_of_the_originals() -> None:
-    tokenizer, clips = make_tokenizer(SHORT), make_clips(2, 8)
-    completion = complete_clips(make_gpt(), tokenizer, clips, "half-clip", n=1)
-    assert torch.equal(completion.truth, tokenizer.encode(clips).flatten(1))
-
-
-def test_what_was_not_given_is_shown_in_grey() -> None:
-    clip = make_clips(1, 8)[0]
-    shown = blank_rest(clip, "half-clip")
-    assert torch.equal(shown[:, :4], clip[:, :4])
-    assert not shown[:, 4:].any()
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"prompt": "half-clip"}, "--prompt half-clip needs --input"),
+     ({"input": (Path("films"),)}, "--prompt none gives nothing of --input"),
+     ({"n": 0}, "--n 0 must be at least 1"), ({"items": 0}, "--items 0 must be"), ({"batch": 0}, "--batch 0 must be"),
+     ({"overlap": 0}, "--overlap 0 must be at least 1"), ({"seconds": 0.0}, "--seconds 0 must be above 0"),
+     ({"prompt": "half-image", "input": (Path("images"),), "seconds": 1.0}, "--prompt half-image makes still images"),
+     ({"given": 0.5}, "--given 0.5 belongs to --prompt rows, left or frames"),
+     ({"top_k": -1}, "--top-k -1 must not be negative"), ({"temperature": -1.0}, "--temperature -1.0 must not be"),
+     ({"top_p": 0.0}, "--top-p 0.0 must lie in"), ({"min_p": 2.0}, "--min-p 2.0 must lie in")],
+)  # fmt: skip
+def test_options_out_of_range_are_refused(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        CompleteOptions(tmp_path, tmp_path, tmp_path, **{"prompt": "none", **options})

@@ -12,19 +12,27 @@ from torch import Tensor
 from gpt.config import GPTConfig
 from gpt.model import GPT
 from sampling.config import SamplingOptions
-from sampling.decode import (
-    choose_token,
-    filtered_probabilities,
-    generate,
-    generate_naive,
-    opening,
-    prefill,
-    uniform_numbers,
-)
+from sampling.decode import FREE, Sampled, candidates, choose_token, generate, sample, uniform_numbers
+from sampling.readers import NaiveReader
 
 
 def make_prompt(batch: int = 2, length: int = 4, seed: int = 0) -> Tensor:
     return torch.randint(32, (batch, length), generator=torch.Generator().manual_seed(seed))
+
+
+def with_room(prompt: Tensor, length: int) -> Tensor:
+    return torch.cat([prompt, prompt.new_full((len(prompt), length - prompt.shape[1]), FREE)], dim=1)
+
+
+def naively(gpt: GPT, given: Tensor, n: int, options: SamplingOptions | None = None, seed: int = 0) -> Sampled:
+    return sample(gpt, given, n, options, seed, reader=NaiveReader(gpt))
+
+
+def filtered_probabilities(logits: Tensor, options: SamplingOptions) -> Tensor:
+    probabilities, tokens = candidates(logits, options)
+    if tokens is not None:
+        probabilities = torch.zeros_like(logits, dtype=torch.float64).scatter(1, tokens, probabilities)
+    return probabilities / probabilities.sum(dim=-1, keepdim=True)
 
 
 def make_logits(batch: int = 4, seed: int = 0) -> Tensor:
@@ -45,25 +53,26 @@ def test_the_distributions_of_the_test_model_are_not_flat(gpt: GPT) -> None:
 @settings(max_examples=40)
 @given(
     temperature=st.sampled_from([0.0, 0.3, 1.0, 2.0]),
-    top_k=st.sampled_from([0, 1, 5, 32, 100]),
+    top_k=st.sampled_from([0, 1, 5, 32]),
     top_p=st.sampled_from([0.1, 0.5, 0.9, 1.0]),
+    min_p=st.sampled_from([0.0, 0.1, 0.7]),
     n=st.integers(1, 3),
     length=st.integers(0, 12),
     seed=st.integers(0, 1000),
 )
 @pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START], ids=["rotary", "no-start", "start"])
 def test_the_cache_changes_no_token(
-    config: GPTConfig, temperature: float, top_k: int, top_p: float, n: int, length: int, seed: int
+    config: GPTConfig, temperature: float, top_k: int, top_p: float, min_p: float, n: int, length: int, seed: int
 ) -> None:
     gpt, prompt = make_gpt(config, seed=seed % 5), make_prompt(2, length, seed)
-    naive = generate_naive(gpt, prompt, 12, n, SamplingOptions(temperature, top_k, top_p), seed)
-    assert torch.equal(generate(gpt, prompt, 12, n, temperature, top_k, top_p, seed), naive)
+    naive = naively(gpt, with_room(prompt, 12), n, SamplingOptions(temperature, top_k, top_p, min_p), seed)
+    assert torch.equal(generate(gpt, prompt, 12, n, temperature, top_k, top_p, seed, min_p), naive.tokens)
 
 
 @pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START], ids=["rotary", "no-start", "start"])
 def test_the_cache_changes_no_token_of_a_whole_window(config: GPTConfig) -> None:
     gpt, prompt = make_gpt(config), make_prompt(1, 0)
-    assert torch.equal(generate(gpt, prompt, 32, 2), generate_naive(gpt, prompt, 32, 2, SamplingOptions(), 0))
+    assert torch.equal(generate(gpt, prompt, 32, 2), naively(gpt, with_room(prompt, 32), 2).tokens)
 
 
 def test_the_result_begins_with_the_prompt(gpt: GPT) -> None:
@@ -143,18 +152,20 @@ def test_options_that_leave_one_token_are_greedy(gpt: GPT, option: dict[str, Any
 
 
 @settings(max_examples=50)
-@given(temperature=st.floats(0.05, 5), top_k=st.integers(0, 40), top_p=st.floats(0.01, 1), seed=st.integers(0, 1000))
-def test_filtered_probabilities_sum_to_one(temperature: float, top_k: int, top_p: float, seed: int) -> None:
-    found = filtered_probabilities(make_logits(seed=seed), SamplingOptions(temperature, top_k, top_p))
-    torch.testing.assert_close(found.sum(dim=-1), torch.ones(4, dtype=torch.float64))
+@given(temperature=st.floats(0.05, 5), min_p=st.floats(0.01, 1), seed=st.integers(0, 1000))
+def test_min_p_leaves_what_is_likely_enough_beside_the_likeliest(temperature: float, min_p: float, seed: int) -> None:
+    logits = make_logits(seed=seed)
+    kept = filtered_probabilities(logits, SamplingOptions(temperature, min_p=min_p)) > 0
+    plain = (logits.double() / temperature).softmax(dim=-1)
+    assert torch.equal(kept, plain >= min_p * plain.amax(dim=-1, keepdim=True))
 
 
 @settings(max_examples=50)
-@given(top_k=st.integers(1, 40), seed=st.integers(0, 1000))
+@given(top_k=st.integers(1, 32), seed=st.integers(0, 1000))
 def test_top_k_leaves_the_k_likeliest(top_k: int, seed: int) -> None:
     logits = make_logits(seed=seed)
     kept = filtered_probabilities(logits, SamplingOptions(top_k=top_k)) > 0
-    best = torch.zeros_like(kept).scatter(1, logits.topk(min(top_k, 32)).indices, True)
+    best = torch.zeros_like(kept).scatter(1, logits.topk(top_k).indices, True)
     assert torch.equal(kept, best)
 
 
@@ -192,7 +203,7 @@ def test_tokens_are_as_frequent_as_they_are_probable(options: SamplingOptions) -
     draws = 20_000
     logits = make_logits(1).expand(draws, -1)
     expected = filtered_probabilities(logits[:1], options)[0]
-    found = choose_token(logits, uniform_numbers(0, draws, 1, 1)[:, 0], options).bincount(minlength=32)
+    found = choose_token(logits, uniform_numbers(0, range(draws), 1, 1)[:, 0], options).bincount(minlength=32)
     assert found[expected == 0].sum() == 0
     likely = expected * draws > 5
     statistic = ((found - expected * draws) ** 2 / (expected * draws))[likely].sum()
@@ -207,14 +218,9 @@ def test_tokens_without_probability_are_never_chosen(uniform: float, token: int)
     assert choose_token(logits, torch.tensor([uniform], dtype=torch.float64), SamplingOptions()) == token
 
 
-def test_uniform_numbers_are_those_of_their_prompt_and_continuation() -> None:
-    large, small = uniform_numbers(0, 3, 4, 10).view(3, 4, 10), uniform_numbers(0, 2, 2, 5).view(2, 2, 5)
-    assert torch.equal(large[:2, :2, :5], small)
-
-
-def test_prefill_predicts_the_token_after_the_prompt(gpt: GPT) -> None:
-    logits, _ = prefill(gpt, make_prompt(), 12)
-    torch.testing.assert_close(logits, gpt(gpt.with_start(make_prompt()))[:, -1])
+def test_uniform_numbers_are_those_of_their_item_and_continuation() -> None:
+    large, small = uniform_numbers(0, range(3), 4, 10).view(3, 4, 10), uniform_numbers(0, [2, 0], 2, 5).view(2, 2, 5)
+    assert torch.equal(large[[2, 0], :2, :5], small)
 
 
 @pytest.fixture(scope="module")
@@ -233,10 +239,10 @@ def test_without_a_start_token_the_first_token_is_uniform_whatever_the_options(
 
 
 def test_without_a_start_token_the_number_of_the_first_token_chooses_no_other(no_start: GPT) -> None:
-    uniform = uniform_numbers(0, 2, 3, 5)
-    first, copies, rest = opening(no_start, make_prompt(2, 0), 3, uniform)
-    assert torch.equal(first[:, 0], (32 * uniform[:, 0]).floor().long())
-    assert (copies, torch.equal(rest, uniform[:, 1:])) == (1, True)
+    tokens, uniform = generate(no_start, make_prompt(2, 0), 5, 3), uniform_numbers(0, range(2), 3, 5)
+    assert torch.equal(tokens[:, :, 0].flatten(), (32 * uniform[:, 0]).floor().long())
+    second = no_start(tokens[:, :, :1].flatten(0, 1))[:, -1]
+    assert torch.equal(tokens[:, :, 1].flatten(), choose_token(second, uniform[:, 1], SamplingOptions()))
 
 
 def test_without_a_start_token_the_rest_follows_the_first(no_start: GPT) -> None:
@@ -265,9 +271,61 @@ def test_without_a_start_token_a_prompt_of_full_length_comes_back(no_start: GPT)
     [({"length": 3}, "the prompt of 4 tokens is longer than the result of 3"),
      ({"length": 33}, "33 tokens do not fit the window of 32"), ({"n": 0}, "--n 0 must be at least 1"),
      ({"temperature": -1.0}, "--temperature -1.0 must not be negative"),
+     ({"top_k": 33}, "--top-k 33 is above the 32 tokens of the vocabulary"),
+     ({"min_p": -0.1}, r"--min-p -0.1 must lie in \[0, 1\]"), ({"min_p": 1.5}, r"--min-p 1.5 must lie in \[0, 1\]"),
      ({"top_k": -1}, "--top-k -1 must not be negative"), ({"top_p": 0.0}, r"--top-p 0.0 must lie in \(0, 1\]"),
      ({"top_p": 1.1}, r"--top-p 1.1 must lie in \(0, 1\]")],
 )  # fmt: skip
 def test_options_out_of_range_are_refused(gpt: GPT, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         generate(gpt, make_prompt(), **{"length": 12, **change})
+
+
+@settings(max_examples=15)
+@given(mask=st.lists(st.booleans(), min_size=12, max_size=12), n=st.integers(1, 3), seed=st.integers(0, 100))
+@pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY], ids=["rotary", "no-start"])
+def test_what_is_given_anywhere_stays_and_the_rest_is_that_of_the_naive_sampler(
+    config: GPTConfig, mask: list[bool], n: int, seed: int
+) -> None:
+    gpt = make_gpt(config)
+    given = make_prompt(2, 12, seed).masked_fill(~torch.tensor(mask), FREE)
+    sampled = sample(gpt, given, n, seed=seed)
+    assert torch.equal(sampled.tokens[:, :, torch.tensor(mask)], given[:, None, torch.tensor(mask)].expand(-1, n, -1))
+    assert bool((sampled.tokens >= 0).all())
+    assert torch.equal(sampled.tokens, naively(gpt, given, n, seed=seed).tokens)
+
+
+def test_prompts_given_at_different_places_are_refused(gpt: GPT) -> None:
+    given = with_room(make_prompt(), 12)
+    given[1, 8] = 3
+    with pytest.raises(ValueError, match="prompts sampled together must be given at the same places"):
+        sample(gpt, given)
+
+
+@pytest.mark.parametrize("options", [SamplingOptions(), SamplingOptions(0.5, top_k=3), SamplingOptions(0.0)])
+def test_log_probabilities_are_those_of_the_model_itself(gpt: GPT, options: SamplingOptions) -> None:
+    sampled = sample(gpt, with_room(make_prompt(), 32), 2, options)
+    assert bool(sampled.log_probability[:, :, :4].isnan().all())
+    nll = gpt.nll(sampled.tokens.flatten(0, 1)).view(2, 2, 32)[:, :, 4:]
+    torch.testing.assert_close(sampled.log_probability[:, :, 4:], -nll, rtol=1e-4, atol=1e-5)
+
+
+def test_entropies_are_those_of_the_models_distributions(gpt: GPT) -> None:
+    sampled = sample(gpt, with_room(make_prompt(), 32), 2)
+    assert bool(sampled.entropy[:, :, :4].isnan().all())
+    tokens = sampled.tokens.flatten(0, 1)
+    expected = torch.distributions.Categorical(logits=gpt(gpt.with_start(tokens[:, :-1]))).entropy().view(2, 2, 32)
+    torch.testing.assert_close(sampled.entropy[:, :, 4:], expected[:, :, 4:], rtol=1e-4, atol=1e-5)
+
+
+def test_without_a_start_token_the_first_token_has_no_score(no_start: GPT) -> None:
+    sampled = sample(no_start, with_room(make_prompt(2, 0), 8))
+    assert torch.equal(sampled.entropy.isnan().any(dim=0)[0], torch.arange(8) == 0)
+    assert torch.equal(sampled.log_probability.isnan().any(dim=0)[0], torch.arange(8) == 0)
+
+
+def test_a_continuation_is_that_of_its_items_number(gpt: GPT) -> None:
+    given = with_room(make_prompt(3), 32)
+    together = sample(gpt, given, 2).tokens
+    apart = [sample(gpt, given[item : item + 1], 2, items=[item]).tokens for item in range(3)]
+    assert torch.equal(torch.cat(apart), together)

@@ -25,6 +25,7 @@ from tiny import make_clips, make_films, make_gpt, make_images
 import secondsight
 from data.tokens import TokenStore
 from gpt.config import GPTConfig
+from sampling.config import Prompt
 from sampling.prompts import encode_prompt
 from training.checkpoint import CheckpointError
 from training.foreign import read_foreign
@@ -299,19 +300,20 @@ def test_ten_tensors_that_do_not_belong_are_named(tmp_path: Path) -> None:
 
 def test_the_prompt_of_half_a_clip_is_half_a_clip_encoded_alone(video: Path) -> None:
     tokenizer, clips = load_tokenizer(video), expected_of(TATS)["video"] * 2
-    assert torch.equal(encode_prompt(tokenizer, clips, "half-clip"), tokenizer.encode(clips[:, :, :8]).flatten(1))
+    assert torch.equal(encode_prompt(tokenizer, clips, Prompt("half-clip")), tokenizer.encode(clips[:, :, :8]))
 
 
 def test_the_prompt_of_half_a_clip_does_not_know_the_other_half(video: Path) -> None:
     tokenizer, clips = load_tokenizer(video), expected_of(TATS)["video"] * 2
     changed = torch.cat([clips[:, :, :8], -clips[:, :, 8:]], dim=2)
-    assert torch.equal(encode_prompt(tokenizer, clips, "half-clip"), encode_prompt(tokenizer, changed, "half-clip"))
+    assert torch.equal(
+        encode_prompt(tokenizer, clips, Prompt("half-clip")), encode_prompt(tokenizer, changed, Prompt("half-clip"))
+    )
 
 
 def test_the_prompt_of_half_an_image_is_half_an_image_encoded_alone(image: Path) -> None:
     tokenizer, clips = load_tokenizer(image), expected_of(TAMING)["image"][:, :, None]
-    alone = tokenizer.encode(clips[:, :, :, :16]).flatten(1)
-    assert torch.equal(encode_prompt(tokenizer, clips, "half-image"), alone)
+    assert torch.equal(encode_prompt(tokenizer, clips, Prompt("half-image")), tokenizer.encode(clips[:, :, :, :16]))
 
 
 def test_leakage_of_an_imported_video_tokenizer_is_measured(video: Path, films: Path, tmp_path: Path) -> None:

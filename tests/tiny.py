@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from data.playroom import render_clip
 from data.tokens import StoreMetadata, TokenItem, write_shard, write_store
@@ -50,6 +51,11 @@ def make_tokenizer(config: VQGANConfig = VIDEO, seed: int = 0) -> VQGAN:
 def make_palette(colours: int = 16, size: int = 8) -> Palette:
     """A palette of random colours."""
     return Palette(torch.rand(colours, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1, size).eval()
+
+
+def make_tokens(batch: int = 2, length: int = 32, seed: int = 0) -> Tensor:
+    """Random tokens (batch, length) of the tiny models' vocabulary."""
+    return torch.randint(32, (batch, length), generator=torch.Generator().manual_seed(seed))
 
 
 def make_gpt(config: GPTConfig = GPT_SHORT, seed: int = 0, scale: float = 8.0) -> GPT:

@@ -1,0 +1,73 @@
+"""How near does sampling come to the time it takes to read weights and cache once a token?
+
+    python benchmarks/sampling_bandwidth.py                          gimel on the GPU, 1 and 64 continuations
+    python benchmarks/sampling_bandwidth.py --preset tiny --length 128
+
+The floor is what a step must read, the linear layers' weights and the cache, at the rate at which the device copies a
+large tensor; both are measured in one run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import tyro
+from timing import medians
+from torch import nn
+
+from gpt.config import preset
+from gpt.model import GPT
+from sampling.decode import FREE, sample
+from sampling.readers import CachedReader
+from training.device import best_device
+
+
+@dataclass(frozen=True)
+class Options:
+    """Size of the model and of the task."""
+
+    preset: str = "gimel"
+    """Size of the model."""
+    grid: tuple[int, int, int] = (4, 16, 16)
+    """Latent frames, rows and columns."""
+    length: int = 1024
+    """Tokens that are sampled."""
+    runs: int = 3
+    """Timed runs; the median counts."""
+
+
+def copy_bandwidth(device: torch.device) -> float:
+    """Return bytes a second, read and written, of copying 1 GiB (256 MiB on a CPU)."""
+    source = torch.empty((1024 if device.type == "cuda" else 256) << 20, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return 2 * source.numel() / medians({"copy": lambda: target.copy_(source)}, runs=9)["copy"]
+
+
+def step_bytes(gpt: GPT, length: int, n: int) -> float:
+    """Return the bytes that the mean step reads: weights of linear layers, and keys and values of `n` rows."""
+    size = 2 if gpt.head.weight.is_cuda else 4
+    weights = sum(module.weight.numel() for module in gpt.modules() if isinstance(module, nn.Linear))
+    # On a GPU every step looks at the whole cache; on a CPU at the filled part, which is half on average.
+    slots = length if gpt.head.weight.is_cuda else length / 2
+    return size * (weights + 2 * gpt.config.layers * gpt.config.width * slots * n)
+
+
+def main(options: Options) -> None:
+    """Print the share of the floor for one continuation, and tokens a second for 1 and 64."""
+    device = best_device()
+    torch.manual_seed(0)
+    gpt = GPT(preset(options.preset, options.grid, 16384)).to(device).eval()
+    bandwidth = copy_bandwidth(device)
+    print(f"{options} on {device}: copies {bandwidth / 1e9:.0f} GB/s")
+    given = torch.full((1, options.length), FREE, device=device)
+    for n in (1, 64):
+        run = partial(sample, gpt, given, n, reader=CachedReader(gpt, n))
+        step = medians({"sample": run}, options.runs)["sample"] / options.length
+        floor = step_bytes(gpt, options.length, n) / bandwidth
+        print(f"{n} rows: {1e3 * step:.2f} ms a step, {100 * floor / step:.0f} % of the floor, {n / step:.0f} tokens/s")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
