@@ -15,8 +15,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from data.config import InspectOptions, PlayroomOptions
-from experiments.config import DemoOptions, MemoryOptions, ReportOptions
+from data.config import InspectOptions, PlayroomOptions, StimuliOptions
+from experiments.config import DemoOptions, MemoryOptions, ReportOptions, SweepOptions
 from gpt.config import EvaluateOptions as GPTEvaluateOptions
 from gpt.config import ImportOptions as GPTImportOptions
 from gpt.config import PlanOptions
@@ -30,6 +30,7 @@ from vqgan.config import ImportOptions as TokenizerImportOptions
 COMMANDS: dict[str, tuple[type, str]] = {
     "demo": (DemoOptions, "experiments.demo:run_demo"),
     "data playroom": (PlayroomOptions, "data.playroom:make_playroom"),
+    "data stimuli": (StimuliOptions, "data.stimulus_layouts:make_stimuli"),
     "data inspect": (InspectOptions, "data.inspection:inspect_media"),
     "vqgan train": (TrainOptions, "vqgan.train:train"),
     "vqgan palette": (PaletteOptions, "vqgan.palette_fit:make_palette"),
@@ -43,8 +44,9 @@ COMMANDS: dict[str, tuple[type, str]] = {
     "gpt plan": (PlanOptions, "gpt.plan:plan"),
     "complete": (CompleteOptions, "sampling.complete:complete"),
     "publish": (PublishOptions, "training.publish:publish"),
-    "memory run": (MemoryOptions, "experiments.memory:run_memory"),
-    "memory report": (ReportOptions, "experiments.memory_report:report_memory"),
+    "memory run": (MemoryOptions, "experiments.memory.experiment:run_memory"),
+    "memory sweep": (SweepOptions, "experiments.memory.sweep:run_sweep"),
+    "memory report": (ReportOptions, "experiments.memory.report:report_memory"),
 }
 GROUPS = {
     "data": "Make data, and look at what is there.",

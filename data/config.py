@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -64,3 +65,33 @@ class InspectOptions:
 
     out: Path
     """Folder for files.csv, skipped.csv and contact_sheet.png."""
+
+
+@dataclass(frozen=True)
+class StimuliOptions:
+    """Make a list for `memory run` from pictures as their authors distribute them, unpacked."""
+
+    kind: Literal["brady", "konkle", "scenes"]
+    """What is in --source. brady: folders with `objects`, `exemplar` and `state` in their names, for single objects and
+    for pairs such as cup1.jpg and cup2.jpg. konkle and scenes: a folder for each category."""
+
+    source: tuple[Path, ...]
+    """Folders of pictures, or folders that hold these folders. With konkle and scenes, a folder of single objects may
+    be given too: novel trials are then made of those instead of categories."""
+
+    out: Path
+    """Folder of the new list: study/, test/ and stimuli.json, which says where each picture comes from."""
+
+    trials: int | None = None
+    """Trials of each condition; if not given, as many as the pictures allow up to the published numbers (brady 100,
+    else 40)."""
+
+    seed: int = 0
+    """Seed of the draw of trials, and of which picture of each is studied."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where an option cannot be met."""
+        if not self.source:
+            raise ValueError("--source needs at least one folder")
+        if self.trials is not None and self.trials < 1:
+            raise ValueError(f"trials must be 1 or more, got {self.trials}")

@@ -1,5 +1,9 @@
-"""The one error that a film or picture raises when it cannot be used."""
+"""What can be wrong with data that somebody else made."""
 
 
 class MediaError(ValueError):
-    """A file that cannot be used; its message says what is wrong with it and what to do."""
+    """A film or picture that cannot be used; its message says what is wrong with it and what to do."""
+
+
+class StimulusError(ValueError):
+    """A stimulus list is not what a recognition experiment needs; the message lists the files."""

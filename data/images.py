@@ -1,5 +1,6 @@
 """Still pictures: any file that people call an image to RGB, to a one-frame clip, and back."""
 
+import hashlib
 import io
 import warnings
 from pathlib import Path
@@ -43,6 +44,12 @@ def load_image(source: Path | bytes | IO[bytes], max_pixels: int = 64_000_000) -
     # Pillow reports damage with whatever the broken byte provokes: OSError, SyntaxError, struct.error...
     except Exception as error:
         raise MediaError(_damage(error, name)) from error
+
+
+def pixel_digest(image: Image.Image) -> str:
+    """Return the SHA-256 of a picture's pixels and of their shape: the same for a copy in another file or format."""
+    pixels = np.asarray(image)
+    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
 
 
 def image_to_clip(image: Image.Image, size: int, crop: Crop = "centre", seed: int = 0) -> Tensor:

@@ -12,12 +12,12 @@ import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from data.errors import MediaError
-from data.images import IMAGE_SUFFIXES, load_image
+from data.images import IMAGE_SUFFIXES, load_image, pixel_digest
 from data.probe import VIDEO_SUFFIXES, probe_video
 
 
@@ -36,6 +36,8 @@ class Source:
     """Length of an image within its tar shard, in bytes."""
     seconds: float = 0.0
     """Duration of a film."""
+    sha256: str = ""
+    """Of an image's pixels (`data.images.pixel_digest`)."""
 
     def image_bytes(self) -> Path | bytes:
         """Return what `load_image` reads: the file's path, or the bytes inside a shard."""
@@ -185,9 +187,8 @@ def _in_tar(file: Path, name: str) -> Iterator[Source | Skipped]:
 
 def _checked(source: Source) -> Source:
     if source.kind == "image":
-        load_image(source.image_bytes())
-        return source
-    return Source(source.name, source.path, "film", seconds=probe_video(source.path).duration)
+        return replace(source, sha256=pixel_digest(load_image(source.image_bytes())))
+    return replace(source, seconds=probe_video(source.path).duration)
 
 
 def is_litter(name: Path) -> bool:

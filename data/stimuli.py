@@ -6,28 +6,31 @@ Layout of a list, as published with Brady et al. (2008):
     test/<condition>_seen/**                 studied pictures that are tested
     test/<condition>_unseen/**               their foils
 
-Pairs are formed by equal file names where all agree, else by sorted order, and written down as explicit trials.
-Pictures are compared by the SHA-256 of their decoded pixels, so that a copy under another name or format is recognised.
+and, with categories, of Konkle et al. (2010), for n = 1, 2, 4, 8, 16:
+
+    study/<n>_exemplar/<category>/           n pictures
+    test/<n>_exemplar_seen/<category>/       one of them
+    test/<n>_exemplar_unseen/<category>/     another picture of the category, the foil
+    test/novel_seen/**, test/novel_unseen/** pictures of categories of which one or none is studied
+
+Pairs are formed from names (`data.stimulus_pairs`), written down as explicit trials and checked
+(`data.stimulus_checks`). Pictures are compared by the SHA-256 of their decoded pixels, so that a copy under another
+name or format is recognised.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from data.errors import MediaError
-from data.images import IMAGE_SUFFIXES, load_image
-from data.media import Skipped, is_litter
-
-
-class StimulusError(ValueError):
-    """A stimulus list is not what a recognition experiment needs; the message lists the files."""
+from data.errors import MediaError, StimulusError
+from data.images import load_image, pixel_digest
+from data.media import Skipped
+from data.stimulus_checks import find_broken, find_copies
+from data.stimulus_pairs import Defect, find_pairs, list_pictures
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class StimulusList:
     trials: tuple[Trial, ...]
     skipped: tuple[Skipped, ...] = ()
     """Fillers that could not be read."""
+    defects: tuple[Defect, ...] = ()
+    """What was wrong with the list, all of it left out: trials, and studied copies of studied pictures."""
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -96,25 +101,44 @@ class StimulusList:
         )
 
 
-def read_stimuli(root: Path) -> StimulusList:
+def read_stimuli(root: Path, exclude_defects: bool = False) -> StimulusList:
     """Read and check a list in the study/test layout.
 
+    Args:
+        root: folder of the list.
+        exclude_defects: leave out the trials that have defects, and studied copies of studied pictures, instead of
+            refusing the list.
+
     Raises:
-        StimulusError: a folder is missing or empty, pairs are incomplete, a test picture cannot be read, a tested
-            picture is not studied exactly once, or a foil is studied.
+        StimulusError: a folder is missing or empty, it cannot be told which test pictures belong together, the list
+            has defects (`data.stimulus_checks`), or no trial is left without them.
     """
-    study, skipped = _read_folder(root, root / "study")
-    by_digest: dict[str, list[Picture]] = {}
-    for picture in study:
-        by_digest.setdefault(picture.sha256, []).append(picture)
-    trials = [trial for condition in _conditions(root) for trial in _pair(root, condition)]
-    _check(trials, by_digest, root)
-    trials = [replace(trial, studied=by_digest[trial.studied.sha256][0]) for trial in trials]
-    return StimulusList(root, tuple(study), tuple(trials), tuple(skipped))
+    names = list_pictures(root, "study")
+    pairs, defects = find_pairs(root)
+    study, skipped = _digests(root, names)
+    tested, unreadable = _digests(root, [path for pair in pairs for path in (pair.seen, pair.foil)])
+    copies = find_copies(study)
+    broken = find_broken(pairs, study, tested, unreadable)
+    defects += [*copies.values(), *(defect for found in broken.values() for defect in found)]
+    if defects and not exclude_defects:
+        raise StimulusError(f"the list in {root} has {_some(defects)} (correct them, or give --exclude-defects)")
+    pictures = {digest: Picture(path, digest) for path, digest in study.items() if path not in copies}
+    trials = tuple(
+        Trial(pair.item, pair.condition, pictures[tested[pair.seen]], Picture(pair.foil, tested[pair.foil]))
+        for pair in pairs
+        if pair not in broken
+    )
+    if not trials:
+        raise StimulusError(f"no trial of the list in {root} is without defects: {_some(defects)}")
+    left_out = tuple(Skipped(path, reason) for path, reason in skipped.items())
+    return StimulusList(root, tuple(pictures.values()), trials, left_out, tuple(defects))
 
 
 def write_manifest(stimuli: StimulusList, folder: Path) -> None:
-    """Write `study.csv` and `manifest.csv`, the explicit trials, into `folder`."""
+    """Write into `folder` what is studied, the explicit trials, and what of the list was left out as defective.
+
+    These are `study.csv`, `manifest.csv` and `defects.csv`, of which the last has a row for each picture concerned.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(folder / "study.csv", (asdict(picture) for picture in stimuli.study), ["path", "sha256"])
     columns = ["item", "condition", "studied", "foil", "studied_sha256", "foil_sha256"]
@@ -130,77 +154,29 @@ def write_manifest(stimuli: StimulusList, folder: Path) -> None:
         for trial in stimuli.trials
     )
     _write_csv(folder / "manifest.csv", rows, columns)
+    defects = (
+        {"defect": str(number), "file": file, "reason": defect.reason}
+        for number, defect in enumerate(stimuli.defects)
+        for file in defect.files
+    )
+    _write_csv(folder / "defects.csv", defects, ["defect", "file", "reason"])
 
 
-def _conditions(root: Path) -> list[str]:
-    folders = {path.name for path in (root / "test").glob("*") if path.is_dir()}
-    seen = {name.removesuffix("_seen") for name in folders if name.endswith("_seen")}
-    unseen = {name.removesuffix("_unseen") for name in folders if name.endswith("_unseen")}
-    if not seen | unseen:
-        raise StimulusError(f"{root} has no folders test/<condition>_seen and test/<condition>_unseen")
-    if seen != unseen:
-        odd = ", ".join(sorted(seen ^ unseen))
-        raise StimulusError(f"{root}/test has only one of the folders _seen and _unseen for {odd}")
-    return sorted(seen)
-
-
-def _pair(root: Path, condition: str) -> list[Trial]:
-    sides = []
-    for side in ("seen", "unseen"):
-        pictures, unreadable = _read_folder(root, root / "test" / f"{condition}_{side}")
-        if unreadable:
-            listed = "; ".join(f"{skip.name}: {skip.reason}" for skip in unreadable[:10])
-            raise StimulusError(f"test pictures of {condition} cannot be read: {listed}")
-        sides.append(pictures)
-    seen, unseen = sides
-    names = [{Path(picture.path).name for picture in side} for side in sides]
-    if len(seen) != len(unseen):
-        odd = ", ".join(sorted(names[0] ^ names[1])[:10])
-        raise StimulusError(
-            f"condition {condition} has {len(seen)} seen and {len(unseen)} unseen pictures, so some have no pair "
-            f"(names on one side only: {odd or 'none'})"
-        )
-    if names[0] == names[1] and len(names[0]) == len(seen):
-        seen, unseen = (sorted(side, key=lambda picture: Path(picture.path).name) for side in sides)
-    return [
-        Trial(f"{condition}/{Path(studied.path).relative_to(f'test/{condition}_seen')}", condition, studied, foil)
-        for studied, foil in zip(seen, unseen, strict=True)
-    ]
-
-
-def _check(trials: Sequence[Trial], study: dict[str, list[Picture]], root: Path) -> None:
-    times = {trial.studied.path: len(study.get(trial.studied.sha256, [])) for trial in trials}
-    wrong = [f"{path} is studied {count} times, not once" for path, count in times.items() if count != 1]
-    wrong += [
-        f"the foil {trial.foil.path} is also studied as {study[trial.foil.sha256][0].path}"
-        for trial in trials
-        if trial.foil.sha256 in study
-    ]
-    if wrong:
-        more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
-        raise StimulusError(f"the list in {root} has defects: {'; '.join(wrong[:10])}{more}")
-
-
-def _read_folder(root: Path, folder: Path) -> tuple[list[Picture], list[Skipped]]:
-    pictures, skipped = [], []
-    for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(root))
-        if not path.is_file() or is_litter(path.relative_to(root)):
-            continue
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            continue
+def _digests(root: Path, paths: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The digests of pictures, and why others cannot be read, by path."""
+    digests, unreadable = {}, {}
+    for path in paths:
         try:
-            pictures.append(Picture(name, _digest(path)))
+            digests[path] = pixel_digest(load_image(root / path))
         except MediaError as error:
-            skipped.append(Skipped(name, str(error)))
-    if not pictures and not skipped:
-        raise StimulusError(f"{folder} holds no pictures")
-    return pictures, skipped
+            unreadable[path] = str(error)
+    return digests, unreadable
 
 
-def _digest(path: Path) -> str:
-    pixels = np.asarray(load_image(path))
-    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+def _some(defects: Sequence[Defect]) -> str:
+    count = "1 defect" if len(defects) == 1 else f"{len(defects)} defects"
+    more = f"; and {len(defects) - 10} more" if len(defects) > 10 else ""
+    return f"{count}: {'; '.join(defect.reason for defect in defects[:10])}{more}"
 
 
 def _write_csv(path: Path, rows: Iterable[dict[str, str]], columns: Sequence[str]) -> None:

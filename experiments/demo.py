@@ -24,8 +24,8 @@ from data.playroom import make_playroom
 from experiments.config import DemoOptions, MemoryOptions
 from experiments.demo_report import write_demo_report
 from experiments.diversity import mean_diversity, measure_diversity
-from experiments.memory import run_memory
-from experiments.statistics import Accuracy, pooled
+from experiments.memory.experiment import run_memory
+from experiments.statistics.accuracy import Accuracy, pooled
 from gpt.config import EvaluateOptions as GPTEvaluateOptions
 from gpt.config import TrainOptions as GPTTrainOptions
 from gpt.evaluate import evaluate as evaluate_gpt

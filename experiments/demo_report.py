@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from experiments.memory_report import memory_section
+from experiments.memory.sections import memory_section
 from experiments.report import Medium, Section, embed, write_report
-from experiments.statistics import Accuracy
+from experiments.statistics.accuracy import Accuracy
 
 
 def write_demo_report(out: Path, summary: dict[str, Any], memory: list[Accuracy], playroom: bool) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
 
 from training.run_folder import write_text
 
@@ -38,6 +41,15 @@ def embed(path: Path, caption: str) -> Medium:
     """Return the file at `path` (.png, .gif or .mp4) for a page."""
     encoded = base64.b64encode(path.read_bytes()).decode("ascii")
     return Medium(f"data:{KINDS[path.suffix]};base64,{encoded}", caption, film=path.suffix == ".mp4")
+
+
+def embed_figure(figure: Figure, caption: str) -> Medium:
+    """Return a figure for a page, without writing it anywhere else, and close it."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110)
+    plt.close(figure)
+    encoded = base64.b64encode(file.getvalue()).decode("ascii")
+    return Medium(f"data:image/png;base64,{encoded}", caption, film=False)
 
 
 def write_report(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:

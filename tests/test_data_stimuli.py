@@ -5,27 +5,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from stimulus_files import copy, draw
 
-from data.stimuli import Picture, StimulusError, StimulusList, Trial, read_stimuli, write_manifest
-
-
-def draw(path: Path, seed: int) -> Path:
-    """Saves a picture of coarse noise, which each seed makes another one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    Image.fromarray(noise).resize((16, 16), Image.Resampling.NEAREST).save(path)
-    return path
-
-
-def copy(source: Path, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source, path)
-    return path
+from data.errors import StimulusError
+from data.stimuli import Picture, StimulusList, Trial, read_stimuli, write_manifest
 
 
 @pytest.fixture
@@ -105,6 +92,59 @@ def test_odd_suffixes_count(root: Path, suffix: str) -> None:
     assert trial(read_stimuli(root), f"novel/odd{suffix}").studied.path == "study/odd.jpg"
 
 
+def test_names_pair_but_for_a_final_digit_and_the_suffix(root: Path) -> None:
+    """Sorted order would pair `Key2` with `b121`."""
+    for number, name in enumerate(("Key", "b1", "b12")):
+        studied = draw(root / "study" / f"{name}2.png", 70 + number)
+        copy(studied, root / "test" / "exemplar_seen" / "right" / f"{name}2.png")
+        draw(root / "test" / "exemplar_unseen" / "left" / f"{name.lower()}1.PNG", 170 + number)
+    pairs = {trial.item: Path(trial.foil.path).name for trial in read_stimuli(root).trials}
+    assert pairs["exemplar/right/Key2.png"] == "key1.PNG"
+    assert pairs["exemplar/right/b12.png"] == "b11.PNG"
+    assert pairs["exemplar/right/b122.png"] == "b121.PNG"
+
+
+def test_names_pair_whatever_their_suffix(root: Path) -> None:
+    """As `12` is missing, order, or names without their final digit, would pair `13` with it."""
+    for number in (11, 12, 13, 14):
+        copy(draw(root / "study" / f"{number}.png", number), root / "test" / "exemplar_seen" / f"{number}.png")
+        draw(root / "test" / "exemplar_unseen" / f"{number}.bmp", 100 + number)
+    (root / "test" / "exemplar_seen" / "12.png").unlink()
+    stimuli = read_stimuli(root, exclude_defects=True)
+    foils = [Path(trial.foil.path).name for trial in stimuli.trials if trial.condition == "exemplar"]
+    assert foils == ["11.bmp", "13.bmp", "14.bmp"]
+
+
+def test_category_folders_pair_where_names_say_nothing(root: Path) -> None:
+    for number, name in enumerate(("cup", "dog")):
+        copy(draw(root / "study" / f"{name}.png", 70 + number), root / "test" / "exemplar_seen" / name / f"{name}.png")
+        draw(root / "test" / "exemplar_unseen" / name / f"{'zy'[number]}.png", 170 + number)
+    draw(root / "test" / "exemplar_unseen" / "ant" / "x.png", 180)
+    stimuli = read_stimuli(root, exclude_defects=True)
+    foils = [trial.foil.path for trial in stimuli.trials if trial.condition == "exemplar"]
+    assert foils == ["test/exemplar_unseen/cup/z.png", "test/exemplar_unseen/dog/y.png"]
+
+
+def test_a_missing_partner_on_either_side_does_not_shift_the_pairs(root: Path) -> None:
+    for number in range(4, 9):
+        copy(draw(root / "study" / f"{number}.png", number), root / "test" / "novel_seen" / f"{number}.png")
+        draw(root / "test" / "novel_unseen" / f"{number}.png", 100 + number)
+    (root / "test" / "novel_seen" / "4.png").unlink()
+    (root / "test" / "novel_unseen" / "7.png").unlink()
+    stimuli = read_stimuli(root, exclude_defects=True)
+    names = [(Path(trial.studied.path).name, Path(trial.foil.path).name) for trial in stimuli.trials]
+    assert names == [(f"{number}.png", f"{number}.png") for number in (1, 2, 5, 6, 8, 3)]
+    assert [defect.files for defect in stimuli.defects] == [("test/novel_seen/7.png",), ("test/novel_unseen/4.png",)]
+
+
+@pytest.mark.parametrize("name", ["a cup", "Tasse à café", "杯", "22826448.thl", "-x"])
+def test_odd_names_are_names(root: Path, name: str) -> None:
+    studied = draw(root / "study" / f"{name}.jpg", 5)
+    copy(studied, root / "test" / "novel_seen" / f"{name}.jpg")
+    draw(root / "test" / "novel_unseen" / f"{name}.jpg", 105)
+    assert trial(read_stimuli(root), f"novel/{name}.jpg").studied.path == f"study/{name}.jpg"
+
+
 def test_a_copy_under_another_name_and_format_is_recognised_by_its_pixels(root: Path) -> None:
     seen = root / "test" / "novel_seen" / "1.png"
     with Image.open(seen) as picture:
@@ -140,6 +180,27 @@ def unreadable_test_picture(root: Path) -> None:
     (root / "test" / "novel_unseen" / "1.png").write_bytes(b"")
 
 
+def tested_twice(root: Path) -> None:
+    copy(root / "test" / "novel_seen" / "1.png", root / "test" / "novel_seen" / "9.png")
+    draw(root / "test" / "novel_unseen" / "9.png", 109)
+
+
+def foil_of_two_trials(root: Path) -> None:
+    copy(root / "test" / "novel_unseen" / "1.png", root / "test" / "novel_unseen" / "2.png")
+
+
+def novel_foil_of_studied_category(root: Path) -> None:
+    draw(root / "study" / "cup" / "5.png", 60)
+    unseen = root / "test" / "novel_unseen"
+    (unseen / "cup").mkdir()
+    (unseen / "1.png").rename(unseen / "cup" / "1.png")
+
+
+def names_that_tell_nothing(root: Path) -> None:
+    unpaired(root)
+    (root / "test" / "novel_unseen" / "1.png").rename(root / "test" / "novel_unseen" / "x.png")
+
+
 def one_side_only(root: Path) -> None:
     shutil.rmtree(root / "test" / "state_unseen")
 
@@ -153,11 +214,15 @@ def empty_side(root: Path) -> None:
     ("spoil", "message"),
     [
         (foil_in_study, r"the foil test/novel_unseen/1\.png is also studied as study/copy\.png"),
-        (unpaired, r"novel has 2 seen and 1 unseen pictures.*one side only: 2\.png"),
-        (not_studied, r"test/novel_seen/1\.png is studied 0 times"),
-        (studied_twice, r"test/novel_seen/1\.png is studied 2 times"),
+        (unpaired, r"has 1 defect: test/novel_seen/2\.png has no partner in novel \("),
+        (not_studied, r"test/novel_seen/1\.png is not studied"),
+        (studied_twice, r"study/novel/1\.png is studied twice, also as study/again\.png"),
         (same_picture_on_both_sides, r"the foil test/novel_unseen/1\.png is also studied as study/novel/1\.png"),
-        (unreadable_test_picture, r"novel cannot be read: test/novel_unseen/1\.png: .* is empty"),
+        (unreadable_test_picture, r"test/novel_unseen/1\.png cannot be read: .* is empty"),
+        (tested_twice, r"test/novel_seen/9\.png is tested twice in novel, also as test/novel_seen/1\.png"),
+        (foil_of_two_trials, r"novel_unseen/2\.png is tested twice in novel, also as test/novel_unseen/1\.png"),
+        (novel_foil_of_studied_category, r"novel foil .*unseen/cup/1\.png is of a .* studied: study/cup/5\.png"),
+        (names_that_tell_nothing, r"novel has 2 seen and 1 unseen pictures, and their names do not tell"),
         (one_side_only, "only one of the folders _seen and _unseen for state"),
         (empty_side, "state_seen holds no pictures"),
         (lambda root: shutil.rmtree(root / "test"), r"no folders test/<condition>_seen"),
@@ -174,7 +239,7 @@ def test_many_defects_are_counted_and_the_first_named(root: Path) -> None:
     for seed in range(12):
         draw(root / "test" / "novel_seen" / f"new-{seed}.png", 200 + seed)
         draw(root / "test" / "novel_unseen" / f"new-{seed}.png", 300 + seed)
-    with pytest.raises(StimulusError, match="and 2 more"):
+    with pytest.raises(StimulusError, match=r"12 defects: .*; and 2 more \(.*--exclude-defects"):
         read_stimuli(root)
 
 
@@ -191,6 +256,53 @@ def test_litter_and_notes_are_no_pictures(root: Path) -> None:
         (root / name).write_bytes(b"litter")
     stimuli = read_stimuli(root)
     assert (len(stimuli.study), stimuli.skipped) == (5, ())
+
+
+# Leaving defects out
+
+
+EXCLUDABLE = [
+    (foil_in_study, ["novel/2.png", "state/3.png"], 6),
+    (unpaired, ["novel/1.png", "state/3.png"], 5),
+    (not_studied, ["novel/2.png", "state/3.png"], 4),
+    (studied_twice, ["novel/1.png", "novel/2.png", "state/3.png"], 5),
+    (same_picture_on_both_sides, ["novel/2.png", "state/3.png"], 5),
+    (unreadable_test_picture, ["novel/2.png", "state/3.png"], 5),
+    (tested_twice, ["novel/1.png", "novel/2.png", "state/3.png"], 5),
+    (foil_of_two_trials, ["novel/1.png", "state/3.png"], 5),
+    (novel_foil_of_studied_category, ["novel/2.png", "state/3.png"], 6),
+]
+
+
+@pytest.mark.parametrize(("spoil", "left", "studied"), EXCLUDABLE)
+def test_defects_can_be_left_out(root: Path, spoil: Callable[[Path], None], left: list[str], studied: int) -> None:
+    spoil(root)
+    stimuli = read_stimuli(root, exclude_defects=True)
+    assert [trial.item for trial in stimuli.trials] == left
+    assert len(stimuli.study) == studied
+    assert stimuli.defects
+
+
+def test_the_excluded_are_written_down(root: Path) -> None:
+    foil_in_study(root)
+    write_manifest(read_stimuli(root, exclude_defects=True), root / "run")
+    reason = "the foil test/novel_unseen/1.png is also studied as study/copy.png"
+    assert read_csv(root / "run" / "defects.csv") == [
+        {"defect": "0", "file": "test/novel_unseen/1.png", "reason": reason},
+        {"defect": "0", "file": "study/copy.png", "reason": reason},
+    ]
+
+
+def test_a_list_in_order_has_no_defects_to_leave_out(root: Path) -> None:
+    assert read_stimuli(root, exclude_defects=True) == read_stimuli(root)
+    assert read_stimuli(root).defects == ()
+
+
+def test_a_list_of_defects_alone_is_refused(root: Path) -> None:
+    shutil.rmtree(root / "study" / "novel")
+    shutil.rmtree(root / "study" / "state")
+    with pytest.raises(StimulusError, match=r"no trial of the list in .* is without defects: 3 defects"):
+        read_stimuli(root, exclude_defects=True)
 
 
 # Versions

@@ -3,17 +3,21 @@
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args
 
-import numpy as np
 import pytest
 import torch
+from memory_lists import make_list, make_options
 from PIL import Image
 
-from data.stimuli import StimulusError
-from experiments.config import MemoryOptions, ReportOptions
-from experiments.memory import run_memory
-from experiments.memory_report import report_memory
-from experiments.statistics import Accuracy, pooled, read_trials
+from data.errors import StimulusError
+from data.media import catalogue
+from data.training_pictures import write_training_pictures
+from experiments.config import Change, MemoryOptions, ReportOptions
+from experiments.memory.changes import CHANGES
+from experiments.memory.experiment import run_memory
+from experiments.memory.report import report_memory
+from experiments.statistics.accuracy import Accuracy, pooled, read_trials
 from gpt.config import GPTConfig, ImportOptions
 from gpt.import_weights import import_weights
 from gpt.model import GPT
@@ -21,35 +25,9 @@ from sampling.prompts import MismatchError
 from training.run_folder import RunFolderError
 
 
-def make_list(root: Path, items: int = 5, fillers: int = 2) -> Path:
-    """Write a list with the conditions novel and state; pictures are random colours, twelve pixels a side."""
-    generator = np.random.default_rng(0)
-
-    def write(*places: Path) -> None:
-        pixels = generator.integers(0, 256, (12, 12, 3), dtype=np.uint8)
-        for place in places:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(place)
-
-    for condition in ("novel", "state"):
-        for item in range(items):
-            name = f"{condition}_{item}.png"
-            write(root / "study" / name, root / "test" / f"{condition}_seen" / name)
-            write(root / "test" / f"{condition}_unseen" / name)
-    for filler in range(fillers):
-        write(root / "study" / f"filler_{filler}.png")
-    return root
-
-
 @pytest.fixture(scope="module")
 def stimuli(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_list(tmp_path_factory.mktemp("stimuli") / "list")
-
-
-def make_options(stimuli: Path, out: Path, exposures: int = 2, learning_rate: float = 3e-3) -> MemoryOptions:
-    return MemoryOptions(
-        stimuli, out, colours=8, size=4, preset="demo", exposures=exposures, learning_rate=learning_rate
-    )
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +83,8 @@ def test_same_seed_same_trials(stimuli: Path, tmp_path: Path) -> None:
 def test_finished_versions_are_not_run_again(stimuli: Path, tmp_path: Path) -> None:
     options = make_options(stimuli, tmp_path / "run")
     run_memory(options)
-    kept = tmp_path / "run" / "runs" / "as_given_0.csv"
-    lost = tmp_path / "run" / "runs" / "swapped_0.csv"
+    kept = tmp_path / "run" / "runs" / "as_given_0" / "trials.csv"
+    lost = tmp_path / "run" / "runs" / "swapped_0" / "trials.csv"
     before, contents = kept.stat().st_mtime_ns, lost.read_bytes()
     lost.unlink()
     run_memory(replace(options, resume="auto"))
@@ -180,9 +158,131 @@ def test_report_merges_runs(stimuli: Path, tmp_path: Path) -> None:
     assert "run twice" in page
 
 
+def column(out: Path, name: str) -> set[str]:
+    return {row[name] for row in read_trials(out / "trials.csv")}
+
+
+def test_overwriting_repeats_every_run(stimuli: Path, tmp_path: Path) -> None:
+    options = make_options(stimuli, tmp_path / "run", exposures=1)
+    run_memory(options)
+    run_memory(replace(options, exposures=2, overwrite=True))
+    assert column(tmp_path / "run", "exposure") == {"0", "1", "2"}
+
+
+def test_defects_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make_list(tmp_path / "list", items=2)
+    (root / "study" / "copy.png").write_bytes((root / "test" / "novel_unseen" / "novel_0.png").read_bytes())
+    run_memory(make_options(root, tmp_path / "run", exposures=1, exclude_defects=True))
+    assert column(tmp_path / "run", "item") == {"novel/novel_1.png", "state/state_0.png", "state/state_1.png"}
+    assert "left out: the foil test/novel_unseen/novel_0.png is also studied" in capsys.readouterr().out
+    assert "novel_0.png" in (tmp_path / "run" / "defects.csv").read_text()
+
+
+def test_half_of_the_trials_are_tested_and_all_pictures_studied(stimuli: Path, tmp_path: Path) -> None:
+    halves = {}
+    for part in ("first-half", "second-half"):
+        run_memory(make_options(stimuli, tmp_path / part, exposures=1, part=part))
+        halves[part] = column(tmp_path / part, "item")
+        assert len((tmp_path / part / "study.csv").read_text().splitlines()) == 1 + 12
+    assert not halves["first-half"] & halves["second-half"]
+    assert len(halves["first-half"] | halves["second-half"]) == 10
+
+
+def test_random_sequences_are_learned_without_a_tokenizer(tmp_path: Path) -> None:
+    options = make_options(None, tmp_path / "run", noise=8, noise_length=16, noise_codes=8, exposures=15)
+    (curve,) = pooled(run_memory(replace(options, learning_rate=1e-2))).values()
+    assert curve[0].accuracy == 0.5
+    assert curve[-1].accuracy >= 0.9
+    assert not (tmp_path / "run" / "tokenizer").exists()
+
+
+def test_gpt_too_small_for_random_sequences_is_refused(tmp_path: Path) -> None:
+    GPT(GPTConfig(layers=1, heads=1, width=16, grid=(1, 4, 4), vocab_size=7)).save_pretrained(tmp_path / "gpt")
+    options = make_options(None, tmp_path / "run", noise=8, noise_length=16, noise_codes=8, gpt=tmp_path / "gpt")
+    with pytest.raises(MismatchError, match="knows 7 tokens and sequences of 16"):
+        run_memory(options)
+
+
+def test_every_change_can_be_asked_for() -> None:
+    assert set(get_args(Change)) == set(CHANGES)
+
+
+def test_changes_are_made_to_test_pictures_only(stimuli: Path, tmp_path: Path) -> None:
+    run_memory(make_options(stimuli, tmp_path / "plain"))
+    run_memory(make_options(stimuli, tmp_path / "changed", changes=("mirror", "brightness")))
+    rows = read_trials(tmp_path / "changed" / "trials.csv")
+    assert {row["change"] for row in rows} == {"none", "mirror", "brightness"}
+    assert [row for row in rows if row["change"] == "none"] == read_trials(tmp_path / "plain" / "trials.csv")
+    scores = {row["change"]: row["nll_studied"] for row in rows if row["item"] == "state/state_0.png"}
+    assert len(set(scores.values())) == 3
+
+
+def test_tokenizer_that_knows_foils_is_pointed_out(
+    stimuli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_memory(make_options(stimuli, tmp_path / "first", exposures=1))
+    tokenizer = tmp_path / "first" / "tokenizer"
+    foil = stimuli / "test" / "state_unseen" / "state_3.png"
+    write_training_pictures(tokenizer, catalogue(foil).sources)
+    capsys.readouterr()
+    run_memory(make_options(stimuli, tmp_path / "second", exposures=1, tokenizer=tokenizer))
+    assert "trained on 1 of the 20 tested pictures, 1 of them foils" in capsys.readouterr().out
+    known = (tmp_path / "second" / "known_pictures.csv").read_text().splitlines()
+    assert known == ["path,side", "test/state_unseen/state_3.png,foil"]
+
+
+def test_studied_pictures_and_foils_are_recalled(stimuli: Path, tmp_path: Path) -> None:
+    run_memory(make_options(stimuli, tmp_path / "run", exposures=1, recall=2))
+    with (tmp_path / "run" / "recall.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 2 * 2
+    assert {(row["version"], row["seed"], row["condition"]) for row in rows} == {
+        (version, "0", condition) for version in ("as_given", "swapped") for condition in ("novel", "state")
+    }
+    studied = {version: {r["picture"] for r in rows if (r["version"], r["studied"]) == (version, "yes")}
+               for version in ("as_given", "swapped")}  # fmt: skip
+    assert all(path.startswith("study/") for path in studied["as_given"])
+    assert all("_unseen/" in path for path in studied["swapped"])
+
+
+def test_second_list_must_not_show_what_is_tested(stimuli: Path, tmp_path: Path) -> None:
+    other = make_list(tmp_path / "other", items=1, seed=1)
+    (other / "study" / "filler_9.png").write_bytes((stimuli / "test" / "state_unseen" / "state_2.png").read_bytes())
+    with pytest.raises(StimulusError, match=r"state_2\.png as study/filler_9\.png.*--then"):
+        run_memory(make_options(stimuli, tmp_path / "run", then=other))
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
-    ("name", "value"), [("exposures", 0), ("batch", 0), ("fillers", -1), ("learning_rate", 0.0), ("preset", "tyny")]
-)
+    ("name", "value"),
+    [
+        ("exposures", 0), ("batch", 0), ("fillers", -1), ("learning_rate", -1.0), ("preset", "tyny"), ("replay", -1),
+        ("steps_per_exposure", 0), ("then_exposures", 0), ("trained_blocks", -1), ("store_layer", 0),
+        ("save_every", 0), ("recall", -2),
+    ],
+)  # fmt: skip
 def test_bad_option_is_named(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=str(value)):
         MemoryOptions(Path("list"), Path("out"), **{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "--stimuli, or a number of random sequences with --noise"),
+        ({"stimuli": Path("list"), "noise": 5}, "--stimuli, or a number of random sequences with --noise"),
+        ({"noise": 5, "noise_length": 15}, "15 must be a square number"),
+        ({"noise": 5, "changes": ("mirror",)}, "--changes is for pictures"),
+        ({"noise": 5, "recall": 3}, "--recall is for pictures"),
+        ({"stimuli": Path("list"), "optimizer_state": "resume"}, "needs --gpt"),
+        ({"stimuli": Path("list"), "optimizer_state": "resume", "optimizer": "sgd"}, "continues Adam, not sgd"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        MemoryOptions(out=Path("out"), **options)
+
+
+def test_a_run_needs_a_folder() -> None:
+    with pytest.raises(ValueError, match="--out is missing"):
+        MemoryOptions(Path("list"))

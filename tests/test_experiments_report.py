@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
+from memory_runs import make_trials
 from PIL import Image
 
-from experiments.plots import draw_memory_curve
-from experiments.report import Section, embed, write_report
-from experiments.statistics import POOLED, Accuracy
+from experiments.plots import draw_changes, draw_forgetting, draw_learners, draw_memory_curve, draw_roc
+from experiments.report import Section, embed, embed_figure, write_report
+from experiments.statistics.accuracy import POOLED, Accuracy, accuracies
 
 
 @pytest.fixture
@@ -48,6 +50,49 @@ def test_curve_has_a_panel_per_condition(tmp_path: Path) -> None:
         results = [Accuracy(POOLED, name, k, 0.5 + k / 4, 0.4, 1.0, 8) for name in conditions for k in (0, 1, 2)]
         draw_memory_curve(tmp_path / "curve.png", results)
         with Image.open(tmp_path / "curve.png") as drawn:
+            return drawn.width
+
+    assert width(("novel", "state")) == 2 * width(("novel",))
+
+
+def test_figure_is_embedded_without_a_file() -> None:
+    assert embed_figure(Figure(), "nothing").data.startswith("data:image/png;base64,")
+
+
+def test_published_models_are_drawn_beside_where_asked_for(tmp_path: Path) -> None:
+    results = accuracies(make_trials())
+    draw_memory_curve(tmp_path / "alone.png", results)
+    draw_memory_curve(tmp_path / "beside.png", results, published=True)
+    assert (tmp_path / "alone.png").read_bytes() != (tmp_path / "beside.png").read_bytes()
+
+
+def test_note_is_drawn(tmp_path: Path) -> None:
+    results = accuracies(make_trials(exposures=1))
+    draw_memory_curve(tmp_path / "plain.png", results)
+    draw_memory_curve(tmp_path / "noted.png", results, note="2 files were left out")
+    assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "noted.png").read_bytes()
+
+
+def test_what_was_not_tested_is_not_drawn(tmp_path: Path) -> None:
+    results = accuracies(make_trials(exposures=1))
+    draws = (draw_learners, draw_changes, draw_forgetting)
+    assert [draw(tmp_path / "figure.png", results) for draw in draws] == [False, False, False]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_tested_is_drawn(tmp_path: Path) -> None:
+    results = accuracies(
+        make_trials(exposures=1, learners=("weights", "familiarity"), changes=("none", "mirror"), interference=1)
+    )
+    for draw in (draw_learners, draw_changes, draw_forgetting):
+        assert draw(tmp_path / f"{draw.__name__}.png", results)
+    assert len(list(tmp_path.glob("*.png"))) == 3
+
+
+def test_roc_has_a_panel_per_condition(tmp_path: Path) -> None:
+    def width(conditions: tuple[str, ...]) -> int:
+        draw_roc(tmp_path / "roc.png", make_trials(exposures=1, conditions=conditions))
+        with Image.open(tmp_path / "roc.png") as drawn:
             return drawn.width
 
     assert width(("novel", "state")) == 2 * width(("novel",))

@@ -52,7 +52,7 @@ def test_seams_are_the_frames_at_which_windows_begin_to_sample() -> None:
     [(Prompt("frames", 2), CLIP, {}, r"the prompt is the whole result of \(2, 4, 4\) tokens"),
      (Prompt("half-clip"), (4, 16, 16), {}, "nothing is left to imagine: give less"),
      (Prompt("frames", 2), CLIP, {"frames": 4}, r"a prompt of \(2, 4, 4\) tokens does not fit into a result of \(1, 4"),
-     (Prompt("frames", 3), (12, 16, 16), {"frames": 16}, "a prompt of 48 tokens is longer than the window of 32: give less"),
+     (Prompt("frames", 3), (12, 16, 16), {"frames": 16}, "48 tokens is longer than the window of 32: give less"),
      (Prompt("half-clip"), CLIP, {"frames": 16, "overlap": 2}, "--overlap 2 must lie in 1 to 1"),
      (Prompt("half-clip"), CLIP, {"sampling": SamplingOptions(top_k=33)}, "--top-k 33 is above the 32 tokens of the")],
 )  # fmt: skip

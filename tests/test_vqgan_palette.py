@@ -127,6 +127,12 @@ def test_a_palette_made_from_a_folder_holds_its_colours(tmp_path: Path) -> None:
     assert sorted(Palette.from_pretrained(out).colours[:, 0].tolist()) == [-1, 1]
 
 
+def test_the_images_it_was_made_from_are_listed(tmp_path: Path) -> None:
+    out = fit_folder(PaletteOptions(make_images(tmp_path / "images", 2), tmp_path / "out", colours=8, size=8))
+    listed = (out / "training_pictures.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[0] for line in listed] == ["image_0.png", "image_1.png"]
+
+
 def test_unreadable_images_are_listed(tmp_path: Path) -> None:
     make_images(tmp_path / "images", 2)
     (tmp_path / "images" / "broken.png").write_bytes(b"no picture")

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from tiny import SHORT, make_clips, make_films, make_images, make_tokenizer
 
 from data.errors import MediaError
+from data.media import catalogue
 from data.playroom import render_clip
 from training.checkpoint import list_checkpoints
 from training.run_folder import RunFolderError
@@ -121,6 +122,14 @@ def test_one_film_is_too_few(tmp_path: Path) -> None:
 
 def test_two_films_are_enough(tmp_path: Path) -> None:
     assert train(options(make_films(tmp_path / "films", 2), tmp_path / "run", steps=1)).exists()
+
+
+def test_the_images_it_learned_from_are_listed_without_those_held_out(tmp_path: Path) -> None:
+    train(options(make_images(tmp_path / "images", 4), tmp_path / "run", steps=1))
+    listed = (tmp_path / "run" / "training_pictures.csv").read_text().splitlines()[1:]
+    digests = {picture.sha256: picture.name for picture in catalogue(tmp_path / "images").sources}
+    assert len(listed) == 3
+    assert all(digests[sha256] == name for name, sha256 in (line.split(",") for line in listed))
 
 
 def test_images_train_an_image_tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from einops import rearrange
 
 from data.clips import ClipFormat
 from data.media import write_skipped
+from data.training_pictures import write_training_pictures
 from vqgan.config import PaletteOptions
 from vqgan.palette import FIT_PIXELS, Palette
 from vqgan.reading import find_items, read_batches
@@ -26,6 +27,7 @@ def make_palette(options: PaletteOptions) -> Path:
     step = max(1, len(items) * options.size**2 // (4 * FIT_PIXELS))
     clips = torch.cat([clips for _, clips in read_batches(items[::step], form, 64, skipped)])
     write_skipped(options.out / "skipped.csv", skipped)
+    write_training_pictures(options.out, (item.source for item in items[::step]))
     pixels = rearrange(clips, "B C T H W -> (B T H W) C")
     Palette.fit(pixels, options.colours, options.size, options.seed).save_pretrained(options.out)
     return options.out

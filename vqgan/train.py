@@ -11,6 +11,7 @@ from torch import Tensor
 
 from data.clips import ClipDataset, ClipFormat, Item, collate, training_loader
 from data.media import Skipped, write_skipped
+from data.training_pictures import write_training_pictures
 from training.checkpoint import newest_checkpoint
 from training.curve import draw_curves
 from training.finite import LossWatch, check_finite
@@ -120,6 +121,7 @@ def _datasets(options: TrainOptions) -> tuple[ClipDataset, ClipDataset, list[Ski
     items, skipped = find_items(options.data, form)
     on_first_process(lambda: write_skipped(options.out / "skipped.csv", skipped))
     training, validation = split_items(items)
+    on_first_process(lambda: write_training_pictures(options.out, (item.source for item in training)))
     return ClipDataset(training, form), ClipDataset(validation, form), skipped
 
 

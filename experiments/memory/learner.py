@@ -1,0 +1,167 @@
+"""The learner: a GPT that learns lists by heart, and what one exposure does to its weights.
+
+An exposure is one presentation of every item of a list, in a new order. All that is random about it (the order, what is
+rehearsed, dropout) is a pure function of the seed and of the passes done before, so that a learner that was saved and
+restored goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from experiments.config import MemoryOptions
+from experiments.memory.material import Material
+from gpt.config import preset
+from gpt.model import GPT
+from gpt.train import build_optimizer, train_step
+from training.checkpoint import newest_checkpoint
+from training.order import epoch_order
+from training.seeds import seed_step
+from training.state import load_training_state, save_checkpoint
+
+CLIP = 1.0
+"""Largest norm of the gradient."""
+MOMENTUM = 0.9
+"""Of gradient descent."""
+
+
+class Learner:
+    """A GPT that studies lists.
+
+    Args:
+        gpt: the model, changed in place.
+        options: how it learns.
+        seed: decides the order of study and what is rehearsed.
+        checkpoint: a checkpoint of `gpt`, with whose optimizer state it begins; None begins with an empty one.
+
+    Raises:
+        ValueError: more blocks are to be trained than there are.
+    """
+
+    def __init__(self, gpt: GPT, options: MemoryOptions, seed: int, checkpoint: Path | None = None) -> None:
+        self.gpt, self.options, self.seed = gpt, options, seed
+        if options.trained_blocks is not None:
+            freeze(gpt, options.trained_blocks)
+        self.accelerator = Accelerator()
+        self.model, self.optimizer = self.accelerator.prepare(gpt, make_optimizer(gpt, options))
+        if checkpoint is not None:
+            load_training_state(checkpoint, {"gpt": self.optimizer})
+            for group in self.optimizer.param_groups:
+                group["weight_decay"] = 0.0
+
+    @property
+    def device(self) -> torch.device:
+        """Where it learns."""
+        return self.accelerator.device
+
+    def study(self, items: Tensor, listed: Tensor, known: Tensor, number: int) -> None:
+        """Present every item of a list once, in an order that depends on `number`.
+
+        Args:
+            items: (N, L) int64 token sequences, those of the list and others.
+            listed: (M,) int64 indices of the items on the list.
+            known: (N,) bool, the items that earlier passes presented; with those that this pass has presented they
+                may be rehearsed.
+            number: passes so far, this one included: 1, 2, ...
+        """
+        options = self.options
+        if options.learning_rate == 0:
+            return
+        seed_step(self.seed, number)
+        self.gpt.train()
+        order = listed[epoch_order(len(listed), self.seed, number)]
+        for chosen in batches(order, known, options.batch, options.replay, self.seed + 1_000_003 * number):
+            for _ in range(options.steps_per_exposure):
+                train_step(self.accelerator, self.model, self.optimizer, items[chosen], options.learning_rate, CLIP)
+
+    def save(self, folder: Path, number: int) -> None:
+        """Write the state after pass `number` as the only checkpoint of `folder`.
+
+        Raises:
+            CheckpointWriteError: the disk is full.
+            FloatingPointError: the learner has diverged.
+        """
+        save_checkpoint(folder, number, self.gpt, {"gpt": self.optimizer}, keep=1)
+
+
+def begin_learner(options: MemoryOptions, material: Material, seed: int, state: Path) -> tuple[Learner, int]:
+    """Return the learner of a run, and the passes it has done: as `state` holds it, or as it is before study.
+
+    Raises:
+        CheckpointError: `--gpt` holds no GPT.
+        MismatchError: it does not belong to the tokens of the material.
+        ValueError: its optimizer state is asked for, and is not there.
+    """
+    saved = newest_checkpoint(state)
+    if saved is not None:
+        return Learner(GPT.from_pretrained(saved), options, seed, saved), int(saved.name)
+    if options.gpt is None:
+        torch.manual_seed(seed)
+        config = preset(options.preset, material.grid, material.vocab_size, material.fingerprint)
+        return Learner(GPT(config), options, seed), 0
+    checkpoint = find_optimizer_state(options.gpt) if options.optimizer_state == "resume" else None
+    gpt = GPT.from_pretrained(checkpoint or options.gpt)
+    material.check(gpt)
+    return Learner(gpt, options, seed, checkpoint), 0
+
+
+def find_optimizer_state(path: Path) -> Path:
+    """Return the checkpoint with an optimizer state that `path` means: itself, or the newest of a run.
+
+    Raises:
+        ValueError: there is none.
+    """
+    checkpoint = path if (path / "training_state").is_dir() else newest_checkpoint(path)
+    if checkpoint is None:
+        raise ValueError(
+            f"{path} holds no optimizer state: give --gpt a run of `secondsight gpt train` or one of its checkpoints, "
+            "or begin with --optimizer-state fresh"
+        )
+    return checkpoint
+
+
+def batches(order: Tensor, known: Tensor, size: int, replay: int, seed: int) -> Iterator[Tensor]:
+    """Yield the indices of each batch, followed by up to `replay` others that have been presented before.
+
+    Args:
+        order: (M,) int64 indices, as they are presented.
+        known: (N,) bool, what earlier passes have presented.
+        size: of a batch, without what is rehearsed.
+        replay: items rehearsed along with each batch, as far as there are any to rehearse.
+        seed: decides which.
+    """
+    known, generator = known.clone(), torch.Generator().manual_seed(seed)
+    for chosen in order.split(size):
+        known[chosen] = False  # nothing is rehearsed in the batch that presents it
+        candidates = known.nonzero().flatten()
+        rehearsed = torch.randperm(len(candidates), generator=generator)[:replay]
+        yield torch.cat([chosen, candidates[rehearsed]])
+        known[chosen] = True
+
+
+def freeze(gpt: GPT, trained: int) -> None:
+    """Let only the last `trained` blocks, and the norm and the head that follow them, learn.
+
+    Raises:
+        ValueError: there are fewer blocks.
+    """
+    blocks = list(gpt.blocks)
+    if trained > len(blocks):
+        raise ValueError(f"--trained-blocks {trained} is more than the {len(blocks)} blocks of the GPT")
+    gpt.requires_grad_(False)
+    for module in (*blocks[len(blocks) - trained :], gpt.norm, gpt.head):
+        module.requires_grad_(True)
+
+
+def make_optimizer(gpt: GPT, options: MemoryOptions) -> torch.optim.Optimizer:
+    """Return Adam (Kingma and Ba 2015, with their defaults) or gradient descent with momentum, without decay."""
+    if options.optimizer == "sgd":
+        return torch.optim.SGD(gpt.parameters(), lr=options.learning_rate, momentum=MOMENTUM)
+    # In the groups of a training, so that its moments belong to the same weights.
+    groups = build_optimizer(gpt, options.learning_rate, weight_decay=0.0).param_groups
+    return torch.optim.Adam([{"params": group["params"]} for group in groups], lr=options.learning_rate, fused=True)

@@ -1,0 +1,185 @@
+"""The material of a memory experiment: lists of pictures, or of random sequences, as tokens.
+
+Every picture is read and encoded once, some at a time; from then on the experiment knows tokens only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import isqrt, prod
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from data.errors import StimulusError
+from data.images import image_to_clip, load_image
+from data.noise import noise_list
+from data.stimuli import StimulusList, read_stimuli
+from experiments.config import MemoryOptions
+from experiments.memory.changes import CHANGES
+from experiments.memory.recognition import tested_paths
+from gpt.model import GPT
+from sampling.prompts import MismatchError, check_match
+from training.device import best_device
+from training.progress import Progress
+from vqgan.model import load_tokenizer
+from vqgan.palette import Palette
+from vqgan.tokenizer import Tokenizer
+
+PICTURES_AT_ONCE = 32
+NOISE_TESTED = 300
+"""Random sequences that are tested, at most, as in the published experiment."""
+
+Clips = dict[str, dict[str, Tensor]]
+"""(3, 1, size, size) clips in [-1, 1] of pictures, by change and by path."""
+Tokens = dict[str, dict[str, Tensor]]
+"""(L,) int64 tokens of pictures, by change and by path."""
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What is studied and tested."""
+
+    first: StimulusList
+    second: StimulusList | None = None
+    """Studied after the first, as interference; its own trials are not taken."""
+    noise: dict[str, Tensor] | None = None
+    """(L,) int64 tokens of each item of the first list, where they are random."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is studied and tested, as tokens."""
+
+    tokens: Tokens
+    """Of all items of the first list unchanged (`none`), and of its tested pictures under each change."""
+    afterwards: Tensor
+    """(M, L) int64 tokens of the second list's study; M is 0 without one."""
+    grid: tuple[int, int, int]
+    vocab_size: int
+    tokenizer: Tokenizer | None
+    """None for random sequences."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the tokenizer; empty for random sequences."""
+        return self.tokenizer.fingerprint if self.tokenizer else ""
+
+    def check(self, gpt: GPT) -> None:
+        """Refuse a GPT that does not know these tokens.
+
+        Raises:
+            MismatchError: vocabulary, grid or tokenizer differ.
+        """
+        if self.tokenizer is not None:
+            check_match(gpt, self.tokenizer, self.grid)
+        elif gpt.config.vocab_size < self.vocab_size or gpt.config.window != prod(self.grid):
+            raise MismatchError(
+                f"the GPT knows {gpt.config.vocab_size} tokens and sequences of {gpt.config.window}: "
+                f"give at most so many --noise-codes and exactly that --noise-length"
+            )
+
+
+def read_lists(options: MemoryOptions) -> Lists:
+    """Read and check the lists that the options name.
+
+    Raises:
+        StimulusError: a list has defects, or what is tested is also studied with the second list.
+    """
+    if options.noise is not None:
+        tested = min(options.noise, NOISE_TESTED)
+        stimuli, tokens = noise_list(options.noise, tested, options.noise_length, options.noise_codes, options.seed)
+        return Lists(stimuli, noise=tokens)
+    assert options.stimuli is not None, "the options ask for one or the other"
+    first = read_stimuli(options.stimuli, options.exclude_defects)
+    if options.fillers is not None:
+        first = first.with_fillers(options.fillers)
+    second = read_stimuli(options.then, options.exclude_defects) if options.then else None
+    if second is not None:
+        _check_apart(first, second)
+    return Lists(first, second)
+
+
+def encode_lists(lists: Lists, options: MemoryOptions) -> Material:
+    """Encode every picture once; a palette that is made for the purpose goes into `options.out`/tokenizer.
+
+    Raises:
+        CheckpointError: `--tokenizer` holds none.
+        ValueError: the pictures have fewer colours than the palette is to have.
+    """
+    if lists.noise is not None:
+        side = isqrt(options.noise_length)
+        nothing = torch.zeros(0, options.noise_length, dtype=torch.int64)
+        return Material({"none": lists.noise}, nothing, (1, side, side), options.noise_codes, tokenizer=None)
+    first, second = lists.first, lists.second
+    tokenizer = _find_tokenizer(options)
+    size = tokenizer.size if tokenizer else options.size
+    batches: Iterable[Clips] = _read(first, size, options.changes)
+    if tokenizer is None:
+        batches = list(batches)
+        tokenizer = _fit_palette(batches, options)
+    tokenizer = tokenizer.to(best_device())
+    grid = tokenizer.grid(1, size, size)
+    afterwards = torch.zeros(0, prod(grid), dtype=torch.int64)
+    if second is not None:
+        studied = _encode(tokenizer, _read(replace(second, trials=()), size))["none"]
+        afterwards = torch.stack(list(studied.values()))
+    return Material(_encode(tokenizer, batches), afterwards, grid, tokenizer.vocab_size, tokenizer)
+
+
+def read_clips(root: Path, paths: Sequence[str], size: int) -> Tensor:
+    """Return pictures of a list as clips (P, 3, 1, size, size) in [-1, 1], the square in their middle cut out."""
+    return torch.stack([image_to_clip(load_image(root / path), size) for path in paths])
+
+
+def _read(stimuli: StimulusList, size: int, changes: Sequence[str] = ()) -> Iterator[Clips]:
+    """Yield the pictures of a list, some at a time, decoded once also where they are changed for the test."""
+    paths, tested = [picture.path for picture in stimuli.pictures], set(tested_paths(stimuli.trials))
+    with Progress("Reading pictures", len(paths)) as progress:
+        for start in range(0, len(paths), PICTURES_AT_ONCE):
+            clips: Clips = {change: {} for change in ("none", *changes)}
+            for path in paths[start : start + PICTURES_AT_ONCE]:
+                image = load_image(stimuli.root / path)
+                clips["none"][path] = image_to_clip(image, size)
+                for change in changes if path in tested else ():
+                    clips[change][path] = image_to_clip(CHANGES[change](image, size), size)
+            yield clips
+            progress.show(min(len(paths), start + PICTURES_AT_ONCE))
+
+
+def _encode(tokenizer: Tokenizer, batches: Iterable[Clips]) -> Tokens:
+    tokens: Tokens = {}
+    for batch in batches:
+        for change, clips in batch.items():
+            of_change = tokens.setdefault(change, {})
+            if clips:
+                encoded = tokenizer.encode(torch.stack(list(clips.values())).to(best_device()))
+                of_change |= zip(clips, encoded.flatten(1).cpu(), strict=True)
+    return tokens
+
+
+def _find_tokenizer(options: MemoryOptions) -> Tokenizer | None:
+    own = options.gpt / "tokenizer" if options.gpt else None
+    folder = options.tokenizer or (own if own and own.is_dir() else None)
+    return load_tokenizer(folder) if folder else None
+
+
+def _fit_palette(batches: Iterable[Clips], options: MemoryOptions) -> Palette:
+    """Make a palette of studied pictures and foils alike, so that it favours neither."""
+    clips = torch.stack([clip for batch in batches for clip in batch["none"].values()])
+    palette = Palette.fit(rearrange(clips, "P C T H W -> (P T H W) C"), options.colours, options.size, options.seed)
+    palette.save_pretrained(options.out / "tokenizer")
+    return palette
+
+
+def _check_apart(first: StimulusList, second: StimulusList) -> None:
+    studied = {picture.sha256: picture.path for picture in second.study}
+    tested = [picture for trial in first.trials for picture in (trial.studied, trial.foil) if picture.sha256 in studied]
+    if tested:
+        raise StimulusError(
+            f"{len(tested)} tested pictures of {first.root} are also studied in {second.root}, for instance "
+            f"{tested[0].path} as {studied[tested[0].sha256]}: what --then studies must not be tested"
+        )

@@ -1,0 +1,127 @@
+"""Recall: from the upper half of a picture, does the learner complete the lower half as it was?
+
+Only the upper half is encoded, alone, so the prompt cannot know the lower one. Foils are completed too: what a learner
+does for them it knows from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from experiments.statistics.accuracy import write_rows
+from gpt.model import GPT
+from sampling.decode import FREE, sample
+from vqgan.tokenizer import Tokenizer
+
+BATCH = 16
+"""Pictures that are completed at once."""
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A picture whose lower half is to be recalled."""
+
+    item: str
+    """Name of its trial."""
+    condition: str
+    picture: str
+    """Path relative to the list."""
+    studied: bool
+    """Whether it was studied; else it is a foil."""
+
+
+@dataclass(frozen=True)
+class RecallRow:
+    """How well the lower half of a picture was recalled.
+
+    Distances are root mean square differences of pixels on the scale [0, 1], 1 being black against white, to the
+    tokenizer's own reconstruction of the picture, so that no learner is charged for what the tokens cannot show.
+    """
+
+    item: str
+    condition: str
+    picture: str
+    studied: str
+    """`yes`, or `no` for a foil."""
+    distance: float
+    """Mean over the completions."""
+    best_distance: float
+    """Of the nearest completion."""
+    identified: float
+    """Share of the completions that are nearer to this picture than to any other picture tested; one that shows the
+    same lower half as another picture is never identified."""
+
+
+def recall(
+    gpt: GPT, tokenizer: Tokenizer, cues: Sequence[Cue], clips: Tensor, tokens: Tensor, n: int = 4, seed: int = 0
+) -> list[RecallRow]:
+    """Complete the lower half of every picture `n` times from its upper half, and compare with the truth.
+
+    Args:
+        gpt: the learner, put into evaluation mode.
+        tokenizer: whose tokens it reads.
+        cues: the P pictures, studied ones and foils.
+        clips: (P, 3, 1, H, W) in [-1, 1], as the tokenizer sees them; on the device of the models, like `tokens`.
+        tokens: (P, L) int64, of the whole pictures.
+        n: completions of each picture, drawn at temperature 1.
+        seed: the same seed gives the same completions.
+
+    Raises:
+        ValueError: the upper half does not divide into tokens, or there is only one picture, among which none can be
+            identified.
+    """
+    if len(cues) < 2:
+        raise ValueError(f"recall compares pictures with each other: give at least 2, not {len(cues)}")
+    gpt.eval()
+    height = clips.shape[3] // 2
+    completed = torch.cat(
+        [
+            _complete(gpt, tokenizer, clips[start : start + BATCH, ..., :height, :], tokens.shape[1], start, n, seed)
+            for start in range(0, len(clips), BATCH)
+        ]
+    )
+    truths = _lower_half(tokenizer, tokens, clips.shape[3:])
+    lower = _lower_half(tokenizer, completed.flatten(0, 1), clips.shape[3:])
+    # Half, because pixels span [-1, 1].
+    distances = (torch.cdist(lower, truths) / (2 * truths.shape[1] ** 0.5)).unflatten(0, (len(cues), n))
+    return [_row(cue, distances[number], number) for number, cue in enumerate(cues)]
+
+
+def write_recall(path: Path, rows: Iterable[RecallRow]) -> None:
+    """Write a `recall.csv`."""
+    write_rows(path, rows, RecallRow)
+
+
+def _complete(gpt: GPT, tokenizer: Tokenizer, upper: Tensor, length: int, start: int, n: int, seed: int) -> Tensor:
+    """Return `n` completions (B, n, L) of upper halves, the first of which is number `start` of all pictures."""
+    prompt = tokenizer.encode(upper).flatten(1)
+    free = prompt.new_full((len(prompt), length - prompt.shape[1]), FREE)
+    items = range(start, start + len(prompt))
+    return sample(gpt, torch.cat([prompt, free], dim=1), n, seed=seed, items=items).tokens
+
+
+def _lower_half(tokenizer: Tokenizer, tokens: Tensor, size: Sequence[int]) -> Tensor:
+    """Return the pixels (B, 3 * H / 2 * W) of the lower halves that tokens (B, L) show."""
+    grids = tokens.unflatten(1, tokenizer.grid(1, *size))
+    return torch.cat([tokenizer.decode(part)[:, :, :1, size[0] // 2 :] for part in grids.split(BATCH)]).flatten(1)
+
+
+def _row(cue: Cue, distances: Tensor, number: int) -> RecallRow:
+    """Judge the completions of picture `number` by their distances (n, P) to all pictures."""
+    own = distances[:, number]
+    others = torch.cat([distances[:, :number], distances[:, number + 1 :]], dim=1)
+    identified = (own < others.amin(dim=1)).float().mean()
+    return RecallRow(
+        cue.item,
+        cue.condition,
+        cue.picture,
+        "yes" if cue.studied else "no",
+        float(own.mean()),
+        float(own.min()),
+        float(identified),
+    )

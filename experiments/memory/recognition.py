@@ -1,0 +1,153 @@
+"""Testing recognition: which picture of a pair a learner finds the more familiar one.
+
+A trial is correct when the studied picture has the lower score: the mean NLL per token (Orhan 2022, arXiv 2204.13061),
+or what an episodic store makes of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from data.errors import StimulusError
+from data.stimuli import StimulusList, Trial
+from experiments.config import Part
+from experiments.memory.episodic import EpisodicStore
+from experiments.statistics.accuracy import correctness
+from gpt.model import GPT
+
+CPU_TOKENS, GPU_TOKENS = 2**11, 2**14
+"""Tokens of a scoring batch: what a processor's caches hold, and what keeps a GPU busy."""
+
+Row = dict[str, str]
+"""A row of `trials.csv`."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """Trials that are taken again and again, with the tokens of their pictures."""
+
+    name: str
+    """Of the list."""
+    version: str
+    seed: int
+    trials: Sequence[Trial]
+    paths: Sequence[str]
+    """Every tested picture once, in order of path, so that both versions of a list score the same batches."""
+    tokens: Mapping[str, Tensor]
+    """(P, L) int64 tokens of the tested pictures under each change."""
+
+    @classmethod
+    def prepare(
+        cls,
+        stimuli: StimulusList,
+        tokens: Mapping[str, Mapping[str, Tensor]],
+        version: str,
+        seed: int,
+        device: torch.device,
+    ) -> Session:
+        """Gather what the tests of a list need.
+
+        Args:
+            stimuli: the list.
+            tokens: (L,) int64 tokens of each picture under each change, `none` among them.
+            version: of the list, for the rows.
+            seed: of the run, for the rows.
+            device: where the learner is.
+        """
+        paths = tested_paths(stimuli.trials)
+        stacked = {change: torch.stack([of[path] for path in paths]).to(device) for change, of in tokens.items()}
+        return cls(stimuli.root.name, version, seed, stimuli.trials, paths, stacked)
+
+    def test(self, gpt: GPT, store: EpisodicStore | None, exposure: int, interference: int) -> list[Row]:
+        """Return a row for every trial, change and way of scoring.
+
+        Args:
+            gpt: the learner.
+            store: what an episodic store holds beside its weights; None where there is none.
+            exposure: passes over the list so far.
+            interference: passes over another list after those.
+
+        Raises:
+            FloatingPointError: a score is not a number, because the learner has diverged.
+        """
+        rows = []
+        for change, tokens in self.tokens.items():
+            for learner, scores in score(gpt, store, tokens).items():
+                if not scores.isfinite().all():
+                    raise FloatingPointError(
+                        f"after {exposure} exposures the learner's scores are not finite: "
+                        "study with a lower --learning-rate"
+                    )
+                taken = {"learner": learner, "change": change, "exposure": str(exposure)}
+                rows += self._rows(scores.tolist(), taken | {"interference": str(interference)})
+        return rows
+
+    def _rows(self, scores: list[float], taken: Row) -> list[Row]:
+        by_path = dict(zip(self.paths, scores, strict=True))
+        return [
+            {
+                "list": self.name,
+                "version": self.version,
+                "seed": str(self.seed),
+                "item": trial.item,
+                "condition": trial.condition,
+                "studied": trial.studied.path,
+                "foil": trial.foil.path,
+                "nll_studied": repr(by_path[trial.studied.path]),
+                "nll_foil": repr(by_path[trial.foil.path]),
+                "correct": str(correctness(by_path[trial.studied.path], by_path[trial.foil.path])),
+            }
+            | taken
+            for trial in self.trials
+        ]
+
+
+def part_of(trials: tuple[Trial, ...], part: Part) -> tuple[Trial, ...]:
+    """Return all trials, or one half of every condition, which depends on nothing but the names of the items.
+
+    Raises:
+        StimulusError: there is nothing in that half.
+    """
+    if part == "all":
+        return trials
+    by_condition: dict[str, list[Trial]] = defaultdict(list)
+    for trial in sorted(trials, key=lambda trial: hashlib.sha256(trial.item.encode()).digest()):
+        by_condition[trial.condition].append(trial)
+    chosen = set()
+    for of_condition in by_condition.values():
+        middle = (len(of_condition) + 1) // 2
+        chosen |= {t.item for t in (of_condition[:middle] if part == "first-half" else of_condition[middle:])}
+    if not chosen:
+        raise StimulusError(f"--part {part} holds none of the {len(trials)} trials: each condition needs two")
+    return tuple(trial for trial in trials if trial.item in chosen)
+
+
+def tested_paths(trials: Sequence[Trial]) -> list[str]:
+    """Return the paths of all pictures that take part in trials, each once, in order."""
+    return sorted({picture.path for trial in trials for picture in (trial.studied, trial.foil)})
+
+
+def score(gpt: GPT, store: EpisodicStore | None, tokens: Tensor) -> dict[str, Tensor]:
+    """Return how unfamiliar each of (P, L) token sequences is: (P,) float32 on the CPU, by way of scoring."""
+    scores = {"weights": token_nll(gpt, tokens)[:, gpt.first_scored :].mean(dim=1)}
+    if store is not None:
+        judged = store.score(tokens)
+        scores |= {"weights+store": judged.nll, "familiarity": judged.familiarity}
+    return scores
+
+
+@torch.inference_mode()
+def token_nll(gpt: GPT, tokens: Tensor) -> Tensor:
+    """Return the NLL of every token of (P, L) sequences: (P, L) float32, nats, on the CPU.
+
+    The model is put into evaluation mode; the tokens are on its device.
+    """
+    gpt.eval()
+    batch = max(1, (CPU_TOKENS if tokens.device.type == "cpu" else GPU_TOKENS) // tokens.shape[1])
+    return torch.cat([gpt.nll(rows).float().cpu() for rows in tokens.split(batch)])

@@ -1,0 +1,185 @@
+"""Merge the trials of several memory runs into tables, figures and one page.
+
+trials.csv        all trials, with the name of the model
+accuracy.csv      accuracy of each way of testing at each moment, pooled and of each run
+comparisons.csv   differences between learners, models and changes, on the same items of the same runs
+thresholds.csv    exposures to the human level
+sensitivity.csv   d', ROC areas, and judgements by likelihood ratio
+items.csv         what is remembered of each picture
+defects.csv       what was left out of the lists, if anything was
+curve.png, roc.png; learners.png, changes.png, forgetting.png where there is something to draw
+report.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from experiments.config import ReportOptions
+from experiments.memory.merge import RunFolder, merge_trials, read_run_folders
+from experiments.memory.pictures import read_maps, show_items, show_maps
+from experiments.memory.sections import (
+    comparison_section,
+    defect_section,
+    memory_section,
+    people_section,
+    percent,
+    recall_section,
+    sensitivity_section,
+    threshold_section,
+)
+from experiments.plots import draw_changes, draw_forgetting, draw_learners, draw_memory_curve, draw_roc
+from experiments.report import Section, embed, embed_figure, write_report
+from experiments.statistics.accuracy import (
+    TRIAL_COLUMNS,
+    Accuracy,
+    accuracies,
+    pooled,
+    write_accuracies,
+    write_rows,
+    write_table,
+)
+from experiments.statistics.comparison import Comparison, compare_all
+from experiments.statistics.items import Item, items
+from experiments.statistics.outcomes import collect
+from experiments.statistics.signal_detection import Sensitivity, sensitivities
+from experiments.statistics.thresholds import Threshold, thresholds
+
+
+def report_memory(options: ReportOptions) -> Path:
+    """Write the tables, figures and the page of the runs together.
+
+    Raises:
+        ValueError: a folder holds no finished run, or two hold the same.
+    """
+    folders = read_run_folders(options.runs)
+    trials = merge_trials(folders)
+    results, outcomes = accuracies(trials), collect(trials)
+    comparisons, crossings = compare_all(outcomes), thresholds(outcomes)
+    sensitivity, by_item, defects = sensitivities(trials), items(trials), _defects(folders)
+
+    out = options.out
+    write_table(out / "trials.csv", trials, ("model", *TRIAL_COLUMNS))
+    write_accuracies(out / "accuracy.csv", results)
+    write_rows(out / "comparisons.csv", comparisons, Comparison)
+    write_rows(out / "thresholds.csv", crossings, Threshold)
+    write_rows(out / "sensitivity.csv", sensitivity, Sensitivity)
+    write_rows(out / "items.csv", by_item, Item)
+    write_table(out / "defects.csv", defects, ("list", "file", "reason"))
+
+    note = _note(defects)
+    draw_memory_curve(out / "curve.png", results, published=True, note=note)
+    draw_roc(out / "roc.png", trials, note)
+    sections = [
+        memory_section(out, results, published=True),
+        *([threshold_section(crossings)] if crossings else []),
+        *_ways(out, results, comparisons, note),
+        sensitivity_section(out, sensitivity),
+        *_pictures(folders, by_item),
+        *_recall(folders),
+        people_section(),
+        *([defect_section(defects)] if defects else []),
+    ]
+    names = ", ".join(folder.path.name for folder in folders)
+    write_report(out / "report.html", "Recognition memory", f"Runs: {names}. {note}".strip(), sections)
+    _print(results, note, out)
+    return out
+
+
+def _ways(out: Path, results: Sequence[Accuracy], comparisons: Sequence[Comparison], note: str) -> Iterator[Section]:
+    """Draw and describe what was compared: models, learners, changes to the pictures, and forgetting."""
+    between_models = _in(comparisons, "model", learner="weights", change="none")
+    if between_models:
+        text = "Models are named by the options in which they differ."
+        yield comparison_section("Models compared", text, (), between_models)
+    if draw_learners(out / "learners.png", results, note):
+        text = (
+            "`weights` judges by the model's NLL; `familiarity` by how near the picture's features lie to what an "
+            "episodic store has kept of the studied pictures; `weights+store` by the NLL of model and store mixed."
+        )
+        media = embed(out / "learners.png", "Accuracy of each learner against exposures")
+        yield comparison_section("Learners compared", text, (media,), _in(comparisons, "learner", change="none"))
+    if draw_changes(out / "changes.png", results, note):
+        text = (
+            "The pictures are studied as they are, and changed at the test, studied ones and foils alike; `none` is "
+            "without a change."
+        )
+        media = embed(out / "changes.png", "Accuracy of the weights on changed pictures against exposures")
+        yield comparison_section("Changed pictures", text, (media,), _in(comparisons, "change", learner="weights"))
+    if draw_forgetting(out / "forgetting.png", results, note):
+        text = "After the last exposure another list was studied, and the first was tested after each pass over it."
+        yield Section("Forgetting", text, (embed(out / "forgetting.png", "Accuracy against passes over another list"),))
+
+
+def _pictures(folders: Sequence[RunFolder], by_item: Sequence[Item]) -> Iterator[Section]:
+    """Show single pictures, as far as the stimuli are still there."""
+    stimuli = {folder.stimuli.name: folder.stimuli for folder in folders if folder.stimuli}
+    remembered = show_items(by_item, stimuli)
+    if remembered:
+        text = (
+            "Ranked by how soon they are told from their foils: above each picture the share of runs and exposures in "
+            "which it was, and how much study has raised its log likelihood per token. items.csv has all of them."
+        )
+        yield Section("Remembered best and least", text, (embed_figure(remembered, "Remembered best and least"),))
+    media = [figure for folder in folders if (figure := _maps_of_first_run(folder))]
+    if media:
+        text = (
+            "How much study has lowered the NLL of every token, at its place in the picture: red has become likelier, "
+            "blue less likely. From the studied picture with the most to that with the least on average (the figure "
+            "above each), then pictures that were not studied: what is red there too was learned of all pictures."
+        )
+        pictures = tuple(embed_figure(figure, "Pictures, and NLL before study minus NLL after it") for figure in media)
+        yield Section("Where the memory lies", text, pictures)
+
+
+def _maps_of_first_run(folder: RunFolder) -> Figure | None:
+    maps = read_maps(folder.parts[0]) if folder.parts else None
+    return show_maps(maps, folder.stimuli) if maps and folder.stimuli else None
+
+
+def _recall(folders: Sequence[RunFolder]) -> list[Section]:
+    rows = [row for folder in folders for row in folder.table("recall.csv")]
+    return [recall_section(rows)] if rows else []
+
+
+def _defects(folders: Sequence[RunFolder]) -> list[dict[str, str]]:
+    """Return what was left out, once for each list."""
+    found = {
+        (Path(folder.options["stimuli"]).name, row["file"], row["reason"]): None
+        for folder in folders
+        for row in folder.table("defects.csv")
+    }
+    return [dict(zip(("list", "file", "reason"), key, strict=True)) for key in found]
+
+
+def _note(defects: Sequence[dict[str, str]]) -> str:
+    if not defects:
+        return ""
+    lists = ", ".join(sorted({row["list"] for row in defects}))
+    count = "1 file" if len(defects) == 1 else f"{len(defects)} files"
+    return f"Left out as defective: {count} of {lists}, see defects.csv."
+
+
+def _in(comparisons: Sequence[Comparison], respect: str, **common: str) -> list[Comparison]:
+    """Return the comparisons in a respect where the two have this in common."""
+    return [
+        line
+        for line in comparisons
+        if line.respect == respect and all(getattr(line, name) == value for name, value in common.items())
+    ]
+
+
+def _print(results: Sequence[Accuracy], note: str, out: Path) -> None:
+    for model in sorted({result.model for result in results}):
+        if model:
+            print(f"== {model}")
+        for condition, curve in pooled(results, model=model).items():
+            last = curve[-1]
+            interval = f"{percent(last.low)} to {percent(last.high)}"
+            print(f"{condition}: {percent(last.accuracy)} [{interval}] after {last.exposure} exposures")
+    if note:
+        print(note)
+    print(f"Open {out / 'report.html'}")

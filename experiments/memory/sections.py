@@ -1,0 +1,180 @@
+"""The parts of the page on recognition memory, each with a sentence on how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import fmean
+
+from experiments.human import all_human_figures, human_figures
+from experiments.report import Medium, Section, embed
+from experiments.statistics.accuracy import Accuracy, pooled
+from experiments.statistics.comparison import Comparison
+from experiments.statistics.signal_detection import Sensitivity
+from experiments.statistics.thresholds import Threshold
+
+Table = tuple[tuple[str, ...], ...]
+
+
+def memory_section(folder: Path, results: Sequence[Accuracy], published: bool = False) -> Section:
+    """Return the section on the memory curve in `folder/curve.png`."""
+    people = human_figures()
+    rows = [("model", "condition", "exposures", "accuracy", "95 % interval", "people")]
+    for model in sorted({result.model for result in results}):
+        for condition, curve in pooled(results, model=model).items():
+            last, human = curve[-1], people.get(condition)
+            figure = f"{percent(human.accuracy)}{f' ± {percent(human.sem)}' if human.sem else ''}" if human else ""
+            accuracy = percent(last.accuracy), f"{percent(last.low)} to {percent(last.high)}"
+            rows.append((model, condition, str(last.exposure), *accuracy, figure))
+    others = (
+        " Grey lines are published models, mean and standard error of four runs (Orhan 2022, arXiv 2204.13061; "
+        "Image GPT, 64 x 64 pixels, on the stimuli of Brady et al.)."
+    )
+    return Section(
+        title="What it remembers",
+        text="Each point is the share of pairs in which the model finds the picture it studied likelier than a foil it "
+        "never saw, after that many passes over the study list; the band is the 95 % interval over pairs of pictures "
+        f"and over runs, the dotted line chance. {_versions(results)} The grey band is what people reach after seeing "
+        "2,500 objects once (mean ± s.e.m., Brady et al. 2008): for other lists than theirs a landmark, not a "
+        f"competitor.{others if published else ''}",
+        media=(embed(folder / "curve.png", "Recognition accuracy against exposures, one panel per condition"),),
+        table=without_empty_columns(rows),
+    )
+
+
+def threshold_section(thresholds: Sequence[Threshold]) -> Section:
+    """Return the section on how many exposures it takes to do as well as people do after one."""
+    rows = [("model", "learner", "condition", "people", "first at or above", "fitted", "95 % interval")]
+    for line in thresholds:
+        beyond = f"not within {line.exposures}"
+        fitted = beyond if line.fitted is None else f"{line.fitted:.1f}"
+        sides = (beyond if side is None else f"{side:.1f}" for side in (line.low, line.high))
+        interval = beyond if line.low is None else " to ".join(sides)
+        first = beyond if line.first is None else str(line.first)
+        rows.append((line.model, line.learner, line.condition, percent(line.people), first, fitted, interval))
+    return Section(
+        "Exposures to the level of people",
+        "The first exposure whose accuracy, of all runs together, is at or above that of people; and where a smooth "
+        "psychometric function (Weibull's, with chance at one half and a lapse rate; Wichmann and Hill 2001), fitted "
+        "to all exposures by maximum likelihood, crosses their level. Its interval allows for other pictures and other "
+        "runs, and takes the accuracy of people as exact. Nothing is extrapolated beyond the exposures that were made.",
+        table=without_empty_columns(rows),
+    )
+
+
+def comparison_section(title: str, text: str, media: Sequence[Medium], comparisons: Iterable[Comparison]) -> Section:
+    """Return a section on differences after the last exposure, before any interference."""
+    before_interference = (line for line in comparisons if not line.interference)
+    last = {(line.model, line.condition, line.first, line.second): line for line in before_interference}
+    rows = [("model", "condition", "exposures", "compared", "difference", "95 % interval", "p")]
+    for (model, condition, first, second), line in last.items():
+        difference, interval = f"{100 * line.difference:+.1f}", f"{100 * line.low:+.1f} to {100 * line.high:+.1f}"
+        compared = f"{first} minus {second}"
+        rows.append((model, condition, str(line.exposure), compared, difference, interval, p_value(line.p)))
+    note = (
+        " Differences in percentage points, on the same pairs of the same runs, with 95 % bootstrap intervals; p from "
+        "an exact sign-flip permutation test over pairs (for one run McNemar's), not corrected for how many are made. "
+        "All exposures are in comparisons.csv."
+    )
+    return Section(title, text + note, tuple(media), without_empty_columns(rows))
+
+
+def sensitivity_section(folder: Path, sensitivities: Iterable[Sensitivity]) -> Section:
+    """Return the section on d' and the ROC in `folder/roc.png`, after the last exposure and with unchanged pictures."""
+    last: dict[tuple[str, ...], Sensitivity] = {}
+    for line in sensitivities:
+        if line.change == "none" and not line.interference:
+            last[line.model, line.learner, line.condition] = line
+    rows: list[tuple[str, ...]] = [
+        ("model", "learner", "condition", "accuracy", "d'", "d' old/new", "AUC", "by ratio", "AUC by ratio")
+    ]
+    for line in last.values():
+        ratio, area = line.likelihood_ratio_accuracy, line.likelihood_ratio_auc
+        rows.append(
+            (
+                line.model, line.learner, line.condition,
+                percent(line.accuracy), f"{line.d_prime:.2f}", f"{line.d_prime_old_new:.2f}", f"{line.auc:.3f}",
+                "" if ratio is None else percent(ratio), "" if area is None else f"{area:.3f}",
+            )
+        )  # fmt: skip
+    return Section(
+        "Sensitivity",
+        "d' is the distance between studied and new pictures on the learner's scale in standard deviations: from the "
+        "choice between two, sqrt(2) z(share correct), and from calling single pictures old or new with the median "
+        "score as criterion. The ROC shows hits against false alarms for every criterion; the area under it is the "
+        "accuracy if every studied picture were paired with every foil. `By ratio` judges by how much study has "
+        "raised a picture's likelihood, which takes away that some pictures are simple in themselves.",
+        (embed(folder / "roc.png", "Hits against false alarms after the last exposure"),),
+        without_empty_columns(rows),
+    )
+
+
+def recall_section(rows: Sequence[dict[str, str]]) -> Section:
+    """Return the section on what was recalled: means by condition over the rows of `recall.csv`."""
+    groups: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in rows:
+        groups.setdefault((row["condition"], row["studied"]), []).append(row)
+    table = [("condition", "studied", "pictures", "distance", "of the best", "identified")]
+    for (condition, studied), group in sorted(groups.items()):
+        distance, best, identified = (
+            fmean(float(row[name]) for row in group) for name in ("distance", "best_distance", "identified")
+        )
+        table.append((condition, studied, str(len(group)), f"{distance:.3f}", f"{best:.3f}", percent(identified)))
+    return Section(
+        "Recall",
+        "The model is given the upper half of a picture and completes the lower several times. Distances are root mean "
+        "square differences of pixels to the true lower half (0 the same, 1 black against white), of all completions "
+        "and of the nearest; identified are completions nearer to their own picture than to any other. What is "
+        "recalled, and not guessed, is the advantage of studied pictures over foils.",
+        table=tuple(table),
+    )
+
+
+def people_section() -> Section:
+    """Return the section with all human figures and how far each can be relied on."""
+    rows = [("study", "condition", "measure", "figure", "status", "source")]
+    for figure in all_human_figures():
+        value = percent(figure.accuracy) + (f" ± {percent(figure.sem)}" if figure.sem else "")
+        rows.append((figure.study, figure.condition, figure.measure, value, figure.status, figure.source))
+    return Section(
+        "What people remember",
+        "Figures for orientation: `confirmed` in the publication, `digitised` from its figures by others, or known at "
+        "`second-hand`. 2AFC: the share of correct choices between a studied picture and a foil.",
+        table=tuple(rows),
+    )
+
+
+def defect_section(defects: Sequence[dict[str, str]]) -> Section:
+    """Return the section on what was left out of the lists."""
+    rows = [("list", "file", "reason")]
+    rows += [(row["list"], row["file"], row["reason"]) for row in defects]
+    return Section(
+        "Left out as defective",
+        "These pictures, and the trials they belong to, are in none of the figures on this page.",
+        table=tuple(rows),
+    )
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage."""
+    return f"{100 * share:.1f} %"
+
+
+def p_value(p: float) -> str:
+    """Return a p-value for a table."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def without_empty_columns(rows: Sequence[tuple[str, ...]]) -> Table:
+    """Return a table without the columns that are empty but for their head."""
+    kept = [column for column in range(len(rows[0])) if any(row[column] for row in rows[1:])]
+    return tuple(tuple(row[column] for column in kept) for row in rows)
+
+
+def _versions(results: Sequence[Accuracy]) -> str:
+    if any(result.version == "swapped" for result in results):
+        return (
+            "The list was run twice, with studied pictures and foils swapped, so that a model that has studied nothing "
+            "stands at exactly one half."
+        )
+    return "The list was run as given only, so that a model may favour its studied pictures before any study."

@@ -1,0 +1,103 @@
+"""A sweep: the memory experiment for all combinations of lists, models, learning rates and batches.
+
+cells/<combination>/      one run folder of `secondsight memory run` each
+sweep.csv                 what differs between the cells, as their config.json tell, and where each ended
+cells.txt, sweep.sbatch   with --slurm: one command a line, and the Slurm script whose task n carries out line n
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from experiments.config import MemoryOptions, MemorySettings, SweepOptions
+from experiments.memory.experiment import run_memory
+from experiments.memory.sweep_array import write_array
+from experiments.memory.sweep_table import print_table, write_sweep
+from training.run_folder import open_run
+
+
+class SweepError(ValueError):
+    """A sweep cannot be made, or some of its cells failed; the message names them."""
+
+
+def run_sweep(options: SweepOptions) -> Path:
+    """Carry out what is missing of a sweep, or write its Slurm script, and return its folder.
+
+    A cell that fails does not keep the others from running.
+
+    Raises:
+        SweepError: two combinations would have the same name, or cells failed.
+        RunFolderError: a cell in `out` was made with other options.
+    """
+    cells = sweep_cells(options)
+    if options.slurm:
+        write_array(cells, options.out)
+        return options.out
+    failed = {}
+    for number, cell in enumerate(cells, start=1):
+        print(f"== cell {number} of {len(cells)}: {cell.out.name}", file=sys.stderr, flush=True)
+        try:
+            run_cell(cell)
+        except (ValueError, OSError, FloatingPointError) as error:
+            failed[cell.out.name] = error
+            print(f"{cell.out.name} failed: {error}", file=sys.stderr, flush=True)
+    print_table(write_sweep(options.out))
+    if failed:
+        listed = "; ".join(f"{name}: {error}" for name, error in failed.items())
+        raise SweepError(f"{len(failed)} of {len(cells)} cells failed: {listed}")
+    return options.out
+
+
+def sweep_cells(options: SweepOptions) -> list[MemoryOptions]:
+    """Return the options of every cell.
+
+    Raises:
+        SweepError: two of them would have the same name.
+    """
+    common: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(MemorySettings)}
+    models: list[dict[str, Any]] = [{"preset": name} for name in options.presets]
+    models += [{"gpt": path} for path in options.gpts]
+    cells = [
+        MemoryOptions(
+            **common,
+            **model,
+            stimuli=stimuli,
+            learning_rate=rate,
+            batch=batch,
+            resume="auto",
+            out=options.out / "cells" / _name(stimuli, model, rate, batch, options.noise),
+        )
+        for stimuli, model, rate, batch in product(
+            options.stimuli or (None,), models, options.learning_rates, options.batches
+        )
+    ]
+    names = [cell.out.name for cell in cells]
+    for name in names:
+        if names.count(name) > 1:
+            raise SweepError(f"two combinations would be called {name}: name folders differently, and nothing twice")
+    return cells
+
+
+def run_cell(cell: MemoryOptions) -> None:
+    """Carry out a run, or what is missing of it."""
+    if (cell.out / "trials.csv").exists():
+        open_run(cell.out, cell, "auto")  # refuses what was made with other options
+    else:
+        run_memory(cell)
+
+
+def _name(stimuli: Path | None, model: dict[str, Any], rate: float, batch: int, noise: int | None) -> str:
+    """Return the name of a cell, which stays the same when the sweep is asked for more."""
+    subject = _label(stimuli) if stimuli else f"noise-{noise}"
+    learner = model["preset"] if "preset" in model else _label(model["gpt"])
+    return f"{subject}_{learner}_rate-{rate:g}_batch-{batch}"
+
+
+def _label(path: Path) -> str:
+    """Return what people call a folder: of a run's model the name of the run."""
+    parts = [part for part in path.resolve().parts if part not in ("checkpoints", "final")]
+    return "-".join(parts[-2:]) if parts[-1].isdigit() else parts[-1]

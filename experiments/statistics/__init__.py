@@ -1,0 +1,1 @@
+"""Accuracy, intervals, comparisons and thresholds, from tables of trials alone."""

@@ -1,0 +1,114 @@
+"""d', ROC, areas, judgements by likelihood ratio, and the table of items."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from memory_runs import make_trials
+
+from experiments.statistics.accuracy import correctness, likelihood_ratio_trials
+from experiments.statistics.items import items
+from experiments.statistics.signal_detection import (
+    area_under_roc,
+    corrected_rate,
+    forced_choice_d_prime,
+    old_new_d_prime,
+    roc,
+    sensitivities,
+)
+
+scores = st.lists(st.integers(0, 9).map(float), min_size=1, max_size=12).map(np.array)
+
+
+@given(count=st.integers(1, 1000))
+def test_chance_has_no_sensitivity(count: int) -> None:
+    assert forced_choice_d_prime(count / 2, count) == pytest.approx(0.0)
+    assert old_new_d_prime(count / 2, count / 2, count) == 0.0
+
+
+def test_d_prime_of_a_known_case() -> None:
+    # Macmillan and Creelman's table for two alternatives: 76 % correct is d' = 1.
+    assert forced_choice_d_prime(76, 100) == pytest.approx(1.0, abs=0.01)
+
+
+@given(count=st.integers(1, 1000))
+def test_perfect_scores_have_a_finite_d_prime(count: int) -> None:
+    assert math.isfinite(forced_choice_d_prime(count, count))
+    assert forced_choice_d_prime(count, count) == pytest.approx(-forced_choice_d_prime(0, count))
+
+
+def test_only_rates_of_zero_and_one_are_corrected() -> None:
+    assert (corrected_rate(99, 100), corrected_rate(100, 100)) == (0.99, 100.5 / 101)
+
+
+@given(studied=scores, foils=scores)
+def test_area_is_the_accuracy_over_all_pairs(studied: np.ndarray, foils: np.ndarray) -> None:
+    pairs = [correctness(float(one), float(other)) for one in studied for other in foils]
+    assert area_under_roc(studied, foils) == pytest.approx(np.mean(pairs))
+
+
+@given(studied=scores, foils=scores)
+def test_area_is_that_under_the_roc(studied: np.ndarray, foils: np.ndarray) -> None:
+    false_alarms, hits = roc(studied, foils)
+    assert np.trapezoid(hits, false_alarms) == pytest.approx(area_under_roc(studied, foils))
+
+
+@given(studied=scores, foils=scores)
+def test_roc_goes_from_corner_to_corner(studied: np.ndarray, foils: np.ndarray) -> None:
+    false_alarms, hits = roc(studied, foils)
+    assert (false_alarms[0], hits[0], false_alarms[-1], hits[-1]) == (0, 0, 1, 1)
+
+
+def test_judge_calls_as_many_pictures_old_as_new() -> None:
+    assert all(line.hits + line.false_alarms == pytest.approx(1) for line in sensitivities(make_trials()))
+
+
+def test_sensitivity_grows_with_study() -> None:
+    lines = [line for line in sensitivities(make_trials(items=40, exposures=8)) if line.condition == "novel"]
+    assert lines[-1].d_prime > lines[4].d_prime > lines[0].d_prime
+    assert lines[-1].auc > lines[0].auc
+
+
+def test_likelihood_ratio_removes_that_pictures_are_simple() -> None:
+    base = make_trials(items=2, exposures=1, conditions=("novel",), versions=("as_given",))
+    simple_foil = [
+        row | {"nll_studied": "5.0" if row["exposure"] == "0" else "4.0", "nll_foil": "1.0", "correct": "0.0"}
+        for row in base
+    ]
+    judged = likelihood_ratio_trials(simple_foil)
+    assert [row["correct"] for row in judged] == ["0.5", "0.5", "1.0", "1.0"]
+    assert [(line.accuracy, line.likelihood_ratio_accuracy) for line in sensitivities(simple_foil)] == [
+        (0, 0.5),
+        (0, 1),
+    ]
+
+
+def test_without_a_test_before_study_there_is_no_likelihood_ratio() -> None:
+    after = [row for row in make_trials() if row["exposure"] != "0"]
+    assert likelihood_ratio_trials(after) == []
+    assert {line.likelihood_ratio_auc for line in sensitivities(after)} == {None}
+
+
+def test_items_have_a_row_for_every_picture_that_was_studied() -> None:
+    trials = make_trials(items=3, seeds=(0, 1))
+    table = items(trials)
+    assert len(table) == 2 * 3 * 2  # conditions, items, and both pictures of a pair
+    assert {line.runs for line in table} == {2}
+    assert {line.path for line in table} == {row["studied"] for row in trials}
+
+
+def test_likelihood_ratio_of_an_item_is_nll_before_minus_after() -> None:
+    trials = make_trials(items=1, exposures=2, conditions=("novel",), versions=("as_given",))
+    line = items(trials)[0]
+    before, after = float(trials[0]["nll_studied"]), float(trials[-1]["nll_studied"])
+    assert (line.nll_before, line.nll_after, line.exposure) == (before, after, 2)
+    assert line.likelihood_ratio == before - after
+
+
+def test_items_are_those_of_the_weights_on_unchanged_pictures() -> None:
+    plain = make_trials(items=2)
+    more = [row | {"learner": "familiarity", "correct": "0.0"} for row in plain]
+    more += [row | {"change": "mirror", "correct": "0.0"} for row in plain]
+    assert items(plain + more) == items(plain)

@@ -1,0 +1,145 @@
+"""Sweeps: all combinations, each once, continued and extended, here or as tasks of a Slurm array."""
+
+import csv
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from memory_lists import make_list
+
+import secondsight
+from experiments.config import MemoryOptions, SweepOptions
+from experiments.memory.sweep import SweepError, run_sweep, sweep_cells
+from experiments.memory.sweep_array import command_line
+from experiments.statistics.accuracy import read_trials
+from gpt.config import GPTConfig
+from gpt.model import GPT
+
+
+@pytest.fixture(scope="module")
+def stimuli(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_list(tmp_path_factory.mktemp("stimuli") / "list", items=1, fillers=0)
+
+
+@pytest.fixture(scope="module")
+def gpt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "toddler" / "final"
+    GPT(GPTConfig(layers=1, heads=1, width=8, grid=(1, 4, 4), vocab_size=8)).save_pretrained(folder)
+    return folder
+
+
+def make_sweep(stimuli: Path, out: Path, **others: Any) -> SweepOptions:
+    settings = {"stimuli": (stimuli,), "presets": ("demo",), "colours": 8, "size": 4, "exposures": 1}
+    return SweepOptions(out, **(settings | others))
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    with (out / "sweep.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_combination_is_a_cell() -> None:
+    lists, gpts = (Path("a/brady_1"), Path("a/brady_2")), (Path("runs/say/final"), Path("runs/say/checkpoints/000500"))
+    options = SweepOptions(
+        Path("out"), lists, ("tiny",), gpts, learning_rates=(1e-3, 3e-5), batches=(1, 16), replay=3, seeds=2
+    )
+    cells = sweep_cells(options)
+    assert len(cells) == 2 * 3 * 2 * 2
+    assert cells[0] == MemoryOptions(
+        lists[0], Path("out/cells/brady_1_tiny_rate-0.001_batch-1"), preset="tiny", learning_rate=1e-3, batch=1,
+        replay=3, seeds=2, resume="auto",
+    )  # fmt: skip
+    assert {cell.out.name.split("_")[2] for cell in cells} == {"tiny", "say", "say-000500"}
+
+
+def test_random_sequences_can_be_swept() -> None:
+    (cell,) = sweep_cells(SweepOptions(Path("out"), presets=("tiny",), noise=2500))
+    assert (cell.stimuli, cell.noise, cell.out.name) == (None, 2500, "noise-2500_tiny_rate-0.001_batch-4")
+
+
+def test_folders_of_the_same_name_are_refused() -> None:
+    options = SweepOptions(Path("out"), (Path("a/list"), Path("b/list")), ("tiny",))
+    with pytest.raises(SweepError, match=r"two combinations would be called list_tiny_rate-0\.001_batch-4"):
+        sweep_cells(options)
+
+
+def test_the_table_has_the_options_that_differ(stimuli: Path, gpt: Path, tmp_path: Path) -> None:
+    run_sweep(make_sweep(stimuli, tmp_path, gpts=(gpt,), batches=(1, 4), exposures=2))
+    rows = table(tmp_path)
+    assert len(rows) == 2 * 2 * 2
+    assert list(rows[0])[:5] == ["cell", "gpt", "preset", "batch", "learner"]
+    assert {row["exposure"] for row in rows} == {"2"}
+    for row in rows:
+        trials = read_trials(tmp_path / "cells" / row["cell"] / "trials.csv")
+        correct = [float(t["correct"]) for t in trials if (t["condition"], t["exposure"]) == (row["condition"], "2")]
+        assert float(row["accuracy"]) == pytest.approx(sum(correct) / len(correct))
+
+
+def test_a_sweep_that_is_asked_for_more_does_only_what_is_missing(
+    stimuli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = make_sweep(stimuli, tmp_path)
+    run_sweep(options)
+    first = tmp_path / "cells" / "list_demo_rate-0.001_batch-4" / "trials.csv"
+    before = first.stat().st_mtime_ns
+    run_sweep(replace(options, batches=(4, 2)))
+    assert first.stat().st_mtime_ns == before
+    assert {row["batch"] for row in table(tmp_path)} == {"4", "2"}
+    assert "list_demo_rate-0.001_batch-2" in capsys.readouterr().out
+
+
+def test_a_finished_cell_of_other_options_is_refused(stimuli: Path, tmp_path: Path) -> None:
+    run_sweep(make_sweep(stimuli, tmp_path))
+    with pytest.raises(SweepError, match="exposures: 1 -> 2"):
+        run_sweep(make_sweep(stimuli, tmp_path, exposures=2))
+
+
+def test_a_cell_that_fails_does_not_stop_the_others(stimuli: Path, tmp_path: Path) -> None:
+    options = make_sweep(stimuli, tmp_path, presets=(), gpts=(tmp_path / "none",))
+    options = replace(options, presets=("demo",))
+    with pytest.raises(SweepError, match=r"1 of 2 cells failed: list_none_rate-0.001_batch-4: .*none holds no model"):
+        run_sweep(options)
+    assert {row["cell"] for row in table(tmp_path)} == {"list_demo_rate-0.001_batch-4"}
+
+
+def test_a_slurm_task_carries_out_its_line(stimuli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "a sweep"
+    run_sweep(make_sweep(stimuli, out, batches=(1, 2), slurm=True))
+    assert f"2 cells: sbatch '{out / 'sweep.sbatch'}'" in capsys.readouterr().out
+    script = (out / "sweep.sbatch").read_text()
+    assert "#SBATCH --array=0-1\n" in script
+    assert not (out / "cells").exists()
+    subprocess.run(["bash", out / "sweep.sbatch"], check=True, env={"SLURM_ARRAY_TASK_ID": "1"}, capture_output=True)
+    assert [path.parent.name for path in out.glob("cells/*/trials.csv")] == ["list_demo_rate-0.001_batch-2"]
+
+
+@given(
+    stimuli=st.one_of(st.none(), st.sampled_from([Path("a list"), Path("/data/brady_1")])),
+    rate=st.floats(0, 1, allow_subnormal=False),
+    changes=st.lists(st.sampled_from(["jpeg-50", "mirror"]), unique=True).map(tuple),
+    layer=st.one_of(st.none(), st.integers(1, 48)),
+    flags=st.booleans(),
+)
+def test_a_command_line_means_its_options(
+    stimuli: Path | None, rate: float, changes: tuple[Any, ...], layer: int | None, flags: bool
+) -> None:
+    options = MemoryOptions(
+        stimuli, Path("out"), noise=None if stimuli else 9, changes=changes if stimuli else (), learning_rate=rate,
+        store_layer=layer, exclude_defects=flags, optimizer="sgd", resume="auto", preset="alef",
+    )  # fmt: skip
+    assert secondsight._parse(command_line(options)) == options
+
+
+def test_a_sweep_without_a_model_is_refused() -> None:
+    with pytest.raises(ValueError, match="a sweep needs models"):
+        SweepOptions(Path("out"), (Path("list"),))
+
+
+@pytest.mark.parametrize("name", ["learning_rates", "batches"])
+def test_a_sweep_over_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} needs at least one value"):
+        SweepOptions(Path("out"), (Path("list"),), ("tiny",), **{name: ()})
