@@ -119,9 +119,9 @@ class MemoryOptions(MemorySettings):
     """Folder of a pretrained GPT to begin from; without one, a new GPT of --preset."""
     preset: str = "tiny"
     """Size of a new GPT."""
-    batch: int = 4
+    batch: int = 2
     """Pictures per optimizer step."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     """Learning rate, constant; 0 leaves the weights as they are, so that only an episodic store learns."""
     resume: Literal["no", "auto"] = "no"
     """`auto` keeps what is finished in --out and does the rest."""
@@ -155,9 +155,9 @@ class SweepOptions(MemorySettings):
     """Sizes of new GPTs."""
     gpts: tuple[Path, ...] = ()
     """Folders of pretrained GPTs to begin from."""
-    learning_rates: tuple[float, ...] = (1e-3,)
+    learning_rates: tuple[float, ...] = (3e-4,)
     """Learning rates."""
-    batches: tuple[int, ...] = (4,)
+    batches: tuple[int, ...] = (2,)
     """Pictures per optimizer step."""
     slurm: bool = False
     """Run nothing, but write sweep.sbatch, a Slurm script with one task for each combination."""

@@ -122,7 +122,7 @@ def test_the_optimizer_goes_on_where_training_ended(pretrained: Path, tmp_path: 
     learner, done = begin_learner(options, MATERIAL, 0, tmp_path)
     assert (done, steps(learner)) == (0, 3)
     assert {group["weight_decay"] for group in learner.optimizer.param_groups} == {0.0}
-    study(learner, items=4)
+    study(learner, items=2)
     assert steps(learner) == 4
 
 

@@ -58,12 +58,12 @@ def test_every_combination_is_a_cell() -> None:
 
 def test_random_sequences_can_be_swept() -> None:
     (cell,) = sweep_cells(SweepOptions(Path("out"), presets=("tiny",), noise=2500))
-    assert (cell.stimuli, cell.noise, cell.out.name) == (None, 2500, "noise-2500_tiny_rate-0.001_batch-4")
+    assert (cell.stimuli, cell.noise, cell.out.name) == (None, 2500, "noise-2500_tiny_rate-0.0003_batch-2")
 
 
 def test_folders_of_the_same_name_are_refused() -> None:
     options = SweepOptions(Path("out"), (Path("a/list"), Path("b/list")), ("tiny",))
-    with pytest.raises(SweepError, match=r"two combinations would be called list_tiny_rate-0\.001_batch-4"):
+    with pytest.raises(SweepError, match=r"two combinations would be called list_tiny_rate-0\.0003_batch-2"):
         sweep_cells(options)
 
 
@@ -84,12 +84,12 @@ def test_a_sweep_that_is_asked_for_more_does_only_what_is_missing(
 ) -> None:
     options = make_sweep(stimuli, tmp_path)
     run_sweep(options)
-    first = tmp_path / "cells" / "list_demo_rate-0.001_batch-4" / "trials.csv"
+    first = tmp_path / "cells" / "list_demo_rate-0.0003_batch-2" / "trials.csv"
     before = first.stat().st_mtime_ns
-    run_sweep(replace(options, batches=(4, 2)))
+    run_sweep(replace(options, batches=(2, 4)))
     assert first.stat().st_mtime_ns == before
-    assert {row["batch"] for row in table(tmp_path)} == {"4", "2"}
-    assert "list_demo_rate-0.001_batch-2" in capsys.readouterr().out
+    assert {row["batch"] for row in table(tmp_path)} == {"2", "4"}
+    assert "list_demo_rate-0.0003_batch-4" in capsys.readouterr().out
 
 
 def test_a_finished_cell_of_other_options_is_refused(stimuli: Path, tmp_path: Path) -> None:
@@ -101,9 +101,9 @@ def test_a_finished_cell_of_other_options_is_refused(stimuli: Path, tmp_path: Pa
 def test_a_cell_that_fails_does_not_stop_the_others(stimuli: Path, tmp_path: Path) -> None:
     options = make_sweep(stimuli, tmp_path, presets=(), gpts=(tmp_path / "none",))
     options = replace(options, presets=("demo",))
-    with pytest.raises(SweepError, match=r"1 of 2 cells failed: list_none_rate-0.001_batch-4: .*none holds no model"):
+    with pytest.raises(SweepError, match=r"1 of 2 cells failed: list_none_rate-0.0003_batch-2: .*none holds no model"):
         run_sweep(options)
-    assert {row["cell"] for row in table(tmp_path)} == {"list_demo_rate-0.001_batch-4"}
+    assert {row["cell"] for row in table(tmp_path)} == {"list_demo_rate-0.0003_batch-2"}
 
 
 def test_a_slurm_task_carries_out_its_line(stimuli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +114,7 @@ def test_a_slurm_task_carries_out_its_line(stimuli: Path, tmp_path: Path, capsys
     assert "#SBATCH --array=0-1\n" in script
     assert not (out / "cells").exists()
     subprocess.run(["bash", out / "sweep.sbatch"], check=True, env={"SLURM_ARRAY_TASK_ID": "1"}, capture_output=True)
-    assert [path.parent.name for path in out.glob("cells/*/trials.csv")] == ["list_demo_rate-0.001_batch-2"]
+    assert [path.parent.name for path in out.glob("cells/*/trials.csv")] == ["list_demo_rate-0.0003_batch-2"]
 
 
 @given(
