@@ -86,16 +86,18 @@ def draw_learners(path: Path, results: Sequence[Accuracy], note: str = "") -> bo
 def draw_changes(path: Path, results: Sequence[Accuracy], note: str = "") -> bool:
     """Draw accuracy against exposures for each change to the test pictures; return whether there are any.
 
-    Only the weights alone are drawn.
+    Each learner has a row of panels.
     """
     changes = sorted({result.change for result in results}, key=lambda change: (change != "none", change))
-    panels: dict[str, list[Line]] = {}
-    for model in _in_order(result.model for result in results):
-        for change in changes:
-            for condition, curve in pooled(results, change=change, model=model).items():
-                panels.setdefault(condition, []).append(_line(_joined(model, change), curve))
+    rows: dict[str, dict[str, list[Line]]] = {}
+    for learner in _in_order(result.learner for result in results):
+        for model in _in_order(result.model for result in results):
+            for change in changes:
+                for condition, curve in pooled(results, learner, change, model).items():
+                    panel = rows.setdefault(learner, {}).setdefault(condition, [])
+                    panel.append(_line(_joined(model, change), curve))
     if len(changes) > 1:
-        draw_panels(path, panels, "exposures", note)
+        draw_rows(path, rows, "exposures", note)
     return len(changes) > 1
 
 
@@ -143,31 +145,41 @@ def draw_roc(path: Path, trials: Sequence[dict[str, str]], note: str = "") -> No
 
 
 def draw_panels(path: Path, panels: Mapping[str, Sequence[Line]], axis: str, note: str = "") -> None:
-    """Draw a panel of lines for each condition, with chance and people's accuracy.
+    """Draw a panel of lines for each condition, with chance and people's accuracy: see `draw_rows`."""
+    draw_rows(path, {"": panels}, axis, note)
+
+
+def draw_rows(path: Path, rows: Mapping[str, Mapping[str, Sequence[Line]]], axis: str, note: str = "") -> None:
+    """Draw rows of panels of lines, one for each condition, with chance and people's accuracy.
 
     Args:
         path: the picture to write.
-        panels: lines by condition.
+        rows: lines by row and by condition; all rows have the same conditions.
         axis: what the passes are.
         note: a line under the panels.
     """
     width, height = PANEL
+    columns = max(len(panels) for panels in rows.values())
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(width * len(panels), height + 0.4), sharey=True, squeeze=False, layout="constrained"
-    )
-    every = [line for lines in panels.values() for line in lines]
+        len(rows), columns, figsize=(width * columns, height * len(rows) + 0.4),
+        sharex=True, sharey=True, squeeze=False, layout="constrained",
+    )  # fmt: skip
+    every = [line for panels in rows.values() for lines in panels.values() for line in lines]
     labels = _in_order(line.label for line in every if not line.published)
     labels += _in_order(line.label for line in every if line.published)
     people = human_figures()
-    for panel, (condition, lines) in zip(axes[0], panels.items(), strict=True):
-        for line in lines:
-            _draw_line(panel, line, labels.index(line.label))
-        _draw_landmarks(panel, people.get(condition))
-        _scale_passes(panel, max(max(line.passes) for line in lines))
-        panel.set(title=condition, xlabel=axis, ylim=(0.3, 1.03))
-        panel.spines[["top", "right"]].set_visible(False)
-    axes[0, 0].set_ylabel("recognition accuracy")
-    _finish(figure, axes[0], path, note)
+    for row, (name, panels) in zip(axes, rows.items(), strict=True):
+        for panel, (condition, lines) in zip(row, panels.items(), strict=True):
+            for line in lines:
+                _draw_line(panel, line, labels.index(line.label))
+            _draw_landmarks(panel, people.get(condition))
+            _scale_passes(panel, max(max(line.passes) for line in lines))
+            panel.set(title=_joined(name, condition), ylim=(0.3, 1.03))
+            panel.spines[["top", "right"]].set_visible(False)
+        row[0].set_ylabel("recognition accuracy")
+    for panel in axes[-1]:
+        panel.set_xlabel(axis)
+    _finish(figure, axes.flat, path, note)
 
 
 def _draw_line(panel: Axes, line: Line, number: int) -> None:

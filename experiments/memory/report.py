@@ -107,8 +107,8 @@ def _ways(out: Path, results: Sequence[Accuracy], comparisons: Sequence[Comparis
             "The pictures are studied as they are, and changed at the test, studied ones and foils alike; `none` is "
             "without a change."
         )
-        media = embed(out / "changes.png", "Accuracy of the weights on changed pictures against exposures")
-        yield comparison_section("Changed pictures", text, (media,), _in(comparisons, "change", learner="weights"))
+        media = embed(out / "changes.png", "Accuracy on changed pictures against exposures, a row for each learner")
+        yield comparison_section("Changed pictures", text, (media,), _in(comparisons, "change"))
     if draw_forgetting(out / "forgetting.png", results, note):
         text = "After the last exposure another list was studied, and the first was tested after each pass over it."
         yield Section("Forgetting", text, (embed(out / "forgetting.png", "Accuracy against passes over another list"),))

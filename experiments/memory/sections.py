@@ -65,12 +65,12 @@ def threshold_section(thresholds: Sequence[Threshold]) -> Section:
 def comparison_section(title: str, text: str, media: Sequence[Medium], comparisons: Iterable[Comparison]) -> Section:
     """Return a section on differences after the last exposure, before any interference."""
     before_interference = (line for line in comparisons if not line.interference)
-    last = {(line.model, line.condition, line.first, line.second): line for line in before_interference}
-    rows = [("model", "condition", "exposures", "compared", "difference", "95 % interval", "p")]
-    for (model, condition, first, second), line in last.items():
+    last = {(line.model, line.learner, line.condition, line.first, line.second): line for line in before_interference}
+    rows = [("model", "learner", "condition", "exposures", "compared", "difference", "95 % interval", "p")]
+    for (model, learner, condition, first, second), line in last.items():
         difference, interval = f"{100 * line.difference:+.1f}", f"{100 * line.low:+.1f} to {100 * line.high:+.1f}"
         compared = f"{first} minus {second}"
-        rows.append((model, condition, str(line.exposure), compared, difference, interval, p_value(line.p)))
+        rows.append((model, learner, condition, str(line.exposure), compared, difference, interval, p_value(line.p)))
     note = (
         " Differences in percentage points, on the same pairs of the same runs, with 95 % bootstrap intervals; p from "
         "an exact sign-flip permutation test over pairs (for one run McNemar's), not corrected for how many are made. "
