@@ -37,7 +37,8 @@ def resize_and_crop(pictures: Tensor, size: int, crop: Crop = "centre", seed: in
 
 def to_uint8(clip: Tensor) -> Tensor:
     """[-1, 1] float to [0, 255] uint8 on the CPU, rounded to the nearest level, same shape."""
-    return ((clip.detach().cpu().float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    levels = clip.detach().cpu().float() + 1
+    return levels.mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def _scaled(height: int, width: int, size: int) -> tuple[int, int]:

@@ -205,7 +205,9 @@ def _upright(frame: VideoFrame, clockwise: int) -> NDArray[np.uint8]:
 def _write_mp4(path: Path, pictures: Tensor, fps: float) -> None:
     """(3, T, H, W) uint8."""
     height, width = pictures.shape[2:]
-    even = F.pad(pictures.float(), (0, width % 2, 0, height % 2), mode="replicate").to(torch.uint8)
+    even = pictures
+    if height % 2 or width % 2:
+        even = F.pad(pictures.float(), (0, width % 2, 0, height % 2), mode="replicate").to(torch.uint8)
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         # Without macroblock-tree rate control, with which x264 wrote other bytes on some repetitions of the same film.
         options = {"crf": "12", "x264-params": "mbtree=0"}
@@ -220,8 +222,8 @@ def _write_mp4(path: Path, pictures: Tensor, fps: float) -> None:
 def _write_gif(path: Path, pictures: Tensor, fps: float) -> None:
     """(3, T, H, W) uint8; one palette, without dithering, so that what rests in the film rests in the GIF."""
     frames = [Image.fromarray(picture) for picture in pictures.permute(1, 2, 3, 0).contiguous().numpy()]
-    # Colours are counted on some 64 rows of a picture: counting all pixels takes longer than everything else.
-    step = max(1, pictures.shape[2] // 64)
+    # Colours are counted on some 32 rows of a picture: counting all pixels takes longer than everything else.
+    step = max(1, pictures.shape[2] // 32)
     sparse = pictures[:, :, ::step, ::step].permute(1, 2, 3, 0).flatten(0, 1)
     palette = Image.fromarray(sparse.contiguous().numpy()).quantize(256)
     first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
