@@ -41,6 +41,10 @@ def rotary_angles(config: GPTConfig) -> Tensor:
     return torch.cat(angles, dim=-1)
 
 
+Rotation = tuple[Tensor, Tensor]
+"""Cosine and sine, (L, K / 2) each."""
+
+
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Rotate pairs of head dimensions of `x` (B, N, L, K) by the angles whose (L, K / 2) cosine and sine are given."""
     first, second = x.chunk(2, dim=-1)
@@ -64,9 +68,9 @@ class RotaryPositions(nn.Module):
         """Mark embeddings (B, L, D) of the slots (L,) int64."""
         return x
 
-    def turn(self, x: Tensor, slots: Tensor) -> Tensor:
-        """Mark queries or keys (B, N, L, K) of the slots (L,) int64."""
-        return rotate(x, self.cosine[slots], self.sine[slots])
+    def rotation(self, slots: Tensor) -> Rotation:
+        """Return the (L, K / 2) cosine and sine by which queries and keys of the slots (L,) int64 are rotated."""
+        return self.cosine[slots], self.sine[slots]
 
 
 class LearnedPositions(nn.Module):
@@ -84,9 +88,8 @@ class LearnedPositions(nn.Module):
         """Mark embeddings (B, L, D) of the slots (L,) int64."""
         return x + self.table(slots)
 
-    def turn(self, x: Tensor, slots: Tensor) -> Tensor:
-        """Mark queries or keys (B, N, L, K) of the slots (L,) int64."""
-        return x
+    def rotation(self, slots: Tensor) -> None:
+        """Return that queries and keys are not rotated."""
 
 
 Positions = RotaryPositions | LearnedPositions
@@ -146,9 +149,10 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(config.width, 3 * config.width, bias=bias)
         self.out = nn.Linear(config.width, config.width, bias=bias)
 
-    def forward(self, x: Tensor, slots: Tensor, positions: Positions, cache: KVCache | None, layer: int) -> Tensor:
+    def forward(self, x: Tensor, rotation: Rotation | None, cache: KVCache | None, layer: int) -> Tensor:
         q, k, v = rearrange(self.qkv(x), "B L (three N K) -> three B N L K", three=3, N=self.heads)
-        q, k = positions.turn(q, slots), positions.turn(k, slots)
+        if rotation is not None:
+            q, k = rotate(q, *rotation), rotate(k, *rotation)
         if cache is None:
             attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
@@ -168,8 +172,8 @@ class Block(nn.Module):
         self.feed_forward = flavour.feed_forward(config.width, config.feed_forward_width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, slots: Tensor, positions: Positions, cache: KVCache | None, layer: int) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), slots, positions, cache, layer))
+    def forward(self, x: Tensor, rotation: Rotation | None, cache: KVCache | None, layer: int) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), rotation, cache, layer))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
@@ -248,12 +252,12 @@ class GPT(Pretrained):
         if end > self.positions.slots:
             raise ValueError(f"a sequence of {end} tokens does not fit the {self.positions.slots} positions of the GPT")
         slots = torch.arange(count, device=tokens.device) if cache is None else cache.slots(count, tokens.device)
-        x = self.positions.place(self.embedding(tokens), slots)
+        x, rotation = self.positions.place(self.embedding(tokens), slots), self.positions.rotation(slots)
         for layer, block in enumerate(self.blocks):
             if self.checkpointing and torch.is_grad_enabled():
-                x = checkpoint(block, x, slots, self.positions, cache, layer, use_reentrant=False)
+                x = checkpoint(block, x, rotation, cache, layer, use_reentrant=False)
             else:
-                x = block(x, slots, self.positions, cache, layer)
+                x = block(x, rotation, cache, layer)
         if cache is not None:
             cache.advance(count)
         return self.norm(x)

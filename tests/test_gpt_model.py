@@ -76,10 +76,10 @@ def test_nll_of_an_untrained_model_is_near_the_logarithm_of_the_vocabulary() -> 
 def test_attention_is_its_formula(model: GPT) -> None:
     layer, x = Attention(GPT_SHORT), torch.randn(2, 33, 16, generator=torch.Generator().manual_seed(0))
     q, k, v = (part.unflatten(2, (2, 8)).transpose(1, 2) for part in layer.qkv(x).chunk(3, dim=-1))
-    q, k = (model.positions.turn(part, torch.arange(33)) for part in (q, k))
+    q, k = (rotate(part, *model.positions.rotation(torch.arange(33))) for part in (q, k))
     scores = (q @ k.transpose(2, 3) / 8**0.5).masked_fill(torch.ones(33, 33).triu(1).bool(), -torch.inf)
     expected = layer.out((scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2))
-    found = layer(x, torch.arange(33), model.positions, cache=None, layer=0)
+    found = layer(x, model.positions.rotation(torch.arange(33)), cache=None, layer=0)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 

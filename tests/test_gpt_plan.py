@@ -50,7 +50,9 @@ def test_published_models_have_the_published_sizes(name: str, published: int) ->
 def kept_by_a_block(config: GPTConfig, precision: str, sequences: int = 2) -> float:
     """Bytes per token that autograd keeps for the backward pass of a block, without weights."""
     model = GPT(config).train()
-    weights = {parameter.untyped_storage().data_ptr() for parameter in [*model.parameters(), *model.buffers()]}
+    rotation = model.positions.rotation(torch.arange(config.window))
+    lasting = [*model.parameters(), *(rotation or ())]  # one rotation serves all blocks
+    weights = {tensor.untyped_storage().data_ptr() for tensor in lasting}
     kept: dict[int, Tensor] = {}
 
     def note(x: Tensor) -> Tensor:
@@ -60,7 +62,7 @@ def kept_by_a_block(config: GPTConfig, precision: str, sequences: int = 2) -> fl
     x = torch.randn(sequences, config.window, config.width, requires_grad=True)
     lower = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
     with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x), lower:
-        model.blocks[0](x, model.positions, None, 0)
+        model.blocks[0](x, rotation, None, 0)
     # Copies of the weights in bf16 are no activations; no activation has so few dimensions and no sequences.
     sizes = {parameter.numel() for parameter in model.blocks[0].parameters() if parameter.ndim == 2}
     activations = [
