@@ -17,6 +17,7 @@ from experiments.config import Change, MemoryOptions, ReportOptions
 from experiments.memory.changes import CHANGES
 from experiments.memory.experiment import run_memory
 from experiments.memory.report import report_memory
+from experiments.plots import draw_memory_curve
 from experiments.statistics.accuracy import Accuracy, pooled, read_trials
 from gpt.config import GPTConfig, ImportOptions
 from gpt.import_weights import import_weights
@@ -172,7 +173,9 @@ def test_overwriting_repeats_every_run(stimuli: Path, tmp_path: Path) -> None:
 def test_defects_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = make_list(tmp_path / "list", items=2)
     (root / "study" / "copy.png").write_bytes((root / "test" / "novel_unseen" / "novel_0.png").read_bytes())
-    run_memory(make_options(root, tmp_path / "run", exposures=1, exclude_defects=True))
+    results = run_memory(make_options(root, tmp_path / "run", exposures=1, exclude_defects=True))
+    draw_memory_curve(tmp_path / "without_a_word.png", results)
+    assert (tmp_path / "run" / "curve.png").read_bytes() != (tmp_path / "without_a_word.png").read_bytes()
     assert column(tmp_path / "run", "item") == {"novel/novel_1.png", "state/state_0.png", "state/state_1.png"}
     assert "left out: the foil test/novel_unseen/novel_0.png is also studied" in capsys.readouterr().out
     assert "novel_0.png" in (tmp_path / "run" / "defects.csv").read_text()

@@ -82,7 +82,8 @@ def run_memory(options: MemoryOptions) -> list[Accuracy]:
     trials = [trial for run in runs for trial in read_trials(run.folder / "trials.csv")]
     results = accuracies(trials)
     write_accuracies(options.out / "accuracy.csv", results)
-    draw_memory_curve(options.out / "curve.png", results)
+    left_out = f"{len(lists.first.defects)} defects of the list were left out, see defects.csv"
+    draw_memory_curve(options.out / "curve.png", results, note=left_out if lists.first.defects else "")
     if options.recall:
         _join_recall(runs, options.out)
     write_trials(options.out / "trials.csv", trials)  # the last, as those of a run
