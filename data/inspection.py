@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from data.config import InspectOptions
@@ -12,7 +11,9 @@ from data.media import Source, catalogue, check_skipped, write_skipped
 from data.pictures import Tile, draw_grid, save_picture
 from data.probe import probe_video
 from data.video import read_clip
+from training.tables import write_table
 
+COLUMNS = ("file", "kind", "seconds", "width", "height", "decoder", "why not decord")
 SHEET_COLUMNS, SHEET_ROWS = 8, 6
 
 SHORTEST = 1000.0
@@ -28,7 +29,8 @@ def inspect_media(options: InspectOptions) -> Path:
     """
     found = catalogue(options.path)
     write_skipped(options.out / "skipped.csv", found.skipped)
-    _write_files(options.out / "files.csv", found.sources)
+    files = (dict(zip(COLUMNS, _file(source), strict=True)) for source in found.sources)
+    write_table(options.out / "files.csv", files, COLUMNS)
     if tiles := _tiles(found.sources):
         rows = [tiles[first : first + SHEET_COLUMNS] for first in range(0, len(tiles), SHEET_COLUMNS)]
         save_picture(options.out / "contact_sheet.png", draw_grid(rows))
@@ -40,19 +42,11 @@ def inspect_media(options: InspectOptions) -> Path:
     return options.out
 
 
-def _write_files(path: Path, sources: tuple[Source, ...]) -> None:
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "kind", "seconds", "width", "height", "decoder", "why not decord"])
-        for source in sources:
-            if source.kind == "film":
-                info = probe_video(source.path)
-                writer.writerow(
-                    [source.name, "film", f"{info.duration:.3f}", info.width, info.height, info.decoder, info.reason]
-                )
-            else:
-                width, height = load_image(source.image_bytes()).size
-                writer.writerow([source.name, "image", "", width, height, "", ""])
+def _file(source: Source) -> tuple[str | int, ...]:
+    if source.kind == "image":
+        return source.name, "image", "", *load_image(source.image_bytes()).size, "", ""
+    info = probe_video(source.path)
+    return source.name, "film", f"{info.duration:.3f}", info.width, info.height, info.decoder, info.reason
 
 
 def _tiles(sources: tuple[Source, ...]) -> list[Tile]:

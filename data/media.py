@@ -6,7 +6,6 @@ A path means a folder (searched through), one file, or a pattern of webdataset t
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Literal
 from data.errors import MediaError
 from data.images import IMAGE_SUFFIXES, load_image, pixel_digest
 from data.probe import VIDEO_SUFFIXES, probe_video
+from training.tables import write_table
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,7 @@ def check_skipped(skipped: Iterable[Skipped], total: int, path: Path) -> None:
 
 def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
     """Write the unusable files and their reasons to the CSV file `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Old archives hold names that are not UTF-8.
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "reason"])
-        writer.writerows([item.name, item.reason] for item in skipped)
+    write_table(path, ({"file": item.name, "reason": item.reason} for item in skipped), ["file", "reason"])
 
 
 def split(sources: Iterable[Source], fraction: float) -> tuple[list[Source], list[Source]]:

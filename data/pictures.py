@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from data.images import clip_to_image
+from training.run_folder import write_whole
 
 MARGIN = 6
 CAPTION = 18
@@ -76,11 +76,8 @@ def picture_of(clip: Tensor, frames: int = 8) -> Image.Image:
 
 def save_picture(path: Path, image: Image.Image) -> None:
     """Write a PNG, making its folder; the file appears complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    # Twice as fast as the usual 6, for files 5 % larger.
-    image.save(temporary, format="PNG", compress_level=4)
-    os.replace(temporary, path)
+    # Twice as fast as the usual compression of 6, for files 5 % larger.
+    write_whole(path, lambda file: image.save(file, format="PNG", compress_level=4))
 
 
 def draw_text(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, width: int) -> None:

@@ -4,12 +4,12 @@ Every picture is a pure function of integers: same seed, same pixels, however ma
 Axes: T frames, H rows, W columns, N rays.
 """
 
-import io
 import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from data.room import FLOOR, Scene, Walk, make_scene, make_walk
 from data.solids import Solids
 from data.toys import CATEGORIES, generator, make_toy
 from data.video import write_film
+from training.run_folder import write_text, write_whole
 
 SAMPLES = 2
 """Rays per pixel and axis in clips; object pictures, which people look at for longer, have OBJECT_SAMPLES."""
@@ -281,10 +282,9 @@ def write_objects(out: Path, objects: int, seed: int, size: int, fillers: int = 
         pictures.append((toy, [out / "study" / f"filler_{item:04d}.png"]))
     missing = [(toy, paths) for toy, paths in pictures if not all(path.exists() for path in paths)]
     for toy, paths in track(missing, "picturing toys"):
-        png = io.BytesIO()
-        clip_to_image(render_object(*toy, seed=seed, size=size)).save(png, format="png")
+        picture = clip_to_image(render_object(*toy, seed=seed, size=size))
         for path in paths:
-            _write_whole(path, png.getvalue())
+            write_whole(path, partial(picture.save, format="png"))
 
 
 def make_playroom(options: PlayroomOptions) -> None:
@@ -304,16 +304,8 @@ def make_playroom(options: PlayroomOptions) -> None:
             record[name] = max(value, before[name])
         elif value != before[name]:
             raise ValueError(f"{options.out} holds a playroom made with {name}={before[name]}, not {value}")
-    _write_whole(path, (json.dumps(record, indent=2) + "\n").encode())
+    write_text(path, json.dumps(record, indent=2) + "\n")
     if options.clips:
         write_clips(options.out, options.clips, options.seed, options.size, options.frames, options.fps)
     if options.objects:
         write_objects(options.out, options.objects, options.seed, options.size, options.fillers)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Writes a file that appears complete or not at all, making its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)

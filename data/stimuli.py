@@ -20,10 +20,9 @@ name or format is recognised.
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.errors import MediaError, StimulusError
@@ -31,6 +30,7 @@ from data.images import load_image, pixel_digest
 from data.media import Skipped
 from data.stimulus_checks import find_broken, find_copies
 from data.stimulus_pairs import Defect, find_pairs, list_pictures
+from training.tables import write_rows, write_table
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,7 @@ def write_manifest(stimuli: StimulusList, folder: Path) -> None:
 
     These are `study.csv`, `manifest.csv` and `defects.csv`, of which the last has a row for each picture concerned.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_csv(folder / "study.csv", (asdict(picture) for picture in stimuli.study), ["path", "sha256"])
+    write_rows(folder / "study.csv", stimuli.study, Picture)
     columns = ["item", "condition", "studied", "foil", "studied_sha256", "foil_sha256"]
     rows = (
         {
@@ -153,13 +152,13 @@ def write_manifest(stimuli: StimulusList, folder: Path) -> None:
         }
         for trial in stimuli.trials
     )
-    _write_csv(folder / "manifest.csv", rows, columns)
+    write_table(folder / "manifest.csv", rows, columns)
     defects = (
         {"defect": str(number), "file": file, "reason": defect.reason}
         for number, defect in enumerate(stimuli.defects)
         for file in defect.files
     )
-    _write_csv(folder / "defects.csv", defects, ["defect", "file", "reason"])
+    write_table(folder / "defects.csv", defects, ["defect", "file", "reason"])
 
 
 def _digests(root: Path, paths: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -177,10 +176,3 @@ def _some(defects: Sequence[Defect]) -> str:
     count = "1 defect" if len(defects) == 1 else f"{len(defects)} defects"
     more = f"; and {len(defects) - 10} more" if len(defects) > 10 else ""
     return f"{count}: {'; '.join(defect.reason for defect in defects[:10])}{more}"
-
-
-def _write_csv(path: Path, rows: Iterable[dict[str, str]], columns: Sequence[str]) -> None:
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)

@@ -14,13 +14,13 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from training.run_folder import to_json, write_text
+from training.run_folder import to_json, write_text, write_whole
 
 Part = Literal["train", "validation"]
 
@@ -98,15 +98,15 @@ def write_shard(folder: Path, number: int, metadata: StoreMetadata, grids: Tenso
             f"tokens from {int(grids.min())} to {int(grids.max())} do not fit a vocabulary of {metadata.vocab_size}"
         )
     data = grids.flatten(1).cpu().numpy().astype(metadata.dtype).tobytes()
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"tokens-{number:05d}.bin"
-    temporary = path.with_suffix(".tmp")
-    # Ordinary writes, because a full disk kills a process that writes through a memory map.
-    with temporary.open("wb") as file:
+
+    def write(file: IO[bytes]) -> None:
+        # Ordinary writes, because a full disk kills a process that writes through a memory map.
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+
+    write_whole(path, write)
     return Shard(path.name, len(grids), hashlib.sha256(data).hexdigest())
 
 
@@ -194,17 +194,25 @@ class TokenStore:
         Raises:
             TokenStoreError: a shard is damaged, or holds a token outside the vocabulary.
         """
-        rows = []
-        for index in indices:
-            number = int(np.searchsorted(self._first, index, side="right")) - 1
+        return torch.from_numpy(self.read_stored(indices).astype(np.int64))
+
+    def read_stored(self, indices: Sequence[int]) -> np.ndarray[Any, Any]:
+        """Return the same in the small type that the store keeps: (B, L) of `metadata.dtype`."""
+        items = np.asarray(indices, dtype=np.int64)
+        rows = np.empty((len(items), self.metadata.length), self.metadata.dtype)
+        numbers = np.searchsorted(self._first, items, side="right") - 1
+        for number in np.unique(numbers).tolist():
             self._check(number)
-            rows.append(self._tokens[number][index - self._first[number]])
-            if rows[-1].max() >= self.metadata.vocab_size:
-                raise TokenStoreError(
-                    f"{self.folder / self._shards[number].name} holds token {rows[-1].max()} in item {index}, "
-                    f"the vocabulary has {self.metadata.vocab_size}: {REPAIR}"
-                )
-        return torch.from_numpy(np.stack(rows).astype(np.int64))
+            here = numbers == number
+            rows[here] = self._tokens[number][items[here] - self._first[number]]
+        outside = np.flatnonzero(rows.max(axis=1) >= self.metadata.vocab_size)
+        if len(outside):
+            place = outside[0]
+            raise TokenStoreError(
+                f"{self.folder / self._shards[numbers[place]].name} holds token {rows[place].max()} in item "
+                f"{items[place]}, the vocabulary has {self.metadata.vocab_size}: {REPAIR}"
+            )
+        return rows
 
     def part(self, part: Part) -> list[int]:
         """Return the indices of the items of a part."""

@@ -5,26 +5,21 @@ A run folder holds the list, `training_pictures.csv`: source and SHA-256 of the 
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Container, Iterable
 from pathlib import Path
 
 from data.media import Source
 from data.stimuli import Picture, StimulusList
+from training.tables import read_table, write_table
 
 PICTURES = "training_pictures.csv"
 
 
 def write_training_pictures(run: Path, sources: Iterable[Source]) -> None:
     """List the pictures among `sources`, which were found by `data.media.catalogue`, in the folder `run`."""
-    run.mkdir(parents=True, exist_ok=True)
-    temporary = run / f"{PICTURES}.tmp"
-    with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.writer(file)
-        writer.writerow(["source", "sha256"])
-        writer.writerows([source.name, source.sha256] for source in sources if source.kind == "image")
-    temporary.replace(run / PICTURES)
+    pictures = ({"source": source.name, "sha256": source.sha256} for source in sources if source.kind == "image")
+    write_table(run / PICTURES, pictures, ["source", "sha256"])
 
 
 def trained_pictures(stimuli: StimulusList, model: Path) -> tuple[Picture, ...]:
@@ -42,7 +37,8 @@ def trained_pictures(stimuli: StimulusList, model: Path) -> tuple[Picture, ...]:
     """
     for folder in (model, *model.absolute().parents[:2]):
         if (folder / PICTURES).exists():
-            return shared_pictures(stimuli, _read_digests(folder / PICTURES))
+            rows = read_table(folder / PICTURES, ["sha256"])
+            return shared_pictures(stimuli, {row["sha256"] for row in rows})
         if data := _training_folder(folder / "config.json"):
             return tuple(
                 picture
@@ -55,14 +51,6 @@ def trained_pictures(stimuli: StimulusList, model: Path) -> tuple[Picture, ...]:
 def shared_pictures(stimuli: StimulusList, digests: Container[str]) -> tuple[Picture, ...]:
     """Return the pictures of a list whose digests (`data.images.pixel_digest`) are among others."""
     return tuple(picture for picture in stimuli.pictures if picture.sha256 in digests)
-
-
-def _read_digests(path: Path) -> frozenset[str]:
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if "sha256" not in (reader.fieldnames or ()):
-            raise ValueError(f"{path} has no column sha256: it was not written by a training")
-        return frozenset(row["sha256"] for row in reader)
 
 
 def _training_folder(config: Path) -> Path | None:

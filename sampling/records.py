@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import torch
@@ -19,7 +16,8 @@ from sampling.completion import Completion, Drawn
 from sampling.distance import distances_to_truth
 from sampling.gallery import GalleryItem
 from sampling.inputs import Job
-from training.run_folder import write_text
+from training.run_folder import write_whole
+from training.tables import write_rows
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def write_record(path: Path, completion: Completion, changed: int | None) -> Non
         distances_to_truth=np.array(distances),
         prompt_tokens_changed=np.array(counts, dtype=np.int64),
     )
-    _write_whole(path, save)
+    write_whole(path, save)
 
 
 def read_record(path: Path) -> Record:
@@ -86,20 +84,9 @@ def write_arrays(out: Path, records: Sequence[Record]) -> None:
     for part, name in names.items():
         rows: list[Tensor] = [getattr(record.drawn, part).flatten(1) for record in records]
         array = torch.stack(rows).numpy()
-        _write_whole(out / f"{name}.npy", partial(np.save, arr=array))
+        write_whole(out / f"{name}.npy", partial(np.save, arr=array))
 
 
 def write_items(path: Path, entries: Sequence[GalleryItem]) -> None:
     """Write `items.csv`: a row per item, with the fields of `GalleryItem`."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, GalleryItem.__dataclass_fields__, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(entry) for entry in entries)
-    write_text(path, text.getvalue())
-
-
-def _write_whole(path: Path, write: Callable[[IO[bytes]], None]) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        write(file)
-    temporary.replace(path)
+    write_rows(path, entries, GalleryItem)

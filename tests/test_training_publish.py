@@ -19,9 +19,9 @@ from gpt.model import GPT
 from training.checkpoint import CheckpointError, load_model_folder
 from training.config import PublishOptions
 from training.publish import KINDS, publish, to_half
-from vqgan.config import EvaluateOptions
 from vqgan.evaluate import evaluate
 from vqgan.model import TOKENIZERS, load_tokenizer
+from vqgan.options import EvaluateOptions
 from vqgan.taming import TamingConfig, TamingVQGAN
 from vqgan.tats import TATSVQGAN, TATSConfig
 

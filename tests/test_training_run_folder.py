@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -14,6 +15,7 @@ from training.run_folder import (
     to_json,
     truncate_metrics,
     write_text,
+    write_whole,
 )
 
 
@@ -149,6 +151,17 @@ def test_text_is_replaced_whole_and_leaves_no_litter(tmp_path: Path) -> None:
     assert [(path.name, path.read_text(encoding="utf-8")) for path in (tmp_path / "a").iterdir()] == [
         ("file.txt", "nëw")
     ]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    def write_half(file: IO[bytes]) -> None:
+        file.write(b"ha")
+        raise OSError("disk full")
+
+    write_whole(tmp_path / "file", lambda file: file.write(b"old"))
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(tmp_path / "file", write_half)
+    assert (tmp_path / "file").read_bytes() == b"old"
 
 
 def test_paths_and_dataclasses_can_be_written(tmp_path: Path) -> None:

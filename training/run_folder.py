@@ -13,11 +13,11 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import torch
 
@@ -39,10 +39,22 @@ def to_json(value: Any) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` beside `path` and rename, so that a reader sees the old file or the new one, never half."""
+    """Write `text` as UTF-8, whole or not at all."""
+    content = text.encode("utf-8")
+    write_whole(path, lambda file: file.write(content))
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write beside `path` and rename, so that a reader sees the old file or the new one, never half.
+
+    Args:
+        path: of the file; its folder is made.
+        write: writes the content into an open file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
+    with temporary.open("wb") as file:
+        write(file)
     os.replace(temporary, path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -17,10 +16,11 @@ from data.pictures import Tile, draw_grid, picture_of, save_picture
 from training.device import best_device
 from training.progress import Progress
 from training.run_folder import to_json, write_text
-from vqgan.config import EvaluateOptions
+from training.tables import write_table
 from vqgan.frechet import FrechetDistance, build_frechet, build_fvd
 from vqgan.metrics import bits_per_pixel, codebook_usage, perplexity, psnr, ssim
 from vqgan.model import load_tokenizer
+from vqgan.options import EvaluateOptions
 from vqgan.perceptual import build_perceptual, frame_distance
 from vqgan.reading import clip_format, find_items, read_batches, split_items
 from vqgan.tokenizer import Tokenizer
@@ -160,7 +160,4 @@ def _code_metrics(tokens: Tensor, vocab_size: int, pixels: int) -> dict[str, flo
 
 def _write_items(path: Path, scores: Sequence[ItemScore], perceptual: str) -> None:
     columns = [perceptual if column == "perceptual" else column for column in ItemScore.__dataclass_fields__]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(astuple(score) for score in scores)
+    write_table(path, (dict(zip(columns, astuple(score), strict=True)) for score in scores), columns)

@@ -19,7 +19,6 @@ Output:
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -39,10 +38,10 @@ from experiments.statistics.accuracy import (
     pooled,
     read_trials,
     write_accuracies,
-    write_table,
     write_trials,
 )
 from training.run_folder import open_run
+from training.tables import read_table, write_table
 
 PRINTED_DEFECTS = 10
 """Defects that are printed, at most; defects.csv has all."""
@@ -105,8 +104,8 @@ def _join_recall(runs: Sequence[MemoryRun], out: Path) -> None:
     """Write the recall.csv of all runs into one, with the version and the seed of each."""
     rows = []
     for run in runs:
-        with (run.folder / "recall.csv").open(newline="", encoding="utf-8") as file:
-            rows += [{"version": run.version, "seed": str(run.seed), **row} for row in csv.DictReader(file)]
+        recalled = read_table(run.folder / "recall.csv")
+        rows += [{"version": run.version, "seed": str(run.seed), **row} for row in recalled]
     write_table(out / "recall.csv", rows, list(rows[0]))
 
 

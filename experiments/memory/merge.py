@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from experiments.statistics.accuracy import read_trials
 from experiments.statistics.outcomes import Run, run_of
+from training.tables import read_table
 
 NOT_OF_THE_MODEL = frozenset(
     {
@@ -44,10 +44,7 @@ class RunFolder:
     def table(self, name: str) -> list[dict[str, str]]:
         """Return the rows of one of its tables, such as `defects.csv`; none if it is not there."""
         path = self.path / name
-        if not path.exists():
-            return []
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        return read_table(path) if path.exists() else []
 
 
 def read_run_folders(paths: Sequence[Path]) -> list[RunFolder]:

@@ -6,7 +6,6 @@ written as files.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from PIL import ImageOps
 from data.images import load_image
 from experiments.statistics.items import Item
 from experiments.statistics.outcomes import Floats
+from training.tables import read_table
 
 COLUMNS = 8
 """Pictures of a row."""
@@ -47,8 +47,7 @@ def read_maps(folder: Path) -> Maps | None:
     with np.load(folder / "maps.npz") as file:
         paths, grid = [str(path) for path in file["paths"]], [int(size) for size in file["grid"]]
         gains = file["before"].astype(np.float64) - file["after"].astype(np.float64)
-    with (folder / "trials.csv").open(newline="", encoding="utf-8") as rows:
-        studied = frozenset(row["studied"] for row in csv.DictReader(rows))
+    studied = frozenset(row["studied"] for row in read_table(folder / "trials.csv", ["studied"]))
     return Maps(tuple(paths), studied, gains.reshape(len(paths), *grid)[:, 0])
 
 

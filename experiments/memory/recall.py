@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from experiments.statistics.accuracy import write_rows
 from gpt.model import GPT
 from sampling.decode import FREE, sample
+from training.tables import write_rows
 from vqgan.tokenizer import Tokenizer
 
 BATCH = 16

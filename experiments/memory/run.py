@@ -6,10 +6,9 @@ leaves `state/` behind, the learner and the rows so far, and goes on from there 
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from experiments.memory.recall import Cue, RecallRow, recall, write_recall
 from experiments.memory.recognition import Row, Session, token_nll
 from experiments.statistics.accuracy import read_trials, write_trials
 from training.progress import Progress
+from training.run_folder import write_whole
 from training.stopping import Stopping
 
 
@@ -125,11 +125,10 @@ class MemoryRun:
     def _after_exposures(self, learner: Learner, session: Session) -> None:
         """Write what is looked at once, after the last exposure and before any interference."""
         before = np.load(self.folder / "state" / "before.npy")
-        temporary = self.folder / "state" / "maps.npz"
         paths = np.array(session.paths)
         grid = np.array(self.material.grid)
-        np.savez_compressed(temporary, paths=paths, before=before, after=_map(learner, session), grid=grid)
-        os.replace(temporary, self.folder / "maps.npz")
+        save = partial(np.savez_compressed, paths=paths, before=before, after=_map(learner, session), grid=grid)
+        write_whole(self.folder / "maps.npz", save)
         if self.options.recall:
             write_recall(self.folder / "recall.csv", self._recall(learner))
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from experiments.statistics.accuracy import POOLED, write_table
+from experiments.statistics.accuracy import POOLED
+from training.tables import read_table, write_table
 
 Row = dict[str, str]
 
@@ -43,8 +43,7 @@ def write_sweep(out: Path) -> list[Row]:
 
 def last_accuracies(cell: Path) -> list[Row]:
     """Return the rows of a cell's accuracy.csv that tell where it ended, both versions and all seeds together."""
-    with (cell / "accuracy.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["version"] == POOLED]
+    rows = [row for row in read_table(cell / "accuracy.csv") if row["version"] == POOLED]
     end = max(_passes(row) for row in rows)
     return [row for row in rows if _passes(row) == end]
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from experiments.statistics.bootstrap import resampled_shares, share_interval
 from experiments.statistics.outcomes import Outcomes, Run, collect
+from training.tables import read_table, write_rows, write_table
 
 # One row per trial: see `experiments.memory.experiment`.
 TRIAL_COLUMNS = (
@@ -88,40 +87,19 @@ def read_trials(path: Path) -> list[dict[str, str]]:
     """Read a `trials.csv`.
 
     Raises:
-        ValueError: a column is missing.
+        ValueError: a column is missing, or a row is damaged.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = set(TRIAL_COLUMNS) - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f"{path} has no column {', '.join(sorted(missing))}")
-        return list(reader)
+    return read_table(path, TRIAL_COLUMNS)
 
 
 def write_trials(path: Path, trials: Iterable[dict[str, str]]) -> None:
-    """Write a `trials.csv`, beside and renamed, so that a file that is there is whole."""
+    """Write a `trials.csv`, whole or not at all."""
     write_table(path, trials, TRIAL_COLUMNS)
 
 
 def write_accuracies(path: Path, results: Iterable[Accuracy]) -> None:
     """Write an `accuracy.csv`."""
     write_rows(path, results, Accuracy)
-
-
-def write_rows(path: Path, rows: Iterable[Any], kind: type) -> None:
-    """Write dataclass instances of one kind as CSV, a column for each field; None becomes an empty cell."""
-    write_table(path, (asdict(row) for row in rows), [field.name for field in fields(kind)])
-
-
-def write_table(path: Path, rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:
-    """Write rows as CSV, beside and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-    temporary.replace(path)
 
 
 def _accuracies(outcomes: Outcomes, run: Run) -> Iterator[Accuracy]:
