@@ -30,9 +30,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from data.clips import ClipDataset, ClipFormat, collate
 from data.playroom import render_clip
 from training.order import DataOrder
-from vqgan.config import PRESETS, TrainOptions, VQGANConfig
+from vqgan.config import PRESETS, VQGANConfig
 from vqgan.learner import Learner
 from vqgan.metrics import codebook_usage, psnr
+from vqgan.options import TrainOptions
 from vqgan.perceptual import build_perceptual, frame_distance
 from vqgan.quantize import VectorQuantizer
 from vqgan.reading import find_items, split_items

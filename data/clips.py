@@ -60,18 +60,25 @@ class Batch(NamedTuple):
     skipped: tuple[Skipped, ...]
 
 
-def list_items(sources: Sequence[Source], form: ClipFormat, overlap: int = 1) -> tuple[list[Item], list[Skipped]]:
-    """Cut films into clips, `overlap` of them begun per clip length; an image is one clip of one frame.
+def list_items(
+    sources: Sequence[Source], form: ClipFormat, hop: float | None = None
+) -> tuple[list[Item], list[Skipped]]:
+    """Cut films into clips, as many as fit; an image is one clip of one frame.
 
     Films shorter than a clip are returned as skipped.
+
+    Args:
+        sources: films and images.
+        form: of the clips.
+        hop: seconds from the beginning of a clip to that of the next; a clip's length if not given.
     """
+    hop = hop or form.seconds
     items, skipped = [], []
     for source in sources:
         if source.kind == "image":
             items.append(Item(source, 0.0))
             continue
         # Half a frame of tolerance: containers round the last frame's duration.
-        hop = form.seconds / overlap
         clips = int((source.seconds - form.seconds + 0.5 / form.fps) / hop + 1)
         if clips < 1:
             reason = f"lasts {source.seconds:.2f} s, a clip {form.seconds:.2f} s"

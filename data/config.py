@@ -68,6 +68,20 @@ class InspectOptions:
 
 
 @dataclass(frozen=True)
+class SubsetOptions:
+    """Write a part of a token store, to train the same model on fewer items."""
+
+    tokens: Path
+    """The token store."""
+
+    out: Path
+    """Folder of the new token store: some of the training items, and all validation items."""
+
+    items: int
+    """Training items of it; an item counts once with all its crops. A smaller subset is a part of every larger one."""
+
+
+@dataclass(frozen=True)
 class StimuliOptions:
     """Make a list for `memory run` from pictures as their authors distribute them, unpacked."""
 

@@ -51,9 +51,13 @@ def test_a_film_is_cut_into_clips_end_to_end() -> None:
     assert ([item.start for item in items], skipped) == ([0, 1, 2], [])
 
 
-def test_overlap_begins_several_clips_per_length() -> None:
-    items, _ = list_items([film(3)], FORM, overlap=2)
-    assert [item.start for item in items] == [0, 0.5, 1, 1.5, 2]
+@pytest.mark.parametrize(("hop", "starts"), [(0.5, [0, 0.5, 1, 1.5, 2]), (1.5, [0, 1.5]), (2, [0, 2]), (9, [0])])
+def test_clips_begin_a_hop_apart_as_long_as_they_fit(hop: float, starts: list[float]) -> None:
+    assert [item.start for item in list_items([film(3)], FORM, hop)[0]] == starts
+
+
+def test_a_film_shorter_than_a_clip_gives_none_however_long_the_hop_is() -> None:
+    assert [len(found) for found in list_items([film(0.5)], FORM, hop=100)] == [0, 1]
 
 
 def test_a_last_clip_may_lack_half_a_frame() -> None:

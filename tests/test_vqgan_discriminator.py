@@ -4,8 +4,8 @@ import pytest
 import torch
 from tiny import make_clips
 
-from vqgan.config import AdversaryOptions
 from vqgan.discriminator import Adversary, PatchDiscriminator
+from vqgan.options import AdversaryOptions
 
 SMALL = AdversaryOptions(discriminator_width=8, discriminator_layers=2)
 

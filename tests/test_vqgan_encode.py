@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -22,9 +23,9 @@ from data.video import read_clip
 from training.run_folder import RunFolderError
 from vqgan import encode as encode_module
 from vqgan.augment import crop_names, cut_crops
-from vqgan.config import EncodeOptions
 from vqgan.encode import encode
 from vqgan.encoding_plan import LARGEST_SHARD, SMALLEST_SHARD, shard_size
+from vqgan.options import EncodeOptions
 from vqgan.reading import find_items
 
 
@@ -67,6 +68,21 @@ def test_no_film_is_in_both_parts(store: TokenStore) -> None:
 def test_overlap_adds_shifted_clips(films: Path, tokenizer: Path, tmp_path: Path) -> None:
     store = TokenStore(encode(EncodeOptions(tokenizer, films, tmp_path, overlap=2, workers=0)))
     assert [item.start for item in store.items[:3]] == [0.0, 0.5, 1.0]
+
+
+def test_stills_of_films_can_be_further_apart_than_they_last(image_tokenizer: Path, tmp_path: Path) -> None:
+    films = make_films(tmp_path / "films", count=2, frames=40)
+    store = TokenStore(encode(EncodeOptions(image_tokenizer, films, tmp_path / "out", every=2.0, workers=0)))
+    assert [item.start for item in store.items] == [0.0, 2.0, 4.0] * 2
+    clips = torch.stack([read_clip(films / item.source, item.start, 1, 8.0, 16) for item in store.items])
+    assert torch.equal(store.read(range(6)), make_tokenizer(IMAGE).encode(clips).flatten(1))
+
+
+def test_clips_every_half_length_are_those_of_an_overlap_of_two(films: Path, tokenizer: Path, tmp_path: Path) -> None:
+    overlapping = encode(EncodeOptions(tokenizer, films, tmp_path / "overlap", overlap=2, workers=0))
+    assert files(encode(EncodeOptions(tokenizer, films, tmp_path / "every", every=0.5, workers=0))) == files(
+        overlapping
+    )
 
 
 def test_the_batch_does_not_change_the_tokens(store: TokenStore, films: Path, tokenizer: Path, tmp_path: Path) -> None:
@@ -258,13 +274,13 @@ def test_a_store_is_replaced_on_request(image_tokenizer: Path, copy: Path, tmp_p
     assert [path.name for path in copy.glob("tokens-*.bin")] == ["tokens-00000.bin"]
 
 
-@pytest.mark.parametrize("changed", ["augment", "tokenizer"])
+@pytest.mark.parametrize("changed", ["augment", "every", "tokenizer"])
 def test_other_tokens_are_not_continued(
     changed: str, images: Path, image_tokenizer: Path, copy: Path, tmp_path: Path
 ) -> None:
-    changes: dict[str, Any] = {"augment": {"augment": "flip"}, "tokenizer": {"tokenizer": tmp_path / "other"}}[changed]
+    changes: dict[str, Any] = {"augment": "flip", "every": 2.0, "tokenizer": tmp_path / "other"}
     make_tokenizer(IMAGE, seed=1).save_pretrained(tmp_path / "other")
-    chosen = {"tokenizer": image_tokenizer, "data": images, "out": copy, "resume": "auto", **changes}
+    chosen = {"tokenizer": image_tokenizer, "data": images, "out": copy, "resume": "auto", changed: changes[changed]}
     with pytest.raises(RunFolderError, match=f"was started with other options \\({changed}: "):
         encode(EncodeOptions(**chosen))
 
@@ -362,7 +378,10 @@ def test_shards_are_small_in_small_data_sets_and_never_large() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"overlap": 0}, "--overlap 0 must be at least 1"), ({"batch": 0}, "--batch 0 must be at least 1"),
-     ({"workers": -1}, "--workers -1 must not be negative"), ({"timeout": 0.0}, "--timeout 0.0 must be positive")],
+     ({"workers": -1}, "--workers -1 must not be negative"), ({"timeout": 0.0}, "--timeout 0.0 must be positive"),
+     ({"every": 0.0}, "--every 0.0 must be positive and finite"), ({"every": -1.0}, "--every -1.0 must be positive"),
+     ({"every": math.inf}, "--every inf must be"), ({"every": math.nan}, "--every nan must be"),
+     ({"every": 2.0, "overlap": 2}, "--every and --overlap 2 both say where clips begin: give one of them")],
 )  # fmt: skip
 def test_options_out_of_range_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
@@ -371,5 +390,5 @@ def test_options_out_of_range_are_refused(change: dict[str, Any], message: str, 
 
 def test_the_options_that_decide_the_tokens_are_recorded(image_store: Path, images: Path) -> None:
     found = json.loads((image_store / "config.json").read_text())
-    expected = {"tokenizer": make_tokenizer(IMAGE).fingerprint, "data": str(images), "overlap": 1, "augment": "none"}
-    assert found == expected
+    expected = {"tokenizer": make_tokenizer(IMAGE).fingerprint, "data": str(images), "overlap": 1, "every": None}
+    assert found == {**expected, "augment": "none"}

@@ -15,10 +15,10 @@ from tiny import SHORT, make_clips, make_films, make_images, make_palette, make_
 from data.clips import Item
 from data.media import Source
 from data.pictures import CAPTION, MARGIN
-from vqgan.config import EvaluateOptions
 from vqgan.evaluate import ItemScore, best_to_worst, evaluate, reconstruct
 from vqgan.i3d import I3D
 from vqgan.metrics import psnr
+from vqgan.options import EvaluateOptions
 from vqgan.reading import clip_format, find_items, read_batches
 
 

@@ -29,9 +29,9 @@ from sampling.config import Prompt
 from sampling.prompts import encode_prompt
 from training.checkpoint import CheckpointError
 from training.foreign import read_foreign
-from vqgan.config import ImportOptions
 from vqgan.import_weights import import_weights
 from vqgan.model import load_tokenizer
+from vqgan.options import ImportOptions
 from vqgan.taming import TamingVQGAN
 from vqgan.tats import TATSVQGAN
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tiny import IMAGE, SHORT, VIDEO, make_clips, make_films, make_images, make_palette, make_tokenizer
 from torch import Tensor, nn
 
-from vqgan.config import LeakageOptions
 from vqgan.leakage import measure_leakage, prompt_changes
 from vqgan.model import VQGAN
+from vqgan.options import LeakageOptions
 
 
 class LooksAhead(nn.Module):

@@ -13,8 +13,8 @@ from tiny import SHORT, make_clips
 
 from training.checkpoint import CheckpointError, newest_checkpoint
 from vqgan import config
-from vqgan.config import AdversaryOptions, TrainOptions
 from vqgan.learner import Learner
+from vqgan.options import AdversaryOptions, TrainOptions
 
 ADVERSARY = AdversaryOptions(
     adversarial_weight=0.5, adversarial_start=2, adversarial_ramp=2, discriminator_width=4, discriminator_layers=2

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import make_clips
 
-from vqgan.config import AdversaryOptions
 from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
+from vqgan.options import AdversaryOptions
 
 
 def test_a_perfect_reconstruction_costs_nothing() -> None:

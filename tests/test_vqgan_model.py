@@ -19,6 +19,7 @@ from vqgan.palette import Palette
 # What the comments beside the presets say.
 PRESET_GRIDS = {
     "demo": (4, 16, 16),
+    "demo-8x8": (4, 8, 8),
     "demo-image": (1, 16, 16),
     "video-128": (4, 16, 16),
     "video-256": (4, 16, 16),

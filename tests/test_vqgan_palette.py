@@ -12,7 +12,7 @@ from tiny import make_clips, make_films, make_images, make_palette
 
 from data.errors import MediaError
 from training.checkpoint import CheckpointError
-from vqgan.config import PaletteOptions
+from vqgan.options import PaletteOptions
 from vqgan.palette import Palette
 from vqgan.palette_fit import make_palette as fit_folder
 

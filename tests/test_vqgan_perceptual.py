@@ -1,6 +1,7 @@
 """Perceptual distances: never on weights that are not there, never by running what a file brings along."""
 
 import pickle
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,11 @@ import torch
 from networks import Malice, make_network, make_vgg
 from safetensors.torch import save_file
 from tiny import make_clips
-from torch import Tensor, nn
+from torch import Tensor
 
 from data.playroom import render_clip
 from vqgan.features import WeightsMissingError
-from vqgan.perceptual import build_perceptual, frame_distance
+from vqgan.perceptual import LPIPS, FeatureDistance, build_perceptual, frame_distance
 
 MODEL = "test_resnet"
 FLATTENED = "test_convnext"
@@ -29,9 +30,9 @@ def pictures(seed: int = 0) -> Tensor:
     return make_clips(2, 1, 32, seed)[:, :, 0]
 
 
-def distance_of(weights: Path, model: str = MODEL) -> nn.Module:
+def distance_of(weights: Path, model: str = MODEL) -> FeatureDistance:
     distance = build_perceptual(f"timm:{model}:{weights}")
-    assert distance is not None
+    assert isinstance(distance, FeatureDistance)
     return distance
 
 
@@ -45,6 +46,15 @@ def torch_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hub")
     make_vgg(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def lpips_distance(torch_home: Path) -> LPIPS:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("TORCH_HOME", str(torch_home))
+        distance = build_perceptual("lpips")
+    assert isinstance(distance, LPIPS)
+    return distance
 
 
 def test_none_is_no_distance() -> None:
@@ -65,14 +75,26 @@ def test_lpips_without_weights_names_the_file(tmp_path: Path, monkeypatch: pytes
         build_perceptual("lpips")
 
 
-def test_lpips_runs_on_the_weights_of_the_file(torch_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(torch_home))
-    distance = build_perceptual("lpips")
-    assert distance is not None
+def test_lpips_runs_on_the_weights_of_the_file(torch_home: Path, lpips_distance: LPIPS) -> None:
     stored = torch.load(torch_home / "hub" / "checkpoints" / "vgg16-397923af.pth", weights_only=True)
-    assert torch.equal(distance.distance.net.slice5[-2].weight, stored["features.28.weight"])
-    assert (distance(pictures(), pictures(1)) > 0).all()
-    assert distance(pictures(), pictures()).tolist() == [0, 0]
+    assert torch.equal(lpips_distance.distance.net.slice5[-2].weight, stored["features.28.weight"])
+    assert (lpips_distance(pictures(), pictures(1)) > 0).all()
+    assert lpips_distance(pictures(), pictures()).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("size", [16, 40])
+def test_lpips_is_the_squared_distance_of_its_vectors(lpips_distance: LPIPS, size: int) -> None:
+    x, y = (make_clips(2, 1, size, seed)[:, :, 0] for seed in (0, 1))
+    of_vectors = (lpips_distance.embed(x) - lpips_distance.embed(y)).square().sum(dim=1)
+    torch.testing.assert_close(of_vectors, lpips_distance(x, y), rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(of_vectors, lpips_distance.distance(x, y).flatten(), rtol=1e-5, atol=1e-7)
+
+
+def test_lpips_with_a_negative_weight_has_no_vectors(lpips_distance: LPIPS) -> None:
+    changed = deepcopy(lpips_distance)
+    changed.distance.lins[2].model[-1].weight[0, 3] = -0.25
+    with pytest.raises(ValueError, match=r"hold a negative weight, -0\.25"):
+        changed.embed(pictures())
 
 
 def test_lpips_refuses_weights_of_another_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +124,14 @@ def test_the_distance_is_the_difference_of_unit_features(weights: Path) -> None:
     # The squared distance of unit vectors is twice one minus their cosine.
     expected = [(2 - 2 * torch.cosine_similarity(a, b, dim=1)).mean(dim=(1, 2)) for a, b in levels]
     torch.testing.assert_close(distance(x, y), torch.stack(expected).mean(dim=0), rtol=1e-4, atol=1e-6)
+
+
+def test_the_distance_is_the_squared_distance_of_vectors(weights: Path) -> None:
+    distance, x, y = distance_of(weights), pictures(), pictures(1)
+    vectors = distance.embed(torch.cat([x, y]))
+    assert vectors.ndim == 2
+    of_vectors = (vectors[:2] - vectors[2:]).square().sum(dim=1)
+    torch.testing.assert_close(of_vectors, distance(x, y), rtol=1e-5, atol=1e-7)
 
 
 def test_pth_and_safetensors_give_the_same_distance(weights: Path, tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from training.checkpoint import list_checkpoints
 from training.run_folder import RunFolderError
 from vqgan import config
 from vqgan import train as train_module
-from vqgan.config import TrainOptions
 from vqgan.learner import Learner
 from vqgan.model import VQGAN
+from vqgan.options import TrainOptions
 from vqgan.reading import split_items
 from vqgan.train import random_crop, train, validate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from vqgan.config import Augment
+from vqgan.options import Augment
 
 TEN_CROP_SCALE = 1.1
 """Side of the square that ten crops are cut from against their own (LlamaGen, Sun et al. 2024)."""

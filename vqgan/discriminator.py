@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.processes import mean_across_processes, own_part, process_count
-from vqgan.config import AdversaryOptions
+from vqgan.options import AdversaryOptions
 
 LECAM_WEIGHT = 0.05
 LECAM_DECAY = 0.99

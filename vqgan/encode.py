@@ -28,7 +28,6 @@ from training.processes import on_first_process
 from training.progress import Progress
 from training.run_folder import open_run
 from vqgan.augment import augmented_size, cut_crops
-from vqgan.config import Augment, EncodeOptions
 from vqgan.encoding_plan import (
     Plan,
     Record,
@@ -42,6 +41,7 @@ from vqgan.encoding_plan import (
     write_record,
 )
 from vqgan.model import load_tokenizer
+from vqgan.options import Augment, EncodeOptions
 from vqgan.reading import Reading, clip_format, find_items, read_item, split_items
 from vqgan.tokenizer import Tokenizer
 
@@ -57,6 +57,7 @@ class Encoding:
     """Fingerprint of the tokenizer."""
     data: Path
     overlap: int
+    every: float | None
     augment: Augment
 
 
@@ -91,7 +92,8 @@ def processes() -> PartialState:
 
 def prepare(options: EncodeOptions, tokenizer: Tokenizer) -> None:
     """Make `out` the folder of this encoding, with a plan; what it holds is no store until all shards are joined."""
-    out, encoding = options.out, Encoding(tokenizer.fingerprint, options.data, options.overlap, options.augment)
+    out = options.out
+    encoding = Encoding(tokenizer.fingerprint, options.data, options.overlap, options.every, options.augment)
     begun, joined = (out / "config.json").exists(), (out / "metadata.json").exists()
     if begun and not holds_encoding(out):
         raise TokenStoreError(f"{out} holds a model or a run and no token store: choose another --out")
@@ -112,7 +114,8 @@ def make_plan(options: EncodeOptions, tokenizer: Tokenizer) -> Plan:
         MediaError: nothing is usable, more than half of the files are not, or there is only one.
     """
     form = clip_format(tokenizer)
-    items, skipped = find_items(options.data, form, options.overlap)
+    hop = options.hop(form.seconds)
+    items, skipped = find_items(options.data, form, hop)
     split_items(items)  # stops here where there is one source, which cannot be in both parts
     frames = form.frames if items[0].source.kind == "film" else 1
     metadata = StoreMetadata(
@@ -126,7 +129,7 @@ def make_plan(options: EncodeOptions, tokenizer: Tokenizer) -> Plan:
         augment_size=augmented_size(options.augment, form.size) if options.augment == "ten-crop" else 0,
     )
     sources = dict.fromkeys(item.source for item in items)
-    return Plan(metadata, options.overlap, shard_size(len(items)), tuple(sources), tuple(skipped))
+    return Plan(metadata, hop, shard_size(len(items)), tuple(sources), tuple(skipped))
 
 
 def encode_shards(

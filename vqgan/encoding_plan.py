@@ -20,7 +20,7 @@ from data.media import Skipped, Source
 from data.tokens import Part, Shard, StoreMetadata, TokenItem, TokenStoreError, check_digest, check_size
 from training.run_folder import to_json, write_text
 from vqgan.augment import augmented_size, crop_names
-from vqgan.config import Augment
+from vqgan.options import Augment
 from vqgan.reading import split_items
 
 SMALLEST_SHARD, LARGEST_SHARD = 64, 1024
@@ -32,7 +32,8 @@ class Plan:
     """What an encoding makes, written once, so that every process and every continuation makes the same."""
 
     metadata: StoreMetadata
-    overlap: int
+    hop: float
+    """Seconds from the beginning of a clip to that of the next."""
     shard_items: int
     """Items of a shard, of which those that cannot be read will be missing."""
     sources: tuple[Source, ...]
@@ -43,7 +44,7 @@ class Plan:
     def items(self) -> list[Item]:
         """All items in order."""
         metadata = self.metadata
-        return list_items(self.sources, ClipFormat(metadata.frames, metadata.fps, metadata.size), self.overlap)[0]
+        return list_items(self.sources, ClipFormat(metadata.frames, metadata.fps, metadata.size), self.hop)[0]
 
     @property
     def shards(self) -> int:

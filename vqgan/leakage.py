@@ -14,8 +14,8 @@ from torch import Tensor
 from data.media import write_skipped
 from training.device import best_device
 from training.run_folder import to_json, write_text
-from vqgan.config import LeakageOptions
 from vqgan.model import load_tokenizer
+from vqgan.options import LeakageOptions
 from vqgan.reading import clip_format, find_items, read_batches, split_items
 from vqgan.tokenizer import Tokenizer
 

@@ -12,10 +12,11 @@ from torch.optim.swa_utils import AveragedModel
 from training.schedule import learning_rate, set_learning_rate
 from training.seeds import seed_step
 from training.state import load_training_state, save_checkpoint
-from vqgan.config import PRESETS, TrainOptions
+from vqgan.config import PRESETS
 from vqgan.discriminator import Adversary
 from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
 from vqgan.model import VQGAN
+from vqgan.options import TrainOptions
 from vqgan.perceptual import build_perceptual
 
 Weights = tuple[Tensor, ...] | list[Tensor]

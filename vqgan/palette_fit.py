@@ -10,7 +10,7 @@ from einops import rearrange
 from data.clips import ClipFormat
 from data.media import write_skipped
 from data.training_pictures import write_training_pictures
-from vqgan.config import PaletteOptions
+from vqgan.options import PaletteOptions
 from vqgan.palette import FIT_PIXELS, Palette
 from vqgan.reading import find_items, read_batches
 

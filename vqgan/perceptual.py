@@ -6,11 +6,16 @@
     timm:<model>:<file>         unit-normalised features of a timm model with weights from a local file
 
 What the last two are is told in vqgan/features.py.
+
+All of them are squared Euclidean distances of suitably scaled features, so that many pictures can be compared with one
+another after each has gone through the network once: see `embed`.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import lpips
@@ -45,6 +50,20 @@ class LPIPS(nn.Module):
         """Return the distances (B,) of pictures (B, 3, H, W) in [-1, 1]."""
         return self.distance(x, y).flatten()
 
+    def embed(self, x: Tensor) -> Tensor:
+        """Return vectors (B, D) of pictures (B, 3, H, W) in [-1, 1]; their squared distances are those of `forward`.
+
+        Raises:
+            ValueError: a linear head has a negative weight, so that the distance is not that of any vectors.
+        """
+        heads = [head.model[-1].weight for head in self.distance.lins]
+        lowest = min(float(head.min()) for head in heads)
+        if lowest < 0:
+            raise ValueError(f"the linear heads of LPIPS hold a negative weight, {lowest:g}: it has no vectors")
+        levels = self.distance.net(self.distance.scaling_layer(x))
+        weighted = [lpips.normalize_tensor(level) * head.sqrt() for level, head in zip(levels, heads, strict=True)]
+        return _join(weighted)
+
 
 class FeatureDistance(nn.Module):
     """Mean squared difference of unit-normalised features at every level of a network."""
@@ -56,15 +75,15 @@ class FeatureDistance(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances (B,) of pictures (B, 3, H, W) in [-1, 1]."""
-        levels = zip(self._features(x), self._features(y), strict=True)
-        per_level = [(a - b).square().sum(dim=1).mean(dim=(1, 2)) for a, b in levels]
-        return torch.stack(per_level).mean(dim=0)
+        return (self.embed(x) - self.embed(y)).square().sum(dim=1)
 
-    def _features(self, x: Tensor) -> list[Tensor]:
-        return [nn.functional.normalize(level, dim=1) for level in self.network(x)]
+    def embed(self, x: Tensor) -> Tensor:
+        """Return vectors (B, D) of pictures (B, 3, H, W) in [-1, 1]; their squared distances are those of `forward`."""
+        levels = self.network(x)
+        return _join([nn.functional.normalize(level, dim=1) for level in levels]) / math.sqrt(len(levels))
 
 
-def build_perceptual(spec: str) -> nn.Module | None:
+def build_perceptual(spec: str) -> LPIPS | FeatureDistance | None:
     """Return the distance that `spec` names (see above), or None for "none".
 
     Raises:
@@ -87,3 +106,8 @@ def frame_distance(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Return the distance (B,) of clips (B, 3, T, H, W) in [-1, 1], averaged over their frames."""
     pair = (rearrange(clip, "B C T H W -> (B T) C H W") for clip in (x, y))
     return rearrange(network(*pair), "(B T) -> B T", B=len(x)).mean(dim=1)
+
+
+def _join(levels: Sequence[Tensor]) -> Tensor:
+    """Flatten levels (B, C, h, w) to (B, D), squared differences being means over positions, sums over the rest."""
+    return torch.cat([level.flatten(1) / math.sqrt(level.shape[2] * level.shape[3]) for level in levels], dim=1)

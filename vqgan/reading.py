@@ -47,8 +47,8 @@ def clip_format(tokenizer: Tokenizer) -> ClipFormat:
     return ClipFormat(tokenizer.frames, tokenizer.fps, tokenizer.size)
 
 
-def find_items(path: Path, form: ClipFormat, overlap: int = 1) -> tuple[list[Item], list[Skipped]]:
-    """List the clips of a data set in order, and the files that cannot be used.
+def find_items(path: Path, form: ClipFormat, hop: float | None = None) -> tuple[list[Item], list[Skipped]]:
+    """List the clips of a data set in order, `hop` seconds apart in films, and the files that cannot be used.
 
     A tokenizer of clips reads the films of a folder; a folder without films, or a tokenizer of stills, its images
     as well.
@@ -58,7 +58,7 @@ def find_items(path: Path, form: ClipFormat, overlap: int = 1) -> tuple[list[Ite
     """
     found = catalogue(path)
     sources: Sequence[Source] = found.films if form.frames > 1 and found.films else found.sources
-    items, short = list_items(sources, form, overlap)
+    items, short = list_items(sources, form, hop)
     skipped = [*found.skipped, *short]
     check_skipped(skipped, len(sources) + len(found.skipped), path)
     if not items:

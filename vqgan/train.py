@@ -21,10 +21,11 @@ from training.progress import Progress
 from training.run_folder import log_metrics, open_run, truncate_metrics
 from training.state import save_whole
 from training.stopping import Stopping
-from vqgan.config import PRESETS, TrainOptions
+from vqgan.config import PRESETS
 from vqgan.learner import Learner
 from vqgan.metrics import codebook_usage, psnr
 from vqgan.model import VQGAN
+from vqgan.options import TrainOptions
 from vqgan.reading import find_items, split_items
 
 CURVES = {
