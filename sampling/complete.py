@@ -9,10 +9,9 @@ OUT/sample.json           how to do it again
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from sampling.records import (
     write_items,
     write_record,
 )
+from training.command import command_line
 from training.device import best_device
 from training.progress import Progress
 from training.run_folder import environment, open_run, to_json, write_text
@@ -86,17 +86,6 @@ def complete(options: CompleteOptions) -> Path:
     _summarise(work, options)
     print(f"Open {options.out / 'index.html'}")
     return options.out
-
-
-def command_line(options: CompleteOptions) -> str:
-    """Return the command that does this again."""
-    words = ["secondsight", "complete"]
-    for field in fields(options):
-        value = getattr(options, field.name)
-        if value != field.default and field.name not in ("resume", "overwrite"):
-            values = value if isinstance(value, tuple) else (value,)
-            words += [f"--{field.name.replace('_', '-')}", *map(str, values)]
-    return shlex.join(words)
 
 
 def _prepare(options: CompleteOptions) -> Work:
@@ -178,7 +167,7 @@ def _how_to_redo(
     """Return what `sample.json` holds."""
     layout = work.layout
     return {
-        "command": command_line(options),
+        "command": command_line("complete", options),
         "options": asdict(options),
         "items": [
             {"stem": job.stem, "source": job.source, "start": job.item.start if job.item else None} for job in jobs

@@ -181,6 +181,15 @@ def _check(gpt: GPT, given: Tensor, n: int, options: SamplingOptions) -> None:
         raise ValueError("prompts sampled together must be given at the same places")
     if n < 1:
         raise ValueError(f"--n {n} must be at least 1")
+    check_options(gpt, options)
+
+
+def check_options(gpt: GPT, options: SamplingOptions) -> None:
+    """Refuse options that a model cannot follow.
+
+    Raises:
+        ValueError: top-k is above its vocabulary.
+    """
     if options.top_k > gpt.config.vocab_size:
         raise ValueError(f"--top-k {options.top_k} is above the {gpt.config.vocab_size} tokens of the vocabulary")
 

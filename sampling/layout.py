@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gpt.model import GPT
 from sampling.config import STILL_KINDS, Request
-from sampling.decode import FREE
+from sampling.decode import FREE, check_options
 from sampling.prompts import Part, Size, check_match, given_part
 from sampling.windows import windows
 from vqgan.tokenizer import Tokenizer
@@ -69,8 +69,7 @@ def lay_out(gpt: GPT, tokenizer: Tokenizer, size: Size | None, request: Request)
     result = (request.frames or _default_frames(tokenizer, size[0], request), *size[1:])
     grid = tokenizer.grid(*result)
     check_match(gpt, tokenizer, grid)
-    if request.sampling.top_k > gpt.config.vocab_size:
-        raise ValueError(f"--top-k {request.sampling.top_k} is above the {gpt.config.vocab_size} tokens of the GPT")
+    check_options(gpt, request.sampling)
     part = given_part(tokenizer, request.prompt, size)
     if any(given > there for given, there in zip(part.tokens, grid, strict=True)):
         raise ValueError(f"a prompt of {part.tokens} tokens does not fit into a result of {grid}: give less")

@@ -14,10 +14,10 @@ from memory_lists import make_list
 import secondsight
 from experiments.config import MemoryOptions, SweepOptions
 from experiments.memory.sweep import SweepError, run_sweep, sweep_cells
-from experiments.memory.sweep_array import command_line
 from experiments.statistics.accuracy import read_trials
 from gpt.config import GPTConfig
 from gpt.model import GPT
+from training.command import arguments
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_a_command_line_means_its_options(
         stimuli, Path("out"), noise=None if stimuli else 9, changes=changes if stimuli else (), learning_rate=rate,
         store_layer=layer, exclude_defects=flags, optimizer="sgd", resume="auto", preset="alef",
     )  # fmt: skip
-    assert secondsight._parse(command_line(options)) == options
+    assert secondsight._parse(arguments("memory run", options)) == options
 
 
 def test_a_sweep_without_a_model_is_refused() -> None:

@@ -18,9 +18,10 @@ import secondsight
 from data.errors import MediaError
 from data.video import probe_video
 from gpt.config import GPTConfig
-from sampling.complete import command_line, complete
+from sampling.complete import complete
 from sampling.config import CompleteOptions
 from sampling.prompts import MismatchError
+from training.command import command_line
 from training.run_folder import RunFolderError
 from vqgan.config import VQGANConfig
 
@@ -155,7 +156,7 @@ def test_the_command_line_gives_the_same_options(tmp_path: Path) -> None:
     options = CompleteOptions(
         Path("a gpt"), Path("t"), tmp_path, (Path("x y"), Path("z")), "rows", 0.3, "full", top_p=0.9, batch=2
     )
-    assert secondsight._parse(shlex.split(command_line(options))[1:]) == options
+    assert secondsight._parse(shlex.split(command_line("complete", options))[1:]) == options
 
 
 def test_one_input_is_enough_on_the_command_line(tmp_path: Path) -> None:
