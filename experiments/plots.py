@@ -141,7 +141,7 @@ def draw_roc(path: Path, trials: Sequence[dict[str, str]], note: str = "") -> No
         panel.set(title=condition, xlabel="false alarms", box_aspect=1, xlim=(-0.01, 1), ylim=(0, 1.01))
         panel.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("hits")
-    _finish(figure, axes[0], path, note)
+    finish_figure(figure, axes[0], path, note)
 
 
 def draw_panels(path: Path, panels: Mapping[str, Sequence[Line]], axis: str, note: str = "") -> None:
@@ -179,7 +179,22 @@ def draw_rows(path: Path, rows: Mapping[str, Mapping[str, Sequence[Line]]], axis
         row[0].set_ylabel("recognition accuracy")
     for panel in axes[-1]:
         panel.set_xlabel(axis)
-    _finish(figure, axes.flat, path, note)
+    finish_figure(figure, axes.flat, path, note)
+
+
+def finish_figure(figure: Figure, axes: Iterable[Axes], path: Path, note: str = "", columns: int = 2) -> None:
+    """Add the legend, in so many columns, and the note under the panels, write the figure and close it."""
+    handles = {
+        label: handle for panel in axes for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside upper center", ncols=columns, frameon=False, fontsize=7
+    )
+    if note:
+        figure.supxlabel(note, fontsize=7, color="0.3")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
 
 
 def _draw_line(panel: Axes, line: Line, number: int) -> None:
@@ -211,19 +226,6 @@ def _scale_passes(panel: Axes, largest: int) -> None:
         panel.set_xlim(left=-0.2)
     else:
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-
-
-def _finish(figure: Figure, axes: Iterable[Axes], path: Path, note: str) -> None:
-    """Add the legend and the note, write the figure and close it."""
-    handles = {
-        label: handle for panel in axes for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, frameon=False, fontsize=7)
-    if note:
-        figure.supxlabel(note, fontsize=7, color="0.3")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 def _line(label: str, curve: Sequence[Accuracy], passes: Sequence[int] | None = None) -> Line:

@@ -14,6 +14,9 @@ from matplotlib.figure import Figure
 
 from training.run_folder import write_text
 
+Table = tuple[tuple[str, ...], ...]
+"""Cells by row; the first row holds the heads."""
+
 KINDS = {".png": "image/png", ".gif": "image/gif", ".mp4": "video/mp4"}
 
 
@@ -34,7 +37,7 @@ class Section:
     title: str
     text: str
     media: tuple[Medium, ...] = ()
-    table: tuple[tuple[str, ...], ...] = ()
+    table: Table = ()
 
 
 def embed(path: Path, caption: str) -> Medium:
@@ -53,9 +56,20 @@ def embed_figure(figure: Figure, caption: str) -> Medium:
 
 
 def write_report(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
-    """Write one HTML page."""
+    """Write one HTML page; empty lines part the paragraphs of the lead."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
     )
     page = environment.get_template("report.html.j2").render(title=title, lead=lead, sections=sections)
     write_text(path, page)
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage."""
+    return f"{100 * share:.1f} %"
+
+
+def without_empty_columns(rows: Sequence[tuple[str, ...]]) -> Table:
+    """Return a table without the columns that are empty but for their head."""
+    kept = [column for column in range(len(rows[0])) if any(row[column] for row in rows[1:])]
+    return tuple(tuple(row[column] for column in kept) for row in rows)

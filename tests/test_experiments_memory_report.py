@@ -13,7 +13,7 @@ from experiments.config import ReportOptions
 from experiments.memory.merge import merge_trials, model_names, read_run_folders
 from experiments.memory.pictures import read_maps, show_items, show_maps
 from experiments.memory.report import report_memory
-from experiments.memory.sections import without_empty_columns
+from experiments.report import without_empty_columns
 from experiments.statistics.accuracy import read_trials
 from experiments.statistics.items import items
 

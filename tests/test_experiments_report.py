@@ -31,6 +31,11 @@ def test_names_cannot_inject_markup(tmp_path: Path) -> None:
     assert "<script>" not in (tmp_path / "page.html").read_text()
 
 
+def test_empty_lines_part_the_paragraphs_of_the_lead(tmp_path: Path) -> None:
+    write_report(tmp_path / "page.html", "Title", "First.\n\nSecond.", [])
+    assert "<p>First.</p>\n\n<p>Second.</p>" in (tmp_path / "page.html").read_text()
+
+
 def test_first_row_of_a_table_is_its_head(tmp_path: Path) -> None:
     table = (("condition", "accuracy"), ("novel", "93 %"))
     write_report(tmp_path / "page.html", "Title", "Lead.", [Section("Part", "Text.", table=table)])

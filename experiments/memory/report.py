@@ -26,27 +26,25 @@ from experiments.memory.sections import (
     defect_section,
     memory_section,
     people_section,
-    percent,
     recall_section,
     sensitivity_section,
     threshold_section,
 )
 from experiments.plots import draw_changes, draw_forgetting, draw_learners, draw_memory_curve, draw_roc
-from experiments.report import Section, embed, embed_figure, write_report
+from experiments.report import Section, embed, embed_figure, percent, write_report
 from experiments.statistics.accuracy import (
     TRIAL_COLUMNS,
     Accuracy,
     accuracies,
     pooled,
     write_accuracies,
-    write_rows,
-    write_table,
 )
 from experiments.statistics.comparison import Comparison, compare_all
 from experiments.statistics.items import Item, items
 from experiments.statistics.outcomes import collect
 from experiments.statistics.signal_detection import Sensitivity, sensitivities
 from experiments.statistics.thresholds import Threshold, thresholds
+from training.tables import write_rows, write_table
 
 
 def report_memory(options: ReportOptions) -> Path:

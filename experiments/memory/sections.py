@@ -7,13 +7,11 @@ from pathlib import Path
 from statistics import fmean
 
 from experiments.human import all_human_figures, human_figures
-from experiments.report import Medium, Section, embed
+from experiments.report import Medium, Section, embed, percent, without_empty_columns
 from experiments.statistics.accuracy import Accuracy, pooled
 from experiments.statistics.comparison import Comparison
 from experiments.statistics.signal_detection import Sensitivity
 from experiments.statistics.thresholds import Threshold
-
-Table = tuple[tuple[str, ...], ...]
 
 
 def memory_section(folder: Path, results: Sequence[Accuracy], published: bool = False) -> Section:
@@ -155,20 +153,9 @@ def defect_section(defects: Sequence[dict[str, str]]) -> Section:
     )
 
 
-def percent(share: float) -> str:
-    """Return a share as a percentage."""
-    return f"{100 * share:.1f} %"
-
-
 def p_value(p: float) -> str:
     """Return a p-value for a table."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def without_empty_columns(rows: Sequence[tuple[str, ...]]) -> Table:
-    """Return a table without the columns that are empty but for their head."""
-    kept = [column for column in range(len(rows[0])) if any(row[column] for row in rows[1:])]
-    return tuple(tuple(row[column] for column in kept) for row in rows)
 
 
 def _versions(results: Sequence[Accuracy]) -> str:
