@@ -15,16 +15,17 @@ from typing import Annotated, Any
 
 import tyro
 
-from data.config import InspectOptions, PlayroomOptions, StimuliOptions
+from data.config import InspectOptions, PlayroomOptions, StimuliOptions, SubsetOptions
 from experiments.config import DemoOptions, MemoryOptions, ReportOptions, SweepOptions
+from experiments.diversity.config import DiversityOptions, DiversityReportOptions, StudyOptions
 from gpt.config import EvaluateOptions as GPTEvaluateOptions
 from gpt.config import ImportOptions as GPTImportOptions
 from gpt.config import PlanOptions
 from gpt.config import TrainOptions as GPTTrainOptions
 from sampling.config import CompleteOptions
 from training.config import PublishOptions
-from vqgan.config import EncodeOptions, EvaluateOptions, LeakageOptions, PaletteOptions, TrainOptions
-from vqgan.config import ImportOptions as TokenizerImportOptions
+from vqgan.options import EncodeOptions, EvaluateOptions, LeakageOptions, PaletteOptions, TrainOptions
+from vqgan.options import ImportOptions as TokenizerImportOptions
 
 # Subcommand: its options, and the function that carries them out.
 COMMANDS: dict[str, tuple[type, str]] = {
@@ -32,6 +33,7 @@ COMMANDS: dict[str, tuple[type, str]] = {
     "data playroom": (PlayroomOptions, "data.playroom:make_playroom"),
     "data stimuli": (StimuliOptions, "data.stimulus_layouts:make_stimuli"),
     "data inspect": (InspectOptions, "data.inspection:inspect_media"),
+    "data subset": (SubsetOptions, "data.subset:make_subset"),
     "vqgan train": (TrainOptions, "vqgan.train:train"),
     "vqgan palette": (PaletteOptions, "vqgan.palette_fit:make_palette"),
     "vqgan eval": (EvaluateOptions, "vqgan.evaluate:evaluate"),
@@ -47,12 +49,16 @@ COMMANDS: dict[str, tuple[type, str]] = {
     "memory run": (MemoryOptions, "experiments.memory.experiment:run_memory"),
     "memory sweep": (SweepOptions, "experiments.memory.sweep:run_sweep"),
     "memory report": (ReportOptions, "experiments.memory.report:report_memory"),
+    "diversity run": (DiversityOptions, "experiments.diversity.experiment:run_diversity"),
+    "diversity study": (StudyOptions, "experiments.diversity.study:run_study"),
+    "diversity report": (DiversityReportOptions, "experiments.diversity.report:report_diversity"),
 }
 GROUPS = {
     "data": "Make data, and look at what is there.",
     "vqgan": "Train, import, measure and use tokenizers.",
     "gpt": "Train, measure and import GPTs over token grids.",
     "memory": "Recognition memory after k exposures.",
+    "diversity": "How varied continuations are, and how near to the truth.",
 }
 
 

@@ -23,7 +23,7 @@ from data.config import PlayroomOptions
 from data.playroom import make_playroom
 from experiments.config import DemoOptions, MemoryOptions
 from experiments.demo_report import write_demo_report
-from experiments.diversity import mean_diversity, measure_diversity
+from experiments.diversity.completions import measure_completions
 from experiments.memory.experiment import run_memory
 from experiments.statistics.accuracy import Accuracy, pooled
 from gpt.config import EvaluateOptions as GPTEvaluateOptions
@@ -36,11 +36,11 @@ from sampling.config import Prompt, PromptKind, Request, SamplingOptions
 from sampling.gallery import show_grid, show_item
 from training.device import best_device
 from training.run_folder import open_run, to_json, write_text
-from vqgan.config import EncodeOptions, EvaluateOptions, LeakageOptions, TrainOptions
 from vqgan.encode import encode
 from vqgan.evaluate import evaluate as evaluate_tokenizer
 from vqgan.leakage import measure_leakage
 from vqgan.model import load_tokenizer
+from vqgan.options import EncodeOptions, EvaluateOptions, LeakageOptions, TrainOptions
 from vqgan.reading import clip_format, find_items, read_batches, split_items
 from vqgan.tokenizer import Tokenizer
 from vqgan.train import train as train_tokenizer
@@ -200,4 +200,4 @@ def _complete_items(
     for number, (completion, name) in enumerate(zip(completions, names, strict=True)):
         show_item(completion, name, form.fps, out, f"item_{number:03d}")
     show_grid(completions, names, out)
-    return mean_diversity([measure_diversity(completion) for completion in completions])
+    return measure_completions(completions)

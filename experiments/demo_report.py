@@ -86,7 +86,8 @@ def _stills(out: Path) -> Section:
 
 
 def _diversity(summary: dict[str, Any]) -> Section:
-    rows = [("given", "films", "between continuations", "to the truth", "tokens that differ", "tokens off the truth")]
+    distances = ("between continuations", "to the truth", "tokens that differ", "tokens off the truth")
+    rows = [("given", "films", *distances, "identified")]
     for kind, groups in summary["diversity"].items():
         for group, measure in groups.items():
             values = (
@@ -94,12 +95,14 @@ def _diversity(summary: dict[str, Any]) -> Section:
                 f"{measure['to_truth']:.3f}",
                 f"{100 * measure['pairwise_tokens']:.0f} %",
                 f"{100 * measure['to_truth_tokens']:.0f} %",
+                f"{100 * measure['identified']:.0f} %" if "identified" in measure else "",
             )
             rows.append((f"half {kind}", group, *values))
     return Section(
         "How much continuations differ",
         "Root mean square pixel differences over the made-up part (0 the same, 1 black against white), between two "
         "continuations of one prompt and between a continuation and the truth as the tokenizer can say it; then the "
-        "same in tokens. A small first number means that the prompt determines what follows.",
+        "same in tokens. A small first number means that the prompt determines what follows. Identified are "
+        "continuations nearer to their own truth than to that of any other item shown.",
         table=tuple(rows),
     )

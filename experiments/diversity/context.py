@@ -1,0 +1,141 @@
+"""How much must be given until the right thing is retrieved, and whether that grows with what a model knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple, get_args
+
+import numpy as np
+
+from experiments.diversity.estimates import Estimate, bracketed
+from experiments.diversity.selection import in_order, latest, main_setting, select, setting_columns, training
+from experiments.diversity.tables import MODEL, Group, ItemRow, Kind
+from experiments.statistics.bootstrap import quantile_interval, resampled_shares
+from experiments.statistics.outcomes import Floats
+
+HALF = 0.5
+
+
+class Context(NamedTuple):
+    """The share of the grid that a model must be given until half of its continuations are retrieved."""
+
+    kind: Kind
+    model: str
+    training_items: int
+    exposures: float | None
+    group: Group
+    encoding: str
+    shares: tuple[float, ...]
+    """Shares that were given, in order; linear in between, and nothing is said of what lies beyond."""
+    needed: Estimate
+    """Infinite if no share is enough; the smallest share if that is enough already."""
+    resampled: Floats
+    """(B,) the same in resamples of the items, drawn alike for all models with as many items."""
+
+    def text(self) -> str:
+        """Return the context needed for readers."""
+        if len(self.shares) == 1:
+            share = f"{100 * self.shares[0]:.0f} %"
+            return f"more than {share}" if math.isinf(self.needed.value) else f"at most {share}"
+        value, low, high = (self._end(share) for share in self.needed)
+        return value if value == low == high else bracketed(value, low, high)
+
+    def _end(self, share: float) -> str:
+        if math.isinf(share):
+            return "never"
+        if math.isnan(share):
+            return ""
+        return f"{'at most ' if share == self.shares[0] else ''}{100 * share:.0f} %"
+
+
+class Growth(NamedTuple):
+    """The context that the largest training set needs minus what the smallest needs, in shares of the grid."""
+
+    kind: Kind
+    group: Group
+    encoding: str
+    smallest: Context
+    largest: Context
+    difference: Estimate
+
+
+def contexts(items: Sequence[ItemRow]) -> list[Context]:
+    """Return the context that each model needs, in each group and encoding, with its main setting."""
+    found = []
+    rows = select(items, continuation=MODEL)
+    for model in in_order(row.model for row in sorted(rows, key=training)):
+        of_model = select(rows, model=model)
+        of_model = select(of_model, **setting_columns(main_setting(of_model)))
+        for group, encoding in in_order((row.group, row.encoding) for row in of_model):
+            found.append(_context(select(of_model, group=group, encoding=encoding)))
+    return found
+
+
+def explored(found: Sequence[Context]) -> list[Context]:
+    """Return the contexts of models that were given the most amounts of their kind, after most exposures.
+
+    A single amount says no more than whether it is enough.
+    """
+    kept: list[Context] = []
+    for kind in get_args(Kind):
+        of_kind = select(found, kind=kind)
+        most = max((len(context.shares) for context in of_kind), default=0)
+        kept += latest([context for context in of_kind if len(context.shares) == most])
+    return kept
+
+
+def growths(found: Sequence[Context]) -> list[Growth]:
+    """Compare the smallest and the largest training set, each after most exposures, where there are several."""
+    compared = []
+    for kind, group in product(get_args(Kind), get_args(Group)):
+        for encoding in in_order(context.encoding for context in found):
+            last = select(explored(found), kind=kind, group=group, encoding=encoding)
+            if len({context.training_items for context in last}) > 1:
+                smallest, largest = last[0], last[-1]
+                compared.append(Growth(kind, group, encoding, smallest, largest, _difference(smallest, largest)))
+    return compared
+
+
+def crossing(shares: Floats, retrieved: Floats) -> Floats:
+    """Return where retrieval first reaches one half.
+
+    Args:
+        shares: (S,) that were given, in order.
+        retrieved: (B, S) shares of continuations that were retrieved.
+
+    Returns:
+        (B,) shares, linear between those given; infinite where none is enough.
+    """
+    reached = retrieved >= HALF
+    first = reached.argmax(axis=1)
+    before, rows = np.maximum(first - 1, 0), np.arange(len(retrieved))
+    gain = retrieved[rows, first] - retrieved[rows, before]
+    part = np.divide(HALF - retrieved[rows, before], gain, out=np.zeros(len(rows)), where=first > 0)
+    between = shares[before] + part * (shares[first] - shares[before])
+    return np.where(reached.any(axis=1), between, np.inf)
+
+
+def _context(rows: Sequence[ItemRow]) -> Context:
+    shares = sorted({row.given_share for row in rows})
+    by_share = [{row.item: row.retrieved for row in select(rows, given_share=share)} for share in shares]
+    common = sorted(set.intersection(*(set(retrieved) for retrieved in by_share)))
+    retrieved = np.array([[of_share[item] for item in common] for of_share in by_share])
+    given = np.array(shares)
+    resampled = crossing(given, resampled_shares(retrieved[:, None]))
+    ends = quantile_interval(resampled) if len(common) > 1 else (math.nan, math.nan)
+    first, needed = rows[0], float(crossing(given, retrieved.mean(axis=1)[None])[0])
+    return Context(
+        first.kind, first.model, first.training_items, first.exposures, first.group, first.encoding, tuple(shares),
+        Estimate(needed, *ends), resampled,
+    )  # fmt: skip
+
+
+def _difference(smallest: Context, largest: Context) -> Estimate:
+    """Return the difference; that of two that never retrieve is zero, as none was seen."""
+    ends = np.append(largest.resampled, largest.needed.value), np.append(smallest.resampled, smallest.needed.value)
+    same = ends[0] == ends[1]
+    differences = np.where(same, 0.0, ends[0]) - np.where(same, 0.0, ends[1])
+    known = not math.isnan(smallest.needed.low + largest.needed.low)
+    return Estimate(float(differences[-1]), *(quantile_interval(differences[:-1]) if known else (math.nan, math.nan)))

@@ -1,0 +1,100 @@
+"""Figures of the continuations of one item: how varied they are, how near to the truth, whether they are the truth.
+
+What the figures mean stands beside the columns of `experiments.diversity.tables.ItemRow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from experiments.diversity.spaces import Generated, Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """The figures of one item; the fields are those of `ItemRow`."""
+
+    pairwise_perceptual: float | None
+    pairwise_pixel: float | None
+    pairwise_token: float | None
+    pairwise_feature: float | None
+    truth_perceptual: float | None
+    truth_pixel: float
+    truth_token: float
+    truth_feature: float | None
+    best_perceptual: float | None
+    best_pixel: float
+    best_token: float
+    best_feature: float | None
+    identified_pixel: float
+    identified_token: float
+    identified_feature: float | None
+    retrieved: float
+    exact: float
+
+
+def embed_truths(spaces: Sequence[Space], truths: Generated) -> dict[str, Tensor]:
+    """Return the vectors (N, D) of the originals of all N items of a run in every space but `perceptual`.
+
+    Perceptual vectors are too large to keep: several numbers for every pixel.
+
+    Raises:
+        ValueError: there is only one item, so that none can be mistaken for it.
+    """
+    if len(truths.tokens) < 2:
+        raise ValueError("continuations are identified among the originals of at least 2 items: raise --items")
+    return {space.name: space.embed(truths) for space in spaces if space.name != "perceptual"}
+
+
+def measure(
+    spaces: Sequence[Space], continuations: Generated, truth: Generated, truths: Mapping[str, Tensor], number: int
+) -> Measures:
+    """Measure the continuations of one item, or one baseline.
+
+    A continuation counts as identified if it is nearer to its own truth than to every other one; where two items have
+    the same truth, none is.
+
+    Args:
+        spaces: where distances are measured, those of pixels and tokens among them.
+        continuations: N of them, at least one.
+        truth: the original of the item, N = 1.
+        truths: of all items, from `embed_truths`.
+        number: row of the item in `truths`.
+    """
+    n = len(continuations.tokens)
+    together = Generated(*(torch.cat(pair) for pair in zip(continuations, truth, strict=True)))
+    figures: dict[str, Any] = dict.fromkeys(Measures.__dataclass_fields__)
+    for space in spaces:
+        vectors = space.embed(together)
+        distances = space.distances(vectors[:n], vectors)
+        figures[f"pairwise_{space.name}"] = _mean_of_pairs(distances[:, :n])
+        figures[f"truth_{space.name}"] = float(distances[:, n].mean())
+        figures[f"best_{space.name}"] = float(distances[:, n].min())
+        if space.name in truths:
+            to_truths = space.distances(vectors[:n], truths[space.name])
+            figures[f"identified_{space.name}"] = _share_identified(to_truths, number)
+    matching = continuations.tokens.eq(truth.tokens).sum(dim=1)
+    figures["retrieved"] = _share(10 * matching >= 9 * truth.tokens.shape[1])
+    figures["exact"] = _share(matching == truth.tokens.shape[1])
+    return Measures(**figures)
+
+
+def _mean_of_pairs(distances: Tensor) -> float | None:
+    """Return the mean of symmetric distances (N, N) over unordered pairs, None if there is none."""
+    first, second = torch.triu_indices(len(distances), len(distances), offset=1)
+    return float(distances[first, second].mean()) if len(first) else None
+
+
+def _share_identified(distances: Tensor, number: int) -> float:
+    """Return how often, in distances (N, M) to the truths, that to truth `number` is the smallest."""
+    others = torch.cat([distances[:, :number], distances[:, number + 1 :]], dim=1)
+    return _share(distances[:, number] < others.amin(dim=1))
+
+
+def _share(hits: Tensor) -> float:
+    return float(hits.double().mean())

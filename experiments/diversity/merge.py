@@ -1,0 +1,76 @@
+"""The tables of several run folders as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from experiments.diversity.tables import AuditRow, ItemRow, PictureRow, PositionRow, RedundancyRow, RunRow
+from training.tables import read_rows, write_rows
+
+Row = TypeVar("Row")
+
+KINDS: dict[str, type] = {
+    "run": RunRow,
+    "items": ItemRow,
+    "positions": PositionRow,
+    "audit": AuditRow,
+    "redundancy": RedundancyRow,
+    "pictures": PictureRow,
+}
+"""Rows by the name of their table in a run folder."""
+
+
+@dataclass
+class Tables:
+    """All rows of several runs."""
+
+    run: list[RunRow] = field(default_factory=list)
+    items: list[ItemRow] = field(default_factory=list)
+    positions: list[PositionRow] = field(default_factory=list)
+    audit: list[AuditRow] = field(default_factory=list)
+    redundancy: list[RedundancyRow] = field(default_factory=list)
+    pictures: list[PictureRow] = field(default_factory=list)
+    folders: dict[str, Path] = field(default_factory=dict)
+    """Run folders by model, where the pictures are."""
+
+
+def merge_runs(folders: Sequence[Path]) -> Tables:
+    """Read the tables of run folders.
+
+    Raises:
+        ValueError: a folder lacks a table, its items, or a picture that it names, or two runs have the same name.
+    """
+    merged = Tables()
+    for folder in folders:
+        for name, kind in KINDS.items():
+            getattr(merged, name).extend(_read(folder, f"{name}.csv", kind))
+        run, pictures = merged.run[-1], [row for row in merged.pictures if row.model == merged.run[-1].model]
+        if run.model in merged.folders:
+            raise ValueError(
+                f"{merged.folders[run.model]} and {folder} are both called {run.model}, and a report could not tell "
+                "them apart; measure one of them into a folder of another name"
+            )
+        missing = [row.file for row in pictures if not (folder / row.file).is_file()]
+        if missing:
+            raise ValueError(f"{folder} lacks {missing[0]}, which its pictures.csv names; measure it again")
+        merged.folders[run.model] = folder
+    return merged
+
+
+def write_tables(out: Path, tables: Tables) -> None:
+    """Write runs.csv and, under the names they have in run folders, the other tables."""
+    for name, kind in KINDS.items():
+        write_rows(out / ("runs.csv" if name == "run" else f"{name}.csv"), getattr(tables, name), kind)
+
+
+def _read(folder: Path, name: str, kind: type[Row]) -> list[Row]:
+    try:
+        rows = read_rows(folder / name, kind)
+    except FileNotFoundError:
+        raise ValueError(f"{folder} holds no {name}: it is no finished run of `secondsight diversity run`") from None
+    if not rows and name in ("run.csv", "items.csv"):
+        raise ValueError(f"{folder / name} has no rows, and there is nothing to report; measure it again")
+    return rows

@@ -1,0 +1,226 @@
+"""The parts of the page on continuations, each with a sentence or two on how to read it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+from experiments.diversity.answers import cell, judged, measure, pivot, statement
+from experiments.diversity.claims import ClaimRow
+from experiments.diversity.context import Context
+from experiments.diversity.drawing import estimate
+from experiments.diversity.figures import FigureRow
+from experiments.diversity.merge import Tables
+from experiments.diversity.selection import Choice, describe_encoding, in_order, select, training
+from experiments.diversity.tables import MODEL, Group, Kind, RunRow
+from experiments.report import Section, Table, embed, percent, without_empty_columns
+
+MATCHED = {
+    "gpt_parameters": "parameters",
+    "layers": "layers",
+    "width": "width",
+    "vocab_size": "vocabulary",
+    "tokens": "tokens per item",
+    "generated": "generated tokens",
+    "training_items": "training items",
+    "exposures": "exposures",
+    "training_tokens": "training tokens",
+}
+"""Heads of the table of models, by quantity."""
+
+
+def claim_section(claims: Sequence[ClaimRow]) -> Section:
+    """Return the section on what holds."""
+    return Section(
+        "What holds",
+        "A claim holds where the whole 95 % bootstrap interval over items, in brackets, is on the right side of its "
+        "threshold, fails where all of it is on the wrong side, and is undecided where the interval straddles it. "
+        "Studied items were trained on, new ones were not; `alone` says that the prompt was encoded by itself, `full` "
+        "that it was cut out of the tokens of the whole, so that it may contain the future. How much continuations "
+        "differ is a ratio; closeness is a difference of distances to the truth, negative where the model is nearer; "
+        "context is a difference of shares of tokens, +∞ where only the smaller training set is ever retrieved. "
+        "claims.csv has all of it in sentences, with the figures for information.",
+        table=pivot(judged(claims), ("claim", "measured by"), lambda row: (statement(row), measure(row))),
+    )
+
+
+def model_section(tables: Tables, chosen: Mapping[Kind, Choice]) -> Section:
+    """Return the section on the models, and on what is not matched between those compared."""
+    runs = sorted(tables.run, key=lambda run: (get_args(Kind).index(run.kind), training(run)))
+    quantities = {run.model: _quantities(run, tables) for run in runs}
+    rows = [("model", *MATCHED.values())]
+    rows += [(model, *(_written(of_model[name]) for name in MATCHED)) for model, of_model in quantities.items()]
+    return Section("Models", _matching(quantities, chosen), table=without_empty_columns(rows))
+
+
+def distance_section(folder: Path) -> Section:
+    """Return the section on distances."""
+    return Section(
+        "How varied, how near",
+        "Above: mean distance between two continuations of one prompt. Below: mean distance of continuations to what "
+        "really followed. Baselines are the last given row or frame copied, the truths of other items, what followed "
+        "in the training item with the most similar prompt (for studied items mostly they themselves), and the "
+        "tokenizer's reconstruction of the truth, below which no continuation can be expected. Bars are 95 % "
+        "intervals over items.",
+        (embed(folder / "distances.png", "Distances by space, images beside clips, studied and new"),),
+    )
+
+
+def entropy_section(folder: Path) -> Section:
+    """Return the section on entropy along the generated part."""
+    return Section(
+        "Where it is uncertain",
+        "Entropy is how many bits the model itself leaves open at each token; the surprise is how many bits the truth "
+        "costs. A model that knows what follows has little of both; one that is sure and wrong has little entropy and "
+        "much surprise. Means over the tokens of a row; the bands are means of the intervals of single places.",
+        (embed(folder / "entropy.png", "Bits per token along the generated part"),),
+    )
+
+
+def context_section(folder: Path, contexts: Sequence[Context]) -> Section:
+    """Return the section on the share of the tokens that retrieval takes."""
+    return Section(
+        "How much context it takes",
+        "Retrieved are continuations that have at least 90 % of the truth's tokens. The table says which share of the "
+        "tokens must be given until half of them are retrieved, linear between the shares that were given: never, if "
+        "the largest is not enough, at most the smallest, if that is enough already.",
+        (embed(folder / "context.png", "Figures of the main models against the share of tokens given"),),
+        _context_table(contexts),
+    )
+
+
+def training_section(folder: Path) -> Section:
+    """Return the section on what a larger training set and more exposures do."""
+    return Section(
+        "Does knowing more take more context?",
+        "If a model that knows more items needs more context to tell which one is meant, the lines rise. Each size of "
+        "training set is shown after its most exposures; where those differ, size and exposures cannot be told apart.",
+        (
+            embed(folder / "conjecture.png", "Context that half retrieval takes against the size of the training set"),
+            embed(folder / "training.png", "Retrieval against the size of the training set, and against exposures"),
+        ),
+    )
+
+
+def leakage_section(claims: Sequence[ClaimRow]) -> Section:
+    """Return the section on what prompts cut out of the whole add."""
+    rows = select(claims, claim="leakage")
+    columns = in_order((row.group, row.kind) for row in rows)
+    table = [("figure", *(f"{group} {kind}s" for group, kind in columns))]
+    for figure in in_order(row.figure for row in rows):
+        found = [select(rows, figure=figure, group=group, kind=kind) for group, kind in columns]
+        table.append((figure.replace("_", " "), *map(cell, found)))
+    return Section(
+        "Prompts that contain the future",
+        "As was long customary, the prompt may be cut out of the tokens of the whole, so that it may know what "
+        "follows. Shown is what that adds to each figure of the same items, encoded alone; it helps (holds) where "
+        "more is identified and retrieved, truths cost fewer bits, and continuations are more alike."
+        if rows
+        else "Prompts were encoded in one way only: there is nothing to compare.",
+        table=tuple(table) if rows else (),
+    )
+
+
+def redundancy_section(folder: Path) -> Section:
+    """Return the section on what a compressor knows from the prompt."""
+    return Section(
+        "How redundant the rest is",
+        "Bits that a general-purpose compressor needs for the rest when it knows the given part, in those that it "
+        "needs without: 1 says that the prompt tells it nothing, 0 that it tells it everything.",
+        (embed(folder / "redundancy.png", "What a compressor knows of the rest from the prompt"),),
+    )
+
+
+def copy_section(folder: Path, claims: Sequence[ClaimRow]) -> Section:
+    """Return the section on continuations that are training items."""
+    rows = select(claims, claim="memorisation")
+    return Section(
+        "Copies of training items",
+        "Each continuation is compared with all training items at the generated places. Exact copies agree in every "
+        "token, near-copies in at least 90 %. What the truths have in common with other training items says what "
+        "agreement is worth without any copying.",
+        (embed(folder / "audit.png", "Tokens in common with the training item that is most like it"),),
+        pivot(rows, ("continuations", "share"), lambda row: (f"{row.kind}s", measure(row))),
+    )
+
+
+def setting_section(folder: Path) -> Section:
+    """Return the section on ways of sampling."""
+    return Section(
+        "Sampling settings",
+        "Each point is a way of sampling from the main model: to the left is nearer to the truth, below more alike.",
+        (embed(folder / "settings.png", "Distance between continuations against distance to the truth"),),
+    )
+
+
+def picture_sections(tables: Tables, chosen: Mapping[Kind, Choice]) -> Iterator[Section]:
+    """Yield a section of pictures for each kind and group of the main models."""
+    for choice, group in product(chosen.values(), get_args(Group)):
+        rows = select(tables.pictures, kind=choice.kind, model=choice.model, group=group)
+        media = [
+            embed(
+                tables.folders[row.model] / row.file,
+                f"{row.reason.capitalize()}: {row.source} from {row.start:g} s, {describe_encoding(row.encoding)}",
+            )
+            for row in rows
+        ]
+        if media:
+            text = f"The extremes among the {group} {choice.kind}s that {choice.model} continued, not typical ones."
+            yield Section(f"Behind the figures: {group} {choice.kind}s", text, tuple(media))
+
+
+def all_figures_sections(figures: Sequence[FigureRow], chosen: Mapping[Kind, Choice]) -> Iterator[Section]:
+    """Yield a table of all figures of each main model."""
+    for choice in chosen.values():
+        rows = select(figures, **choice.continuations(MODEL))
+        columns = in_order((row.group, row.encoding) for row in rows)
+        table = [("figure", *(f"{group}, {encoding}" for group, encoding in columns))]
+        for name in in_order(row.figure for row in rows):
+            found = [select(rows, figure=name, group=group, encoding=encoding) for group, encoding in columns]
+            table.append((name, *(estimate(row[0]).text(name) if row else "" for row in found)))
+        text = (
+            f"Means over items, with 95 % intervals, of {choice.model}, {percent(choice.given_share)} given. Columns "
+            "of items.csv; figures.csv has those of all models, amounts given, settings and baselines."
+        )
+        yield Section(f"All figures: {choice.kind}s", text, table=tuple(table))
+
+
+def _context_table(contexts: Sequence[Context]) -> Table:
+    columns = in_order((context.group, context.encoding) for context in contexts)
+    table = [("model", "training items", "exposures", *(f"{group}, {encoding}" for group, encoding in columns))]
+    by_kind = sorted(contexts, key=lambda context: get_args(Kind).index(context.kind))
+    for model in in_order(context.model for context in by_kind):
+        rows = select(contexts, model=model)
+        cells = [select(rows, group=group, encoding=encoding) for group, encoding in columns]
+        first = (model, str(rows[0].training_items), _written(rows[0].exposures))
+        table.append((*first, *(found[0].text() if found else "" for found in cells)))
+    return without_empty_columns(table)
+
+
+def _quantities(run: RunRow, tables: Tables) -> dict[str, float | None]:
+    """Return what may be matched between models, by name."""
+    items = select(tables.items, model=run.model)
+    nearest = min(items, key=lambda row: (abs(row.given_share - 0.5), row.given_share))
+    tokens = math.prod(int(length) for length in run.grid.split("x"))
+    return {name: getattr(run, name, None) for name in MATCHED} | {
+        "tokens": tokens, "generated": nearest.generated_tokens
+    }  # fmt: skip
+
+
+def _matching(quantities: Mapping[str, Mapping[str, float | None]], chosen: Mapping[Kind, Choice]) -> str:
+    if len(chosen) < 2:
+        return "There are no images and clips to match."
+    image, clip = (quantities[chosen[kind].model] for kind in ("image", "clip"))
+    unlike = [f"{MATCHED[name]} ({_written(image[name])} and {_written(clip[name])})" for name in MATCHED
+              if image[name] != clip[name]]  # fmt: skip
+    models = f"Between the models compared, {chosen['image'].model} and {chosen['clip'].model},"
+    return f"{models} {', '.join(unlike) or 'nothing'} {'is' if len(unlike) < 2 else 'are'} not matched."
+
+
+def _written(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"

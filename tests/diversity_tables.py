@@ -1,0 +1,227 @@
+"""Run folders of the diversity experiment as `secondsight diversity run` writes them, with simulated figures."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from experiments.diversity.tables import (
+    BASELINES,
+    MODEL,
+    SPACES,
+    AuditRow,
+    ItemRow,
+    Kind,
+    PictureRow,
+    PositionRow,
+    RedundancyRow,
+    RunRow,
+)
+from training.tables import write_rows
+
+PLAIN = (1.0, 0, 1.0, 0.0)
+NO_SETTING = (None, None, None, None)
+SETTING = ("temperature", "top_k", "top_p", "min_p")
+SIDE = 4
+"""Rows and columns of the grid."""
+PAIRWISE = {"image": 0.3, "clip": 0.1}
+SCALE = {"perceptual": 1.0, "pixel": 0.5, "token": 2.0, "feature": 0.8}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulated:
+    """One run, and how its figures come out."""
+
+    kind: Kind = "clip"
+    model: str = "clip-16"
+    training_items: int = 16
+    exposures: float | None = 100.0
+    items: int = 4
+    n: int = 4
+    given: Sequence[int] = (1, 2, 3)
+    """Of four latent frames or rows."""
+    encodings: Sequence[str] = ("alone", "full")
+    settings: Sequence[tuple[float, int, float, float]] = (PLAIN,)
+    spaces: Sequence[str] = SPACES
+    needed: float = 0.5
+    """Share of the grid from which half of the continuations are retrieved."""
+    identified: float = 0.97
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Latent frames, rows, columns."""
+        return (4 if self.kind == "clip" else 1, SIDE, SIDE)
+
+    def way(self, group: str, encoding: str, given: int, setting: tuple[Any, ...]) -> dict[str, Any]:
+        """The columns of a way of continuing."""
+        return {
+            "model": self.model, "kind": self.kind, "training_items": self.training_items,
+            "exposures": self.exposures, "group": group, "encoding": encoding, "given": given,
+            "given_share": given / 4, **dict(zip(SETTING, setting, strict=True)),
+        }  # fmt: skip
+
+    def generated(self, given: int) -> int:
+        """Tokens to generate."""
+        return math.prod(self.grid) * (4 - given) // 4
+
+    def ways(self) -> Iterator[tuple[str, str, int]]:
+        """Groups, encodings and amounts given."""
+        for group in ("studied", "new"):
+            for encoding in self.encodings:
+                for given in self.given:
+                    yield group, encoding, given
+
+
+def make_run(folder: Path, run: Simulated) -> Path:
+    """The run folder `folder / run.model`, with a picture."""
+    out, generator = folder / run.model, np.random.default_rng(len(run.model) + run.training_items)
+    write_rows(out / "run.csv", [_run_row(run)], RunRow)
+    write_rows(out / "items.csv", make_items(run, generator), ItemRow)
+    write_rows(out / "positions.csv", make_positions(run), PositionRow)
+    write_rows(out / "audit.csv", make_audit(run, generator), AuditRow)
+    write_rows(out / "redundancy.csv", _redundancy(run, generator), RedundancyRow)
+    write_rows(out / "pictures.csv", _pictures(run, out, generator), PictureRow)
+    return out
+
+
+def make_items(run: Simulated, generator: np.random.Generator) -> list[ItemRow]:
+    """Rows of items.csv, baselines included."""
+    rows = []
+    for group, encoding, given in run.ways():
+        ways = [(MODEL, setting) for setting in run.settings] + [(name, NO_SETTING) for name in BASELINES]
+        for name, setting in ways:
+            way = run.way(group, encoding, given, setting)
+            rows += [_item(run, way, name, item, generator) for item in range(run.items)]
+    return rows
+
+
+def _item(run: Simulated, way: dict[str, Any], name: str, item: int, generator: np.random.Generator) -> ItemRow:
+    made, new = name == MODEL, way["group"] == "new"
+    n = run.n if name in (MODEL, "other") else 1
+    leak = 0.9 if way["encoding"] == "full" else 1.0
+    heat = way["temperature"] or 1.0
+    pairwise = PAIRWISE[run.kind] * leak * heat * (1.3 if new else 1) * (1 if made else 1.6)
+    truth = {MODEL: 0.9, "copy": 1.4, "other": 2.2, "nearest": 1.5, "reconstruction": 0.2}[name] * pairwise
+    truth += 0.08 * new
+    noise = generator.normal(1, 0.15, (3, len(SPACES))).clip(0.5)
+    measured: dict[str, Any] = {}
+    for beginning, base, spread in (("pairwise", pairwise, 0), ("truth", truth, 1), ("best", 0.8 * truth, 2)):
+        for number, space in enumerate(SPACES):
+            known = space in (*run.spaces, "pixel", "token") and not (beginning == "pairwise" and n == 1)
+            measured[f"{beginning}_{space}"] = float(base * SCALE[space] * noise[spread, number]) if known else None
+    drawn = generator.binomial(run.n, run.identified * (0.8 if new else 1) if made else 0.4) / run.n
+    close = 1 / (1 + math.exp(-12 * (way["given_share"] - run.needed - 0.3 * new + 0.05 * (leak < 1))))
+    bits = run.generated(way["given"]) * (2.0 if run.kind == "clip" else 4.0) * leak * float(noise[0, 0])
+    retrieved = generator.binomial(run.n, close) / run.n if made else 0.0
+    return ItemRow(
+        **way, **measured, continuation=name, item=item, source=f"film{item}.mp4", start=2.0 * item, n=n,
+        generated_tokens=run.generated(way["given"]), prompt_tokens_changed=3,
+        identified_pixel=drawn, identified_token=drawn,
+        identified_feature=drawn if "feature" in run.spaces else None, retrieved=retrieved, exact=retrieved / 2,
+        entropy_bits=bits if made else None, truth_bits=bits * (2 if new else 1.1) if made else None,
+    )  # fmt: skip
+
+
+def make_positions(run: Simulated) -> list[PositionRow]:
+    """Rows of positions.csv: entropy falls within a row, and from row to row."""
+    frames, height, width = run.grid
+    rows = []
+    for group, encoding, given in run.ways():
+        for setting in run.settings:
+            first = (given, 0) if run.kind == "clip" else (0, given)
+            for frame in range(first[0], frames):
+                for row in range(first[1], height):
+                    for column in range(width):
+                        entropy = PAIRWISE[run.kind] * (12 - row - column / 2 - frame) + 0.5 * (encoding == "alone")
+                        truth = entropy * (1.8 if group == "new" else 1.05)
+                        rows.append(
+                            PositionRow(
+                                **run.way(group, encoding, given, setting), latent_frame=frame, row=row, column=column,
+                                items=run.items, entropy_bits=entropy, entropy_low=0.9 * entropy,
+                                entropy_high=1.1 * entropy, truth_bits=truth, truth_low=0.8 * truth,
+                                truth_high=1.2 * truth,
+                            )
+                        )  # fmt: skip
+    return rows
+
+
+def make_audit(run: Simulated, generator: np.random.Generator) -> list[AuditRow]:
+    """Rows of audit.csv: continuations of studied items are often that item."""
+    rows = []
+    for group, encoding, given in run.ways():
+        for setting in run.settings:
+            for item in range(run.items):
+                common = float(generator.beta(2, 6))
+                for number in range(run.n):
+                    own = group == "studied" and generator.random() < run.identified
+                    matching = 1 - float(generator.beta(1, 8)) * (generator.random() < 0.7) if own else common
+                    rows.append(
+                        AuditRow(
+                            **run.way(group, encoding, given, setting), item=item, source=f"film{item}.mp4",
+                            start=2.0 * item, number=number, nearest_source="film0.mp4", nearest_start=0.0,
+                            matching=matching, own=own, truth_matching=common,
+                        )
+                    )  # fmt: skip
+    return rows
+
+
+def _redundancy(run: Simulated, generator: np.random.Generator) -> list[RedundancyRow]:
+    share = {"image": 0.9, "clip": 0.5}[run.kind]
+    return [
+        RedundancyRow(
+            model=run.model, kind=run.kind, group=group, item=item, source=f"film{item}.mp4", start=2.0 * item,
+            given=given, given_share=given / 4, generated_pixels=1000, generated_tokens=run.generated(given),
+            pixel_bits_alone=8000, pixel_bits_given=int(8000 * share * generator.uniform(0.8, 1.1)),
+            token_bits_alone=400, token_bits_given=int(420 * share * generator.uniform(0.8, 1.1)),
+        )
+        for group in ("studied", "new")
+        for given in run.given
+        for item in range(run.items)
+    ]  # fmt: skip
+
+
+def _pictures(run: Simulated, out: Path, generator: np.random.Generator) -> list[PictureRow]:
+    (out / "pictures").mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number, group in enumerate(("studied", "new")):
+        file = f"pictures/{group}.png"
+        pixels = generator.integers(0, 256, (2, 6, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((48, 16), 0).save(out / file)
+        way = run.way(group, run.encodings[0], run.given[len(run.given) // 2], run.settings[0])
+        for name in ("training_items", "exposures", "given_share"):
+            del way[name]
+        rows.append(
+            PictureRow(
+                **way, item=number, source=f"film{number}.mp4", start=2.0 * number, reason="most varied", value=0.2,
+                file=file,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _run_row(run: Simulated) -> RunRow:
+    tokens = math.prod(run.grid)
+    return RunRow(
+        model=run.model, kind=run.kind, gpt_parameters=3_200_000, layers=4, heads=4, width=256,
+        tokenizer=f"{run.kind}-fingerprint", vocab_size=1024, grid="x".join(map(str, run.grid)),
+        frames=16 if run.kind == "clip" else 1, size=64, training_items=run.training_items, exposures=run.exposures,
+        training_tokens=None if run.exposures is None else int(run.training_items * run.exposures * tokens),
+        studied_items=run.items, new_items=run.items, n=run.n,
+        perceptual="efficientnet-lite0" if "perceptual" in run.spaces else "none",
+        features="efficientnet-lite0" if "feature" in run.spaces else "none", seed=0, command="secondsight",
+    )  # fmt: skip
+
+
+def make_study(folder: Path, **common: Any) -> list[Path]:
+    """Two sizes of training set, images and clips, the larger clip model after two numbers of exposures."""
+    runs = [
+        Simulated(kind=kind, model=f"{kind}-{size}", training_items=size, needed=needed, **common)
+        for kind, offset in (("image", 0.1), ("clip", 0.0))
+        for size, needed in ((16, 0.4 + offset), (64, 0.6 + offset))
+    ]  # fmt: skip
+    runs.append(Simulated(model="clip-64-early", training_items=64, exposures=25.0, needed=0.8, **common))
+    return [make_run(folder, run) for run in runs]

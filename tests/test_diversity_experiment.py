@@ -1,0 +1,275 @@
+"""A diversity run from end to end, with tiny models, films and pictures."""
+
+import csv
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from diversity_runs import Trained, make_trained, run_options
+from tiny import SHORT, make_films, make_tokenizer
+
+from data.subset import write_subset
+from data.tokens import TokenStore, TokenStoreError
+from experiments.diversity import measuring
+from experiments.diversity.experiment import run_diversity
+from experiments.diversity.tables import AuditRow, ItemRow, PositionRow, RedundancyRow, RunRow
+from training.run_folder import RunFolderError
+from training.tables import read_rows
+from vqgan.features import WeightsMissingError
+
+TABLES = ("run.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "pictures.csv", "skipped.csv")
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return make_trained(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return make_trained(tmp_path_factory.mktemp("images"), "image")
+
+
+@pytest.fixture(scope="module")
+def clip_run(clips: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_diversity(run_options(clips, tmp_path_factory.mktemp("runs") / "clip"))
+
+
+@pytest.fixture(scope="module")
+def image_run(images: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_diversity(run_options(images, tmp_path_factory.mktemp("runs") / "image", given=(1, 2, 3)))
+
+
+def items(run: Path, **columns: Any) -> list[ItemRow]:
+    """The rows of items.csv that have these values in these columns."""
+    rows = read_rows(run / "items.csv", ItemRow)
+    return [row for row in rows if all(getattr(row, name) == value for name, value in columns.items())]
+
+
+def contents(run: Path) -> dict[str, str]:
+    return {name: (run / name).read_text() for name in TABLES if name != "run.csv"}
+
+
+def test_there_is_a_row_for_every_item_and_way(clip_run: Path) -> None:
+    rows = items(clip_run)
+    ways = {(row.encoding, row.continuation, row.item) for row in rows}
+    assert len(rows) == len(ways) == 2 * 5 * 8
+
+
+def test_half_is_given_unless_said_otherwise(clip_run: Path) -> None:
+    assert {(row.given, row.given_share, row.generated_tokens) for row in items(clip_run)} == {(1, 0.5, 16)}
+
+
+def test_every_amount_that_was_asked_for_is_given(image_run: Path) -> None:
+    assert {(row.given, row.generated_tokens) for row in items(image_run)} == {(1, 12), (2, 8), (3, 4)}
+
+
+def test_as_many_studied_as_new_items(clip_run: Path) -> None:
+    (run,) = read_rows(clip_run / "run.csv", RunRow)
+    assert (run.kind, run.studied_items, run.new_items, run.training_items) == ("clip", 4, 4, 36)
+
+
+def test_the_reconstruction_has_all_tokens_of_the_truth(clip_run: Path) -> None:
+    rows = items(clip_run, continuation="reconstruction")
+    assert {(row.n, row.truth_token, row.exact, row.pairwise_pixel) for row in rows} == {(1, 0.0, 1.0, None)}
+
+
+def test_the_nearest_training_item_to_a_studied_prompt_is_the_item_itself(clip_run: Path) -> None:
+    rows = items(clip_run, continuation="nearest", group="studied")
+    assert {row.exact for row in rows} == {1.0}
+
+
+def test_other_items_are_never_retrieved(clip_run: Path) -> None:
+    assert {(row.n, row.exact) for row in items(clip_run, continuation="other")} == {(3, 0.0)}
+
+
+def test_baselines_have_no_likelihood(clip_run: Path) -> None:
+    rows = [row for row in items(clip_run) if row.continuation != "model"]
+    assert {(row.entropy_bits, row.truth_bits, row.temperature) for row in rows} == {(None, None, None)}
+
+
+def test_of_clips_both_encodings_give_the_same_figures(clip_run: Path) -> None:
+    alone, full = (items(clip_run, encoding=encoding) for encoding in ("alone", "full"))
+    assert [replace(row, encoding="") for row in alone] == [replace(row, encoding="") for row in full]
+
+
+def test_of_images_the_encoding_changes_prompts(image_run: Path) -> None:
+    assert max(row.prompt_tokens_changed for row in items(image_run)) > 0
+    alone, full = (items(image_run, encoding=encoding) for encoding in ("alone", "full"))
+    assert [row.truth_bits for row in alone] != [row.truth_bits for row in full]
+
+
+def test_positions_add_up_to_the_items(clip_run: Path) -> None:
+    positions = read_rows(clip_run / "positions.csv", PositionRow)
+    for group in ("studied", "new"):
+        rows = items(clip_run, continuation="model", encoding="alone", group=group)
+        there = [row for row in positions if (row.encoding, row.group) == ("alone", group)]
+        assert [(row.latent_frame, row.row, row.column) for row in there[:2]] == [(1, 0, 0), (1, 0, 1)]
+        for name in ("entropy_bits", "truth_bits"):
+            mean = math.fsum(getattr(row, name) for row in rows) / len(rows)
+            assert math.fsum(getattr(row, name) for row in there) == pytest.approx(mean)
+
+
+def test_every_continuation_is_audited(clip_run: Path) -> None:
+    rows = read_rows(clip_run / "audit.csv", AuditRow)
+    assert len(rows) == 2 * 8 * 3
+    assert {row.own for row in rows if row.group == "new"} == {False}
+
+
+def test_redundancy_is_measured_of_every_item(image_run: Path) -> None:
+    rows = read_rows(image_run / "redundancy.csv", RedundancyRow)
+    assert [(row.given, row.generated_tokens) for row in rows[::8]] == [(1, 12), (2, 8), (3, 4)]
+    assert len(rows) == 3 * 8
+
+
+def test_the_extremes_are_drawn_where_half_is_given(image_run: Path) -> None:
+    with (image_run / "pictures.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["given"] for row in rows} == {"2"}
+    assert {row["encoding"] for row in rows} == {"alone", "full"}
+    assert all((image_run / row["file"]).stat().st_size > 500 for row in rows)
+
+
+def test_all_settings_are_measured(clips: Trained, tmp_path: Path) -> None:
+    run = run_diversity(
+        run_options(clips, tmp_path / "run", temperatures=(1.0, 0.5), top_ks=(0, 4), encodings=("alone",))
+    )
+    rows = items(run, continuation="model")
+    assert {(row.temperature, row.top_k) for row in rows} == {(1.0, 0), (1.0, 4), (0.5, 0), (0.5, 4)}
+
+
+def test_the_same_seed_gives_the_same_tables(clips: Trained, clip_run: Path, tmp_path: Path) -> None:
+    again = run_diversity(run_options(clips, tmp_path / "clip"))
+    assert contents(again) == contents(clip_run)
+
+
+def test_another_seed_gives_other_continuations(clips: Trained, clip_run: Path, tmp_path: Path) -> None:
+    other = run_diversity(run_options(clips, tmp_path / "clip", seed=1))
+    assert contents(other)["items.csv"] != contents(clip_run)["items.csv"]
+
+
+def test_an_interrupted_run_continues(
+    clips: Trained, clip_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    make = measuring.part_of
+
+    def stop_at_fourth(path: Path, *rest: Any) -> Any:
+        made.append(path)
+        if len(made) == 4:
+            raise KeyboardInterrupt
+        return make(path, *rest)
+
+    options = run_options(clips, tmp_path / "clip")
+    monkeypatch.setattr(measuring, "part_of", stop_at_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        run_diversity(options)
+    assert not (options.out / "run.csv").exists()
+    finished = {path: path.stat().st_mtime_ns for path in options.out.rglob("*.npz")}
+    monkeypatch.setattr(measuring, "part_of", make)
+    run_diversity(replace(options, resume="auto"))
+    assert contents(options.out) == contents(clip_run)
+    assert len(finished) == 3
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+
+
+def test_a_finished_run_is_not_replaced_unasked(clips: Trained, clip_run: Path) -> None:
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        run_diversity(run_options(clips, clip_run))
+
+
+def test_a_run_with_other_options_is_not_continued(clips: Trained, clip_run: Path) -> None:
+    with pytest.raises(RunFolderError, match="n: 3 -> 2"):
+        run_diversity(run_options(clips, clip_run, n=2, resume="auto"))
+
+
+def test_overwriting_begins_anew(clips: Trained, clip_run: Path, tmp_path: Path) -> None:
+    shutil.copytree(clip_run, tmp_path / "clip")
+    run_diversity(run_options(clips, tmp_path / "clip", n=2, overwrite=True))
+    assert {row.n for row in items(tmp_path / "clip", continuation="model")} == {2}
+
+
+def test_one_continuation_differs_from_none(clips: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = run_diversity(run_options(clips, tmp_path / "run", n=1))
+    assert {row.pairwise_pixel for row in items(run, continuation="model")} == {None}
+    assert "pairwise distances take at least two" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        ("clip", 2, "--given 2 of 2 latent frames leaves nothing to imagine: give at most 1"),
+        ("image", 7, "--given 7 of 4 rows of tokens leaves nothing to imagine: give at most 3"),
+    ],
+)
+def test_prompts_as_long_as_the_items_are_refused(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str, given: int, message: str
+) -> None:
+    trained = request.getfixturevalue(f"{kind}s")
+    with pytest.raises(ValueError, match=message):
+        run_diversity(run_options(trained, tmp_path / "run", given=(given,)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_perceptual_weights_local_ones_are_offered(
+    clips: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(WeightsMissingError, match="--perceptual efficientnet-lite0"):
+        run_diversity(run_options(clips, tmp_path / "run", perceptual="lpips"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_top_k_above_the_vocabulary_is_refused(clips: Trained, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--top-k 33 is above the 32 tokens"):
+        run_diversity(run_options(clips, tmp_path / "run", top_ks=(33,)))
+
+
+def test_films_that_are_gone_are_listed(clips: Trained, tmp_path: Path) -> None:
+    data = tmp_path / "films"
+    shutil.copytree(clips.data, data)
+    full = run_diversity(run_options(clips._replace(data=data), tmp_path / "full", items=20))
+    lost = items(full)[0].source
+    (data / lost).unlink()
+    run = run_diversity(run_options(clips._replace(data=data), tmp_path / "run", items=20))
+    assert lost in (run / "skipped.csv").read_text()
+    assert lost not in {row.source for row in items(run)}
+
+
+def test_other_films_of_the_same_names_are_refused(clips: Trained, tmp_path: Path) -> None:
+    films = make_films(tmp_path / "films", 20, size=16)
+    names = sorted(path.name for path in films.iterdir())
+    for number, name in enumerate(names):
+        (films / name).rename(films / f"moved_{number}.mp4")
+    for number, name in enumerate(names):
+        (films / f"moved_{(number + 1) % len(names)}.mp4").rename(films / name)
+    with pytest.raises(TokenStoreError, match="give the films or images that the store was encoded from"):
+        run_diversity(run_options(clips._replace(data=films), tmp_path / "run"))
+
+
+def test_another_tokenizer_is_refused(clips: Trained, tmp_path: Path) -> None:
+    make_tokenizer(SHORT, seed=5).save_pretrained(tmp_path / "other")
+    with pytest.raises(TokenStoreError, match="give the tokenizer that encoded them"):
+        run_diversity(run_options(clips._replace(tokenizer=tmp_path / "other"), tmp_path / "run"))
+
+
+def test_a_subset_is_tested_on_the_same_items(clips: Trained, clip_run: Path, tmp_path: Path) -> None:
+    subset = write_subset(TokenStore(clips.tokens), tmp_path / "tokens", 6)
+    run = run_diversity(run_options(clips._replace(tokens=subset), tmp_path / "run"))
+    assert [(row.source, row.start) for row in items(run)] == [(row.source, row.start) for row in items(clip_run)]
+
+
+def test_a_single_training_item_is_refused(clips: Trained, tmp_path: Path) -> None:
+    subset = write_subset(TokenStore(clips.tokens), tmp_path / "tokens", 1)
+    with pytest.raises(TokenStoreError, match="has 1 training item: other ones to compare with are needed"):
+        run_diversity(run_options(clips._replace(tokens=subset), tmp_path / "run"))
+
+
+def test_continuations_are_kept(clip_run: Path) -> None:
+    path = clip_run / "continuations/given-1/temperature-1_top-k-0_top-p-1_min-p-0_alone/000.npz"
+    with np.load(path, allow_pickle=False) as kept:
+        assert kept["tokens"].shape == (3, 3, 32)

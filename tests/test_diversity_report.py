@@ -1,0 +1,166 @@
+"""Several diversity runs merged into tables, plots and one page."""
+
+import csv
+import io
+import re
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+from diversity_tables import PLAIN, Simulated, make_run, make_study
+
+from experiments.diversity.config import DiversityReportOptions
+from experiments.diversity.merge import merge_runs
+from experiments.diversity.report import report_diversity
+
+SETTINGS = (PLAIN, (0.8, 0, 1.0, 0.0))
+
+
+def report_of(folder: Path, *runs: Simulated) -> Path:
+    """The report of these runs."""
+    folders = tuple(make_run(folder / "runs", run) for run in runs)
+    return report_diversity(DiversityReportOptions(folders, folder / "report"))
+
+
+def small(**changes: Any) -> Simulated:
+    """A run that is quickly reported."""
+    return Simulated(**{"items": 3, "given": (2,), "encodings": ("alone",), **changes})
+
+
+@pytest.fixture(scope="module")
+def printed() -> io.StringIO:
+    """What the report of the whole study prints."""
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory, printed: io.StringIO) -> Path:
+    """The report of a whole study."""
+    folder = tmp_path_factory.mktemp("study")
+    runs = tuple(make_study(folder, settings=SETTINGS, items=3))
+    with redirect_stdout(printed):
+        return report_diversity(DiversityReportOptions(runs, folder / "report"))
+
+
+@pytest.fixture(scope="module")
+def page(report: Path) -> str:
+    return (report / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def least_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page on one item of each group, continued once, without networks to measure distances."""
+    least = {"items": 1, "n": 1, "spaces": ()}
+    folder = tmp_path_factory.mktemp("least")
+    return (report_of(folder, small(**least), small(kind="image", model="image", **least)) / "report.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def images_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page on images alone, in one encoding, of a model whose exposures are not known."""
+    return (
+        report_of(tmp_path_factory.mktemp("images"), small(kind="image", exposures=None)) / "report.html"
+    ).read_text()
+
+
+def test_report_writes_its_tables_and_plots(report: Path) -> None:
+    assert {path.name for path in report.iterdir()} == {
+        "runs.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "pictures.csv", "figures.csv",
+        "claims.csv", "distances.png", "entropy.png", "context.png", "conjecture.png", "training.png", "redundancy.png",
+        "audit.png", "settings.png", "report.html",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "What holds", "Models", "How varied, how near", "Where it is uncertain", "How much context it takes",
+        "Does knowing more take more context?", "Prompts that contain the future", "How redundant the rest is",
+        "Copies of training items", "Sampling settings", "Behind the figures: studied clips",
+        "Behind the figures: new images", "All figures: images", "All figures: clips",
+    ],
+)  # fmt: skip
+def test_page_has_a_section(page: str, title: str) -> None:
+    assert f"<h2>{title}</h2>" in page
+
+
+def test_merged_tables_hold_all_rows(report: Path) -> None:
+    with (report / "items.csv").open(newline="") as file:
+        models = [row["model"] for row in csv.DictReader(file)]
+    ways_of_continuing = 2 * 2 * 3 * (len(SETTINGS) + 4)
+    assert {model: models.count(model) for model in set(models)} == dict.fromkeys(
+        ("image-16", "image-64", "clip-16", "clip-64", "clip-64-early"), 3 * ways_of_continuing
+    )
+
+
+def test_page_answers_the_question(page: str) -> None:
+    assert "close to the truth? " in page
+    assert "Continuations of clips differ from one another at most half as much as those of images" in page
+
+
+def test_page_says_what_is_not_matched(page: str) -> None:
+    assert "tokens per item (16 and 64), generated tokens (8 and 32)" in page
+
+
+def test_pictures_say_why_they_are_shown(page: str) -> None:
+    assert "<figcaption>Most varied: film0.mp4 from 0 s, prompt encoded alone</figcaption>" in page
+
+
+def test_pictures_are_those_of_the_main_models(page: str) -> None:
+    assert page.count("<figcaption>Most varied:") == 4
+
+
+def test_claims_are_printed(report: Path, printed: io.StringIO) -> None:
+    assert "holds" in printed.getvalue()
+    assert f"Open {report / 'report.html'}" in printed.getvalue()
+
+
+def test_one_kind_alone_is_reported(images_page: str) -> None:
+    assert "Only images were measured: comparisons need both images and clips." in images_page
+    assert "There are no images and clips to match." in images_page
+
+
+def test_one_encoding_has_nothing_to_leak(images_page: str) -> None:
+    assert "Prompts were encoded in one way only" in images_page
+
+
+def test_one_way_of_sampling_is_not_compared(images_page: str) -> None:
+    assert "Sampling settings" not in images_page
+
+
+def test_one_continuation_has_no_distance_to_another(least_page: str) -> None:
+    assert "? undecided undefined for one continuation" in least_page
+
+
+def test_one_item_has_no_interval(least_page: str) -> None:
+    assert "[" not in re.sub(r"<style>.*</style>|data:[^\"]*", "", least_page, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "name", ["run.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "pictures.csv"]
+)
+def test_folder_that_lacks_a_table_is_named(tmp_path: Path, name: str) -> None:
+    folder = make_run(tmp_path, small())
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=rf"clip-16 holds no {name}: it is no finished run"):
+        merge_runs([folder])
+
+
+def test_table_without_items_is_named(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, small(items=0))
+    with pytest.raises(ValueError, match=r"items\.csv has no rows"):
+        merge_runs([folder])
+
+
+def test_picture_that_is_missing_is_named(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, small())
+    (folder / "pictures" / "new.png").unlink()
+    with pytest.raises(ValueError, match=r"clip-16 lacks pictures/new\.png"):
+        merge_runs([folder])
+
+
+def test_two_runs_of_one_name_are_refused(tmp_path: Path) -> None:
+    folders = [make_run(tmp_path / name, small()) for name in ("a", "b")]
+    with pytest.raises(ValueError, match=r"a/clip-16 and .*b/clip-16 are both called clip-16"):
+        merge_runs(folders)

@@ -1,0 +1,178 @@
+"""Spaces: distances that are exact, symmetric, and what they are said to be."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from networks import make_network
+from tiny import make_clips, make_tokens
+from torch import Tensor
+
+from experiments.diversity.spaces import Generated, NetworkSpace, PixelSpace, Space, TokenSpace, build_spaces
+from experiments.diversity.tables import SPACES
+from sampling.distance import pixel_distance
+from vqgan.features import WeightsMissingError, build_features
+from vqgan.perceptual import build_perceptual, frame_distance
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"timm:test_resnet:{make_network(tmp_path_factory.mktemp('weights') / 'net.safetensors')}"
+
+
+@pytest.fixture(scope="module")
+def spaces(spec: str) -> dict[str, Space]:
+    return {space.name: space for space in build_spaces(spec, spec, CPU)}
+
+
+def generated(count: int, seed: int = 0, frames: int = 2, height: int = 32, width: int = 32) -> Generated:
+    clips = make_clips(count, frames, max(height, width), seed)[..., :height, :width]
+    return Generated(clips, make_tokens(count, 12, seed))
+
+
+def vectors(spaces: dict[str, Space], name: str, *several: Generated) -> list[Tensor]:
+    return [spaces[name].embed(one) for one in several]
+
+
+def shapes_seen(of: Generated) -> list[torch.Size]:
+    """The shapes of the pictures that a network is shown."""
+    shapes = []
+
+    def look(pictures: Tensor) -> Tensor:
+        shapes.append(pictures.shape)
+        return pictures.mean(dim=(2, 3))
+
+    NetworkSpace("feature", look, CPU).embed(of)
+    return shapes
+
+
+def test_there_are_spaces_of_all_names(spaces: dict[str, Space]) -> None:
+    assert sorted(spaces) == sorted(SPACES)
+
+
+def test_networks_that_are_not_asked_for_are_left_out() -> None:
+    assert [space.name for space in build_spaces("none", "none", CPU)] == ["pixel", "token"]
+
+
+@pytest.mark.parametrize("features", ["lpips", "timm:test_resnet", "resnet18", ""])
+def test_an_unknown_feature_network_is_refused(features: str) -> None:
+    with pytest.raises(ValueError, match="is not one of none, efficientnet-lite0, timm:<model>:<weights file>"):
+        build_spaces("none", features, CPU)
+
+
+def test_missing_weights_of_a_feature_network_are_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissingError, match=r"there is no weights file .*net\.pth"):
+        build_spaces("none", f"timm:test_resnet:{tmp_path / 'net.pth'}", CPU)
+
+
+def test_missing_weights_of_lpips_offer_another_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(WeightsMissingError, match="or pass --perceptual efficientnet-lite0"):
+        build_spaces("lpips", "none", CPU)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_equal_ones_have_no_distance(spaces: dict[str, Space], name: str) -> None:
+    (a,) = vectors(spaces, name, generated(3))
+    assert spaces[name].distances(a, a).diagonal().tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_different_ones_have_a_distance_that_is_symmetric(spaces: dict[str, Space], name: str) -> None:
+    a, b = vectors(spaces, name, generated(3), generated(4, seed=1))
+    distances = spaces[name].distances(a, b)
+    assert distances.shape == (3, 4)
+    assert (distances > 0).all()
+    assert torch.equal(distances, spaces[name].distances(b, a).T)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_vectors_do_not_depend_on_what_stands_beside_them(spaces: dict[str, Space], name: str) -> None:
+    together = generated(40, frames=4)  # more pixels than go through a network at once
+    alone = Generated(together.pixels[17:18], together.tokens[17:18])
+    expected = spaces[name].embed(together)[17:18]
+    torch.testing.assert_close(spaces[name].embed(alone), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_distance_of_pixels_is_that_of_sampling() -> None:
+    a, b = generated(2), generated(2, seed=1)
+    distances = PixelSpace().distances(PixelSpace().embed(a), PixelSpace().embed(b))
+    expected = [[pixel_distance(x, y) for y in b.pixels] for x in a.pixels]
+    torch.testing.assert_close(distances, torch.tensor(expected))
+
+
+def test_black_is_at_distance_one_from_white() -> None:
+    clips = torch.stack([-torch.ones(3, 4, 40, 40), torch.ones(3, 4, 40, 40)])
+    a = PixelSpace().embed(Generated(clips, torch.zeros(2, 1, dtype=torch.int64)))
+    torch.testing.assert_close(PixelSpace().distances(a, a), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+
+
+@pytest.mark.parametrize("step", [1e-4, 1e-3, 1e-2])
+def test_the_distance_of_near_equal_clips_keeps_its_digits(step: float) -> None:
+    clips = make_clips(1, 4, 40)
+    near = clips.clone()
+    near[:, 0, 0, 0, 0] += step
+    tokens = torch.zeros(1, 1, dtype=torch.int64)
+    a, b = (PixelSpace().embed(Generated(one, tokens)) for one in (clips, near))
+    assert PixelSpace().distances(a, b).item() == pytest.approx(step / 2 / clips.numel() ** 0.5, rel=1e-2)
+
+
+def test_the_distance_of_long_vectors_keeps_its_digits() -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.rand(2, 1, 2**20, generator=generator)
+    expected = (a.double() - b.double()).square().sum()
+    distance = NetworkSpace("feature", torch.flatten, CPU).distances(a, b)
+    assert distance.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_the_distance_of_tokens_is_the_share_that_differs() -> None:
+    a = TokenSpace().embed(Generated(torch.empty(1, 0), torch.tensor([[5, 70000, 2**40, 1]])))
+    b = torch.tensor([[5, 70000, 2**40, 1], [5, 70000, 2**40 + 1, 1], [1, 5, 70000, 2**40]])
+    assert TokenSpace().distances(a, b).tolist() == [[0, 0.25, 1]]
+
+
+def test_the_perceptual_distance_is_that_of_the_network(spaces: dict[str, Space], spec: str) -> None:
+    a, b = generated(2, frames=3), generated(2, seed=1, frames=3)
+    distances = spaces["perceptual"].distances(*vectors(spaces, "perceptual", a, b))
+    network = build_perceptual(spec)
+    assert network is not None
+    torch.testing.assert_close(distances.diagonal(), frame_distance(network, a.pixels, b.pixels), rtol=1e-4, atol=1e-6)
+
+
+def test_the_feature_distance_is_one_minus_the_cosine(spaces: dict[str, Space], spec: str) -> None:
+    a, b = generated(2, frames=3), generated(2, seed=1, frames=3)
+    distances = spaces["feature"].distances(*vectors(spaces, "feature", a, b))
+    network = build_features(spec)
+    assert network is not None
+    pooled = [[network(clip.transpose(0, 1))[-1].mean(dim=(2, 3)) for clip in one.pixels] for one in (a, b)]
+    expected = [1 - torch.cosine_similarity(x, y).mean() for x, y in zip(*pooled, strict=True)]
+    torch.testing.assert_close(distances.diagonal(), torch.stack(expected), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["perceptual", "feature"])
+def test_a_row_of_tokens_is_seen_enlarged(spaces: dict[str, Space], name: str) -> None:
+    low = generated(1, height=4, width=16)
+    high = torch.nn.functional.interpolate(low.pixels[0].transpose(0, 1), (32, 128), mode="bilinear").transpose(0, 1)
+    a, b = vectors(spaces, name, low, Generated(high[None], low.tokens))
+    torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"), [((32, 40), (32, 40)), ((4, 16), (32, 128)), ((20, 10), (64, 32)), ((64, 64), (64, 64))]
+)
+def test_pictures_are_enlarged_to_thirty_two_pixels(size: tuple[int, int], seen: tuple[int, int]) -> None:
+    assert {(height, width) for _, _, height, width in shapes_seen(generated(1, 0, 2, *size))} == {seen}
+
+
+def test_few_frames_go_through_a_network_at_once() -> None:
+    shapes = shapes_seen(generated(10, frames=8, height=64, width=64))
+    assert [shape[0] for shape in shapes] == [32, 32, 16]
+
+
+@pytest.mark.parametrize("name", ["perceptual", "feature"])
+def test_networks_keep_no_gradient(spaces: dict[str, Space], name: str) -> None:
+    clips = generated(1)
+    clips.pixels.requires_grad_()
+    assert not spaces[name].embed(clips).requires_grad
