@@ -51,7 +51,7 @@ COMMANDS: dict[str, tuple[type, str]] = {
     "memory report": (ReportOptions, "experiments.memory.report:report_memory"),
     "diversity run": (DiversityOptions, "experiments.diversity.experiment:run_diversity"),
     "diversity study": (StudyOptions, "experiments.diversity.study:run_study"),
-    "diversity report": (DiversityReportOptions, "experiments.diversity.report:report_diversity"),
+    "diversity report": (DiversityReportOptions, "experiments.diversity.reporting.report:report_diversity"),
 }
 GROUPS = {
     "data": "Make data, and look at what is there.",

@@ -5,12 +5,8 @@ Every stage writes into its own folder of `out`, and a stopped demo continues fr
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +32,7 @@ from sampling.config import Prompt, PromptKind, Request, SamplingOptions
 from sampling.gallery import show_grid, show_item
 from training.device import best_device
 from training.run_folder import open_run, to_json, write_text
+from training.stopwatch import Stopwatch
 from vqgan.encode import encode
 from vqgan.evaluate import evaluate as evaluate_tokenizer
 from vqgan.leakage import measure_leakage
@@ -106,25 +103,6 @@ def run_demo(options: DemoOptions) -> dict[str, Any]:
     write_demo_report(out, summary, memory, playroom=options.videos is None)
     print_summary(summary, memory, out)
     return summary
-
-
-class Stopwatch:
-    """Measures named stages: `with stopwatch("name"):`; a demo that was stopped and continued adds up its parts."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.seconds: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        """Print the stage's name and add its duration to `seconds`, on disk too."""
-        print(f"== {name}", file=sys.stderr, flush=True)
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 1)
-            write_text(self.path, to_json(self.seconds))
 
 
 def peak_memory_gb() -> float:

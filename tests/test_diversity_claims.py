@@ -11,10 +11,10 @@ from diversity_tables import PAIRWISE, Simulated, make_audit, make_items
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.diversity.answers import cell, lead, pivot, statement
-from experiments.diversity.claims import ClaimRow, claims
-from experiments.diversity.context import contexts, crossing, growths
-from experiments.diversity.selection import choose, select
+from experiments.diversity.reporting.answers import cell, lead, pivot, statement
+from experiments.diversity.reporting.claims import ClaimRow, claims
+from experiments.diversity.reporting.context import contexts, crossing, growths
+from experiments.diversity.reporting.selection import choose, select
 from experiments.diversity.tables import MODEL, AuditRow, ItemRow
 from training.tables import read_rows, write_rows
 
@@ -71,13 +71,27 @@ def test_interval_across_the_threshold_is_undecided() -> None:
 
 def test_perceptual_distance_comes_first() -> None:
     rows = select(claimed(made(*BOTH)), claim="determinism", group="studied", encoding="alone")
-    assert [row.figure.removeprefix("pairwise_") for row in rows] == ["perceptual", "pixel", "token", "feature"]
+    spaces = ["perceptual", "pixel", "token", "feature"]
+    assert [row.figure.removeprefix("pairwise_") for row in rows] == spaces + [f"{space} / other" for space in spaces]
     assert rows[0].value == pytest.approx(PAIRWISE["clip"] / PAIRWISE["image"], rel=0.2)
 
 
 def test_spaces_that_were_not_measured_are_left_out() -> None:
     rows = claimed(made(*(replace(run, spaces=()) for run in BOTH)))
-    assert {row.figure for row in select(rows, claim="determinism")} == {"pairwise_pixel", "pairwise_token"}
+    found = {row.figure.removesuffix(" / other") for row in select(rows, claim="determinism")}
+    assert found == {"pairwise_pixel", "pairwise_token"}
+
+
+def test_blur_that_brings_everything_nearer_is_no_determinism() -> None:
+    clear = made(*BOTH)
+    blurred = [
+        replace(row, pairwise_pixel=row.pairwise_pixel / 4) if row.kind == "clip" and row.pairwise_pixel else row
+        for row in clear
+    ]
+    raw = [one(claimed(items), claim="determinism", figure="pairwise_pixel") for items in (clear, blurred)]
+    relative = [one(claimed(items), claim="determinism", figure="pairwise_pixel / other") for items in (clear, blurred)]
+    assert raw[1].value == pytest.approx(raw[0].value / 4)
+    assert relative[1].value == pytest.approx(relative[0].value)
 
 
 def test_one_continuation_does_not_differ_from_another() -> None:

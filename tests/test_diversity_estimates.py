@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.diversity.estimates import mean_estimates, share_estimate
+from experiments.diversity.reporting.estimates import mean_estimates, share_estimate
 
 
 def test_a_share_of_all_items_still_has_an_interval() -> None:

@@ -8,9 +8,9 @@ import pytest
 from diversity_tables import Simulated, make_items
 from PIL import Image
 
-from experiments.diversity.bars import draw_distances, draw_settings
-from experiments.diversity.drawing import error
-from experiments.diversity.estimates import (
+from experiments.diversity.reporting.bars import draw_distances, draw_settings
+from experiments.diversity.reporting.drawing import error
+from experiments.diversity.reporting.estimates import (
     Estimate,
     bracketed,
     item_values,
@@ -19,8 +19,8 @@ from experiments.diversity.estimates import (
     ratio_estimate,
     written,
 )
-from experiments.diversity.figures import FigureRow, figures
-from experiments.diversity.selection import PLAIN, choose, describe_setting, latest, select
+from experiments.diversity.reporting.figures import FigureRow, figures
+from experiments.diversity.reporting.selection import PLAIN, choose, describe_setting, latest, select
 from experiments.diversity.tables import BASELINES, MODEL, SPACES, ItemRow
 from training.tables import read_rows, write_rows
 

@@ -11,8 +11,8 @@ import pytest
 from diversity_tables import PLAIN, Simulated, make_run, make_study
 
 from experiments.diversity.config import DiversityReportOptions
-from experiments.diversity.merge import merge_runs
-from experiments.diversity.report import report_diversity
+from experiments.diversity.reporting.merge import merge_runs
+from experiments.diversity.reporting.report import report_diversity
 
 SETTINGS = (PLAIN, (0.8, 0, 1.0, 0.0))
 

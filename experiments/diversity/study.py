@@ -39,14 +39,14 @@ from data.errors import MediaError
 from data.playroom import make_playroom
 from data.subset import write_subset
 from data.tokens import TokenStore
-from experiments.demo import Stopwatch
 from experiments.diversity.config import DiversityOptions, DiversityReportOptions, MeasuringOptions, StudyOptions
 from experiments.diversity.experiment import run_diversity
-from experiments.diversity.report import report_diversity
+from experiments.diversity.reporting.report import report_diversity
 from experiments.diversity.tables import Kind
 from gpt.config import TrainOptions as GPTTrainOptions
 from gpt.train import train as train_gpt
 from training.run_folder import open_run
+from training.stopwatch import Stopwatch
 from vqgan.config import PRESETS
 from vqgan.encode import encode
 from vqgan.model import load_tokenizer
@@ -187,7 +187,9 @@ class Arm:
     def _small_run(self, items: int, name: str, gpt: Path, given: tuple[int, ...] = ()) -> DiversityOptions:
         options = self.options
         changed: dict[str, Any] = {name: getattr(options, name)[:1] for name in GRID}
-        changed |= {"n": max(2, options.n // 2), "items": max(2, options.items // 2), "given": given}
+        # No more items than the smallest training set has, so that they are the same ones for all sizes.
+        count = min(max(2, options.items // 2), *options.training_items)
+        changed |= {"n": max(2, options.n // 2), "items": count, "given": given}
         return replace(self._run(items, name, gpt), **changed)
 
     def _run(self, items: int, name: str, gpt: Path) -> DiversityOptions:

@@ -15,7 +15,7 @@ from experiments.statistics.outcomes import Floats
 
 Verdict = Literal["holds", "fails", "undecided"]
 
-SHARES = ("identified", "retrieved", "exact", "context", "copies", "near_copies")
+SHARES = ("identified", "retrieved", "exact", "truth_probability", "context", "copies", "near_copies")
 """Figures whose names begin so are shares, and shown in percent."""
 
 
@@ -73,7 +73,12 @@ def written(number: float, figure: str, signed: bool = False) -> str:
 
 
 def item_value(row: ItemRow, figure: str) -> float | None:
-    """Return a figure of an item: a column of items.csv, or bits `_per_token`, for each generated token."""
+    """Return a figure of an item: a column of items.csv, bits `_per_token`, or the probability of the truth.
+
+    That is the exact chance of regenerating it token by token, at temperature 1 without filters.
+    """
+    if figure == "truth_probability":
+        return None if row.truth_bits is None else 2.0**-row.truth_bits
     value = getattr(row, figure.removesuffix("_per_token"))
     return value / row.generated_tokens if value is not None and figure.endswith("_per_token") else value
 

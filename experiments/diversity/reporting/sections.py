@@ -8,14 +8,14 @@ from itertools import product
 from pathlib import Path
 from typing import get_args
 
-from experiments.diversity.answers import cell, judged, measure, pivot, statement
-from experiments.diversity.claims import ClaimRow
-from experiments.diversity.context import Context
-from experiments.diversity.drawing import estimate
-from experiments.diversity.figures import FigureRow
-from experiments.diversity.merge import Tables
-from experiments.diversity.selection import Choice, describe_encoding, in_order, select, training
-from experiments.diversity.tables import MODEL, Group, Kind, RunRow
+from experiments.diversity.reporting.answers import cell, judged, measure, pivot, statement
+from experiments.diversity.reporting.claims import ClaimRow
+from experiments.diversity.reporting.context import Context
+from experiments.diversity.reporting.drawing import estimate
+from experiments.diversity.reporting.figures import FigureRow, redundancies
+from experiments.diversity.reporting.merge import Tables
+from experiments.diversity.reporting.selection import Choice, describe_encoding, in_order, select, training
+from experiments.diversity.tables import MODEL, Group, Kind, RedundancyRow, RunRow
 from experiments.report import Section, Table, embed, percent, without_empty_columns
 
 MATCHED = {
@@ -36,12 +36,14 @@ def claim_section(claims: Sequence[ClaimRow]) -> Section:
     """Return the section on what holds."""
     return Section(
         "What holds",
-        "A claim holds where the whole 95 % bootstrap interval over items, in brackets, is on the right side of its "
+        "A claim holds where the whole 95 % interval over items, in brackets, is on the right side of its "
         "threshold, fails where all of it is on the wrong side, and is undecided where the interval straddles it. "
         "Studied items were trained on, new ones were not; `alone` says that the prompt was encoded by itself, `full` "
         "that it was cut out of the tokens of the whole, so that it may contain the future. How much continuations "
-        "differ is a ratio; closeness is a difference of distances to the truth, negative where the model is nearer; "
-        "context is a difference of shares of tokens, +∞ where only the smaller training set is ever retrieved. "
+        "differ is a ratio; relative to other items, each side is first divided by how much originals of different "
+        "items differ, as blurred pictures all differ less. Closeness is a difference of distances to the truth, "
+        "negative where the model is nearer; context is a difference of shares of tokens, +∞ where only the smaller "
+        "training set is ever retrieved. "
         "claims.csv has all of it in sentences, with the figures for information.",
         table=pivot(judged(claims), ("claim", "measured by"), lambda row: (statement(row), measure(row))),
     )
@@ -124,13 +126,21 @@ def leakage_section(claims: Sequence[ClaimRow]) -> Section:
     )
 
 
-def redundancy_section(folder: Path) -> Section:
+def redundancy_section(folder: Path, redundancy: Sequence[RedundancyRow], chosen: Mapping[Kind, Choice]) -> Section:
     """Return the section on what a compressor knows from the prompt."""
+    table: list[tuple[str, ...]] = [("items", "pixels", "tokens")]
+    for choice, group in product(chosen.values(), get_args(Group)):
+        rows = select(redundancy, model=choice.model, given=choice.given, group=group)
+        if rows:
+            found = redundancies(rows).values()
+            table.append((f"{group} {choice.kind}s", *(share.text("redundancy") for share in found)))
     return Section(
         "How redundant the rest is",
-        "Bits that a general-purpose compressor needs for the rest when it knows the given part, in those that it "
-        "needs without: 1 says that the prompt tells it nothing, 0 that it tells it everything.",
+        "Bits that a general-purpose compressor (LZMA) needs for the rest when it knows the given part, in those that "
+        "it needs without: 1 says that the prompt tells it nothing, 0 that it tells it everything. No model is asked. "
+        "It learns how often values occur from the given part, too, so that some per cent are saved even of noise.",
         (embed(folder / "redundancy.png", "What a compressor knows of the rest from the prompt"),),
+        tuple(table),
     )
 
 

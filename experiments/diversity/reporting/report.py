@@ -16,16 +16,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from experiments.diversity.answers import headlines, lead, pivot, statement
-from experiments.diversity.bars import draw_audit, draw_distances, draw_redundancy, draw_settings
-from experiments.diversity.claims import ClaimRow, claims
 from experiments.diversity.config import DiversityReportOptions
-from experiments.diversity.context import Context, contexts, growths
-from experiments.diversity.curves import draw_conjecture, draw_context, draw_entropy, draw_training
-from experiments.diversity.drawing import Chosen
-from experiments.diversity.figures import FigureRow, figures
-from experiments.diversity.merge import Tables, merge_runs, write_tables
-from experiments.diversity.sections import (
+from experiments.diversity.reporting.answers import headlines, lead, pivot, statement
+from experiments.diversity.reporting.bars import draw_audit, draw_distances, draw_redundancy, draw_settings
+from experiments.diversity.reporting.claims import ClaimRow, claims
+from experiments.diversity.reporting.context import Context, contexts, growths
+from experiments.diversity.reporting.curves import draw_conjecture, draw_context, draw_entropy, draw_training
+from experiments.diversity.reporting.drawing import Chosen
+from experiments.diversity.reporting.figures import FigureRow, figures
+from experiments.diversity.reporting.merge import Tables, merge_runs, write_tables
+from experiments.diversity.reporting.sections import (
     all_figures_sections,
     claim_section,
     context_section,
@@ -39,7 +39,7 @@ from experiments.diversity.sections import (
     setting_section,
     training_section,
 )
-from experiments.diversity.selection import choose
+from experiments.diversity.reporting.selection import choose
 from experiments.report import Section, write_report
 from training.tables import write_rows
 
@@ -86,7 +86,7 @@ def _plots(
     yield training_section(out)
     yield leakage_section(found)
     draw_redundancy(out / "redundancy.png", tables.redundancy, chosen)
-    yield redundancy_section(out)
+    yield redundancy_section(out, tables.redundancy, chosen)
     draw_audit(out / "audit.png", tables.audit, chosen)
     yield copy_section(out, found)
     if draw_settings(out / "settings.png", means, chosen):

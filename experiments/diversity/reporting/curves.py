@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from experiments.diversity.claims import IDENTIFIED
-from experiments.diversity.context import Context, explored
-from experiments.diversity.drawing import (
+from experiments.diversity.reporting.claims import IDENTIFIED
+from experiments.diversity.reporting.context import Context, explored
+from experiments.diversity.reporting.drawing import (
     GROUP_COLOURS,
     GROUPS,
     UNITS,
@@ -25,9 +25,16 @@ from experiments.diversity.drawing import (
     panels,
     shares,
 )
-from experiments.diversity.estimates import SHARES, Estimate
-from experiments.diversity.figures import FigureRow
-from experiments.diversity.selection import describe_encoding, in_order, latest, select, setting_columns, training
+from experiments.diversity.reporting.estimates import SHARES, Estimate
+from experiments.diversity.reporting.figures import FigureRow
+from experiments.diversity.reporting.selection import (
+    describe_encoding,
+    in_order,
+    latest,
+    select,
+    setting_columns,
+    training,
+)
 from experiments.diversity.tables import MODEL, SPACES, Kind, PositionRow
 from experiments.plots import COLOURS, finish_figure
 

@@ -9,8 +9,8 @@ from typing import NamedTuple, get_args
 
 import numpy as np
 
-from experiments.diversity.estimates import Estimate, bracketed
-from experiments.diversity.selection import in_order, latest, main_setting, select, setting_columns, training
+from experiments.diversity.reporting.estimates import Estimate, bracketed
+from experiments.diversity.reporting.selection import in_order, latest, main_setting, select, setting_columns, training
 from experiments.diversity.tables import MODEL, Group, ItemRow, Kind
 from experiments.statistics.bootstrap import quantile_interval, resampled_shares
 from experiments.statistics.outcomes import Floats

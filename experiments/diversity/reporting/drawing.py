@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from experiments.diversity.estimates import Estimate
-from experiments.diversity.figures import FigureRow
-from experiments.diversity.selection import Choice, describe_encoding
+from experiments.diversity.reporting.estimates import Estimate
+from experiments.diversity.reporting.figures import FigureRow
+from experiments.diversity.reporting.selection import Choice, describe_encoding
 from experiments.diversity.tables import Group, Kind
 from experiments.plots import COLOURS
 

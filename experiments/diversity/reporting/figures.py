@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from experiments.diversity.estimates import item_values, mean_estimates
-from experiments.diversity.tables import ItemRow, Way
+import numpy as np
+
+from experiments.diversity.reporting.estimates import Estimate, item_values, mean_estimate, mean_estimates
+from experiments.diversity.tables import ItemRow, RedundancyRow, Way
 
 WAY = tuple(field.name for field in fields(Way))
 SETTLED = ("continuation", "item", "source", "start", "n", "generated_tokens")
@@ -15,6 +17,7 @@ NAMES = (
     *(field.name for field in fields(ItemRow) if field.name not in {*WAY, *SETTLED}),
     "entropy_bits_per_token",
     "truth_bits_per_token",
+    "truth_probability",
 )
 
 
@@ -25,7 +28,8 @@ class FigureRow(Way):
     continuation: str
     """`model` or the name of a baseline."""
     figure: str
-    """A column of items.csv, or one of its bits `_per_token`, for each generated token."""
+    """A column of items.csv, one of its bits `_per_token`, for each generated token, or `truth_probability`, the exact
+    chance of regenerating the truth token by token."""
     items: int
     mean: float
     low: float | None
@@ -39,6 +43,14 @@ def figures(items: Sequence[ItemRow]) -> list[FigureRow]:
     for row in items:
         groups.setdefault((*(getattr(row, name) for name in WAY), row.continuation), []).append(row)
     return [figure for group in groups.values() for figure in _figures_of(group)]
+
+
+def redundancies(rows: Sequence[RedundancyRow]) -> dict[str, Estimate]:
+    """Return what the rest of items takes on top of the given part, in what it takes alone: of pixels and of tokens."""
+    return {
+        "pixel": mean_estimate(np.array([row.pixel_bits_given / row.pixel_bits_alone for row in rows])),
+        "token": mean_estimate(np.array([row.token_bits_given / row.token_bits_alone for row in rows])),
+    }
 
 
 def _figures_of(group: Sequence[ItemRow]) -> list[FigureRow]:

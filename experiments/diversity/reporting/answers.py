@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from math import isinf, nan
 from typing import get_args
 
-from experiments.diversity.claims import COMPARED, MOST, ClaimRow
-from experiments.diversity.estimates import Estimate, Verdict, written
-from experiments.diversity.selection import Choice, describe_encoding, in_order, select
+from experiments.diversity.reporting.claims import COMPARED, MOST, RELATIVE, ClaimRow
+from experiments.diversity.reporting.estimates import Estimate, Verdict, written
+from experiments.diversity.reporting.selection import Choice, describe_encoding, in_order, select
 from experiments.diversity.tables import Group, Kind
 from experiments.report import Table, percent
 
@@ -91,6 +92,8 @@ def statement(row: ClaimRow) -> str:
 def measure(row: ClaimRow) -> str:
     """Return what a claim is measured by, in words."""
     figure = row.figure.partition(" - ")[0]
+    if figure.endswith(RELATIVE):
+        return f"{measure(replace(row, figure=figure.removesuffix(RELATIVE)))}, relative to other items"
     for beginning in ("identified_", "pairwise_", "truth_"):
         if figure.startswith(beginning) and row.claim != "leakage":
             return f"{figure.removeprefix(beginning)} distance"

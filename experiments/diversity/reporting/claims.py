@@ -16,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from experiments.diversity.context import Context, Growth
-from experiments.diversity.estimates import (
+from experiments.diversity.reporting.context import Context, Growth
+from experiments.diversity.reporting.estimates import (
     Estimate,
     Verdict,
     item_values,
@@ -30,9 +30,10 @@ from experiments.diversity.estimates import (
     share_estimate,
     written,
 )
-from experiments.diversity.selection import Choice, describe_encoding, in_order, select
+from experiments.diversity.reporting.selection import Choice, describe_encoding, in_order, select
 from experiments.diversity.tables import MODEL, SPACES, AuditRow, Group, ItemRow, Kind
 from experiments.report import percent
+from experiments.statistics.outcomes import Floats
 
 Claim = Literal["identification", "determinism", "closeness", "context", "leakage", "memorisation"]
 
@@ -41,6 +42,8 @@ MOST = 0.9
 """Share of continuations that identification asks for; and share of common tokens that makes a near-copy."""
 HALF = 0.5
 """Of the distance between images: what determinism allows clips."""
+RELATIVE = " / other"
+"""What is added to the name of a figure that is relative to the baseline `other`."""
 COMPARED = {
     "copy": "the last given row or frame copied",
     "other": "the truths of other items",
@@ -121,13 +124,14 @@ def _determinism(
     if len(chosen) < 2:
         return
     clip, image = chosen["clip"], chosen["image"]
-    clips, images = (select(items, **choice.continuations(MODEL), **where) for choice in (clip, image))
     place = _place(clip, where) | {"kind": "both", "model": f"{clip.model} / {image.model}"}
-    for space in SPACES:
-        if any(item_values(rows, f"truth_{space}") is None for rows in (clips, images)):
-            continue  # not measured in this space
+    for relative, space in product((False, True), SPACES):
         figure = f"pairwise_{space}"
-        found = _ratio(clips, images, figure)
+        varied = [_varied(items, choice, where, figure, relative) for choice in (clip, image)]
+        if not varied[0].measured or not varied[1].measured:
+            continue
+        figure += RELATIVE * relative
+        found = _ratio(*(one.values for one in varied))
         sentence = (
             f"Continuations of {where['group']} clips differ from one another {found.text(figure)} times as much as "
             f"those of images ({describe_encoding(where['encoding'])}, {figure})."
@@ -140,9 +144,33 @@ def _determinism(
         )  # fmt: skip
 
 
-def _ratio(clips: Sequence[ItemRow], images: Sequence[ItemRow], figure: str) -> Estimate | None:
-    a, b = item_values(clips, figure), item_values(images, figure)
-    return None if a is None or b is None else ratio_estimate(a, b)
+class Varied(NamedTuple):
+    """How much the continuations of items differ."""
+
+    measured: bool
+    """Whether distances were measured in this space, and other items are there where they are the measure."""
+    values: Floats | None
+    """(I,); None for one continuation."""
+
+
+def _varied(items: Sequence[ItemRow], choice: Choice, where: Mapping[str, Any], figure: str, relative: bool) -> Varied:
+    """Return how much the continuations of each item differ, on request relative to how much other items do.
+
+    Other items are what there is to see between originals: of blurred pictures everything differs less.
+    """
+    rows = select(items, **choice.continuations(MODEL), **where)
+    values = item_values(rows, figure)
+    measured = item_values(rows, figure.replace("pairwise", "truth")) is not None
+    if not relative:
+        return Varied(measured, values)
+    others = item_values(select(items, **choice.continuations("other"), **where), figure)
+    if values is None or others is None or not others.any():
+        return Varied(False, None)
+    return Varied(measured, values / others.mean())
+
+
+def _ratio(clips: Floats | None, images: Floats | None) -> Estimate | None:
+    return None if clips is None or images is None else ratio_estimate(clips, images)
 
 
 def _closeness(items: Sequence[ItemRow], choice: Choice, where: Mapping[str, Any]) -> Iterator[ClaimRow]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments.diversity.drawing import (
+from experiments.diversity.reporting.drawing import (
     GROUP_COLOURS,
     GROUPS,
     UNITS,
@@ -19,9 +19,8 @@ from experiments.diversity.drawing import (
     estimate,
     panels,
 )
-from experiments.diversity.estimates import mean_estimate
-from experiments.diversity.figures import FigureRow
-from experiments.diversity.selection import (
+from experiments.diversity.reporting.figures import FigureRow, redundancies
+from experiments.diversity.reporting.selection import (
     Choice,
     describe_encoding,
     describe_setting,
@@ -81,8 +80,7 @@ def draw_redundancy(path: Path, redundancy: Sequence[RedundancyRow], chosen: Cho
         for number, (choice, group) in enumerate(product(chosen.values(), GROUPS)):
             rows = select(redundancy, model=choice.model, given=choice.given, group=group)
             if rows:
-                shares = [getattr(row, f"{what}_bits_given") / getattr(row, f"{what}_bits_alone") for row in rows]
-                found = mean_estimate(np.array(shares))
+                found = redundancies(rows)[what]
                 panel.bar(number, found.value, color=GROUP_COLOURS[group], width=0.7, label=group)
                 panel.errorbar(number, found.value, error(found), color="black", capsize=3)
         panel.axhline(1, color="0.6", linestyle=":", linewidth=1)
