@@ -26,7 +26,8 @@ def rows(of: Generated, *numbers: int) -> Generated:
 
 
 def measured(continuations: Generated, truths: Generated, number: int = 0) -> Measures:
-    return measure(SPACES, continuations, rows(truths, number), embed_truths(SPACES, truths), number)
+    made = {"model": continuations}
+    return measure(SPACES, made, rows(truths, number), embed_truths(SPACES, truths), number)["model"]
 
 
 def test_the_fields_are_those_of_the_table() -> None:
@@ -35,6 +36,15 @@ def test_the_fields_are_those_of_the_table() -> None:
     first = table.index(own[0])
     assert table[first : first + len(own)] == own
     assert own[-1][0] == "exact"
+
+
+def test_each_maker_is_measured_by_its_own_continuations() -> None:
+    truths = generated(5)
+    made = {"model": rows(truths, 2, 2), "other": rows(truths, 0, 1, 3), "reconstruction": rows(truths, 2)}
+    figures = measure(SPACES, made, rows(truths, 2), embed_truths(SPACES, truths), 2)
+    assert [figures[name].exact for name in made] == [1, 0, 1]
+    assert figures["other"] == measured(made["other"], truths, 2)
+    assert figures["reconstruction"].pairwise_pixel is None
 
 
 def test_a_continuation_equal_to_the_truth_is_found_in_every_way() -> None:
@@ -115,7 +125,8 @@ def test_spaces_that_were_not_asked_for_have_no_figures() -> None:
 def test_networks_measure_as_pixels_do() -> None:
     spaces = build_spaces("efficientnet-lite0", "efficientnet-lite0", torch.device("cpu"))
     truths = generated(3)
-    figures = measure(spaces, rows(truths, 1, 0), rows(truths, 1), embed_truths(spaces, truths), 1)
+    made = {"model": rows(truths, 1, 0)}
+    figures = measure(spaces, made, rows(truths, 1), embed_truths(spaces, truths), 1)["model"]
     assert figures.best_perceptual == pytest.approx(0, abs=1e-6)
     assert figures.best_feature == pytest.approx(0, abs=1e-6)
     # One continuation is the truth, so the mean distance to it is half of that between the two.

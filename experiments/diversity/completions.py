@@ -9,6 +9,7 @@ import torch
 
 from experiments.diversity.measures import embed_truths, measure
 from experiments.diversity.spaces import Generated, build_spaces
+from experiments.diversity.tables import MODEL
 from sampling.completion import Completion
 
 FIGURES = {
@@ -45,7 +46,7 @@ def measure_completions(completions: Sequence[Completion]) -> dict[str, float]:
     several = len(truths) > 1
     embedded = embed_truths(spaces, together) if several else {}
     measured = [
-        measure(spaces, made, truth, embedded, number)
+        measure(spaces, {MODEL: made}, truth, embedded, number)[MODEL]
         for number, (made, truth) in enumerate(zip(continuations, truths, strict=True))
     ]
     names = [name for name in FIGURES if several or name != "identified"]

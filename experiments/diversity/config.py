@@ -38,7 +38,7 @@ class MeasuringOptions:
     """Perceptual distance: lpips, where its weights are, efficientnet-lite0, timm:<model>:<weights file>, or none."""
     features: str = "efficientnet-lite0"
     """Feature space of whole pictures: efficientnet-lite0, timm:<model>:<weights file>, or none."""
-    batch: int = 8
+    batch: int = 16
     """Items continued side by side."""
     seed: int = 0
     """The same seed gives the same tables."""

@@ -63,23 +63,22 @@ class Continuing:
         sampled = self._sample(numbers, encoding, setting)
         truth_bits = self._truth_bits(numbers, encoding)
         entropy_bits = sampled.entropy[..., self.stage.generated_places].double().mean(dim=1) / math.log(2)
-        rows, audit = [], []
+        rows: list[ItemRow] = []
+        audit: list[AuditRow] = []
         for place, number in enumerate(numbers):
             grids = sampled.tokens[place].unflatten(1, self.stage.layout.grid)
             continuations = self.stage.decode(self.subject.tokenizer, grids)
             scores = {"entropy_bits": float(entropy_bits[place].sum()), "truth_bits": float(truth_bits[place].sum())}
-            rows.append(self._row(number, encoding, asdict(setting), MODEL, continuations, scores))
+            rows += self._rows(number, encoding, asdict(setting), {MODEL: continuations}, scores)
             audit += self._audit(number, encoding, setting, continuations.tokens)
         return Part(tuple(rows), tuple(audit), sampled.tokens, entropy_bits, truth_bits)
 
     def without_model(self, numbers: Sequence[int], encoding: PromptEncoding) -> Part:
         """Measure the baselines of items."""
         scores = {"entropy_bits": None, "truth_bits": None}
-        rows = [
-            self._row(number, encoding, NO_SAMPLING, name, continuations, scores)
-            for number in numbers
-            for name, continuations in self.baselines.of(number, encoding).items()
-        ]
+        rows: list[ItemRow] = []
+        for number in numbers:
+            rows += self._rows(number, encoding, NO_SAMPLING, self.baselines.of(number, encoding), scores)
         nothing = torch.empty(len(numbers), 0, dtype=torch.float64)
         return Part(tuple(rows), (), torch.empty(len(numbers), 0, 0, dtype=torch.int64), nothing, nothing)
 
@@ -112,25 +111,28 @@ class Continuing:
             "start": item.start,
         }
 
-    def _row(
+    def _rows(
         self,
         number: int,
         encoding: PromptEncoding,
         setting: Mapping[str, Any],
-        name: str,
-        continuations: Generated,
+        made: Mapping[str, Generated],
         scores: Mapping[str, Any],
-    ) -> ItemRow:
-        measured = measure(self.subject.spaces, continuations, self.stage.truth(number), self.truths, number)
-        return ItemRow(
-            **self._way(number, encoding, setting),
-            continuation=name,
-            n=len(continuations.tokens),
-            generated_tokens=continuations.tokens.shape[1],
-            prompt_tokens_changed=int(self.stage.changed[number]),
-            **asdict(measured),
-            **scores,
-        )
+    ) -> list[ItemRow]:
+        """Measure what the model or the baselines made of an item."""
+        measured = measure(self.subject.spaces, made, self.stage.truth(number), self.truths, number)
+        return [
+            ItemRow(
+                **self._way(number, encoding, setting),
+                continuation=name,
+                n=len(continuations.tokens),
+                generated_tokens=continuations.tokens.shape[1],
+                prompt_tokens_changed=int(self.stage.changed[number]),
+                **asdict(measured[name]),
+                **scores,
+            )
+            for name, continuations in made.items()
+        ]
 
     def _audit(self, number: int, encoding: PromptEncoding, setting: SamplingOptions, tokens: Tensor) -> list[AuditRow]:
         """Look for the continuations (n, G) of an item in the training tokens."""

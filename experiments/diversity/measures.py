@@ -52,36 +52,50 @@ def embed_truths(spaces: Sequence[Space], truths: Generated) -> dict[str, Tensor
 
 
 def measure(
-    spaces: Sequence[Space], continuations: Generated, truth: Generated, truths: Mapping[str, Tensor], number: int
-) -> Measures:
-    """Measure the continuations of one item, or one baseline.
+    spaces: Sequence[Space],
+    made: Mapping[str, Generated],
+    truth: Generated,
+    truths: Mapping[str, Tensor],
+    number: int,
+) -> dict[str, Measures]:
+    """Measure the continuations of one item, by whom they were made.
 
     A continuation counts as identified if it is nearer to its own truth than to every other one; where two items have
     the same truth, none is.
 
     Args:
         spaces: where distances are measured, those of pixels and tokens among them.
-        continuations: N of them, at least one.
+        made: by each name, of the model or of a baseline, N continuations, at least one.
         truth: the original of the item, N = 1.
         truths: of all items, from `embed_truths`.
         number: row of the item in `truths`.
     """
-    n = len(continuations.tokens)
-    together = Generated(*(torch.cat(pair) for pair in zip(continuations, truth, strict=True)))
-    figures: dict[str, Any] = dict.fromkeys(Measures.__dataclass_fields__)
+    figures: dict[str, dict[str, Any]] = {name: dict.fromkeys(Measures.__dataclass_fields__) for name in made}
+    together = Generated(*(torch.cat(parts) for parts in zip(*made.values(), truth, strict=True)))
+    counts = [len(continuations.tokens) for continuations in made.values()]
     for space in spaces:
-        vectors = space.embed(together)
-        distances = space.distances(vectors[:n], vectors)
-        figures[f"pairwise_{space.name}"] = _mean_of_pairs(distances[:, :n])
-        figures[f"truth_{space.name}"] = float(distances[:, n].mean())
-        figures[f"best_{space.name}"] = float(distances[:, n].min())
-        if space.name in truths:
-            to_truths = space.distances(vectors[:n], truths[space.name])
-            figures[f"identified_{space.name}"] = _share_identified(to_truths, number)
-    matching = continuations.tokens.eq(truth.tokens).sum(dim=1)
-    figures["retrieved"] = _share(10 * matching >= 9 * truth.tokens.shape[1])
-    figures["exact"] = _share(matching == truth.tokens.shape[1])
-    return Measures(**figures)
+        # All at once, since networks take nearly as long for few pictures as for many.
+        *vectors, own = space.embed(together).split([*counts, 1])
+        for name, of_name in zip(made, vectors, strict=True):
+            figures[name] |= _distances(space, of_name, own)
+            if space.name in truths:
+                to_truths = space.distances(of_name, truths[space.name])
+                figures[name][f"identified_{space.name}"] = _share_identified(to_truths, number)
+    for name, continuations in made.items():
+        matching = continuations.tokens.eq(truth.tokens).sum(dim=1)
+        figures[name]["retrieved"] = _share(10 * matching >= 9 * truth.tokens.shape[1])
+        figures[name]["exact"] = _share(matching == truth.tokens.shape[1])
+    return {name: Measures(**of_name) for name, of_name in figures.items()}
+
+
+def _distances(space: Space, vectors: Tensor, truth: Tensor) -> dict[str, float | None]:
+    """Return the distances among continuations (N, D), and to the truth (1, D)."""
+    distances = space.distances(vectors, torch.cat([vectors, truth]))
+    return {
+        f"pairwise_{space.name}": _mean_of_pairs(distances[:, :-1]),
+        f"truth_{space.name}": float(distances[:, -1].mean()),
+        f"best_{space.name}": float(distances[:, -1].min()),
+    }
 
 
 def _mean_of_pairs(distances: Tensor) -> float | None:
