@@ -1,4 +1,7 @@
-"""Continuations that no GPT made, measured like those that one did."""
+"""Continuations that no GPT made, measured like those that one did.
+
+All are shown by the tokenizer, as those of a GPT are: sharper pictures would be another comparison.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ class Baselines:
         """The last given frame or row of pixels, and the last latent frame or row of tokens, again and again."""
         material, prompt = self.stage.material, self.stage.prompts[encoding][number]
         frames, rows, _ = self.stage.layout.part.pixels
-        clip, truth = material.clips[number], self.stage.truth(number)
+        clip, truth = material.reconstructions[number], self.stage.truth(number)
         if material.kind == "clip":
             pixels = repeat(clip[:, frames - 1], "C H W -> 1 C T H W", T=truth.pixels.shape[2])
             last = prompt[-1].flatten()
@@ -55,7 +58,7 @@ class Baselines:
         members = self.stage.material.members(self.stage.material.groups[number])
         place, count = members.index(number), min(self.n, len(members) - 1)
         others = [members[(place + step) % len(members)] for step in range(1, count + 1)]
-        return Generated(*(part[others] for part in self.stage.truths))
+        return Generated(*(part[others] for part in self.stage.renderings))
 
     def _nearest(self, number: int, encoding: PromptEncoding) -> Generated:
         """What follows in the training item whose tokens agree most with the prompt."""
@@ -65,5 +68,4 @@ class Baselines:
         return self.stage.decode(self.tokenizer, grid[None])
 
     def _reconstruction(self, number: int) -> Generated:
-        material = self.stage.material
-        return self.stage.generated(material.reconstructions[number][None], material.tokens[number][None])
+        return Generated(*(part[number : number + 1] for part in self.stage.renderings))

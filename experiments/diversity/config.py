@@ -96,7 +96,7 @@ class DiversityOptions(MeasuringOptions):
             raise ValueError(f"--given {' '.join(map(str, self.given))} must be different numbers of at least 1")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyOptions(MeasuringOptions):
     """The whole study, small and real: tokenizers and GPTs of images and of clips, matched in everything that can be
     matched, continued and measured, ending with report.html.
@@ -132,6 +132,9 @@ class StudyOptions(MeasuringOptions):
     """Peak learning rate of the GPTs."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Numbers that GPTs compute with while they are trained."""
+    top_ps: tuple[float, ...] = (1.0, 0.6)
+    """Sums of probabilities that the likeliest tokens are kept for; 1 keeps all. Small GPTs spread their probability
+    over many unlikely tokens."""
 
     def __post_init__(self) -> None:
         """Check what can be checked before anything is made."""

@@ -49,7 +49,7 @@ class Continuing:
     Args:
         subject: who continues.
         stage: the amount given.
-        truths: what really followed in all items, as `measures.embed_truths` returns it.
+        truths: what followed in all items, as `measures.embed_truths` returns it.
     """
 
     def __init__(self, subject: Subject, stage: Stage, truths: Mapping[str, Tensor]) -> None:

@@ -39,7 +39,10 @@ class Measures:
 
 
 def embed_truths(spaces: Sequence[Space], truths: Generated) -> dict[str, Tensor]:
-    """Return the vectors (N, D) of the originals of all N items of a run in every space but `perceptual`.
+    """Return the vectors (N, D) of what followed in all N items of a run, in every space but `perceptual`.
+
+    They are those of the tokenizer's reconstructions: beside originals, which are sharp, whatever a tokenizer makes
+    looks alike to a network.
 
     Perceptual vectors are too large to keep: several numbers for every pixel.
 
@@ -47,7 +50,7 @@ def embed_truths(spaces: Sequence[Space], truths: Generated) -> dict[str, Tensor
         ValueError: there is only one item, so that none can be mistaken for it.
     """
     if len(truths.tokens) < 2:
-        raise ValueError("continuations are identified among the originals of at least 2 items: raise --items")
+        raise ValueError("continuations are identified among at least 2 items: raise --items")
     return {space.name: space.embed(truths) for space in spaces if space.name != "perceptual"}
 
 
@@ -60,8 +63,8 @@ def measure(
 ) -> dict[str, Measures]:
     """Measure the continuations of one item, by whom they were made.
 
-    A continuation counts as identified if it is nearer to its own truth than to every other one; where two items have
-    the same truth, none is.
+    Distances to the truth are to the original. A continuation counts as identified if it is nearer to its own truth
+    than to every other one, all of them as the tokenizer shows them; where two items have the same truth, none is.
 
     Args:
         spaces: where distances are measured, those of pixels and tokens among them.

@@ -33,7 +33,7 @@ class Measuring:
     def __init__(self, subject: Subject, stage: Stage, folder: Path, batch: int) -> None:
         self.stage = stage
         self.model = str(subject.label["model"])
-        self.continuing = Continuing(subject, stage, embed_truths(subject.spaces, stage.truths))
+        self.continuing = Continuing(subject, stage, embed_truths(subject.spaces, stage.renderings))
         self.folder = folder / f"given-{stage.given}"
         numbers = range(len(stage.material.items))
         self.batches = [numbers[first : first + batch] for first in numbers[::batch]]

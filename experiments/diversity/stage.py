@@ -73,6 +73,11 @@ class Stage:
         """What really followed, of all items."""
         return self.generated(self.material.clips, self.material.tokens)
 
+    @cached_property
+    def renderings(self) -> Generated:
+        """The same as the tokenizer shows it."""
+        return self.generated(self.material.reconstructions, self.material.tokens)
+
     def truth(self, number: int) -> Generated:
         """What really followed, of one item."""
         return Generated(*(part[number : number + 1] for part in self.truths))

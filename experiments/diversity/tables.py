@@ -18,8 +18,8 @@ Group = Literal["studied", "new"]
 
 MODEL = "model"
 BASELINES = ("copy", "other", "nearest", "reconstruction")
-"""Continuations that no GPT made: the last given row or frame copied; the truths of other items; the continuation of
-the training item with the most similar prompt; the tokenizer's reconstruction of the truth, the floor of distances."""
+"""Continuations that no GPT made, as the tokenizer shows them: the last given row or frame copied; the truths of other
+items; what follows in the training item with the most similar prompt; the truth itself, the floor of distances."""
 SPACES = ("perceptual", "pixel", "token", "feature")
 """Where distances are measured, see `experiments.diversity.spaces`."""
 
@@ -118,8 +118,8 @@ class ItemRow(Way):
     identified_pixel: float
     identified_token: float
     identified_feature: float | None
-    """Share of the continuations nearer to their own original than to that of any other item of the run, studied or
-    new."""
+    """Share of the continuations nearer to what followed in their own item than in any other of the run, studied or
+    new, all as the tokenizer shows it."""
     retrieved: float
     """Share of the continuations that have at least 90 % of the truth's tokens."""
     exact: float

@@ -30,7 +30,7 @@ from experiments.diversity.reporting.estimates import (
     share_estimate,
     written,
 )
-from experiments.diversity.reporting.selection import Choice, describe_encoding, in_order, select
+from experiments.diversity.reporting.selection import Choice, choose, describe_encoding, in_order, select
 from experiments.diversity.tables import MODEL, SPACES, AuditRow, Group, ItemRow, Kind
 from experiments.report import percent
 from experiments.statistics.outcomes import Floats
@@ -65,6 +65,8 @@ class ClaimRow:
     kind: str
     """`image`, `clip`, or `both` where the two are compared."""
     model: str
+    training_items: int
+    """Of the model, or of the larger one."""
     group: Group
     encoding: str
     """`full - alone` where the two are compared."""
@@ -101,6 +103,18 @@ def claims(
     found += [_needed(context) for context in contexts]
     found += [_growth(growth) for growth in growths]
     return sorted(found, key=lambda row: get_args(Claim).index(row.claim))
+
+
+def claims_by_size(items: Sequence[ItemRow]) -> list[ClaimRow]:
+    """Return identification and determinism of the models of each size of training set, after most exposures."""
+    found: list[ClaimRow] = []
+    for size in sorted({row.training_items for row in items}):
+        chosen = choose(select(items, training_items=size))
+        for group, encoding in product(get_args(Group), in_order(row.encoding for row in items)):
+            where = {"group": group, "encoding": encoding}
+            found += _identification(items, chosen["clip"], where) if "clip" in chosen else ()
+            found += _determinism(items, chosen, where)
+    return found
 
 
 def _identification(items: Sequence[ItemRow], choice: Choice, where: Mapping[str, Any]) -> Iterator[ClaimRow]:
@@ -231,7 +245,8 @@ def _memorisation(audit: Sequence[AuditRow], choice: Choice, where: Mapping[str,
 def _needed(context: Context) -> ClaimRow:
     where = {"group": context.group, "encoding": context.encoding}
     return ClaimRow(
-        claim="context", kind=context.kind, model=context.model, group=context.group, encoding=context.encoding,
+        claim="context", kind=context.kind, model=context.model, training_items=context.training_items,
+        group=context.group, encoding=context.encoding,
         given_share=None, figure="context", **_columns(context.needed), threshold=None, verdict=None,
         sentence=f"Share of the tokens from which half of the continuations of {_what(context.kind, where)} are "
         f"retrieved: {context.text()} after {_trained(context)}.",
@@ -242,7 +257,8 @@ def _growth(growth: Growth) -> ClaimRow:
     small, large = growth.smallest, growth.largest
     where = {"group": growth.group, "encoding": growth.encoding}
     return ClaimRow(
-        claim="context", kind=growth.kind, model=f"{large.model} - {small.model}", group=growth.group,
+        claim="context", kind=growth.kind, model=f"{large.model} - {small.model}",
+        training_items=large.training_items, group=growth.group,
         encoding=growth.encoding, given_share=None, figure="context_growth", **_columns(growth.difference),
         threshold=0.0, verdict=growth.difference.above_zero() if growth.group == "studied" else None,
         sentence=f"Share of the tokens from which half of the continuations of {_what(growth.kind, where)} are "
@@ -252,7 +268,13 @@ def _growth(growth: Growth) -> ClaimRow:
 
 def _place(choice: Choice, where: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns that say what a claim is about."""
-    return {"kind": choice.kind, "model": choice.model, "given_share": choice.given_share, **where}
+    return {
+        "kind": choice.kind,
+        "model": choice.model,
+        "training_items": choice.training_items,
+        "given_share": choice.given_share,
+        **where,
+    }
 
 
 def _columns(found: Estimate | None) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 runs.csv, items.csv, positions.csv, audit.csv, redundancy.csv, pictures.csv   the rows of all runs, see `tables`
 figures.csv        means over items of every figure, with intervals
-claims.csv         what was asked, and whether it holds
+claims.csv         what was asked of the models of the largest training set, and whether it holds
+sizes.csv          identification and determinism for each size of training set
 distances.png, entropy.png, context.png, conjecture.png, training.png, redundancy.png, audit.png
 settings.png       where there are several ways of sampling
 report.html
@@ -19,7 +20,7 @@ from rich.table import Table
 from experiments.diversity.config import DiversityReportOptions
 from experiments.diversity.reporting.answers import headlines, lead, pivot, statement
 from experiments.diversity.reporting.bars import draw_audit, draw_distances, draw_redundancy, draw_settings
-from experiments.diversity.reporting.claims import ClaimRow, claims
+from experiments.diversity.reporting.claims import ClaimRow, claims, claims_by_size
 from experiments.diversity.reporting.context import Context, contexts, growths
 from experiments.diversity.reporting.curves import draw_conjecture, draw_context, draw_entropy, draw_training
 from experiments.diversity.reporting.drawing import Chosen
@@ -37,6 +38,7 @@ from experiments.diversity.reporting.sections import (
     picture_sections,
     redundancy_section,
     setting_section,
+    size_section,
     training_section,
 )
 from experiments.diversity.reporting.selection import choose
@@ -52,14 +54,17 @@ def report_diversity(options: DiversityReportOptions) -> Path:
     """
     tables, out = merge_runs(options.runs), options.out
     chosen, means, needed = choose(tables.items), figures(tables.items), contexts(tables.items)
+    by_size = claims_by_size(tables.items)
     found = claims(tables.items, tables.audit, chosen, needed, growths(needed))
 
     write_tables(out, tables)
     write_rows(out / "figures.csv", means, FigureRow)
     write_rows(out / "claims.csv", found, ClaimRow)
+    write_rows(out / "sizes.csv", by_size, ClaimRow)
 
     sections = [
         claim_section(found),
+        size_section(by_size),
         model_section(tables, chosen),
         *_plots(out, tables, means, chosen, needed, found),
         *picture_sections(tables, chosen),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 from experiments.diversity.reporting.answers import cell, judged, measure, pivot, statement
-from experiments.diversity.reporting.claims import ClaimRow
+from experiments.diversity.reporting.claims import RELATIVE, ClaimRow
 from experiments.diversity.reporting.context import Context
 from experiments.diversity.reporting.drawing import estimate
 from experiments.diversity.reporting.figures import FigureRow, redundancies
@@ -46,6 +46,21 @@ def claim_section(claims: Sequence[ClaimRow]) -> Section:
         "training set is ever retrieved. "
         "claims.csv has all of it in sentences, with the figures for information.",
         table=pivot(judged(claims), ("claim", "measured by"), lambda row: (statement(row), measure(row))),
+    )
+
+
+def size_section(claims: Sequence[ClaimRow]) -> Section:
+    """Return the section on how identification and determinism depend on the size of the training set."""
+    head = ("training items", "claim", "measured by")
+    of_size = ((row.figure.split("_")[0], row.figure.endswith(RELATIVE)) for row in claims)
+    first = dict(reversed(list(zip(of_size, (row.figure for row in claims), strict=True)))).values()
+    rows = [row for row in claims if row.figure in first]
+    table = pivot(rows, head, lambda row: (str(row.training_items), statement(row), measure(row)))
+    return Section(
+        "What holds for which size of training set",
+        "The same for the models of each size, after most exposures, as far as both kinds were measured: small "
+        "training sets are learned by heart, large ones have to be understood. sizes.csv has all measures.",
+        table=table,
     )
 
 
