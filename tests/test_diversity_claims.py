@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.diversity.reporting.answers import cell, lead, pivot, statement
-from experiments.diversity.reporting.claims import ClaimRow, claims
+from experiments.diversity.reporting.claims import ClaimRow, claims, claims_by_size
 from experiments.diversity.reporting.context import contexts, crossing, growths
 from experiments.diversity.reporting.selection import choose, select
 from experiments.diversity.tables import MODEL, AuditRow, ItemRow
@@ -272,3 +272,20 @@ def test_table_of_claims_has_a_column_for_each_group_and_encoding() -> None:
 
 def test_cell_without_a_claim_is_empty() -> None:
     assert cell([]) == ""
+
+
+def test_claims_by_size_compare_models_of_the_same_size() -> None:
+    sizes = [
+        Simulated(kind=kind, model=f"{kind}-{size}", items=6, training_items=size)
+        for size in (16, 64)
+        for kind in ("image", "clip")
+    ]
+    rows = select(claims_by_size(made(*sizes)), claim="determinism", figure="pairwise_pixel", group="studied")
+    assert [(row.training_items, row.model) for row in select(rows, encoding="alone")] == [
+        (16, "clip-16 / image-16"),
+        (64, "clip-64 / image-64"),
+    ]
+
+
+def test_claims_by_size_of_clips_alone_are_about_identification() -> None:
+    assert {row.claim for row in claims_by_size(made(BOTH[0]))} == {"identification"}

@@ -67,8 +67,8 @@ def images_page(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_report_writes_its_tables_and_plots(report: Path) -> None:
     assert {path.name for path in report.iterdir()} == {
         "runs.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "pictures.csv", "figures.csv",
-        "claims.csv", "sizes.csv", "distances.png", "entropy.png", "context.png", "conjecture.png", "training.png", "redundancy.png",
-        "audit.png", "settings.png", "report.html",
+        "claims.csv", "sizes.csv", "distances.png", "entropy.png", "context.png", "conjecture.png", "training.png",
+        "redundancy.png", "audit.png", "settings.png", "report.html",
     }  # fmt: skip
 
 

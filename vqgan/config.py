@@ -107,6 +107,8 @@ PRESETS: dict[str, VQGANConfig] = {
     "image-128": _IMAGE_128,
     "image-256": replace(_IMAGE_128, resolution=256, widths=(64, 128, 256, 512), strides=((1, 2),) * 3),
     "image-256-32x32": replace(_IMAGE_128, resolution=256, codes=8192),
+    # 32x32 tokens for 128 px, as many as of a clip, and of as many codes: to compare images with clips of video-128.
+    "image-128-32x32": replace(_IMAGE_128, widths=(96, 192), strides=((1, 2),)),
 }  # fmt: skip
 
 

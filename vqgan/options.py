@@ -48,7 +48,7 @@ class TrainOptions:
     """Run folder."""
     preset: str = "demo"
     """Architecture: demo, demo-8x8 (a clip has as many tokens as a picture in demo-image), demo-image, video-128,
-    video-256, image-128, image-256 or image-256-32x32."""
+    video-256, image-128, image-256, image-128-32x32 or image-256-32x32."""
     steps: int = 2000
     """Optimizer steps."""
     batch: int = 8
