@@ -8,7 +8,7 @@ from networks import make_network
 from tiny import make_clips, make_tokens
 from torch import Tensor
 
-from experiments.diversity.spaces import Generated, NetworkSpace, PixelSpace, Space, TokenSpace, build_spaces
+from experiments.diversity.spaces import Generated, NetworkSpace, PixelSpace, Sight, Space, TokenSpace, build_spaces
 from experiments.diversity.tables import SPACES
 from sampling.distance import pixel_distance
 from vqgan.features import WeightsMissingError, build_features
@@ -40,11 +40,11 @@ def shapes_seen(of: Generated) -> list[torch.Size]:
     """The shapes of the pictures that a network is shown."""
     shapes = []
 
-    def look(pictures: Tensor) -> Tensor:
+    def look(pictures: Tensor) -> list[Tensor]:
         shapes.append(pictures.shape)
-        return pictures.mean(dim=(2, 3))
+        return [pictures.mean(dim=(2, 3))]
 
-    NetworkSpace("feature", look, CPU).embed(of)
+    NetworkSpace("feature", Sight(look, CPU)).embed(of)
     return shapes
 
 
@@ -123,7 +123,7 @@ def test_the_distance_of_long_vectors_keeps_its_digits() -> None:
     generator = torch.Generator().manual_seed(0)
     a, b = torch.rand(2, 1, 2**20, generator=generator)
     expected = (a.double() - b.double()).square().sum()
-    distance = NetworkSpace("feature", torch.flatten, CPU).distances(a, b)
+    distance = NetworkSpace("feature", Sight(lambda pictures: [pictures], CPU)).distances(a, b)
     assert distance.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
@@ -176,3 +176,27 @@ def test_networks_keep_no_gradient(spaces: dict[str, Space], name: str) -> None:
     clips = generated(1)
     clips.pixels.requires_grad_()
     assert not spaces[name].embed(clips).requires_grad
+
+
+def test_two_spaces_of_one_network_look_once() -> None:
+    looks = []
+
+    def look(pictures: Tensor) -> list[Tensor]:
+        looks.append(len(pictures))
+        return [pictures.mean(dim=(2, 3)), pictures.amax(dim=(2, 3))]
+
+    sight = Sight(look, CPU)
+    spaces = [NetworkSpace("perceptual", sight), NetworkSpace("feature", sight, 1)]
+    clips = generated(2)
+    first, second = (space.embed(clips) for space in spaces)
+    assert len(looks) == 1
+    assert not torch.equal(first, second)
+    spaces[0].embed(generated(2))
+    assert len(looks) == 2
+
+
+def test_a_network_of_two_spaces_sees_what_it_sees_for_one(spec: str) -> None:
+    clips = generated(2)
+    *_, perceptual, feature = build_spaces(spec, spec, CPU)
+    torch.testing.assert_close(feature.embed(clips), build_spaces("none", spec, CPU)[-1].embed(clips))
+    torch.testing.assert_close(perceptual.embed(clips), build_spaces(spec, "none", CPU)[-1].embed(clips))

@@ -79,7 +79,10 @@ class FeatureDistance(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Return vectors (B, D) of pictures (B, 3, H, W) in [-1, 1]; their squared distances are those of `forward`."""
-        levels = self.network(x)
+        return self.join(self.network(x))
+
+    def join(self, levels: Sequence[Tensor]) -> Tensor:
+        """Return the vectors (B, D) of pictures whose levels (B, C, h, w) the network has made."""
         return _join([nn.functional.normalize(level, dim=1) for level in levels]) / math.sqrt(len(levels))
 
 

@@ -12,7 +12,7 @@ Only what was generated is compared. Each picture goes through a network once, n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vqgan.features import FeatureNetwork, build_features
-from vqgan.perceptual import build_perceptual
+from vqgan.perceptual import FeatureDistance, build_perceptual
 
 MIN_SIDE = 32
 """Pixels of the shorter side below which networks see an enlarged picture. One row of tokens may be 4 pixels high, VGG
@@ -67,17 +67,18 @@ def build_spaces(perceptual: str, features: str, device: torch.device) -> list[S
         WeightsMissingError: the weights of a network are not on this machine.
         ValueError: a network has no such name, or the file does not hold its weights.
     """
-    spaces: list[Space] = [PixelSpace(), TokenSpace()]
     distance = build_perceptual(perceptual)
+    network = None if features == "none" else build_features(features)
+    if network is None and features != "none":
+        raise ValueError(f"--features {features!r} is not one of none, efficientnet-lite0, timm:<model>:<weights file>")
+    spaces: list[Space] = [PixelSpace(), TokenSpace()]
+    if isinstance(distance, FeatureDistance) and network is not None and features == perceptual:
+        sight = Sight(partial(_look_once, distance.to(device)), device)
+        return [*spaces, NetworkSpace("perceptual", sight), NetworkSpace("feature", sight, 1)]
     if distance is not None:
-        spaces.append(NetworkSpace("perceptual", distance.to(device).embed, device))
-    if features != "none":
-        network = build_features(features)
-        if network is None:
-            raise ValueError(
-                f"--features {features!r} is not one of none, efficientnet-lite0, timm:<model>:<weights file>"
-            )
-        spaces.append(NetworkSpace("feature", partial(_unit_features, network.to(device)), device))
+        spaces.append(NetworkSpace("perceptual", Sight(_single(distance.to(device).embed), device)))
+    if network is not None:
+        spaces.append(NetworkSpace("feature", Sight(_single(partial(_unit_features, network.to(device))), device)))
     return spaces
 
 
@@ -110,47 +111,83 @@ class TokenSpace:
         return torch.stack([(b != row).float().mean(dim=1) for row in a])
 
 
-class NetworkSpace:
-    """What a network sees of every frame, compared by squared distance, mean over frames."""
+class Sight:
+    """What networks see of the frames of continuations; what they saw last is remembered.
 
-    def __init__(self, name: str, look: Callable[[Tensor], Tensor], device: torch.device) -> None:
-        """Begin.
+    So a picture goes through a network once, also where two spaces use it.
 
-        Args:
-            name: of the space.
-            look: maps pictures (B, 3, H, W) in [-1, 1] to vectors (B, D), whose squared distances are meant.
-            device: where `look` runs.
-        """
-        self.name = name
+    Args:
+        look: maps pictures (B, 3, H, W) in [-1, 1] to vectors (B, D) of each space, whose squared distances are meant.
+        device: where it runs.
+    """
+
+    def __init__(self, look: Callable[[Tensor], Sequence[Tensor]], device: torch.device) -> None:
         self.look = look
         self.device = device
+        self._last: tuple[Tensor, list[Tensor]] | None = None
+
+    def see(self, pixels: Tensor) -> list[Tensor]:
+        """Return the vectors (N * T, D) of all frames of clips (N, 3, T, H, W), for each space, on the CPU."""
+        if self._last is None or self._last[0] is not pixels:
+            frames = rearrange(pixels, "N C T H W -> (N T) C H W")
+            scale = max(1.0, MIN_SIDE / min(frames.shape[2:]))
+            height, width = (round(side * scale) for side in frames.shape[2:])
+            chunks = frames.split(max(1, PIXELS_AT_ONCE // (height * width)))
+            seen = zip(*(self._look(chunk, height, width) for chunk in chunks), strict=True)
+            self._last = pixels, [torch.cat(of_space) for of_space in seen]
+        return self._last[1]
 
     @torch.no_grad()
+    def _look(self, frames: Tensor, height: int, width: int) -> list[Tensor]:
+        # With channels last, convolutions take half the time on CPUs.
+        pictures = frames.to(self.device, memory_format=torch.channels_last)
+        if pictures.shape[2:] != (height, width):
+            pictures = functional.interpolate(pictures, (height, width), mode="bilinear")
+        return [vectors.cpu() for vectors in self.look(pictures)]
+
+
+class NetworkSpace:
+    """What a network sees of every frame, compared by squared distance, mean over frames.
+
+    Args:
+        name: of the space.
+        sight: looks at the frames.
+        place: of this space among those that `sight` serves.
+    """
+
+    def __init__(self, name: str, sight: Sight, place: int = 0) -> None:
+        self.name = name
+        self.sight = sight
+        self.place = place
+
     def embed(self, generated: Generated) -> Tensor:
         """Return the vectors of all frames side by side, (N, T * D), scaled so that their distance is the mean."""
-        frames = rearrange(generated.pixels, "N C T H W -> (N T) C H W")
-        scale = max(1.0, MIN_SIDE / min(frames.shape[2:]))
-        height, width = (round(side * scale) for side in frames.shape[2:])
-        chunks = frames.split(max(1, PIXELS_AT_ONCE // (height * width)))
-        seen = torch.cat([self._look(chunk, height, width) for chunk in chunks])
+        seen = self.sight.see(generated.pixels)[self.place]
         vectors = rearrange(seen, "(N T) D -> N (T D)", N=len(generated.pixels))
-        return vectors.div_(math.sqrt(generated.pixels.shape[2]))
+        return vectors / math.sqrt(generated.pixels.shape[2])
 
     def distances(self, a: Tensor, b: Tensor) -> Tensor:
         """Return the distances (A, B) of vectors (A, D) from vectors (B, D)."""
         return _squared_distances(a, b)
 
-    def _look(self, frames: Tensor, height: int, width: int) -> Tensor:
-        # With channels last, convolutions take half the time on CPUs.
-        pictures = frames.to(self.device, memory_format=torch.channels_last)
-        if pictures.shape[2:] != (height, width):
-            pictures = functional.interpolate(pictures, (height, width), mode="bilinear")
-        return self.look(pictures).cpu()
+
+def _single(look: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Sequence[Tensor]]:
+    return lambda pictures: (look(pictures),)
+
+
+def _look_once(distance: FeatureDistance, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the vectors of the perceptual distance and of the feature space of one network."""
+    levels = distance.network(pictures)
+    return distance.join(levels), _coarsest(levels)
 
 
 def _unit_features(network: FeatureNetwork, pictures: Tensor) -> Tensor:
-    """Return the coarsest features (B, C) of pictures (B, 3, H, W), so long that squared distances are 1 - cosine."""
-    return functional.normalize(network(pictures)[-1].mean(dim=(2, 3)), dim=1) / math.sqrt(2)
+    return _coarsest(network(pictures))
+
+
+def _coarsest(levels: Sequence[Tensor]) -> Tensor:
+    """Return the mean coarsest features (B, C) of pictures, so long that squared distances are 1 - cosine."""
+    return functional.normalize(levels[-1].mean(dim=(2, 3)), dim=1) / math.sqrt(2)
 
 
 def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
