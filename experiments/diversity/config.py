@@ -124,7 +124,7 @@ class StudyOptions(MeasuringOptions):
     """Sizes of the training sets, each part of the next; the same items are tested in all of them."""
     steps: int = 1000
     """Optimizer steps of each GPT."""
-    checkpoints: tuple[float, ...] = (0.25, 0.5, 1.0)
+    checkpoints: tuple[float, ...] = (0.5, 1.0)
     """Shares of the steps after which the GPTs are measured; the last step always is."""
     gpt_batch: int = 4
     """Sequences per optimizer step of the GPTs."""

@@ -24,6 +24,8 @@ from data.frames import to_uint8
 from sampling.prompts import Size
 
 NUMBERS = (np.uint8, np.uint16, np.uint32)
+END_MARK = len(lzma.compress(b"", format=lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA1}]))
+"""Bytes that say that nothing follows."""
 SMALLEST_DICTIONARY = 4096
 """Bytes; LZMA takes no smaller one."""
 
@@ -75,5 +77,5 @@ def _compressed_bits(values: np.ndarray[Any, Any]) -> int:
         "lp": alignment,
         "pb": alignment,
     }
-    code, nothing = (lzma.compress(bytes_, format=lzma.FORMAT_RAW, filters=[coder]) for bytes_ in (data, b""))
-    return 8 * (len(code) - len(nothing))
+    code = lzma.compress(data, format=lzma.FORMAT_RAW, filters=[coder])
+    return 8 * (len(code) - END_MARK)
