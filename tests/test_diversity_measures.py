@@ -1,6 +1,6 @@
 """Figures of the continuations of one item."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import make_clips
 
-from experiments.diversity.measures import Measures, embed_truths, measure
+from experiments.diversity.measures import embed_truths, measure
 from experiments.diversity.spaces import Generated, PixelSpace, Space, TokenSpace, build_spaces
-from experiments.diversity.tables import ItemRow
+from experiments.diversity.tables import Measures
 
 SPACES: list[Space] = [PixelSpace(), TokenSpace()]
 
@@ -28,14 +28,6 @@ def rows(of: Generated, *numbers: int) -> Generated:
 def measured(continuations: Generated, truths: Generated, number: int = 0) -> Measures:
     made = {"model": continuations}
     return measure(SPACES, made, rows(truths, number), embed_truths(SPACES, truths), number)["model"]
-
-
-def test_the_fields_are_those_of_the_table() -> None:
-    table = [(field.name, field.type) for field in fields(ItemRow)]
-    own = [(field.name, field.type) for field in fields(Measures)]
-    first = table.index(own[0])
-    assert table[first : first + len(own)] == own
-    assert own[-1][0] == "exact"
 
 
 def test_each_maker_is_measured_by_its_own_continuations() -> None:

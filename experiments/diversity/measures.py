@@ -1,41 +1,18 @@
 """Figures of the continuations of one item: how varied they are, how near to the truth, whether they are the truth.
 
-What the figures mean stands beside the columns of `experiments.diversity.tables.ItemRow`.
+What the figures mean stands beside the columns of `experiments.diversity.tables.Measures`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from experiments.diversity.spaces import Generated, Space
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measures:
-    """The figures of one item; the fields are those of `ItemRow`."""
-
-    pairwise_perceptual: float | None
-    pairwise_pixel: float | None
-    pairwise_token: float | None
-    pairwise_feature: float | None
-    truth_perceptual: float | None
-    truth_pixel: float
-    truth_token: float
-    truth_feature: float | None
-    best_perceptual: float | None
-    best_pixel: float
-    best_token: float
-    best_feature: float | None
-    identified_pixel: float
-    identified_token: float
-    identified_feature: float | None
-    retrieved: float
-    exact: float
+from experiments.diversity.tables import Measures
 
 
 def embed_truths(spaces: Sequence[Space], truths: Generated) -> dict[str, Tensor]:

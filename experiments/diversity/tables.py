@@ -81,12 +81,8 @@ class Way:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemRow(Way):
-    """The continuations of one item.
-
-    Distances compare what was generated only: `pixel` is the root mean square difference on the scale [0, 1], `token`
-    the share of differing tokens, `perceptual` and `feature` are those of the networks that run.csv names.
-    """
+class Continued(Way):
+    """Which item was continued, and by whom."""
 
     continuation: str
     """`model` or the name of a baseline."""
@@ -100,6 +96,16 @@ class ItemRow(Way):
     generated_tokens: int
     prompt_tokens_changed: int
     """Prompt tokens that differ between the encodings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """Figures of the continuations of one item, see `experiments.diversity.measures`.
+
+    Distances compare what was generated only: `pixel` is the root mean square difference on the scale [0, 1], `token`
+    the share of differing tokens, `perceptual` and `feature` are those of the networks that run.csv names.
+    """
+
     pairwise_perceptual: float | None
     pairwise_pixel: float | None
     pairwise_token: float | None
@@ -124,6 +130,12 @@ class ItemRow(Way):
     """Share of the continuations that have at least 90 % of the truth's tokens."""
     exact: float
     """Share of the continuations that have all of the truth's tokens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemRow(Measures, Continued):
+    """The continuations of one item: the columns of `Way`, `Continued` and `Measures`, and how likely they were."""
+
     entropy_bits: float | None
     """Entropy of the model's distributions, sum over the generated tokens, mean over the continuations: an unbiased
     estimate of the entropy of continuations drawn at temperature 1 without filters. None for baselines."""
