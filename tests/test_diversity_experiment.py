@@ -2,6 +2,7 @@
 
 import csv
 import math
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from diversity_runs import Trained, make_trained, run_options
 from tiny import SHORT, make_films, make_tokenizer
 
+import secondsight
 from data.subset import write_subset
 from data.tokens import TokenStore, TokenStoreError
 from experiments.diversity import measuring
@@ -267,6 +269,11 @@ def test_a_single_training_item_is_refused(clips: Trained, tmp_path: Path) -> No
     subset = write_subset(TokenStore(clips.tokens), tmp_path / "tokens", 1)
     with pytest.raises(TokenStoreError, match="has 1 training item: other ones to compare with are needed"):
         run_diversity(run_options(clips._replace(tokens=subset), tmp_path / "run"))
+
+
+def test_the_table_of_the_run_holds_its_command(clips: Trained, clip_run: Path) -> None:
+    (run,) = read_rows(clip_run / "run.csv", RunRow)
+    assert secondsight._parse(shlex.split(run.command)[1:]) == run_options(clips, clip_run)
 
 
 def test_continuations_are_kept(clip_run: Path) -> None:

@@ -8,7 +8,6 @@ import pytest
 from experiments import demo
 from experiments.config import DemoOptions
 from training.run_folder import RunFolderError
-from training.stopwatch import Stopwatch
 
 SMALL = {"CLIPS": 4, "OBJECTS": 2, "TOKENIZER_STEPS": 2, "GPT_STEPS": 2, "EXPOSURES": 1, "ITEMS": 1, "CONTINUATIONS": 2}
 FIGURES = (
@@ -85,11 +84,3 @@ def test_own_films_take_the_playrooms_place(out: Path, small: None, tmp_path: Pa
     demo.run_demo(DemoOptions(tmp_path / "own", videos=out / "playroom" / "clips"))
     assert figures(tmp_path / "own")["psnr_db"] == figures(out)["psnr_db"]
     assert "your films" in (tmp_path / "own" / "report.html").read_text()
-
-
-def test_time_of_a_stopped_stage_counts(tmp_path: Path) -> None:
-    (tmp_path / "seconds.json").write_text('{"gpt": 100.0}')
-    stage = Stopwatch(tmp_path / "seconds.json")
-    with pytest.raises(KeyboardInterrupt), stage("gpt"):
-        raise KeyboardInterrupt
-    assert json.loads((tmp_path / "seconds.json").read_text())["gpt"] >= 100.0
