@@ -28,6 +28,7 @@ from gpt import config as gpt_config
 from gpt import train as gpt
 from training import state
 from vqgan import config as tokenizer_config
+from vqgan import options as tokenizer_options
 from vqgan import train as tokenizer
 
 TESTS = Path(__file__).parent
@@ -138,12 +139,12 @@ def do(jobs: list[Job]) -> None:
                 gpt.train_step = not_finite(gpt.train_step)
             gpt.train(gpt_config.TrainOptions(**{**job["options"], **paths}))
         else:
-            adversary = tokenizer_config.AdversaryOptions(
+            adversary = tokenizer_options.AdversaryOptions(
                 adversarial_weight=0.5, adversarial_start=2, adversarial_ramp=2,
                 discriminator_width=4, discriminator_layers=2,
             )  # fmt: skip
             tokenizer.random_crop = delayed(tokenizer.random_crop, job["step_seconds"])
-            tokenizer.train(tokenizer_config.TrainOptions(**{**job["options"], **paths}, adversary=adversary))
+            tokenizer.train(tokenizer_options.TrainOptions(**{**job["options"], **paths}, adversary=adversary))
 
 
 def shard(wanted: bool) -> None:
