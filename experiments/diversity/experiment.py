@@ -13,7 +13,7 @@ pictures/ with pictures.csv, and continuations/, the finished parts from which a
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count, product
 from math import prod
 from pathlib import Path
@@ -27,11 +27,10 @@ from experiments.diversity.exposure import count_items, sequences_seen
 from experiments.diversity.matches import TrainingTokens
 from experiments.diversity.material import Material, read_material
 from experiments.diversity.measuring import Measuring, positions_of
-from experiments.diversity.parts import Part
 from experiments.diversity.showing import show_extremes
 from experiments.diversity.spaces import build_spaces
 from experiments.diversity.stage import Stage, make_stage
-from experiments.diversity.tables import AuditRow, ItemRow, PictureRow, PositionRow, RedundancyRow, RunRow
+from experiments.diversity.tables import RunRow, Tables
 from gpt.evaluate import check_store
 from gpt.model import GPT
 from sampling.decode import check_options
@@ -39,7 +38,6 @@ from training.command import command_line
 from training.device import best_device
 from training.progress import Progress
 from training.run_folder import open_run
-from training.tables import write_rows
 from vqgan.model import load_tokenizer
 
 
@@ -51,23 +49,6 @@ class Work:
     material: Material
     stages: tuple[Stage, ...]
     run: RunRow
-
-
-@dataclass(frozen=True)
-class Results:
-    """What was measured: the rows of the tables."""
-
-    items: list[ItemRow] = field(default_factory=list)
-    positions: list[PositionRow] = field(default_factory=list)
-    audit: list[AuditRow] = field(default_factory=list)
-    redundancy: list[RedundancyRow] = field(default_factory=list)
-    pictures: list[PictureRow] = field(default_factory=list)
-
-    def add(self, stage: Stage, part: Part) -> None:
-        """Add what the model made of all items in one way."""
-        self.items.extend(part.rows)
-        self.positions.extend(positions_of(stage, part))
-        self.audit.extend(part.audit)
 
 
 def run_diversity(options: DiversityOptions) -> Path:
@@ -88,7 +69,8 @@ def run_diversity(options: DiversityOptions) -> Path:
             shutil.rmtree(options.out / folder, ignore_errors=True)
     if options.n == 1:
         print("With --n 1 nothing can be said about how continuations differ: pairwise distances take at least two.")
-    _write(work, options.out, _measure(work, options))
+    write_skipped(options.out / "skipped.csv", work.material.skipped)
+    _measure(work, options).write(options.out)
     print(f"To see it: secondsight diversity report {options.out} --out REPORT")
     return options.out
 
@@ -139,33 +121,24 @@ def _prepare(options: DiversityOptions) -> Work:
     return Work(subject, material, tuple(stages), run)
 
 
-def _measure(work: Work, options: DiversityOptions) -> Results:
+def _measure(work: Work, options: DiversityOptions) -> Tables:
     """Carry out, or read, all parts of all stages."""
-    settings, results, done = options.settings(), Results(), count(1)
+    settings, tables, done = options.settings(), Tables(run=[work.run]), count(1)
     ways = list(product(options.encodings, settings))
     shown = min(work.stages, key=lambda stage: abs(stage.given_share - 0.5))
     with Progress("Continuing", len(work.stages) * (len(options.encodings) + len(ways))) as progress:
         for stage in work.stages:
             measuring = Measuring(work.subject, stage, options.out / "continuations", options.batch)
-            results.redundancy.extend(measuring.redundancy())
+            tables.redundancy.extend(measuring.redundancy())
             for encoding in options.encodings:
-                results.items.extend(measuring.without_model(encoding).rows)
+                tables.items.extend(measuring.without_model(encoding).rows)
                 progress.show(next(done))
             for encoding, setting in ways:
                 part = measuring.with_model(encoding, setting)
-                results.add(stage, part)
+                tables.items.extend(part.rows)
+                tables.positions.extend(positions_of(stage, part))
+                tables.audit.extend(part.audit)
                 if stage is shown and setting is settings[0]:
-                    results.pictures.extend(show_extremes(options.out, work.subject, stage, part))
+                    tables.pictures.extend(show_extremes(options.out, work.subject, stage, part))
                 progress.show(next(done))
-    return results
-
-
-def _write(work: Work, out: Path, results: Results) -> None:
-    """Write the tables; run.csv comes last and says that the run is finished."""
-    write_skipped(out / "skipped.csv", work.material.skipped)
-    write_rows(out / "items.csv", results.items, ItemRow)
-    write_rows(out / "positions.csv", results.positions, PositionRow)
-    write_rows(out / "audit.csv", results.audit, AuditRow)
-    write_rows(out / "redundancy.csv", results.redundancy, RedundancyRow)
-    write_rows(out / "pictures.csv", results.pictures, PictureRow)
-    write_rows(out / "run.csv", [work.run], RunRow)
+    return tables

@@ -10,8 +10,11 @@ pictures.csv     what the pictures show, and why they were drawn
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
+
+from training.tables import write_rows
 
 Kind = Literal["image", "clip"]
 Group = Literal["studied", "new"]
@@ -223,3 +226,31 @@ class PictureRow:
     """The figure that is extreme here."""
     file: str
     """Path of the picture within the run folder."""
+
+
+KINDS: dict[str, type] = {
+    "run": RunRow,
+    "items": ItemRow,
+    "positions": PositionRow,
+    "audit": AuditRow,
+    "redundancy": RedundancyRow,
+    "pictures": PictureRow,
+}
+"""Rows by the name of their table."""
+
+
+@dataclass
+class Tables:
+    """The rows of all tables, of one run or of several."""
+
+    run: list[RunRow] = field(default_factory=list)
+    items: list[ItemRow] = field(default_factory=list)
+    positions: list[PositionRow] = field(default_factory=list)
+    audit: list[AuditRow] = field(default_factory=list)
+    redundancy: list[RedundancyRow] = field(default_factory=list)
+    pictures: list[PictureRow] = field(default_factory=list)
+
+    def write(self, folder: Path, run: str = "run") -> None:
+        """Write every table as a CSV file of its name; that of the run comes last and says that all are there."""
+        for name, kind in reversed(KINDS.items()):
+            write_rows(folder / f"{run if name == 'run' else name}.csv", getattr(self, name), kind)

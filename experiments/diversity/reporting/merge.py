@@ -7,43 +7,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from experiments.diversity.tables import AuditRow, ItemRow, PictureRow, PositionRow, RedundancyRow, RunRow
-from training.tables import read_rows, write_rows
+from experiments.diversity.tables import KINDS, Tables
+from training.tables import read_rows
 
 Row = TypeVar("Row")
 
-KINDS: dict[str, type] = {
-    "run": RunRow,
-    "items": ItemRow,
-    "positions": PositionRow,
-    "audit": AuditRow,
-    "redundancy": RedundancyRow,
-    "pictures": PictureRow,
-}
-"""Rows by the name of their table in a run folder."""
-
 
 @dataclass
-class Tables:
-    """All rows of several runs."""
+class Merged(Tables):
+    """The rows of several runs, and where they come from."""
 
-    run: list[RunRow] = field(default_factory=list)
-    items: list[ItemRow] = field(default_factory=list)
-    positions: list[PositionRow] = field(default_factory=list)
-    audit: list[AuditRow] = field(default_factory=list)
-    redundancy: list[RedundancyRow] = field(default_factory=list)
-    pictures: list[PictureRow] = field(default_factory=list)
     folders: dict[str, Path] = field(default_factory=dict)
     """Run folders by model, where the pictures are."""
 
 
-def merge_runs(folders: Sequence[Path]) -> Tables:
+def merge_runs(folders: Sequence[Path]) -> Merged:
     """Read the tables of run folders.
 
     Raises:
         ValueError: a folder lacks a table, its items, or a picture that it names, or two runs have the same name.
     """
-    merged = Tables()
+    merged = Merged()
     for folder in folders:
         for name, kind in KINDS.items():
             getattr(merged, name).extend(_read(folder, f"{name}.csv", kind))
@@ -58,12 +42,6 @@ def merge_runs(folders: Sequence[Path]) -> Tables:
             raise ValueError(f"{folder} lacks {missing[0]}, which its pictures.csv names; measure it again")
         merged.folders[run.model] = folder
     return merged
-
-
-def write_tables(out: Path, tables: Tables) -> None:
-    """Write runs.csv and, under the names they have in run folders, the other tables."""
-    for name, kind in KINDS.items():
-        write_rows(out / ("runs.csv" if name == "run" else f"{name}.csv"), getattr(tables, name), kind)
 
 
 def _read(folder: Path, name: str, kind: type[Row]) -> list[Row]:

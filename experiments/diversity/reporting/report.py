@@ -25,7 +25,7 @@ from experiments.diversity.reporting.context import Context, contexts, growths
 from experiments.diversity.reporting.curves import draw_conjecture, draw_context, draw_entropy, draw_training
 from experiments.diversity.reporting.drawing import Chosen
 from experiments.diversity.reporting.figures import FigureRow, figures
-from experiments.diversity.reporting.merge import Tables, merge_runs, write_tables
+from experiments.diversity.reporting.merge import Merged, merge_runs
 from experiments.diversity.reporting.sections import (
     all_figures_sections,
     claim_section,
@@ -57,7 +57,7 @@ def report_diversity(options: DiversityReportOptions) -> Path:
     by_size = claims_by_size(tables.items)
     found = claims(tables.items, tables.audit, chosen, needed, growths(needed))
 
-    write_tables(out, tables)
+    tables.write(out, run="runs")
     write_rows(out / "figures.csv", means, FigureRow)
     write_rows(out / "claims.csv", found, ClaimRow)
     write_rows(out / "sizes.csv", by_size, ClaimRow)
@@ -76,7 +76,7 @@ def report_diversity(options: DiversityReportOptions) -> Path:
 
 
 def _plots(
-    out: Path, tables: Tables, means: Sequence[FigureRow], chosen: Chosen, needed: Sequence[Context],
+    out: Path, tables: Merged, means: Sequence[FigureRow], chosen: Chosen, needed: Sequence[Context],
     found: Sequence[ClaimRow],
 ) -> Iterator[Section]:  # fmt: skip
     """Draw each plot, and describe it."""

@@ -13,7 +13,7 @@ from experiments.diversity.reporting.claims import RELATIVE, ClaimRow
 from experiments.diversity.reporting.context import Context
 from experiments.diversity.reporting.drawing import estimate
 from experiments.diversity.reporting.figures import FigureRow, redundancies
-from experiments.diversity.reporting.merge import Tables
+from experiments.diversity.reporting.merge import Merged
 from experiments.diversity.reporting.selection import Choice, describe_encoding, in_order, select, training
 from experiments.diversity.tables import MODEL, Group, Kind, RedundancyRow, RunRow
 from experiments.report import Section, Table, embed, percent, without_empty_columns
@@ -64,7 +64,7 @@ def size_section(claims: Sequence[ClaimRow]) -> Section:
     )
 
 
-def model_section(tables: Tables, chosen: Mapping[Kind, Choice]) -> Section:
+def model_section(tables: Merged, chosen: Mapping[Kind, Choice]) -> Section:
     """Return the section on the models, and on what is not matched between those compared."""
     runs = sorted(tables.run, key=lambda run: (get_args(Kind).index(run.kind), training(run)))
     quantities = {run.model: _quantities(run, tables) for run in runs}
@@ -181,7 +181,7 @@ def setting_section(folder: Path) -> Section:
     )
 
 
-def picture_sections(tables: Tables, chosen: Mapping[Kind, Choice]) -> Iterator[Section]:
+def picture_sections(tables: Merged, chosen: Mapping[Kind, Choice]) -> Iterator[Section]:
     """Yield a section of pictures for each kind and group of the main models."""
     for choice, group in product(chosen.values(), get_args(Group)):
         rows = select(tables.pictures, kind=choice.kind, model=choice.model, group=group)
@@ -225,7 +225,7 @@ def _context_table(contexts: Sequence[Context]) -> Table:
     return without_empty_columns(table)
 
 
-def _quantities(run: RunRow, tables: Tables) -> dict[str, float | None]:
+def _quantities(run: RunRow, tables: Merged) -> dict[str, float | None]:
     """Return what may be matched between models, by name."""
     items = select(tables.items, model=run.model)
     nearest = min(items, key=lambda row: (abs(row.given_share - 0.5), row.given_share))
