@@ -15,37 +15,38 @@ from typing import Annotated, Any
 
 import tyro
 
-from data.config import InspectOptions, PlayroomOptions, StimuliOptions, SubsetOptions
-from experiments.config import DemoOptions, MemoryOptions, ReportOptions, SweepOptions
-from experiments.diversity.config import DiversityOptions, DiversityReportOptions, StudyOptions
-from gpt.config import EvaluateOptions as GPTEvaluateOptions
-from gpt.config import ImportOptions as GPTImportOptions
-from gpt.config import PlanOptions
-from gpt.config import TrainOptions as GPTTrainOptions
-from sampling.config import CompleteOptions
-from training.config import PublishOptions
+from data.options import InspectOptions, PlayroomOptions, StimuliOptions, SubsetOptions
+from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
+from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
+from experiments.options import DemoOptions
+from gpt.options import EvaluateOptions as GPTEvaluateOptions
+from gpt.options import ImportOptions as GPTImportOptions
+from gpt.options import PlanOptions
+from gpt.options import TrainOptions as GPTTrainOptions
+from release.options import PublishOptions
+from sampling.options import CompleteOptions
 from vqgan.options import EncodeOptions, EvaluateOptions, LeakageOptions, PaletteOptions, TrainOptions
 from vqgan.options import ImportOptions as TokenizerImportOptions
 
 # Subcommand: its options, and the function that carries them out.
 COMMANDS: dict[str, tuple[type, str]] = {
     "demo": (DemoOptions, "experiments.demo:run_demo"),
-    "data playroom": (PlayroomOptions, "data.playroom:make_playroom"),
-    "data stimuli": (StimuliOptions, "data.stimulus_layouts:make_stimuli"),
+    "data playroom": (PlayroomOptions, "data.playroom.make:make_playroom"),
+    "data stimuli": (StimuliOptions, "data.stimuli.layouts:make_stimuli"),
     "data inspect": (InspectOptions, "data.inspection:inspect_media"),
     "data subset": (SubsetOptions, "data.subset:make_subset"),
     "vqgan train": (TrainOptions, "vqgan.train:train"),
     "vqgan palette": (PaletteOptions, "vqgan.palette_fit:make_palette"),
     "vqgan eval": (EvaluateOptions, "vqgan.evaluate:evaluate"),
     "vqgan encode": (EncodeOptions, "vqgan.encode:encode"),
-    "vqgan import": (TokenizerImportOptions, "vqgan.import_weights:import_weights"),
+    "vqgan import": (TokenizerImportOptions, "vqgan.foreign.import_weights:import_weights"),
     "vqgan leakage": (LeakageOptions, "vqgan.leakage:measure_leakage"),
     "gpt train": (GPTTrainOptions, "sampling.watch:train_and_watch"),
     "gpt eval": (GPTEvaluateOptions, "gpt.evaluate:evaluate"),
     "gpt import": (GPTImportOptions, "gpt.import_weights:import_weights"),
     "gpt plan": (PlanOptions, "gpt.plan:plan"),
     "complete": (CompleteOptions, "sampling.complete:complete"),
-    "publish": (PublishOptions, "training.publish:publish"),
+    "publish": (PublishOptions, "release.publish:publish"),
     "memory run": (MemoryOptions, "experiments.memory.experiment:run_memory"),
     "memory sweep": (SweepOptions, "experiments.memory.sweep:run_sweep"),
     "memory report": (ReportOptions, "experiments.memory.report:report_memory"),

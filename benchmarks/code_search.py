@@ -16,7 +16,7 @@ import tyro
 from timing import medians
 from torch import Tensor
 
-from vqgan.quantize import nearest_code
+from vqgan.quantizers import nearest_code
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,17 @@ from pathlib import Path
 import torch
 import tyro
 
-from data.config import PlayroomOptions
-from data.playroom import make_playroom
+from data.options import PlayroomOptions
+from data.playroom.make import make_playroom
 from data.tokens import TokenStore
-from experiments.diversity.config import DiversityOptions
 from experiments.diversity.experiment import run_diversity
 from experiments.diversity.material import read_material
+from experiments.diversity.options import DiversityOptions
 from experiments.diversity.stage import make_stage
 from gpt.config import preset
 from gpt.model import GPT
 from sampling.decode import sample
-from training.device import best_device
+from training.processes import best_device
 from vqgan.config import PRESETS
 from vqgan.encode import encode
 from vqgan.model import VQGAN, load_tokenizer
@@ -89,7 +89,7 @@ def _sample_alone(run: DiversityOptions) -> float:
     began = time.perf_counter()
     for first in numbers[:: run.batch]:
         batch = numbers[first : first + run.batch]
-        given = stage.layout.place(stage.prompts["alone"][batch]).to(gpt.head.weight.device)
+        given = stage.layout.place(stage.prompts["alone"][batch]).to(gpt.device)
         sample(gpt, given, run.n, seed=run.seed, items=batch)
     return time.perf_counter() - began
 

@@ -16,9 +16,9 @@ import torch
 import tyro
 from timing import medians
 
-from data.noise import noise_list
-from experiments.config import MemoryOptions
+from data.stimuli.noise import noise_list
 from experiments.memory.learner import CLIP, Learner
+from experiments.memory.options import MemoryOptions
 from experiments.memory.recognition import Session
 from gpt.config import GPTConfig
 from gpt.model import GPT

@@ -21,7 +21,7 @@ from gpt.config import preset
 from gpt.model import GPT
 from sampling.decode import FREE, sample
 from sampling.readers import CachedReader
-from training.device import best_device
+from training.processes import best_device
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from torch import Tensor
 
 from gpt.config import GPTConfig
 from gpt.model import GPT
-from sampling.config import SamplingOptions
 from sampling.decode import FREE, choose_token, sample, uniform_numbers
+from sampling.options import SamplingOptions
 from sampling.readers import CachedReader, NaiveReader
 
 

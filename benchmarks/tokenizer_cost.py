@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from vqgan.config import PRESETS
+from vqgan.foreign.tats import TATSVQGAN, TATSConfig
 from vqgan.model import VQGAN
-from vqgan.tats import TATSVQGAN, TATSConfig
 
 PRODUCT = 2048
 

@@ -27,23 +27,24 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from data.clips import ClipDataset, ClipFormat, collate
-from data.playroom import render_clip
+from data.clip_format import ClipFormat
+from data.clips import ClipDataset, collate
+from data.items import find_items, split_items
+from data.playroom.make import render_clip
 from training.order import DataOrder
 from vqgan.config import PRESETS, VQGANConfig
-from vqgan.learner import Learner
-from vqgan.metrics import codebook_usage, psnr
+from vqgan.foreign.taming import Decoder as TamingDecoder
+from vqgan.foreign.taming import Encoder as TamingEncoder
+from vqgan.foreign.taming import TamingConfig
+from vqgan.foreign.tats import Decoder as TATSDecoder
+from vqgan.foreign.tats import Encoder as TATSEncoder
+from vqgan.foreign.tats import TATSConfig
+from vqgan.metrics.perceptual import build_perceptual, frame_distance
+from vqgan.metrics.reconstruction import codebook_usage, psnr
 from vqgan.options import TrainOptions
-from vqgan.perceptual import build_perceptual, frame_distance
-from vqgan.quantize import VectorQuantizer
-from vqgan.reading import find_items, split_items
-from vqgan.taming import Decoder as TamingDecoder
-from vqgan.taming import Encoder as TamingEncoder
-from vqgan.taming import TamingConfig
-from vqgan.tats import Decoder as TATSDecoder
-from vqgan.tats import Encoder as TATSEncoder
-from vqgan.tats import TATSConfig
+from vqgan.quantizers import VectorQuantizer
 from vqgan.train import random_crop
+from vqgan.trainer import Learner
 
 
 @dataclass(frozen=True)

@@ -5,42 +5,25 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from data.clip_format import ClipFormat
 from data.errors import MediaError
 from data.frames import Crop
 from data.images import image_to_clip, load_image
-from data.media import Skipped, Source
+from data.items import Item
+from data.media import Skipped
+from data.probe import probe_video
 from data.video import read_clip
 from training.order import DataOrder, Draw
 from training.stopping import ignore_signals
-
-
-@dataclass(frozen=True)
-class ClipFormat:
-    """How clips are cut: `frames` frames at `fps` frames a second, `size` pixels square."""
-
-    frames: int
-    fps: float
-    size: int
-
-    @property
-    def seconds(self) -> float:
-        """Duration of a clip."""
-        return self.frames / self.fps
-
-
-class Item(NamedTuple):
-    """A place in a source where a clip begins, in seconds."""
-
-    source: Source
-    start: float
 
 
 @dataclass(frozen=True)
@@ -58,33 +41,6 @@ class Batch(NamedTuple):
     clips: Tensor
     indices: tuple[int, ...]
     skipped: tuple[Skipped, ...]
-
-
-def list_items(
-    sources: Sequence[Source], form: ClipFormat, hop: float | None = None
-) -> tuple[list[Item], list[Skipped]]:
-    """Cut films into clips, as many as fit; an image is one clip of one frame.
-
-    Films shorter than a clip are returned as skipped.
-
-    Args:
-        sources: films and images.
-        form: of the clips.
-        hop: seconds from the beginning of a clip to that of the next; a clip's length if not given.
-    """
-    hop = hop or form.seconds
-    items, skipped = [], []
-    for source in sources:
-        if source.kind == "image":
-            items.append(Item(source, 0.0))
-            continue
-        # Half a frame of tolerance: containers round the last frame's duration.
-        clips = int((source.seconds - form.seconds + 0.5 / form.fps) / hop + 1)
-        if clips < 1:
-            reason = f"lasts {source.seconds:.2f} s, a clip {form.seconds:.2f} s"
-            skipped.append(Skipped(source.name, reason))
-        items += [Item(source, clip * hop) for clip in range(clips)]
-    return items, skipped
 
 
 class ClipDataset(Dataset[Sample]):
@@ -128,6 +84,52 @@ class ClipDataset(Dataset[Sample]):
             return image_to_clip(load_image(source.image_bytes()), form.size, crop, crop_seed)
         start = item.start if seed is None else _jitter(item, form, seed)
         return read_clip(source.path, start, form.frames, form.fps, form.size, crop, crop_seed)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of an item: plain arrays, because they travel between processes."""
+
+    clip: np.ndarray[Any, Any]
+    """(3, T, H, W) float32 in [-1, 1]."""
+    decoder: str
+    """Name and version of the decoder of a film; empty for an image."""
+
+
+def read_item(request: tuple[Item, ClipFormat]) -> Reading:
+    """Read the clip of an item, in this process or in a worker.
+
+    Raises:
+        MediaError: the file cannot be read.
+    """
+    item, form = request
+    clip = ClipDataset([item], form).read(item).numpy()
+    return Reading(clip, probe_video(item.source.path).decoder_version if item.source.kind == "film" else "")
+
+
+def read_batches(
+    items: Sequence[Item], form: ClipFormat, batch: int, skipped: list[Skipped]
+) -> Iterator[tuple[list[Item], Tensor]]:
+    """Yield items with their clips (B, 3, T, H, W); what cannot be read is appended to `skipped` and left out.
+
+    Raises:
+        MediaError: more than half of the items cannot be read.
+    """
+    dataset, before = ClipDataset(items, form), len(skipped)
+    ready: list[tuple[Item, Tensor]] = []
+    for item in items:
+        try:
+            ready.append((item, dataset.read(item)))
+        except MediaError as error:
+            skipped.append(Skipped(item.source.name, str(error)))
+        if len(ready) == batch:
+            yield [item for item, _ in ready], torch.stack([clip for _, clip in ready])
+            ready = []
+    if ready:
+        yield [item for item, _ in ready], torch.stack([clip for _, clip in ready])
+    failed = skipped[before:]
+    if 2 * len(failed) > len(items):
+        raise MediaError(f"{len(failed)} of {len(items)} clips cannot be read; the first: {failed[0].reason}")
 
 
 def _jitter(item: Item, form: ClipFormat, seed: int) -> float:

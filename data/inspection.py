@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.config import InspectOptions
+from data.drawing import Tile, draw_grid, save_picture
 from data.errors import MediaError
 from data.images import clip_to_image, image_to_clip, load_image
 from data.media import Source, catalogue, check_skipped, write_skipped
-from data.pictures import Tile, draw_grid, save_picture
+from data.options import InspectOptions
 from data.probe import probe_video
 from data.video import read_clip
-from training.tables import write_table
+from storage.tables import write_table
 
 COLUMNS = ("file", "kind", "seconds", "width", "height", "decoder", "why not decord")
 SHEET_COLUMNS, SHEET_ROWS = 8, 6

@@ -6,7 +6,6 @@ A path means a folder (searched through), one file, or a pattern of webdataset t
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import tarfile
@@ -18,7 +17,7 @@ from typing import Literal
 from data.errors import MediaError
 from data.images import IMAGE_SUFFIXES, load_image, pixel_digest
 from data.probe import VIDEO_SUFFIXES, probe_video
-from training.tables import write_table
+from storage.tables import write_table
 
 
 @dataclass(frozen=True)
@@ -104,26 +103,6 @@ def check_skipped(skipped: Iterable[Skipped], total: int, path: Path) -> None:
 def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
     """Write the unusable files and their reasons to the CSV file `path`."""
     write_table(path, ({"file": item.name, "reason": item.reason} for item in skipped), ["file", "reason"])
-
-
-def split(sources: Iterable[Source], fraction: float) -> tuple[list[Source], list[Source]]:
-    """Divide sources into training and validation, at least one each; the same names always fall the same way.
-
-    Raises:
-        MediaError: there is only one source, which cannot be in both.
-    """
-    ordered = sorted(sources, key=lambda source: source.name)
-    if len(ordered) < 2:
-        raise MediaError(
-            "training and validation must not share a source, and there is only one: give at least two files"
-        )
-    ranked = sorted(ordered, key=lambda source: hashlib.sha256(os.fsencode(source.name)).digest())
-    held_out = min(len(ordered) - 1, max(1, round(fraction * len(ordered))))
-    validation = {source.name for source in ranked[:held_out]}
-    return (
-        [source for source in ordered if source.name not in validation],
-        [source for source in ordered if source.name in validation],
-    )
 
 
 def expand_braces(pattern: str) -> list[str]:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.config import SubsetOptions
+from data.options import SubsetOptions
 from data.tokens import Shard, TokenItem, TokenStore, TokenStoreError, write_shard, write_store
 
 SHARD_ITEMS = 1024

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.run_folder import to_json, write_text, write_whole
+from storage.files import atomic_write, to_json, write_text
 
 Part = Literal["train", "validation"]
 
@@ -106,7 +106,7 @@ def write_shard(folder: Path, number: int, metadata: StoreMetadata, grids: Tenso
         file.flush()
         os.fsync(file.fileno())
 
-    write_whole(path, write)
+    atomic_write(path, write)
     return Shard(path.name, len(grids), hashlib.sha256(data).hexdigest())
 
 

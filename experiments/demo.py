@@ -14,31 +14,34 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from data.clips import ClipFormat, Item
-from data.config import PlayroomOptions
-from data.playroom import make_playroom
-from experiments.config import DemoOptions, MemoryOptions
+from data.clip_format import ClipFormat
+from data.clips import read_batches
+from data.items import Item, find_items, split_items
+from data.options import PlayroomOptions
+from data.playroom.make import make_playroom
 from experiments.demo_report import write_demo_report
 from experiments.diversity.completions import measure_completions
 from experiments.memory.experiment import run_memory
+from experiments.memory.options import MemoryOptions
+from experiments.options import DemoOptions
 from experiments.statistics.accuracy import Accuracy, pooled
-from gpt.config import EvaluateOptions as GPTEvaluateOptions
-from gpt.config import TrainOptions as GPTTrainOptions
+from experiments.stopwatch import Stopwatch
 from gpt.evaluate import evaluate as evaluate_gpt
 from gpt.model import GPT
+from gpt.options import EvaluateOptions as GPTEvaluateOptions
+from gpt.options import TrainOptions as GPTTrainOptions
 from gpt.train import train as train_gpt
 from sampling.completion import complete_clips
-from sampling.config import Prompt, PromptKind, Request, SamplingOptions
 from sampling.gallery import show_grid, show_item
-from training.device import best_device
-from training.run_folder import open_run, to_json, write_text
-from training.stopwatch import Stopwatch
+from sampling.options import Prompt, PromptKind, Request, SamplingOptions
+from storage.files import to_json, write_text
+from storage.run_folder import open_run
+from training.processes import best_device
 from vqgan.encode import encode
 from vqgan.evaluate import evaluate as evaluate_tokenizer
 from vqgan.leakage import measure_leakage
 from vqgan.model import load_tokenizer
 from vqgan.options import EncodeOptions, EvaluateOptions, LeakageOptions, TrainOptions
-from vqgan.reading import clip_format, find_items, read_batches, split_items
 from vqgan.tokenizer import Tokenizer
 from vqgan.train import train as train_tokenizer
 
@@ -151,7 +154,7 @@ def _complete(gpt_folder: Path, tokenizer_folder: Path, films: Path, out: Path, 
     """Complete half images and half clips of studied and of new films; show and measure the continuations."""
     device = best_device()
     gpt, tokenizer = GPT.from_pretrained(gpt_folder).to(device), load_tokenizer(tokenizer_folder).to(device)
-    form = clip_format(tokenizer)
+    form = tokenizer.clip_format
     kinds: dict[str, tuple[PromptKind, ClipFormat]] = {
         "image": ("half-image", ClipFormat(1, form.fps, form.size)),
         "clip": ("half-clip", form),

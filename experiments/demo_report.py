@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.memory.sections import memory_section
-from experiments.report import Medium, Section, embed, write_report
+from experiments.pages import Medium, Section, embed, write_report
 from experiments.statistics.accuracy import Accuracy
 
 

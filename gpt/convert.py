@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.checkpoint import CheckpointError
+from storage.model_folder import CheckpointError
 
 # Where a checkpoint of TATS keeps the GPT, and what else it holds: its tokenizers, and what they were trained with.
 TATS_GPT = "transformer."

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from data.tokens import TokenStore, TokenStoreError
-from gpt.config import EvaluateOptions
 from gpt.model import GPT
+from gpt.options import EvaluateOptions
 
 
 def unigram_entropy(tokens: Tensor, vocab_size: int) -> float:
@@ -30,7 +30,7 @@ def item_nll(model: GPT, tokens: Tensor, batch: int) -> Tensor:
     The first token of a model without a start token is not scored. The model is put into evaluation mode for the
     scoring and back afterwards.
     """
-    training, device, first = model.training, model.head.weight.device, model.first_scored
+    training, device, first = model.training, model.device, model.first_scored
     model.eval()
     scores = [model.nll(rows.to(device))[:, first:].mean(dim=1).float().cpu() for rows in tokens.split(batch)]
     model.train(training)

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gpt.config import GPTConfig, ImportOptions
+from gpt.config import GPTConfig
 from gpt.convert import convert_mingpt, convert_tats
 from gpt.model import GPT
-from training.checkpoint import CheckpointError, load_weights
-from training.foreign import Settings, read_foreign, settings_of
+from gpt.options import ImportOptions
+from storage.foreign import Settings, read_foreign, settings_of
+from storage.model_folder import CheckpointError, load_weights
 from vqgan.model import load_tokenizer
 from vqgan.palette import Palette
 from vqgan.tokenizer import Tokenizer

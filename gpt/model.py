@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from gpt.cache import KVCache
 from gpt.config import GPTConfig
 from gpt.loss import cross_entropy
-from training.pretrained import Pretrained
+from storage.pretrained import Pretrained
 
 
 def rotary_angles(config: GPTConfig) -> Tensor:
@@ -177,10 +177,25 @@ class Block(nn.Module):
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
+USAGE = """\
+import torch
+from gpt.model import GPT
+from sampling.decode import generate
+
+gpt = GPT.from_pretrained("{name}")
+tokens = torch.randint(gpt.config.vocab_size, (1, gpt.config.window))  # (B, L) token grids in raster order: yours
+nll = gpt.nll(tokens)  # (B, L) nats per token
+half = tokens[:, : gpt.config.window // 2]
+continued = generate(gpt, half, length=gpt.config.window, n=4, seed=0)  # (B, n, L), what was given included"""
+
+
 class GPT(Pretrained):
     """A GPT over the tokens of one grid, in raster order (t, then h, then w)."""
 
     kind = "gpt"
+    summary = "A GPT over the token grids of images or clips: it scores them, and continues them from any prompt."
+    usage = USAGE
+    tags = ("gpt",)
     config_class = GPTConfig
     config: GPTConfig
 

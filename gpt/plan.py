@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpt.config import GPTConfig, PlanOptions, preset
+from gpt.config import GPTConfig, preset
 from gpt.flops import flops_per_token, matrix_parameters
-from training.nearest import unknown_name
+from gpt.options import PlanOptions
+from storage.nearest import unknown_name
 
 FP32 = 4
 """Bytes of a weight, of its gradient and of each of Adam's two moments."""

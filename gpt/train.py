@@ -14,23 +14,22 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from data.tokens import TokenItem, TokenStore, TokenStoreError
-from gpt.config import GPTConfig, TrainOptions, preset
+from gpt.config import GPTConfig, preset
 from gpt.evaluate import check_store, held_out, item_nll, unigram_entropy
 from gpt.flops import flops_per_token
 from gpt.model import GPT
-from training.checkpoint import newest_checkpoint
-from training.curve import draw_curves
-from training.finite import LossWatch, check_finite
-from training.order import DataOrder
+from gpt.options import TrainOptions
+from storage.checkpoints import newest_checkpoint
+from storage.run_folder import log_metrics, open_run, truncate_metrics
+from training.curves import draw_curves
+from training.loop import LossWatch, check_finite, tracker_name, tracking
+from training.order import DataOrder, seed_step
 from training.processes import gather_values, on_first_process, process_count, process_index
 from training.progress import Progress
-from training.run_folder import log_metrics, open_run, truncate_metrics
 from training.schedule import FLOORS, learning_rate, set_learning_rate
-from training.seeds import seed_step
 from training.state import load_training_state, save_checkpoint, save_whole
 from training.stopping import Stopping
 from training.throughput import Throughput
-from training.trackers import tracker_name, tracking
 
 CURVES = {"nats per token": ("loss", "validation_nll", "unigram_entropy")}
 Draw = Callable[[GPT, Tensor], Tensor]

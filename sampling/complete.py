@@ -16,14 +16,14 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from data.clips import ClipFormat
+from data.clip_format import ClipFormat
 from data.media import Skipped, check_skipped, write_skipped
 from gpt.model import GPT
 from sampling.completion import assemble, draw
-from sampling.config import STILL_KINDS, CompleteOptions, Request
 from sampling.gallery import show_grid, show_item, write_gallery
 from sampling.inputs import Job, choose_jobs, describe_resizing, read_jobs
 from sampling.layout import Layout, count_frames, lay_out
+from sampling.options import STILL_KINDS, CompleteOptions, Request
 from sampling.prompts import count_changed, describe_rounding
 from sampling.records import (
     Record,
@@ -34,11 +34,12 @@ from sampling.records import (
     write_items,
     write_record,
 )
-from training.command import command_line
-from training.device import best_device
+from storage.checksums import fingerprint
+from storage.command import command_line
+from storage.files import to_json, write_text
+from storage.run_folder import environment, open_run
+from training.processes import best_device
 from training.progress import Progress
-from training.run_folder import environment, open_run, to_json, write_text
-from vqgan.fingerprint import fingerprint
 from vqgan.model import load_tokenizer
 from vqgan.tokenizer import Tokenizer
 
@@ -136,7 +137,7 @@ def _complete_group(work: Work, group: Sequence[Job], out: Path, unread: list[Sk
         return
     changed: list[int | None] = [None] * len(jobs)
     if clips is not None and work.counts_changes:
-        clips_there = clips.to(work.gpt.head.weight.device)
+        clips_there = clips.to(work.gpt.device)
         changed = [*count_changed(work.tokenizer, clips_there, work.request.prompt).tolist()]
     numbers = [job.number for job in jobs]
     drawn = draw(work.gpt, work.tokenizer, clips, work.layout, work.request, numbers)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from gpt.model import GPT
-from sampling.config import Request
 from sampling.decode import sample
 from sampling.layout import Layout, lay_out
+from sampling.options import Request
 from sampling.prompts import encode_prompt
-from sampling.rendering import device_of, render
+from sampling.rendering import render
 from vqgan.tokenizer import Tokenizer
 
 
@@ -88,7 +88,7 @@ def draw(
     items: Sequence[int] | None = None,
 ) -> Iterator[Drawn]:
     """Sample the continuations of clips that `layout` was made for; see `complete_clips`."""
-    device = gpt.head.weight.device
+    device = gpt.device
     if clips is None:
         prompt = torch.zeros(1, 0, 0, 0, dtype=torch.int64, device=device)
     else:
@@ -104,7 +104,7 @@ def assemble(tokenizer: Tokenizer, clip: Tensor | None, layout: Layout, drawn: D
     """Decode what was sampled for an item, and set it beside the item's clip (3, T, H, W), if there is one."""
     truth = reconstruction = None
     if clip is not None:
-        truth = tokenizer.encode(clip[None].to(device_of(tokenizer)))[0].cpu()
+        truth = tokenizer.encode(clip[None].to(tokenizer.device))[0].cpu()
         reconstruction = render(tokenizer, truth, clip.shape[1])
     return Completion(
         original=clip,

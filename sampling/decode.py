@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gpt.model import GPT
-from sampling.config import SamplingOptions
+from sampling.options import SamplingOptions
 from sampling.readers import CachedReader, Reader
 from sampling.windows import Window, windows
 

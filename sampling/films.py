@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from data.pictures import CAPTION, MARGIN, draw_text, stack_pictures, text_width
+from data.drawing import CAPTION, MARGIN, draw_text, stack_pictures, text_width
 from sampling.completion import Completion
 from sampling.panels import COLOURS, GIVEN, IMAGINED, Panel, paint, scale_for
 from sampling.stills import LINE, MIN_WIDTH, SEAM, Sign, colour_signs, draw_legend, draw_title, place_panels

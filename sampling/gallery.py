@@ -14,14 +14,14 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from data.pictures import printable, save_picture, stack_pictures
+from data.drawing import printable, save_picture, stack_pictures
 from data.video import write_film
 from sampling.completion import Completion
 from sampling.films import draw_film
 from sampling.heat import draw_scale, heat_panels, top_of_scale
 from sampling.panels import completion_panels
 from sampling.stills import colour_signs, draw_legend, draw_still, line_signs
-from training.run_folder import write_text
+from storage.files import write_text
 
 SIDE = 128
 """Height in pixels of images and frames; roughly, as pictures grow by whole pixels and never shrink."""

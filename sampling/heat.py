@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from data.pictures import CAPTION, MARGIN, draw_text, text_width
+from data.drawing import CAPTION, MARGIN, draw_text, text_width
 from sampling.completion import Completion
 from sampling.panels import Panel, continuation_panels
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from data.clips import ClipDataset, ClipFormat, Item
+from data.clip_format import ClipFormat
+from data.clips import ClipDataset
 from data.errors import MediaError
 from data.images import load_image
+from data.items import Item, find_items
 from data.media import Skipped
 from data.probe import probe_video
-from vqgan.reading import find_items
 
 
 @dataclass(frozen=True)

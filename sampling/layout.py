@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from gpt.model import GPT
-from sampling.config import STILL_KINDS, Request
 from sampling.decode import FREE, check_options
+from sampling.options import STILL_KINDS, Request
 from sampling.prompts import Part, Size, check_match, given_part
 from sampling.windows import windows
 from vqgan.tokenizer import Tokenizer

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from gpt.model import GPT
-from sampling.config import STILL_KINDS, Prompt
+from sampling.options import STILL_KINDS, Prompt
 from vqgan.tokenizer import Tokenizer
 
 Size = tuple[int, int, int]

@@ -16,8 +16,8 @@ from sampling.completion import Completion, Drawn
 from sampling.distance import distances_to_truth
 from sampling.gallery import GalleryItem
 from sampling.inputs import Job
-from training.run_folder import write_whole
-from training.tables import write_rows
+from storage.files import atomic_write
+from storage.tables import write_rows
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def write_record(path: Path, completion: Completion, changed: int | None) -> Non
         distances_to_truth=np.array(distances),
         prompt_tokens_changed=np.array(counts, dtype=np.int64),
     )
-    write_whole(path, save)
+    atomic_write(path, save)
 
 
 def read_record(path: Path) -> Record:
@@ -84,7 +84,7 @@ def write_arrays(out: Path, records: Sequence[Record]) -> None:
     for part, name in names.items():
         rows: list[Tensor] = [getattr(record.drawn, part).flatten(1) for record in records]
         array = torch.stack(rows).numpy()
-        write_whole(out / f"{name}.npy", partial(np.save, arr=array))
+        atomic_write(out / f"{name}.npy", partial(np.save, arr=array))
 
 
 def write_items(path: Path, entries: Sequence[GalleryItem]) -> None:

@@ -26,7 +26,7 @@ def render(tokenizer: Tokenizer, tokens: Tensor, frames: int) -> Tensor:
         (3, T, H, W) float32 in [-1, 1], on the CPU.
     """
     after = 0 if tokenizer.causal else AFTER
-    tokens = tokens.to(device_of(tokenizer))
+    tokens = tokens.to(tokenizer.device)
     pieces = []
     for start in range(0, len(tokens), CHUNK):
         first, stop = max(0, start - BEFORE), min(len(tokens), start + CHUNK)
@@ -34,8 +34,3 @@ def render(tokenizer: Tokenizer, tokens: Tensor, frames: int) -> Tensor:
         factor = clip.shape[1] // len(tokens[first : stop + after])
         pieces.append(clip[:, (start - first) * factor : (stop - first) * factor].cpu())
     return torch.cat(pieces, dim=1)[:, -frames:]
-
-
-def device_of(tokenizer: Tokenizer) -> torch.device:
-    """Return where a tokenizer is."""
-    return next(iter(tokenizer.state_dict().values())).device

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from data.pictures import CAPTION, MARGIN, draw_text, stack_pictures, text_width
+from data.drawing import CAPTION, MARGIN, draw_text, stack_pictures, text_width
 from sampling.completion import Completion
 from sampling.panels import BORDER, COLOURS, GIVEN, HIDDEN, IMAGINED, Panel, paint, scale_for
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gpt.config import TrainOptions
 from gpt.model import GPT
+from gpt.options import TrainOptions
 from gpt.train import train
 from sampling.decode import generate
 
@@ -33,7 +33,7 @@ def draw_samples(gpt: GPT, held: Tensor) -> Tensor:
         (2, n, t, h, w) int64 token grids: those from nothing, then those whose first half (the upper one of images,
         the earlier one of clips) was given.
     """
-    held = held[:SAMPLES].to(gpt.head.weight.device)
+    held = held[:SAMPLES].to(gpt.device)
     training, window = gpt.training, gpt.config.window
     gpt.eval()
     nothing = generate(gpt, held[:, :0], window)

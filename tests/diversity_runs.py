@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tiny import GPT_SHORT, IMAGE, SHORT, make_films, make_gpt, make_tokenizer
 
-from experiments.diversity.config import DiversityOptions
+from experiments.diversity.options import DiversityOptions
 from vqgan.encode import encode
 from vqgan.options import EncodeOptions
 

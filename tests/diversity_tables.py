@@ -21,7 +21,7 @@ from experiments.diversity.tables import (
     RedundancyRow,
     RunRow,
 )
-from training.tables import write_rows
+from storage.tables import write_rows
 
 PLAIN = (1.0, 0, 1.0, 0.0)
 NO_SETTING = (None, None, None, None)

@@ -21,10 +21,11 @@ from memory_lists import make_list, make_options
 from tiny import GPT_SHORT, SHORT, make_images, make_store
 
 from experiments import demo
-from experiments.config import DemoOptions
 from experiments.diversity.experiment import run_diversity
 from experiments.memory.experiment import run_memory
+from experiments.options import DemoOptions
 from gpt import config as gpt_config
+from gpt.options import TrainOptions as GPTTrainOptions
 from gpt.train import train as train_gpt
 from vqgan import config as tokenizer_config
 from vqgan.options import AdversaryOptions, TrainOptions
@@ -58,7 +59,7 @@ def gpt_curve(folder: Path) -> Numbers:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(gpt_config.PRESETS, "golden", GPT_SHORT)
         train_gpt(
-            gpt_config.TrainOptions(
+            GPTTrainOptions(
                 make_store(folder / "store"), folder / "run", preset="golden", steps=20, batch=4, accumulate=2,
                 warmup=5, dropout=0.1, log_every=1, save_every=10,
             )

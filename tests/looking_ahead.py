@@ -3,7 +3,7 @@
 import torch
 from tiny import FPS, make_clips
 
-from vqgan.tats import TATSVQGAN, TATSConfig
+from vqgan.foreign.tats import TATSVQGAN, TATSConfig
 
 
 def make_tats(frames: int = 16) -> TATSVQGAN:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from experiments.config import MemoryOptions
+from experiments.memory.options import MemoryOptions
 
 
 def make_list(root: Path, items: int = 5, fillers: int = 2, seed: int = 0) -> Path:

@@ -8,8 +8,10 @@ import torch
 from media import make_film, numbers
 from PIL import Image
 
-from data.clips import ClipDataset, ClipFormat, Item, collate, list_items, training_loader
+from data.clip_format import ClipFormat
+from data.clips import ClipDataset, collate, training_loader
 from data.errors import MediaError
+from data.items import Item, list_items
 from data.media import Source, catalogue
 from training.order import DataOrder, Draw
 

@@ -8,10 +8,10 @@ import pytest
 from media import HEIGHT, WIDTH, grey, make_film
 from PIL import Image
 
-from data.config import InspectOptions
+from data.drawing import CAPTION, MARGIN
 from data.errors import MediaError
 from data.inspection import inspect_media
-from data.pictures import CAPTION, MARGIN
+from data.options import InspectOptions
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -16,7 +16,8 @@ from PIL import Image
 
 from data.errors import MediaError
 from data.images import load_image
-from data.media import Skipped, Source, catalogue, check_skipped, expand_braces, split, write_skipped
+from data.items import split
+from data.media import Skipped, Source, catalogue, check_skipped, expand_braces, write_skipped
 
 
 def png(level: int = 0) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from data import subset
-from data.config import SubsetOptions
+from data.options import SubsetOptions
 from data.subset import make_subset, write_subset
 from data.tokens import StoreMetadata, TokenItem, TokenStore, TokenStoreError, write_shard, write_store
 

@@ -16,7 +16,7 @@ from experiments.diversity.reporting.claims import ClaimRow, claims, claims_by_s
 from experiments.diversity.reporting.context import contexts, crossing, growths
 from experiments.diversity.reporting.selection import choose, select
 from experiments.diversity.tables import MODEL, AuditRow, ItemRow
-from training.tables import read_rows, write_rows
+from storage.tables import read_rows, write_rows
 
 BOTH = (Simulated(items=48), Simulated(kind="image", model="image-16", items=48, needed=0.6))
 

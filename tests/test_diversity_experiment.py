@@ -19,9 +19,9 @@ from data.tokens import TokenStore, TokenStoreError
 from experiments.diversity import measuring
 from experiments.diversity.experiment import run_diversity
 from experiments.diversity.tables import AuditRow, ItemRow, PositionRow, RedundancyRow, RunRow
-from training.run_folder import RunFolderError
-from training.tables import read_rows
-from vqgan.features import WeightsMissingError
+from storage.run_folder import RunFolderError
+from storage.tables import read_rows
+from vqgan.metrics.features import WeightsMissingError
 
 TABLES = ("run.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "pictures.csv", "skipped.csv")
 

@@ -8,7 +8,7 @@ from tiny import GPT_SHORT, make_gpt, make_store
 from data.tokens import TokenStore, TokenStoreError
 from experiments.diversity.exposure import count_items, sequences_seen
 from gpt import config
-from gpt.config import TrainOptions
+from gpt.options import TrainOptions
 from gpt.train import train
 
 

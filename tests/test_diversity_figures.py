@@ -22,7 +22,7 @@ from experiments.diversity.reporting.estimates import (
 from experiments.diversity.reporting.figures import FigureRow, figures
 from experiments.diversity.reporting.selection import PLAIN, choose, describe_setting, latest, select
 from experiments.diversity.tables import BASELINES, MODEL, SPACES, ItemRow
-from training.tables import read_rows, write_rows
+from storage.tables import read_rows, write_rows
 
 
 def items(**changes: object) -> list[ItemRow]:

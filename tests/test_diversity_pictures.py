@@ -10,8 +10,8 @@ import torch
 from completions import first_half, make_completion, upper_half
 from PIL import Image, ImageColor
 
-from data.pictures import CAPTION, MARGIN
-from data.playroom import render_clip
+from data.drawing import CAPTION, MARGIN
+from data.playroom.make import render_clip
 from experiments.diversity.pictures import (
     FARTHEST,
     FRAME_SIDE,

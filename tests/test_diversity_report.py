@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from diversity_tables import PLAIN, Simulated, make_run, make_study
 
-from experiments.diversity.config import DiversityReportOptions
+from experiments.diversity.options import DiversityReportOptions
 from experiments.diversity.reporting.merge import merge_runs
 from experiments.diversity.reporting.report import report_diversity
 

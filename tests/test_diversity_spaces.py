@@ -11,8 +11,8 @@ from torch import Tensor
 from experiments.diversity.spaces import Generated, NetworkSpace, PixelSpace, Sight, Space, TokenSpace, build_spaces
 from experiments.diversity.tables import SPACES
 from sampling.distance import pixel_distance
-from vqgan.features import WeightsMissingError, build_features
-from vqgan.perceptual import build_perceptual, frame_distance
+from vqgan.metrics.features import WeightsMissingError, build_features
+from vqgan.metrics.perceptual import build_perceptual, frame_distance
 
 CPU = torch.device("cpu")
 

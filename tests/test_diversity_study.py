@@ -11,9 +11,9 @@ from tiny import IMAGE, SHORT, make_images, make_tokenizer
 
 from data.errors import MediaError
 from data.tokens import TokenStore
-from experiments.diversity.config import StudyOptions
+from experiments.diversity.options import StudyOptions
 from experiments.diversity.study import amounts, measured_steps, run_study
-from training.run_folder import RunFolderError
+from storage.run_folder import RunFolderError
 from vqgan.config import PRESETS
 
 

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from data.images import image_to_clip, load_image
-from experiments.config import Change
 from experiments.memory.changes import CHANGES
+from experiments.memory.options import Change
 
 
 def make_picture(width: int = 48, height: int = 64) -> Image.Image:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from experiments import demo
-from experiments.config import DemoOptions
-from training.run_folder import RunFolderError
+from experiments.options import DemoOptions
+from storage.run_folder import RunFolderError
 
 SMALL = {"CLIPS": 4, "OBJECTS": 2, "TOKENIZER_STEPS": 2, "GPT_STEPS": 2, "EXPOSURES": 1, "ITEMS": 1, "CONTINUATIONS": 2}
 FIGURES = (

@@ -11,10 +11,11 @@ from tiny import make_store
 
 from experiments.memory.learner import Learner, batches, begin_learner, find_optimizer_state
 from experiments.memory.material import Material
-from gpt.config import GPTConfig, TrainOptions
+from gpt.config import GPTConfig
 from gpt.model import GPT
+from gpt.options import TrainOptions
 from gpt.train import train
-from training.seeds import seed_step
+from training.order import seed_step
 
 CONFIG = GPTConfig(layers=3, heads=2, width=16, grid=(1, 4, 4), vocab_size=32)
 MATERIAL = Material({"none": {}}, torch.zeros(0, 16, dtype=torch.int64), (1, 4, 4), 32, None)

@@ -12,18 +12,19 @@ from PIL import Image
 
 from data.errors import StimulusError
 from data.media import catalogue
-from data.training_pictures import write_training_pictures
-from experiments.config import Change, MemoryOptions, ReportOptions
+from data.training_images import write_training_pictures
 from experiments.memory.changes import CHANGES
 from experiments.memory.experiment import run_memory
+from experiments.memory.options import Change, MemoryOptions, ReportOptions
 from experiments.memory.report import report_memory
 from experiments.plots import draw_memory_curve
 from experiments.statistics.accuracy import Accuracy, pooled, read_trials
-from gpt.config import GPTConfig, ImportOptions
+from gpt.config import GPTConfig
 from gpt.import_weights import import_weights
 from gpt.model import GPT
+from gpt.options import ImportOptions
 from sampling.prompts import MismatchError
-from training.run_folder import RunFolderError
+from storage.run_folder import RunFolderError
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import pytest
 from memory_runs import make_maps, make_run, make_stimuli, make_trials
 from PIL import Image
 
-from experiments.config import ReportOptions
+from experiments.memory.images import read_maps, show_items, show_maps
 from experiments.memory.merge import merge_trials, model_names, read_run_folders
-from experiments.memory.pictures import read_maps, show_items, show_maps
+from experiments.memory.options import ReportOptions
 from experiments.memory.report import report_memory
-from experiments.report import without_empty_columns
+from experiments.pages import without_empty_columns
 from experiments.statistics.accuracy import read_trials
 from experiments.statistics.items import items
 

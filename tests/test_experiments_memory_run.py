@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from memory_lists import make_list, make_options
 
-from experiments.config import MemoryOptions
 from experiments.memory.learner import Learner
 from experiments.memory.material import encode_lists, read_lists
+from experiments.memory.options import MemoryOptions
 from experiments.memory.run import MemoryRun
 from experiments.statistics.accuracy import read_trials, write_trials
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from memory_lists import make_list
 
 import secondsight
-from experiments.config import MemoryOptions, SweepOptions
+from experiments.memory.options import MemoryOptions, SweepOptions
 from experiments.memory.sweep import SweepError, run_sweep, sweep_cells
 from experiments.statistics.accuracy import read_trials
 from gpt.config import GPTConfig
 from gpt.model import GPT
-from training.command import arguments
+from storage.command import arguments
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_store, make_tokens
 
-from gpt.config import PRESETS, EvaluateOptions, GPTConfig
+from gpt.config import PRESETS, GPTConfig
 from gpt.evaluate import evaluate, item_nll, unigram_entropy
 from gpt.model import GPT
+from gpt.options import EvaluateOptions
 from gpt.train import build_optimizer, train_step
 
 BOTH = pytest.mark.parametrize("config", [GPT_LEGACY, GPT_LEGACY_START], ids=["no-start", "start"])

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 import secondsight
-from gpt.config import PRESETS, GPTConfig, PlanOptions
+from gpt.config import PRESETS, GPTConfig
 from gpt.flops import flops_per_token
 from gpt.loss import LOGITS_AT_ONCE
 from gpt.model import GPT
+from gpt.options import PlanOptions
 from gpt.plan import (
     GPUS,
     activations,

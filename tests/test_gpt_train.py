@@ -17,11 +17,11 @@ from tiny import GPT_SHORT, make_gpt, make_store
 
 from data.tokens import TokenStore, TokenStoreError
 from gpt import config
-from gpt.config import EvaluateOptions, TrainOptions
 from gpt.evaluate import check_store, evaluate, held_out, item_nll, unigram_entropy
 from gpt.model import GPT
+from gpt.options import EvaluateOptions, TrainOptions
 from gpt.train import build_optimizer, train, train_step
-from training.checkpoint import list_checkpoints
+from storage.checkpoints import list_checkpoints
 
 
 @pytest.fixture(scope="module")

@@ -20,10 +20,11 @@ from torch import Tensor
 
 from gpt import config, train
 from gpt.cache import KVCache
-from gpt.config import GPTConfig, TrainOptions
+from gpt.config import GPTConfig
 from gpt.model import GPT
+from gpt.options import TrainOptions
 from gpt.train import build_accelerator, build_optimizer, train_step
-from training.trackers import TrackerError
+from training.loop import TrackerError
 
 FLAVOURS = [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START]
 
@@ -196,7 +197,7 @@ def test_samples_without_anybody_to_draw_them_are_refused(store: Path, tmp_path:
 def test_a_tracker_that_is_not_installed_is_refused(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.trackers.find_spec", lambda name: None)
+    monkeypatch.setattr("training.loop.find_spec", lambda name: None)
     with pytest.raises(TrackerError, match="pip install wandb"):
         train.train(options(store, tmp_path / "run", trackers="wandb"))
     assert not (tmp_path / "run").exists()

@@ -19,10 +19,10 @@ from data.errors import MediaError
 from data.video import probe_video
 from gpt.config import GPTConfig
 from sampling.complete import complete
-from sampling.config import CompleteOptions
+from sampling.options import CompleteOptions
 from sampling.prompts import MismatchError
-from training.command import command_line
-from training.run_folder import RunFolderError
+from storage.command import command_line
+from storage.run_folder import RunFolderError
 from vqgan.config import VQGANConfig
 
 

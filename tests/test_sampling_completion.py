@@ -7,8 +7,8 @@ import torch
 from tiny import GPT_LEGACY, SHORT, make_clips, make_gpt, make_tokenizer
 
 from sampling.completion import complete_clips
-from sampling.config import Prompt, Request, SamplingOptions
 from sampling.distance import distances_to_truth, imagined_pixels, pixel_distance
+from sampling.options import Prompt, Request, SamplingOptions
 
 HALF = Request(Prompt("half-clip"), n=2)
 

@@ -5,8 +5,8 @@ import torch
 from completions import first_half, make_completion, nothing, upper_half
 from PIL import ImageColor
 
+from data.drawing import CAPTION, MARGIN
 from data.frames import to_uint8
-from data.pictures import CAPTION, MARGIN
 from sampling.completion import Completion
 from sampling.films import draw_film
 from sampling.panels import BORDER, COLOURS, GIVEN, IMAGINED, completion_panels

@@ -6,9 +6,9 @@ import pytest
 import torch
 from tiny import GPT_SHORT, IMAGE, SHORT, VIDEO, make_gpt, make_tokenizer
 
-from sampling.config import Prompt, Request, SamplingOptions
 from sampling.decode import FREE
 from sampling.layout import count_frames, lay_out
+from sampling.options import Prompt, Request, SamplingOptions
 
 CLIP, STILL = (8, 16, 16), (1, 16, 16)
 

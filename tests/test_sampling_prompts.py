@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from looking_ahead import make_tats
 from tiny import GPT_SHORT, IMAGE, SHORT, VIDEO, make_clips, make_gpt, make_palette, make_tokenizer
 
-from sampling.config import Prompt
+from sampling.options import Prompt
 from sampling.prompts import (
     MismatchError,
     check_match,

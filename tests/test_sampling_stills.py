@@ -6,7 +6,7 @@ import torch
 from completions import first_half, make_completion, nothing, upper_half
 from PIL import Image, ImageColor
 
-from data.pictures import CAPTION, MARGIN, text_width
+from data.drawing import CAPTION, MARGIN, text_width
 from sampling.completion import Completion
 from sampling.panels import BORDER, completion_panels
 from sampling.stills import (

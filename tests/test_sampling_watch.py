@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from tiny import GPT_LEGACY, GPT_SHORT, make_gpt, make_store
 
 from gpt import config
-from gpt.config import GPTConfig, TrainOptions
+from gpt.config import GPTConfig
+from gpt.options import TrainOptions
 from sampling.watch import draw_samples, train_and_watch
 
 HELD = torch.randint(32, (6, 32), generator=torch.Generator().manual_seed(0))

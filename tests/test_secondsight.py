@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import secondsight
-from data.playroom import render_clip
+from data.playroom.make import render_clip
 from data.video import write_film
 
 

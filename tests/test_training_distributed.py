@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from tiny import make_films, make_store
 from trainer import CPU, TESTS, Trainer, job, metrics, start_two
 
-from training.checkpoint import list_checkpoints
+from storage.checkpoints import list_checkpoints
 from training.order import DataOrder
 
 LAUNCHER = (

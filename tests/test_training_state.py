@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from training.checkpoint import best_checkpoint, list_checkpoints, load_model_folder, newest_checkpoint
-from training.pretrained import Pretrained
-from training.seeds import seed_step
+from storage.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint
+from storage.model_folder import load_model_folder
+from storage.pretrained import Pretrained
+from training.order import seed_step
 from training.state import CheckpointWriteError, load_training_state, save_checkpoint
 
 
@@ -227,5 +228,5 @@ def test_a_checkpoint_of_the_same_step_is_replaced(tmp_path: Path) -> None:
     model, optimizer = build()
     save(tmp_path, 5, model, optimizer)
     train(model, optimizer, 0, 1)
-    _, tensors = load_model_folder(save(tmp_path, 5, model, optimizer), "net")
+    _, tensors = load_model_folder(save(tmp_path, 5, model, optimizer))
     assert torch.equal(tensors["layers.0.weight"], model.state_dict()["layers.0.weight"])

@@ -14,19 +14,18 @@ import pytest
 import torch
 from tiny import IMAGE, SHORT, make_films, make_images, make_store, make_tokenizer
 
-from data.clips import Item
 from data.errors import MediaError
 from data.images import image_to_clip, load_image
+from data.items import Item, find_items
 from data.media import Skipped
 from data.tokens import TokenStore, TokenStoreError
 from data.video import read_clip
-from training.run_folder import RunFolderError
+from storage.run_folder import RunFolderError
 from vqgan import encode as encode_module
 from vqgan.augment import crop_names, cut_crops
 from vqgan.encode import encode
 from vqgan.encoding_plan import LARGEST_SHARD, SMALLEST_SHARD, shard_size
 from vqgan.options import EncodeOptions
-from vqgan.reading import find_items
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,14 @@ from networks import make_network, make_vgg
 from PIL import Image
 from tiny import SHORT, make_clips, make_films, make_images, make_palette, make_tokenizer
 
-from data.clips import Item
+from data.clips import read_batches
+from data.drawing import CAPTION, MARGIN
+from data.items import Item, find_items
 from data.media import Source
-from data.pictures import CAPTION, MARGIN
 from vqgan.evaluate import ItemScore, best_to_worst, evaluate, reconstruct
-from vqgan.i3d import I3D
-from vqgan.metrics import psnr
+from vqgan.metrics.i3d import I3D
+from vqgan.metrics.reconstruction import psnr
 from vqgan.options import EvaluateOptions
-from vqgan.reading import clip_format, find_items, read_batches
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +51,8 @@ def test_every_clip_has_a_row(out: Path) -> None:
 
 def test_a_row_holds_the_psnr_of_its_clip(out: Path, films: Path) -> None:
     model = make_tokenizer(SHORT)
-    items, _ = find_items(films, clip_format(model))
-    ((_, clips),) = read_batches(items, clip_format(model), 6, [])
+    items, _ = find_items(films, model.clip_format)
+    ((_, clips),) = read_batches(items, model.clip_format, 6, [])
     expected = psnr(model.decode(model.encode(clips)), clips)
     assert [float(row["psnr_db"]) for row in rows(out)] == pytest.approx(expected.tolist())
 

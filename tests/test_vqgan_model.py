@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from tiny import IMAGE, SHORT, VIDEO, make_clips, make_palette, make_tokenizer
 
-from training.checkpoint import CheckpointError
+from storage.model_folder import CheckpointError
 from vqgan.config import PRESETS, VQGANConfig
 from vqgan.model import VQGAN, load_tokenizer
 from vqgan.palette import Palette
@@ -231,7 +231,7 @@ def test_load_tokenizer_takes_a_run_folder(tmp_path: Path) -> None:
 def test_load_tokenizer_refuses_another_kind(tmp_path: Path) -> None:
     make_palette().save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"kind": "gpt"}))
-    with pytest.raises(CheckpointError, match="holds a 'gpt', not a vqgan or palette"):
+    with pytest.raises(CheckpointError, match="holds a 'gpt', which is no tokenizer"):
         load_tokenizer(tmp_path)
 
 

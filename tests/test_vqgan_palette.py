@@ -11,7 +11,7 @@ from PIL import Image
 from tiny import make_clips, make_films, make_images, make_palette
 
 from data.errors import MediaError
-from training.checkpoint import CheckpointError
+from storage.model_folder import CheckpointError
 from vqgan.options import PaletteOptions
 from vqgan.palette import Palette
 from vqgan.palette_fit import make_palette as fit_folder

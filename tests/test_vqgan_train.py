@@ -12,17 +12,17 @@ from safetensors.torch import load_file
 from tiny import SHORT, make_clips, make_films, make_images, make_tokenizer
 
 from data.errors import MediaError
+from data.items import split_items
 from data.media import catalogue
-from data.playroom import render_clip
-from training.checkpoint import list_checkpoints
-from training.run_folder import RunFolderError
+from data.playroom.make import render_clip
+from storage.checkpoints import list_checkpoints
+from storage.run_folder import RunFolderError
 from vqgan import config
 from vqgan import train as train_module
-from vqgan.learner import Learner
 from vqgan.model import VQGAN
 from vqgan.options import TrainOptions
-from vqgan.reading import split_items
 from vqgan.train import random_crop, train, validate
+from vqgan.trainer import Learner
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +171,7 @@ def test_the_last_checkpoint_stays_when_the_loss_is_no_number(
     films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rate = lambda step, steps, peak, warmup: 1e38 if step >= 4 else peak  # noqa: E731
-    monkeypatch.setattr("vqgan.learner.learning_rate", rate)
+    monkeypatch.setattr("vqgan.trainer.learning_rate", rate)
     with pytest.raises(FloatingPointError):
         train(options(films, tmp_path, steps=9))
     assert [checkpoint.name for checkpoint in list_checkpoints(tmp_path)] == ["000003"]

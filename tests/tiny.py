@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from data.playroom import render_clip
+from data.playroom.make import render_clip
 from data.tokens import StoreMetadata, TokenItem, write_shard, write_store
 from data.video import write_film
 from gpt.config import GPTConfig

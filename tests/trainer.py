@@ -26,6 +26,7 @@ from tiny import GPT_SHORT, SHORT
 
 from gpt import config as gpt_config
 from gpt import train as gpt
+from gpt.options import TrainOptions as GPTTrainOptions
 from training import state
 from vqgan import config as tokenizer_config
 from vqgan import options as tokenizer_options
@@ -137,7 +138,7 @@ def do(jobs: list[Job]) -> None:
             gpt.seed_step = delayed(gpt.seed_step, job["step_seconds"])
             if job["broken"] == int(os.environ.get("RANK", 0)):
                 gpt.train_step = not_finite(gpt.train_step)
-            gpt.train(gpt_config.TrainOptions(**{**job["options"], **paths}))
+            gpt.train(GPTTrainOptions(**{**job["options"], **paths}))
         else:
             adversary = tokenizer_options.AdversaryOptions(
                 adversarial_weight=0.5, adversarial_start=2, adversarial_ramp=2,

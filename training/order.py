@@ -1,6 +1,7 @@
-"""Data order as a pure function of seed and step, so that a resumed run sees what an uninterrupted one would.
+"""Data order and random numbers as pure functions of seed and step: a resumed run sees what an uninterrupted one would.
 
-No cursor is ever saved: position is the global step, and every process takes its slice of the global batch.
+No cursor and no random state is ever saved: the position is the global step, and every process takes its slice of the
+global batch.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch.utils.data import Sampler
 
@@ -70,3 +72,15 @@ class DataOrder(Sampler[list[Draw]]):
     def _index(self, position: int) -> int:
         """Return the item at a position of the stream."""
         return int(epoch_order(self.items, self.seed, position // self.items)[position % self.items])
+
+
+def seed_step(seed: int, step: int, process: int = 0) -> None:
+    """Seed torch's generators, those of GPUs included, for one optimizer step.
+
+    Args:
+        seed: of the run.
+        step: optimizer steps done before.
+        process: which of several processes draws numbers of its own, as for dropout; 0 where all must draw alike.
+    """
+    (word,) = np.random.SeedSequence((seed % (1 << 64), step, process)).generate_state(1, np.uint64)
+    torch.manual_seed(int(word))

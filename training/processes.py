@@ -1,14 +1,25 @@
-"""What the processes of one run do together. A process alone agrees with itself."""
+"""What the processes of one run do together, and on which device. A process alone agrees with itself.
+
+Of tensors that are sharded (FSDP2) every process holds a part: they are gathered to be saved, and parted again to be
+loaded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
+import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 Value = TypeVar("Value")
+
+
+def best_device() -> torch.device:
+    """Return the GPU if there is one, otherwise the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def process_count() -> int:
@@ -76,3 +87,28 @@ def on_first_process(action: Callable[[], Value]) -> Value:
     if state == "failed":
         raise SystemExit(1)
     return cast(Value, value)
+
+
+def gather_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return whole tensors, on the CPU, on the first process, and none on the others, which must call too."""
+    gathered = {}
+    for name, tensor in tensors.items():
+        complete = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        if process_index() == 0:
+            gathered[name] = complete.detach().cpu().contiguous()
+    return gathered
+
+
+def gather_weights(module: nn.Module) -> dict[str, Tensor]:
+    """Return the whole state of `module`, on the CPU, on the first process; the others must call too."""
+    return gather_tensors(module.state_dict())
+
+
+def part_like(x: Tensor, like: Tensor) -> Tensor:
+    """Return what of `x`, whole and the same on all processes, this process holds of `like`, a tensor of its shape.
+
+    Files hold contiguous tensors; the result also lies in memory as `like` does.
+    """
+    if isinstance(like, DTensor):
+        return distribute_tensor(x.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+    return torch.empty_like(like).copy_(x)

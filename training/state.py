@@ -25,12 +25,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from training.checkpoint import best_checkpoint, list_checkpoints, load_weights, save_model_folder
-from training.finite import ADVICE
-from training.pretrained import Pretrained
-from training.processes import on_first_process, process_count, process_index
-from training.run_folder import write_text
-from training.sharding import gather_tensors, gather_weights, part_like
+from storage.checkpoints import best_checkpoint, list_checkpoints
+from storage.files import write_text
+from storage.model_folder import load_weights, save_model_folder
+from storage.pretrained import Pretrained
+from training.processes import gather_tensors, gather_weights, on_first_process, part_like, process_count, process_index
+
+ADVICE = "the last checkpoint is kept: look at what was read, or train again with a lower --learning-rate"
 
 Optimizers = Mapping[str, torch.optim.Optimizer]
 Modules = Mapping[str, nn.Module]

@@ -19,14 +19,15 @@ from accelerate import PartialState
 from accelerate.utils import parse_flag_from_env
 from torch import Tensor
 
+from data.clips import Reading, read_item
 from data.errors import MediaError
+from data.items import find_items, split_items
 from data.media import Skipped, write_skipped
 from data.tokens import REPAIR, StoreMetadata, TokenStoreError, write_shard, write_store
 from data.workers import Workers
-from training.device import best_device
-from training.processes import on_first_process
+from storage.run_folder import open_run
+from training.processes import best_device, on_first_process
 from training.progress import Progress
-from training.run_folder import open_run
 from vqgan.augment import augmented_size, cut_crops
 from vqgan.encoding_plan import (
     Plan,
@@ -42,7 +43,6 @@ from vqgan.encoding_plan import (
 )
 from vqgan.model import load_tokenizer
 from vqgan.options import Augment, EncodeOptions
-from vqgan.reading import Reading, clip_format, find_items, read_item, split_items
 from vqgan.tokenizer import Tokenizer
 
 LONGEST_WAIT = timedelta(days=30)
@@ -113,7 +113,7 @@ def make_plan(options: EncodeOptions, tokenizer: Tokenizer) -> Plan:
     Raises:
         MediaError: nothing is usable, more than half of the files are not, or there is only one.
     """
-    form = clip_format(tokenizer)
+    form = tokenizer.clip_format
     hop = options.hop(form.seconds)
     items, skipped = find_items(options.data, form, hop)
     split_items(items)  # stops here where there is one source, which cannot be in both parts

@@ -15,13 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-from data.clips import ClipFormat, Item, list_items
+from data.clip_format import ClipFormat
+from data.items import Item, list_items, split_items
 from data.media import Skipped, Source
 from data.tokens import Part, Shard, StoreMetadata, TokenItem, TokenStoreError, check_digest, check_size
-from training.run_folder import to_json, write_text
+from storage.files import to_json, write_text
 from vqgan.augment import augmented_size, crop_names
 from vqgan.options import Augment
-from vqgan.reading import split_items
 
 SMALLEST_SHARD, LARGEST_SHARD = 64, 1024
 """Items of a shard. A stopped encoding loses at most one shard a process."""

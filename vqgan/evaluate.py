@@ -10,19 +10,20 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from data.clips import ClipFormat, Item
+from data.clip_format import ClipFormat
+from data.clips import read_batches
+from data.drawing import Tile, draw_grid, picture_of, save_picture
+from data.items import Item, find_items, split_items
 from data.media import write_skipped
-from data.pictures import Tile, draw_grid, picture_of, save_picture
-from training.device import best_device
+from storage.files import to_json, write_text
+from storage.tables import write_table
+from training.processes import best_device
 from training.progress import Progress
-from training.run_folder import to_json, write_text
-from training.tables import write_table
-from vqgan.frechet import FrechetDistance, build_frechet, build_fvd
-from vqgan.metrics import bits_per_pixel, codebook_usage, perplexity, psnr, ssim
+from vqgan.metrics.frechet import FrechetDistance, build_frechet, build_fvd
+from vqgan.metrics.perceptual import build_perceptual, frame_distance
+from vqgan.metrics.reconstruction import bits_per_pixel, codebook_usage, perplexity, psnr, ssim
 from vqgan.model import load_tokenizer
 from vqgan.options import EvaluateOptions
-from vqgan.perceptual import build_perceptual, frame_distance
-from vqgan.reading import clip_format, find_items, read_batches, split_items
 from vqgan.tokenizer import Tokenizer
 
 
@@ -50,7 +51,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
     perceptual = build_perceptual(options.perceptual)
     perceptual = perceptual and perceptual.to(device)
     distances = [distance for distance in (build_frechet(options.frechet),) if distance]
-    form = clip_format(tokenizer)
+    form = tokenizer.clip_format
     items, skipped = find_items(options.data, form)
     if options.part == "validation":
         items = split_items(items)[1]

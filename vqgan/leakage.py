@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from data.clips import read_batches
+from data.items import find_items, split_items
 from data.media import write_skipped
-from training.device import best_device
-from training.run_folder import to_json, write_text
+from storage.files import to_json, write_text
+from training.processes import best_device
 from vqgan.model import load_tokenizer
 from vqgan.options import LeakageOptions
-from vqgan.reading import clip_format, find_items, read_batches, split_items
 from vqgan.tokenizer import Tokenizer
 
 
@@ -42,7 +43,7 @@ def measure_leakage(options: LeakageOptions) -> dict[str, Any]:
     """
     device = best_device()
     tokenizer = load_tokenizer(options.tokenizer).to(device)
-    form = clip_format(tokenizer)
+    form = tokenizer.clip_format
     items, skipped = find_items(options.data, form)
     if options.part == "validation":
         items = split_items(items)[1]

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from training.processes import mean_across_processes
+from vqgan.metrics.perceptual import frame_distance
 from vqgan.options import AdversaryOptions
-from vqgan.perceptual import frame_distance
 
 # Frames of a clip look alike, and a feature network costs more than the tokenizer itself.
 PERCEPTUAL_FRAMES = 2

@@ -14,13 +14,11 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from training.checkpoint import load_model_folder
+from storage.model_folder import CheckpointError, load_model_folder
+from storage.pretrained import model_class
 from vqgan.config import VQGANConfig
 from vqgan.layers import ChannelNorm, Downsample, ResidualBlock, Upsample
-from vqgan.palette import Palette
-from vqgan.quantize import FiniteScalarQuantizer, VectorQuantizer
-from vqgan.taming import TamingVQGAN
-from vqgan.tats import TATSVQGAN
+from vqgan.quantizers import FiniteScalarQuantizer, VectorQuantizer
 from vqgan.tokenizer import Tokenizer
 
 
@@ -106,6 +104,11 @@ class VQGAN(Tokenizer):
     """A tokenizer of clips whose latent frames never see the future."""
 
     kind = "vqgan"
+    summary = (
+        "A causal VQGAN: it turns clips into grids of tokens and back, and no token depends on frames that come after "
+        "those it stands for."
+    )
+    tags = ("tokenizer", "vqgan")
     config_class = VQGANConfig
     config: VQGANConfig
     causal = True
@@ -145,15 +148,14 @@ def _full_precision(device: str) -> AbstractContextManager[None]:
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
-# Every kind of tokenizer that a model folder can hold.
-TOKENIZERS: dict[str, type[Tokenizer]] = {kind.kind: kind for kind in (VQGAN, Palette, TamingVQGAN, TATSVQGAN)}
-
-
 def load_tokenizer(folder: Path | str) -> Tokenizer:
-    """Load whichever tokenizer a folder holds, in evaluation mode.
+    """Load whichever tokenizer a folder holds, in evaluation mode: see `storage.pretrained` for how its class is found.
 
     Raises:
-        CheckpointError: the folder holds no tokenizer, or weights and config disagree.
+        CheckpointError: the folder holds no tokenizer, nobody knows its kind, or weights and config disagree.
     """
-    config, _ = load_model_folder(Path(folder), *TOKENIZERS)
-    return TOKENIZERS[config["kind"]].from_pretrained(folder)
+    config, _ = load_model_folder(Path(folder))
+    found = model_class(config["kind"])
+    if not issubclass(found, Tokenizer):
+        raise CheckpointError(f"{folder} holds a {config['kind']!r}, which is no tokenizer")
+    return found.from_pretrained(folder)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from training.nearest import unknown_name
+from storage.nearest import unknown_name
 from vqgan.config import PRESETS
 
 

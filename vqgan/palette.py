@@ -11,7 +11,7 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from vqgan.config import PaletteConfig
-from vqgan.quantize import nearest_code
+from vqgan.quantizers import nearest_code
 from vqgan.tokenizer import Tokenizer
 
 # More pixels than this do not change the centres visibly.
@@ -27,6 +27,8 @@ class Palette(Tokenizer):
     """
 
     kind = "palette"
+    summary = "A colour palette, the tokenizer of Image GPT (Chen et al. 2020): one token per pixel of a small image."
+    tags = ("tokenizer", "palette")
     config_class = PaletteConfig
     config: PaletteConfig
     causal = True

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from einops import rearrange
 
-from data.clips import ClipFormat
+from data.clip_format import ClipFormat
+from data.clips import read_batches
+from data.items import find_items
 from data.media import write_skipped
-from data.training_pictures import write_training_pictures
+from data.training_images import write_training_pictures
 from vqgan.options import PaletteOptions
 from vqgan.palette import FIT_PIXELS, Palette
-from vqgan.reading import find_items, read_batches
 
 
 def make_palette(options: PaletteOptions) -> Path:

@@ -6,13 +6,14 @@ Axes: B batch, T frames, H rows, W columns of pixels; t, h, w of the token grid.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from einops import repeat
 from torch import Tensor
 
-from training.pretrained import Pretrained
-from vqgan.fingerprint import fingerprint
+from data.clip_format import ClipFormat
+from storage.checksums import fingerprint
+from storage.pretrained import Pretrained
 
 
 class TokenizerConfig(Protocol):
@@ -37,8 +38,21 @@ class TokenizerConfig(Protocol):
     def spatial_factor(self) -> int: ...
 
 
+USAGE = """\
+import torch
+from vqgan.model import load_tokenizer
+
+tokenizer = load_tokenizer("{name}")
+clip = torch.zeros(1, 3, tokenizer.frames, tokenizer.size, tokenizer.size)  # (B, 3, T, H, W) in [-1, 1]: yours
+tokens = tokenizer.encode(clip)  # (B, t, h, w) int64, below tokenizer.vocab_size
+decoded = tokenizer.decode(tokens)  # (B, 3, T, H, W) in [-1, 1]"""
+
+
 class Tokenizer(Pretrained, ABC):
     """Turns clips into grids of tokens and back."""
+
+    usage = USAGE
+    tags: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
     causal: bool
     """Whether a latent frame depends on no later frame than those it stands for."""
@@ -82,6 +96,11 @@ class Tokenizer(Pretrained, ABC):
     def temporal_factor(self) -> int:
         """Frames per latent frame."""
         return self.config.temporal_factor
+
+    @property
+    def clip_format(self) -> ClipFormat:
+        """The clips it was made for."""
+        return ClipFormat(self.frames, self.fps, self.size)
 
     def grid(self, frames: int, rows: int, columns: int) -> tuple[int, int, int]:
         """Return the token grid (t, h, w) of clips of that many frames and pixels; a still takes one latent frame.

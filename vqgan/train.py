@@ -9,24 +9,25 @@ import tyro
 from accelerate import Accelerator, DistributedType
 from torch import Tensor
 
-from data.clips import ClipDataset, ClipFormat, Item, collate, training_loader
+from data.clip_format import ClipFormat
+from data.clips import ClipDataset, collate, training_loader
+from data.items import Item, find_items, split_items
 from data.media import Skipped, write_skipped
-from data.training_pictures import write_training_pictures
-from training.checkpoint import newest_checkpoint
-from training.curve import draw_curves
-from training.finite import LossWatch, check_finite
+from data.training_images import write_training_pictures
+from storage.checkpoints import newest_checkpoint
+from storage.run_folder import log_metrics, open_run, truncate_metrics
+from training.curves import draw_curves
+from training.loop import LossWatch, check_finite
 from training.order import DataOrder
 from training.processes import gather_values, on_first_process
 from training.progress import Progress
-from training.run_folder import log_metrics, open_run, truncate_metrics
 from training.state import save_whole
 from training.stopping import Stopping
 from vqgan.config import PRESETS
-from vqgan.learner import Learner
-from vqgan.metrics import codebook_usage, psnr
+from vqgan.metrics.reconstruction import codebook_usage, psnr
 from vqgan.model import VQGAN
 from vqgan.options import TrainOptions
-from vqgan.reading import find_items, split_items
+from vqgan.trainer import Learner
 
 CURVES = {
     "loss": ("loss", "discriminator_loss"),
@@ -98,7 +99,7 @@ def train(options: TrainOptions) -> Path:
 @torch.no_grad()
 def validate(model: VQGAN, clips: Tensor, batch: int) -> dict[str, float]:
     """Return PSNR (dB) and codebook usage on held-out clips (B, 3, T, H, W)."""
-    device = next(model.parameters()).device
+    device = model.device
     tokens = [model.encode(part.to(device)) for part in clips.split(batch)]
     decoded = torch.cat([model.decode(grid).cpu()[:, :, -clips.shape[2] :] for grid in tokens])
     return {

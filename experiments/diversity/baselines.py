@@ -10,7 +10,7 @@ from einops import repeat
 from experiments.diversity.matches import TrainingTokens
 from experiments.diversity.spaces import Generated
 from experiments.diversity.stage import Stage
-from sampling.config import PromptEncoding
+from sampling.options import PromptEncoding
 from vqgan.tokenizer import Tokenizer
 
 

@@ -21,8 +21,8 @@ from experiments.diversity.spaces import Generated, Space
 from experiments.diversity.stage import Stage
 from experiments.diversity.tables import MODEL, AuditRow, ItemRow
 from gpt.model import GPT
-from sampling.config import PromptEncoding, SamplingOptions
 from sampling.decode import Sampled, sample
+from sampling.options import PromptEncoding, SamplingOptions
 from vqgan.tokenizer import Tokenizer
 
 NO_SAMPLING = {"temperature": None, "top_k": None, "top_p": None, "min_p": None}
@@ -84,7 +84,7 @@ class Continuing:
 
     def _sample(self, numbers: Sequence[int], encoding: PromptEncoding, setting: SamplingOptions) -> Sampled:
         subject = self.subject
-        given = self.stage.layout.place(self.stage.prompts[encoding][numbers]).to(subject.gpt.head.weight.device)
+        given = self.stage.layout.place(self.stage.prompts[encoding][numbers]).to(subject.gpt.device)
         sampled = sample(subject.gpt, given, subject.n, setting, subject.seed, numbers)
         return Sampled(sampled.tokens.cpu(), sampled.log_probability.cpu(), sampled.entropy.cpu())
 
@@ -93,7 +93,7 @@ class Continuing:
         """Return minus the binary logarithm of the probability of each token that really followed: (b, G) float64."""
         prompts = self.stage.prompts[encoding][numbers].flatten(1)
         tokens = torch.cat([prompts, self.stage.truths.tokens[numbers]], dim=1)
-        nats = self.subject.gpt.nll(tokens.to(self.subject.gpt.head.weight.device)).cpu()
+        nats = self.subject.gpt.nll(tokens.to(self.subject.gpt.device)).cpu()
         return nats[:, self.stage.generated_places].double() / math.log(2)
 
     def _way(self, number: int, encoding: PromptEncoding, setting: Mapping[str, Any]) -> dict[str, Any]:

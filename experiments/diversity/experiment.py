@@ -21,12 +21,12 @@ from typing import Any
 
 from data.media import write_skipped
 from data.tokens import TokenStore, TokenStoreError
-from experiments.diversity.config import DiversityOptions
 from experiments.diversity.continuing import Subject
 from experiments.diversity.exposure import count_items, sequences_seen
 from experiments.diversity.matches import TrainingTokens
 from experiments.diversity.material import Material, read_material
 from experiments.diversity.measuring import Measuring, positions_of
+from experiments.diversity.options import DiversityOptions
 from experiments.diversity.showing import show_extremes
 from experiments.diversity.spaces import build_spaces
 from experiments.diversity.stage import Stage, make_stage
@@ -34,10 +34,10 @@ from experiments.diversity.tables import RunRow, Tables
 from gpt.evaluate import check_store
 from gpt.model import GPT
 from sampling.decode import check_options
-from training.command import command_line
-from training.device import best_device
+from storage.command import command_line
+from storage.run_folder import open_run
+from training.processes import best_device
 from training.progress import Progress
-from training.run_folder import open_run
 from vqgan.model import load_tokenizer
 
 

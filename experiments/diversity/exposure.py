@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.subset import place_of
 from data.tokens import TokenStore, TokenStoreError
-from training.checkpoint import find_model
+from storage.model_folder import find_model
 
 
 def count_items(store: TokenStore) -> int:

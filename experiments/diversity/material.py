@@ -12,13 +12,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from data.clips import ClipDataset, ClipFormat, Item
+from data.clip_format import ClipFormat
+from data.clips import ClipDataset
 from data.errors import MediaError
+from data.items import Item
 from data.media import Skipped, catalogue, check_skipped
 from data.subset import place_of, rank
 from data.tokens import TokenStore, TokenStoreError
 from experiments.diversity.tables import Group, Kind
-from sampling.rendering import device_of, render
+from sampling.rendering import render
 from vqgan.tokenizer import Tokenizer
 
 SAME_DATA = 0.9
@@ -78,7 +80,7 @@ def read_material(data: Path, store: TokenStore, tokenizer: Tokenizer, count: in
     chosen, clips, unread = _read(wanted, form)
     check_skipped([*missing, *unread], len(wanted) + len(missing), data)
     originals = torch.stack(clips)
-    tokens = torch.cat([tokenizer.encode(clip[None].to(device_of(tokenizer))).cpu() for clip in originals])
+    tokens = torch.cat([tokenizer.encode(clip[None].to(tokenizer.device)).cpu() for clip in originals])
     _check_same(tokens, store, [one.place for one in chosen], data)
     return Material(
         kind="image" if metadata.frames == 1 else "clip",

@@ -13,7 +13,7 @@ from experiments.diversity.positions import position_rows
 from experiments.diversity.redundancy import measure_redundancy
 from experiments.diversity.stage import Stage
 from experiments.diversity.tables import Group, PositionRow, RedundancyRow, Way
-from sampling.config import PromptEncoding, SamplingOptions
+from sampling.options import PromptEncoding, SamplingOptions
 
 GROUPS: tuple[Group, ...] = ("studied", "new")
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from experiments.diversity.tables import AuditRow, ItemRow
-from sampling.config import PromptEncoding
-from training.run_folder import write_whole
+from sampling.options import PromptEncoding
+from storage.files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def part_of(path: Path, make: Callable[[], Part]) -> Part:
             truth_bits=part.truth_bits.numpy(),
             tables=np.array(json.dumps(tables)),
         )
-        write_whole(path, save)
+        atomic_write(path, save)
     with np.load(path, allow_pickle=False) as kept:
         tables = json.loads(str(kept["tables"]))
         return Part(

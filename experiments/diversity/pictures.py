@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from data.drawing import save_picture, stack_pictures
 from data.frames import to_uint8
-from data.pictures import save_picture, stack_pictures
 from experiments.diversity.tables import AuditRow, ItemRow
-from experiments.report import percent
+from experiments.pages import percent
 from sampling.completion import Completion
 from sampling.distance import distances_to_truth
 from sampling.panels import PLAIN, Panel, completion_panels

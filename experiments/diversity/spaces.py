@@ -2,7 +2,7 @@
 
     pixel        root mean square difference on the scale [0, 1]: 1 is black against white
     token        share of differing tokens
-    perceptual   LPIPS (Zhang et al. 2018) or the feature distance of vqgan.perceptual, mean over frames
+    perceptual   LPIPS (Zhang et al. 2018) or the feature distance of vqgan.metrics.perceptual, mean over frames
     feature      one minus the cosine similarity of a network's coarsest features, averaged over the picture: what a
                  picture is of, rather than where; mean over frames, between 0 and 2
 
@@ -21,8 +21,8 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional
 
-from vqgan.features import FeatureNetwork, build_features
-from vqgan.perceptual import FeatureDistance, build_perceptual
+from vqgan.metrics.features import FeatureNetwork, build_features
+from vqgan.metrics.perceptual import FeatureDistance, build_perceptual
 
 MIN_SIDE = 32
 """Pixels of the shorter side below which networks see an enlarged picture. One row of tokens may be 4 pixels high, VGG
@@ -59,8 +59,8 @@ def build_spaces(perceptual: str, features: str, device: torch.device) -> list[S
     """Return the spaces of pixels and tokens, and those of the networks that are not "none".
 
     Args:
-        perceptual: what `vqgan.perceptual.build_perceptual` takes.
-        features: "none", or what `vqgan.features.build_features` takes.
+        perceptual: what `vqgan.metrics.perceptual.build_perceptual` takes.
+        features: "none", or what `vqgan.metrics.features.build_features` takes.
         device: where the networks run.
 
     Raises:

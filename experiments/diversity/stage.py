@@ -16,10 +16,10 @@ from experiments.diversity.material import Material
 from experiments.diversity.spaces import Generated
 from experiments.diversity.tables import Kind
 from gpt.model import GPT
-from sampling.config import Prompt, PromptEncoding, Request
 from sampling.layout import Layout, lay_out
+from sampling.options import Prompt, PromptEncoding, Request
 from sampling.prompts import encode_prompt
-from sampling.rendering import device_of, render
+from sampling.rendering import render
 from vqgan.tokenizer import Tokenizer
 
 PROMPTS_AT_ONCE = 8
@@ -106,7 +106,7 @@ def make_stage(gpt: GPT, tokenizer: Tokenizer, material: Material, given: int) -
     for encoding in encodings:
         prompt = _prompt(material.kind, given, places, encoding)
         parts = material.clips.split(PROMPTS_AT_ONCE)
-        encoded = [encode_prompt(tokenizer, part.to(device_of(tokenizer)), prompt).cpu() for part in parts]
+        encoded = [encode_prompt(tokenizer, part.to(tokenizer.device), prompt).cpu() for part in parts]
         prompts[encoding] = torch.cat(encoded)
     return Stage(material, layout, given, prompts)
 

@@ -33,26 +33,26 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from data.clips import ClipFormat
-from data.config import PlayroomOptions
+from data.clip_format import ClipFormat
 from data.errors import MediaError
-from data.playroom import make_playroom
+from data.items import find_items, split_items
+from data.options import PlayroomOptions
+from data.playroom.make import make_playroom
 from data.subset import write_subset
 from data.tokens import TokenStore
-from experiments.diversity.config import DiversityOptions, DiversityReportOptions, MeasuringOptions, StudyOptions
 from experiments.diversity.experiment import run_diversity
+from experiments.diversity.options import DiversityOptions, DiversityReportOptions, MeasuringOptions, StudyOptions
 from experiments.diversity.reporting.report import report_diversity
 from experiments.diversity.tables import Kind
-from gpt.config import TrainOptions as GPTTrainOptions
+from experiments.stopwatch import Stopwatch
+from gpt.options import TrainOptions as GPTTrainOptions
 from gpt.train import train as train_gpt
-from training.run_folder import open_run
-from training.stopwatch import Stopwatch
+from storage.run_folder import open_run
 from vqgan.config import PRESETS
 from vqgan.encode import encode
 from vqgan.model import load_tokenizer
 from vqgan.options import EncodeOptions
 from vqgan.options import TrainOptions as TokenizerTrainOptions
-from vqgan.reading import clip_format, find_items, split_items
 from vqgan.train import train as train_tokenizer
 
 AMOUNTS = 5
@@ -220,7 +220,7 @@ def item_format(options: StudyOptions, kind: Kind) -> ClipFormat:
     name = tokenizer_name(options, kind)
     if name in PRESETS:
         return ClipFormat(PRESETS[name].frames, PRESETS[name].fps, PRESETS[name].resolution)
-    return clip_format(load_tokenizer(name))
+    return load_tokenizer(name).clip_format
 
 
 def measured_steps(options: StudyOptions) -> list[int]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from training.tables import write_rows
+from storage.tables import write_rows
 
 Kind = Literal["image", "clip"]
 Group = Literal["studied", "new"]

@@ -25,10 +25,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.media import write_skipped
-from data.stimuli import StimulusList, write_manifest
-from data.training_pictures import trained_pictures
-from experiments.config import MemoryOptions
+from data.stimuli.lists import StimulusList, write_manifest
+from data.training_images import trained_pictures
 from experiments.memory.material import encode_lists, read_lists
+from experiments.memory.options import MemoryOptions
 from experiments.memory.recognition import part_of
 from experiments.memory.run import MemoryRun
 from experiments.plots import draw_memory_curve
@@ -40,8 +40,8 @@ from experiments.statistics.accuracy import (
     write_accuracies,
     write_trials,
 )
-from training.run_folder import open_run
-from training.tables import read_table, write_table
+from storage.run_folder import open_run
+from storage.tables import read_table, write_table
 
 PRINTED_DEFECTS = 10
 """Defects that are printed, at most; defects.csv has all."""

@@ -14,14 +14,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from experiments.config import MemoryOptions
 from experiments.memory.material import Material
+from experiments.memory.options import MemoryOptions
 from gpt.config import preset
 from gpt.model import GPT
 from gpt.train import build_optimizer, train_step
-from training.checkpoint import newest_checkpoint
-from training.order import epoch_order
-from training.seeds import seed_step
+from storage.checkpoints import newest_checkpoint
+from training.order import epoch_order, seed_step
 from training.state import load_training_state, save_checkpoint
 
 CLIP = 1.0

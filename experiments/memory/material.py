@@ -16,14 +16,14 @@ from torch import Tensor
 
 from data.errors import StimulusError
 from data.images import image_to_clip, load_image
-from data.noise import noise_list
-from data.stimuli import StimulusList, read_stimuli
-from experiments.config import MemoryOptions
+from data.stimuli.lists import StimulusList, read_stimuli
+from data.stimuli.noise import noise_list
 from experiments.memory.changes import CHANGES
+from experiments.memory.options import MemoryOptions
 from experiments.memory.recognition import tested_paths
 from gpt.model import GPT
 from sampling.prompts import MismatchError, check_match
-from training.device import best_device
+from training.processes import best_device
 from training.progress import Progress
 from vqgan.model import load_tokenizer
 from vqgan.palette import Palette

@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments.statistics.accuracy import read_trials
 from experiments.statistics.outcomes import Run, run_of
-from training.tables import read_table
+from storage.tables import read_table
 
 NOT_OF_THE_MODEL = frozenset(
     {

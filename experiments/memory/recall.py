@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gpt.model import GPT
 from sampling.decode import FREE, sample
-from training.tables import write_rows
+from storage.tables import write_rows
 from vqgan.tokenizer import Tokenizer
 
 BATCH = 16

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from data.errors import StimulusError
-from data.stimuli import StimulusList, Trial
-from experiments.config import Part
+from data.stimuli.lists import StimulusList, Trial
 from experiments.memory.episodic import EpisodicStore
+from experiments.memory.options import Part
 from experiments.statistics.accuracy import correctness
 from gpt.model import GPT
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from experiments.config import ReportOptions
+from experiments.memory.images import read_maps, show_items, show_maps
 from experiments.memory.merge import RunFolder, merge_trials, read_run_folders
-from experiments.memory.pictures import read_maps, show_items, show_maps
+from experiments.memory.options import ReportOptions
 from experiments.memory.sections import (
     comparison_section,
     defect_section,
@@ -30,8 +30,8 @@ from experiments.memory.sections import (
     sensitivity_section,
     threshold_section,
 )
+from experiments.pages import Section, embed, embed_figure, percent, write_report
 from experiments.plots import draw_changes, draw_forgetting, draw_learners, draw_memory_curve, draw_roc
-from experiments.report import Section, embed, embed_figure, percent, write_report
 from experiments.statistics.accuracy import (
     TRIAL_COLUMNS,
     Accuracy,
@@ -44,7 +44,7 @@ from experiments.statistics.items import Item, items
 from experiments.statistics.outcomes import collect
 from experiments.statistics.signal_detection import Sensitivity, sensitivities
 from experiments.statistics.thresholds import Threshold, thresholds
-from training.tables import write_rows, write_table
+from storage.tables import write_rows, write_table
 
 
 def report_memory(options: ReportOptions) -> Path:

@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.stimuli import StimulusList
-from experiments.config import MemoryOptions
+from data.stimuli.lists import StimulusList
 from experiments.memory.episodic import EpisodicStore
 from experiments.memory.learner import Learner, begin_learner
 from experiments.memory.material import Material, read_clips
+from experiments.memory.options import MemoryOptions
 from experiments.memory.recall import Cue, RecallRow, recall, write_recall
 from experiments.memory.recognition import Row, Session, token_nll
 from experiments.statistics.accuracy import read_trials, write_trials
+from storage.files import atomic_write
 from training.progress import Progress
-from training.run_folder import write_whole
 from training.stopping import Stopping
 
 
@@ -128,7 +128,7 @@ class MemoryRun:
         paths = np.array(session.paths)
         grid = np.array(self.material.grid)
         save = partial(np.savez_compressed, paths=paths, before=before, after=_map(learner, session), grid=grid)
-        write_whole(self.folder / "maps.npz", save)
+        atomic_write(self.folder / "maps.npz", save)
         if self.options.recall:
             write_recall(self.folder / "recall.csv", self._recall(learner))
 

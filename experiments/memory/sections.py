@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 
 from experiments.human import all_human_figures, human_figures
-from experiments.report import Medium, Section, embed, percent, without_empty_columns
+from experiments.pages import Medium, Section, embed, percent, without_empty_columns
 from experiments.statistics.accuracy import Accuracy, pooled
 from experiments.statistics.comparison import Comparison
 from experiments.statistics.signal_detection import Sensitivity

@@ -13,11 +13,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from experiments.config import MemoryOptions, MemorySettings, SweepOptions
 from experiments.memory.experiment import run_memory
+from experiments.memory.options import MemoryOptions, MemorySettings, SweepOptions
 from experiments.memory.sweep_array import write_array
 from experiments.memory.sweep_table import print_table, write_sweep
-from training.run_folder import open_run
+from storage.run_folder import open_run
 
 
 class SweepError(ValueError):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from experiments.config import MemoryOptions
-from training.command import arguments
-from training.run_folder import write_text
+from experiments.memory.options import MemoryOptions
+from storage.command import arguments
+from storage.files import write_text
 
 
 def write_array(cells: Sequence[MemoryOptions], out: Path) -> Path:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.statistics.accuracy import POOLED
-from training.tables import read_table, write_table
+from storage.tables import read_table, write_table
 
 Row = dict[str, str]
 

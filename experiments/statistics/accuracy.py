@@ -9,7 +9,7 @@ from pathlib import Path
 
 from experiments.statistics.bootstrap import resampled_shares, share_interval
 from experiments.statistics.outcomes import Outcomes, Run, collect
-from training.tables import read_table, write_rows, write_table
+from storage.tables import read_table, write_rows, write_table
 
 # One row per trial: see `experiments.memory.experiment`.
 TRIAL_COLUMNS = (

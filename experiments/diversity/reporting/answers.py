@@ -12,7 +12,7 @@ from experiments.diversity.reporting.claims import COMPARED, MOST, RELATIVE, Cla
 from experiments.diversity.reporting.estimates import Estimate, Verdict, written
 from experiments.diversity.reporting.selection import Choice, describe_encoding, in_order, select
 from experiments.diversity.tables import Group, Kind
-from experiments.report import Table, percent
+from experiments.pages import Table, percent
 
 MARKS: dict[Verdict | None, str] = {"holds": "✓ holds ", "fails": "✗ fails ", "undecided": "? undecided ", None: ""}
 QUESTION = (

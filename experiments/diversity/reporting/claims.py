@@ -32,7 +32,7 @@ from experiments.diversity.reporting.estimates import (
 )
 from experiments.diversity.reporting.selection import Choice, choose, describe_encoding, in_order, select
 from experiments.diversity.tables import MODEL, SPACES, AuditRow, Group, ItemRow, Kind
-from experiments.report import percent
+from experiments.pages import percent
 from experiments.statistics.outcomes import Floats
 
 Claim = Literal["identification", "determinism", "closeness", "context", "leakage", "memorisation"]

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from experiments.diversity.tables import ItemRow
-from experiments.report import percent
+from experiments.pages import percent
 from experiments.statistics.bootstrap import mean_intervals, ratio_interval, share_interval
 from experiments.statistics.outcomes import Floats
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from experiments.diversity.tables import KINDS, Tables
-from training.tables import read_rows
+from storage.tables import read_rows
 
 Row = TypeVar("Row")
 

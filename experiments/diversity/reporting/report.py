@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from experiments.diversity.config import DiversityReportOptions
+from experiments.diversity.options import DiversityReportOptions
 from experiments.diversity.reporting.answers import headlines, lead, pivot, statement
 from experiments.diversity.reporting.bars import draw_audit, draw_distances, draw_redundancy, draw_settings
 from experiments.diversity.reporting.claims import ClaimRow, claims, claims_by_size
@@ -42,8 +42,8 @@ from experiments.diversity.reporting.sections import (
     training_section,
 )
 from experiments.diversity.reporting.selection import choose
-from experiments.report import Section, write_report
-from training.tables import write_rows
+from experiments.pages import Section, write_report
+from storage.tables import write_rows
 
 
 def report_diversity(options: DiversityReportOptions) -> Path:

@@ -16,7 +16,7 @@ from experiments.diversity.reporting.figures import FigureRow, redundancies
 from experiments.diversity.reporting.merge import Merged
 from experiments.diversity.reporting.selection import Choice, describe_encoding, in_order, select, training
 from experiments.diversity.tables import MODEL, Group, Kind, RedundancyRow, RunRow
-from experiments.report import Section, Table, embed, percent, without_empty_columns
+from experiments.pages import Section, Table, embed, percent, without_empty_columns
 
 MATCHED = {
     "gpt_parameters": "parameters",

@@ -1,0 +1,311 @@
+"""The playroom: a small ray caster for unlimited head-camera clips and for pictures of single toys.
+
+Every picture is a pure function of integers: same seed, same pixels, however many are made.
+Axes: T frames, H rows, W columns, N rays.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from einops import rearrange, reduce
+from rich.progress import track
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, normalize
+
+from data.images import clip_to_image
+from data.options import PlayroomOptions
+from data.playroom.creatures import STATES
+from data.playroom.room import FLOOR, Scene, Walk, make_scene, make_walk
+from data.playroom.solids import Solids
+from data.playroom.toys import CATEGORIES, generator, make_toy
+from data.video import write_film
+from storage.files import atomic_write, write_text
+
+SAMPLES = 2
+"""Rays per pixel and axis in clips; object pictures, which people look at for longer, have OBJECT_SAMPLES."""
+
+OBJECT_SAMPLES = 3
+SHADOW = 0.5
+"""Part of the light that is missing right under a toy."""
+
+AIR = (0.60, 0.58, 0.55)
+HAZE = 0.22
+"""Rooms are veiled a little by the colour AIR: head cameras have little contrast, and small tokenizers need it."""
+
+CLEAR_CHANGE = 0.04
+"""Least change between the two pictures of a trial, so that no tokenizer quantises the difference away."""
+
+CANDIDATES = 16
+"""Exemplar numbers set aside for each trial, of which the first clearly visible pair is taken."""
+
+CONDITIONS = ("novel", "exemplar", "state")
+
+
+class Toy(NamedTuple):
+    """The integers that tell a toy, see `data.playroom.toys.make_toy`."""
+
+    category: int
+    exemplar: int
+    state: int
+
+
+class Trial(NamedTuple):
+    """A studied toy and its foil; studying the foil instead gives a valid experiment too."""
+
+    condition: str
+    name: str
+    seen: Toy
+    foil: Toy
+
+
+def render_clip(seed: int, index: int, size: int = 64, frames: int = 16, fps: float = 8.0) -> Tensor:
+    """Films a toddler's walk through a room with toys.
+
+    Args:
+        seed: of the whole playroom.
+        index: number of the room and of the walk; neighbours differ in their colour scheme.
+        size: height and width in pixels.
+        frames: number of frames T; a shorter clip is the beginning of a longer one.
+        fps: frames per second of the walk's time.
+
+    Returns:
+        (3, T, size, size) float32 in [-1, 1].
+
+    Raises:
+        ValueError: `size` or `frames` below 1, or `fps` not positive.
+    """
+    if size < 1 or frames < 1 or not fps > 0:
+        raise ValueError(f"size and frames must be 1 or more and fps > 0, got {size=}, {frames=}, {fps=}")
+    return film(make_scene(seed, index), make_walk(seed, index, frames, fps), size)
+
+
+def film(scene: Scene, walk: Walk, size: int) -> Tensor:
+    """Films a scene from the eyes of a walk of T frames: (3, T, size, size) float32 in [-1, 1]."""
+    rays = walk.rays(SAMPLES * size)
+    directions = rearrange(rays, "t h w c -> (t h w) c")
+    origins = walk.eye.repeat_interleave(rays.shape[1] * rays.shape[2], dim=0)
+    distance, side = scene.surfaces.cast(origins, directions)
+    points = origins + distance[:, None] * directions
+    colour = scene.surfaces.paint(points, side)
+    floor = (side == FLOOR).nonzero()[:, 0]
+    colour[floor] *= _shadows(scene, points.index_select(0, floor))[:, None]
+    for toy in scene.toys:
+        rows = _near_rays(toy, walk.eye, rays)
+        starts, steps = origins.index_select(0, rows), directions.index_select(0, rows)
+        met, number = toy.cast(starts, steps)
+        front = (met < distance[rows]).nonzero()[:, 0]
+        rows = rows[front]
+        distance[rows] = met[front]
+        points = (starts + met[:, None] * steps).index_select(0, front)
+        normal, paint = toy.surface(points, number[front])
+        colour[rows] = _shade(paint, normal, normalize(scene.light - points, dim=-1))
+    pixels = {"t": len(rays), "h": size, "i": SAMPLES, "w": size, "j": SAMPLES}
+    picture = reduce(colour, "(t h i w j) c -> c t h w", "mean", **pixels).clamp(0, 1)
+    return picture.lerp(rearrange(torch.tensor(AIR), "c -> c 1 1 1"), HAZE) * 2 - 1
+
+
+def _shade(colour: Tensor, normal: Tensor, to_light: Tensor) -> Tensor:
+    """Colours (N, 3) of matt surfaces under a lamp and a bright ceiling."""
+    lamp = (normal * to_light).sum(-1).clamp(min=0)
+    return colour * (0.6 + 0.14 * normal[:, 2] + 0.42 * lamp)[:, None]
+
+
+def _shadows(scene: Scene, points: Tensor) -> Tensor:
+    """Brightness (N,) of points on the floor: soft round shadows under the toys, away from the lamp."""
+    brightness = torch.ones(len(points))
+    for toy in scene.toys:
+        centre, radius = toy.sphere()
+        away = (centre - scene.light)[:2] * 0.12
+        gap = (points[:, :2] - centre[:2] - away).norm(dim=-1) / (0.8 * radius)
+        brightness *= 1 - SHADOW * torch.exp(-(gap**2))
+    return brightness
+
+
+def _near_rays(toy: Solids, eye: Tensor, rays: Tensor) -> Tensor:
+    """Numbers of the rays that meet the sphere around a toy: only they are worth the exact test."""
+    centre, radius = toy.sphere()
+    offset = centre - eye
+    along = torch.einsum("thwc,tc->thw", rays, offset)
+    gap = (offset * offset).sum(-1)[:, None, None] - along * along
+    return ((gap < radius * radius) & (along > 0)).flatten().nonzero()[:, 0]
+
+
+def render_object(category: int, exemplar: int, state: int, seed: int = 0, size: int = 64) -> Tensor:
+    """Pictures one toy on white in three-quarter view; both states of an exemplar share scale and position.
+
+    Args:
+        category: 0 to len(data.playroom.toys.CATEGORIES) - 1.
+        exemplar: which individual of the category, >= 0.
+        state: 0 or 1.
+        seed: of the whole playroom.
+        size: height and width in pixels.
+
+    Returns:
+        (3, 1, size, size) float32 in [-1, 1].
+
+    Raises:
+        ValueError: category, exemplar, state or size out of range.
+    """
+    if size < 1:
+        raise ValueError(f"size must be 1 or more, got {size}")
+    toy = make_toy(category, exemplar, state, seed)
+    right, up, back = _view(exemplar)
+    poses = [make_toy(category, exemplar, other, seed) for other in range(STATES)]
+    reach = torch.tensor([[pose.reach(axis) for pose in poses] for axis in (right, up)])
+    low, high = reach[..., 0].amin(1), reach[..., 1].amax(1)
+    ticks = ((torch.arange(size * OBJECT_SAMPLES) + 0.5) / (size * OBJECT_SAMPLES) - 0.5) * (high - low).max() / 0.92
+    across, along = (low + high) / 2
+    rows, columns = torch.meshgrid(along - ticks, across + ticks, indexing="ij")
+    origins = columns.reshape(-1, 1) * right + rows.reshape(-1, 1) * up + 5 * back
+    distance, number = toy.cast(origins, -back.expand_as(origins))
+    met = distance.isfinite().nonzero()[:, 0]
+    normal, paint = toy.surface(origins[met] - distance[met, None] * back, number[met])
+    lamp = normalize(back + 0.8 * up - 0.5 * right, dim=0)
+    colour = torch.ones_like(origins)
+    colour[met] = _shade(paint, normal, lamp.expand_as(normal))
+    pixels = {"h": size, "i": OBJECT_SAMPLES, "w": size, "j": OBJECT_SAMPLES}
+    return reduce(colour, "(h i w j) c -> c 1 h w", "mean", **pixels).clamp(0, 1) * 2 - 1
+
+
+def _view(exemplar: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Unit vectors to the right, up and back to the viewer, who stands elsewhere for every exemplar."""
+    azimuth, elevation = math.radians(32 + 16 * math.sin(2.4 * exemplar)), math.radians(24)
+    level, height = math.cos(elevation), math.sin(elevation)
+    back = torch.tensor([level * math.sin(azimuth), -level * math.cos(azimuth), height])
+    right = torch.tensor([math.cos(azimuth), math.sin(azimuth), 0.0])
+    return right, torch.linalg.cross(back, right), back
+
+
+def visible_change(first: Tensor, second: Tensor) -> float:
+    """Mean absolute difference of two pictures (3, 1, H, W) in [-1, 1] after averaging them down to 8x8."""
+    small = [adaptive_avg_pool2d(picture[:, 0], 8) for picture in (first, second)]
+    return float((small[0] - small[1]).abs().mean())
+
+
+def plan_trials(objects: int, seed: int) -> list[Trial]:
+    """Chooses the toys of `objects` trials per condition.
+
+    A novel foil's category is never studied, whichever side of the trials is: half of the categories serve the
+    exemplar and state conditions and the fillers, a quarter each the two sides of the novel condition. No exemplar
+    number is used by two trials. A trial does not depend on how many there are.
+    """
+    studied, first, second = _category_groups(seed)
+    trials = []
+    for condition in CONDITIONS:
+        for item in range(objects):
+            exemplar, state = _exemplars(condition, item), item % STATES
+            category = studied[item % len(studied)]
+            pairs: Iterator[tuple[Toy, Toy]]
+            if condition == "novel":
+                sides = first[item % len(first)], second[item % len(second)]
+                pairs = ((Toy(sides[0], k, state), Toy(sides[1], k, state)) for k in exemplar)
+            elif condition == "exemplar":
+                pairs = ((Toy(category, exemplar[0], state), Toy(category, k, state)) for k in exemplar[1:])
+            else:
+                pairs = ((Toy(category, k, state), Toy(category, k, 1 - state)) for k in exemplar)
+            seen, foil = next(pair for pair in pairs if _is_clear(pair, seed))
+            trials.append(Trial(condition, f"{condition}_{item:04d}", seen, foil))
+    return trials
+
+
+def _category_groups(seed: int) -> tuple[list[int], list[int], list[int]]:
+    order: list[int] = torch.randperm(len(CATEGORIES), generator=generator("groups", seed)).tolist()
+    half, quarter = len(order) // 2, len(order) // 4
+    return order[:half], order[half : half + quarter], order[half + quarter :]
+
+
+def _exemplars(use: str, item: int) -> range:
+    """The exemplar numbers set aside for one trial of a condition, or for one filler."""
+    start = (item * (len(CONDITIONS) + 1) + (*CONDITIONS, "filler").index(use)) * CANDIDATES
+    return range(start, start + CANDIDATES)
+
+
+def _is_clear(pair: tuple[Toy, Toy], seed: int) -> bool:
+    first, second = (render_object(*toy, seed=seed, size=32) for toy in pair)
+    return visible_change(first, second) >= CLEAR_CHANGE
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Lets torch compute in one thread: on tensors as small as these, threads that share cores wait for each other.
+
+    The pixels do not depend on it.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
+def write_clips(out: Path, clips: int, seed: int, size: int, frames: int, fps: float) -> list[Path]:
+    """Films clips 0 to clips - 1 as `clips/clip_000000.mp4` ... in `out`; films that exist are kept.
+
+    Returns:
+        The paths of all clips, in order.
+    """
+    folder = out / "clips"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"clip_{index:06d}.mp4" for index in range(clips)]
+    missing = [(index, path) for index, path in enumerate(paths) if not path.exists()]
+    for index, path in track(missing, "filming clips"):
+        write_film(path, render_clip(seed, index, size, frames, fps), fps)
+    return paths
+
+
+@one_thread()
+def write_objects(out: Path, objects: int, seed: int, size: int, fillers: int = 0) -> None:
+    """Writes a recognition-memory experiment as PNG files; pictures that exist are kept.
+
+    Layout: `test/<condition>_seen/<name>.png` and `test/<condition>_unseen/<name>.png`, the same name for the two
+    pictures of a trial, and `study/<name>.png`, the same bytes as the seen picture, beside
+    `study/filler_0000.png` ... Conditions: novel (foil of a category that is not studied), exemplar (another
+    exemplar of the category in the same state), state (the same exemplar in its other state).
+    """
+    studied, _, _ = _category_groups(seed)
+    pictures: list[tuple[Toy, list[Path]]] = []
+    for trial in plan_trials(objects, seed):
+        file, test = f"{trial.name}.png", out / "test"
+        pictures.append((trial.seen, [test / f"{trial.condition}_seen" / file, out / "study" / file]))
+        pictures.append((trial.foil, [test / f"{trial.condition}_unseen" / file]))
+    for item in range(fillers):
+        toy = Toy(studied[item % len(studied)], _exemplars("filler", item)[0], item % STATES)
+        pictures.append((toy, [out / "study" / f"filler_{item:04d}.png"]))
+    missing = [(toy, paths) for toy, paths in pictures if not all(path.exists() for path in paths)]
+    for toy, paths in track(missing, "picturing toys"):
+        picture = clip_to_image(render_object(*toy, seed=seed, size=size))
+        for path in paths:
+            atomic_write(path, partial(picture.save, format="png"))
+
+
+def make_playroom(options: PlayroomOptions) -> None:
+    """Films the clips and pictures the objects that are asked for, and writes `playroom.json` beside them.
+
+    An interrupted run continues where it stopped, and a folder can grow by asking for more.
+
+    Raises:
+        ValueError: the folder holds a playroom made with other options.
+    """
+    counts = {"clips": options.clips, "objects": options.objects, "fillers": options.fillers}
+    record = {name: value for name, value in asdict(options).items() if name != "out"}
+    path = options.out / "playroom.json"
+    before = json.loads(path.read_text()) if path.exists() else record
+    for name, value in record.items():
+        if name in counts:
+            record[name] = max(value, before[name])
+        elif value != before[name]:
+            raise ValueError(f"{options.out} holds a playroom made with {name}={before[name]}, not {value}")
+    write_text(path, json.dumps(record, indent=2) + "\n")
+    if options.clips:
+        write_clips(options.out, options.clips, options.seed, options.size, options.frames, options.fps)
+    if options.objects:
+        write_objects(options.out, options.objects, options.seed, options.size, options.fillers)

@@ -1,0 +1,1 @@
+"""Stimulus lists of recognition experiments: made, read, checked."""

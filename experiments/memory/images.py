@@ -1,0 +1,141 @@
+"""Pictures of single items: those remembered best and least, and where in a picture the memory lies.
+
+They show stimuli, which may not be free to pass on: they are made for a page that stays with the results, and are not
+written as files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import ImageOps
+
+from data.images import load_image
+from experiments.statistics.items import Item
+from experiments.statistics.outcomes import Floats
+from storage.tables import read_table
+
+COLUMNS = 8
+"""Pictures of a row."""
+FOILS = 2
+"""Of them, in the maps, pictures that were not studied."""
+SIDE = 96
+"""Pixels a side of a picture."""
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What study has changed at every place of the tested pictures of one run."""
+
+    paths: tuple[str, ...]
+    studied: frozenset[str]
+    gains: Floats
+    """(P, h, w) NLL of each token before study minus that after it, in nats."""
+
+
+def read_maps(folder: Path) -> Maps | None:
+    """Read `maps.npz` and `trials.csv` of one version and seed; None if there are no maps."""
+    if not (folder / "maps.npz").exists():
+        return None
+    with np.load(folder / "maps.npz") as file:
+        paths, grid = [str(path) for path in file["paths"]], [int(size) for size in file["grid"]]
+        gains = file["before"].astype(np.float64) - file["after"].astype(np.float64)
+    studied = frozenset(row["studied"] for row in read_table(folder / "trials.csv", ["studied"]))
+    return Maps(tuple(paths), studied, gains.reshape(len(paths), *grid)[:, 0])
+
+
+def show_items(items: Sequence[Item], folders: Mapping[str, Path]) -> Figure | None:
+    """Show the pictures that are remembered best and least, two rows for each condition.
+
+    They are ranked by how soon they are told from their foils, and by likelihood ratio where that is the same.
+
+    Args:
+        items: the table of items.
+        folders: the stimuli, by name of the list.
+
+    Returns:
+        A figure, or None if the pictures are no longer where they were.
+    """
+    there = [item for item in items if item.list in folders and (folders[item.list] / item.path).exists()]
+    conditions = sorted({item.condition for item in there})
+    if not conditions:
+        return None
+    figure, axes = _canvas(2 * len(conditions))
+    for row, condition in enumerate(conditions):
+        ranked = sorted((item for item in there if item.condition == condition), key=_memorability)
+        shown = min(COLUMNS, max(1, len(ranked) // 2))
+        for part, name in enumerate(("best", "least")):
+            chosen = ranked[::-1][:shown] if part == 0 else ranked[:shown]
+            for panel, item in zip(axes[2 * row + part], chosen, strict=False):
+                panel.imshow(_thumbnail(folders[item.list] / item.path))
+                panel.set_title(_caption(item), fontsize=6)
+            axes[2 * row + part][0].text(-0.1, 0.5, f"{condition}\n{name}", fontsize=8, ha="right", va="center",
+                                         transform=axes[2 * row + part][0].transAxes)  # fmt: skip
+    return figure
+
+
+def show_maps(maps: Maps, folder: Path) -> Figure | None:
+    """Show pictures and, below each, what study has changed at every place; the last ones were not studied.
+
+    Args:
+        maps: of one run.
+        folder: the stimuli.
+
+    Returns:
+        A figure, or None if the pictures are no longer where they were.
+    """
+    there = [place for place, path in enumerate(maps.paths) if (folder / path).exists()]
+    studied = sorted(
+        (place for place in there if maps.paths[place] in maps.studied),
+        key=lambda place: -float(maps.gains[place].mean()),
+    )
+    foils = [place for place in there if maps.paths[place] not in maps.studied]
+    chosen = _spread(studied, COLUMNS - FOILS) + _spread(foils, FOILS)
+    if not chosen:
+        return None
+    figure, axes = _canvas(2)
+    limit = max(float(np.abs(maps.gains[chosen]).max()), 1e-6)
+    for column, place in enumerate(chosen):
+        axes[0][column].imshow(_thumbnail(folder / maps.paths[place]))
+        kind = "studied" if maps.paths[place] in maps.studied else "not studied"
+        axes[0][column].set_title(kind, fontsize=7)
+        heat = axes[1][column].imshow(maps.gains[place], cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axes[1][column].set_title(f"{maps.gains[place].mean():+.2f}", fontsize=7)
+    figure.colorbar(heat, ax=list(axes[1]), label="nats", shrink=0.8)
+    return figure
+
+
+def _memorability(item: Item) -> tuple[float, float]:
+    return item.accuracy_over_exposures, item.likelihood_ratio or 0.0
+
+
+def _caption(item: Item) -> str:
+    ratio = "" if item.likelihood_ratio is None else f", {item.likelihood_ratio:+.2f}"
+    return f"{100 * item.accuracy_over_exposures:.0f} %{ratio}"
+
+
+def _spread(places: Sequence[int], count: int) -> list[int]:
+    """Return up to `count` of the places, evenly from the first to the last."""
+    chosen = np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int)
+    return [places[index] for index in chosen]
+
+
+def _canvas(rows: int) -> tuple[Figure, NDArray[Any]]:
+    """Return a figure and its (rows, COLUMNS) panels."""
+    figure, axes = plt.subplots(
+        rows, COLUMNS, figsize=(1.15 * COLUMNS + 1, 1.3 * rows), squeeze=False, layout="constrained"
+    )
+    for panel in axes.flat:
+        panel.axis("off")
+    return figure, axes
+
+
+def _thumbnail(path: Path) -> NDArray[np.uint8]:
+    return np.asarray(ImageOps.fit(load_image(path), (SIDE, SIDE)))

@@ -1,0 +1,75 @@
+"""Self-contained HTML pages: pictures and films are inside the file, nothing is loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.figure import Figure
+
+from storage.files import write_text
+
+Table = tuple[tuple[str, ...], ...]
+"""Cells by row; the first row holds the heads."""
+
+KINDS = {".png": "image/png", ".gif": "image/gif", ".mp4": "video/mp4"}
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A picture or film inside a page."""
+
+    data: str
+    """The file as a data URI."""
+    caption: str
+    film: bool
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: a heading, a sentence on how to read it, media and a table (first row: heads)."""
+
+    title: str
+    text: str
+    media: tuple[Medium, ...] = ()
+    table: Table = ()
+
+
+def embed(path: Path, caption: str) -> Medium:
+    """Return the file at `path` (.png, .gif or .mp4) for a page."""
+    encoded = base64.b64encode(path.read_bytes()).decode("ascii")
+    return Medium(f"data:{KINDS[path.suffix]};base64,{encoded}", caption, film=path.suffix == ".mp4")
+
+
+def embed_figure(figure: Figure, caption: str) -> Medium:
+    """Return a figure for a page, without writing it anywhere else, and close it."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=110)
+    plt.close(figure)
+    encoded = base64.b64encode(file.getvalue()).decode("ascii")
+    return Medium(f"data:image/png;base64,{encoded}", caption, film=False)
+
+
+def write_report(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
+    """Write one HTML page; empty lines part the paragraphs of the lead."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
+    page = environment.get_template("page.html.j2").render(title=title, lead=lead, sections=sections)
+    write_text(path, page)
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage."""
+    return f"{100 * share:.1f} %"
+
+
+def without_empty_columns(rows: Sequence[tuple[str, ...]]) -> Table:
+    """Return a table without the columns that are empty but for their head."""
+    kept = [column for column in range(len(rows[0])) if any(row[column] for row in rows[1:])]
+    return tuple(tuple(row[column] for column in kept) for row in rows)

@@ -1,0 +1,31 @@
+"""How long the stages of a long run take."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from storage.files import to_json, write_text
+
+
+class Stopwatch:
+    """Measures named stages: `with stopwatch("name"):`; a run that was stopped and continued adds up its parts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.seconds: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Print the stage's name and add its duration to `seconds`, on disk too."""
+        print(f"== {name}", file=sys.stderr, flush=True)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 1)
+            write_text(self.path, to_json(self.seconds))

@@ -1,0 +1,1 @@
+"""What lies on disk: run and model folders, tables, the hub, files of other programs."""

@@ -1,0 +1,43 @@
+"""Files that appear complete or not at all, and JSON of what this project writes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+
+def to_json(value: Any, indent: int | None = 2) -> str:
+    """Return `value` as JSON, on one line if `indent` is None; paths become strings and dataclasses become objects."""
+    return json.dumps(value, indent=indent, default=_plain)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    content = text.encode("utf-8")
+    atomic_write(path, lambda file: file.write(content))
+
+
+def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write beside `path` and rename, so that a reader sees the old file or the new one, never half.
+
+    Args:
+        path: of the file; its folder is made.
+        write: writes the content into an open file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        write(file)
+    os.replace(temporary, path)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "__dataclass_fields__"):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -1,0 +1,91 @@
+"""Tables as CSV files (RFC 4180, UTF-8): of text by column, or of dataclass instances, a column for each field."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from storage.files import atomic_write
+
+Row = TypeVar("Row")
+
+
+def write_table(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    r"""Write rows below a line of column names; the file appears complete or not at all.
+
+    None becomes an empty cell, and a float has as many digits as it takes to read it back equal. Bytes of file names
+    that are no text (surrogate escapes) are written as `\udcff`.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)  # ends lines with \r\n: with \n alone it would not quote a lone \r
+    writer.writeheader()
+    writer.writerows(rows)
+    content = text.getvalue().encode("utf-8", errors="backslashreplace")
+    atomic_write(path, lambda file: file.write(content))
+
+
+def write_rows(path: Path, rows: Iterable[Any], kind: type) -> None:
+    """Write instances of the dataclass `kind`, a column for each field."""
+    write_table(path, (asdict(row) for row in rows), [field.name for field in fields(kind)])
+
+
+def read_table(path: Path, columns: Iterable[str] = ()) -> list[dict[str, str]]:
+    """Return the rows of a table as text by column.
+
+    Args:
+        path: of the table.
+        columns: that it must have; others are returned as well.
+
+    Raises:
+        ValueError: a column is missing, or a row has more or fewer cells than there are columns.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = set(columns) - set(reader.fieldnames or ())
+        if missing:
+            raise ValueError(f"{path} has no column {', '.join(sorted(missing))}")
+        rows = list(reader)
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise ValueError(f"{path} is damaged: row {number} does not have a cell for each column")
+    return rows
+
+
+def read_rows(path: Path, kind: type[Row]) -> list[Row]:
+    """Return the rows that `write_rows` wrote, as instances of `kind`.
+
+    The annotations of its fields say what becomes of a cell: str, int, float, bool, Literal, or one of these and None,
+    which an empty cell stands for.
+
+    Raises:
+        ValueError: a column is missing, or a cell holds something else than its column should; it is named.
+    """
+    annotations = get_type_hints(kind)
+    rows = []
+    for number, row in enumerate(read_table(path, annotations), start=1):
+        values = {}
+        for name, annotation in annotations.items():
+            try:
+                values[name] = _parse(row[name], annotation)
+            except (KeyError, ValueError) as error:
+                raise ValueError(f"{path}, row {number}: {name} {row[name]!r} is no {_describe(annotation)}") from error
+        rows.append(kind(**values))
+    return rows
+
+
+def _parse(text: str, annotation: Any) -> Any:
+    choices = get_args(annotation)
+    if NoneType in choices:
+        return _parse(text, next(choice for choice in choices if choice is not NoneType)) if text else None
+    if annotation is bool or get_origin(annotation) is Literal:
+        return {str(choice): choice for choice in choices or (True, False)}[text]
+    return annotation(text)
+
+
+def _describe(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).removeprefix("typing.")

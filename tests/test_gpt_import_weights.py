@@ -1,0 +1,314 @@
+"""`secondsight gpt import`: checkpoints of other programs become models that work everywhere."""
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mingpt import make_mingpt, make_tats, mingpt_logits
+from safetensors.torch import load_file, save_file
+from tiny import IMAGE, SHORT, make_clips, make_films, make_images, make_tokenizer
+
+import secondsight
+from gpt.evaluate import item_nll
+from gpt.import_weights import import_weights
+from gpt.model import GPT
+from gpt.options import ImportOptions
+from storage.model_folder import CheckpointError
+from vqgan.model import load_tokenizer
+from vqgan.palette import Palette
+
+FIXTURES = Path(__file__).parent / "fixtures"
+VQGAN_GPT, IGPT = FIXTURES / "vqgan_gpt_tiny.pt", FIXTURES / "igpt_tiny.pt"
+
+
+def run(*arguments: object) -> None:
+    secondsight.main([str(argument) for argument in arguments])
+
+
+def save(path: Path, **content: Any) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def save_igpt(path: Path, **changes: Any) -> Path:
+    """An igpt checkpoint of 4x4 pixels in 8 colours, whose heads are not stored unless `changes` say."""
+    content = {"model_state_dict": make_mingpt(8, 15), "clusters": torch.rand(8, 3) * 255}
+    return save(path, **{**content, **changes})
+
+
+def save_tats(path: Path, conditions: int = 0, **settings: Any) -> Path:
+    """A checkpoint of TATS as Lightning writes it, for the tokens of `SHORT`."""
+    known = {"n_head": 2, "n_layer": 2, "unconditional": not conditions, "vtokens_pos": False, "n_unmasked": 0,
+             "sample_every_n_latent_frames": 0, **settings}  # fmt: skip
+    return save(
+        path,
+        **{"state_dict": make_tats(conditions=conditions), "hyper_parameters": {"args": argparse.Namespace(**known)},
+           "epoch": 1, "optimizer_states": [], "pytorch-lightning_version": "1.5.4"},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def igpt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return import_weights(ImportOptions("igpt", IGPT, tmp_path_factory.mktemp("igpt")))
+
+
+@pytest.fixture(scope="module")
+def image_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("image_tokenizer")
+    make_tokenizer(IMAGE).save_pretrained(folder)
+    return folder
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("kind", "name"), [("vqgan-gpt", "vqgan_gpt_tiny"), ("igpt", "igpt_tiny")])
+def test_real_checkpoints_give_their_logits_and_likelihoods(kind: str, name: str, tmp_path: Path) -> None:
+    run("gpt", "import", "--kind", kind, "--weights", FIXTURES / f"{name}.pt", "--out", tmp_path / "gpt")
+    model, expected = GPT.from_pretrained(tmp_path / "gpt"), load_file(FIXTURES / f"{name}_expected.safetensors")
+    torch.testing.assert_close(model(expected["tokens"][:, :-1]), expected["logits"], rtol=0, atol=1e-3)
+    torch.testing.assert_close(item_nll(model, expected["tokens"], 2), expected["mean_nll"], rtol=0, atol=1e-4)
+    assert (model.config.grid, model.config.heads, model.config.flavour) == ((1, 8, 8), 2, "legacy")
+    assert not model.config.start_token
+
+
+def test_the_palette_gives_the_tokens_of_igpt(igpt: Path) -> None:
+    expected = load_file(FIXTURES / "igpt_tiny_expected.safetensors")
+    palette = load_tokenizer(igpt / "tokenizer")
+    clips = (expected["image"].float() / 127.5 - 1).permute(0, 3, 1, 2)[:, :, None]
+    assert (palette.encode(clips).flatten(1) == expected["tokens"]).float().mean() >= 0.999
+    assert isinstance(palette, Palette)
+    assert GPT.from_pretrained(igpt).config.tokenizer == palette.fingerprint
+
+
+def test_assumed_heads_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import_weights(ImportOptions("vqgan-gpt", VQGAN_GPT, tmp_path))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Assumed: 2 attention heads")
+    assert "2 layers, 2 heads, width 32, 31,584 parameters; grids of 1x8x8 tokens of 64 kinds" in lines[1]
+
+
+def test_given_heads_are_taken_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import_weights(ImportOptions("vqgan-gpt", VQGAN_GPT, tmp_path, heads=4))
+    assert GPT.from_pretrained(tmp_path).config.heads == 4
+    assert "Assumed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("width", "heads"), [(512, 8), (768, 12), (1024, 16), (1280, 20), (1600, 25)])
+def test_assumed_heads_are_those_of_the_published_models(width: int, heads: int, tmp_path: Path) -> None:
+    weights = save(tmp_path / "a.pt", model_state_dict=make_mingpt(8, 15, layers=1, width=width))
+    import_weights(ImportOptions("vqgan-gpt", weights, tmp_path / "gpt"))
+    assert GPT.from_pretrained(tmp_path / "gpt").config.heads == heads
+
+
+@pytest.mark.parametrize("width", [15, 144])
+def test_heads_of_a_width_of_no_published_model_must_be_given(width: int, tmp_path: Path) -> None:
+    weights = save(tmp_path / "a.pt", model_state_dict=make_mingpt(8, 15, layers=1, width=width))
+    with pytest.raises(CheckpointError, match=f"its width of {width} is that of no published model: give --heads"):
+        import_weights(ImportOptions("vqgan-gpt", weights, tmp_path / "gpt"))
+
+
+def test_heads_that_contradict_the_checkpoint_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"--heads 4 contradicts .*igpt_tiny\.pt, which has 2"):
+        import_weights(ImportOptions("igpt", IGPT, tmp_path, heads=4))
+
+
+def test_heads_that_do_not_divide_the_width_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="width 32 must split into 5 heads"):
+        import_weights(ImportOptions("vqgan-gpt", VQGAN_GPT, tmp_path, heads=5))
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_bare_weights_are_imported(suffix: str, tmp_path: Path) -> None:
+    write: Callable[..., object] = torch.save if suffix == "pt" else save_file
+    write(make_mingpt(8, 15), tmp_path / f"a.{suffix}")
+    model = GPT.from_pretrained(import_weights(ImportOptions("vqgan-gpt", tmp_path / f"a.{suffix}", tmp_path / "gpt")))
+    tokens = torch.arange(15)[None] % 8
+    torch.testing.assert_close(model(tokens), mingpt_logits(make_mingpt(8, 15), tokens, 2), rtol=1e-4, atol=1e-4)
+
+
+def test_a_model_of_noise_has_no_palette(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = save_igpt(tmp_path / "a.pt", clusters=None)
+    import_weights(ImportOptions("igpt", weights, tmp_path / "gpt"))
+    assert "no palette is written" in capsys.readouterr().out
+    assert not (tmp_path / "gpt" / "tokenizer").exists()
+    assert GPT.from_pretrained(tmp_path / "gpt").config.tokenizer == ""
+
+
+def test_a_tokenizer_gives_grid_and_fingerprint(image_tokenizer: Path, tmp_path: Path) -> None:
+    weights = save(tmp_path / "a.pt", model_state_dict=make_mingpt(32, 15))
+    import_weights(ImportOptions("vqgan-gpt", weights, tmp_path / "gpt", tokenizer=image_tokenizer))
+    config = GPT.from_pretrained(tmp_path / "gpt").config
+    assert (config.grid, config.tokenizer) == ((1, 4, 4), make_tokenizer(IMAGE).fingerprint)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("conditions", [0, 3])
+def test_tats_is_imported_with_its_tokenizer(
+    conditions: int, tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = save_tats(tmp_path / "a.ckpt", conditions)
+    run("gpt", "import", "--kind", "tats", "--weights", weights, "--out", tmp_path / "gpt", "--tokenizer", tokenizer)
+    assert ("Assumed: every clip begins with condition 0 of the 3" in capsys.readouterr().out) == bool(conditions)
+    model = GPT.from_pretrained(tmp_path / "gpt")
+    assert (model.config.grid, model.config.vocab_size, model.config.start_token) == ((2, 4, 4), 32, True)
+    assert model.config.tokenizer == make_tokenizer(SHORT).fingerprint
+    tokens = torch.randint(32, (2, 32), generator=torch.Generator().manual_seed(0))
+    plain = {name.removeprefix("transformer."): weight for name, weight in make_tats(conditions=conditions).items()}
+    read = torch.cat([torch.zeros(2, 1).long(), conditions + tokens[:, :-1]], dim=1)
+    log_probabilities = mingpt_logits(plain, read, heads=2)[:, :, conditions:].log_softmax(dim=-1)
+    expected = -log_probabilities.gather(2, tokens[..., None])[..., 0]
+    torch.testing.assert_close(model.nll(tokens), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "change", "message"),
+    [(0, {"n_unmasked": 256}, "n_unmasked 256: it sees parts of what follows"),
+     (0, {"sample_every_n_latent_frames": 4}, "sample_every_n_latent_frames 4: it reads clips of which latent frames"),
+     (3, {"unconditional": True}, "it has 3 tokens more than the tokenizer's 32 codes and yet is unconditional")],
+)  # fmt: skip
+def test_settings_that_a_plain_gpt_cannot_follow_are_named(
+    conditions: int, change: dict[str, Any], message: str, tokenizer: Path, tmp_path: Path
+) -> None:
+    weights = save_tats(tmp_path / "a.ckpt", conditions, **change)
+    with pytest.raises(CheckpointError, match=message):
+        import_weights(ImportOptions("tats", weights, tmp_path / "gpt", tokenizer=tokenizer))
+
+
+def test_tats_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--kind tats needs --tokenizer"):
+        ImportOptions("tats", tmp_path / "a.ckpt", tmp_path / "gpt")
+
+
+@pytest.mark.parametrize(("vocabulary", "positions"), [(32, 63), (40, 15)])
+def test_another_tokenizer_is_refused_with_both_numbers(
+    vocabulary: int, positions: int, image_tokenizer: Path, tmp_path: Path
+) -> None:
+    weights = save(tmp_path / "a.pt", model_state_dict=make_mingpt(vocabulary, positions))
+    message = rf"the GPT reads {positions + 1} tokens of {vocabulary} kinds, the tokenizer makes 16 \(1x4x4\) of 32"
+    with pytest.raises(CheckpointError, match=message):
+        import_weights(ImportOptions("vqgan-gpt", weights, tmp_path / "gpt", tokenizer=image_tokenizer))
+
+
+def test_a_tokenizer_of_other_codes_than_the_one_in_the_checkpoint_is_refused(tmp_path: Path) -> None:
+    make_tokenizer(replace(SHORT, codes=16)).save_pretrained(tmp_path / "tokenizer")
+    with pytest.raises(CheckpointError, match="a tokenizer of 32 codes, this one has 16"):
+        import_weights(
+            ImportOptions("tats", save_tats(tmp_path / "a.ckpt"), tmp_path / "gpt", tokenizer=tmp_path / "tokenizer")
+        )
+
+
+def test_a_window_that_is_no_square_needs_a_tokenizer(tmp_path: Path) -> None:
+    weights = save(tmp_path / "a.pt", model_state_dict=make_mingpt(32, 31))
+    with pytest.raises(CheckpointError, match="reads 32 tokens, which is no square: give --tokenizer"):
+        import_weights(ImportOptions("vqgan-gpt", weights, tmp_path / "gpt"))
+
+
+@pytest.mark.parametrize(
+    ("clusters", "message"),
+    [(torch.rand(7, 3), r"clusters is \(7, 3\), not one RGB colour for each of 8 tokens"),
+     ([1, 2], "clusters is list, not one RGB colour"), (torch.rand(8, 3) - 1, "not RGB between 0 and 255"),
+     (torch.rand(8, 3) + 300, "not RGB between 0 and 255"), (torch.full((8, 3), torch.nan), "not RGB between")],
+)  # fmt: skip
+def test_colours_that_are_none_are_refused(clusters: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        import_weights(ImportOptions("igpt", save_igpt(tmp_path / "a.pt", clusters=clusters), tmp_path / "gpt"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "weights", "message"),
+    [("igpt", VQGAN_GPT, "has no entry clusters, the colours of igpt's pixels: try --kind vqgan-gpt"),
+     ("vqgan-gpt", IGPT, "has an entry clusters, the colours of igpt's pixels: try --kind igpt"),
+     ("tats", VQGAN_GPT, "They look like a minGPT: try --kind vqgan-gpt")],
+)  # fmt: skip
+def test_the_wrong_kind_is_recognised(kind: Any, weights: Path, message: str, tokenizer: Path, tmp_path: Path) -> None:
+    given = tokenizer if kind == "tats" else None
+    with pytest.raises(CheckpointError, match=message):
+        import_weights(ImportOptions(kind, weights, tmp_path, tokenizer=given))
+
+
+def test_a_tokenizer_beside_a_palette_is_refused(image_tokenizer: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="brings its own palette as its tokenizer: leave out --tokenizer"):
+        import_weights(ImportOptions("igpt", IGPT, tmp_path, tokenizer=image_tokenizer))
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer/model.safetensors"])
+def test_a_folder_that_holds_a_model_is_not_touched(name: str, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer").mkdir()
+    (tmp_path / name).write_text("kept")
+    with pytest.raises(FileExistsError, match="already holds a"):
+        import_weights(ImportOptions("igpt", IGPT, tmp_path))
+    assert (tmp_path / name).read_text() == "kept"
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+
+
+def test_nothing_is_written_when_the_import_fails(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="5 heads"):
+        import_weights(ImportOptions("vqgan-gpt", VQGAN_GPT, tmp_path / "gpt", heads=5))
+    assert not (tmp_path / "gpt").exists()
+
+
+def test_heads_below_one_are_refused() -> None:
+    with pytest.raises(ValueError, match="--heads 0 must be at least 1"):
+        ImportOptions("igpt", IGPT, Path("gpt"), heads=0)
+
+
+class Malicious:
+    """Creates a folder wherever it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def test_a_malicious_checkpoint_is_refused_by_the_command(tmp_path: Path) -> None:
+    weights = save_igpt(tmp_path / "a.pt", model_config=Malicious(tmp_path / "made"))
+    with pytest.raises(SystemExit, match=r"secondsight: .*a\.pt is refused: it would run (posix|nt)\.mkdir"):
+        run("gpt", "import", "--kind", "igpt", "--weights", weights, "--out", tmp_path / "gpt")
+    assert not (tmp_path / "made").exists()
+    assert not (tmp_path / "gpt").exists()
+
+
+def test_pixels_are_encoded_scored_and_completed(igpt: Path, tmp_path: Path) -> None:
+    images = make_images(tmp_path / "images", 2)
+    models = ("--tokenizer", igpt / "tokenizer", "--gpt", igpt)
+    run("vqgan", "encode", "--tokenizer", igpt / "tokenizer", "--data", images, "--out", tmp_path / "tokens")
+    run("gpt", "eval", "--gpt", igpt, "--tokens", tmp_path / "tokens")
+    run("complete", *models, "--input", images, "--prompt", "half-image", "--n", 2, "--out", tmp_path / "half")
+    run("complete", *models, "--prompt", "none", "--n", 3, "--top-k", 4, "--out", tmp_path / "none")
+    assert np.load(tmp_path / "half" / "tokens.npy").shape == (2, 2, 64)
+    assert np.load(tmp_path / "none" / "tokens.npy").shape == (1, 3, 64)
+    assert json.loads((tmp_path / "half" / "sample.json").read_text())["prompt_tokens"] == 32
+
+
+def test_images_in_codes_are_completed_without_a_known_tokenizer(image_tokenizer: Path, tmp_path: Path) -> None:
+    weights = save(tmp_path / "a.pt", model_state_dict=make_mingpt(32, 15))
+    run("gpt", "import", "--kind", "vqgan-gpt", "--weights", weights, "--out", tmp_path / "gpt")
+    images = make_images(tmp_path / "images", 2)
+    run("vqgan", "encode", "--tokenizer", image_tokenizer, "--data", images, "--out", tmp_path / "tokens")
+    run("gpt", "eval", "--gpt", tmp_path / "gpt", "--tokens", tmp_path / "tokens")
+    run(
+        "complete", "--gpt", tmp_path / "gpt", "--tokenizer", image_tokenizer, "--input", images,
+        "--prompt", "half-image", "--n", 2, "--out", tmp_path / "out",
+    )  # fmt: skip
+    tokens = torch.from_numpy(np.load(tmp_path / "out" / "tokens.npy"))
+    assert tokens.shape == (2, 2, 16)
+
+
+def test_half_clips_are_completed_by_tats(tokenizer: Path, tmp_path: Path) -> None:
+    weights = save_tats(tmp_path / "a.ckpt")
+    run("gpt", "import", "--kind", "tats", "--weights", weights, "--out", tmp_path / "gpt", "--tokenizer", tokenizer)
+    films = make_films(tmp_path / "films", 1, frames=8)
+    run(
+        "complete", "--gpt", tmp_path / "gpt", "--tokenizer", tokenizer, "--input", films,
+        "--prompt", "half-clip", "--n", 2, "--out", tmp_path / "out",
+    )  # fmt: skip
+    given = load_tokenizer(tokenizer).encode(make_clips(1, 4, 16)).numel()
+    assert np.load(tmp_path / "out" / "tokens.npy").shape == (1, 2, 2 * given)

@@ -1,0 +1,250 @@
+"""Models go to the hub and come back, by id; without it, what is in the cache is found and the rest refused at once.
+
+The hub's client reads its settings when it is imported, so what depends on them runs in processes of its own.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_hub import LocalHub, Repository, serve_hub
+from tiny import GPT_SHORT, SHORT, make_clips, make_gpt, make_tokenizer
+
+from storage.hub import HubId, parse_hub_id
+from storage.model_folder import CheckpointError, find_model
+from vqgan.model import load_tokenizer
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+# No torch, so that it starts at once.
+ASK = """
+import sys
+from pathlib import Path
+from storage.hub import HubError, download_model, parse_hub_id, upload_model
+for name in sys.argv[1:]:
+    try:
+        print(upload_model(Path(), name[1:]) if name.startswith("+") else download_model(parse_hub_id(name)))
+    except HubError as error:
+        print(error)
+"""
+
+PUSH_AND_LOAD = """
+import json
+from pathlib import Path
+from tiny import SHORT, make_clips, make_gpt, make_tokenizer
+from gpt.model import GPT
+from release.publish import push
+from vqgan.model import VQGAN, load_tokenizer
+
+def message(call, *arguments, **options):
+    try:
+        call(*arguments, **options)
+    except (ValueError, OSError) as error:
+        return f"{type(error).__name__}: {error}"
+
+said = {"url": push(make_tokenizer(SHORT), "me/tokenizer", token="hf_right")}
+push(make_gpt(), "me/gpt", private=True, token="hf_right")
+said["tokens"] = load_tokenizer("me/tokenizer").encode(make_clips(2, 8)).tolist()
+said["window"] = GPT.from_pretrained(Path("me/gpt")).config.window
+said["kind"] = message(VQGAN.from_pretrained, "me/gpt")
+said["unknown"] = message(load_tokenizer, "me/tokeniser")
+said["revision"] = message(load_tokenizer, "me/tokenizer@v2")
+said["incomplete"] = message(load_tokenizer, "me/notes")
+said["secret"] = message(push, make_gpt(), "me/gpt", token="hf_wrong")
+said["public"] = message(push, make_gpt(), "me/tokenizer", private=True, token="hf_right")
+said["name"] = message(push, make_gpt(), "me--gpt/x", token="hf_right")
+print(json.dumps(said))
+"""
+
+
+def run(code: str, *arguments: str, **settings: str) -> str:
+    """What Python code prints, the environment's hub settings replaced by `settings`."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    quiet = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "no_proxy": "127.0.0.1"}
+    here = {"PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))}
+    command = [sys.executable, "-W", "error", "-c", code, *arguments]
+    done = subprocess.run(
+        command, env={**plain, **quiet, **here, **settings}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[LocalHub]:
+    with serve_hub() as running:
+        running.repositories["me/notes"] = Repository()
+        running.repositories["me/notes"].commit({"config.json": b"{}", "notes.pkl": b"cos\nsystem\n"})
+        yield running
+
+
+@pytest.fixture(scope="module")
+def online(hub: LocalHub, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a process says that pushes models to a hub and loads them again."""
+    return json.loads(run(PUSH_AND_LOAD, HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path_factory.mktemp("home"))))
+
+
+def fill_cache(home: Path, repo: str, *names: str) -> None:
+    """Put files of a tiny tokenizer where a download would have put them."""
+    folder = home / "hub" / f"models--{repo.replace('/', '--')}"
+    snapshot = folder / "snapshots" / COMMIT
+    make_tokenizer(SHORT).save_pretrained(snapshot)
+    for path in snapshot.iterdir():
+        if path.name not in names:
+            path.unlink()
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(COMMIT)
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("me/gpt", HubId("me/gpt", None)),
+        ("me/gpt@v1.0", HubId("me/gpt", "v1.0")),
+        ("me/gpt@refs/pr/1", HubId("me/gpt", "refs/pr/1")),
+    ],
+)
+def test_a_hub_id_is_recognised_and_reads_as_it_was_written(text: str, expected: HubId) -> None:
+    assert parse_hub_id(text) == expected
+    assert str(expected) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["gpt", "/me/gpt", "runs/me/gpt", "../gpt", "~/gpt", "me/gpt@", "me/gpt@../x", "me/a b", "me/a--b", "me/gpt.git"],
+)
+def test_a_path_is_no_hub_id(text: str) -> None:
+    assert parse_hub_id(text) is None
+
+
+@pytest.mark.parametrize("name", ["gpt", "runs/me/gpt", "../gpt"])
+def test_a_missing_folder_that_reads_like_no_hub_id_is_missing(name: str) -> None:
+    with pytest.raises(CheckpointError, match=r"holds no model: expected config\.json and model\.safetensors"):
+        find_model(Path(name))
+
+
+def test_a_folder_that_is_there_is_never_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_gpt().save_pretrained(Path("me/gpt"))
+    Path("me/empty").mkdir()
+    assert find_model(Path("me/gpt")) == Path("me/gpt")
+    with pytest.raises(CheckpointError, match="me/empty holds no model"):
+        find_model(Path("me/empty"))
+
+
+# With a hub
+
+
+def test_a_model_comes_back_as_it_was_pushed(online: Mapping[str, Any]) -> None:
+    assert online["tokens"] == make_tokenizer(SHORT).encode(make_clips(2, 8)).tolist()
+    assert online["window"] == GPT_SHORT.window
+
+
+def test_pushing_returns_the_address(online: Mapping[str, Any], hub: LocalHub) -> None:
+    assert online["url"] == f"{hub.url}/me/tokenizer"
+
+
+def test_a_repository_is_private_if_asked_for(online: Mapping[str, Any], hub: LocalHub) -> None:
+    assert (hub.repositories["me/tokenizer"].private, hub.repositories["me/gpt"].private) == (False, True)
+
+
+def test_a_card_is_pushed_with_the_model(online: Mapping[str, Any], hub: LocalHub) -> None:
+    files = hub.repositories["me/tokenizer"].commits[hub.repositories["me/tokenizer"].find("main") or ""]
+    assert set(files) == {".gitattributes", "config.json", "model.safetensors", "README.md"}
+    assert b'load_tokenizer("me/tokenizer")' in files["README.md"]
+
+
+def test_only_config_and_weights_are_downloaded(online: Mapping[str, Any], hub: LocalHub) -> None:
+    downloaded = {request.rpartition("/")[2] for request in hub.requests if "/resolve/" in request}
+    assert downloaded == {"config.json", "model.safetensors"}
+
+
+def test_a_model_of_another_kind_is_refused(online: Mapping[str, Any]) -> None:
+    assert "holds a 'gpt', not a vqgan" in online["kind"]
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "reason"),
+    [
+        ("unknown", "me/tokeniser", "there is none of that name, or it is private"),
+        ("revision", "me/tokenizer@v2", "it has no such revision"),
+        ("incomplete", "me/notes", "it lacks model.safetensors"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_one_clear_line(
+    online: Mapping[str, Any], case: str, name: str, reason: str
+) -> None:
+    start = (
+        f"CheckpointError: {name} is neither a folder here nor a model to be had from the Hugging Face hub: {reason}"
+    )
+    assert online[case].startswith(start)
+    assert f"hf download {name.partition('@')[0]}" in online[case]
+    assert "\n" not in online[case]
+
+
+def test_a_push_that_the_hub_refuses_is_explained(online: Mapping[str, Any]) -> None:
+    assert online["secret"].startswith("HubError: me/gpt could not be pushed to the Hugging Face hub: ")
+    assert "hf auth login" in online["secret"]
+    assert "\n" not in online["secret"]
+
+
+def test_a_name_that_the_hub_cannot_have_is_refused(online: Mapping[str, Any]) -> None:
+    assert "Cannot have -- or .. in repo_id" in online["name"]
+
+
+def test_a_private_model_is_not_pushed_to_a_public_repository(online: Mapping[str, Any], hub: LocalHub) -> None:
+    assert online["public"].startswith("HubError: me/tokenizer is already on the hub and public")
+    assert len(hub.repositories["me/tokenizer"].commits) == 2
+
+
+def test_a_commit_can_be_named(online: Mapping[str, Any], hub: LocalHub, tmp_path: Path) -> None:
+    commit = hub.repositories["me/tokenizer"].find("main")
+    folder = run(ASK, f"me/tokenizer@{commit}", HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path))
+    assert Path(folder).name == commit
+
+
+# Without one
+
+
+def test_what_is_in_the_cache_needs_no_hub_and_the_rest_is_refused(tmp_path: Path) -> None:
+    fill_cache(tmp_path, "me/tokenizer", "config.json", "model.safetensors")
+    fill_cache(tmp_path, "me/part", "config.json")
+    names = ("me/tokenizer", f"me/tokenizer@{COMMIT}", "me/part", "me/other", "+me/new")
+    *found, part, other, new = run(ASK, *names, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path)).splitlines()
+    assert [load_tokenizer(folder).fingerprint for folder in found] == [make_tokenizer(SHORT).fingerprint] * 2
+    assert part == "it lacks model.safetensors"
+    assert other == f"HF_HUB_OFFLINE is set; the cache {tmp_path / 'hub'} does not have it either"
+    assert new.startswith("me/new could not be pushed to the Hugging Face hub: HF_HUB_OFFLINE is set")
+
+
+def test_a_hub_that_is_out_of_reach_is_reported_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    start = time.monotonic()
+    assert "refused" in run(ASK, "me/gpt", HF_ENDPOINT=url, HF_HOME=str(tmp_path))
+    assert time.monotonic() - start < 10
+
+
+def test_a_hub_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
+    fill_cache(tmp_path, "me/tokenizer", "config.json", "model.safetensors")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = {
+            "HF_ENDPOINT": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "HF_HUB_ETAG_TIMEOUT": "1",
+            "HF_HOME": str(tmp_path),
+        }
+        start = time.monotonic()
+        missing, cached = run(ASK, "me/gpt", "me/tokenizer", **settings).splitlines()
+        assert time.monotonic() - start < 20
+    assert "timed out" in missing
+    assert Path(cached).name == COMMIT

@@ -1,0 +1,156 @@
+"""Model folders are found wherever people point, and weights that do not fit are refused."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from storage.model_folder import (
+    CheckpointError,
+    config_from_dict,
+    find_model,
+    load_model_folder,
+    load_weights,
+    save_model_folder,
+)
+
+
+def build() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 4))
+
+
+def make_checkpoint(run: Path, step: int) -> Path:
+    return model_folder(run / "checkpoints" / f"{step:06d}")
+
+
+def weights(model: nn.Module) -> list[bytes]:
+    return [tensor.numpy().tobytes() for tensor in model.state_dict().values()]
+
+
+def model_folder(path: Path, value: float = 0.0) -> Path:
+    save_model_folder(path, {"kind": "net", "width": 3}, {"weight": torch.full((2, 3), value)})
+    return path
+
+
+# Finding
+
+
+def test_a_model_folder_means_itself(tmp_path: Path) -> None:
+    assert find_model(model_folder(tmp_path)) == tmp_path
+
+
+def test_a_finished_run_means_its_final_model(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, 5)
+    model_folder(tmp_path / "final")
+    assert find_model(tmp_path) == tmp_path / "final"
+
+
+def test_an_unfinished_run_means_its_newest_checkpoint(tmp_path: Path) -> None:
+    for step in (5, 10):
+        make_checkpoint(tmp_path, step)
+    assert find_model(tmp_path).name == "000010"
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_half_a_model_is_none(tmp_path: Path, name: str) -> None:
+    (model_folder(tmp_path) / name).unlink()
+    with pytest.raises(CheckpointError, match=r"holds no model: expected config\.json and model\.safetensors"):
+        find_model(tmp_path)
+
+
+# Loading
+
+
+def test_a_model_folder_gives_back_config_and_weights(tmp_path: Path) -> None:
+    config, tensors = load_model_folder(model_folder(tmp_path, 0.5))
+    assert config == {"kind": "net", "width": 3}
+    assert torch.equal(tensors["weight"], torch.full((2, 3), 0.5))
+
+
+def test_weights_need_not_be_contiguous_to_be_saved(tmp_path: Path) -> None:
+    turned = torch.arange(6.0).reshape(2, 3).T
+    save_model_folder(tmp_path, {"kind": "net"}, {"weight": turned})
+    assert torch.equal(load_model_folder(tmp_path)[1]["weight"], turned)
+
+
+@pytest.mark.parametrize("config", ["{}", '{"kind": 3}', "[]"])
+def test_a_config_without_a_kind_is_refused(tmp_path: Path, config: str) -> None:
+    (model_folder(tmp_path) / "config.json").write_text(config)
+    with pytest.raises(CheckpointError, match='has no "kind"'):
+        load_model_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+@pytest.mark.parametrize("length", [0, 20])
+def test_a_damaged_file_is_refused(tmp_path: Path, name: str, length: int) -> None:
+    path = model_folder(tmp_path) / name
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_model_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"0.weight": None}, "0.weight is missing"),
+        ({"extra": torch.zeros(1)}, "extra is not part of the model"),
+        ({"0.bias": torch.zeros(3)}, r"0.bias has shape \(3,\), not \(8,\)"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(change: dict[str, Tensor | None], message: str) -> None:
+    model = build()
+    before = weights(model)
+    changed = {name: tensor for name, tensor in (model.state_dict() | change).items() if tensor is not None}
+    with pytest.raises(CheckpointError, match=f"here disagree: {message}"):
+        load_weights(model, changed, "here")
+    assert weights(model) == before
+
+
+def test_of_many_defects_ten_are_named() -> None:
+    extra = {f"extra {number}": torch.zeros(1) for number in range(30)}
+    model = build()
+    with pytest.raises(CheckpointError) as caught:
+        load_weights(model, model.state_dict() | extra, "here")
+    assert str(caught.value).count("extra") == 10
+
+
+# Configs
+
+
+@dataclass(frozen=True)
+class Config:
+    """Like that of a model."""
+
+    grid: tuple[int, int]
+    levels: tuple[tuple[int, ...], ...] = ()
+    width: int = 4
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError(f"width must be positive, not {self.width}")
+
+
+def test_a_config_survives_json() -> None:
+    written = json.dumps({"kind": "net", "grid": (2, 3), "levels": ((1,), (2, 3))})
+    assert config_from_dict(Config, json.loads(written)) == Config((2, 3), ((1,), (2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"grid": [1, 2], "depth": 3}, "depth"),
+        ({}, "grid"),
+        ({"grid": [1, 2], "width": 0}, "width must be positive"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(CheckpointError, match=f"does not describe a Config: .*{message}"):
+        config_from_dict(Config, values)
+
+
+def test_weights_may_be_read_by_whoever_may_read_the_config(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path)
+    assert (folder / "model.safetensors").stat().st_mode == (folder / "config.json").stat().st_mode

@@ -1,0 +1,28 @@
+"""Curves are drawn from the metrics alone, whatever of them is there."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from storage.run_folder import log_metrics
+from training.curves import draw_curves
+
+PANELS = {"nats per token": ("loss", "validation_nll"), "PSNR (dB)": ("psnr_db",)}
+
+
+@pytest.mark.parametrize("steps", [1, 5, 50])
+def test_a_picture_is_drawn(tmp_path: Path, steps: int) -> None:
+    for step in range(steps):
+        log_metrics(tmp_path, step=step, loss=1 / (step + 1))
+    log_metrics(tmp_path, step=steps, validation_nll=0.5)
+    pixels = np.asarray(Image.open(draw_curves(tmp_path, PANELS)).convert("RGB"))
+    for colour in ((0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)):
+        assert (pixels == colour).all(axis=-1).any()
+
+
+def test_metrics_of_other_names_are_left_out(tmp_path: Path) -> None:
+    log_metrics(tmp_path, step=0, learning_rate=1.0)
+    assert draw_curves(tmp_path, PANELS) == tmp_path / "loss.png"
+    assert (tmp_path / "loss.png").stat().st_size > 0

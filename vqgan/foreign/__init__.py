@@ -1,0 +1,1 @@
+"""Tokenizers of other programs: their architectures, and their weights translated."""

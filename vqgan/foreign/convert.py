@@ -1,0 +1,236 @@
+"""Weights of other programs' tokenizers, renamed for ours, and the architecture that they show.
+
+Every function is pure: tensors in, tensors or a config out. What is known to be no part of a tokenizer (losses,
+discriminators, statistics of training) is left out; everything else is kept, so that an unknown layer is found out when
+the weights are loaded. Layouts are those of the repositories CompVis/taming-transformers, FoundationVision/LlamaGen and
+songweige/TATS.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from torch import Tensor
+
+from storage.model_folder import CheckpointError
+from vqgan.foreign.taming import Quantizer, TamingConfig
+from vqgan.foreign.tats import TATSConfig
+
+Kind = Literal["taming", "tats", "llamagen"]
+Tensors = Mapping[str, Tensor]
+
+# Keys that only one kind of checkpoint has begin like this.
+MARKS: dict[Kind, str] = {
+    "taming": "encoder.down.0.block.0.",
+    "tats": "encoder.conv_blocks.0.down.",
+    "llamagen": "encoder.conv_blocks.0.res.0.",
+}
+# A checkpoint of a transformer holds its tokenizer under this name, beside the transformer itself.
+NESTED = "first_stage_model."
+BESIDE = ("transformer.", "cond_stage_model.")
+
+
+def convert_taming(tensors: Tensors) -> dict[str, Tensor]:
+    """Return the weights of a `TamingVQGAN` in a checkpoint of taming-transformers, a VQModel or a GumbelVQ.
+
+    Raises:
+        CheckpointError: the tensors are those of something else.
+    """
+    kept = _without(_unnested(tensors, "taming"), "loss.", "temperature_scheduler.")
+    if "quantize.proj.weight" not in kept:
+        # A renumbering for a smaller vocabulary, made after the search; a GumbelVQ searches among these codes only.
+        kept = _without(kept, "quantize.used")
+    return {name.replace("quantize.embed.", "quantize.embedding."): tensor for name, tensor in kept.items()}
+
+
+def convert_llamagen(tensors: Tensors) -> dict[str, Tensor]:
+    """Return the weights of a `TamingVQGAN` in a tokenizer of LlamaGen, VQ-16 or VQ-8.
+
+    Raises:
+        CheckpointError: the tensors are those of something else.
+    """
+    kept = _without(_unnested(tensors, "llamagen"), "quantize.codebook_used")
+    coarsest = max(_numbers(kept, r"encoder\.conv_blocks\.(\d+)\."))
+    middle = ("block_1", "attn_1", "block_2")
+
+    def rename(name: str) -> str:
+        name = re.sub(r"^encoder\.conv_blocks\.", "encoder.down.", name)
+        # LlamaGen numbers the decoder's levels from the coarsest, taming-transformers from the finest.
+        name = re.sub(r"^decoder\.conv_blocks\.(\d+)", lambda found: f"decoder.up.{coarsest - int(found[1])}", name)
+        name = re.sub(r"^((?:de|en)coder\.mid)\.([012])\.", lambda found: f"{found[1]}.{middle[int(found[2])]}.", name)
+        return name.replace(".res.", ".block.")
+
+    return {rename(name): tensor for name, tensor in kept.items()}
+
+
+def convert_tats(tensors: Tensors) -> dict[str, Tensor]:
+    """Return the weights of a `TATSVQGAN` in a checkpoint of TATS.
+
+    Raises:
+        CheckpointError: the tensors are those of something else.
+    """
+    trained_beside = ("image_discriminator.", "video_discriminator.", "perceptual_model.")
+    return _without(_unnested(tensors, "tats"), *trained_beside, "codebook.N", "codebook.z_avg")
+
+
+def taming_config(tensors: Tensors, normalised: bool = False, resolution: int = 256) -> TamingConfig:
+    """Return the architecture that converted weights show.
+
+    Args:
+        tensors: what `convert_taming` or `convert_llamagen` returned.
+        normalised: codes are compared by direction, as LlamaGen does.
+        resolution: pixels a side of the images it was made for, which weights do not show.
+
+    Raises:
+        CheckpointError: a tensor that shows it is missing or misshapen.
+    """
+    levels = range(max(_numbers(tensors, r"encoder\.down\.(\d+)\.")) + 1)
+    width = _size(tensors, "encoder.conv_in.weight")
+    widths = [_size(tensors, f"encoder.down.{level}.block.0.conv1.weight") for level in levels]
+    if any(wider % width for wider in widths):
+        raise CheckpointError(f"the levels have {widths} channels, no multiples of the first layer's {width}")
+    quantizer: Quantizer = "gumbel" if "quantize.proj.weight" in tensors else "nearest"
+    return TamingConfig(
+        resolution=resolution,
+        width=width,
+        multipliers=tuple(wider // width for wider in widths),
+        blocks=len(_numbers(tensors, r"encoder\.down\.0\.block\.(\d+)\.")),
+        attention_levels=tuple(sorted(_numbers(tensors, r"encoder\.down\.(\d+)\.attn\."))),
+        latent_width=_size(tensors, "encoder.conv_out.weight"),
+        code_width=_size(tensors, "quantize.embedding.weight", axis=1),
+        codes=_size(tensors, "quantize.embedding.weight"),
+        quantizer="normalised" if normalised else quantizer,
+    )
+
+
+def check_taming_settings(config: TamingConfig, settings: Mapping[str, Any]) -> None:
+    """Compare what weights show with the settings of a configuration file of taming-transformers.
+
+    Args:
+        config: what `taming_config` returned for the resolution of the settings.
+        settings: `ddconfig`, with `embed_dim`, `n_embed` and `target` beside it.
+
+    Raises:
+        CheckpointError: they disagree; the setting and both values are named.
+    """
+    resolutions = [config.resolution // 2**level for level in range(len(config.multipliers))]
+    told = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    if isinstance(told.get("attn_resolutions"), tuple):
+        # Resolutions that no level has are without effect.
+        told["attn_resolutions"] = tuple(each for each in resolutions if each in told["attn_resolutions"])
+    if "target" in told:
+        told["target"] = "GumbelVQ" if str(told["target"]).endswith("GumbelVQ") else "VQModel"
+    shown = {
+        "ch": config.width,
+        "ch_mult": config.multipliers,
+        "num_res_blocks": config.blocks,
+        "attn_resolutions": tuple(resolutions[level] for level in config.attention_levels),
+        "z_channels": config.latent_width,
+        "embed_dim": config.code_width,
+        "n_embed": config.codes,
+        "in_channels": 3,
+        "out_ch": 3,
+        "target": "GumbelVQ" if config.quantizer == "gumbel" else "VQModel",
+    }
+    _check_agreement(told, shown, "--config")
+
+
+def tats_config(tensors: Tensors, settings: Mapping[str, Any]) -> TATSConfig:
+    """Return the architecture that converted weights and the settings beside them show.
+
+    Args:
+        tensors: what `convert_tats` returned.
+        settings: the arguments of the training that made the checkpoint; only they tell strides and clip length.
+
+    Raises:
+        CheckpointError: a setting is missing, or the settings disagree with the weights.
+        ValueError: the architecture cannot be had: factors that are no powers of two, for example.
+    """
+    levels = len(_numbers(tensors, r"encoder\.conv_blocks\.(\d+)\."))
+    shown: dict[str, Any] = {
+        "n_hiddens": _size(tensors, "encoder.conv_first.conv.weight"),
+        "n_codes": _size(tensors, "codebook.embeddings"),
+        "embedding_dim": _size(tensors, "codebook.embeddings", axis=1),
+        "norm_type": "batch" if "encoder.final_block.0.running_mean" in tensors else "group",
+        "image_channels": 3,
+    }
+    _check_agreement(settings, shown, "the checkpoint's args")
+    factors = settings.get("downsample")
+    if not isinstance(factors, list | tuple) or len(factors) != 3:
+        raise CheckpointError(
+            f"the checkpoint's args say downsample {factors!r}, not frames, rows and columns per token: "
+            "take the checkpoint that the training of the VQGAN itself wrote"
+        )
+    t, h, w = (_whole({"downsample": factor}, "downsample") for factor in factors)
+    if max(t, h, w).bit_length() - 1 != levels:
+        raise CheckpointError(f"the checkpoint's args say downsample {(t, h, w)}, but the weights have {levels} levels")
+    every = _whole({"sample_every_n_frames": 1, **settings}, "sample_every_n_frames")
+    return TATSConfig(
+        resolution=_whole(settings, "resolution"),
+        frames=_whole(settings, "sequence_length") // every,
+        fps=_whole(settings, "frame_rate") / every if settings.get("frame_rate") else TATSConfig.fps,
+        width=shown["n_hiddens"],
+        downsample=(t, h, w),
+        code_width=shown["embedding_dim"],
+        codes=shown["n_codes"],
+        norm=shown["norm_type"],
+        padding=settings.get("padding_type", "replicate"),
+    )
+
+
+def _unnested(tensors: Tensors, kind: Kind) -> dict[str, Tensor]:
+    """Return the tokenizer's part of a checkpoint in single precision, if it is one of `kind`."""
+    if any(name.startswith(NESTED) for name in tensors):
+        tensors = {name.removeprefix(NESTED): each for name, each in tensors.items() if not name.startswith(BESIDE)}
+    _check_kind(tensors, kind)
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def _check_kind(tensors: Tensors, kind: Kind) -> None:
+    if any(name.startswith(MARKS[kind]) for name in tensors):
+        return
+    for other, mark in MARKS.items():
+        found = next((name for name in tensors if name.startswith(mark)), None)
+        if found:
+            raise CheckpointError(f"the weights have {found}, which belongs to another kind: use --kind {other}")
+    raise CheckpointError(
+        f"the weights are of no tokenizer that is known: no name begins with {MARKS[kind]}; "
+        f"they have {', '.join(list(tensors)[:10]) or 'no tensors'}"
+    )
+
+
+def _without(tensors: Tensors, *parts: str) -> dict[str, Tensor]:
+    """Leave out tensors by name, or by the beginning of their names where that ends with a dot."""
+    beginnings = tuple(part for part in parts if part.endswith("."))
+    return {name: each for name, each in tensors.items() if name not in parts and not name.startswith(beginnings)}
+
+
+def _numbers(tensors: Tensors, pattern: str) -> set[int]:
+    """Return the numbers that the group of `pattern` matches in names that begin with it."""
+    return {int(found[1]) for name in tensors if (found := re.match(pattern, name))}
+
+
+def _size(tensors: Tensors, name: str, axis: int = 0) -> int:
+    if name not in tensors:
+        raise CheckpointError(f"the weights have no {name}: the file is incomplete, or another architecture's")
+    shape = tensors[name].shape
+    if len(shape) <= axis or shape[axis] < 1:
+        raise CheckpointError(f"{name} has shape {tuple(shape)}, which no layer of its name has")
+    return shape[axis]
+
+
+def _whole(settings: Mapping[str, Any], name: str) -> int:
+    value = settings.get(name)
+    if not isinstance(value, int) or value < 1:
+        raise CheckpointError(f"the checkpoint's args say {name} {value!r}, not a positive whole number")
+    return value
+
+
+def _check_agreement(told: Mapping[str, Any], shown: Mapping[str, Any], source: str) -> None:
+    for name, value in shown.items():
+        if name in told and told[name] != value:
+            raise CheckpointError(
+                f"{source} says {name} {told[name]!r}, the weights show {value!r}: they do not belong together"
+            )

@@ -1,0 +1,128 @@
+"""Import tokenizers that other programs trained: their checkpoints become model folders of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import Tensor
+
+from storage.foreign import Settings, read_foreign, settings_of
+from storage.model_folder import CheckpointError, load_weights
+from vqgan.foreign.convert import (
+    check_taming_settings,
+    convert_llamagen,
+    convert_taming,
+    convert_tats,
+    taming_config,
+    tats_config,
+)
+from vqgan.foreign.taming import TamingVQGAN
+from vqgan.foreign.tats import TATSVQGAN
+from vqgan.options import ImportOptions
+from vqgan.tokenizer import Tokenizer
+
+
+def import_weights(options: ImportOptions) -> Path:
+    """Write the tokenizer of a foreign checkpoint as a model folder and print one line about it.
+
+    Returns:
+        the folder, for `load_tokenizer`.
+
+    Raises:
+        CheckpointError: the file is damaged or unsafe, holds another kind of weights, or has other settings.
+        FileExistsError: `--out` holds a model.
+    """
+    for name in ("config.json", "model.safetensors"):
+        if (options.out / name).exists():
+            raise FileExistsError(f"--out {options.out} already holds a {name}: choose another folder or remove it")
+    content = read_foreign(options.weights)
+    tokenizer = {"taming": _import_taming, "tats": _import_tats, "llamagen": _import_llamagen}[options.kind](
+        content, options
+    )
+    tokenizer.save_pretrained(options.out)
+    print(_describe(tokenizer, options))
+    return options.out
+
+
+def _import_taming(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer:
+    tensors = convert_taming(_weights(content, options.weights, "state_dict"))
+    if options.config is None:
+        return _load(TamingVQGAN(taming_config(tensors)), tensors, options.weights)
+    settings = _read_settings(options.config)
+    config = taming_config(tensors, resolution=settings["resolution"])
+    check_taming_settings(config, settings)
+    return _load(TamingVQGAN(config), tensors, options.weights)
+
+
+def _import_llamagen(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer:
+    tensors = convert_llamagen(_weights(content, options.weights, "ema", "model", "state_dict"))
+    return _load(TamingVQGAN(taming_config(tensors, normalised=True)), tensors, options.weights)
+
+
+def _import_tats(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer:
+    tensors = convert_tats(_weights(content, options.weights, "state_dict"))
+    settings = content.get("hyper_parameters")
+    settings = settings.get("args", settings) if isinstance(settings, dict) else settings
+    if not isinstance(settings, dict | Settings):
+        raise CheckpointError(
+            f"{options.weights} has no hyper_parameters, which alone tell the strides and the length of its clips: "
+            "take the checkpoint that the training wrote"
+        )
+    return _load(TATSVQGAN(tats_config(tensors, settings_of(settings))), tensors, options.weights)
+
+
+def _weights(content: Mapping[str, Any], path: Path, *names: str) -> dict[str, Tensor]:
+    """Return the tensors under the first of `names` that the checkpoint has, or else of its top level."""
+    found = next((content[name] for name in names if isinstance(content.get(name), dict)), content)
+    tensors = {name: value for name, value in found.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    if not tensors:
+        held = ", ".join(map(str, list(found)[:10])) or "nothing"
+        raise CheckpointError(f"{path} holds no weights under {' or '.join(names)}: it has {held}")
+    return tensors
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    """Return the settings of the VQGAN that a configuration of taming-transformers describes, in one dictionary."""
+    if not path.is_file():
+        raise CheckpointError(f"there is no configuration file {path}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"--config {path} is no YAML file: {error}") from error
+    model = _entry(content, "model")
+    # The configuration of a transformer describes its tokenizer within.
+    model = _entry(_entry(model, "params"), "first_stage_config") or model
+    parameters = _entry(model, "params")
+    settings = {**_entry(parameters, "ddconfig"), **{key: model[key] for key in ("target",) if key in model}}
+    settings |= {key: parameters[key] for key in ("embed_dim", "n_embed") if key in parameters}
+    if not isinstance(settings.get("resolution"), int):
+        raise CheckpointError(f"--config {path} describes no VQGAN: it has no model.params.ddconfig.resolution")
+    return settings
+
+
+def _entry(value: Any, name: str) -> dict[str, Any]:
+    """Return the dictionary under a name, or an empty one where there is none."""
+    entry = value.get(name) if isinstance(value, dict) else None
+    return entry if isinstance(entry, dict) else {}
+
+
+def _load(tokenizer: Tokenizer, tensors: Mapping[str, Tensor], path: Path) -> Tokenizer:
+    try:
+        load_weights(tokenizer, tensors, path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}. The file is incomplete, or its architecture was changed") from error
+    return tokenizer.eval()
+
+
+def _describe(tokenizer: Tokenizer, options: ImportOptions) -> str:
+    grid = "x".join(map(str, tokenizer.grid(tokenizer.frames, tokenizer.size, tokenizer.size)))
+    size = f"{tokenizer.size}x{tokenizer.size}"
+    clips = f"{tokenizer.frames} frames of {size}" if tokenizer.frames > 1 else f"images of {size}"
+    assumed = " (assumed, as there is no --config)" if options.kind == "taming" and options.config is None else ""
+    return (
+        f"{options.out}: {options.kind} tokenizer of {tokenizer.vocab_size} codes; {clips}{assumed} become {grid} "
+        "tokens; it is not causal, so prompts are encoded alone"
+    )

@@ -1,0 +1,166 @@
+"""Frechet distance between originals and reconstructions: rFID for pictures, rFVD for clips.
+
+What the features of pictures come from is named by a spec:
+
+    none                        no Frechet distance
+    inception:<file>            rFID: the Inception-v3 of the published figures, its weights from a local file
+                                (pt_inception-2015-12-05-6726825d.pth or weights-inception-2015-12-05-6726825d.pth)
+    efficientnet-lite0          the coarsest features of EfficientNet-Lite0, see vqgan/metrics/features.py
+    timm:<model>:<file>         the coarsest features of a timm model with weights from a local file
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from training.processes import best_device
+from vqgan.metrics.features import (
+    LITE0,
+    FeatureNetwork,
+    WeightsMissingError,
+    build_features,
+    read_tensors,
+)
+from vqgan.metrics.i3d import MIN_FRAMES, load_i3d
+
+
+class FrechetDistance:
+    """The Frechet distance between the features of two sets, gathered batch by batch."""
+
+    def __init__(self, key: str, features: nn.Module, unit: Literal["pictures", "clips"]) -> None:
+        """Begin with empty sets.
+
+        Args:
+            key: what the distance is called among the metrics.
+            features: maps pictures (B, 3, H, W) or clips (B, 3, T, H, W) in [-1, 1] to (B, `num_features`).
+            unit: what a set consists of; all frames of clips count as pictures.
+        """
+        self.key = key
+        self.unit = unit
+        self.metric = FrechetInceptionDistance(features, normalize=True).to(best_device())
+
+    @torch.no_grad()
+    def add(self, decoded: Tensor, clips: Tensor) -> None:
+        """Add reconstructions and originals, both (B, 3, T, H, W) in [-1, 1]."""
+        for batch, real in ((decoded, False), (clips, True)):
+            pictures = rearrange(batch, "B C T H W -> (B T) C H W") if self.unit == "pictures" else batch
+            self.metric.update(pictures.to(self.metric.device), real=real)
+
+    def compute(self) -> float:
+        """Return the distance; say so on stderr where the sets are too small to trust it.
+
+        Raises:
+            ValueError: there are fewer than two pictures or clips.
+        """
+        count, dimensions = int(self.metric.real_features_num_samples), len(self.metric.real_features_sum)
+        if count < 2:
+            raise ValueError(f"{self.key} compares spreads and needs at least 2 {self.unit}, not {count}")
+        if count <= dimensions:
+            print(
+                f"warning: {self.key} of {count} {self.unit} is biased: "
+                f"features of {dimensions} dimensions need more than {dimensions} {self.unit}",
+                file=sys.stderr,
+            )
+        # Rounding makes the distance of equal sets a little less than nothing.
+        return float(self.metric.compute().clamp(min=0))
+
+
+class PooledFeatures(nn.Module):
+    """The coarsest level of a network's features, averaged over rows and columns."""
+
+    def __init__(self, network: FeatureNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.num_features = network.channels[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map pictures (B, 3, H, W) in [-1, 1], brought to the size that the network was trained on, to (B, C)."""
+        size = (self.network.size, self.network.size)
+        return self.network(functional.interpolate(x, size, mode="bilinear", antialias=True))[-1].mean(dim=(2, 3))
+
+
+class InceptionFeatures(nn.Module):
+    """The features of published Frechet inception distances, as torch-fidelity computes them."""
+
+    num_features = 2048
+
+    def __init__(self, weights: Path) -> None:
+        """Load the network.
+
+        Raises:
+            WeightsMissingError: the file or the package torch-fidelity is missing.
+            ValueError: the file does not hold these weights.
+        """
+        super().__init__()
+        if not weights.is_file():
+            raise WeightsMissingError(f"there is no weights file {weights} for the inception network")
+        try:
+            from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-untyped]
+                FeatureExtractorInceptionV3,
+            )
+        except ImportError as error:
+            raise WeightsMissingError(
+                "--frechet inception:<weights file> needs a package: pip install torch-fidelity"
+            ) from error
+        # The package unpickles whatever it is given, so it gets a copy of the tensors instead of the file.
+        copy = io.BytesIO()
+        torch.save(read_tensors(weights), copy)
+        copy.seek(0)
+        try:
+            self.network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=copy)
+        except RuntimeError as error:
+            raise ValueError(f"{weights} does not hold the inception network of FID: {str(error)[:500]}") from error
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map pictures (B, 3, H, W) in [-1, 1] to (B, 2048)."""
+        return self.network(((x + 1) * 127.5).round().clamp(0, 255).byte())[0]
+
+
+def build_frechet(spec: str) -> FrechetDistance | None:
+    """Return the distance between pictures that `spec` names (see above), or None for "none".
+
+    Only inception's is called `rfid`, so that no other is ever taken for a published figure.
+
+    Raises:
+        WeightsMissingError: weights, or a package, are not on this machine.
+        ValueError: `spec` names none of them, or the file does not hold the weights of its network.
+    """
+    if spec == "none":
+        return None
+    kind, _, file = spec.partition(":")
+    if kind == "inception" and file:
+        return FrechetDistance("rfid", InceptionFeatures(Path(file)), "pictures")
+    network = build_features(spec)
+    if network is None:
+        raise ValueError(
+            f"--frechet {spec!r} is not one of none, inception:<weights file>, efficientnet-lite0, "
+            "timm:<model>:<weights file>"
+        )
+    name = LITE0 if spec == LITE0 else network.model
+    return FrechetDistance(f"frechet_{name}", PooledFeatures(network), "pictures")
+
+
+def build_fvd(weights: Path, frames: int) -> FrechetDistance:
+    """Return the Frechet video distance (Unterthiner et al. 2018) for clips of `frames` frames.
+
+    Args:
+        weights: file of I3D's weights for Kinetics-400.
+        frames: 1 for stills.
+
+    Raises:
+        WeightsMissingError: there is no such file.
+        ValueError: the clips are too short for I3D, or the file does not hold its weights.
+    """
+    if frames < MIN_FRAMES:
+        clips = "stills" if frames == 1 else f"clips of {frames} frames"
+        raise ValueError(f"--fvd compares clips of at least {MIN_FRAMES} frames, and these are {clips}: leave it out")
+    return FrechetDistance("rfvd", load_i3d(weights), "clips")

@@ -1,0 +1,138 @@
+"""A tokenizer in training: its weights and their moving average, its adversary, and one step of both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from training.order import seed_step
+from training.schedule import learning_rate, set_learning_rate
+from training.state import load_training_state, save_checkpoint
+from vqgan.config import PRESETS
+from vqgan.discriminator import Adversary
+from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
+from vqgan.metrics.perceptual import build_perceptual
+from vqgan.model import VQGAN
+from vqgan.options import TrainOptions
+
+Weights = tuple[Tensor, ...] | list[Tensor]
+
+
+class Learner:
+    """Everything about a tokenizer that training changes.
+
+    Args:
+        accelerator: where and in which precision it is trained.
+        options: what to train, and how.
+    """
+
+    def __init__(self, accelerator: Accelerator, options: TrainOptions) -> None:
+        self.accelerator, self.options = accelerator, options
+        config = PRESETS[options.preset]
+        self.perceptual = build_perceptual(options.perceptual)
+        if self.perceptual is not None:
+            self.perceptual.to(accelerator.device)
+        torch.manual_seed(options.seed)
+        self.tokenizer = VQGAN(config)
+        self.average = _moving_average(self.tokenizer, options.average_decay).to(accelerator.device)
+        self.model, self.optimizer = accelerator.prepare(self.tokenizer, _adam(self.tokenizer, (0.9, 0.95)))
+        self.modules: dict[str, nn.Module] = {"tokenizer": self.tokenizer}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {"tokenizer": self.optimizer}
+        if options.adversary.adversarial_weight:
+            self.adversary = Adversary(options.adversary, config.frames)
+            # The first moment forgets faster than the tokenizer's: an adversary's gradient soon points elsewhere.
+            prepared = accelerator.prepare(self.adversary, _adam(self.adversary, (0.5, 0.9)))
+            self.adversary_model, self.adversary_optimizer = prepared
+            self.modules["adversary"] = self.adversary
+            self.optimizers["adversary"] = self.adversary_optimizer
+
+    @property
+    def averaged(self) -> VQGAN:
+        """The tokenizer with averaged weights, in evaluation mode: what is validated and saved."""
+        module = self.average.module
+        assert isinstance(module, VQGAN)
+        return module
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of `step`."""
+        return learning_rate(step, self.options.steps, self.options.learning_rate, self.options.warmup)
+
+    def step(self, clips: Tensor, step: int) -> dict[str, Tensor]:
+        """Take one optimizer step on (B, 3, T, H, W) clips in [-1, 1] and return the losses, detached.
+
+        Args:
+            clips: the batch of this process.
+            step: optimizer steps done before.
+        """
+        options, rate = self.options, self.rate(step)
+        # The same numbers on all processes: they draw for the global batch, and each takes its part.
+        seed_step(options.seed, step)
+        with self.accelerator.autocast():
+            result = self.model(clips, step >= options.continuous_steps)
+            clips = clips.expand_as(result.clip)  # a still that a tokenizer of clips made a clip of
+            reconstruction = reconstruction_loss(result.clip, clips, self.perceptual, options.perceptual_weight)
+            loss = reconstruction + result.quantizer_loss
+            losses = {"loss": loss.detach()}
+            share = adversarial_share(step, options.adversary) * options.adversary.adversarial_weight
+            if share:
+                loss = loss + share * self._adversarial_loss(result.clip, clips, reconstruction)
+        self._descend(self.model, self.optimizer, loss, rate)
+        if options.adversary.adversarial_weight and step >= options.adversary.adversarial_start:
+            with self.accelerator.autocast():
+                judged = self.adversary_model(result.clip.detach(), clips)
+            self._descend(self.adversary_model, self.adversary_optimizer, judged, rate)
+            losses["discriminator_loss"] = judged.detach()
+        self.average.update_parameters(self.tokenizer)
+        return losses
+
+    def save(self, run: Path, done: int, score: float | None = None) -> None:
+        """Write a checkpoint whose model has the averaged weights; all processes call it together.
+
+        Args:
+            run: the run folder.
+            done: optimizer steps done.
+            score: how good that model is on held-out data, higher for better, if it was measured.
+        """
+        save_checkpoint(run, done, self.averaged, self.optimizers, self.modules, self.options.keep, score)
+
+    def resume(self, checkpoint: Path) -> int:
+        """Continue from a checkpoint; return the optimizer steps done."""
+        self.averaged.load_state_dict(VQGAN.from_pretrained(checkpoint).state_dict())
+        done = load_training_state(checkpoint, self.optimizers, self.modules)
+        self.average.n_averaged.fill_(done)
+        return done
+
+    def _adversarial_loss(self, decoded: Tensor, clips: Tensor, reconstruction: Tensor) -> Tensor:
+        """Return the adversary's loss for the tokenizer, its gradient as long as the reconstruction's."""
+        self.adversary.requires_grad_(False)
+        loss = self.adversary.generator_loss(decoded, clips, self.options.adversary.feature_matching)
+        self.adversary.requires_grad_(True)
+        return loss * adaptive_weight(reconstruction, loss, self.tokenizer.decoder.last.weight)
+
+    def _descend(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(model.parameters(), self.options.clip)
+        set_learning_rate(optimizer, rate)
+        optimizer.step()
+
+
+def _adam(model: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
+    return torch.optim.Adam(model.parameters(), betas=betas, fused=True)
+
+
+def _moving_average(model: VQGAN, decay: float) -> AveragedModel:
+    """Return a copy of `model` that follows its weights, faster at first; buffers are copied."""
+
+    def average(averaged: Weights, current: Weights, updates: Tensor | int) -> None:
+        share = 1 - min(decay, (1 + float(updates)) / (10 + float(updates)))
+        for followed, value in zip(averaged, current, strict=True):
+            followed.lerp_(value, share)
+
+    copy = AveragedModel(model, multi_avg_fn=average)
+    copy.eval().requires_grad_(False)
+    return copy
