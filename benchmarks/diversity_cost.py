@@ -5,7 +5,7 @@
 
 Both sides draw the same continuations of half clips, of 512 given and 512 new tokens, with a GPT of the size `alef` and
 random weights, the same items side by side. One side is the whole of `secondsight diversity run`: reading, encoding,
-decoding, all four distances, identification, baselines, redundancy, audit, tables and pictures.
+decoding, all four distances, identification, baselines, redundancy, audit, tables and images.
 """
 
 from __future__ import annotations
@@ -64,18 +64,18 @@ def main(options: Options) -> None:
 
 
 def _prepare(options: Options, folder: Path) -> DiversityOptions:
-    """Make films, a tokenizer of random weights, tokens and a GPT of random weights."""
-    films, tokenizer, tokens, gpt = (folder / name for name in ("films", "tokenizer", "tokens", "gpt"))
-    # A tenth of the films, and what chance adds, are new items.
-    make_playroom(PlayroomOptions(films, clips=14 * options.items))
+    """Make videos, a tokenizer of random weights, tokens and a GPT of random weights."""
+    videos, tokenizer, tokens, gpt = (folder / name for name in ("videos", "tokenizer", "tokens", "gpt"))
+    # A tenth of the videos, and what chance adds, are new items.
+    make_playroom(PlayroomOptions(videos, clips=14 * options.items))
     torch.manual_seed(0)
     model = VQGAN(PRESETS["demo"])
     model.save_pretrained(tokenizer)
-    encode(EncodeOptions(tokenizer, films / "clips", tokens))
+    encode(EncodeOptions(tokenizer, videos / "clips", tokens))
     metadata = TokenStore(tokens).metadata
     GPT(preset(options.gpt, metadata.grid, metadata.vocab_size, metadata.tokenizer)).save_pretrained(gpt)
     return DiversityOptions(
-        gpt, tokenizer, tokens, films / "clips", folder / "run",
+        gpt, tokenizer, tokens, videos / "clips", folder / "run",
         n=options.n, items=options.items, encodings=("alone",), batch=options.batch,
     )  # fmt: skip
 

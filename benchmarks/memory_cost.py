@@ -3,7 +3,7 @@
     python benchmarks/memory_cost.py
 
 Both sides study the same random sequences with the same model in the same batches: by default as many as a list of
-Brady et al. (2008) has, and one side then scores its 600 test pictures. A list is encoded once and held as tokens, so
+Brady et al. (2008) has, and one side then scores its 600 test images. A list is encoded once and held as tokens, so
 that what an exposure costs beyond its training steps is one forward pass over what is tested.
 """
 
@@ -37,15 +37,15 @@ class Options:
     width: int = 128
     """Width of the residual stream."""
     side: int = 4
-    """Tokens a side of a picture."""
+    """Tokens a side of an image."""
     vocab_size: int = 512
     """Number of codes."""
     studied: int = 2500
-    """Pictures of the study list."""
+    """Images of the study list."""
     tested: int = 300
-    """Trials, of two pictures each."""
+    """Trials, of two images each."""
     batch: int = 16
-    """Pictures per optimizer step."""
+    """Images per optimizer step."""
     runs: int = 5
     """Rounds; medians are printed."""
 
@@ -63,7 +63,7 @@ def main(options: Options) -> None:
         torch.manual_seed(0)
         learners.append(Learner(GPT(config), study, seed=0))
     one, other = learners
-    items = torch.stack([tokens[picture.path] for picture in stimuli.study]).to(one.device)
+    items = torch.stack([tokens[image.path] for image in stimuli.study]).to(one.device)
     index, known = torch.arange(len(items)), torch.ones(len(items), dtype=torch.bool)
     session = Session.prepare(stimuli, {"none": tokens}, "as_given", 0, one.device)
 

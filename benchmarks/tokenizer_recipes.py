@@ -54,7 +54,7 @@ class Options:
     kind: tyro.conf.Positional[Literal["video", "image"]]
     """Which preset, and which recipe against it."""
     data: Path | None = None
-    """Folder of films or images, or a pattern of tar shards; clips of the playroom if not given."""
+    """Folder of videos or images, or a pattern of tar shards; clips of the playroom if not given."""
     steps: int = 400
     """Optimizer steps of every training."""
     batch: int = 8
@@ -80,7 +80,7 @@ class Recipe(nn.Module):
         self.before, self.after = nn.Linear(features, width), nn.Linear(width, features)
 
     def forward(self, clip: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the reconstruction of (B, 3, ...) pictures or clips, their tokens and the quantizer's loss."""
+        """Return the reconstruction of (B, 3, ...) images or clips, their tokens and the quantizer's loss."""
         z = self.before(self.encoder(clip).movedim(1, -1))
         quantized = self.quantizer(z)
         return self.decoder(self.after(quantized.codes).movedim(-1, 1)), quantized.indices, quantized.loss
@@ -176,7 +176,7 @@ def build_other(kind: str, width: int) -> Recipe:
 
 
 def reconstruct(recipe: Recipe, clips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Run a recipe on (B, 3, T, H, W) clips; pictures have one frame and go without it."""
+    """Run a recipe on (B, 3, T, H, W) clips; images have one frame and go without it."""
     if clips.shape[2] > 1:
         return recipe(clips)
     decoded, tokens, loss = recipe(clips[:, :, 0])

@@ -1,1 +1,1 @@
-"""What goes in: films, images, token stores, stimulus lists, and the playroom."""
+"""What goes in: videos, images, token stores, stimulus lists, and the playroom."""

@@ -1,4 +1,4 @@
-"""How clips are cut out of films and images. Imports no torch."""
+"""How clips are cut out of videos and images. Imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips to train on and to encode: random access into films and images, reproducibly."""
+"""Clips to train on and to encode: random access into videos and images, reproducibly."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Reading:
     clip: np.ndarray[Any, Any]
     """(3, T, H, W) float32 in [-1, 1]."""
     decoder: str
-    """Name and version of the decoder of a film; empty for an image."""
+    """Name and version of the decoder of a video; empty for an image."""
 
 
 def read_item(request: tuple[Item, ClipFormat]) -> Reading:
@@ -104,7 +104,7 @@ def read_item(request: tuple[Item, ClipFormat]) -> Reading:
     """
     item, form = request
     clip = ClipDataset([item], form).read(item).numpy()
-    return Reading(clip, probe_video(item.source.path).decoder_version if item.source.kind == "film" else "")
+    return Reading(clip, probe_video(item.source.path).decoder_version if item.source.kind == "video" else "")
 
 
 def read_batches(

@@ -1,4 +1,4 @@
-"""Drawing grids of pictures with captions, so that people can look instead of read."""
+"""Drawing grids of images with captions, so that people can look instead of read."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ CAPTION = 18
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a grid."""
+    """One image of a grid."""
 
     image: Image.Image
     caption: str = ""
     border: str = "white"
-    """Colour of the frame around the picture."""
+    """Colour of the frame around the image."""
 
 
 def draw_grid(rows: Sequence[Sequence[Tile]], side: int = 96) -> Image.Image:
-    """Draw rows of tiles, each `side` pixels high, captions below, cut to the width of their picture."""
+    """Draw rows of tiles, each `side` pixels high, captions below, cut to the width of their image."""
     heights = CAPTION if any(tile.caption for row in rows for tile in row) else 0
     scaled = [[_scale(tile, side) for tile in row] for row in rows]
     width = max(sum(image.width + MARGIN for image in row) for row in scaled) + MARGIN
@@ -47,13 +47,13 @@ def draw_grid(rows: Sequence[Sequence[Tile]], side: int = 96) -> Image.Image:
     return canvas
 
 
-def stack_pictures(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Put pictures below one another, at the left, on white."""
-    canvas = Image.new("RGB", (max(p.width for p in pictures), sum(p.height for p in pictures)), "white")
+def stack_images(images: Sequence[Image.Image]) -> Image.Image:
+    """Put images below one another, at the left, on white."""
+    canvas = Image.new("RGB", (max(p.width for p in images), sum(p.height for p in images)), "white")
     y = 0
-    for picture in pictures:
-        canvas.paste(picture, (0, y))
-        y += picture.height
+    for image in images:
+        canvas.paste(image, (0, y))
+        y += image.height
     return canvas
 
 
@@ -69,12 +69,12 @@ def film_strip(clip: Tensor, frames: int = 8) -> Image.Image:
     return strip
 
 
-def picture_of(clip: Tensor, frames: int = 8) -> Image.Image:
-    """Return a film strip of a clip (3, T, H, W) in [-1, 1], or the picture itself of a still."""
+def image_of(clip: Tensor, frames: int = 8) -> Image.Image:
+    """Return a film strip of a clip (3, T, H, W) in [-1, 1], or the image itself of a still."""
     return clip_to_image(clip) if clip.shape[1] == 1 else film_strip(clip, frames)
 
 
-def save_picture(path: Path, image: Image.Image) -> None:
+def save_image(path: Path, image: Image.Image) -> None:
     """Write a PNG, making its folder; the file appears complete or not at all."""
     # Twice as fast as the usual compression of 6, for files 5 % larger.
     atomic_write(path, lambda file: image.save(file, format="PNG", compress_level=4))
@@ -101,7 +101,7 @@ def printable(text: str) -> str:
 
 def _scale(tile: Tile, side: int) -> Image.Image:
     image = tile.image
-    # Nearest-neighbour, so that pixels of small pictures stay what they are.
+    # Nearest-neighbour, so that pixels of small images stay what they are.
     return image.resize((max(1, round(image.width * side / image.height)), side), Image.Resampling.NEAREST)
 
 

@@ -2,7 +2,7 @@
 
 
 class MediaError(ValueError):
-    """A film or picture that cannot be used; its message says what is wrong with it and what to do."""
+    """A video or image that cannot be used; its message says what is wrong with it and what to do."""
 
 
 class StimulusError(ValueError):

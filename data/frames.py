@@ -1,4 +1,4 @@
-"""Decoded pictures to clips: scale the short side, crop a square, map to [-1, 1]."""
+"""Decoded images to clips: scale the short side, crop a square, map to [-1, 1]."""
 
 from typing import Literal
 
@@ -9,11 +9,11 @@ from torch import Tensor
 Crop = Literal["centre", "random"]
 
 
-def resize_and_crop(pictures: Tensor, size: int, crop: Crop = "centre", seed: int = 0) -> Tensor:
-    """Scales the short side to `size`, then cuts one and the same square out of every picture.
+def resize_and_crop(images: Tensor, size: int, crop: Crop = "centre", seed: int = 0) -> Tensor:
+    """Scales the short side to `size`, then cuts one and the same square out of every image.
 
     Args:
-        pictures: (T, H, W, 3) uint8 RGB.
+        images: (T, H, W, 3) uint8 RGB.
         size: side of the square in pixels; a short side that has it already keeps its exact pixels.
         crop: 'centre', or 'random' for a position that depends on `seed` and the shape alone.
         seed: of the random crop.
@@ -22,16 +22,16 @@ def resize_and_crop(pictures: Tensor, size: int, crop: Crop = "centre", seed: in
         (3, T, size, size) float32 in [-1, 1].
 
     Raises:
-        ValueError: `pictures` has another shape or dtype, `size` is below 1 or `crop` is unknown.
+        ValueError: `images` has another shape or dtype, `size` is below 1 or `crop` is unknown.
     """
-    if pictures.dtype != torch.uint8 or pictures.dim() != 4 or pictures.shape[-1] != 3:
-        raise ValueError(f"pictures must be (T, H, W, 3) uint8, not {tuple(pictures.shape)} {pictures.dtype}")
+    if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[-1] != 3:
+        raise ValueError(f"images must be (T, H, W, 3) uint8, not {tuple(images.shape)} {images.dtype}")
     if size < 1:
         raise ValueError(f"size must be at least 1 pixel, not {size}")
-    height, width = _scaled(pictures.shape[1], pictures.shape[2], size)
+    height, width = _scaled(images.shape[1], images.shape[2], size)
     top, left = _corner(height - size, width - size, crop, seed)
-    # One picture at a time: a clip of large frames as float would take four times its decoded memory.
-    squares = [_resize(p, height, width)[:, top : top + size, left : left + size] for p in pictures]
+    # One image at a time: a clip of large frames as float would take four times its decoded memory.
+    squares = [_resize(p, height, width)[:, top : top + size, left : left + size] for p in images]
     return torch.stack(squares, dim=1) / 127.5 - 1
 
 
@@ -57,9 +57,9 @@ def _corner(spare_height: int, spare_width: int, crop: Crop, seed: int) -> tuple
     return int(top), int(left)
 
 
-def _resize(picture: Tensor, height: int, width: int) -> Tensor:
+def _resize(image: Tensor, height: int, width: int) -> Tensor:
     """(H, W, 3) uint8 -> (3, height, width) float32 in [0, 255]."""
-    planes = picture.permute(2, 0, 1).float()
+    planes = image.permute(2, 0, 1).float()
     if planes.shape[1:] == (height, width):
         return planes
     resized = F.interpolate(planes[None], (height, width), mode="bilinear", antialias=True)

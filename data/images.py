@@ -1,4 +1,4 @@
-"""Still pictures: any file that people call an image to RGB, to a one-frame clip, and back."""
+"""Still images: any file that people call an image to RGB, to a one-frame clip, and back."""
 
 import hashlib
 import io
@@ -15,18 +15,18 @@ from data.errors import MediaError
 from data.frames import Crop, resize_and_crop, to_uint8
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-"""Lower-case suffixes that name a picture; compare with `path.suffix.lower()`."""
+"""Lower-case suffixes that name an image; compare with `path.suffix.lower()`."""
 
 
 def load_image(source: Path | bytes | IO[bytes], max_pixels: int = 64_000_000) -> Image.Image:
-    """Reads one picture as RGB, upright, transparent parts on white; of a moving picture the first frame.
+    """Reads one image as RGB, upright, transparent parts on white; of a moving image the first frame.
 
     Args:
         source: a path, the bytes of a file, or an open binary file.
-        max_pixels: larger pictures are refused from their header alone, before memory is taken for them.
+        max_pixels: larger images are refused from their header alone, before memory is taken for them.
 
     Raises:
-        MediaError: the file is missing, empty, not a picture, damaged, cut short or too large.
+        MediaError: the file is missing, empty, not an image, damaged, cut short or too large.
     """
     name = str(source) if isinstance(source, Path) else "the image"
     file: Path | bytes = source if isinstance(source, Path | bytes) else source.read()
@@ -38,7 +38,7 @@ def load_image(source: Path | bytes | IO[bytes], max_pixels: int = 64_000_000) -
     except MediaError:
         raise
     except UnidentifiedImageError as error:
-        raise MediaError(_not_a_picture(file, name)) from error
+        raise MediaError(_not_a_image(file, name)) from error
     except Image.DecompressionBombError as error:
         raise MediaError(f"{name} claims more pixels than Pillow agrees to decode: {error}") from error
     # Pillow reports damage with whatever the broken byte provokes: OSError, SyntaxError, struct.error...
@@ -47,22 +47,22 @@ def load_image(source: Path | bytes | IO[bytes], max_pixels: int = 64_000_000) -
 
 
 def pixel_digest(image: Image.Image) -> str:
-    """Return the SHA-256 of a picture's pixels and of their shape: the same for a copy in another file or format."""
+    """Return the SHA-256 of an image's pixels and of their shape: the same for a copy in another file or format."""
     pixels = np.asarray(image)
     return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
 
 
 def image_to_clip(image: Image.Image, size: int, crop: Crop = "centre", seed: int = 0) -> Tensor:
-    """An RGB picture as a clip of one frame: (3, 1, size, size) float32 in [-1, 1].
+    """An RGB image as a clip of one frame: (3, 1, size, size) float32 in [-1, 1].
 
-    The short side is scaled to `size` and a square cut out, as `data.frames.resize_and_crop` does for films.
+    The short side is scaled to `size` and a square cut out, as `data.frames.resize_and_crop` does for videos.
     """
     pixels = torch.from_numpy(np.array(image.convert("RGB")))
     return resize_and_crop(pixels[None], size, crop, seed)
 
 
 def clip_to_image(clip: Tensor) -> Image.Image:
-    """The RGB picture of a (3, H, W) or (3, 1, H, W) clip in [-1, 1]; values outside are clipped.
+    """The RGB image of a (3, H, W) or (3, 1, H, W) clip in [-1, 1]; values outside are clipped.
 
     Raises:
         ValueError: `clip` has another shape, for instance more than one frame.
@@ -110,21 +110,21 @@ def _wide_grey_to_rgb(image: Image.Image, name: str) -> Image.Image:
     return Image.fromarray((levels / 257).round().astype(np.uint8)).convert("RGB")
 
 
-def _not_a_picture(file: Path | bytes, name: str) -> str:
+def _not_a_image(file: Path | bytes, name: str) -> str:
     with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as opened:
         head = opened.read(64)
     if not head:
         return f"{name} is empty (0 bytes): copy or download it again"
     if head.lstrip().startswith(b"<"):
-        return f"{name} holds a web page or other text, not a picture: download it again"
-    return f"{name} is not a picture of a kind that can be read; convert it to PNG or JPEG"
+        return f"{name} holds a web page or other text, not an image: download it again"
+    return f"{name} is not an image of a kind that can be read; convert it to PNG or JPEG"
 
 
 def _damage(error: Exception, name: str) -> str:
     if isinstance(error, FileNotFoundError):
         return f"{name} does not exist"
     if isinstance(error, IsADirectoryError):
-        return f"{name} is a folder, not a picture"
+        return f"{name} is a folder, not an image"
     if isinstance(error, OSError) and error.errno is not None:
         return f"{name} cannot be read: {error.strerror}"
     return f"{name} is damaged or cut short ({error}): copy or download it again"

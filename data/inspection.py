@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.drawing import Tile, draw_grid, save_picture
+from data.drawing import Tile, draw_grid, save_image
 from data.errors import MediaError
 from data.images import clip_to_image, image_to_clip, load_image
 from data.media import Source, catalogue, check_skipped, write_skipped
@@ -17,7 +17,7 @@ COLUMNS = ("file", "kind", "seconds", "width", "height", "decoder", "why not dec
 SHEET_COLUMNS, SHEET_ROWS = 8, 6
 
 SHORTEST = 1000.0
-"""Frames per second at which a clip of one frame fits into every film."""
+"""Frames per second at which a clip of one frame fits into every video."""
 
 
 def inspect_media(options: InspectOptions) -> Path:
@@ -33,10 +33,10 @@ def inspect_media(options: InspectOptions) -> Path:
     write_table(options.out / "files.csv", files, COLUMNS)
     if tiles := _tiles(found.sources):
         rows = [tiles[first : first + SHEET_COLUMNS] for first in range(0, len(tiles), SHEET_COLUMNS)]
-        save_picture(options.out / "contact_sheet.png", draw_grid(rows))
+        save_image(options.out / "contact_sheet.png", draw_grid(rows))
     print(
-        f"{len(found.films)} films ({sum(film.seconds for film in found.films):.1f} s), "
-        f"{len(found.sources) - len(found.films)} images, {len(found.skipped)} files skipped: see {options.out}"
+        f"{len(found.videos)} videos ({sum(video.seconds for video in found.videos):.1f} s), "
+        f"{len(found.sources) - len(found.videos)} images, {len(found.skipped)} files skipped: see {options.out}"
     )
     check_skipped(found.skipped, len(found.sources) + len(found.skipped), options.path)
     return options.out
@@ -46,11 +46,11 @@ def _file(source: Source) -> tuple[str | int, ...]:
     if source.kind == "image":
         return source.name, "image", "", *load_image(source.image_bytes()).size, "", ""
     info = probe_video(source.path)
-    return source.name, "film", f"{info.duration:.3f}", info.width, info.height, info.decoder, info.reason
+    return source.name, "video", f"{info.duration:.3f}", info.width, info.height, info.decoder, info.reason
 
 
 def _tiles(sources: tuple[Source, ...]) -> list[Tile]:
-    """The first pictures of sources evenly spaced through the data set."""
+    """The first images of sources evenly spaced through the data set."""
     count = min(len(sources), SHEET_COLUMNS * SHEET_ROWS)
     tiles = []
     for place in range(count):
@@ -58,10 +58,10 @@ def _tiles(sources: tuple[Source, ...]) -> list[Tile]:
         try:
             clip = (
                 read_clip(source.path, 0.0, 1, SHORTEST, 96)
-                if source.kind == "film"
+                if source.kind == "video"
                 else image_to_clip(load_image(source.image_bytes()), 96)
             )
         except MediaError:
-            continue  # its packets were sound but the frame is not: `catalogue` decodes films no further
+            continue  # its packets were sound but the frame is not: `catalogue` decodes videos no further
         tiles.append(Tile(clip_to_image(clip), Path(source.name).name[:16]))
     return tiles

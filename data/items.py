@@ -24,16 +24,16 @@ class Item(NamedTuple):
 
 
 def find_items(path: Path, form: ClipFormat, hop: float | None = None) -> tuple[list[Item], list[Skipped]]:
-    """List the clips of a data set in order, `hop` seconds apart in films, and the files that cannot be used.
+    """List the clips of a data set in order, `hop` seconds apart in videos, and the files that cannot be used.
 
-    A tokenizer of clips reads the films of a folder; a folder without films, or a tokenizer of stills, its images
+    A tokenizer of clips reads the videos of a folder; a folder without videos, or a tokenizer of stills, its images
     as well.
 
     Raises:
         MediaError: the path holds nothing usable, or more than half of its files are unusable.
     """
     found = catalogue(path)
-    sources: Sequence[Source] = found.films if form.frames > 1 and found.films else found.sources
+    sources: Sequence[Source] = found.videos if form.frames > 1 and found.videos else found.sources
     items, short = list_items(sources, form, hop)
     skipped = [*found.skipped, *short]
     check_skipped(skipped, len(sources) + len(found.skipped), path)
@@ -45,12 +45,12 @@ def find_items(path: Path, form: ClipFormat, hop: float | None = None) -> tuple[
 def list_items(
     sources: Sequence[Source], form: ClipFormat, hop: float | None = None
 ) -> tuple[list[Item], list[Skipped]]:
-    """Cut films into clips, as many as fit; an image is one clip of one frame.
+    """Cut videos into clips, as many as fit; an image is one clip of one frame.
 
-    Films shorter than a clip are returned as skipped.
+    Videos shorter than a clip are returned as skipped.
 
     Args:
-        sources: films and images.
+        sources: videos and images.
         form: of the clips.
         hop: seconds from the beginning of a clip to that of the next; a clip's length if not given.
     """

@@ -1,4 +1,4 @@
-"""Finding films and images, saying which cannot be used and why, and splitting them by source.
+"""Finding videos and images, saying which cannot be used and why, and splitting them by source.
 
 A path means a folder (searched through), one file, or a pattern of webdataset tar shards such as
 `shards-{0000..0003}.tar`, whose images are read in place, never unpacked.
@@ -22,19 +22,19 @@ from storage.tables import write_table
 
 @dataclass(frozen=True)
 class Source:
-    """One film or image: the unit by which data are split into training and validation."""
+    """One video or image: the unit by which data are split into training and validation."""
 
     name: str
     """Path relative to the folder that was searched; for a member of a tar shard `shard.tar/member`."""
     path: Path
     """The file, or the tar shard that holds it."""
-    kind: Literal["film", "image"]
+    kind: Literal["video", "image"]
     offset: int = 0
     """Where an image begins within its tar shard, in bytes; 0 for a file of its own."""
     size: int = 0
     """Length of an image within its tar shard, in bytes."""
     seconds: float = 0.0
-    """Duration of a film."""
+    """Duration of a video."""
     sha256: str = ""
     """Of an image's pixels (`data.images.pixel_digest`)."""
 
@@ -63,16 +63,16 @@ class Catalogue:
     skipped: tuple[Skipped, ...]
 
     @property
-    def films(self) -> tuple[Source, ...]:
-        """The films among the sources."""
-        return tuple(source for source in self.sources if source.kind == "film")
+    def videos(self) -> tuple[Source, ...]:
+        """The videos among the sources."""
+        return tuple(source for source in self.sources if source.kind == "video")
 
 
 def catalogue(path: Path) -> Catalogue:
-    """Look at everything `path` means: demux every film, decode every image.
+    """Look at everything `path` means: demux every video, decode every image.
 
     Raises:
-        MediaError: the path is missing or holds no film or image.
+        MediaError: the path is missing or holds no video or image.
     """
     sources, skipped = [], []
     for candidate in _candidates(path):
@@ -84,7 +84,7 @@ def catalogue(path: Path) -> Catalogue:
         except MediaError as error:
             skipped.append(Skipped(candidate.name, str(error)))
     if not sources and not skipped:
-        raise MediaError(f"{path} holds no film ({_some(VIDEO_SUFFIXES)}) or image ({_some(IMAGE_SUFFIXES)})")
+        raise MediaError(f"{path} holds no video ({_some(VIDEO_SUFFIXES)}) or image ({_some(IMAGE_SUFFIXES)})")
     return Catalogue(tuple(sources), tuple(skipped))
 
 
@@ -134,7 +134,7 @@ def _in_file(file: Path, name: str, named: bool) -> Iterator[Source | Skipped]:
     if suffix == ".tar":
         yield from _in_tar(file, name)
     elif suffix in VIDEO_SUFFIXES:
-        yield Source(name, file, "film")
+        yield Source(name, file, "video")
     elif suffix in IMAGE_SUFFIXES or named:
         # A file that was named outright is tried as an image whatever it is called, and refused with a reason.
         yield Source(name, file, "image")
@@ -154,7 +154,7 @@ def _in_tar(file: Path, name: str) -> Iterator[Source | Skipped]:
         if is_litter(Path(path)):
             continue
         if suffix in VIDEO_SUFFIXES:
-            yield Skipped(f"{name}/{path}", "films are not read from tar shards: unpack them")
+            yield Skipped(f"{name}/{path}", "videos are not read from tar shards: unpack them")
         elif suffix in IMAGE_SUFFIXES:
             yield Source(f"{name}/{path}", file, "image", member.offset_data, member.size)
 

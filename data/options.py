@@ -8,27 +8,27 @@ from typing import Literal
 import tyro
 
 MIN_SIZE = 16
-"""Smallest side of a playroom picture: below it toys are no longer told apart."""
+"""Smallest side of a playroom image: below it toys are no longer told apart."""
 
 
 @dataclass(frozen=True)
 class PlayroomOptions:
-    """What the playroom films and pictures, and where it writes."""
+    """Render head-camera clips of rooms with toys, and images of single toys for a recognition-memory experiment."""
 
     out: Path
     """Folder to write clips/, study/, test/ and playroom.json into; a run that was interrupted continues there."""
 
     clips: int = 0
-    """Number of head-camera clips to film, each in its own room."""
+    """Number of head-camera clips, each in a room of its own."""
 
     objects: int = 0
     """Number of memory trials in each of the conditions novel, exemplar and state."""
 
     fillers: int = 0
-    """Number of additional study pictures that are never tested."""
+    """Number of additional study images that are never tested."""
 
     size: int = 64
-    """Side of the square pictures in pixels, even."""
+    """Side of the square images in pixels, even."""
 
     frames: int = 16
     """Frames per clip."""
@@ -61,7 +61,7 @@ class InspectOptions:
     """Say what in a data set is readable, what is not and why, and draw a contact sheet."""
 
     path: tyro.conf.Positional[Path]
-    """Folder of films or images, one file, or a pattern of tar shards such as 'shards-{0000..0003}.tar'."""
+    """Folder of videos or images, one file, or a pattern of tar shards such as 'shards-{0000..0003}.tar'."""
 
     out: Path
     """Folder for files.csv, skipped.csv and contact_sheet.png."""
@@ -83,25 +83,25 @@ class SubsetOptions:
 
 @dataclass(frozen=True)
 class StimuliOptions:
-    """Make a list for `memory run` from pictures as their authors distribute them, unpacked."""
+    """Make a list for `memory run` from images as their authors distribute them, unpacked."""
 
     kind: Literal["brady", "konkle", "scenes"]
     """What is in --source. brady: folders with `objects`, `exemplar` and `state` in their names, for single objects and
     for pairs such as cup1.jpg and cup2.jpg. konkle and scenes: a folder for each category."""
 
     source: tuple[Path, ...]
-    """Folders of pictures, or folders that hold these folders. With konkle and scenes, a folder of single objects may
+    """Folders of images, or folders that hold these folders. With konkle and scenes, a folder of single objects may
     be given too: novel trials are then made of those instead of categories."""
 
     out: Path
-    """Folder of the new list: study/, test/ and stimuli.json, which says where each picture comes from."""
+    """Folder of the new list: study/, test/ and stimuli.json, which says where each image comes from."""
 
     trials: int | None = None
-    """Trials of each condition; if not given, as many as the pictures allow up to the published numbers (brady 100,
+    """Trials of each condition; if not given, as many as the images allow up to the published numbers (brady 100,
     else 40)."""
 
     seed: int = 0
-    """Seed of the draw of trials, and of which picture of each is studied."""
+    """Seed of the draw of trials, and of which image of each is studied."""
 
     def __post_init__(self) -> None:
         """Raises ValueError where an option cannot be met."""

@@ -1,4 +1,4 @@
-"""What a film holds, learned from its packets, and which decoder is to read it."""
+"""What a video holds, learned from its packets, and which decoder is to read it."""
 
 import functools
 from collections.abc import Iterator
@@ -20,21 +20,21 @@ from numpy.typing import NDArray
 from data.errors import MediaError
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"})
-"""Lower-case suffixes that name a film; compare with `path.suffix.lower()`."""
+"""Lower-case suffixes that name a video; compare with `path.suffix.lower()`."""
 
 DECORD_CODECS = frozenset({"h264", "hevc", "vp8", "vp9"})
 """Those in which one packet is one frame, so that decord, which counts frames, cannot lose its place."""
 
-LONG_FILM = 600.0
-"""Seconds from which a film goes to PyAV: decord reads the whole file anew each time it opens it."""
+LONG_VIDEO = 600.0
+"""Seconds from which a video goes to PyAV: decord reads the whole file anew each time it opens it."""
 
 DAMAGE = (av.FFmpegError, IndexError)
-"""What PyAV raises on a damaged film; IndexError where damage makes a stream appear half-way."""
+"""What PyAV raises on a damaged video; IndexError where damage makes a stream appear half-way."""
 
 
 @dataclass(frozen=True, eq=False)
 class VideoInfo:
-    """What a film holds; learned from its packets, of which only the first frame is decoded."""
+    """What a video holds; learned from its packets, of which only the first frame is decoded."""
 
     path: Path
     """Absolute."""
@@ -43,13 +43,13 @@ class VideoInfo:
     height: int
     """Pixels, as displayed: after rotation."""
     rotation: Literal[0, 90, 180, 270]
-    """Degrees clockwise that stored pictures are turned for display."""
+    """Degrees clockwise that stored images are turned for display."""
     timestamps: NDArray[np.float64]
     """Seconds at which each displayed frame appears, ascending, the first at 0."""
     duration: float
     """Seconds: the last time stamp and one median frame interval."""
     decoder: Literal["decord", "pyav"]
-    """What decodes the film on this machine."""
+    """What decodes the video on this machine."""
     reason: str
     """Why PyAV and not decord; empty for decord."""
     pts: NDArray[np.int64]
@@ -67,15 +67,15 @@ class VideoInfo:
 
 
 def probe_video(path: Path | str) -> VideoInfo:
-    """What the film at `path` holds; remembered until the file's size or date changes.
+    """What the video at `path` holds; remembered until the file's size or date changes.
 
     Raises:
-        MediaError: the file is missing, a folder, empty, cut short, not a film, has no decodable frame or no
+        MediaError: the file is missing, a folder, empty, cut short, not a video, has no decodable frame or no
             usable time stamps.
     """
     path = Path(path).absolute()
     if path.is_dir():
-        raise MediaError(f"{path} is a folder, not a film")
+        raise MediaError(f"{path} is a folder, not a video")
     if not path.exists():
         raise MediaError(f"{path} does not exist")
     stat = path.stat()
@@ -84,11 +84,11 @@ def probe_video(path: Path | str) -> VideoInfo:
     return _probe(path, stat.st_size, stat.st_mtime_ns)
 
 
-def open_film(path: Path) -> InputContainer:
-    """Opens a film for reading.
+def open_video(path: Path) -> InputContainer:
+    """Opens a video for reading.
 
     Raises:
-        MediaError: it cannot be read, is cut short or is not a film.
+        MediaError: it cannot be read, is cut short or is not a video.
     """
     try:
         return av.open(str(path), "r", metadata_errors="ignore")
@@ -99,26 +99,26 @@ def open_film(path: Path) -> InputContainer:
             head = file.read(12)
         if head[4:8] in (b"ftyp", b"mdat", b"moov", b"wide", b"free", b"skip"):
             raise MediaError(f"{path} is cut short: its index (moov) is missing; copy it or record it again") from error
-        raise MediaError(f"{path} is not a film, whatever its name says: {error.strerror}") from error
+        raise MediaError(f"{path} is not a video, whatever its name says: {error.strerror}") from error
 
 
-def film_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The first video stream that is not a cover picture.
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The first video stream that is not a cover image.
 
     Raises:
         MediaError: there is none, or its codec is unknown.
     """
     if container.format.name.endswith("_pipe") or container.format.name == "image2":
-        raise MediaError(f"{path} is a still picture, not a film: name it as one (.png, .jpg)")
+        raise MediaError(f"{path} is a still image, not a video: name it as one (.png, .jpg)")
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             if stream.codec_context is None:
                 raise MediaError(f"{path} has a video codec that is not known here; {conversion_hint(path)}")
             return stream
     if container.streams.video:
-        raise MediaError(f"{path} is a sound file with a cover picture, not a film")
+        raise MediaError(f"{path} is a sound file with a cover image, not a video")
     if container.streams.audio:
-        raise MediaError(f"{path} holds sound but no pictures")
+        raise MediaError(f"{path} holds sound but no images")
     raise MediaError(f"{path} has no video stream")
 
 
@@ -144,7 +144,7 @@ def import_decord() -> ModuleType | None:
 
 
 def conversion_hint(path: Path) -> str:
-    """What to tell someone whose film is of a kind that cannot be used."""
+    """What to tell someone whose video is of a kind that cannot be used."""
     return f"convert it: ffmpeg -i {path.name} -c:v libx264 -crf 12 -pix_fmt yuv420p {path.stem}-fixed.mp4"
 
 
@@ -163,7 +163,7 @@ class _Packet(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Packets:
-    """The video packets of a film in the order they are stored, which is the order of decoding."""
+    """The video packets of a video in the order they are stored, which is the order of decoding."""
 
     pts: NDArray[np.int64]
     key: NDArray[np.bool_]
@@ -174,15 +174,15 @@ class _Packets:
 @functools.lru_cache(maxsize=4096)
 def _probe(path: Path, size: int, modified: int) -> VideoInfo:
     """`size` and `modified` only tell the cache whether the file is still the same."""
-    with open_film(path) as container:
+    with open_video(path) as container:
         packets = _read_packets(container, path)
-    with open_film(path) as container:
-        stream = film_stream(container, path)
+    with open_video(path) as container:
+        stream = video_stream(container, path)
         first, begin = _first_frame(container, stream, path)
         rotation = _clockwise(first)
         reason = _why_not_decord(container, stream, packets, first)
         tick, rate = stream.time_base or Fraction(0), stream.guessed_rate
-    # A film cut between key frames begins with packets that nothing can decode: they are never displayed.
+    # A video cut between key frames begins with packets that nothing can decode: they are never displayed.
     pts = np.unique(packets.pts[~packets.hidden & (packets.pts >= begin)])
     timestamps = (pts - pts[0]) * float(tick)
     interval = float(np.median(np.diff(timestamps))) if len(pts) > 1 else float(1 / rate) if rate else 0.0
@@ -204,7 +204,7 @@ def _probe(path: Path, size: int, modified: int) -> VideoInfo:
 
 
 def _read_packets(container: InputContainer, path: Path) -> _Packets:
-    stream = film_stream(container, path)
+    stream = video_stream(container, path)
     promised = len(stream.index_entries)
     try:
         packets = [_Packet.of(packet) for packet in container.demux(stream) if packet.size]
@@ -238,7 +238,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> 
 
 
 def _why_not_decord(container: InputContainer, stream: VideoStream, packets: _Packets, first: VideoFrame) -> str:
-    """Why decord cannot be trusted with this film or would be slow, or an empty string.
+    """Why decord cannot be trusted with this video or would be slow, or an empty string.
 
     Decord counts frames from the key frame it seeks to and takes a key frame in the k-th packet for the k-th
     frame. Where the two orders differ it returns other frames after a seek than in sequence, or waits for
@@ -250,11 +250,11 @@ def _why_not_decord(container: InputContainer, stream: VideoStream, packets: _Pa
     reasons = {
         "decord is not installed": import_decord() is None,
         "MPEG transport stream": container.format.name == "mpegts",
-        "the film is rotated": _clockwise(first) != 0,
+        "the video is rotated": _clockwise(first) != 0,
         "frames before time zero (edit list)": bool(packets.hidden.any() or (packets.pts < 0).any()),
         "no key frame at the start": not packets.key[0],
         "open groups of pictures": bool((packets.key & (later < packets.pts)).any()),
-        f"longer than {LONG_FILM:.0f} s": seconds > LONG_FILM,
+        f"longer than {LONG_VIDEO:.0f} s": seconds > LONG_VIDEO,
         f"the codec {codec}": codec not in DECORD_CODECS,
         "more than 8 bits per channel": any(component.bits > 8 for component in first.format.components),
         "several video streams": len(container.streams.video) > 1,

@@ -1,6 +1,6 @@
-"""Which pictures a model was trained on, so that an experiment can tell whether it knows its stimuli already.
+"""Which images a model was trained on, so that an experiment can tell whether it knows its stimuli already.
 
-A run folder holds the list, `training_pictures.csv`: source and SHA-256 of the decoded pixels of every picture.
+A run folder holds the list, `training_images.csv`: source and SHA-256 of the decoded pixels of every image.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 
 from data.media import Source
-from data.stimuli.lists import Picture, StimulusList
+from data.stimuli.lists import Stimulus, StimulusList
 from storage.tables import read_table, write_table
 
-PICTURES = "training_pictures.csv"
+IMAGES = "training_images.csv"
 
 
-def write_training_pictures(run: Path, sources: Iterable[Source]) -> None:
-    """List the pictures among `sources`, which were found by `data.media.catalogue`, in the folder `run`."""
-    pictures = ({"source": source.name, "sha256": source.sha256} for source in sources if source.kind == "image")
-    write_table(run / PICTURES, pictures, ["source", "sha256"])
+def write_training_images(run: Path, sources: Iterable[Source]) -> None:
+    """List the images among `sources`, which were found by `data.media.catalogue`, in the folder `run`."""
+    images = ({"source": source.name, "sha256": source.sha256} for source in sources if source.kind == "image")
+    write_table(run / IMAGES, images, ["source", "sha256"])
 
 
-def trained_pictures(stimuli: StimulusList, model: Path) -> tuple[Picture, ...]:
-    """Return the pictures of a list that a model was trained on, as far as its run folder tells.
+def trained_images(stimuli: StimulusList, model: Path) -> tuple[Stimulus, ...]:
+    """Return the images of a list that a model was trained on, as far as its run folder tells.
 
-    It tells by `training_pictures.csv`; where there is none, by the folder of training data in the run's
+    It tells by `training_images.csv`; where there is none, by the folder of training data in the run's
     `config.json`, if that holds the list or is a part of it.
 
     Args:
@@ -33,24 +33,24 @@ def trained_pictures(stimuli: StimulusList, model: Path) -> tuple[Picture, ...]:
         model: a run folder, or a model folder in one.
 
     Raises:
-        ValueError: the list of training pictures is damaged.
+        ValueError: the list of training images is damaged.
     """
     for folder in (model, *model.absolute().parents[:2]):
-        if (folder / PICTURES).exists():
-            rows = read_table(folder / PICTURES, ["sha256"])
-            return shared_pictures(stimuli, {row["sha256"] for row in rows})
+        if (folder / IMAGES).exists():
+            rows = read_table(folder / IMAGES, ["sha256"])
+            return shared_images(stimuli, {row["sha256"] for row in rows})
         if data := _training_folder(folder / "config.json"):
             return tuple(
-                picture
-                for picture in stimuli.pictures
-                if (stimuli.root / picture.path).resolve().is_relative_to(data.resolve())
+                image
+                for image in stimuli.images
+                if (stimuli.root / image.path).resolve().is_relative_to(data.resolve())
             )
     return ()
 
 
-def shared_pictures(stimuli: StimulusList, digests: Container[str]) -> tuple[Picture, ...]:
-    """Return the pictures of a list whose digests (`data.images.pixel_digest`) are among others."""
-    return tuple(picture for picture in stimuli.pictures if picture.sha256 in digests)
+def shared_images(stimuli: StimulusList, digests: Container[str]) -> tuple[Stimulus, ...]:
+    """Return the images of a list whose digests (`data.images.pixel_digest`) are among others."""
+    return tuple(image for image in stimuli.images if image.sha256 in digests)
 
 
 def _training_folder(config: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""The whole path, small and real: films, tokenizer, tokens, GPT, completions, diversity, memory, report.
+"""The whole path, small and real: videos, tokenizer, tokens, GPT, completions, diversity, memory, report.
 
 Every stage writes into its own folder of `out`, and a stopped demo continues from the stages and checkpoints it finds.
 """
@@ -52,7 +52,7 @@ TOKENIZER_STEPS = 700
 GPT_STEPS = 550
 EXPOSURES = 40
 ITEMS, CONTINUATIONS = 4, 4
-# So small a GPT spreads its probability over many unlikely codes; without them its pictures hold together.
+# So small a GPT spreads its probability over many unlikely codes; without them its images hold together.
 SAMPLING = SamplingOptions(top_p=0.6)
 
 
@@ -60,27 +60,27 @@ def run_demo(options: DemoOptions) -> dict[str, Any]:
     """Run every stage, write `summary.json` and `report.html`, print and return the summary.
 
     Raises:
-        MediaError: the films of `--videos` cannot be used.
+        MediaError: the videos of `--videos` cannot be used.
         RunFolderError: `out` holds a demo with other options.
     """
     out = options.out
     open_run(out, options, resume="auto")
     stage = Stopwatch(out / "seconds.json")
-    films = options.videos or out / "playroom" / "clips"
+    videos = options.videos or out / "playroom" / "clips"
     with stage("playroom"):
         clips = 0 if options.videos else CLIPS
         make_playroom(PlayroomOptions(out / "playroom", clips, OBJECTS, seed=options.seed))
     with stage("tokenizer"):
-        tokenizer = _train_tokenizer(films, out / "tokenizer", options.seed)
-        scores = evaluate_tokenizer(EvaluateOptions(tokenizer, films, out / "reconstructions", part="validation"))
-        leak = measure_leakage(LeakageOptions(tokenizer, films, out / "leakage", part="validation"))
+        tokenizer = _train_tokenizer(videos, out / "tokenizer", options.seed)
+        scores = evaluate_tokenizer(EvaluateOptions(tokenizer, videos, out / "reconstructions", part="validation"))
+        leak = measure_leakage(LeakageOptions(tokenizer, videos, out / "leakage", part="validation"))
     with stage("encoding"):
-        tokens = encode(EncodeOptions(tokenizer, films, out / "tokens", resume="auto"))
+        tokens = encode(EncodeOptions(tokenizer, videos, out / "tokens", resume="auto"))
     with stage("gpt"):
         gpt = _train_gpt(tokens, out / "gpt", options.seed)
         likelihood = evaluate_gpt(GPTEvaluateOptions(gpt, tokens))
     with stage("completions"):
-        diversity = _complete(gpt, tokenizer, films, out / "completions", options.seed)
+        diversity = _complete(gpt, tokenizer, videos, out / "completions", options.seed)
     with stage("memory"):
         memory = run_memory(
             MemoryOptions(
@@ -132,10 +132,10 @@ def print_summary(summary: dict[str, Any], memory: list[Accuracy], out: Path) ->
     console.print(f"Open {out / 'report.html'}", soft_wrap=True)
 
 
-def _train_tokenizer(films: Path, out: Path, seed: int) -> Path:
+def _train_tokenizer(videos: Path, out: Path, seed: int) -> Path:
     return train_tokenizer(
         TrainOptions(
-            films, out, preset="demo", steps=TOKENIZER_STEPS, batch=8, crop=32, learning_rate=2e-3,
+            videos, out, preset="demo", steps=TOKENIZER_STEPS, batch=8, crop=32, learning_rate=2e-3,
             save_every=200, seed=seed, resume="auto",
         )
     )  # fmt: skip
@@ -150,8 +150,8 @@ def _train_gpt(tokens: Path, out: Path, seed: int) -> Path:
     )  # fmt: skip
 
 
-def _complete(gpt_folder: Path, tokenizer_folder: Path, films: Path, out: Path, seed: int) -> dict[str, Any]:
-    """Complete half images and half clips of studied and of new films; show and measure the continuations."""
+def _complete(gpt_folder: Path, tokenizer_folder: Path, videos: Path, out: Path, seed: int) -> dict[str, Any]:
+    """Complete half images and half clips of studied and of new videos; show and measure the continuations."""
     device = best_device()
     gpt, tokenizer = GPT.from_pretrained(gpt_folder).to(device), load_tokenizer(tokenizer_folder).to(device)
     form = tokenizer.clip_format
@@ -161,7 +161,7 @@ def _complete(gpt_folder: Path, tokenizer_folder: Path, films: Path, out: Path, 
     }
     measures: dict[str, dict[str, dict[str, float]]] = {}
     for name, (kind, wanted) in kinds.items():
-        studied, new = split_items(find_items(films, wanted)[0])
+        studied, new = split_items(find_items(videos, wanted)[0])
         for group, items in (("studied", studied), ("new", new)):
             folder = out / f"{name}_{group}"
             measures.setdefault(name, {})[group] = _complete_items(gpt, tokenizer, items, wanted, kind, seed, folder)

@@ -1,4 +1,4 @@
-"""The demo's page: each picture and film with a sentence on how to read it."""
+"""The demo's page: each image and video with a sentence on how to read it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from experiments.statistics.accuracy import Accuracy
 
 def write_demo_report(out: Path, summary: dict[str, Any], memory: list[Accuracy], playroom: bool) -> None:
     """Write `out/report.html` from what the stages left in `out`."""
-    source = "the playroom, a small rendered world seen from a toddler's height" if playroom else "your films"
+    source = "the playroom, a small rendered world seen from a toddler's height" if playroom else "your videos"
     minutes = sum(summary["seconds"].values()) / 60
     lead = (
         f"A tokenizer and a GPT were trained on {source}, from scratch, in {minutes:.1f} minutes; then the GPT "
-        "completed what it had half seen, and another learned pictures by heart. Everything shown as new comes "
-        "from films that neither tokenizer nor GPT was trained on."
+        "completed what it had half seen, and another learned images by heart. Everything shown as new comes "
+        "from videos that neither tokenizer nor GPT was trained on."
     )
     sections = [
         _figures(summary),
         _reconstructions(out, summary),
-        _films(out),
+        _videos(out),
         _stills(out),
         _diversity(summary),
         memory_section(out / "memory", memory),
@@ -56,12 +56,12 @@ def _reconstructions(out: Path, summary: dict[str, Any]) -> Section:
     )
 
 
-def _films(out: Path) -> Section:
+def _videos(out: Path) -> Section:
     media: list[Medium] = []
     for group, text in (("new", "a clip it never saw"), ("studied", "a clip it was trained on")):
         folder = out / "completions" / f"clip_{group}"
-        films = sorted(folder.glob("*.mp4"))[:2]
-        media += [embed(film, f"{text}: original, what was given, and continuations") for film in films]
+        videos = sorted(folder.glob("*.mp4"))[:2]
+        media += [embed(video, f"{text}: original, what was given, and continuations") for video in videos]
     media.append(embed(out / "completions" / "clip_new" / "grid.png", "the new clips as strips of eight frames"))
     return Section(
         "Half clips, continued",
@@ -75,7 +75,7 @@ def _films(out: Path) -> Section:
 
 
 def _stills(out: Path) -> Section:
-    groups = (("new", "frames it never saw"), ("studied", "frames of films it was trained on"))
+    groups = (("new", "frames it never saw"), ("studied", "frames of videos it was trained on"))
     return Section(
         "Half images, completed",
         "The same GPT is given the upper half of one frame and completes it four times. Nothing that is given shows "
@@ -87,7 +87,7 @@ def _stills(out: Path) -> Section:
 
 def _diversity(summary: dict[str, Any]) -> Section:
     distances = ("between continuations", "to the truth", "tokens that differ", "tokens off the truth")
-    rows = [("given", "films", *distances, "identified")]
+    rows = [("given", "videos", *distances, "identified")]
     for kind, groups in summary["diversity"].items():
         for group, measure in groups.items():
             values = (

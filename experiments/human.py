@@ -11,13 +11,13 @@ TWO_ALTERNATIVES = "2AFC"
 
 @dataclass(frozen=True)
 class HumanFigure:
-    """What people reached in one condition of one study, after seeing each picture once."""
+    """What people reached in one condition of one study, after seeing each image once."""
 
     study: str
     condition: str
     """As in `trials.csv` where lists have such a condition."""
     measure: str
-    """`2AFC`: correct choices between two pictures; or `hit rate` or `false alarm rate` of judging single ones."""
+    """`2AFC`: correct choices between two images; or `hit rate` or `false alarm rate` of judging single ones."""
     accuracy: float
     """The share."""
     sem: float | None

@@ -8,11 +8,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """Run the whole path, small and real: films to completions and a memory curve, ending with report.html."""
+    """Run the whole path, small and real: videos to completions and a memory curve, ending with report.html."""
 
     out: Path
     """Folder for everything the demo makes; a stopped demo continues from what it holds."""
     seed: int = 0
     """Seed of everything: the same seed on the same machine gives the same figures."""
     videos: Path | None = None
-    """Your own films instead of the playroom's."""
+    """Your own videos instead of the playroom's."""

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: pictures and films are inside the file, nothing is loaded from elsewhere."""
+"""Self-contained HTML pages: images and videos are inside the file, nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ KINDS = {".png": "image/png", ".gif": "image/gif", ".mp4": "video/mp4"}
 
 @dataclass(frozen=True)
 class Medium:
-    """A picture or film inside a page."""
+    """An image or video inside a page."""
 
     data: str
     """The file as a data URI."""
     caption: str
-    film: bool
+    video: bool
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Section:
 def embed(path: Path, caption: str) -> Medium:
     """Return the file at `path` (.png, .gif or .mp4) for a page."""
     encoded = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Medium(f"data:{KINDS[path.suffix]};base64,{encoded}", caption, film=path.suffix == ".mp4")
+    return Medium(f"data:{KINDS[path.suffix]};base64,{encoded}", caption, video=path.suffix == ".mp4")
 
 
 def embed_figure(figure: Figure, caption: str) -> Medium:
@@ -52,7 +52,7 @@ def embed_figure(figure: Figure, caption: str) -> Medium:
     figure.savefig(file, format="png", dpi=110)
     plt.close(figure)
     encoded = base64.b64encode(file.getvalue()).decode("ascii")
-    return Medium(f"data:image/png;base64,{encoded}", caption, film=False)
+    return Medium(f"data:image/png;base64,{encoded}", caption, video=False)
 
 
 def write_report(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:

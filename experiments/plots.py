@@ -45,10 +45,10 @@ class Line:
 
 
 def draw_memory_curve(path: Path, results: Sequence[Accuracy], published: bool = False, note: str = "") -> None:
-    """Draw accuracy against exposures: the weights alone, pictures as they were studied, a line for each model.
+    """Draw accuracy against exposures: the weights alone, images as they were studied, a line for each model.
 
     Args:
-        path: the picture to write.
+        path: the image to write.
         results: of any ways of testing; others are left out.
         published: draw Image GPT's published curves too, where conditions have the same name.
         note: a line under the panels.
@@ -84,7 +84,7 @@ def draw_learners(path: Path, results: Sequence[Accuracy], note: str = "") -> bo
 
 
 def draw_changes(path: Path, results: Sequence[Accuracy], note: str = "") -> bool:
-    """Draw accuracy against exposures for each change to the test pictures; return whether there are any.
+    """Draw accuracy against exposures for each change to the test images; return whether there are any.
 
     Each learner has a row of panels.
     """
@@ -104,7 +104,7 @@ def draw_changes(path: Path, results: Sequence[Accuracy], note: str = "") -> boo
 def draw_forgetting(path: Path, results: Sequence[Accuracy], note: str = "") -> bool:
     """Draw accuracy against passes over another list studied afterwards; return whether there are any.
 
-    All learners are drawn, with pictures as they were studied; the lines begin after the last exposure.
+    All learners are drawn, with images as they were studied; the lines begin after the last exposure.
     """
     tested = [result for result in results if result.version == POOLED and result.change == "none"]
     panels: dict[str, list[Line]] = {}
@@ -122,7 +122,7 @@ def draw_forgetting(path: Path, results: Sequence[Accuracy], note: str = "") -> 
 def draw_roc(path: Path, trials: Sequence[dict[str, str]], note: str = "") -> None:
     """Draw hits against false alarms after the last exposure, a panel for each condition, a line for each learner.
 
-    Pictures are judged one by one. Runs differ in their scale, so the hits at each rate of false alarms are their mean.
+    Images are judged one by one. Runs differ in their scale, so the hits at each rate of false alarms are their mean.
     """
     by_way = scores([row for row in trials if (row["change"], row["interference"]) == ("none", "0")])
     last = {way: max(moment for other, moment in by_way if other == way) for way, _ in by_way}
@@ -153,7 +153,7 @@ def draw_rows(path: Path, rows: Mapping[str, Mapping[str, Sequence[Line]]], axis
     """Draw rows of panels of lines, one for each condition, with chance and people's accuracy.
 
     Args:
-        path: the picture to write.
+        path: the image to write.
         rows: lines by row and by condition; all rows have the same conditions.
         axis: what the passes are.
         note: a line under the panels.

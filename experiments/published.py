@@ -3,7 +3,7 @@
     published_igpt_accuracy.csv         Brady et al.'s stimuli: 4 runs (2 lists, 2 seeds) of 100 pairs per condition
     published_igpt_noise_accuracy.csv   2,500 random token sequences: 4 seeds, 300 pairs
 
-Both were computed from the losses of every test picture after every exposure that the author released at
+Both were computed from the losses of every test image after every exposure that the author released at
 github.com/eminorhan/igpt-memory: mean and standard error over runs of the share of pairs in which the studied one has
 the lower loss.
 """

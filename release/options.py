@@ -14,9 +14,9 @@ class PublishOptions:
     model: Path
     """The model: a model folder, a run, or owner/name on the hub."""
     out: Path
-    """Folder for config.json, model.safetensors, README.md (the model card) and pictures."""
+    """Folder for config.json, model.safetensors, README.md (the model card) and images."""
     evaluation: Path | None = None
-    """Folder of `secondsight vqgan eval`, whose metrics and pictures go into the card. The pictures show your data."""
+    """Folder of `secondsight vqgan eval`, whose metrics and images go into the card. The images show your data."""
     repo: str | None = None
     """Repository on the hub, owner/name, to push the folder to; without it nothing leaves this machine."""
     private: bool = False

@@ -1,4 +1,4 @@
-"""Model folders for other people: weights, config, pictures, and a model card that says what they are."""
+"""Model folders for other people: weights, config, images, and a model card that says what they are."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Evaluation:
 
     metrics: dict[str, str]
     """Figures by name, rounded."""
-    pictures: list[Path]
+    images: list[Path]
 
 
 MEANINGS = {
@@ -80,7 +80,7 @@ def push(
         repo: owner/name, which is made if need be.
         private: make a private repository; a public one that is already there is refused.
         token: an access token, instead of the one that `hf auth login` or HF_TOKEN gives.
-        evaluation: a folder of `secondsight vqgan eval` for the card; its pictures show the data.
+        evaluation: a folder of `secondsight vqgan eval` for the card; its images show the data.
 
     Raises:
         CheckpointError: the evaluation is none.
@@ -122,7 +122,7 @@ def read_evaluation(folder: Path | None) -> Evaluation:
 
 
 def write_card(folder: Path, name: str, evaluation: Evaluation, license: str | None = None) -> None:
-    """Write README.md, the model card, into a model folder, and copy the pictures of the evaluation beside it.
+    """Write README.md, the model card, into a model folder, and copy the images of the evaluation beside it.
 
     Args:
         folder: the model folder.
@@ -135,8 +135,8 @@ def write_card(folder: Path, name: str, evaluation: Evaluation, license: str | N
     """
     config, tensors = load_model_folder(folder)
     about = model_class(config["kind"])
-    for picture in evaluation.pictures:
-        shutil.copyfile(picture, folder / picture.name)
+    for image in evaluation.images:
+        shutil.copyfile(image, folder / image.name)
     header = ModelCardData(library_name="secondsight", license=license, tags=list(about.tags))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -154,7 +154,7 @@ def write_card(folder: Path, name: str, evaluation: Evaluation, license: str | N
         config={key: value for key, value in config.items() if key != "kind"},
         metrics=evaluation.metrics,
         meanings=MEANINGS,
-        pictures=[picture.name for picture in evaluation.pictures],
+        images=[image.name for image in evaluation.images],
         captions=CAPTIONS,
         license=license,
     )
@@ -166,7 +166,7 @@ def _check_out(out: Path, source: Path, evaluation: Evaluation) -> None:
     if out.resolve() == source.resolve():
         raise FileExistsError(f"--out {out} is the model's own folder: choose a new one")
     present = {path.name for path in out.glob("*")}
-    own = {*MODEL_FILES, "README.md", *(picture.name for picture in evaluation.pictures)}
+    own = {*MODEL_FILES, "README.md", *(image.name for image in evaluation.images)}
     others = present - own if "README.md" in present else present
     if others:
         names = ", ".join(sorted(others)[:5])

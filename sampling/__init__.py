@@ -1,1 +1,1 @@
-"""Continuing token grids, and turning them into pictures and films."""
+"""Continuing token grids, and turning them into images and videos."""

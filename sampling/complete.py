@@ -1,6 +1,6 @@
 """Complete parts of images and clips several times each, and show the completions.
 
-OUT/items/item_000.*      pictures and films of an item, and item_000.npz, which is written last: the item is finished
+OUT/items/item_000.*      images and videos of an item, and item_000.npz, which is written last: the item is finished
 OUT/tokens.npy            (items, n, L), with log_probabilities.npy and entropies.npy
 OUT/items.csv             a row per item: distance to the truth, entropy
 OUT/grid.png, index.html  to look at

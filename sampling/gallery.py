@@ -1,4 +1,4 @@
-"""Files to look at: pictures and films of every completed item, a grid of the first ones, and a page of all.
+"""Files to look at: images and videos of every completed item, a grid of the first ones, and a page of all.
 
 Blue outlines what was given, red what the model made up; grey is what it was not shown.
 """
@@ -14,17 +14,17 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from data.drawing import printable, save_picture, stack_pictures
-from data.video import write_film
+from data.drawing import printable, save_image, stack_images
+from data.video import write_video
 from sampling.completion import Completion
-from sampling.films import draw_film
 from sampling.heat import draw_scale, heat_panels, top_of_scale
 from sampling.panels import completion_panels
 from sampling.stills import colour_signs, draw_legend, draw_still, line_signs
+from sampling.videos import draw_video
 from storage.files import write_text
 
 SIDE = 128
-"""Height in pixels of images and frames; roughly, as pictures grow by whole pixels and never shrink."""
+"""Height in pixels of images and frames; roughly, as images grow by whole pixels and never shrink."""
 GRID_HEIGHT = 4000
 """Pixels of the grid, as many as can be looked at; items that find no room are left out."""
 
@@ -36,8 +36,8 @@ class GalleryItem:
     name: str
     """Shown to people; may hold any characters."""
     stem: str
-    """Its files are `items/<stem>.png`, `items/<stem>_entropy.png` and for films also .mp4 and .gif."""
-    film: bool
+    """Its files are `items/<stem>.png`, `items/<stem>_entropy.png` and for videos also .mp4 and .gif."""
+    video: bool
     """Whether it is a clip."""
     distance_to_truth: float | None
     """Root mean square pixel difference on [0, 1] of what was imagined, mean over the continuations; None without
@@ -59,24 +59,24 @@ def show_item(completion: Completion, name: str, fps: float, folder: Path, stem:
 
     Args:
         completion: of the item.
-        name: title of the pictures.
+        name: title of the images.
         fps: frames per second of the clip.
         folder: for the files.
         stem: of their names.
     """
-    film = completion.continuations.shape[2] > 1
+    video = completion.continuations.shape[2] > 1
     panels, heat = completion_panels(completion), heat_panels(completion)
     still = draw_still(completion, panels, name, fps, SIDE)
     legend = draw_legend(colour_signs(panels) + line_signs(completion), still.width)
-    save_picture(folder / f"{stem}.png", stack_pictures([still, legend]))
+    save_image(folder / f"{stem}.png", stack_images([still, legend]))
     still = draw_still(completion, heat, f"{name}: entropy", fps, SIDE)
     legend = draw_legend(colour_signs(heat) + line_signs(completion), still.width)
     scale = draw_scale(top_of_scale(completion))
-    save_picture(folder / f"{stem}_entropy.png", stack_pictures([still, scale, legend]))
-    if film:
-        moving = draw_film(completion, panels, name, fps, SIDE)
+    save_image(folder / f"{stem}_entropy.png", stack_images([still, scale, legend]))
+    if video:
+        moving = draw_video(completion, panels, name, fps, SIDE)
         for suffix in (".mp4", ".gif"):
-            write_film(folder / f"{stem}{suffix}", moving, fps)
+            write_video(folder / f"{stem}{suffix}", moving, fps)
 
 
 def show_grid(completions: Sequence[Completion], names: Sequence[str], out: Path) -> None:
@@ -85,12 +85,12 @@ def show_grid(completions: Sequence[Completion], names: Sequence[str], out: Path
     for completion, name in zip(completions, names, strict=True):
         side = 64 if completion.continuations.shape[2] > 1 else 128
         still = draw_still(completion, completion_panels(completion), name, None, side)
-        if stills and sum(picture.height for picture in stills) + still.height > GRID_HEIGHT:
+        if stills and sum(image.height for image in stills) + still.height > GRID_HEIGHT:
             break
         stills.append(still)
     signs = colour_signs(completion_panels(completions[0])) + line_signs(completions[0])
     legend = draw_legend(signs, max(still.width for still in stills))
-    save_picture(out / "grid.png", stack_pictures([*stills, legend]))
+    save_image(out / "grid.png", stack_images([*stills, legend]))
 
 
 def write_gallery(out: Path, entries: Sequence[GalleryItem], title: str) -> None:
@@ -107,14 +107,14 @@ def write_gallery(out: Path, entries: Sequence[GalleryItem], title: str) -> None
     page = environment.get_template("gallery.html.j2").render(
         title=printable(title),
         cards=[_card(out, entry) for entry in entries],
-        films=any(entry.film for entry in entries),
+        videos=any(entry.video for entry in entries),
         truths=any(entry.distance_to_truth is not None for entry in entries),
     )
     write_text(out / "index.html", page)
 
 
 def _card(out: Path, entry: GalleryItem) -> dict[str, Any]:
-    """What the page says of an item; sizes keep the page from jumping while pictures arrive."""
+    """What the page says of an item; sizes keep the page from jumping while images arrive."""
     link = f"items/{entry.stem}"
     truth = entry.distance_to_truth is not None
     return {
@@ -127,10 +127,10 @@ def _card(out: Path, entry: GalleryItem) -> dict[str, Any]:
         "entropy": entry.entropy_bits,
         "still": _size(out / f"{link}.png"),
         "heat": _size(out / f"{link}_entropy.png"),
-        "film": _size(out / f"{link}.gif") if entry.film else None,
+        "video": _size(out / f"{link}.gif") if entry.video else None,
     }
 
 
 def _size(path: Path) -> dict[str, int]:
-    with Image.open(path) as picture:
-        return {"width": picture.width, "height": picture.height}
+    with Image.open(path) as image:
+        return {"width": image.width, "height": image.height}

@@ -16,7 +16,7 @@ from sampling.panels import Panel, continuation_panels
 HEAT = (255 * colormaps["inferno"](np.linspace(0, 1, 256))[:, :3]).round().astype(np.uint8)
 """(256, 3): from no entropy to the top of the scale."""
 SHARE = 0.65
-"""Of the heat in a pixel; the rest is the picture in grey."""
+"""Of the heat in a pixel; the rest is the image in grey."""
 
 
 def heat_panels(completion: Completion) -> list[Panel]:
@@ -36,7 +36,7 @@ def top_of_scale(completion: Completion) -> int:
 
 
 def draw_scale(top: int) -> Image.Image:
-    """Draw the colours from 0 to `top` bits, mixed with a middle grey as in the pictures."""
+    """Draw the colours from 0 to `top` bits, mixed with a middle grey as in the images."""
     width, height = len(HEAT), 12
     words = "bits per token, of the model's distribution"
     canvas = Image.new("RGB", (width + text_width(words) + 4 * MARGIN, 2 * CAPTION + MARGIN), "white")

@@ -37,7 +37,7 @@ class Job:
         """What people read."""
         if self.item is None:
             return "imagined"
-        start = f" from {self.item.start:.6g} s" if self.item.source.kind == "film" else ""
+        start = f" from {self.item.start:.6g} s" if self.item.source.kind == "video" else ""
         return self.item.source.name + start
 
     @property
@@ -51,11 +51,11 @@ def choose_jobs(paths: Sequence[Path], form: ClipFormat, count: int) -> tuple[li
 
     Args:
         paths: folders, files or patterns of tar shards; none where nothing is given, which makes one item.
-        form: the clips to cut films into.
+        form: the clips to cut videos into.
         count: items that are wanted.
 
     Raises:
-        MediaError: a path holds nothing usable, more than half of its files are unusable, or films and images are
+        MediaError: a path holds nothing usable, more than half of its files are unusable, or videos and images are
             mixed.
     """
     if not paths:
@@ -67,27 +67,27 @@ def choose_jobs(paths: Sequence[Path], form: ClipFormat, count: int) -> tuple[li
         items += found
         skipped += unusable
     if form.frames > 1 and len({item.source.kind for item in items}) > 1:
-        raise MediaError("--input names both films and images: complete them in two runs")
+        raise MediaError("--input names both videos and images: complete them in two runs")
     count = min(count, len(items))
     return [Job(place, items[place * len(items) // count]) for place in range(count)], skipped
 
 
 def describe_resizing(jobs: Sequence[Job], size: int) -> str | None:
-    """Return a sentence for people if pictures are not `size` pixels square, otherwise None."""
-    others = sum(picture_size(job.item) != (size, size) for job in jobs if job.item)
+    """Return a sentence for people if images are not `size` pixels square, otherwise None."""
+    others = sum(image_size(job.item) != (size, size) for job in jobs if job.item)
     if not others:
         return None
     verb = "is" if others == 1 else "are"
     return f"{others} of {len(jobs)} items {verb} not {size}x{size} pixels: scaled, and cut to that square."
 
 
-def picture_size(item: Item) -> tuple[int, int]:
+def image_size(item: Item) -> tuple[int, int]:
     """Return width and height in pixels of an item as it lies on disk, upright.
 
     Raises:
         MediaError: it cannot be read.
     """
-    if item.source.kind == "film":
+    if item.source.kind == "video":
         info = probe_video(item.source.path)
         return info.width, info.height
     return load_image(item.source.image_bytes()).size

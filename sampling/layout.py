@@ -90,7 +90,7 @@ def count_frames(tokenizer: Tokenizer, seconds: float) -> int:
     """
     latent = tokenizer.temporal_factor / tokenizer.fps
     count = seconds / latent
-    # Lengths are typed with a few digits, such as 0.533 for 16 frames of a film with 29.97 a second.
+    # Lengths are typed with a few digits, such as 0.533 for 16 frames of a video with 29.97 a second.
     if count < 0.99 or abs(count - round(count)) > 0.01:
         near = [f"{number * latent:.6g}" for number in (math.floor(count), math.ceil(count)) if number]
         verb = "would be" if len(near) > 1 else "is the shortest"

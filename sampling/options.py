@@ -10,7 +10,7 @@ PromptKind = Literal["none", "half-image", "half-clip", "rows", "left", "frames"
 PromptEncoding = Literal["alone", "full"]
 
 STILL_KINDS = frozenset({"half-image", "rows"})
-"""Prompts of still images; of a film they take single frames."""
+"""Prompts of still images; of a video they take single frames."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ class CompleteOptions:
     tokenizer: Path
     """The tokenizer: a model folder, a run, or owner/name on the Hugging Face hub."""
     out: Path
-    """Folder for pictures, films, index.html, tokens.npy and sample.json."""
+    """Folder for images, videos, index.html, tokens.npy and sample.json."""
     input: tuple[Path, ...] = ()
-    """Folders of films or images, files, or patterns of tar shards; none with --prompt none."""
+    """Folders of videos or images, files, or patterns of tar shards; none with --prompt none."""
     prompt: PromptKind = "half-clip"
     """What is given: nothing; the upper half or the upper rows of an image; the left of an image or clip; the first
     half, the first latent frames, or the first frame alone of a clip."""
@@ -134,7 +134,7 @@ class CompleteOptions:
             if value is not None and value < 1:
                 raise ValueError(f"--{name} {value} must be at least 1")
         if not self.input and self.prompt != "none":
-            raise ValueError(f"--prompt {self.prompt} needs --input: films or images to complete")
+            raise ValueError(f"--prompt {self.prompt} needs --input: videos or images to complete")
         if self.input and self.prompt == "none":
             raise ValueError("--prompt none gives nothing of --input: leave one of them out")
         if self.seconds is not None and not self.seconds > 0:

@@ -21,14 +21,14 @@ PLAIN, GIVEN, IMAGINED, HIDDEN = range(4)
 COLOURS = np.array([ImageColor.getrgb(name) for name in ("white", "royalblue", "crimson", "grey")], dtype=np.uint8)
 """(4, 3): the colour that stands for each."""
 BORDER = 3
-"""Width in pixels of the frame around a picture."""
+"""Width in pixels of the frame around an image."""
 LINE = 2
-"""Width in pixels of the line along each side of a change inside a picture."""
+"""Width in pixels of the line along each side of a change inside an image."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One clip of a picture or film with its caption."""
+    """One clip of an image or video with its caption."""
 
     caption: str
     pixels: NDArray[np.uint8]
@@ -69,7 +69,7 @@ def continuation_panels(completion: Completion) -> list[Panel]:
 def paint(panel: Panel, scale: int) -> NDArray[np.uint8]:
     """Return the frames of a panel, `scale` times as large, each with a border in the colours of its marks.
 
-    Where marks change inside a picture, a line in both colours follows the change.
+    Where marks change inside an image, a line in both colours follows the change.
 
     Returns:
         (T, scale * H + 2 * BORDER, scale * W + 2 * BORDER, 3).
@@ -85,7 +85,7 @@ def paint(panel: Panel, scale: int) -> NDArray[np.uint8]:
 
 
 def scale_for(panel: Panel, side: int) -> int:
-    """Return the whole number of times by which a picture must grow to be about `side` pixels high."""
+    """Return the whole number of times by which an image must grow to be about `side` pixels high."""
     return max(1, round(side / panel.pixels.shape[1]))
 
 

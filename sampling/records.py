@@ -64,13 +64,13 @@ def read_record(path: Path) -> Record:
         return Record(drawn, tuple(kept["distances_to_truth"].tolist()), changed[0] if changed else None)
 
 
-def gallery_item(job: Job, record: Record, film: bool) -> GalleryItem:
+def gallery_item(job: Job, record: Record, video: bool) -> GalleryItem:
     """Return an item's line on the page and in `items.csv`."""
     distances = record.distances
     return GalleryItem(
         name=job.name,
         stem=job.stem,
-        film=film,
+        video=video,
         distance_to_truth=sum(distances) / len(distances) if distances else None,
         best_distance=min(distances) if distances else None,
         entropy_bits=record.entropy_bits,

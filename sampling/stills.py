@@ -1,4 +1,4 @@
-"""A completion as one picture: panels beside one another for images, film strips below one another for clips."""
+"""A completion as one image: panels beside one another for images, film strips below one another for clips."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from data.drawing import CAPTION, MARGIN, draw_text, stack_pictures, text_width
+from data.drawing import CAPTION, MARGIN, draw_text, stack_images, text_width
 from sampling.completion import Completion
 from sampling.panels import BORDER, COLOURS, GIVEN, HIDDEN, IMAGINED, Panel, paint, scale_for
 
@@ -20,7 +20,7 @@ STRIP = 12
 SEAM = "darkorange"
 """Colour of the mark where a new window begins."""
 MIN_WIDTH = 300
-"""Pixels, so that a title has room above a single small picture."""
+"""Pixels, so that a title has room above a single small image."""
 
 SQUARE = ((0, 4, 10, 14),)
 LINE = ((4, 2, 6, 16),)
@@ -30,7 +30,7 @@ DASHES = ((4, 2, 6, 6), (4, 10, 6, 14))
 
 @dataclass(frozen=True)
 class Sign:
-    """A colour or line of a still or film, and what it means."""
+    """A colour or line of a still or video, and what it means."""
 
     shape: tuple[tuple[int, int, int, int], ...]
     colour: str
@@ -48,7 +48,7 @@ def draw_still(
     scale = scale_for(panels[0], side)
     images = completion.continuations.shape[2] == 1
     body = _draw_tiles(panels, scale) if images else _draw_strips(completion, panels, fps, scale)
-    return stack_pictures([draw_title(title, max(body.width, MIN_WIDTH)), body])
+    return stack_images([draw_title(title, max(body.width, MIN_WIDTH)), body])
 
 
 def draw_title(title: str, width: int) -> Image.Image:

@@ -1,4 +1,4 @@
-"""Completions as the sampler makes them, of pictures that tell where they come from."""
+"""Completions as the sampler makes them, of images that tell where they come from."""
 
 import torch
 

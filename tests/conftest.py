@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
-from media import make_film
+from media import make_video
 from tiny import SHORT, make_tokenizer
 
 # The models of the tests are so small that threads would only wait for each other.
@@ -18,14 +18,14 @@ settings.load_profile("steady")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for the films of a module."""
-    return tmp_path_factory.mktemp("films")
+    """A folder for the videos of a module."""
+    return tmp_path_factory.mktemp("videos")
 
 
 @pytest.fixture(scope="module")
 def plain(folder: Path) -> Path:
     """40 frames at 8 per second in one group of pictures with B-frames."""
-    return make_film(folder / "plain.mp4")
+    return make_video(folder / "plain.mp4")
 
 
 @pytest.fixture(scope="module")

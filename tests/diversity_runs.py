@@ -1,10 +1,10 @@
-"""Tiny models, token stores and films for diversity runs."""
+"""Tiny models, token stores and videos for diversity runs."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tiny import GPT_SHORT, IMAGE, SHORT, make_films, make_gpt, make_tokenizer
+from tiny import GPT_SHORT, IMAGE, SHORT, make_gpt, make_tokenizer, make_videos
 
 from experiments.diversity.options import DiversityOptions
 from vqgan.encode import encode
@@ -21,12 +21,12 @@ class Trained(NamedTuple):
 
 
 def make_trained(folder: Path, kind: str = "clip") -> Trained:
-    """A tokenizer, its tokens of 12 films of 1 s clips (2 of the films for validation), and a GPT of random weights."""
+    """A tokenizer, its tokens of videos of 1 s clips (a tenth for validation), and a GPT of random weights."""
     tokenizer = make_tokenizer(SHORT if kind == "clip" else IMAGE)
     grid = (2, 4, 4) if kind == "clip" else (1, 4, 4)
     gpt = make_gpt(replace(GPT_SHORT, grid=grid, tokenizer=tokenizer.fingerprint))
-    trained = Trained(folder / "gpt", folder / "tokenizer", folder / "tokens", folder / "films")
-    make_films(trained.data, 20, size=16)
+    trained = Trained(folder / "gpt", folder / "tokenizer", folder / "tokens", folder / "videos")
+    make_videos(trained.data, 20, size=16)
     tokenizer.save_pretrained(trained.tokenizer)
     gpt.save_pretrained(trained.gpt)
     every = None if kind == "clip" else 1.0

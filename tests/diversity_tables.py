@@ -14,9 +14,9 @@ from experiments.diversity.tables import (
     MODEL,
     SPACES,
     AuditRow,
+    ImageRow,
     ItemRow,
     Kind,
-    PictureRow,
     PositionRow,
     RedundancyRow,
     RunRow,
@@ -77,14 +77,14 @@ class Simulated:
 
 
 def make_run(folder: Path, run: Simulated) -> Path:
-    """The run folder `folder / run.model`, with a picture."""
+    """The run folder `folder / run.model`, with an image."""
     out, generator = folder / run.model, np.random.default_rng(len(run.model) + run.training_items)
     write_rows(out / "run.csv", [_run_row(run)], RunRow)
     write_rows(out / "items.csv", make_items(run, generator), ItemRow)
     write_rows(out / "positions.csv", make_positions(run), PositionRow)
     write_rows(out / "audit.csv", make_audit(run, generator), AuditRow)
     write_rows(out / "redundancy.csv", _redundancy(run, generator), RedundancyRow)
-    write_rows(out / "pictures.csv", _pictures(run, out, generator), PictureRow)
+    write_rows(out / "images.csv", _images(run, out, generator), ImageRow)
     return out
 
 
@@ -118,7 +118,7 @@ def _item(run: Simulated, way: dict[str, Any], name: str, item: int, generator: 
     bits = run.generated(way["given"]) * (2.0 if run.kind == "clip" else 4.0) * leak * float(noise[0, 0])
     retrieved = generator.binomial(run.n, close) / run.n if made else 0.0
     return ItemRow(
-        **way, **measured, continuation=name, item=item, source=f"film{item}.mp4", start=2.0 * item, n=n,
+        **way, **measured, continuation=name, item=item, source=f"video{item}.mp4", start=2.0 * item, n=n,
         generated_tokens=run.generated(way["given"]), prompt_tokens_changed=3,
         identified_pixel=drawn, identified_token=drawn,
         identified_feature=drawn if "feature" in run.spaces else None, retrieved=retrieved, exact=retrieved / 2,
@@ -161,8 +161,8 @@ def make_audit(run: Simulated, generator: np.random.Generator) -> list[AuditRow]
                     matching = 1 - float(generator.beta(1, 8)) * (generator.random() < 0.7) if own else common
                     rows.append(
                         AuditRow(
-                            **run.way(group, encoding, given, setting), item=item, source=f"film{item}.mp4",
-                            start=2.0 * item, number=number, nearest_source="film0.mp4", nearest_start=0.0,
+                            **run.way(group, encoding, given, setting), item=item, source=f"video{item}.mp4",
+                            start=2.0 * item, number=number, nearest_source="video0.mp4", nearest_start=0.0,
                             matching=matching, own=own, truth_matching=common,
                         )
                     )  # fmt: skip
@@ -173,7 +173,7 @@ def _redundancy(run: Simulated, generator: np.random.Generator) -> list[Redundan
     share = {"image": 0.9, "clip": 0.5}[run.kind]
     return [
         RedundancyRow(
-            model=run.model, kind=run.kind, group=group, item=item, source=f"film{item}.mp4", start=2.0 * item,
+            model=run.model, kind=run.kind, group=group, item=item, source=f"video{item}.mp4", start=2.0 * item,
             given=given, given_share=given / 4, generated_pixels=1000, generated_tokens=run.generated(given),
             pixel_bits_alone=8000, pixel_bits_given=int(8000 * share * generator.uniform(0.8, 1.1)),
             token_bits_alone=400, token_bits_given=int(420 * share * generator.uniform(0.8, 1.1)),
@@ -184,19 +184,19 @@ def _redundancy(run: Simulated, generator: np.random.Generator) -> list[Redundan
     ]  # fmt: skip
 
 
-def _pictures(run: Simulated, out: Path, generator: np.random.Generator) -> list[PictureRow]:
-    (out / "pictures").mkdir(parents=True, exist_ok=True)
+def _images(run: Simulated, out: Path, generator: np.random.Generator) -> list[ImageRow]:
+    (out / "images").mkdir(parents=True, exist_ok=True)
     rows = []
     for number, group in enumerate(("studied", "new")):
-        file = f"pictures/{group}.png"
+        file = f"images/{group}.png"
         pixels = generator.integers(0, 256, (2, 6, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((48, 16), 0).save(out / file)
         way = run.way(group, run.encodings[0], run.given[len(run.given) // 2], run.settings[0])
         for name in ("training_items", "exposures", "given_share"):
             del way[name]
         rows.append(
-            PictureRow(
-                **way, item=number, source=f"film{number}.mp4", start=2.0 * number, reason="most varied", value=0.2,
+            ImageRow(
+                **way, item=number, source=f"video{number}.mp4", start=2.0 * number, reason="most varied", value=0.2,
                 file=file,
             )
         )  # fmt: skip

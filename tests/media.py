@@ -1,4 +1,4 @@
-"""Small real films for tests, made with PyAV, whose brightness says which frame is which."""
+"""Small real videos for tests, made with PyAV, whose brightness says which frame is which."""
 
 import struct
 from collections.abc import Callable, Sequence
@@ -12,18 +12,18 @@ from av.stream import Disposition
 
 WIDTH, HEIGHT = 64, 48
 STEP = 5
-"""Grey levels between two frames: frame i has the level STEP * i, so a film holds 50 of them at most."""
+"""Grey levels between two frames: frame i has the level STEP * i, so a video holds 50 of them at most."""
 
 TICK = Fraction(1, 90_000)
 
 
 def grey(number: int) -> np.ndarray:
-    """(HEIGHT, WIDTH, 3) uint8 picture of one grey level that tells the frame's number."""
+    """(HEIGHT, WIDTH, 3) uint8 image of one grey level that tells the frame's number."""
     return np.full((HEIGHT, WIDTH, 3), STEP * number, dtype=np.uint8)
 
 
 def noise(number: int) -> np.ndarray:
-    """A picture of coarse coloured noise that codecs keep."""
+    """An image of coarse coloured noise that codecs keep."""
     blocks = np.random.default_rng(number).integers(0, 256, (HEIGHT // 8, WIDTH // 8, 3), dtype=np.uint8)
     return blocks.repeat(8, axis=0).repeat(8, axis=1)
 
@@ -34,7 +34,7 @@ def numbers(clip: torch.Tensor) -> list[int]:
     return [round(float(level) / STEP) for level in levels]
 
 
-def make_film(
+def make_video(
     path: Path,
     count: int = 40,
     fps: int = 8,
@@ -45,20 +45,20 @@ def make_film(
     b_frames: int = 2,
     pixel_format: str = "yuv420p",
     options: dict[str, str] | None = None,
-    picture: Callable[[int], np.ndarray] = grey,
+    image: Callable[[int], np.ndarray] = grey,
 ) -> Path:
     """Writes `count` numbered frames at `fps`, or at the given `seconds`, rounded to `tick`."""
     times = [i / fps for i in range(count)] if seconds is None else list(seconds)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps, options=options or {})
-        stream.height, stream.width = picture(0).shape[:2]
+        stream.height, stream.width = image(0).shape[:2]
         stream.pix_fmt = pixel_format
         stream.codec_context.gop_size = gop
         if b_frames:
             stream.codec_context.max_b_frames = b_frames
         stream.codec_context.time_base = tick if seconds is not None else Fraction(1, fps)
         for i, time in enumerate(times):
-            frame = av.VideoFrame.from_ndarray(picture(i), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(image(i), format="rgb24")
             frame.time_base = stream.codec_context.time_base
             frame.pts = round(time / frame.time_base)
             container.mux(stream.encode(frame))
@@ -69,7 +69,7 @@ def make_film(
 def stream_copy(source: Path, path: Path, skip_seconds: float = 0.0, skip_packets: int = 0) -> Path:
     """Copies packets without decoding, as `ffmpeg -ss skip_seconds -c copy` does.
 
-    The new time zero lies `skip_seconds` into the film while packets are kept from the key frame before it:
+    The new time zero lies `skip_seconds` into the video while packets are kept from the key frame before it:
     in an MP4, an edit list with pre-roll. `skip_packets` drops packets outright, key frame or not.
     """
     with av.open(str(source)) as reader, av.open(str(path), "w") as writer:
@@ -89,7 +89,7 @@ def rotated(source: Path, path: Path) -> Path:
     """Copies an MP4, telling players to turn it a quarter clockwise, as a phone held upright does."""
     data = bytearray(source.read_bytes())
     # The 3x3 matrix in 16.16 (last column 2.30) fixed point stands 40 bytes into the body of a version 0 tkhd
-    # box. This one maps (x, y) to (-y, x) with y pointing down, then shifts the picture back into view.
+    # box. This one maps (x, y) to (-y, x) with y pointing down, then shifts the image back into view.
     matrix = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, HEIGHT << 16, 0, 1 << 30)
     offset = data.index(b"tkhd") + 4 + 40
     data[offset : offset + len(matrix)] = matrix
@@ -116,7 +116,7 @@ def packet_places(path: Path) -> list[tuple[int, int]]:
 
 
 def make_sound(path: Path, cover: bool = False) -> Path:
-    """Writes a second of silence, to an MP3 also with a cover picture."""
+    """Writes a second of silence, to an MP3 also with a cover image."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libmp3lame" if path.suffix == ".mp3" else "aac", rate=44_100)
         stream.layout = "mono"
@@ -135,7 +135,7 @@ def make_sound(path: Path, cover: bool = False) -> Path:
 
 
 def trimmed(source: Path, path: Path, seconds: float) -> Path:
-    """Copies an MP4 with an edit list that ends the film early, as trimming on a phone does."""
+    """Copies an MP4 with an edit list that ends the video early, as trimming on a phone does."""
     data = bytearray(source.read_bytes())
     # An elst box holds 8 bytes of version, flags and count, then the length of its first segment in ms.
     offset = data.index(b"elst") + 4 + 8

@@ -1,4 +1,4 @@
-"""Small lists of pictures for the memory experiment, and options that learn them in no time."""
+"""Small lists of images for the memory experiment, and options that learn them in no time."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from experiments.memory.options import MemoryOptions
 
 
 def make_list(root: Path, items: int = 5, fillers: int = 2, seed: int = 0) -> Path:
-    """Write a list with the conditions novel and state; pictures are random colours, twelve pixels a side."""
+    """Write a list with the conditions novel and state; images are random colours, twelve pixels a side."""
     generator = np.random.default_rng(seed)
 
     def write(*places: Path) -> None:

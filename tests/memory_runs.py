@@ -60,7 +60,7 @@ def make_run(folder: Path, trials: list[dict[str, str]], **options: Any) -> Path
 
 
 def make_stimuli(folder: Path, trials: list[dict[str, str]], side: int = 24) -> Path:
-    """The pictures that trials name, of random colours."""
+    """The images that trials name, of random colours."""
     generator = np.random.default_rng(0)
     for path in sorted({row[name] for row in trials for name in ("studied", "foil")}):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def make_stimuli(folder: Path, trials: list[dict[str, str]], side: int = 24) -> 
 
 
 def make_maps(folder: Path, trials: list[dict[str, str]], side: int = 4) -> None:
-    """`maps.npz` and `trials.csv` of one version and seed: the studied pictures gain in their upper half."""
+    """`maps.npz` and `trials.csv` of one version and seed: the studied images gain in their upper half."""
     folder.mkdir(parents=True)
     write_trials(folder / "trials.csv", trials)
     paths = sorted({row[name] for row in trials for name in ("studied", "foil")})

@@ -1,4 +1,4 @@
-"""Pictures for lists of stimuli, each seed another one."""
+"""Images for lists of stimuli, each seed another one."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ from PIL import Image
 
 
 def draw(path: Path, seed: int) -> Path:
-    """Saves a picture of coarse noise."""
+    """Saves an image of coarse noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     Image.fromarray(noise).resize((16, 16), Image.Resampling.NEAREST).save(path)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from media import make_film, numbers
+from media import make_video, numbers
 from PIL import Image
 
 from data.clip_format import ClipFormat
@@ -20,10 +20,10 @@ FORM = ClipFormat(frames=8, fps=8, size=32)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two films of 5 and 3 seconds and a picture."""
+    """Two videos of 5 and 3 seconds and an image."""
     path = tmp_path_factory.mktemp("clips")
-    make_film(path / "a.mp4", count=40)
-    make_film(path / "b.mp4", count=24)
+    make_video(path / "a.mp4", count=40)
+    make_video(path / "b.mp4", count=24)
     noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path / "c.png")
     return path
@@ -31,40 +31,40 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def dataset(folder: Path) -> ClipDataset:
-    """The eight clips of the two films."""
-    return ClipDataset(list_items(catalogue(folder).films, FORM)[0], FORM)
+    """The eight clips of the two videos."""
+    return ClipDataset(list_items(catalogue(folder).videos, FORM)[0], FORM)
 
 
 @pytest.fixture(scope="module")
 def still(folder: Path) -> ClipDataset:
-    """The picture alone."""
+    """The image alone."""
     return ClipDataset(list_items(catalogue(folder / "c.png").sources, FORM)[0], FORM)
 
 
-def film(seconds: float) -> Source:
-    return Source("film.mp4", Path("film.mp4"), "film", seconds=seconds)
+def video(seconds: float) -> Source:
+    return Source("video.mp4", Path("video.mp4"), "video", seconds=seconds)
 
 
 # Listing
 
 
-def test_a_film_is_cut_into_clips_end_to_end() -> None:
-    items, skipped = list_items([film(3.5)], FORM)
+def test_a_video_is_cut_into_clips_end_to_end() -> None:
+    items, skipped = list_items([video(3.5)], FORM)
     assert ([item.start for item in items], skipped) == ([0, 1, 2], [])
 
 
 @pytest.mark.parametrize(("hop", "starts"), [(0.5, [0, 0.5, 1, 1.5, 2]), (1.5, [0, 1.5]), (2, [0, 2]), (9, [0])])
 def test_clips_begin_a_hop_apart_as_long_as_they_fit(hop: float, starts: list[float]) -> None:
-    assert [item.start for item in list_items([film(3)], FORM, hop)[0]] == starts
+    assert [item.start for item in list_items([video(3)], FORM, hop)[0]] == starts
 
 
-def test_a_film_shorter_than_a_clip_gives_none_however_long_the_hop_is() -> None:
-    assert [len(found) for found in list_items([film(0.5)], FORM, hop=100)] == [0, 1]
+def test_a_video_shorter_than_a_clip_gives_none_however_long_the_hop_is() -> None:
+    assert [len(found) for found in list_items([video(0.5)], FORM, hop=100)] == [0, 1]
 
 
 def test_a_last_clip_may_lack_half_a_frame() -> None:
-    assert len(list_items([film(2 - 0.06)], FORM)[0]) == 2
-    assert len(list_items([film(2 - 0.07)], FORM)[0]) == 1
+    assert len(list_items([video(2 - 0.06)], FORM)[0]) == 2
+    assert len(list_items([video(2 - 0.07)], FORM)[0]) == 1
 
 
 def test_every_listed_clip_can_be_read(dataset: ClipDataset) -> None:
@@ -72,13 +72,13 @@ def test_every_listed_clip_can_be_read(dataset: ClipDataset) -> None:
     assert firsts == [0, 8, 16, 24, 32, 0, 8, 16]
 
 
-def test_a_film_shorter_than_a_clip_is_listed_with_both_lengths() -> None:
-    items, skipped = list_items([film(0.5), film(1)], FORM)
+def test_a_video_shorter_than_a_clip_is_listed_with_both_lengths() -> None:
+    items, skipped = list_items([video(0.5), video(1)], FORM)
     assert len(items) == 1
     assert [skip.reason for skip in skipped] == ["lasts 0.50 s, a clip 1.00 s"]
 
 
-def test_a_picture_is_one_clip_of_one_frame(still: ClipDataset) -> None:
+def test_a_image_is_one_clip_of_one_frame(still: ClipDataset) -> None:
     assert len(still) == 1
     assert still[0].clip.shape == (3, 1, 32, 32)
 
@@ -91,7 +91,7 @@ def test_a_number_gives_the_items_own_clip(dataset: ClipDataset) -> None:
     assert (numbers(sample.clip), sample.index, sample.skipped) == ([*range(16, 24)], 2, ())
 
 
-def test_a_number_gives_the_centre_of_a_picture(still: ClipDataset) -> None:
+def test_a_number_gives_the_centre_of_a_image(still: ClipDataset) -> None:
     assert torch.equal(still[0].clip, still.read(still.items[0]))
 
 
@@ -106,7 +106,7 @@ def test_other_draws_give_other_moments_within_one_clip_length(dataset: ClipData
     assert max(firsts) <= 24
 
 
-def test_a_moment_never_lies_outside_the_film(dataset: ClipDataset) -> None:
+def test_a_moment_never_lies_outside_the_video(dataset: ClipDataset) -> None:
     for index in (0, 4):
         for seed in range(10):
             assert dataset[Draw(index, seed)].skipped == ()
@@ -117,7 +117,7 @@ def test_other_draws_give_other_crops(still: ClipDataset) -> None:
 
 
 def test_an_unreadable_item_is_replaced_by_the_next_and_reported(dataset: ClipDataset, tmp_path: Path) -> None:
-    gone = Item(Source("gone.mp4", tmp_path / "gone.mp4", "film", seconds=9), 0.0)
+    gone = Item(Source("gone.mp4", tmp_path / "gone.mp4", "video", seconds=9), 0.0)
     sample = ClipDataset([dataset.items[0], gone, dataset.items[3]], FORM)[1]
     assert (numbers(sample.clip)[0], sample.index) == (24, 2)
     assert [skip.name for skip in sample.skipped] == ["gone.mp4"]
@@ -125,12 +125,12 @@ def test_an_unreadable_item_is_replaced_by_the_next_and_reported(dataset: ClipDa
 
 
 def test_the_item_after_the_last_is_the_first(dataset: ClipDataset, tmp_path: Path) -> None:
-    gone = Item(Source("gone.mp4", tmp_path / "gone.mp4", "film", seconds=9), 0.0)
+    gone = Item(Source("gone.mp4", tmp_path / "gone.mp4", "video", seconds=9), 0.0)
     assert ClipDataset([dataset.items[0], gone], FORM)[1].index == 0
 
 
 def test_too_many_unreadable_items_stop_the_run(tmp_path: Path) -> None:
-    gone = [Item(Source(f"{i}.mp4", tmp_path / f"{i}.mp4", "film", seconds=9), 0.0) for i in range(3)]
+    gone = [Item(Source(f"{i}.mp4", tmp_path / f"{i}.mp4", "video", seconds=9), 0.0) for i in range(3)]
     with pytest.raises(MediaError, match=r"3 files in a row cannot be read; the last: .*does not exist"):
         ClipDataset(gone, FORM)[0]
 
@@ -143,7 +143,7 @@ def test_a_data_set_can_be_gone_through(dataset: ClipDataset) -> None:
 
 
 def test_a_batch_stacks_clips_and_joins_what_was_skipped(dataset: ClipDataset, tmp_path: Path) -> None:
-    gone = Item(Source("gone.mp4", tmp_path / "gone.mp4", "film", seconds=9), 0.0)
+    gone = Item(Source("gone.mp4", tmp_path / "gone.mp4", "video", seconds=9), 0.0)
     broken = ClipDataset([gone, dataset.items[3]], FORM)
     batch = collate([broken[1], broken[0]])
     assert batch.clips.shape == (2, 3, 8, 32, 32)

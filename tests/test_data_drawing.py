@@ -16,10 +16,10 @@ from data.drawing import (
     draw_grid,
     draw_text,
     film_strip,
-    picture_of,
+    image_of,
     printable,
-    save_picture,
-    stack_pictures,
+    save_image,
+    stack_images,
     text_width,
 )
 
@@ -44,13 +44,13 @@ def test_rows_and_columns_are_where_they_are_given() -> None:
     assert [grid.getpixel((x, centres[1])) for x in centres] == [BLUE, (255, 255, 255)]
 
 
-def test_small_pictures_grow_by_whole_pixels() -> None:
+def test_small_images_grow_by_whole_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     grid = np.asarray(draw_grid([[Tile(Image.fromarray(pixels))]], side=16))
     assert (grid[MARGIN : MARGIN + 16, MARGIN : MARGIN + 16] == pixels.repeat(4, axis=0).repeat(4, axis=1)).all()
 
 
-def test_wide_pictures_keep_their_proportions() -> None:
+def test_wide_images_keep_their_proportions() -> None:
     assert draw_grid([[tile(RED, (40, 10))]], side=20).size == (80 + 2 * MARGIN, 20 + 2 * MARGIN)
 
 
@@ -61,7 +61,7 @@ def test_a_caption_is_written_below() -> None:
     assert below.min() < 128
 
 
-def test_a_border_frames_its_picture_without_covering_it() -> None:
+def test_a_border_frames_its_image_without_covering_it() -> None:
     grid = draw_grid([[tile(RED, border="blue")]], side=16)
     assert [grid.getpixel((x, MARGIN + 8)) for x in (MARGIN - 1, MARGIN, MARGIN + 15, MARGIN + 16)] == [
         BLUE,
@@ -79,27 +79,27 @@ def test_a_film_strip_shows_evenly_spaced_frames(frames: int, shown: list[int]) 
 
 
 @pytest.mark.parametrize(("frames", "width"), [(1, 4), (4, 16)])
-def test_the_picture_of_a_still_is_itself_and_of_a_clip_a_strip(frames: int, width: int) -> None:
-    assert picture_of(numbered(frames)).size == (width, 4)
+def test_the_image_of_a_still_is_itself_and_of_a_clip_a_strip(frames: int, width: int) -> None:
+    assert image_of(numbered(frames)).size == (width, 4)
 
 
-def test_a_saved_picture_has_its_folder_made_and_its_pixels_kept(tmp_path: Path) -> None:
+def test_a_saved_image_has_its_folder_made_and_its_pixels_kept(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
-    save_picture(tmp_path / "a" / "b.png", Image.fromarray(pixels))
+    save_image(tmp_path / "a" / "b.png", Image.fromarray(pixels))
     with Image.open(tmp_path / "a" / "b.png") as saved:
         assert (np.asarray(saved) == pixels).all()
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b.png"]
 
 
-def test_a_caption_ends_where_its_picture_does() -> None:
+def test_a_caption_ends_where_its_image_does() -> None:
     long = draw_grid([[tile(RED, caption="a very long caption indeed"), tile(BLUE, caption="b")]], side=48)
     alone = draw_grid([[tile(RED, caption=""), tile(BLUE, caption="b")]], side=48)
     beside = (MARGIN + 48 + MARGIN, MARGIN + 48, *long.size)
     assert long.crop(beside).tobytes() == alone.crop(beside).tobytes()
 
 
-def test_pictures_are_stacked_at_the_left_on_white() -> None:
-    stacked = stack_pictures([Image.new("RGB", (4, 2), RED), Image.new("RGB", (2, 3), BLUE)])
+def test_images_are_stacked_at_the_left_on_white() -> None:
+    stacked = stack_images([Image.new("RGB", (4, 2), RED), Image.new("RGB", (2, 3), BLUE)])
     assert stacked.size == (4, 5)
     assert [stacked.getpixel(place) for place in ((3, 1), (1, 4), (3, 4))] == [RED, BLUE, (255, 255, 255)]
 

@@ -1,4 +1,4 @@
-"""Pictures of every common kind become the same RGB, and what is no picture is refused with a sentence."""
+"""Images of every common kind become the same RGB, and what is no image is refused with a sentence."""
 
 import io
 import struct
@@ -62,22 +62,22 @@ def test_lossless_files_give_their_exact_pixels(kind: str) -> None:
 
 
 def test_a_path_bytes_and_an_open_file_are_the_same(tmp_path: Path) -> None:
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     path.write_bytes(encode(Image.fromarray(blocks())))
     with path.open("rb") as opened:
         images = [load_image(path), load_image(path.read_bytes()), load_image(opened)]
     assert len({image.tobytes() for image in images}) == 1
 
 
-def test_a_picture_is_what_it_holds_whatever_its_suffix(tmp_path: Path) -> None:
-    path = tmp_path / "picture.JPG"
+def test_a_image_is_what_it_holds_whatever_its_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "image.JPG"
     path.write_bytes(encode(Image.fromarray(blocks())))
     np.testing.assert_array_equal(np.asarray(load_image(path)), blocks())
 
 
-def test_an_exif_orientation_turns_the_picture_upright() -> None:
+def test_an_exif_orientation_turns_the_image_upright() -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # stored row 0 is the right side of the picture
+    exif[0x0112] = 6  # stored row 0 is the right side of the image
     image = load_image(encode(Image.fromarray(blocks()), exif=exif))
     np.testing.assert_array_equal(np.asarray(image), np.rot90(blocks(), k=-1))
 
@@ -113,17 +113,17 @@ def test_a_cmyk_jpeg_keeps_its_colours() -> None:
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_transparent_parts_show_white(mode: str) -> None:
-    picture = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
-    picture.paste((0, 0, 0, 255), (0, 0, 8, 16))
-    image = load_image(encode(picture.convert(mode)))
+    drawn = Image.new("RGBA", (16, 16), (0, 0, 0, 0))
+    drawn.paste((0, 0, 0, 255), (0, 0, 8, 16))
+    image = load_image(encode(drawn.convert(mode)))
     assert [image.getpixel((x, 8)) for x in (4, 12)] == [(0, 0, 0), (255, 255, 255)]
 
 
 def test_a_transparent_colour_of_a_palette_shows_white() -> None:
-    picture = Image.new("P", (16, 16), 0)
-    picture.putpalette([10, 20, 30, 0, 0, 0])
-    picture.paste(1, (0, 0, 8, 16))
-    image = load_image(encode(picture, transparency=0))
+    drawn = Image.new("P", (16, 16), 0)
+    drawn.putpalette([10, 20, 30, 0, 0, 0])
+    drawn.paste(1, (0, 0, 8, 16))
+    image = load_image(encode(drawn, transparency=0))
     assert [image.getpixel((x, 8)) for x in (4, 12)] == [(0, 0, 0), (255, 255, 255)]
 
 
@@ -148,7 +148,7 @@ GOOD_JPEG = encode(Image.fromarray(blocks()), "JPEG")
         (b"", r"is empty"),
         (b"<!DOCTYPE html><html>404</html>", "holds a web page"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "holds a web page or other text"),
-        (b"just words", "is not a picture"),
+        (b"just words", "is not an image"),
         (GOOD_PNG[: len(GOOD_PNG) // 2], "damaged or cut short"),
         (GOOD_JPEG[: len(GOOD_JPEG) // 2], "damaged or cut short"),
         (png_claiming(20, 20), "damaged or cut short"),
@@ -172,7 +172,7 @@ GOOD_JPEG = encode(Image.fromarray(blocks()), "JPEG")
     ],
 )
 def test_an_unusable_file_is_named_with_its_defect(tmp_path: Path, content: bytes, message: str) -> None:
-    path = tmp_path / "picture.jpg"
+    path = tmp_path / "image.jpg"
     path.write_bytes(content)
     with pytest.raises(MediaError, match=message) as caught:
         load_image(path)
@@ -199,7 +199,7 @@ def test_the_pixel_limit_can_be_set() -> None:
 
 @settings(max_examples=150)
 @given(st.sampled_from([GOOD_PNG, GOOD_JPEG]), st.integers(0, 10_000), st.integers(0, 7))
-def test_a_flipped_bit_gives_a_picture_or_a_media_error(data: bytes, place: int, bit: int) -> None:
+def test_a_flipped_bit_gives_a_image_or_a_media_error(data: bytes, place: int, bit: int) -> None:
     flipped = bytearray(data)
     flipped[place % len(data)] ^= 1 << bit
     try:
@@ -219,7 +219,7 @@ def test_every_damaged_pixel_byte_of_a_png_is_noticed() -> None:
             load_image(bytes(damaged))
 
 
-# Clips of pictures
+# Clips of images
 
 
 def test_a_square_of_the_asked_size_keeps_its_exact_pixels() -> None:
@@ -263,7 +263,7 @@ def test_random_crops_are_cut_from_everywhere_and_repeat_with_their_seed() -> No
 
 
 @pytest.mark.parametrize(
-    ("pictures", "size", "crop", "message"),
+    ("images", "size", "crop", "message"),
     [
         (torch.zeros(1, 8, 8, 3), 8, "centre", "uint8"),
         (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), 8, "centre", "T, H, W, 3"),
@@ -271,13 +271,13 @@ def test_random_crops_are_cut_from_everywhere_and_repeat_with_their_seed() -> No
         (torch.zeros(1, 8, 8, 3, dtype=torch.uint8), 8, "left", "crop"),
     ],
 )
-def test_a_wrong_argument_is_named(pictures: torch.Tensor, size: int, crop: str, message: str) -> None:
+def test_a_wrong_argument_is_named(images: torch.Tensor, size: int, crop: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        resize_and_crop(pictures, size, crop)  # type: ignore[arg-type]
+        resize_and_crop(images, size, crop)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 8, 8), (1, 8, 8), (8, 8)])
-def test_only_one_rgb_frame_becomes_a_picture(shape: tuple[int, ...]) -> None:
+def test_only_one_rgb_frame_becomes_a_image(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="clip must be"):
         clip_to_image(torch.zeros(shape))
 

@@ -1,11 +1,11 @@
-"""Inspecting a data set writes what is readable, what is not and why, and a sheet of pictures."""
+"""Inspecting a data set writes what is readable, what is not and why, and a sheet of images."""
 
 import csv
 import os
 from pathlib import Path
 
 import pytest
-from media import HEIGHT, WIDTH, grey, make_film
+from media import HEIGHT, WIDTH, grey, make_video
 from PIL import Image
 
 from data.drawing import CAPTION, MARGIN
@@ -21,34 +21,34 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A film, a picture, and two files that cannot be used."""
+    """A video, an image, and two files that cannot be used."""
     path = tmp_path / "data"
     path.mkdir()
-    make_film(path / "film.mp4", count=16)
-    Image.fromarray(grey(9)).save(path / "picture.png")
-    (path / "broken.mp4").write_bytes(b"no film " * 50)
+    make_video(path / "a_video.mp4", count=16)
+    Image.fromarray(grey(9)).save(path / "image.png")
+    (path / "broken.mp4").write_bytes(b"no video " * 50)
     (path / "empty.png").write_bytes(b"")
     return path
 
 
 def test_files_are_listed_with_what_they_hold(folder: Path, tmp_path: Path) -> None:
-    film, picture = read_csv(inspect_media(InspectOptions(folder, tmp_path / "out")) / "files.csv")
-    assert film == {
-        "file": "film.mp4",
-        "kind": "film",
+    video, image = read_csv(inspect_media(InspectOptions(folder, tmp_path / "out")) / "files.csv")
+    assert video == {
+        "file": "a_video.mp4",
+        "kind": "video",
         "seconds": "2.000",
         "width": str(WIDTH),
         "height": str(HEIGHT),
         "decoder": "decord",
         "why not decord": "",
     }
-    assert (picture["file"], picture["kind"], picture["width"]) == ("picture.png", "image", str(WIDTH))
+    assert (image["file"], image["kind"], image["width"]) == ("image.png", "image", str(WIDTH))
 
 
 def test_unusable_files_are_listed_with_the_reason(folder: Path, tmp_path: Path) -> None:
     rows = read_csv(inspect_media(InspectOptions(folder, tmp_path / "out")) / "skipped.csv")
     assert [row["file"] for row in rows] == ["broken.mp4", "empty.png"]
-    assert "is not a film" in rows[0]["reason"]
+    assert "is not a video" in rows[0]["reason"]
     assert "is empty" in rows[1]["reason"]
 
 
@@ -56,14 +56,14 @@ def test_the_contact_sheet_shows_every_usable_file(folder: Path, tmp_path: Path)
     inspect_media(InspectOptions(folder, tmp_path / "out"))
     with Image.open(tmp_path / "out" / "contact_sheet.png") as sheet:
         assert sheet.size == (2 * (96 + MARGIN) + MARGIN, 96 + CAPTION + 2 * MARGIN)
-        film, picture = (sheet.getpixel((MARGIN + 48 + place * (96 + MARGIN), MARGIN + 48)) for place in (0, 1))
-    assert max(film) < 5  # the first frame is black
-    assert picture == (45, 45, 45)
+        video, image = (sheet.getpixel((MARGIN + 48 + place * (96 + MARGIN), MARGIN + 48)) for place in (0, 1))
+    assert max(video) < 5  # the first frame is black
+    assert image == (45, 45, 45)
 
 
-def test_a_film_of_a_moment_is_on_the_contact_sheet(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "moment.mp4", count=2)
-    inspect_media(InspectOptions(film, tmp_path / "out"))
+def test_a_video_of_a_moment_is_on_the_contact_sheet(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "moment.mp4", count=2)
+    inspect_media(InspectOptions(video, tmp_path / "out"))
     assert (tmp_path / "out" / "contact_sheet.png").exists()
 
 
@@ -77,7 +77,7 @@ def test_a_large_set_is_shown_in_part(tmp_path: Path) -> None:
 
 def test_the_counts_are_printed(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     inspect_media(InspectOptions(folder, tmp_path / "out"))
-    assert capsys.readouterr().out.startswith("1 films (2.0 s), 1 images, 2 files skipped")
+    assert capsys.readouterr().out.startswith("1 videos (2.0 s), 1 images, 2 files skipped")
 
 
 def test_names_that_are_not_utf8_can_be_inspected(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_names_that_are_not_utf8_can_be_inspected(tmp_path: Path) -> None:
 
 
 def test_more_than_half_unreadable_stops_after_the_lists_are_written(folder: Path, tmp_path: Path) -> None:
-    (folder / "film.mp4").unlink()
+    (folder / "a_video.mp4").unlink()
     with pytest.raises(MediaError, match="2 of 3 files"):
         inspect_media(InspectOptions(folder, tmp_path / "out"))
     assert len(read_csv(tmp_path / "out" / "skipped.csv")) == 2

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from media import make_film, moov_first
+from media import make_video, moov_first
 from PIL import Image
 
 from data.errors import MediaError
@@ -61,46 +61,46 @@ def test_a_folder_is_searched_through_in_order_of_name(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a/b/c.png", "a/z.jpg", "b.png"]
 
 
-def test_films_know_how_long_they_last(tmp_path: Path) -> None:
-    make_film(tmp_path / "film.mp4", count=12)
-    put(tmp_path / "picture.png")
-    (film,) = catalogue(tmp_path).films
-    assert (film.name, film.kind) == ("film.mp4", "film")
-    assert film.seconds == pytest.approx(1.5)
+def test_videos_know_how_long_they_last(tmp_path: Path) -> None:
+    make_video(tmp_path / "video.mp4", count=12)
+    put(tmp_path / "image.png")
+    (video,) = catalogue(tmp_path).videos
+    assert (video.name, video.kind) == ("video.mp4", "video")
+    assert video.seconds == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("suffix", [".PNG", ".Jpg", ".JPE", ".jfif"])
 def test_suffixes_count_in_any_case(tmp_path: Path, suffix: str) -> None:
-    put(tmp_path / f"picture{suffix}")
-    assert names(tmp_path) == [f"picture{suffix}"]
+    put(tmp_path / f"image{suffix}")
+    assert names(tmp_path) == [f"image{suffix}"]
 
 
-def test_a_film_suffix_counts_in_any_case(tmp_path: Path) -> None:
-    make_film(tmp_path / "film.mp4", count=8).rename(tmp_path / "FILM.MP4")
-    assert [source.kind for source in catalogue(tmp_path).sources] == ["film"]
+def test_a_video_suffix_counts_in_any_case(tmp_path: Path) -> None:
+    make_video(tmp_path / "video.mp4", count=8).rename(tmp_path / "VIDEO.MP4")
+    assert [source.kind for source in catalogue(tmp_path).sources] == ["video"]
 
 
 def test_a_file_of_its_own_is_a_source(tmp_path: Path) -> None:
-    assert names(put(tmp_path / "picture.png")) == ["picture.png"]
+    assert names(put(tmp_path / "image.png")) == ["image.png"]
 
 
 def test_a_named_file_is_tried_whatever_it_is_called(tmp_path: Path) -> None:
-    assert names(put(tmp_path / "picture.data")) == ["picture.data"]
+    assert names(put(tmp_path / "image.data")) == ["image.data"]
 
 
 def test_litter_of_operating_systems_is_passed_over(tmp_path: Path) -> None:
     for name in ("._a.png", "__MACOSX/b.png", "Thumbs.db", ".DS_Store", "notes.txt"):
         put(tmp_path / name, b"litter")
-    put(tmp_path / "picture.png")
+    put(tmp_path / "image.png")
     found = catalogue(tmp_path)
-    assert ([source.name for source in found.sources], found.skipped) == (["picture.png"], ())
+    assert ([source.name for source in found.sources], found.skipped) == (["image.png"], ())
 
 
-@pytest.mark.parametrize("content", [{}, {"notes.txt": b"no picture"}])
+@pytest.mark.parametrize("content", [{}, {"notes.txt": b"no image"}])
 def test_a_folder_without_media_is_refused(tmp_path: Path, content: dict[str, bytes]) -> None:
     for name, text in content.items():
         put(tmp_path / name, text)
-    with pytest.raises(MediaError, match="holds no film"):
+    with pytest.raises(MediaError, match="holds no video"):
         catalogue(tmp_path)
 
 
@@ -115,14 +115,14 @@ def test_a_missing_path_is_refused(tmp_path: Path) -> None:
 def test_unreadable_files_are_listed_with_the_reason(tmp_path: Path) -> None:
     put(tmp_path / "good.png")
     put(tmp_path / "empty.png", b"")
-    put(tmp_path / "text.mp4", b"no film at all, only text" * 20)
-    whole = moov_first(make_film(tmp_path / "whole.mp4"), tmp_path / "cut.mp4")
+    put(tmp_path / "text.mp4", b"no video at all, only text" * 20)
+    whole = moov_first(make_video(tmp_path / "whole.mp4"), tmp_path / "cut.mp4")
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     reasons = {skip.name: skip.reason for skip in catalogue(tmp_path).skipped}
     assert sorted(reasons) == ["cut.mp4", "empty.png", "text.mp4"]
     assert "is cut short" in reasons["cut.mp4"]
     assert "is empty" in reasons["empty.png"]
-    assert "is not a film" in reasons["text.mp4"]
+    assert "is not a video" in reasons["text.mp4"]
 
 
 def test_a_link_to_a_file_that_is_gone_is_listed(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_of_two_members_with_one_name_the_last_counts(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_member_is_listed(tmp_path: Path) -> None:
-    make_tar(tmp_path / "shard.tar", {"a.png": png(), "b.png": b"", "c.png": b"<html>", "d.mp4": b"film"})
+    make_tar(tmp_path / "shard.tar", {"a.png": png(), "b.png": b"", "c.png": b"<html>", "d.mp4": b"video"})
     reasons = {skip.name: skip.reason for skip in catalogue(tmp_path).skipped}
     assert list(reasons) == ["shard.tar/b.png", "shard.tar/c.png", "shard.tar/d.mp4"]
     for reason, expected in zip(reasons.values(), ("is empty", "web page or other text", "unpack them"), strict=True):
@@ -248,7 +248,7 @@ def test_a_malicious_shard_is_harmless(tmp_path: Path) -> None:
 
 
 def sources(count: int) -> list[Source]:
-    return [Source(f"{number:02d}.mp4", Path(f"{number:02d}.mp4"), "film") for number in range(count)]
+    return [Source(f"{number:02d}.mp4", Path(f"{number:02d}.mp4"), "video") for number in range(count)]
 
 
 @given(count=st.integers(2, 60), fraction=st.floats(0, 1))

@@ -18,12 +18,12 @@ from data.playroom.make import (
     CLEAR_CHANGE,
     CONDITIONS,
     Trial,
-    film,
     make_playroom,
     one_thread,
     plan_trials,
     render_clip,
     render_object,
+    render_walk,
     visible_change,
     write_clips,
     write_objects,
@@ -125,11 +125,11 @@ def test_sidestep_moves_near_things_more_than_far_ones() -> None:
     eye = torch.tensor([[0.0, -2.0, 0.8], [0.2, -2.0, 0.8]])
     walk = Walk(eye, eye + torch.tensor([0.0, 1.0, -0.15]), torch.zeros(2))
     scene = make_scene(0, 0)
-    empty = film(replace(scene, toys=()), walk, 64)
+    empty = render_walk(replace(scene, toys=()), walk, 64)
     shifts = []
     for distance in (1.0, 3.5):
         toy = make_toy(0, 0, 0).placed(torch.tensor([0.1, distance - 2.0, 0.3]), 0.0, 0.5)
-        seen = (film(replace(scene, toys=(toy,)), walk, 64) - empty).abs().sum(0) > 0.1
+        seen = (render_walk(replace(scene, toys=(toy,)), walk, 64) - empty).abs().sum(0) > 0.1
         columns = (seen * torch.arange(64.0)).sum((1, 2)) / seen.sum((1, 2))
         shifts.append(float(columns[0] - columns[1]))
     assert shifts[0] > 2 * shifts[1] > 1
@@ -142,8 +142,8 @@ def test_near_toy_hides_a_far_one() -> None:
     far = replace(far, colours=1 - far.colours)
     scene = replace(make_scene(0, 0), toys=(near, far))
     swapped, alone = replace(scene, toys=(far, near)), replace(scene, toys=(near,))
-    assert torch.equal(film(scene, walk, 32)[..., 16, 16], film(alone, walk, 32)[..., 16, 16])
-    assert torch.equal(film(scene, walk, 32), film(swapped, walk, 32))
+    assert torch.equal(render_walk(scene, walk, 32)[..., 16, 16], render_walk(alone, walk, 32)[..., 16, 16])
+    assert torch.equal(render_walk(scene, walk, 32), render_walk(swapped, walk, 32))
 
 
 @pytest.mark.parametrize(
@@ -185,17 +185,17 @@ def test_sphere_around_a_toy_cuts_nothing_off() -> None:
 
 def test_object_fills_most_of_a_white_frame() -> None:
     for category in range(len(CATEGORIES)):
-        pictures = torch.stack([render_object(category, 0, state, size=32) for state in range(STATES)])
-        ink = (pictures < 0.9).any(1)[:, 0].any(0)
-        assert pictures[:, :, :, [0, -1], [0, -1]].min() == 1.0
+        images = torch.stack([render_object(category, 0, state, size=32) for state in range(STATES)])
+        ink = (images < 0.9).any(1)[:, 0].any(0)
+        assert images[:, :, :, [0, -1], [0, -1]].min() == 1.0
         assert max(ink.any(0).sum(), ink.any(1).sum()) > 0.75 * 32
 
 
 def test_object_is_the_same_every_time_in_shape_dtype_and_range() -> None:
-    picture = render_object(4, 9, 1, seed=2)
-    assert torch.equal(picture, render_object(4, 9, 1, seed=2))
-    assert (picture.shape, picture.dtype) == ((3, 1, 64, 64), torch.float32)
-    assert -1 <= picture.min() < picture.max() <= 1
+    image = render_object(4, 9, 1, seed=2)
+    assert torch.equal(image, render_object(4, 9, 1, seed=2))
+    assert (image.shape, image.dtype) == ((3, 1, 64, 64), torch.float32)
+    assert -1 <= image.min() < image.max() <= 1
 
 
 def test_foils_differ_visibly_at_8x8(trials: list[Trial]) -> None:
@@ -242,14 +242,14 @@ def test_no_toy_appears_twice_even_when_categories_are_reused() -> None:
     assert len(set(toys)) == len(toys) == 120
 
 
-def test_no_two_pictures_are_equal_save_study_and_seen(tmp_path: Path) -> None:
+def test_no_two_images_are_equal_save_study_and_seen(tmp_path: Path) -> None:
     write_objects(tmp_path, 4, seed=1, size=32, fillers=5)
     test = [path.read_bytes() for path in tmp_path.glob("test/*/*.png")]
     fillers = [path.read_bytes() for path in tmp_path.glob("study/filler_*.png")]
     assert len(set(test + fillers)) == len(test + fillers) == 24 + 5
 
 
-def test_layout_pairs_files_by_name_and_studies_every_seen_picture(tmp_path: Path) -> None:
+def test_layout_pairs_files_by_name_and_studies_every_seen_image(tmp_path: Path) -> None:
     write_objects(tmp_path, 2, seed=0, size=32, fillers=3)
     names = {condition: {f"{condition}_000{item}.png" for item in range(2)} for condition in CONDITIONS}
     for condition, expected in names.items():
@@ -260,14 +260,14 @@ def test_layout_pairs_files_by_name_and_studies_every_seen_picture(tmp_path: Pat
     assert {path.name for path in (tmp_path / "study").iterdir()} == fillers.union(*names.values())
 
 
-def test_written_picture_is_the_rendered_toy(tmp_path: Path) -> None:
+def test_written_image_is_the_rendered_toy(tmp_path: Path) -> None:
     write_objects(tmp_path, 1, seed=0, size=32)
     toy = plan_trials(1, seed=0)[0].foil
     written = load_image(tmp_path / "test" / "novel_unseen" / "novel_0000.png")
     assert (image_to_clip(written, 32) - render_object(*toy, size=32)).abs().max() <= 1 / 127.5
 
 
-def test_films_appear_under_their_numbers(tmp_path: Path) -> None:
+def test_videos_appear_under_their_numbers(tmp_path: Path) -> None:
     paths = write_clips(tmp_path, 2, seed=0, size=32, frames=4, fps=8.0)
     assert paths == [tmp_path / "clips" / f"clip_00000{index}.mp4" for index in range(2)]
     assert sorted((tmp_path / "clips").iterdir()) == paths
@@ -339,7 +339,7 @@ def test_toys_that_do_not_exist_are_refused(toy: tuple[int, int, int], message: 
         render_object(*toy)
 
 
-def test_pictures_without_pixels_are_refused() -> None:
+def test_images_without_pixels_are_refused() -> None:
     with pytest.raises(ValueError, match="size must be 1 or more, got 0"):
         render_object(0, 0, 0, size=0)
 

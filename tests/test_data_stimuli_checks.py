@@ -45,7 +45,7 @@ def test_every_condition_is_there_and_every_exemplar_studied(root: Path) -> None
     assert len(stimuli.study) == 2 * (1 + 2 + 4)
 
 
-def test_conditions_that_share_pictures_cannot_be_counterbalanced(root: Path) -> None:
+def test_conditions_that_share_images_cannot_be_counterbalanced(root: Path) -> None:
     assert read_stimuli(root).counterbalanced() is None
 
 
@@ -54,7 +54,7 @@ def test_an_odd_suffix_counts_as_an_exemplar(root: Path, name: str) -> None:
     folder = root / "study" / "2_exemplar" / "cup"
     draw(folder / "0.jpg", 90).rename(folder / name)
     (folder / "0.png").unlink()
-    assert f"study/2_exemplar/cup/{name}" in [picture.path for picture in read_stimuli(root).study]
+    assert f"study/2_exemplar/cup/{name}" in [image.path for image in read_stimuli(root).study]
 
 
 # Defects
@@ -101,9 +101,9 @@ def novel_seen_of_many(root: Path) -> None:
 
 
 DEFECTS = [
-    (exemplar_missing, r"3 pictures of egg are studied in 4_exemplar, not 4", {"4_exemplar/egg"}),
-    (exemplar_unreadable, r"3 pictures of egg are studied in 4_exemplar, not 4", {"4_exemplar/egg"}),
-    (exemplar_too_many, r"5 pictures of egg are studied in 4_exemplar, not 4", {"4_exemplar/egg"}),
+    (exemplar_missing, r"3 images of egg are studied in 4_exemplar, not 4", {"4_exemplar/egg"}),
+    (exemplar_unreadable, r"3 images of egg are studied in 4_exemplar, not 4", {"4_exemplar/egg"}),
+    (exemplar_too_many, r"5 images of egg are studied in 4_exemplar, not 4", {"4_exemplar/egg"}),
     (category_in_two_conditions, r"category axe is also studied with 4 exemplars", {"1_exemplar/axe", "novel/axe"}),
     (seen_of_another_category, r"seen/cup/studied\.png is not studied in study/2_exemplar/cup", {"2_exemplar/cup"}),
     (foil_of_another_category, r"unseen/saucer/x-4\.png has no partner in 2_exemplar", {"2_exemplar/cup"}),
@@ -130,11 +130,11 @@ def test_only_the_trials_with_defects_are_left_out(
     assert left == items - lost
 
 
-def test_a_picture_studied_in_two_conditions_is_studied_once_when_defects_are_left_out(root: Path) -> None:
+def test_a_image_studied_in_two_conditions_is_studied_once_when_defects_are_left_out(root: Path) -> None:
     category_in_two_conditions(root)
     study = read_stimuli(root, exclude_defects=True).study
-    assert "study/1_exemplar/axe/0.png" in [picture.path for picture in study]
-    digests = [picture.sha256 for picture in study]
+    assert "study/1_exemplar/axe/0.png" in [image.path for image in study]
+    digests = [image.sha256 for image in study]
     assert len(digests) == len(set(digests)) == 2 * (1 + 2 + 4) + 3
 
 
@@ -145,8 +145,8 @@ def test_folders_that_hold_both_sides_of_novel_trials_are_no_categories(tmp_path
     assert len(read_stimuli(tmp_path).trials) == 1
 
 
-def test_a_side_without_pictures_is_refused(root: Path) -> None:
+def test_a_side_without_images_is_refused(root: Path) -> None:
     shutil.rmtree(root / "test" / "2_exemplar_unseen" / "cup")
     shutil.rmtree(root / "test" / "2_exemplar_unseen" / "dog")
-    with pytest.raises(StimulusError, match=r"2_exemplar_unseen holds no pictures"):
+    with pytest.raises(StimulusError, match=r"2_exemplar_unseen holds no images"):
         read_stimuli(root)

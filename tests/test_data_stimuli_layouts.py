@@ -1,4 +1,4 @@
-"""Lists are made from pictures as their authors distribute them."""
+"""Lists are made from images as their authors distribute them."""
 
 import json
 from collections import Counter
@@ -36,7 +36,7 @@ def brady(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def konkle(tmp_path: Path) -> Path:
-    """14 categories of 17 pictures, which suffice for two of each number of exemplars and two novel trials."""
+    """14 categories of 17 images, which suffice for two of each number of exemplars and two novel trials."""
     source = tmp_path / "ObjectCategories"
     for category in range(14):
         for number in range(17):
@@ -72,7 +72,7 @@ def test_a_list_has_as_many_trials_as_there_are(brady: Path, tmp_path: Path) -> 
 
 def test_pairs_show_the_same_object(brady: Path, tmp_path: Path) -> None:
     make_stimuli(options("brady", brady, out=tmp_path / "list"))
-    source = {entry["path"]: Path(entry["source"]).stem for entry in provenance(tmp_path / "list")["pictures"]}
+    source = {entry["path"]: Path(entry["source"]).stem for entry in provenance(tmp_path / "list")["images"]}
     stimuli = read_stimuli(tmp_path / "list")
     pairs = [trial for trial in stimuli.trials if trial.condition != "novel"]
     assert all(source[pair.studied.path][:-1] == source[pair.foil.path][:-1] for pair in pairs)
@@ -83,7 +83,7 @@ def test_the_folders_may_be_given_one_by_one(brady: Path, tmp_path: Path) -> Non
     make_stimuli(options("brady", brady, out=tmp_path / "together"))
     folders = [brady / "StatePairs", brady / "OBJECTSALL", brady / "Exemplar"]
     make_stimuli(options("brady", *folders, out=tmp_path / "apart"))
-    assert provenance(tmp_path / "together")["pictures"] == provenance(tmp_path / "apart")["pictures"]
+    assert provenance(tmp_path / "together")["images"] == provenance(tmp_path / "apart")["images"]
 
 
 def test_single_objects_alone_make_novel_trials(brady: Path, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_pairs_are_told_by_a_letter_or_a_folder(tmp_path: Path, names: tuple[str
     assert len(stimuli.trials) == 1
 
 
-def test_pictures_without_a_partner_are_left_out_and_said(brady: Path, tmp_path: Path) -> None:
+def test_images_without_a_partner_are_left_out_and_said(brady: Path, tmp_path: Path) -> None:
     (brady / "StatePairs" / "abacus2.jpg").unlink()
     make_stimuli(options("brady", brady, out=tmp_path / "list"))
     reasons = {Path(skip["name"]).name: skip["reason"] for skip in provenance(tmp_path / "list")["left_out"]}
@@ -118,19 +118,19 @@ def test_pictures_without_a_partner_are_left_out_and_said(brady: Path, tmp_path:
 def test_pairs_that_cannot_be_told_are_refused(tmp_path: Path) -> None:
     for seed, name in enumerate(("left", "right", "up", "down")):
         draw(tmp_path / "Exemplar" / f"{name}.jpg", seed)
-    with pytest.raises(StimulusError, match=r"4 of 4 pictures have no partner .*as cup1\.jpg and cup2\.jpg"):
+    with pytest.raises(StimulusError, match=r"4 of 4 images have no partner .*as cup1\.jpg and cup2\.jpg"):
         make_stimuli(options("brady", tmp_path / "Exemplar", out=tmp_path / "list"))
 
 
 def test_a_folder_whose_name_tells_nothing_is_refused(brady: Path, tmp_path: Path) -> None:
-    (brady / "OBJECTSALL").rename(tmp_path / "pictures")
-    with pytest.raises(StimulusError, match=r"neither .*pictures nor a folder in it has `objects`"):
-        make_stimuli(options("brady", tmp_path / "pictures", out=tmp_path / "list"))
+    (brady / "OBJECTSALL").rename(tmp_path / "images")
+    with pytest.raises(StimulusError, match=r"neither .*images nor a folder in it has `objects`"):
+        make_stimuli(options("brady", tmp_path / "images", out=tmp_path / "list"))
 
 
 def test_two_folders_of_one_kind_are_refused(brady: Path, tmp_path: Path) -> None:
     draw(brady / "Objects2" / "1.jpg", 0)
-    with pytest.raises(StimulusError, match=r"both .*OBJECTSALL and .*Objects2 hold pictures of objects"):
+    with pytest.raises(StimulusError, match=r"both .*OBJECTSALL and .*Objects2 hold images of objects"):
         make_stimuli(options("brady", brady, out=tmp_path / "list"))
 
 
@@ -145,7 +145,7 @@ def test_konkle_makes_trials_for_each_number_of_exemplars(konkle: Path, tmp_path
 
 def test_novel_trials_are_between_categories_of_their_own(konkle: Path, tmp_path: Path) -> None:
     make_stimuli(options("konkle", konkle, out=tmp_path / "list"))
-    entries = provenance(tmp_path / "list")["pictures"]
+    entries = provenance(tmp_path / "list")["images"]
     novel = {Path(entry["source"]).parent for entry in entries if "/novel" in entry["path"]}
     others = {Path(entry["source"]).parent for entry in entries if "/novel" not in entry["path"]}
     assert len(novel) == 4
@@ -155,7 +155,7 @@ def test_novel_trials_are_between_categories_of_their_own(konkle: Path, tmp_path
 def test_novel_trials_may_be_of_single_objects(konkle: Path, brady: Path, tmp_path: Path) -> None:
     sources = [konkle, brady / "OBJECTSALL"]
     make_stimuli(options("konkle", *sources, out=tmp_path / "list"))
-    novel = [entry for entry in provenance(tmp_path / "list")["pictures"] if entry["path"].startswith("study/novel")]
+    novel = [entry for entry in provenance(tmp_path / "list")["images"] if entry["path"].startswith("study/novel")]
     assert [Path(entry["source"]).parent.name for entry in novel] == ["OBJECTSALL"] * 2
 
 
@@ -166,13 +166,13 @@ def test_test_items_are_the_tested_ones_and_duplicates_are_left_out(konkle: Path
         draw(folder / "Z_Duplicate_3.jpg", 9000 + number)
     make_stimuli(options("konkle", konkle, out=tmp_path / "list"))
     record = provenance(tmp_path / "list")
-    entries = record["pictures"]
+    entries = record["images"]
     tested = [entry for entry in entries if entry["path"].startswith("test/") and "_exemplar" in entry["path"]]
     assert {Path(entry["source"]).parent.name for entry in tested} == {"TestItems"}
     assert len([skip for skip in record["left_out"] if "Z_Duplicate" in skip["name"]]) == 14
 
 
-def test_categories_with_few_pictures_are_tested_with_few_exemplars(konkle: Path, tmp_path: Path) -> None:
+def test_categories_with_few_images_are_tested_with_few_exemplars(konkle: Path, tmp_path: Path) -> None:
     for folder in sorted(konkle.iterdir())[2:]:
         for number in range(9, 17):
             (folder / f"{number}.jpg").unlink()
@@ -201,10 +201,10 @@ def test_too_few_categories_are_refused_and_counted(konkle: Path, tmp_path: Path
         make_stimuli(options("konkle", konkle, out=tmp_path / "list", trials=3))
 
 
-def test_categories_with_too_few_pictures_are_refused(konkle: Path, tmp_path: Path) -> None:
+def test_categories_with_too_few_images_are_refused(konkle: Path, tmp_path: Path) -> None:
     for path in konkle.glob("*/16.jpg"):
         path.unlink()
-    with pytest.raises(StimulusError, match=r"categories of 17 or more pictures for 0 trials"):
+    with pytest.raises(StimulusError, match=r"categories of 17 or more images for 0 trials"):
         make_stimuli(options("konkle", konkle, out=tmp_path / "list"))
 
 
@@ -220,29 +220,29 @@ def test_lists_can_be_counterbalanced(kind: str, brady: Path, konkle: Path, tmp_
 def test_the_seed_decides(brady: Path, tmp_path: Path) -> None:
     for name, seed in (("first", 1), ("again", 1), ("other", 2)):
         make_stimuli(options("brady", brady, out=tmp_path / name, seed=seed))
-    first, again, other = (provenance(tmp_path / name)["pictures"] for name in ("first", "again", "other"))
+    first, again, other = (provenance(tmp_path / name)["images"] for name in ("first", "again", "other"))
     assert first == again
     assert first != other
 
 
-def test_the_origin_of_every_picture_is_written_down(brady: Path, tmp_path: Path) -> None:
+def test_the_origin_of_every_image_is_written_down(brady: Path, tmp_path: Path) -> None:
     out = make_stimuli(options("brady", brady, out=tmp_path / "list", seed=3))
     record = provenance(out)
     assert (record["options"]["kind"], record["options"]["seed"]) == ("brady", 3)
     written = {str(path.relative_to(out)) for path in out.rglob("*.*") if path.name != "stimuli.json"}
-    assert {entry["path"] for entry in record["pictures"]} == written
-    digests = {entry["path"]: entry["sha256"] for entry in record["pictures"]}
-    assert all(digests[picture.path] == picture.sha256 for picture in read_stimuli(out).pictures)
-    assert all((out / entry["path"]).read_bytes() == Path(entry["source"]).read_bytes() for entry in record["pictures"])
+    assert {entry["path"] for entry in record["images"]} == written
+    digests = {entry["path"]: entry["sha256"] for entry in record["images"]}
+    assert all(digests[image.path] == image.sha256 for image in read_stimuli(out).images)
+    assert all((out / entry["path"]).read_bytes() == Path(entry["source"]).read_bytes() for entry in record["images"])
 
 
-def test_copies_and_unreadable_pictures_are_left_out_and_said(brady: Path, tmp_path: Path) -> None:
+def test_copies_and_unreadable_images_are_left_out_and_said(brady: Path, tmp_path: Path) -> None:
     copy(brady / "Exemplar" / "anchor2.jpg", brady / "OBJECTSALL" / "B.jpg")
     (brady / "OBJECTSALL" / "C.jpg").write_bytes(b"")
     record = provenance(make_stimuli(options("brady", brady, out=tmp_path / "list")))
     reasons = {Path(skip["name"]).name: skip["reason"] for skip in record["left_out"]}
     assert reasons.keys() == {"B.jpg", "C.jpg"}
-    assert reasons["B.jpg"] == "shows what another picture shows"
+    assert reasons["B.jpg"] == "shows what another image shows"
     assert "is empty" in reasons["C.jpg"]
 
 
@@ -287,4 +287,4 @@ def test_the_command_line_makes_a_list(brady: Path, tmp_path: Path, capsys: pyte
     out = str(tmp_path / "list")
     folders = [str(brady / "OBJECTSALL"), str(brady / "Exemplar")]
     main(["data", "stimuli", "--kind", "brady", "--source", *folders, "--out", out, "--trials", "2"])
-    assert capsys.readouterr().out.startswith("12 studied pictures, trials: 2 exemplar, 2 novel; 0 pictures left out")
+    assert capsys.readouterr().out.startswith("12 studied images, trials: 2 exemplar, 2 novel; 0 images left out")

@@ -1,4 +1,4 @@
-"""A stimulus list is used only if every trial is one between a picture studied once and one never studied."""
+"""A stimulus list is used only if every trial is one between an image studied once and one never studied."""
 
 import csv
 import shutil
@@ -12,7 +12,7 @@ from PIL import Image
 from stimulus_files import copy, draw
 
 from data.errors import StimulusError
-from data.stimuli.lists import Picture, StimulusList, Trial, read_stimuli, write_manifest
+from data.stimuli.lists import Stimulus, StimulusList, Trial, read_stimuli, write_manifest
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ def trial(stimuli: StimulusList, item: str) -> Trial:
 # Pairing
 
 
-def test_a_list_holds_its_study_pictures_conditions_and_trials(root: Path) -> None:
+def test_a_list_holds_its_study_images_conditions_and_trials(root: Path) -> None:
     stimuli = read_stimuli(root)
-    assert [picture.path for picture in stimuli.study] == [
+    assert [image.path for image in stimuli.study] == [
         "study/filler-50.png",
         "study/filler-51.png",
         "study/novel/1.png",
@@ -49,13 +49,13 @@ def test_a_list_holds_its_study_pictures_conditions_and_trials(root: Path) -> No
     assert [trial.item for trial in stimuli.trials] == ["novel/1.png", "novel/2.png", "state/3.png"]
 
 
-def test_the_studied_picture_of_a_trial_is_the_one_in_the_study_folder(root: Path) -> None:
+def test_the_studied_image_of_a_trial_is_the_one_in_the_study_folder(root: Path) -> None:
     pair = trial(read_stimuli(root), "novel/2.png")
     assert (pair.studied.path, pair.foil.path) == ("study/novel/2.png", "test/novel_unseen/2.png")
 
 
-def test_pictures_are_all_that_is_studied_or_tested(root: Path) -> None:
-    paths = [picture.path for picture in read_stimuli(root).pictures]
+def test_images_are_all_that_is_studied_or_tested(root: Path) -> None:
+    paths = [image.path for image in read_stimuli(root).images]
     assert len(paths) == 5 + 3
     assert paths == sorted(set(paths))
 
@@ -147,8 +147,8 @@ def test_odd_names_are_names(root: Path, name: str) -> None:
 
 def test_a_copy_under_another_name_and_format_is_recognised_by_its_pixels(root: Path) -> None:
     seen = root / "test" / "novel_seen" / "1.png"
-    with Image.open(seen) as picture:
-        picture.save(root / "test" / "novel_seen" / "another.bmp")
+    with Image.open(seen) as image:
+        image.save(root / "test" / "novel_seen" / "another.bmp")
     seen.unlink()
     assert trial(read_stimuli(root), "novel/another.bmp").studied.path == "study/novel/1.png"
 
@@ -172,11 +172,11 @@ def studied_twice(root: Path) -> None:
     copy(root / "study" / "novel" / "1.png", root / "study" / "again.png")
 
 
-def same_picture_on_both_sides(root: Path) -> None:
+def same_image_on_both_sides(root: Path) -> None:
     copy(root / "test" / "novel_seen" / "1.png", root / "test" / "novel_unseen" / "1.png")
 
 
-def unreadable_test_picture(root: Path) -> None:
+def unreadable_test_image(root: Path) -> None:
     (root / "test" / "novel_unseen" / "1.png").write_bytes(b"")
 
 
@@ -217,16 +217,16 @@ def empty_side(root: Path) -> None:
         (unpaired, r"has 1 defect: test/novel_seen/2\.png has no partner in novel \("),
         (not_studied, r"test/novel_seen/1\.png is not studied"),
         (studied_twice, r"study/novel/1\.png is studied twice, also as study/again\.png"),
-        (same_picture_on_both_sides, r"the foil test/novel_unseen/1\.png is also studied as study/novel/1\.png"),
-        (unreadable_test_picture, r"test/novel_unseen/1\.png cannot be read: .* is empty"),
+        (same_image_on_both_sides, r"the foil test/novel_unseen/1\.png is also studied as study/novel/1\.png"),
+        (unreadable_test_image, r"test/novel_unseen/1\.png cannot be read: .* is empty"),
         (tested_twice, r"test/novel_seen/9\.png is tested twice in novel, also as test/novel_seen/1\.png"),
         (foil_of_two_trials, r"novel_unseen/2\.png is tested twice in novel, also as test/novel_unseen/1\.png"),
         (novel_foil_of_studied_category, r"novel foil .*unseen/cup/1\.png is of a .* studied: study/cup/5\.png"),
-        (names_that_tell_nothing, r"novel has 2 seen and 1 unseen pictures, and their names do not tell"),
+        (names_that_tell_nothing, r"novel has 2 seen and 1 unseen images, and their names do not tell"),
         (one_side_only, "only one of the folders _seen and _unseen for state"),
-        (empty_side, "state_seen holds no pictures"),
+        (empty_side, "state_seen holds no images"),
         (lambda root: shutil.rmtree(root / "test"), r"no folders test/<condition>_seen"),
-        (lambda root: shutil.rmtree(root / "study"), "study holds no pictures"),
+        (lambda root: shutil.rmtree(root / "study"), "study holds no images"),
     ],
 )
 def test_a_defect_is_refused_and_named(root: Path, spoil: Callable[[Path], None], message: str) -> None:
@@ -250,7 +250,7 @@ def test_an_unreadable_filler_is_skipped_and_listed(root: Path) -> None:
     assert [skip.name for skip in stimuli.skipped] == ["study/filler-50.png"]
 
 
-def test_litter_and_notes_are_no_pictures(root: Path) -> None:
+def test_litter_and_notes_are_no_images(root: Path) -> None:
     for name in ("study/._1.png", "study/__MACOSX/2.png", "study/notes.txt"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_bytes(b"litter")
@@ -266,8 +266,8 @@ EXCLUDABLE = [
     (unpaired, ["novel/1.png", "state/3.png"], 5),
     (not_studied, ["novel/2.png", "state/3.png"], 4),
     (studied_twice, ["novel/1.png", "novel/2.png", "state/3.png"], 5),
-    (same_picture_on_both_sides, ["novel/2.png", "state/3.png"], 5),
-    (unreadable_test_picture, ["novel/2.png", "state/3.png"], 5),
+    (same_image_on_both_sides, ["novel/2.png", "state/3.png"], 5),
+    (unreadable_test_image, ["novel/2.png", "state/3.png"], 5),
     (tested_twice, ["novel/1.png", "novel/2.png", "state/3.png"], 5),
     (foil_of_two_trials, ["novel/1.png", "state/3.png"], 5),
     (novel_foil_of_studied_category, ["novel/2.png", "state/3.png"], 6),
@@ -314,7 +314,7 @@ def test_counterbalancing_studies_the_foils_and_tests_against_what_was_studied(r
     assert swapped is not None
     pair = trial(swapped, "novel/1.png")
     assert (pair.studied.path, pair.foil.path) == ("test/novel_unseen/1.png", "study/novel/1.png")
-    studied = {picture.path for picture in swapped.study}
+    studied = {image.path for image in swapped.study}
     assert studied == {
         "study/filler-50.png",
         "study/filler-51.png",
@@ -333,9 +333,9 @@ def test_counterbalancing_twice_gives_the_list_back(root: Path) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(10, 19)), min_size=1, max_size=5))
 def test_no_version_studies_a_foil(pairs: list[tuple[int, int]]) -> None:
-    pictures = [Picture(f"{number}.png", f"digest {number}") for number in range(20)]
-    trials = tuple(Trial(str(n), "c", pictures[seen], pictures[foil]) for n, (seen, foil) in enumerate(pairs))
-    study = tuple(pictures[number] for number in sorted({seen for seen, _ in pairs}))
+    images = [Stimulus(f"{number}.png", f"digest {number}") for number in range(20)]
+    trials = tuple(Trial(str(n), "c", images[seen], images[foil]) for n, (seen, foil) in enumerate(pairs))
+    study = tuple(images[number] for number in sorted({seen for seen, _ in pairs}))
     swapped = StimulusList(Path(), study, trials).counterbalanced()
     several_uses = any(len({pair[side] for pair in pairs}) < len(pairs) for side in (0, 1))
     assert (swapped is None) == several_uses
@@ -349,17 +349,17 @@ def test_a_foil_in_two_trials_cannot_be_counterbalanced_even_as_a_copy(root: Pat
     assert read_stimuli(root).counterbalanced() is None
 
 
-def test_a_studied_picture_in_two_trials_cannot_be_counterbalanced(root: Path) -> None:
+def test_a_studied_image_in_two_trials_cannot_be_counterbalanced(root: Path) -> None:
     copy(root / "test" / "novel_seen" / "1.png", root / "test" / "state_seen" / "3.png")
     assert read_stimuli(root).counterbalanced() is None
 
 
 @pytest.mark.parametrize(("count", "kept"), [(0, []), (1, ["50"]), (9, ["50", "51"])])
-def test_fillers_are_limited_and_tested_pictures_stay(root: Path, count: int, kept: list[str]) -> None:
+def test_fillers_are_limited_and_tested_images_stay(root: Path, count: int, kept: list[str]) -> None:
     stimuli = read_stimuli(root)
     fewer = stimuli.with_fillers(count)
     tested = ["study/novel/1.png", "study/novel/2.png", "study/state/3.png"]
-    assert [picture.path for picture in fewer.study] == [f"study/filler-{name}.png" for name in kept] + tested
+    assert [image.path for image in fewer.study] == [f"study/filler-{name}.png" for name in kept] + tested
     assert fewer.trials == stimuli.trials
 
 
@@ -389,11 +389,11 @@ def test_the_manifest_tells_every_trial(root: Path) -> None:
 def test_the_manifest_lists_what_is_studied(root: Path) -> None:
     stimuli = read_stimuli(root)
     write_manifest(stimuli, root)
-    assert [Picture(**row) for row in read_csv(root / "study.csv")] == list(stimuli.study)
+    assert [Stimulus(**row) for row in read_csv(root / "study.csv")] == list(stimuli.study)
 
 
-def test_the_digest_tells_pictures_of_other_shapes_apart(root: Path) -> None:
+def test_the_digest_tells_images_of_other_shapes_apart(root: Path) -> None:
     for name, size in (("wide", (8, 2)), ("high", (2, 8))):
         Image.new("RGB", size).save(root / "study" / f"{name}.png")
-    digests = {Path(picture.path).stem: picture.sha256 for picture in read_stimuli(root).study}
+    digests = {Path(image.path).stem: image.sha256 for image in read_stimuli(root).study}
     assert digests["wide"] != digests["high"]

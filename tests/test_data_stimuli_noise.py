@@ -1,4 +1,4 @@
-"""Random token sequences stand beside picture lists as a list of their own."""
+"""Random token sequences stand beside image lists as a list of their own."""
 
 import pytest
 import torch
@@ -12,9 +12,9 @@ def test_studied_and_foils_are_as_many_as_asked() -> None:
     assert stimuli.conditions == ("noise",)
 
 
-def test_every_picture_has_tokens_of_the_vocabulary() -> None:
+def test_every_image_has_tokens_of_the_vocabulary() -> None:
     stimuli, tokens = noise_list(items=200, tested=100, length=64, vocab_size=7, seed=0)
-    drawn = torch.stack([tokens[picture.path] for picture in stimuli.pictures])
+    drawn = torch.stack([tokens[image.path] for image in stimuli.images])
     assert (drawn.shape, drawn.dtype) == ((300, 64), torch.int64)
     counts = drawn.flatten().bincount(minlength=7)
     assert len(counts) == 7
@@ -23,7 +23,7 @@ def test_every_picture_has_tokens_of_the_vocabulary() -> None:
 
 def test_no_foil_is_studied_and_every_tested_sequence_is() -> None:
     stimuli, _ = noise_list(items=20, tested=20, length=16, vocab_size=512, seed=0)
-    studied = {picture.sha256 for picture in stimuli.study}
+    studied = {image.sha256 for image in stimuli.study}
     assert {trial.studied.sha256 for trial in stimuli.trials} == studied
     assert studied.isdisjoint({trial.foil.sha256 for trial in stimuli.trials})
 

@@ -16,7 +16,7 @@ from data.tokens import StoreMetadata, TokenItem, TokenStore, TokenStoreError, w
 
 METADATA = StoreMetadata((1, 2, 2), 300, "abc", fps=8.0, frames=1, size=4, augment="flip", decoder="pyav 14")
 CROPS = ("centre", "flip")
-TRAINING = [(f"film-{film}.mp4", start) for film in range(4) for start in (0.0, 2.0, 4.0)]
+TRAINING = [(f"film-{video}.mp4", start) for video in range(4) for start in (0.0, 2.0, 4.0)]
 TRAIN = [TokenItem(source, start, "train", crop) for source, start in TRAINING for crop in CROPS]
 VALIDATION = [TokenItem("held-out.mp4", start, "validation") for start in (0.0, 2.0)]
 

@@ -26,7 +26,7 @@ def random_grids(count: int, vocab_size: int = 100, grid: tuple[int, int, int] =
 
 
 def items(count: int, part: Part = "train") -> list[TokenItem]:
-    return [TokenItem(f"film-{number}.mp4", number / 2, part) for number in range(count)]
+    return [TokenItem(f"video-{number}.mp4", number / 2, part) for number in range(count)]
 
 
 def write(folder: Path, grids: Tensor, vocab_size: int = 100, shards: int = 1) -> TokenStore:

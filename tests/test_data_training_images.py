@@ -8,7 +8,7 @@ from stimulus_files import copy, draw
 
 from data.media import Source, catalogue
 from data.stimuli.lists import StimulusList, read_stimuli
-from data.training_images import PICTURES, shared_pictures, trained_pictures, write_training_pictures
+from data.training_images import IMAGES, shared_images, trained_images, write_training_images
 
 
 @pytest.fixture
@@ -25,23 +25,23 @@ def sources(*paths: Path) -> list[Source]:
     return [source for path in paths for source in catalogue(path).sources]
 
 
-def test_a_training_picture_is_recognised_under_another_name(stimuli: StimulusList, tmp_path: Path) -> None:
+def test_a_training_image_is_recognised_under_another_name(stimuli: StimulusList, tmp_path: Path) -> None:
     foil = copy(stimuli.root / "test" / "novel_unseen" / "1.png", tmp_path / "photos" / "other.png")
-    write_training_pictures(tmp_path / "run", sources(draw(tmp_path / "photos" / "1.png", 9), foil))
-    trained = trained_pictures(stimuli, tmp_path / "run")
-    assert [picture.path for picture in trained] == ["test/novel_unseen/1.png"]
+    write_training_images(tmp_path / "run", sources(draw(tmp_path / "photos" / "1.png", 9), foil))
+    trained = trained_images(stimuli, tmp_path / "run")
+    assert [image.path for image in trained] == ["test/novel_unseen/1.png"]
 
 
 @pytest.mark.parametrize("model", [".", "final", "checkpoints/00000010"])
 def test_every_model_of_a_run_tells(stimuli: StimulusList, tmp_path: Path, model: str) -> None:
     (tmp_path / "run" / model).mkdir(parents=True)
-    write_training_pictures(tmp_path / "run", sources(stimuli.root / "study" / "2.png"))
-    assert [picture.path for picture in trained_pictures(stimuli, tmp_path / "run" / model)] == ["study/2.png"]
+    write_training_images(tmp_path / "run", sources(stimuli.root / "study" / "2.png"))
+    assert [image.path for image in trained_images(stimuli, tmp_path / "run" / model)] == ["study/2.png"]
 
 
-def test_films_are_not_listed(tmp_path: Path) -> None:
-    write_training_pictures(tmp_path / "run", [Source("1.mp4", tmp_path / "1.mp4", "film")])
-    assert (tmp_path / "run" / PICTURES).read_text().splitlines() == ["source,sha256"]
+def test_videos_are_not_listed(tmp_path: Path) -> None:
+    write_training_images(tmp_path / "run", [Source("1.mp4", tmp_path / "1.mp4", "video")])
+    assert (tmp_path / "run" / IMAGES).read_text().splitlines() == ["source,sha256"]
 
 
 @pytest.mark.parametrize(("data", "known"), [(".", 3), ("test", 1), ("../list", 3), ("elsewhere", 0)])
@@ -51,23 +51,23 @@ def test_without_a_list_the_folder_of_training_data_counts(
     (tmp_path / "run" / "final").mkdir(parents=True)
     (tmp_path / "run" / "config.json").write_text(json.dumps({"data": str(stimuli.root / data)}))
     (tmp_path / "run" / "final" / "config.json").write_text(json.dumps({"kind": "vqgan"}))
-    assert len(trained_pictures(stimuli, tmp_path / "run" / "final")) == known
+    assert len(trained_images(stimuli, tmp_path / "run" / "final")) == known
 
 
 @pytest.mark.parametrize("config", [None, "{", "[]", '{"data": 3}'])
 def test_a_model_that_tells_nothing_gives_nothing(stimuli: StimulusList, tmp_path: Path, config: str | None) -> None:
     if config is not None:
         (tmp_path / "config.json").write_text(config)
-    assert trained_pictures(stimuli, tmp_path) == ()
+    assert trained_images(stimuli, tmp_path) == ()
 
 
 def test_a_damaged_list_is_refused(stimuli: StimulusList, tmp_path: Path) -> None:
-    (tmp_path / PICTURES).write_text("a,b\n1,2\n")
+    (tmp_path / IMAGES).write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="has no column sha256"):
-        trained_pictures(stimuli, tmp_path)
+        trained_images(stimuli, tmp_path)
 
 
-def test_shared_pictures_are_those_with_the_digests(stimuli: StimulusList) -> None:
-    first, *others = stimuli.pictures
-    assert shared_pictures(stimuli, {first.sha256, "0" * 64}) == (first,)
-    assert shared_pictures(stimuli, {picture.sha256 for picture in others}) == tuple(others)
+def test_shared_images_are_those_with_the_digests(stimuli: StimulusList) -> None:
+    first, *others = stimuli.images
+    assert shared_images(stimuli, {first.sha256, "0" * 64}) == (first,)
+    assert shared_images(stimuli, {image.sha256 for image in others}) == tuple(others)

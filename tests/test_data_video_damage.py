@@ -1,4 +1,4 @@
-"""Films that cannot be used are refused by name and defect, and damage never passes as frames."""
+"""Videos that cannot be used are refused by name and defect, and damage never passes as frames."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,8 +10,8 @@ from media import (
     HEIGHT,
     WIDTH,
     grey,
-    make_film,
     make_sound,
+    make_video,
     moov_first,
     noise,
     numbers,
@@ -20,7 +20,7 @@ from media import (
 )
 from PIL import Image
 
-from data import video
+from data import video as reading
 from data.errors import MediaError
 from data.probe import probe_video
 from data.video import read_clip
@@ -29,23 +29,23 @@ FPS = 8
 COUNT = 40
 
 
-def cut(film: Path, path: Path) -> Path:
-    path.write_bytes(film.read_bytes()[: film.stat().st_size // 2])
+def cut(video: Path, path: Path) -> Path:
+    path.write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     return path
 
 
-def cut_with_index(film: Path, path: Path) -> Path:
-    return cut(moov_first(film, path), path)
+def cut_with_index(video: Path, path: Path) -> Path:
+    return cut(moov_first(video, path), path)
 
 
-def cut_in_last_frame(film: Path, path: Path) -> Path:
-    path.write_bytes(moov_first(film, path).read_bytes()[:-3])
+def cut_in_last_frame(video: Path, path: Path) -> Path:
+    path.write_bytes(moov_first(video, path).read_bytes()[:-3])
     return path
 
 
-def stray_stream(film: Path, path: Path) -> Path:
+def stray_stream(video: Path, path: Path) -> Path:
     """Gives one frame of a transport stream to a stream that does not exist."""
-    data = bytearray(stream_copy(film, path).read_bytes())
+    data = bytearray(stream_copy(video, path).read_bytes())
     # A packet has 188 bytes; the second and third hold the mark of a new frame and the stream's number, 256.
     late = [at for at in range(0, len(data), 188) if data[at + 1 : at + 3] == b"\x41\x00"][-5]
     data[late + 2] = 0x31
@@ -61,34 +61,34 @@ def written(content: bytes) -> Callable[[Path, Path], Path]:
     return make
 
 
-def picture_named_film(_: Path, path: Path) -> Path:
+def image_named_video(_: Path, path: Path) -> Path:
     Image.fromarray(grey(9)).save(path, format="PNG")
     return path
 
 
-def unknown_codec(film: Path, path: Path) -> Path:
-    head, tail = film.read_bytes().rsplit(b"avc1", 1)
+def unknown_codec(video: Path, path: Path) -> Path:
+    head, tail = video.read_bytes().rsplit(b"avc1", 1)
     path.write_bytes(head + b"zzzz" + tail)
     return path
 
 
-def without_key_frame(film: Path, path: Path) -> Path:
-    return lose_packet(film, path, 0)
+def without_key_frame(video: Path, path: Path) -> Path:
+    return lose_packet(video, path, 0)
 
 
-def lose_packet(film: Path, path: Path, index: int) -> Path:
+def lose_packet(video: Path, path: Path, index: int) -> Path:
     """Turns one H.264 packet into filler, which decoders skip without complaint."""
-    data = bytearray(film.read_bytes())
-    offset, size = packet_places(film)[index]
+    data = bytearray(video.read_bytes())
+    offset, size = packet_places(video)[index]
     data[offset : offset + size] = (size - 4).to_bytes(4, "big") + b"\x0c" + b"\xff" * (size - 6) + b"\x80"
     path.write_bytes(data)
     return path
 
 
-def blank_packet(film: Path, path: Path, index: int | None = None) -> Path:
-    """Overwrites the picture in one H.264 packet, or in all, with zeros, which decoders report."""
-    data = bytearray(film.read_bytes())
-    places = packet_places(film)
+def blank_packet(video: Path, path: Path, index: int | None = None) -> Path:
+    """Overwrites the image in one H.264 packet, or in all, with zeros, which decoders report."""
+    data = bytearray(video.read_bytes())
+    places = packet_places(video)
     for offset, size in places if index is None else [places[index]]:
         data[offset : offset + size] = (size - 4).to_bytes(4, "big") + b"\x65" + bytes(size - 5)
     path.write_bytes(data)
@@ -101,20 +101,20 @@ def blank_packet(film: Path, path: Path, index: int | None = None) -> Path:
         ("missing.mp4", lambda _, path: path, "does not exist"),
         ("folder.mp4", lambda _, path: path.mkdir() or path, "is a folder"),
         ("empty.mp4", written(b""), "is empty"),
-        ("page.mp4", written(b"<html><body>404 not found</body></html>" * 20), "is not a film"),
+        ("page.mp4", written(b"<html><body>404 not found</body></html>" * 20), "is not a video"),
         ("cut.mp4", cut, r"cut short: its index \(moov\) is missing"),
         ("cut-late.mp4", cut_with_index, r"cut short: \d+ of 40 frames"),
         ("cut-in-frame.mp4", cut_in_last_frame, "middle of its last frame"),
         ("stray.ts", stray_stream, "is damaged.*copy it again"),
-        ("sound.mp4", lambda _, path: make_sound(path), "sound but no pictures"),
-        ("cover.mp3", lambda _, path: make_sound(path, cover=True), "cover picture"),
-        ("picture.mp4", picture_named_film, "is a still picture"),
+        ("sound.mp4", lambda _, path: make_sound(path), "sound but no images"),
+        ("cover.mp3", lambda _, path: make_sound(path, cover=True), "cover image"),
+        ("image.mp4", image_named_video, "is a still image"),
         ("unknown.mp4", unknown_codec, "codec that is not known here; convert it"),
         ("headless.mp4", without_key_frame, "no frame that can be decoded"),
         ("blank.mp4", blank_packet, "first frame cannot be decoded"),
         (
             "reordered.avi",
-            lambda _, path: make_film(path),
+            lambda _, path: make_video(path),
             "does not say at what times.*ffmpeg -i reordered.avi",
         ),
     ],
@@ -122,34 +122,34 @@ def blank_packet(film: Path, path: Path, index: int | None = None) -> Path:
 def test_an_unusable_file_is_named_with_its_defect(
     plain: Path, tmp_path: Path, name: str, make: Callable[[Path, Path], Path], message: str
 ) -> None:
-    film = make(plain, tmp_path / name)
+    video = make(plain, tmp_path / name)
     with pytest.raises(MediaError, match=message) as caught:
-        probe_video(film)
-    assert str(film) in str(caught.value)
+        probe_video(video)
+    assert str(video) in str(caught.value)
 
 
-def test_a_picture_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
+def test_a_image_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
     larger = np.full((2 * HEIGHT, WIDTH, 3), 90, dtype=np.uint8)
     parts = [
-        make_film(tmp_path / "one.ts", seconds=[i / FPS for i in range(20)]),
-        make_film(tmp_path / "two.ts", seconds=[2.5 + i / FPS for i in range(20)], picture=lambda _: larger),
+        make_video(tmp_path / "one.ts", seconds=[i / FPS for i in range(20)]),
+        make_video(tmp_path / "two.ts", seconds=[2.5 + i / FPS for i in range(20)], image=lambda _: larger),
     ]
-    film = tmp_path / "both.ts"
-    film.write_bytes(b"".join(part.read_bytes() for part in parts))
-    assert numbers(read_clip(film, 0, 16, FPS, 48)) == list(range(16))
-    with pytest.raises(MediaError, match="changes its picture size"):
-        read_clip(film, 1, 20, FPS, 48)
+    video = tmp_path / "both.ts"
+    video.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert numbers(read_clip(video, 0, 16, FPS, 48)) == list(range(16))
+    with pytest.raises(MediaError, match="changes its image size"):
+        read_clip(video, 1, 20, FPS, 48)
 
 
 def test_pyav_refuses_a_frame_whose_damage_the_decoder_patched_up(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film.mp4", picture=lambda i: np.roll(noise(0), 3 * i, axis=1))
-    data = bytearray(film.read_bytes())
-    offset, size = packet_places(film)[1]
+    video = make_video(tmp_path / "video.mp4", image=lambda i: np.roll(noise(0), 3 * i, axis=1))
+    data = bytearray(video.read_bytes())
+    offset, size = packet_places(video)[1]
     for place in range(offset + 12, offset + size - 2, 3):
         data[place] ^= 0x55
-    film.write_bytes(data)
+    video.write_bytes(data)
     with pytest.raises(MediaError, match="damaged: the frame at"):
-        video._read_pyav(probe_video(film), np.arange(COUNT))
+        reading._read_pyav(probe_video(video), np.arange(COUNT))
 
 
 @pytest.mark.parametrize("decoder", ["decord", "pyav"])

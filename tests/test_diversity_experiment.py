@@ -1,4 +1,4 @@
-"""A diversity run from end to end, with tiny models, films and pictures."""
+"""A diversity run from end to end, with tiny models, videos and images."""
 
 import csv
 import math
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from diversity_runs import Trained, make_trained, run_options
-from tiny import SHORT, make_films, make_tokenizer
+from tiny import SHORT, make_tokenizer, make_videos
 
 import secondsight
 from data.subset import write_subset
@@ -23,7 +23,7 @@ from storage.run_folder import RunFolderError
 from storage.tables import read_rows
 from vqgan.metrics.features import WeightsMissingError
 
-TABLES = ("run.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "pictures.csv", "skipped.csv")
+TABLES = ("run.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "images.csv", "skipped.csv")
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_redundancy_is_measured_of_every_item(image_run: Path) -> None:
 
 
 def test_the_extremes_are_drawn_where_half_is_given(image_run: Path) -> None:
-    with (image_run / "pictures.csv").open(newline="") as file:
+    with (image_run / "images.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["given"] for row in rows} == {"2"}
     assert {row["encoding"] for row in rows} == {"alone", "full"}
@@ -231,8 +231,8 @@ def test_a_top_k_above_the_vocabulary_is_refused(clips: Trained, tmp_path: Path)
         run_diversity(run_options(clips, tmp_path / "run", top_ks=(33,)))
 
 
-def test_films_that_are_gone_are_listed(clips: Trained, tmp_path: Path) -> None:
-    data = tmp_path / "films"
+def test_videos_that_are_gone_are_listed(clips: Trained, tmp_path: Path) -> None:
+    data = tmp_path / "videos"
     shutil.copytree(clips.data, data)
     full = run_diversity(run_options(clips._replace(data=data), tmp_path / "full", items=20))
     lost = items(full)[0].source
@@ -242,15 +242,15 @@ def test_films_that_are_gone_are_listed(clips: Trained, tmp_path: Path) -> None:
     assert lost not in {row.source for row in items(run)}
 
 
-def test_other_films_of_the_same_names_are_refused(clips: Trained, tmp_path: Path) -> None:
-    films = make_films(tmp_path / "films", 20, size=16)
-    names = sorted(path.name for path in films.iterdir())
+def test_other_videos_of_the_same_names_are_refused(clips: Trained, tmp_path: Path) -> None:
+    videos = make_videos(tmp_path / "videos", 20, size=16)
+    names = sorted(path.name for path in videos.iterdir())
     for number, name in enumerate(names):
-        (films / name).rename(films / f"moved_{number}.mp4")
+        (videos / name).rename(videos / f"moved_{number}.mp4")
     for number, name in enumerate(names):
-        (films / f"moved_{(number + 1) % len(names)}.mp4").rename(films / name)
-    with pytest.raises(TokenStoreError, match="give the films or images that the store was encoded from"):
-        run_diversity(run_options(clips._replace(data=films), tmp_path / "run"))
+        (videos / f"moved_{(number + 1) % len(names)}.mp4").rename(videos / name)
+    with pytest.raises(TokenStoreError, match="give the videos or images that the store was encoded from"):
+        run_diversity(run_options(clips._replace(data=videos), tmp_path / "run"))
 
 
 def test_another_tokenizer_is_refused(clips: Trained, tmp_path: Path) -> None:

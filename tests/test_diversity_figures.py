@@ -159,7 +159,7 @@ def test_settings_are_described_by_what_they_do() -> None:
 
 
 def width(path: Path) -> int:
-    """Of a picture, in pixels."""
+    """Of an image, in pixels."""
     with Image.open(path) as drawn:
         return drawn.width
 

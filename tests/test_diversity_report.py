@@ -66,7 +66,7 @@ def images_page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_report_writes_its_tables_and_plots(report: Path) -> None:
     assert {path.name for path in report.iterdir()} == {
-        "runs.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "pictures.csv", "figures.csv",
+        "runs.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "images.csv", "figures.csv",
         "claims.csv", "sizes.csv", "distances.png", "entropy.png", "context.png", "conjecture.png", "training.png",
         "redundancy.png", "audit.png", "settings.png", "report.html",
     }  # fmt: skip
@@ -103,11 +103,11 @@ def test_page_says_what_is_not_matched(page: str) -> None:
     assert "tokens per item (16 and 64), generated tokens (8 and 32)" in page
 
 
-def test_pictures_say_why_they_are_shown(page: str) -> None:
-    assert "<figcaption>Most varied: film0.mp4 from 0 s, prompt encoded alone</figcaption>" in page
+def test_images_say_why_they_are_shown(page: str) -> None:
+    assert "<figcaption>Most varied: video0.mp4 from 0 s, prompt encoded alone</figcaption>" in page
 
 
-def test_pictures_are_those_of_the_main_models(page: str) -> None:
+def test_images_are_those_of_the_main_models(page: str) -> None:
     assert page.count("<figcaption>Most varied:") == 4
 
 
@@ -137,9 +137,7 @@ def test_one_item_has_no_interval(least_page: str) -> None:
     assert "[" not in re.sub(r"<style>.*</style>|data:[^\"]*", "", least_page, flags=re.DOTALL)
 
 
-@pytest.mark.parametrize(
-    "name", ["run.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "pictures.csv"]
-)
+@pytest.mark.parametrize("name", ["run.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "images.csv"])
 def test_folder_that_lacks_a_table_is_named(tmp_path: Path, name: str) -> None:
     folder = make_run(tmp_path, small())
     (folder / name).unlink()
@@ -153,10 +151,10 @@ def test_table_without_items_is_named(tmp_path: Path) -> None:
         merge_runs([folder])
 
 
-def test_picture_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_image_that_is_missing_is_named(tmp_path: Path) -> None:
     folder = make_run(tmp_path, small())
-    (folder / "pictures" / "new.png").unlink()
-    with pytest.raises(ValueError, match=r"clip-16 lacks pictures/new\.png"):
+    (folder / "images" / "new.png").unlink()
+    with pytest.raises(ValueError, match=r"clip-16 lacks images/new\.png"):
         merge_runs([folder])
 
 

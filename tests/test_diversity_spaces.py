@@ -37,12 +37,12 @@ def vectors(spaces: dict[str, Space], name: str, *several: Generated) -> list[Te
 
 
 def shapes_seen(of: Generated) -> list[torch.Size]:
-    """The shapes of the pictures that a network is shown."""
+    """The shapes of the images that a network is shown."""
     shapes = []
 
-    def look(pictures: Tensor) -> list[Tensor]:
-        shapes.append(pictures.shape)
-        return [pictures.mean(dim=(2, 3))]
+    def look(images: Tensor) -> list[Tensor]:
+        shapes.append(images.shape)
+        return [images.mean(dim=(2, 3))]
 
     NetworkSpace("feature", Sight(look, CPU)).embed(of)
     return shapes
@@ -123,7 +123,7 @@ def test_the_distance_of_long_vectors_keeps_its_digits() -> None:
     generator = torch.Generator().manual_seed(0)
     a, b = torch.rand(2, 1, 2**20, generator=generator)
     expected = (a.double() - b.double()).square().sum()
-    distance = NetworkSpace("feature", Sight(lambda pictures: [pictures], CPU)).distances(a, b)
+    distance = NetworkSpace("feature", Sight(lambda images: [images], CPU)).distances(a, b)
     assert distance.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
@@ -162,7 +162,7 @@ def test_a_row_of_tokens_is_seen_enlarged(spaces: dict[str, Space], name: str) -
 @pytest.mark.parametrize(
     ("size", "seen"), [((32, 40), (32, 40)), ((4, 16), (32, 128)), ((20, 10), (64, 32)), ((64, 64), (64, 64))]
 )
-def test_pictures_are_enlarged_to_thirty_two_pixels(size: tuple[int, int], seen: tuple[int, int]) -> None:
+def test_images_are_enlarged_to_thirty_two_pixels(size: tuple[int, int], seen: tuple[int, int]) -> None:
     assert {(height, width) for _, _, height, width in shapes_seen(generated(1, 0, 2, *size))} == {seen}
 
 
@@ -181,9 +181,9 @@ def test_networks_keep_no_gradient(spaces: dict[str, Space], name: str) -> None:
 def test_two_spaces_of_one_network_look_once() -> None:
     looks = []
 
-    def look(pictures: Tensor) -> list[Tensor]:
-        looks.append(len(pictures))
-        return [pictures.mean(dim=(2, 3)), pictures.amax(dim=(2, 3))]
+    def look(images: Tensor) -> list[Tensor]:
+        looks.append(len(images))
+        return [images.mean(dim=(2, 3)), images.amax(dim=(2, 3))]
 
     sight = Sight(look, CPU)
     spaces = [NetworkSpace("perceptual", sight), NetworkSpace("feature", sight, 1)]

@@ -117,16 +117,16 @@ def test_other_options_into_the_same_folder_are_refused(out: Path) -> None:
 
 
 def test_too_few_items_are_refused_before_anything_is_trained(out: Path, tmp_path: Path) -> None:
-    films = out / "playroom" / "clips"
+    videos = out / "playroom" / "clips"
     with pytest.raises(MediaError, match="14 images for training, --training-items asks for 15"):
-        run_study(small(tmp_path / "own", films=films, training_items=(2, 15)))
+        run_study(small(tmp_path / "own", videos=videos, training_items=(2, 15)))
     assert not (tmp_path / "own" / "image").exists()
 
 
-def test_own_films_and_images_and_tokenizers_are_used(out: Path, tmp_path: Path) -> None:
+def test_own_videos_and_images_and_tokenizers_are_used(out: Path, tmp_path: Path) -> None:
     make_tokenizer(IMAGE).save_pretrained(tmp_path / "tokenizer")
     options = small(
-        tmp_path / "own", films=out / "playroom" / "clips", images=make_images(tmp_path / "images", 6),
+        tmp_path / "own", videos=out / "playroom" / "clips", images=make_images(tmp_path / "images", 6),
         image_tokenizer=str(tmp_path / "tokenizer"), clip_tokenizer=str(out / "clip" / "tokenizer"),
         training_items=(4,), checkpoints=(1.0,),
     )  # fmt: skip

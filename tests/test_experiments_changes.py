@@ -1,4 +1,4 @@
-"""Changes to test pictures."""
+"""Changes to test images."""
 
 from pathlib import Path
 from typing import get_args
@@ -13,7 +13,7 @@ from experiments.memory.changes import CHANGES
 from experiments.memory.options import Change
 
 
-def make_picture(width: int = 48, height: int = 64) -> Image.Image:
+def make_image(width: int = 48, height: int = 64) -> Image.Image:
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
 
@@ -28,17 +28,17 @@ def test_the_options_name_every_change() -> None:
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_changes_keep_size_and_mode_and_are_changes(name: str) -> None:
-    picture = make_picture()
-    changed = CHANGES[name](picture, 8)
-    assert (changed.size, changed.mode) == (picture.size, "RGB")
-    assert changed.tobytes() != picture.tobytes()
+    image = make_image()
+    changed = CHANGES[name](image, 8)
+    assert (changed.size, changed.mode) == (image.size, "RGB")
+    assert changed.tobytes() != image.tobytes()
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_changes_leave_the_picture_itself_alone(name: str) -> None:
-    picture = make_picture()
-    CHANGES[name](picture, 8)
-    assert picture.tobytes() == make_picture().tobytes()
+def test_changes_leave_the_image_itself_alone(name: str) -> None:
+    image = make_image()
+    CHANGES[name](image, 8)
+    assert image.tobytes() == make_image().tobytes()
 
 
 def loss(before: Image.Image, after: Image.Image) -> float:
@@ -46,11 +46,11 @@ def loss(before: Image.Image, after: Image.Image) -> float:
 
 
 def test_jpeg_loses_as_much_as_its_quality_says(tmp_path: Path) -> None:
-    picture = make_picture()
+    image = make_image()
     for quality in (40, 60):
-        picture.save(tmp_path / f"{quality}.jpg", quality=quality, subsampling="4:2:0")
-    worse, better = (loss(picture, load_image(tmp_path / f"{quality}.jpg")) for quality in (40, 60))
-    assert better < loss(picture, CHANGES["jpeg-50"](picture, 8)) < worse
+        image.save(tmp_path / f"{quality}.jpg", quality=quality, subsampling="4:2:0")
+    worse, better = (loss(image, load_image(tmp_path / f"{quality}.jpg")) for quality in (40, 60))
+    assert better < loss(image, CHANGES["jpeg-50"](image, 8)) < worse
 
 
 def test_jpeg_keeps_a_plain_surface() -> None:
@@ -58,21 +58,21 @@ def test_jpeg_keeps_a_plain_surface() -> None:
 
 
 def test_shift_is_one_pixel_as_the_model_sees_it() -> None:
-    picture = make_picture(64, 64)
-    before, after = (image_to_clip(each, 8) for each in (picture, CHANGES["shift-1"](picture, 8)))
+    image = make_image(64, 64)
+    before, after = (image_to_clip(each, 8) for each in (image, CHANGES["shift-1"](image, 8)))
     # Scaling looks one pixel beyond, so the outermost columns also see the edge.
     torch.testing.assert_close(after[..., 2:-1], before[..., 1:-2])
 
 
 def test_shift_repeats_the_edge() -> None:
-    picture = np.asarray(make_picture())
-    shifted = np.asarray(CHANGES["shift-1"](Image.fromarray(picture), 8))
-    assert (shifted[:, :6] == picture[:, :1]).all()
+    image = np.asarray(make_image())
+    shifted = np.asarray(CHANGES["shift-1"](Image.fromarray(image), 8))
+    assert (shifted[:, :6] == image[:, :1]).all()
 
 
-def test_shift_moves_pictures_smaller_than_the_model_sees_them() -> None:
-    picture = make_picture(5, 4)
-    assert (np.asarray(CHANGES["shift-1"](picture, 16))[:, 1:] == np.asarray(picture)[:, :-1]).all()
+def test_shift_moves_images_smaller_than_the_model_sees_them() -> None:
+    image = make_image(5, 4)
+    assert (np.asarray(CHANGES["shift-1"](image, 16))[:, 1:] == np.asarray(image)[:, :-1]).all()
 
 
 @pytest.mark.parametrize(("before", "after"), [(100, 120), (250, 255)])
@@ -81,5 +81,5 @@ def test_brightness_rises_by_a_fifth_up_to_white(before: int, after: int) -> Non
 
 
 def test_mirror_swaps_left_and_right() -> None:
-    picture = make_picture()
-    assert (np.asarray(CHANGES["mirror"](picture, 8)) == np.asarray(picture)[:, ::-1]).all()
+    image = make_image()
+    assert (np.asarray(CHANGES["mirror"](image, 8)) == np.asarray(image)[:, ::-1]).all()

@@ -80,7 +80,7 @@ def test_other_seed_into_the_same_folder_is_refused(out: Path) -> None:
         demo.run_demo(DemoOptions(out, seed=1))
 
 
-def test_own_films_take_the_playrooms_place(out: Path, small: None, tmp_path: Path) -> None:
+def test_own_videos_take_the_playrooms_place(out: Path, small: None, tmp_path: Path) -> None:
     demo.run_demo(DemoOptions(tmp_path / "own", videos=out / "playroom" / "clips"))
     assert figures(tmp_path / "own")["psnr_db"] == figures(out)["psnr_db"]
-    assert "your films" in (tmp_path / "own" / "report.html").read_text()
+    assert "your videos" in (tmp_path / "own" / "report.html").read_text()

@@ -23,14 +23,14 @@ LEGACY_START = replace(LEGACY, start_token=True)
 FLAVOURS = pytest.mark.parametrize("config", [STILL, LEGACY, LEGACY_START], ids=["rotary", "legacy", "legacy-start"])
 
 
-def make_pictures(count: int, seed: int = 0, config: GPTConfig = STILL) -> Tensor:
+def make_images(count: int, seed: int = 0, config: GPTConfig = STILL) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(config.vocab_size, (count, config.window), generator=generator)
 
 
-def filled(gpt: GPT, pictures: Tensor, layer: int = 1) -> EpisodicStore:
+def filled(gpt: GPT, images: Tensor, layer: int = 1) -> EpisodicStore:
     store = EpisodicStore(gpt, layer)
-    store.write(pictures)
+    store.write(images)
     return store
 
 
@@ -41,27 +41,27 @@ def assert_equal(a: EpisodicScores, b: EpisodicScores) -> None:
 
 @FLAVOURS
 def test_what_is_stored_is_at_no_distance(config: GPTConfig) -> None:
-    studied = make_pictures(20)
+    studied = make_images(20)
     assert filled(make_gpt(config), studied).score(studied).familiarity.max() < 0.01
 
 
 @FLAVOURS
 @pytest.mark.parametrize("layer", [1, 2])
-def test_one_writing_makes_pictures_familiar(config: GPTConfig, layer: int) -> None:
-    studied, foils = make_pictures(20), make_pictures(20, seed=1)
+def test_one_writing_makes_images_familiar(config: GPTConfig, layer: int) -> None:
+    studied, foils = make_images(20), make_images(20, seed=1)
     store = filled(make_gpt(config), studied, layer)
     assert store.score(studied).familiarity.max() < store.score(foils).familiarity.min()
 
 
 @FLAVOURS
-def test_one_writing_makes_pictures_likely(config: GPTConfig) -> None:
-    studied, gpt = make_pictures(20), make_gpt(config)
+def test_one_writing_makes_images_likely(config: GPTConfig) -> None:
+    studied, gpt = make_images(20), make_gpt(config)
     assert (filled(gpt, studied).score(studied).nll < item_nll(gpt, studied, 8)).all()
 
 
-def test_pictures_moved_by_a_token_stay_familiar_and_likely() -> None:
+def test_images_moved_by_a_token_stay_familiar_and_likely() -> None:
     # Models that are not trained read mainly the token itself; here the context counts for less than in `make_gpt`.
-    studied, foils, gpt = make_pictures(20), make_pictures(20, seed=1), make_gpt(STILL, scale=1.0)
+    studied, foils, gpt = make_images(20), make_images(20, seed=1), make_gpt(STILL, scale=1.0)
     store = filled(gpt, studied)
     known, new = (store.score(each.unflatten(1, (6, 6)).roll(1, dims=2).flatten(1)) for each in (studied, foils))
     assert known.familiarity.max() < new.familiarity.min()
@@ -69,13 +69,13 @@ def test_pictures_moved_by_a_token_stay_familiar_and_likely() -> None:
 
 
 def test_an_empty_store_leaves_the_weights_alone() -> None:
-    pictures, gpt = make_pictures(20), make_gpt(STILL)
-    expected = EpisodicScores(item_nll(gpt, pictures, 8), torch.zeros(20))
-    assert_equal(EpisodicStore(gpt, 1).score(pictures), expected)
+    images, gpt = make_images(20), make_gpt(STILL)
+    expected = EpisodicScores(item_nll(gpt, images, 8), torch.zeros(20))
+    assert_equal(EpisodicStore(gpt, 1).score(images), expected)
 
 
 def test_scores_are_those_of_their_definition() -> None:
-    studied, tested, gpt = make_pictures(5), make_pictures(3, seed=1), make_gpt(STILL)
+    studied, tested, gpt = make_images(5), make_images(3, seed=1), make_gpt(STILL)
     states: list[Tensor] = []
     hook = gpt.blocks[1].register_forward_hook(lambda block, given, output: states.append(output))
     with torch.no_grad():
@@ -95,7 +95,7 @@ def test_scores_are_those_of_their_definition() -> None:
     assert_equal(filled(gpt, studied, layer=2).score(tested), EpisodicScores(mixed, familiarity))
 
 
-def test_mixed_predictions_are_a_distribution_over_pictures() -> None:
+def test_mixed_predictions_are_a_distribution_over_images() -> None:
     gpt = make_gpt(replace(STILL, grid=(1, 1, 2), vocab_size=5))
     every = torch.tensor(list(product(range(5), repeat=2)))
     store = filled(gpt, every[[3, 3, 17]])
@@ -103,21 +103,21 @@ def test_mixed_predictions_are_a_distribution_over_pictures() -> None:
 
 
 def test_writing_in_parts_stores_the_same() -> None:
-    studied, tested, gpt = make_pictures(20), make_pictures(5, seed=1), make_gpt(STILL)
+    studied, tested, gpt = make_images(20), make_images(5, seed=1), make_gpt(STILL)
     parts = filled(gpt, studied[:3])
     parts.write(studied[3:])
     assert_equal(parts.score(tested), filled(gpt, studied).score(tested))
 
 
 def test_a_score_does_not_depend_on_what_is_scored_beside_it() -> None:
-    studied, tested = make_pictures(20), make_pictures(20, seed=1)
+    studied, tested = make_images(20), make_images(20, seed=1)
     store = filled(make_gpt(STILL), studied)
     both, alone = store.score(tested), store.score(tested[18:19])
     assert_equal(EpisodicScores(both.nll[18:19], both.familiarity[18:19]), alone)
 
 
 def test_dropout_is_off_and_the_model_is_left_without_hooks() -> None:
-    studied, gpt = make_pictures(5), make_gpt(replace(STILL, dropout=0.5)).train()
+    studied, gpt = make_images(5), make_gpt(replace(STILL, dropout=0.5)).train()
     assert filled(gpt, studied).score(studied).familiarity.max() < 0.01
     assert not gpt.blocks[0]._forward_hooks
 
@@ -137,10 +137,10 @@ def test_there_must_be_such_a_block(layer: int) -> None:
         EpisodicStore(make_gpt(STILL), layer)
 
 
-def test_pictures_must_be_as_long_as_those_stored() -> None:
-    store = filled(make_gpt(STILL), make_pictures(2))
-    with pytest.raises(ValueError, match="pictures of 30 tokens do not compare with those stored, of 36"):
-        store.score(make_pictures(2)[:, :30])
+def test_images_must_be_as_long_as_those_stored() -> None:
+    store = filled(make_gpt(STILL), make_images(2))
+    with pytest.raises(ValueError, match="images of 30 tokens do not compare with those stored, of 36"):
+        store.score(make_images(2)[:, :30])
 
 
 def test_without_faiss_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

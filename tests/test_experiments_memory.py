@@ -12,7 +12,7 @@ from PIL import Image
 
 from data.errors import StimulusError
 from data.media import catalogue
-from data.training_images import write_training_pictures
+from data.training_images import write_training_images
 from experiments.memory.changes import CHANGES
 from experiments.memory.experiment import run_memory
 from experiments.memory.options import Change, MemoryOptions, ReportOptions
@@ -42,7 +42,7 @@ def test_untrained_model_is_at_exactly_one_half(finished: tuple[Path, list[Accur
     assert {curve[0].accuracy for curve in pooled(finished[1]).values()} == {0.5}
 
 
-def test_studied_pictures_are_recognised(finished: tuple[Path, list[Accuracy]]) -> None:
+def test_studied_images_are_recognised(finished: tuple[Path, list[Accuracy]]) -> None:
     assert all(curve[-1].accuracy >= 0.9 for curve in pooled(finished[1]).values())
 
 
@@ -66,12 +66,12 @@ def test_scores_before_study_agree_between_versions(finished: tuple[Path, list[A
         scores.setdefault(row["studied"], set()).add(row["nll_studied"])
         scores.setdefault(row["foil"], set()).add(row["nll_foil"])
     assert len(scores) == 20
-    assert all(len(of_picture) == 1 for of_picture in scores.values())
+    assert all(len(of_image) == 1 for of_image in scores.values())
 
 
 def test_curve_and_manifest_are_written(finished: tuple[Path, list[Accuracy]]) -> None:
-    with Image.open(finished[0] / "curve.png") as picture:
-        assert picture.width > 300
+    with Image.open(finished[0] / "curve.png") as image:
+        assert image.width > 300
     with (finished[0] / "manifest.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 10
 
@@ -182,7 +182,7 @@ def test_defects_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "novel_0.png" in (tmp_path / "run" / "defects.csv").read_text()
 
 
-def test_half_of_the_trials_are_tested_and_all_pictures_studied(stimuli: Path, tmp_path: Path) -> None:
+def test_half_of_the_trials_are_tested_and_all_images_studied(stimuli: Path, tmp_path: Path) -> None:
     halves = {}
     for part in ("first-half", "second-half"):
         run_memory(make_options(stimuli, tmp_path / part, exposures=1, part=part))
@@ -211,7 +211,7 @@ def test_every_change_can_be_asked_for() -> None:
     assert set(get_args(Change)) == set(CHANGES)
 
 
-def test_changes_are_made_to_test_pictures_only(stimuli: Path, tmp_path: Path) -> None:
+def test_changes_are_made_to_test_images_only(stimuli: Path, tmp_path: Path) -> None:
     run_memory(make_options(stimuli, tmp_path / "plain"))
     run_memory(make_options(stimuli, tmp_path / "changed", changes=("mirror", "brightness")))
     rows = read_trials(tmp_path / "changed" / "trials.csv")
@@ -227,15 +227,15 @@ def test_tokenizer_that_knows_foils_is_pointed_out(
     run_memory(make_options(stimuli, tmp_path / "first", exposures=1))
     tokenizer = tmp_path / "first" / "tokenizer"
     foil = stimuli / "test" / "state_unseen" / "state_3.png"
-    write_training_pictures(tokenizer, catalogue(foil).sources)
+    write_training_images(tokenizer, catalogue(foil).sources)
     capsys.readouterr()
     run_memory(make_options(stimuli, tmp_path / "second", exposures=1, tokenizer=tokenizer))
-    assert "trained on 1 of the 20 tested pictures, 1 of them foils" in capsys.readouterr().out
-    known = (tmp_path / "second" / "known_pictures.csv").read_text().splitlines()
+    assert "trained on 1 of the 20 tested images, 1 of them foils" in capsys.readouterr().out
+    known = (tmp_path / "second" / "known_images.csv").read_text().splitlines()
     assert known == ["path,side", "test/state_unseen/state_3.png,foil"]
 
 
-def test_studied_pictures_and_foils_are_recalled(stimuli: Path, tmp_path: Path) -> None:
+def test_studied_images_and_foils_are_recalled(stimuli: Path, tmp_path: Path) -> None:
     run_memory(make_options(stimuli, tmp_path / "run", exposures=1, recall=2))
     with (tmp_path / "run" / "recall.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -243,7 +243,7 @@ def test_studied_pictures_and_foils_are_recalled(stimuli: Path, tmp_path: Path) 
     assert {(row["version"], row["seed"], row["condition"]) for row in rows} == {
         (version, "0", condition) for version in ("as_given", "swapped") for condition in ("novel", "state")
     }
-    studied = {version: {r["picture"] for r in rows if (r["version"], r["studied"]) == (version, "yes")}
+    studied = {version: {r["image"] for r in rows if (r["version"], r["studied"]) == (version, "yes")}
                for version in ("as_given", "swapped")}  # fmt: skip
     assert all(path.startswith("study/") for path in studied["as_given"])
     assert all("_unseen/" in path for path in studied["swapped"])
@@ -276,8 +276,8 @@ def test_bad_option_is_named(name: str, value: object) -> None:
         ({}, "--stimuli, or a number of random sequences with --noise"),
         ({"stimuli": Path("list"), "noise": 5}, "--stimuli, or a number of random sequences with --noise"),
         ({"noise": 5, "noise_length": 15}, "15 must be a square number"),
-        ({"noise": 5, "changes": ("mirror",)}, "--changes is for pictures"),
-        ({"noise": 5, "recall": 3}, "--recall is for pictures"),
+        ({"noise": 5, "changes": ("mirror",)}, "--changes is for images"),
+        ({"noise": 5, "recall": 3}, "--recall is for images"),
         ({"stimuli": Path("list"), "optimizer_state": "resume"}, "needs --gpt"),
         ({"stimuli": Path("list"), "optimizer_state": "resume", "optimizer": "sgd"}, "continues Adam, not sgd"),
     ],

@@ -40,7 +40,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = make_run(root / "run", trials, stimuli=str(stimuli))
     make_maps(run / "runs" / "as_given_0", [row for row in trials if row["version"] == "as_given"])
     (run / "defects.csv").write_text("defect,file,reason\n0,test/novel_unseen/cat.png,the foil is also studied\n")
-    columns = "item,condition,picture,studied,distance,best_distance,identified"
+    columns = "item,condition,image,studied,distance,best_distance,identified"
     (run / "recall.csv").write_text(f"{columns}\nnovel/0,novel,a.png,yes,0.125,0.1,1.0\n")
     return report_memory(ReportOptions((run,), root / "out"))
 
@@ -55,7 +55,7 @@ def test_report_writes_its_tables_and_figures(report: Path) -> None:
 @pytest.mark.parametrize(
     "title",
     [
-        "What it remembers", "Exposures to the level of people", "Learners compared", "Changed pictures", "Forgetting",
+        "What it remembers", "Exposures to the level of people", "Learners compared", "Changed images", "Forgetting",
         "Sensitivity", "Remembered best and least", "Where the memory lies", "Recall", "What people remember",
         "Left out as defective",
     ],
@@ -82,7 +82,7 @@ def test_what_is_defective_is_printed(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "Left out as defective: 2 files of list" in capsys.readouterr().out
 
 
-def test_pictures_are_in_the_page_only(report: Path) -> None:
+def test_images_are_in_the_page_only(report: Path) -> None:
     assert not [path for path in report.rglob("*") if path.is_dir()]
 
 
@@ -150,7 +150,7 @@ def test_maps_are_gains_at_places(tmp_path: Path) -> None:
         assert np.array_equal(gain, np.repeat([3.0 if path in maps.studied else 0.0, 0.0], 8).reshape(4, 4))
 
 
-def test_pictures_that_are_gone_are_not_shown(tmp_path: Path) -> None:
+def test_images_that_are_gone_are_not_shown(tmp_path: Path) -> None:
     trials = make_trials(items=2, versions=("as_given",), exposures=1)
     make_maps(tmp_path / "as_given_0", trials)
     maps = read_maps(tmp_path / "as_given_0")
@@ -163,7 +163,7 @@ def test_run_without_maps_has_none(tmp_path: Path) -> None:
     assert read_maps(tmp_path) is None
 
 
-def test_best_remembered_pictures_come_first(tmp_path: Path) -> None:
+def test_best_remembered_images_come_first(tmp_path: Path) -> None:
     trials = make_trials(items=2, versions=("as_given",), conditions=("novel",), exposures=1)
     for row in trials:
         row["correct"] = str(float(row["item"] == "novel/1"))

@@ -13,14 +13,14 @@ from experiments.statistics.accuracy import POOLED, Accuracy, accuracies
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    Image.new("RGB", (4, 4), "red").save(tmp_path / "picture.png")
-    return tmp_path / "picture.png"
+def image(tmp_path: Path) -> Path:
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "image.png")
+    return tmp_path / "image.png"
 
 
-def test_pictures_are_inside_the_page(tmp_path: Path, picture: Path) -> None:
-    write_report(tmp_path / "page.html", "Title", "Lead.", [Section("Part", "Text.", (embed(picture, "red"),))])
-    picture.unlink()
+def test_images_are_inside_the_page(tmp_path: Path, image: Path) -> None:
+    write_report(tmp_path / "page.html", "Title", "Lead.", [Section("Part", "Text.", (embed(image, "red"),))])
+    image.unlink()
     page = (tmp_path / "page.html").read_text()
     assert '<img src="data:image/png;base64,' in page
     assert "http" not in page

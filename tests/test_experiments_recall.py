@@ -29,7 +29,7 @@ def make_material(count: int) -> tuple[Tokenizer, Tensor, Tensor]:
 
 @pytest.fixture(scope="module")
 def learner() -> GPT:
-    """A GPT that knows the first pictures by heart."""
+    """A GPT that knows the first images by heart."""
     torch.manual_seed(0)
     gpt, studied = GPT(CONFIG), make_material(6)[2][:STUDIED]
     optimizer = torch.optim.Adam(gpt.parameters(), lr=3e-3)
@@ -49,7 +49,7 @@ def swapped(material: tuple[Tokenizer, Tensor, Tensor]) -> tuple[Tokenizer, list
     return tokenizer, make_cues(len(clips)), clips, tokens
 
 
-def test_pictures_known_by_heart_are_recalled(learner: GPT) -> None:
+def test_images_known_by_heart_are_recalled(learner: GPT) -> None:
     studied = recall_all(learner)[:STUDIED]
     assert {row.best_distance for row in studied} == {0}
     assert min(row.identified for row in studied) > 0.5
@@ -60,9 +60,9 @@ def test_foils_are_not_recalled(learner: GPT) -> None:
     assert max(row.distance for row in rows[:STUDIED]) < min(row.distance for row in rows[STUDIED:])
 
 
-def test_rows_name_their_pictures(learner: GPT) -> None:
+def test_rows_name_their_images(learner: GPT) -> None:
     row = recall_all(learner)[STUDIED]
-    assert (row.item, row.condition, row.picture, row.studied) == ("item_3", "novel", "study/3.png", "no")
+    assert (row.item, row.condition, row.image, row.studied) == ("item_3", "novel", "study/3.png", "no")
 
 
 def test_the_prompt_does_not_know_the_lower_half() -> None:
@@ -74,7 +74,7 @@ def test_the_prompt_does_not_know_the_lower_half() -> None:
 
 
 def recall_black(tokens: list[list[int]]) -> list[RecallRow]:
-    """Recalls pictures of black (0) and white (1) pixels with a model that makes everything black."""
+    """Recalls images of black (0) and white (1) pixels with a model that makes everything black."""
     palette = make_palette(colours=2, size=4)
     palette.colours.copy_(torch.tensor([[-1.0] * 3, [1.0] * 3]))
     gpt = GPT(GPTConfig(layers=1, heads=1, width=16, grid=(1, 4, 4), vocab_size=2))
@@ -83,8 +83,8 @@ def recall_black(tokens: list[list[int]]) -> list[RecallRow]:
             parameter.zero_()
         gpt.embedding.weight.fill_(1)
         gpt.head.weight.copy_(torch.tensor([[10.0] * 16, [-10.0] * 16]))
-    pictures = torch.tensor(tokens)
-    return recall(gpt, palette, make_cues(len(tokens)), palette.decode(pictures.unflatten(1, (1, 4, 4))), pictures)
+    images = torch.tensor(tokens)
+    return recall(gpt, palette, make_cues(len(tokens)), palette.decode(images.unflatten(1, (1, 4, 4))), images)
 
 
 def test_distances_are_root_mean_squares_on_the_scale_of_one() -> None:
@@ -93,7 +93,7 @@ def test_distances_are_root_mean_squares_on_the_scale_of_one() -> None:
     assert [row.identified for row in rows] == [1, 0, 0]
 
 
-def test_pictures_with_equal_lower_halves_are_not_identified() -> None:
+def test_images_with_equal_lower_halves_are_not_identified() -> None:
     rows = recall_black([[1] * 8 + [0] * 8, [0] * 16])
     assert [row.identified for row in rows] == [0, 0]
 
@@ -103,7 +103,7 @@ def test_the_seed_decides(learner: GPT) -> None:
     assert recall_all(learner) != recall_all(learner, seed=1)
 
 
-def test_pictures_are_recalled_alike_in_any_batch(learner: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_recalled_alike_in_any_batch(learner: GPT, monkeypatch: pytest.MonkeyPatch) -> None:
     together = recall_all(learner)
     monkeypatch.setattr(recall_file, "BATCH", 4)
     for a, b in zip(recall_all(learner), together, strict=True):
@@ -117,7 +117,7 @@ def test_the_upper_half_is_encoded_alone_by_networks_too() -> None:
     assert all(0 < row.best_distance <= row.distance for row in rows)
 
 
-def test_one_picture_is_too_few() -> None:
+def test_one_image_is_too_few() -> None:
     tokenizer, cues, clips, tokens = swapped(make_material(1))
     with pytest.raises(ValueError, match="give at least 2, not 1"):
         recall(make_gpt(CONFIG), tokenizer, cues, clips, tokens)

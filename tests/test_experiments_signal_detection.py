@@ -61,7 +61,7 @@ def test_roc_goes_from_corner_to_corner(studied: np.ndarray, foils: np.ndarray) 
     assert (false_alarms[0], hits[0], false_alarms[-1], hits[-1]) == (0, 0, 1, 1)
 
 
-def test_judge_calls_as_many_pictures_old_as_new() -> None:
+def test_judge_calls_as_many_images_old_as_new() -> None:
     assert all(line.hits + line.false_alarms == pytest.approx(1) for line in sensitivities(make_trials()))
 
 
@@ -71,7 +71,7 @@ def test_sensitivity_grows_with_study() -> None:
     assert lines[-1].auc > lines[0].auc
 
 
-def test_likelihood_ratio_removes_that_pictures_are_simple() -> None:
+def test_likelihood_ratio_removes_that_images_are_simple() -> None:
     base = make_trials(items=2, exposures=1, conditions=("novel",), versions=("as_given",))
     simple_foil = [
         row | {"nll_studied": "5.0" if row["exposure"] == "0" else "4.0", "nll_foil": "1.0", "correct": "0.0"}
@@ -91,10 +91,10 @@ def test_without_a_test_before_study_there_is_no_likelihood_ratio() -> None:
     assert {line.likelihood_ratio_auc for line in sensitivities(after)} == {None}
 
 
-def test_items_have_a_row_for_every_picture_that_was_studied() -> None:
+def test_items_have_a_row_for_every_image_that_was_studied() -> None:
     trials = make_trials(items=3, seeds=(0, 1))
     table = items(trials)
-    assert len(table) == 2 * 3 * 2  # conditions, items, and both pictures of a pair
+    assert len(table) == 2 * 3 * 2  # conditions, items, and both images of a pair
     assert {line.runs for line in table} == {2}
     assert {line.path for line in table} == {row["studied"] for row in trials}
 
@@ -107,7 +107,7 @@ def test_likelihood_ratio_of_an_item_is_nll_before_minus_after() -> None:
     assert line.likelihood_ratio == before - after
 
 
-def test_items_are_those_of_the_weights_on_unchanged_pictures() -> None:
+def test_items_are_those_of_the_weights_on_unchanged_images() -> None:
     plain = make_trials(items=2)
     more = [row | {"learner": "familiarity", "correct": "0.0"} for row in plain]
     more += [row | {"change": "mirror", "correct": "0.0"} for row in plain]

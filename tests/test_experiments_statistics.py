@@ -28,11 +28,11 @@ def make_trial(version: str, item: str, exposure: int, correct: float, condition
     }  # fmt: skip
 
 
-def test_lower_nll_of_the_studied_picture_is_correct() -> None:
+def test_lower_nll_of_the_studied_image_is_correct() -> None:
     assert correctness(1.0, 2.0) == 1.0
 
 
-def test_higher_nll_of_the_studied_picture_is_wrong() -> None:
+def test_higher_nll_of_the_studied_image_is_wrong() -> None:
     assert correctness(2.0, 1.0) == 0.0
 
 
@@ -86,7 +86,7 @@ def test_ways_of_testing_are_kept_apart() -> None:
                     (0, 1, 2)}  # fmt: skip
 
 
-def test_curve_is_of_the_weights_on_unchanged_pictures_before_interference() -> None:
+def test_curve_is_of_the_weights_on_unchanged_images_before_interference() -> None:
     results = accuracies(make_trials(learners=("weights", "familiarity"), changes=("none", "mirror"), interference=2))
     assert [point.exposure for point in pooled(results)["novel"]] == [0, 1, 2, 3, 4]
 
@@ -122,7 +122,7 @@ def test_human_figures_are_those_of_brady_2008() -> None:
     assert figures["state"] == pytest.approx((0.872, 0.018))
 
 
-def test_rates_of_single_pictures_are_no_landmarks_for_choices_between_two() -> None:
+def test_rates_of_single_images_are_no_landmarks_for_choices_between_two() -> None:
     assert {figure.measure for figure in human_figures().values()} == {"2AFC"}
     assert {figure.measure for figure in all_human_figures()} == {"2AFC", "hit rate", "false alarm rate"}
 

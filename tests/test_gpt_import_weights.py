@@ -13,7 +13,7 @@ import pytest
 import torch
 from mingpt import make_mingpt, make_tats, mingpt_logits
 from safetensors.torch import load_file, save_file
-from tiny import IMAGE, SHORT, make_clips, make_films, make_images, make_tokenizer
+from tiny import IMAGE, SHORT, make_clips, make_images, make_tokenizer, make_videos
 
 import secondsight
 from gpt.evaluate import item_nll
@@ -305,9 +305,9 @@ def test_images_in_codes_are_completed_without_a_known_tokenizer(image_tokenizer
 def test_half_clips_are_completed_by_tats(tokenizer: Path, tmp_path: Path) -> None:
     weights = save_tats(tmp_path / "a.ckpt")
     run("gpt", "import", "--kind", "tats", "--weights", weights, "--out", tmp_path / "gpt", "--tokenizer", tokenizer)
-    films = make_films(tmp_path / "films", 1, frames=8)
+    videos = make_videos(tmp_path / "videos", 1, frames=8)
     run(
-        "complete", "--gpt", tmp_path / "gpt", "--tokenizer", tokenizer, "--input", films,
+        "complete", "--gpt", tmp_path / "gpt", "--tokenizer", tokenizer, "--input", videos,
         "--prompt", "half-clip", "--n", 2, "--out", tmp_path / "out",
     )  # fmt: skip
     given = load_tokenizer(tokenizer).encode(make_clips(1, 4, 16)).numel()

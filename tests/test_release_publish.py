@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 from local_hub import serve_hub
-from tiny import GPT_SHORT, IMAGE, SHORT, make_films, make_gpt, make_palette, make_tokenizer
+from tiny import GPT_SHORT, IMAGE, SHORT, make_gpt, make_palette, make_tokenizer, make_videos
 
 import secondsight
 from gpt.model import GPT
@@ -57,23 +57,21 @@ def read_card(folder: Path) -> tuple[dict[str, Any], str]:
 def evaluation(tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an evaluation of `tokenizer`."""
     folder = tmp_path_factory.mktemp("evaluation")
-    films = make_films(tmp_path_factory.mktemp("films"), count=1, frames=8, size=16)
-    evaluate(EvaluateOptions(tokenizer, films, folder))
+    videos = make_videos(tmp_path_factory.mktemp("videos"), count=1, frames=8, size=16)
+    evaluate(EvaluateOptions(tokenizer, videos, folder))
     return folder
 
 
 # The folder
 
 
-def test_the_folder_holds_the_model_its_card_and_the_pictures(
-    tokenizer: Path, evaluation: Path, tmp_path: Path
-) -> None:
+def test_the_folder_holds_the_model_its_card_and_the_images(tokenizer: Path, evaluation: Path, tmp_path: Path) -> None:
     publish(PublishOptions(tokenizer, tmp_path / "out", evaluation))
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"config.json", "model.safetensors", "README.md", "reconstructions.png"}
     assert load_tokenizer(tmp_path / "out").fingerprint == load_tokenizer(tokenizer).fingerprint
-    picture = (tmp_path / "out" / "reconstructions.png").read_bytes()
-    assert picture == (evaluation / "reconstructions.png").read_bytes()
+    image = (tmp_path / "out" / "reconstructions.png").read_bytes()
+    assert image == (evaluation / "reconstructions.png").read_bytes()
 
 
 def test_what_to_do_next_is_said(tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,7 +205,7 @@ def test_the_card_tells_the_evaluation(tokenizer: Path, tmp_path: Path) -> None:
     folder.mkdir()
     metrics = {"psnr_db": 23.4567, "ssim": 0.71234, "items": 12345, "frechet": 0.000123456, "by_item": [1, 2]}
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    (folder / "best of.png").write_bytes(b"a picture")
+    (folder / "best of.png").write_bytes(b"an image")
     publish(PublishOptions(tokenizer, tmp_path / "out", folder))
     _, text = read_card(tmp_path / "out")
     rows = (
@@ -217,7 +215,7 @@ def test_the_card_tells_the_evaluation(tokenizer: Path, tmp_path: Path) -> None:
     assert rows in text
     assert "by_item" not in text
     assert "![best of.png](best%20of.png)" in text
-    assert (tmp_path / "out" / "best of.png").read_bytes() == b"a picture"
+    assert (tmp_path / "out" / "best of.png").read_bytes() == b"an image"
 
 
 def test_the_card_claims_nothing_that_was_not_given(tokenizer: Path, tmp_path: Path) -> None:

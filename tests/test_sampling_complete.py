@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from looking_ahead import make_tats
 from PIL import Image
-from tiny import FPS, GPT_LEGACY, GPT_SHORT, IMAGE, SHORT, make_films, make_gpt, make_images, make_tokenizer
+from tiny import FPS, GPT_LEGACY, GPT_SHORT, IMAGE, SHORT, make_gpt, make_images, make_tokenizer, make_videos
 
 import sampling.complete as complete_module
 import secondsight
@@ -27,8 +27,8 @@ from vqgan.config import VQGANConfig
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_films(tmp_path_factory.mktemp("films"), 3, frames=8, size=16)
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_videos(tmp_path_factory.mktemp("videos"), 3, frames=8, size=16)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,9 @@ def image_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def half_clips(video_models: dict[str, Path], films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def half_clips(video_models: dict[str, Path], videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out") / "new"
-    return complete(CompleteOptions(**video_models, out=out, input=(films,), n=2))
+    return complete(CompleteOptions(**video_models, out=out, input=(videos,), n=2))
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +98,12 @@ def test_every_item_has_its_files(half_clips: Path) -> None:
     }
 
 
-def test_films_have_the_frames_of_a_clip(half_clips: Path) -> None:
+def test_videos_have_the_frames_of_a_clip(half_clips: Path) -> None:
     info = probe_video(half_clips / "items" / "item_000.mp4")
     assert (len(info.timestamps), info.duration) == (8, pytest.approx(8 / FPS))
 
 
-def test_images_give_pictures_and_no_film(half_images: Path) -> None:
+def test_images_give_images_and_no_video(half_images: Path) -> None:
     assert {path.name for path in half_images.iterdir()} == FILES
     kinds = (".png", ".npz", "_entropy.png")
     assert {path.name for path in (half_images / "items").iterdir()} == {
@@ -111,7 +111,7 @@ def test_images_give_pictures_and_no_film(half_images: Path) -> None:
     }
 
 
-def test_the_grid_is_a_picture(half_images: Path) -> None:
+def test_the_grid_is_a_image(half_images: Path) -> None:
     with Image.open(half_images / "grid.png") as grid:
         assert grid.width > grid.height > 3 * 128
 
@@ -160,30 +160,30 @@ def test_the_command_line_gives_the_same_options(tmp_path: Path) -> None:
 
 
 def test_one_input_is_enough_on_the_command_line(tmp_path: Path) -> None:
-    words = ["complete", "--gpt", "g", "--tokenizer", "t", "--input", "films", "--out", "o"]
-    assert secondsight._parse(words).input == (Path("films"),)
+    words = ["complete", "--gpt", "g", "--tokenizer", "t", "--input", "videos", "--out", "o"]
+    assert secondsight._parse(words).input == (Path("videos"),)
 
 
-def test_the_same_seed_gives_the_same_file(half_clips: Path, video_models: Any, films: Path, tmp_path: Path) -> None:
-    again = complete(CompleteOptions(**video_models, out=tmp_path, input=(films,), n=2))
+def test_the_same_seed_gives_the_same_file(half_clips: Path, video_models: Any, videos: Path, tmp_path: Path) -> None:
+    again = complete(CompleteOptions(**video_models, out=tmp_path, input=(videos,), n=2))
     assert (again / "tokens.npy").read_bytes() == (half_clips / "tokens.npy").read_bytes()
 
 
-def test_another_seed_gives_other_tokens(half_clips: Path, video_models: Any, films: Path, tmp_path: Path) -> None:
-    again = complete(CompleteOptions(**video_models, out=tmp_path, input=(films,), n=2, seed=1))
+def test_another_seed_gives_other_tokens(half_clips: Path, video_models: Any, videos: Path, tmp_path: Path) -> None:
+    again = complete(CompleteOptions(**video_models, out=tmp_path, input=(videos,), n=2, seed=1))
     assert not np.array_equal(np.load(again / "tokens.npy"), np.load(half_clips / "tokens.npy"))
 
 
-def test_the_batch_changes_no_token(half_clips: Path, video_models: Any, films: Path, tmp_path: Path) -> None:
-    again = complete(CompleteOptions(**video_models, out=tmp_path, input=(films,), n=2, batch=1))
+def test_the_batch_changes_no_token(half_clips: Path, video_models: Any, videos: Path, tmp_path: Path) -> None:
+    again = complete(CompleteOptions(**video_models, out=tmp_path, input=(videos,), n=2, batch=1))
     assert (again / "tokens.npy").read_bytes() == (half_clips / "tokens.npy").read_bytes()
 
 
 @pytest.mark.parametrize("batch", [2, 4])
 def test_an_interrupted_run_ends_with_the_same_files(
-    batch: int, half_clips: Path, video_models: Any, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    batch: int, half_clips: Path, video_models: Any, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = CompleteOptions(**video_models, out=tmp_path, input=(films,), n=2, batch=batch, resume="auto")
+    options = CompleteOptions(**video_models, out=tmp_path, input=(videos,), n=2, batch=batch, resume="auto")
     write_record, calls = complete_module.write_record, []
 
     def write_and_stop(*arguments: Any) -> None:
@@ -204,18 +204,20 @@ def test_an_interrupted_run_ends_with_the_same_files(
         assert (tmp_path / name).read_bytes() == (half_clips / name).read_bytes(), name
 
 
-def test_a_folder_with_completions_is_not_overwritten_unasked(half_clips: Path, video_models: Any, films: Path) -> None:
+def test_a_folder_with_completions_is_not_overwritten_unasked(
+    half_clips: Path, video_models: Any, videos: Path
+) -> None:
     with pytest.raises(RunFolderError, match="continue it with --resume auto"):
-        complete(CompleteOptions(**video_models, out=half_clips, input=(films,), n=2))
+        complete(CompleteOptions(**video_models, out=half_clips, input=(videos,), n=2))
 
 
-def test_completions_are_not_continued_with_other_options(half_clips: Path, video_models: Any, films: Path) -> None:
+def test_completions_are_not_continued_with_other_options(half_clips: Path, video_models: Any, videos: Path) -> None:
     with pytest.raises(RunFolderError, match="seed: 0 -> 1"):
-        complete(CompleteOptions(**video_models, out=half_clips, input=(films,), n=2, seed=1, resume="auto"))
+        complete(CompleteOptions(**video_models, out=half_clips, input=(videos,), n=2, seed=1, resume="auto"))
 
 
-def test_completions_are_replaced_when_asked(video_models: Any, films: Path, tmp_path: Path) -> None:
-    options = CompleteOptions(**video_models, out=tmp_path, input=(films,), n=1)
+def test_completions_are_replaced_when_asked(video_models: Any, videos: Path, tmp_path: Path) -> None:
+    options = CompleteOptions(**video_models, out=tmp_path, input=(videos,), n=1)
     complete(options)
     complete(replace(options, items=1, seed=1, overwrite=True))
     assert not (tmp_path / "items" / "item_001.npz").exists()
@@ -223,17 +225,17 @@ def test_completions_are_replaced_when_asked(video_models: Any, films: Path, tmp
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_anything_is_sampled(
-    video_models: Any, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    video_models: Any, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.delattr(complete_module, "draw")
     with pytest.raises(OSError, match=r"--out .*file/out cannot be written: Not a directory"):
-        complete(CompleteOptions(**video_models, out=tmp_path / "file" / "out", input=(films,)))
+        complete(CompleteOptions(**video_models, out=tmp_path / "file" / "out", input=(videos,)))
 
 
-def test_nothing_is_written_where_something_is_refused(video_models: Any, films: Path, tmp_path: Path) -> None:
+def test_nothing_is_written_where_something_is_refused(video_models: Any, videos: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--top-k 33 is above"):
-        complete(CompleteOptions(**video_models, out=tmp_path / "out", input=(films,), top_k=33))
+        complete(CompleteOptions(**video_models, out=tmp_path / "out", input=(videos,), top_k=33))
     assert not (tmp_path / "out").exists()
 
 
@@ -265,23 +267,23 @@ def test_images_are_completed_by_models_of_clips(
 
 
 @pytest.mark.parametrize("options", [{"prompt": "left", "given": 0.5}, {"prompt": "frames", "given": 1}])
-def test_clips_are_completed_from_other_parts(options: Any, video_models: Any, films: Path, tmp_path: Path) -> None:
-    out = complete(CompleteOptions(**video_models, out=tmp_path, input=(films,), n=1, **options))
+def test_clips_are_completed_from_other_parts(options: Any, video_models: Any, videos: Path, tmp_path: Path) -> None:
+    out = complete(CompleteOptions(**video_models, out=tmp_path, input=(videos,), n=1, **options))
     assert np.load(out / "tokens.npy").shape == (3, 1, 32)
 
 
 @pytest.mark.parametrize("gpt", [GPT_SHORT, GPT_LEGACY], ids=["rotary", "legacy"])
-def test_clips_become_longer_than_the_window(gpt: GPTConfig, films: Path, tmp_path: Path) -> None:
+def test_clips_become_longer_than_the_window(gpt: GPTConfig, videos: Path, tmp_path: Path) -> None:
     options = {"seconds": 3.0, "n": 1, "items": 1, "overlap": 1}
-    out = complete(CompleteOptions(**save_models(tmp_path, SHORT, gpt), out=tmp_path / "o", input=(films,), **options))
+    out = complete(CompleteOptions(**save_models(tmp_path, SHORT, gpt), out=tmp_path / "o", input=(videos,), **options))
     assert len(probe_video(out / "items" / "item_000.mp4").timestamps) == 24
     record = record_of(out)
     assert (record["grid"], record["seams"]) == ([6, 4, 4], [8, 12, 16, 20])
 
 
-def test_a_length_without_room_for_a_continuation_is_refused(video_models: Any, films: Path, tmp_path: Path) -> None:
+def test_a_length_without_room_for_a_continuation_is_refused(video_models: Any, videos: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing is left to imagine"):
-        complete(CompleteOptions(**video_models, out=tmp_path, input=(films,), seconds=0.5))
+        complete(CompleteOptions(**video_models, out=tmp_path, input=(videos,), seconds=0.5))
 
 
 def test_items_are_spread_over_the_input(image_models: Any, images: Path, tmp_path: Path) -> None:
@@ -295,9 +297,9 @@ def test_several_inputs_are_one_list(image_models: Any, images: Path, tmp_path: 
     assert [item["source"] for item in record_of(out)["items"]] == ["image_2.png", "image_0.png"]
 
 
-def test_films_and_images_are_not_mixed(video_models: Any, films: Path, images: Path, tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="--input names both films and images"):
-        complete(CompleteOptions(**video_models, out=tmp_path, input=(films, images)))
+def test_videos_and_images_are_not_mixed(video_models: Any, videos: Path, images: Path, tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="--input names both videos and images"):
+        complete(CompleteOptions(**video_models, out=tmp_path, input=(videos, images)))
 
 
 def test_resizing_and_rounding_are_said(image_models: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -319,11 +321,11 @@ def test_prompts_that_know_the_rest_are_counted(
     assert f"{round(24 * share)} of 24 prompt tokens differ" in capsys.readouterr().out
 
 
-def test_prompts_of_a_tokenizer_that_looks_ahead_are_counted(films: Path, tmp_path: Path) -> None:
+def test_prompts_of_a_tokenizer_that_looks_ahead_are_counted(videos: Path, tmp_path: Path) -> None:
     make_tats(8).save_pretrained(tmp_path / "tokenizer")
     make_gpt().save_pretrained(tmp_path / "gpt")
     models = {"gpt": tmp_path / "gpt", "tokenizer": tmp_path / "tokenizer"}
-    out = complete(CompleteOptions(**models, out=tmp_path / "out", input=(films,), n=1))
+    out = complete(CompleteOptions(**models, out=tmp_path / "out", input=(videos,), n=1))
     assert 0 < record_of(out)["prompt_tokens_changed"] <= 1
 
 
@@ -333,25 +335,25 @@ def test_of_a_causal_tokenizer_nothing_is_counted(half_clips: Path) -> None:
 
 def test_files_that_cannot_be_used_are_listed(image_models: Any, tmp_path: Path) -> None:
     images = make_images(tmp_path / "images")
-    (images / "broken.png").write_bytes(b"no picture")
+    (images / "broken.png").write_bytes(b"no image")
     complete(CompleteOptions(**image_models, out=tmp_path / "out", input=(images,), prompt="half-image", n=1))
     assert [row["file"] for row in rows_of(tmp_path / "out" / "skipped.csv")] == ["broken.png"]
 
 
-def test_a_film_that_turns_out_damaged_is_left_out(
+def test_a_video_that_turns_out_damaged_is_left_out(
     video_models: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    films = make_films(tmp_path / "films", 3, frames=8, size=16)
+    videos = make_videos(tmp_path / "videos", 3, frames=8, size=16)
     choose = complete_module.choose_jobs
 
     def choose_then_damage(*arguments: Any) -> Any:
         chosen = choose(*arguments)
-        (films / "film_1.mp4").write_bytes(b"gone")
+        (videos / "film_1.mp4").write_bytes(b"gone")
         return chosen
 
     monkeypatch.setattr(complete_module, "choose_jobs", choose_then_damage)
     monkeypatch.setattr(complete_module, "describe_resizing", lambda *arguments: None)
-    out = complete(CompleteOptions(**video_models, out=tmp_path / "out", input=(films,), n=1, batch=2))
+    out = complete(CompleteOptions(**video_models, out=tmp_path / "out", input=(videos,), n=1, batch=2))
     assert [item["stem"] for item in record_of(out)["items"]] == ["item_000", "item_002"]
     assert [row["file"] for row in rows_of(out / "skipped.csv")] == ["film_1.mp4"]
 
@@ -363,10 +365,10 @@ def test_a_film_that_turns_out_damaged_is_left_out(
      ({"tokenizer": "another"}, "the GPT learned the tokens of tokenizer another")],
 )  # fmt: skip
 def test_models_that_do_not_belong_together_are_refused(
-    change: dict[str, Any], message: str, films: Path, tmp_path: Path
+    change: dict[str, Any], message: str, videos: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(MismatchError, match=message):
-        complete(CompleteOptions(**save_models(tmp_path, SHORT, **change), out=tmp_path / "out", input=(films,)))
+        complete(CompleteOptions(**save_models(tmp_path, SHORT, **change), out=tmp_path / "out", input=(videos,)))
 
 
 def test_half_a_clip_of_an_image_is_refused(image_models: Any, images: Path, tmp_path: Path) -> None:
@@ -374,16 +376,16 @@ def test_half_a_clip_of_an_image_is_refused(image_models: Any, images: Path, tmp
         complete(CompleteOptions(**image_models, out=tmp_path, input=(images,), prompt="half-clip"))
 
 
-def test_a_film_shorter_than_a_clip_is_refused(video_models: Any, tmp_path: Path) -> None:
-    films = make_films(tmp_path / "films", 1, frames=4)
+def test_a_video_shorter_than_a_clip_is_refused(video_models: Any, tmp_path: Path) -> None:
+    videos = make_videos(tmp_path / "videos", 1, frames=4)
     with pytest.raises(MediaError, match=r"lasts 0\.50 s, a clip 1\.00 s"):
-        complete(CompleteOptions(**video_models, out=tmp_path / "out", input=(films,)))
+        complete(CompleteOptions(**video_models, out=tmp_path / "out", input=(videos,)))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"prompt": "half-clip"}, "--prompt half-clip needs --input"),
-     ({"input": (Path("films"),)}, "--prompt none gives nothing of --input"),
+     ({"input": (Path("videos"),)}, "--prompt none gives nothing of --input"),
      ({"n": 0}, "--n 0 must be at least 1"), ({"items": 0}, "--items 0 must be"), ({"batch": 0}, "--batch 0 must be"),
      ({"overlap": 0}, "--overlap 0 must be at least 1"), ({"seconds": 0.0}, "--seconds 0 must be above 0"),
      ({"prompt": "half-image", "input": (Path("images"),), "seconds": 1.0}, "--prompt half-image makes still images"),

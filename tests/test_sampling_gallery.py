@@ -42,9 +42,9 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def entry(stem: str, name: str = "name", film: bool = True, distance: float | None = 0.25) -> GalleryItem:
+def entry(stem: str, name: str = "name", video: bool = True, distance: float | None = 0.25) -> GalleryItem:
     best = None if distance is None else distance / 2
-    return GalleryItem(name, stem, film, distance, best, entropy_bits=1234.5, source=f"/films/{name}")
+    return GalleryItem(name, stem, video, distance, best, entropy_bits=1234.5, source=f"/videos/{name}")
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +53,11 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("completions")
     show_item(make_completion(first_half(), grid=(2, 2, 2)), "clip", 8.0, out / "items", "item_000")
     show_item(make_completion(upper_half()), "image", 8.0, out / "items", "item_001")
-    write_gallery(out, [entry("item_000", "clip"), entry("item_001", "image", film=False)], "Title")
+    write_gallery(out, [entry("item_000", "clip"), entry("item_001", "image", video=False)], "Title")
     return out
 
 
-def test_a_clip_gets_strips_films_and_a_heat_map_and_an_image_pictures(out: Path) -> None:
+def test_a_clip_gets_strips_videos_and_a_heat_map_and_an_image_images(out: Path) -> None:
     assert sorted(path.name for path in (out / "items").iterdir()) == [
         "item_000.gif",
         "item_000.mp4",
@@ -68,7 +68,7 @@ def test_a_clip_gets_strips_films_and_a_heat_map_and_an_image_pictures(out: Path
     ]
 
 
-def test_the_film_plays_in_browsers_and_begins_before_it_is_whole(out: Path) -> None:
+def test_the_video_plays_in_browsers_and_begins_before_it_is_whole(out: Path) -> None:
     path = out / "items" / "item_000.mp4"
     with av.open(str(path)) as container:
         context = container.streams.video[0].codec_context
@@ -78,7 +78,7 @@ def test_the_film_plays_in_browsers_and_begins_before_it_is_whole(out: Path) -> 
     assert content.index(b"moov") < content.index(b"mdat")
 
 
-def test_film_and_gif_have_every_frame_at_its_time(out: Path) -> None:
+def test_video_and_gif_have_every_frame_at_its_time(out: Path) -> None:
     info = probe_video(out / "items" / "item_000.mp4")
     assert np.allclose(info.timestamps, np.arange(8) / 8)
     with Image.open(out / "items" / "item_000.gif") as gif:
@@ -112,10 +112,10 @@ def test_the_grid_shows_one_item_however_tall_it_is(tmp_path: Path) -> None:
         assert GRID_HEIGHT < grid.height < 1.5 * GRID_HEIGHT
 
 
-@pytest.mark.parametrize(("given", "film"), [(first_half(), True), (upper_half(), False)])
-def test_names_are_shown_as_they_are_and_never_become_markup(tmp_path: Path, given: torch.Tensor, film: bool) -> None:
+@pytest.mark.parametrize(("given", "video"), [(first_half(), True), (upper_half(), False)])
+def test_names_are_shown_as_they_are_and_never_become_markup(tmp_path: Path, given: torch.Tensor, video: bool) -> None:
     show_item(make_completion(given), "name", 8.0, tmp_path / "items", "item_000")
-    write_gallery(tmp_path, [entry("item_000", name, film) for name in AWKWARD], AWKWARD[0])
+    write_gallery(tmp_path, [entry("item_000", name, video) for name in AWKWARD], AWKWARD[0])
     page = Page(tmp_path / "index.html")
     assert page.headings == [*AWKWARD[:3], "caf\ufffd .mp4", "\ufffd[31m"]
     assert page.every("img")[0]["alt"].startswith(AWKWARD[0])
@@ -134,25 +134,25 @@ def test_the_page_loads_only_files_beside_it(out: Path) -> None:
 
 def test_a_stem_of_odd_characters_is_found(tmp_path: Path) -> None:
     show_item(make_completion(upper_half()), "name", 8.0, tmp_path / "items", "50% #1?")
-    write_gallery(tmp_path, [entry("50% #1?", film=False)], "Title")
+    write_gallery(tmp_path, [entry("50% #1?", video=False)], "Title")
     assert Page(tmp_path / "index.html").every("img")[0]["src"] == "items/50%25%20%231%3F.png"
 
 
-def test_pictures_wait_until_they_are_near_and_hold_their_place(out: Path) -> None:
+def test_images_wait_until_they_are_near_and_hold_their_place(out: Path) -> None:
     page = Page(out / "index.html")
-    pictures = [picture for picture in page.every("img") if "src" in picture]
-    assert {picture["loading"] for picture in pictures} == {"lazy"}
-    for picture in pictures:
-        with Image.open(out / picture["src"]) as image:
-            assert (int(picture["width"]), int(picture["height"])) == image.size
-    assert [film["preload"] for film in page.every("video")] == ["none"]
+    images = [image for image in page.every("img") if "src" in image]
+    assert {image["loading"] for image in images} == {"lazy"}
+    for image in images:
+        with Image.open(out / image["src"]) as opened:
+            assert (int(image["width"]), int(image["height"])) == opened.size
+    assert [video["preload"] for video in page.every("video")] == ["none"]
 
 
 def test_everything_to_look_at_is_described(out: Path) -> None:
     page = Page(out / "index.html")
-    assert all(picture["alt"] for picture in page.every("img") if "src" in picture)
-    assert [film["aria-label"] for film in page.every("video")] == [
-        "clip: original, prompt, reconstruction and continuations, film"
+    assert all(image["alt"] for image in page.every("img") if "src" in image)
+    assert [video["aria-label"] for video in page.every("video")] == [
+        "clip: original, prompt, reconstruction and continuations, video"
     ]
 
 
@@ -164,16 +164,16 @@ def test_the_page_carries_the_figures_by_which_it_sorts(out: Path) -> None:
 
 def test_items_without_a_truth_are_not_sorted_by_distance_to_it(tmp_path: Path) -> None:
     show_item(make_completion(nothing()), "name", 8.0, tmp_path / "items", "item_000")
-    write_gallery(tmp_path, [entry("item_000", film=False, distance=None)], "Title")
+    write_gallery(tmp_path, [entry("item_000", video=False, distance=None)], "Title")
     page = Page(tmp_path / "index.html")
     assert [option["value"] for option in page.every("option")] == ["", "name", "entropy", "-entropy"]
     assert page.every("article")[0]["data-distance"] == ""
     assert "distance to the truth" not in (tmp_path / "index.html").read_text(encoding="utf-8").split("<main")[1]
 
 
-def test_a_page_of_images_offers_no_films(tmp_path: Path) -> None:
+def test_a_page_of_images_offers_no_videos(tmp_path: Path) -> None:
     show_item(make_completion(upper_half()), "name", 8.0, tmp_path / "items", "item_000")
-    write_gallery(tmp_path, [entry("item_000", film=False)], "Title")
+    write_gallery(tmp_path, [entry("item_000", video=False)], "Title")
     page = Page(tmp_path / "index.html")
     views = [box["value"] for box in page.every("input") if box["type"] == "radio"]
     assert (views, page.every("video")) == (["still", "heat"], [])

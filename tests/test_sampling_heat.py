@@ -29,7 +29,7 @@ def test_what_was_given_stays_grey() -> None:
     assert np.ptp(heated[:, 4:].astype(int), axis=-1).min() > 0
 
 
-def test_a_grid_that_does_not_divide_the_picture_covers_it() -> None:
+def test_a_grid_that_does_not_divide_the_image_covers_it() -> None:
     assert (heat_panels(make_completion(nothing(5, 7), grid=(2, 3, 3)))[0].marks == IMAGINED).all()
 
 
@@ -46,7 +46,7 @@ def test_a_completion_of_which_all_was_given_has_a_scale_and_no_heat() -> None:
     assert np.ptp(heat_panels(completion)[0].pixels, axis=-1).max() == 0
 
 
-def test_the_scale_runs_through_the_colours_of_the_pictures() -> None:
+def test_the_scale_runs_through_the_colours_of_the_images() -> None:
     scale = np.asarray(draw_scale(8))
     ramp = scale[8, 6:262]
     assert (ramp == mixed(np.full((256, 3), 128), np.arange(256))).all()

@@ -68,7 +68,7 @@ def test_an_original_longer_than_its_continuations_is_cut() -> None:
     assert {len(panel.pixels) for panel in panels} == {4}
 
 
-def test_a_border_frames_a_picture_without_covering_it() -> None:
+def test_a_border_frames_a_image_without_covering_it() -> None:
     panel = plain()
     painted = paint(panel, 3)
     inside = slice(BORDER, -BORDER)
@@ -87,7 +87,7 @@ def test_the_border_takes_the_colour_of_what_lies_beside_it() -> None:
     assert (painted[middle:, 0] == COLOURS[IMAGINED]).all()
 
 
-def test_a_line_in_both_colours_lies_where_the_prompt_ends_inside_a_picture() -> None:
+def test_a_line_in_both_colours_lies_where_the_prompt_ends_inside_a_image() -> None:
     marks = np.full((1, 8, 8), GIVEN, np.uint8)
     marks[:, :, 3:] = IMAGINED
     panel = plain(marks=marks)
@@ -99,5 +99,5 @@ def test_a_line_in_both_colours_lies_where_the_prompt_ends_inside_a_picture() ->
 
 
 @pytest.mark.parametrize(("size", "scale"), [(16, 8), (64, 2), (96, 1), (128, 1), (300, 1)])
-def test_pictures_grow_by_whole_pixels_and_never_shrink(size: int, scale: int) -> None:
+def test_images_grow_by_whole_pixels_and_never_shrink(size: int, scale: int) -> None:
     assert scale_for(plain(size), 128) == scale

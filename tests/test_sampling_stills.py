@@ -30,13 +30,13 @@ CELL = 16 + 2 * BORDER + MARGIN
 LEFT = 2 * MARGIN + text_width("reconstruction")
 
 
-def still(completion: Completion, name: str = "film", fps: float | None = 8.0) -> np.ndarray:
+def still(completion: Completion, name: str = "video", fps: float | None = 8.0) -> np.ndarray:
     return np.asarray(draw_still(completion, completion_panels(completion), name, fps, 16))
 
 
-def columns_in(picture: np.ndarray, colour: str) -> list[int]:
+def columns_in(image: np.ndarray, colour: str) -> list[int]:
     """The columns that hold `colour` in more than a third of their pixels, right of the captions."""
-    share = (picture == ImageColor.getrgb(colour)).all(axis=-1)[CAPTION + MARGIN :].mean(axis=0)
+    share = (image == ImageColor.getrgb(colour)).all(axis=-1)[CAPTION + MARGIN :].mean(axis=0)
     return [column for column in np.flatnonzero(share > 1 / 3).tolist() if column > LEFT]
 
 
@@ -53,8 +53,8 @@ def test_no_line_stands_where_nothing_was_given_or_all_frames_are_alike() -> Non
 
 def test_dashes_stand_where_a_window_begins() -> None:
     border = LEFT + 6 * CELL
-    picture = still(make_completion(first_half(8), seams=(6,)))
-    assert columns_in(picture, SEAM) == [border - MARGIN + i for i in range(3, 6)]
+    image = still(make_completion(first_half(8), seams=(6,)))
+    assert columns_in(image, SEAM) == [border - MARGIN + i for i in range(3, 6)]
 
 
 def test_a_border_between_frames_that_are_not_shown_lies_before_the_next_that_is() -> None:
@@ -79,12 +79,12 @@ def test_times_stand_above_the_frames_where_the_rate_is_known() -> None:
     assert (timed < 128).sum() > (bare < 128).sum() > 0
 
 
-@pytest.mark.parametrize("name", ["short", "a name much too long for any picture " * 9, "one\nline", "\udcff"])
-def test_a_title_has_one_line_as_wide_as_its_picture(name: str) -> None:
+@pytest.mark.parametrize("name", ["short", "a name much too long for any image " * 9, "one\nline", "\udcff"])
+def test_a_title_has_one_line_as_wide_as_its_image(name: str) -> None:
     assert draw_title(name, 120).size == (120, CAPTION + MARGIN)
 
 
-def test_a_small_picture_leaves_room_for_its_title() -> None:
+def test_a_small_image_leaves_room_for_its_title() -> None:
     assert still(make_completion(nothing(), n=1)).shape[1] == MIN_WIDTH
 
 
@@ -118,5 +118,5 @@ def test_a_legend_goes_on_in_another_line_where_the_width_ends() -> None:
     assert dark_pixels(narrow) == dark_pixels(wide)
 
 
-def dark_pixels(picture: Image.Image) -> int:
-    return int((np.asarray(picture) < 100).all(axis=-1).sum())
+def dark_pixels(image: Image.Image) -> int:
+    return int((np.asarray(image) < 100).all(axis=-1).sum())

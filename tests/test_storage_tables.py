@@ -122,7 +122,7 @@ def test_a_row_of_other_length_is_named(tmp_path: Path, line: str) -> None:
 @pytest.mark.parametrize(
     ("name", "cell", "expected"),
     [
-        ("kind", "film", r"'film' is no Literal\['image', 'clip'\]"),
+        ("kind", "video", r"'video' is no Literal\['image', 'clip'\]"),
         ("kind", "", r"'' is no Literal\['image', 'clip'\]"),
         ("count", "3.0", "'3.0' is no int"),
         ("share", "", "'' is no float"),

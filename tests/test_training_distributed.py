@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import make_films, make_store
+from tiny import make_store, make_videos
 from trainer import CPU, TESTS, Trainer, job, metrics, start_two
 
 from storage.checkpoints import list_checkpoints
@@ -30,15 +30,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_films(tmp_path_factory.mktemp("films"))
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_videos(tmp_path_factory.mktemp("videos"))
 
 
 @pytest.fixture(scope="module")
-def runs(store: Path, films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(store: Path, videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of both models by one process and by two."""
     folder = tmp_path_factory.mktemp("runs")
-    data = {"gpt": store, "tokenizer": films}
+    data = {"gpt": store, "tokenizer": videos}
     one = Trainer([job(kind, path, folder / f"{kind} one") for kind, path in data.items()], folder / "one.log")
     jobs = [job(kind, path, folder / f"{kind} two") for kind, path in data.items()]
     two = start_two([*jobs, job("gpt", store, folder / "gpt sharded", sharded=True)], folder / "two.log")
@@ -93,10 +93,10 @@ def test_a_signal_to_one_process_stops_both_and_the_run_goes_on_to_the_same_bits
 
 
 def test_a_launched_run_with_readers_survives_a_signal_to_all_its_processes(
-    runs: Path, films: Path, tmp_path: Path
+    runs: Path, videos: Path, tmp_path: Path
 ) -> None:
     run, log = tmp_path / "run", tmp_path / "log"
-    jobs = json.dumps([job("tokenizer", films, run, step_seconds=0.2, workers=1)])
+    jobs = json.dumps([job("tokenizer", videos, run, step_seconds=0.2, workers=1)])
     with log.open("w") as said:
         launcher = subprocess.Popen(
             [sys.executable, *LAUNCHER, str(TESTS / "trainer.py"), jobs],
@@ -110,7 +110,7 @@ def test_a_launched_run_with_readers_survives_a_signal_to_all_its_processes(
     done = int(list_checkpoints(run)[-1].name)
     assert f"Stopped by SIGTERM after step {done}, which is saved" in log.read_text()
     assert 0 < done < 6
-    for trainer in start_two([job("tokenizer", films, run, resume="auto")], tmp_path / "resumed.log"):
+    for trainer in start_two([job("tokenizer", videos, run, resume="auto")], tmp_path / "resumed.log"):
         trainer.finish()
     assert same_weights(run, runs / "tokenizer two")
     assert metrics(run) == metrics(runs / "tokenizer two")
@@ -152,7 +152,7 @@ def test_an_error_of_the_first_process_ends_the_other_without_a_word(store: Path
     assert "Traceback" not in trainers[1].log.read_text()
 
 
-def test_a_tokenizer_is_not_sharded(films: Path, tmp_path: Path) -> None:
-    trainers = start_two([job("tokenizer", films, tmp_path / "run", sharded=True)], tmp_path / "log")
+def test_a_tokenizer_is_not_sharded(videos: Path, tmp_path: Path) -> None:
+    trainers = start_two([job("tokenizer", videos, tmp_path / "run", sharded=True)], tmp_path / "log")
     assert [trainer.end() for trainer in trainers] == [1, 1]
     assert "launch without --use_fsdp" in trainers[0].log.read_text()

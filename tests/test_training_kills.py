@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny import make_films, make_store
+from tiny import make_store, make_videos
 from trainer import Job, Trainer, job, metrics
 
 KILLS = 4
@@ -21,7 +21,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def data(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     # Nine training items and four a step: the checkpoints of steps 1 and 2 lie within one epoch.
-    return make_store(folder) if kind == "gpt" else make_films(folder, count=10)
+    return make_store(folder) if kind == "gpt" else make_videos(folder, count=10)
 
 
 @pytest.fixture(scope="module")

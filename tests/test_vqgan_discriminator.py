@@ -15,7 +15,7 @@ def make_adversary(frames: int = 8) -> Adversary:
     return Adversary(SMALL, frames)
 
 
-def test_pictures_get_a_score_per_patch() -> None:
+def test_images_get_a_score_per_patch() -> None:
     assert PatchDiscriminator(2, 8, 2)(torch.zeros(3, 3, 16, 24)).scores.shape == (3, 1, 4, 6)
 
 
@@ -30,11 +30,11 @@ def test_there_are_features_of_every_layer() -> None:
     assert [tuple(x.shape[1:]) for x in features] == [(8, 8, 8), (16, 4, 4), (32, 2, 2)]
 
 
-def test_stills_are_judged_as_pictures_alone() -> None:
+def test_stills_are_judged_as_images_alone() -> None:
     assert len(make_adversary(frames=1).discriminators) == 1
 
 
-def test_clips_are_judged_as_pictures_and_as_clips() -> None:
+def test_clips_are_judged_as_images_and_as_clips() -> None:
     assert [layer.score.weight.ndim for layer in make_adversary(frames=8).discriminators] == [4, 5]
 
 

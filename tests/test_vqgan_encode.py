@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import IMAGE, SHORT, make_films, make_images, make_store, make_tokenizer
+from tiny import IMAGE, SHORT, make_images, make_store, make_tokenizer, make_videos
 
 from data.errors import MediaError
 from data.images import image_to_clip, load_image
@@ -29,22 +29,22 @@ from vqgan.options import EncodeOptions
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_films(tmp_path_factory.mktemp("films"), count=3, frames=16)
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_videos(tmp_path_factory.mktemp("videos"), count=3, frames=16)
 
 
 @pytest.fixture(scope="module")
-def store(films: Path, tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
-    return TokenStore(encode(EncodeOptions(tokenizer, films, tmp_path_factory.mktemp("store"), workers=1)))
+def store(videos: Path, tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> TokenStore:
+    return TokenStore(encode(EncodeOptions(tokenizer, videos, tmp_path_factory.mktemp("store"), workers=1)))
 
 
-def test_every_clip_of_every_film_is_an_item(store: TokenStore) -> None:
+def test_every_clip_of_every_video_is_an_item(store: TokenStore) -> None:
     expected = [(f"film_{number}.mp4", start) for number in range(3) for start in (0.0, 1.0)]
     assert [(item.source, item.start) for item in store.items] == expected
 
 
-def test_the_tokens_are_those_of_the_clips(store: TokenStore, films: Path) -> None:
-    clips = torch.stack([read_clip(films / item.source, item.start, 8, 8.0, 16) for item in store.items])
+def test_the_tokens_are_those_of_the_clips(store: TokenStore, videos: Path) -> None:
+    clips = torch.stack([read_clip(videos / item.source, item.start, 8, 8.0, 16) for item in store.items])
     assert torch.equal(store.read(range(len(store))), make_tokenizer(SHORT).encode(clips).flatten(1))
 
 
@@ -58,34 +58,34 @@ def test_the_metadata_names_the_decoder(store: TokenStore) -> None:
     assert store.metadata.decoder
 
 
-def test_no_film_is_in_both_parts(store: TokenStore) -> None:
+def test_no_video_is_in_both_parts(store: TokenStore) -> None:
     sources = [{store.items[index].source for index in store.part(part)} for part in ("train", "validation")]
     assert all(sources)
     assert not sources[0] & sources[1]
 
 
-def test_overlap_adds_shifted_clips(films: Path, tokenizer: Path, tmp_path: Path) -> None:
-    store = TokenStore(encode(EncodeOptions(tokenizer, films, tmp_path, overlap=2, workers=0)))
+def test_overlap_adds_shifted_clips(videos: Path, tokenizer: Path, tmp_path: Path) -> None:
+    store = TokenStore(encode(EncodeOptions(tokenizer, videos, tmp_path, overlap=2, workers=0)))
     assert [item.start for item in store.items[:3]] == [0.0, 0.5, 1.0]
 
 
-def test_stills_of_films_can_be_further_apart_than_they_last(image_tokenizer: Path, tmp_path: Path) -> None:
-    films = make_films(tmp_path / "films", count=2, frames=40)
-    store = TokenStore(encode(EncodeOptions(image_tokenizer, films, tmp_path / "out", every=2.0, workers=0)))
+def test_stills_of_videos_can_be_further_apart_than_they_last(image_tokenizer: Path, tmp_path: Path) -> None:
+    videos = make_videos(tmp_path / "videos", count=2, frames=40)
+    store = TokenStore(encode(EncodeOptions(image_tokenizer, videos, tmp_path / "out", every=2.0, workers=0)))
     assert [item.start for item in store.items] == [0.0, 2.0, 4.0] * 2
-    clips = torch.stack([read_clip(films / item.source, item.start, 1, 8.0, 16) for item in store.items])
+    clips = torch.stack([read_clip(videos / item.source, item.start, 1, 8.0, 16) for item in store.items])
     assert torch.equal(store.read(range(6)), make_tokenizer(IMAGE).encode(clips).flatten(1))
 
 
-def test_clips_every_half_length_are_those_of_an_overlap_of_two(films: Path, tokenizer: Path, tmp_path: Path) -> None:
-    overlapping = encode(EncodeOptions(tokenizer, films, tmp_path / "overlap", overlap=2, workers=0))
-    assert files(encode(EncodeOptions(tokenizer, films, tmp_path / "every", every=0.5, workers=0))) == files(
+def test_clips_every_half_length_are_those_of_an_overlap_of_two(videos: Path, tokenizer: Path, tmp_path: Path) -> None:
+    overlapping = encode(EncodeOptions(tokenizer, videos, tmp_path / "overlap", overlap=2, workers=0))
+    assert files(encode(EncodeOptions(tokenizer, videos, tmp_path / "every", every=0.5, workers=0))) == files(
         overlapping
     )
 
 
-def test_the_batch_does_not_change_the_tokens(store: TokenStore, films: Path, tokenizer: Path, tmp_path: Path) -> None:
-    other = TokenStore(encode(EncodeOptions(tokenizer, films, tmp_path, batch=1, workers=0)))
+def test_the_batch_does_not_change_the_tokens(store: TokenStore, videos: Path, tokenizer: Path, tmp_path: Path) -> None:
+    other = TokenStore(encode(EncodeOptions(tokenizer, videos, tmp_path, batch=1, workers=0)))
     assert torch.equal(other.read(range(6)), store.read(range(6)))
 
 
@@ -94,19 +94,19 @@ def test_images_are_encoded_as_stills_by_a_tokenizer_of_clips(tokenizer: Path, t
     assert store.metadata.grid == (1, 4, 4)
 
 
-def test_an_image_tokenizer_names_the_decoder_of_films_too(films: Path, tmp_path: Path) -> None:
+def test_an_image_tokenizer_names_the_decoder_of_videos_too(videos: Path, tmp_path: Path) -> None:
     make_tokenizer(IMAGE).save_pretrained(tmp_path / "tokenizer")
     assert TokenStore(
-        encode(EncodeOptions(tmp_path / "tokenizer", films, tmp_path / "out", workers=0))
+        encode(EncodeOptions(tmp_path / "tokenizer", videos, tmp_path / "out", workers=0))
     ).metadata.decoder
 
 
 def test_files_that_cannot_be_used_are_listed(tokenizer: Path, tmp_path: Path) -> None:
-    films = make_films(tmp_path / "films", 3)
-    make_films(tmp_path / "more", 1, frames=4)
-    (tmp_path / "more" / "film_0.mp4").rename(films / "short.mp4")
-    (films / "broken.mp4").write_bytes(b"no film")
-    encode(EncodeOptions(tokenizer, films, tmp_path / "out", workers=0))
+    videos = make_videos(tmp_path / "videos", 3)
+    make_videos(tmp_path / "more", 1, frames=4)
+    (tmp_path / "more" / "film_0.mp4").rename(videos / "short.mp4")
+    (videos / "broken.mp4").write_bytes(b"no video")
+    encode(EncodeOptions(tokenizer, videos, tmp_path / "out", workers=0))
     with (tmp_path / "out" / "skipped.csv").open() as file:
         assert {row["file"] for row in csv.DictReader(file)} == {"broken.mp4", "short.mp4"}
 
@@ -114,33 +114,33 @@ def test_files_that_cannot_be_used_are_listed(tokenizer: Path, tmp_path: Path) -
 def test_almost_half_of_the_files_may_be_unusable(tokenizer: Path, tmp_path: Path) -> None:
     images = make_images(tmp_path / "images", 3)
     for number in range(3):
-        (images / f"broken_{number}.png").write_bytes(b"no picture")
+        (images / f"broken_{number}.png").write_bytes(b"no image")
     assert len(TokenStore(encode(EncodeOptions(tokenizer, images, tmp_path / "out", workers=0)))) == 3
 
 
 def test_mostly_unusable_files_stop_it(tokenizer: Path, tmp_path: Path) -> None:
-    films = make_films(tmp_path / "films", 2)
+    videos = make_videos(tmp_path / "videos", 2)
     for number in range(3):
-        (films / f"broken_{number}.mp4").write_bytes(b"no film")
+        (videos / f"broken_{number}.mp4").write_bytes(b"no video")
     with pytest.raises(MediaError, match="3 of 5 files"):
-        encode(EncodeOptions(tokenizer, films, tmp_path / "out", workers=0))
+        encode(EncodeOptions(tokenizer, videos, tmp_path / "out", workers=0))
 
 
-def test_films_that_break_off_in_the_middle_stop_it_when_they_are_the_most(tokenizer: Path, tmp_path: Path) -> None:
-    films = make_films(tmp_path / "films", 3)
+def test_videos_that_break_off_in_the_middle_stop_it_when_they_are_the_most(tokenizer: Path, tmp_path: Path) -> None:
+    videos = make_videos(tmp_path / "videos", 3)
     for number in range(2):
-        damage(films / f"film_{number}.mp4")
+        damage(videos / f"film_{number}.mp4")
     with pytest.raises(MediaError, match=r"4 of 6 clips cannot be read; the first: .*film_0"):
-        encode(EncodeOptions(tokenizer, films, tmp_path / "out", workers=0))
+        encode(EncodeOptions(tokenizer, videos, tmp_path / "out", workers=0))
 
 
-def damage(film: Path) -> None:
-    """Overwrites the last two thirds of the picture data."""
-    data = bytearray(film.read_bytes())
+def damage(video: Path) -> None:
+    """Overwrites the last two thirds of the image data."""
+    data = bytearray(video.read_bytes())
     start = data.index(b"mdat") + 4
     first = start + (len(data) - start) // 3
     data[first:] = bytes(len(data) - first)
-    film.write_bytes(data)
+    video.write_bytes(data)
 
 
 @pytest.fixture(scope="module")

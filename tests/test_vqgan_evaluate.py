@@ -1,4 +1,4 @@
-"""Evaluating a tokenizer: files, their numbers, and the order of the pictures."""
+"""Evaluating a tokenizer: files, their numbers, and the order of the images."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ import pytest
 import torch
 from networks import make_network, make_vgg
 from PIL import Image
-from tiny import SHORT, make_clips, make_films, make_images, make_palette, make_tokenizer
+from tiny import SHORT, make_clips, make_images, make_palette, make_tokenizer, make_videos
 
 from data.clips import read_batches
 from data.drawing import CAPTION, MARGIN
@@ -23,14 +23,14 @@ from vqgan.options import EvaluateOptions
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_films(tmp_path_factory.mktemp("films"))
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_videos(tmp_path_factory.mktemp("videos"))
 
 
 @pytest.fixture(scope="module")
-def out(films: Path, tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def out(videos: Path, tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out")
-    evaluate(EvaluateOptions(tokenizer, films, folder))
+    evaluate(EvaluateOptions(tokenizer, videos, folder))
     return folder
 
 
@@ -49,9 +49,9 @@ def test_every_clip_has_a_row(out: Path) -> None:
     ]
 
 
-def test_a_row_holds_the_psnr_of_its_clip(out: Path, films: Path) -> None:
+def test_a_row_holds_the_psnr_of_its_clip(out: Path, videos: Path) -> None:
     model = make_tokenizer(SHORT)
-    items, _ = find_items(films, model.clip_format)
+    items, _ = find_items(videos, model.clip_format)
     ((_, clips),) = read_batches(items, model.clip_format, 6, [])
     expected = psnr(model.decode(model.encode(clips)), clips)
     assert [float(row["psnr_db"]) for row in rows(out)] == pytest.approx(expected.tolist())
@@ -72,25 +72,25 @@ def test_no_perceptual_distance_is_reported_when_there_is_none(out: Path) -> Non
     assert "perceptual" not in json.loads((out / "metrics.json").read_text())
 
 
-def test_only_validation_films_are_measured_when_asked(films: Path, tokenizer: Path, tmp_path: Path) -> None:
-    evaluate(EvaluateOptions(tokenizer, films, tmp_path, part="validation"))
+def test_only_validation_videos_are_measured_when_asked(videos: Path, tokenizer: Path, tmp_path: Path) -> None:
+    evaluate(EvaluateOptions(tokenizer, videos, tmp_path, part="validation"))
     assert len({row["source"] for row in rows(tmp_path)}) == 1
 
 
-def test_the_perceptual_distance_is_reported(films: Path, tokenizer: Path, tmp_path: Path) -> None:
+def test_the_perceptual_distance_is_reported(videos: Path, tokenizer: Path, tmp_path: Path) -> None:
     spec = f"timm:test_resnet:{make_network(tmp_path / 'net.safetensors')}"
-    metrics = evaluate(EvaluateOptions(tokenizer, films, tmp_path / "out", perceptual=spec))
+    metrics = evaluate(EvaluateOptions(tokenizer, videos, tmp_path / "out", perceptual=spec))
     column = [float(row["perceptual"]) for row in rows(tmp_path / "out")]
     assert metrics["perceptual"] == pytest.approx(sum(column) / 6)
     assert min(column) > 0
 
 
 def test_only_the_distance_of_lpips_is_called_so(
-    films: Path, tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    videos: Path, tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_vgg(tmp_path)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    metrics = evaluate(EvaluateOptions(tokenizer, films, tmp_path / "out", part="validation", perceptual="lpips"))
+    metrics = evaluate(EvaluateOptions(tokenizer, videos, tmp_path / "out", part="validation", perceptual="lpips"))
     assert metrics["lpips"] == pytest.approx(sum(float(row["lpips"]) for row in rows(tmp_path / "out")) / 2)
     assert "perceptual" not in {*metrics, *rows(tmp_path / "out")[0]}
 
@@ -104,10 +104,10 @@ def test_bits_per_pixel_of_a_fixed_code_and_of_the_entropy_are_reported(out: Pat
 
 
 def test_the_frechet_distance_is_reported_by_the_name_of_its_features(
-    films: Path, tokenizer: Path, tmp_path: Path
+    videos: Path, tokenizer: Path, tmp_path: Path
 ) -> None:
     spec = f"timm:test_resnet:{make_network(tmp_path / 'net.safetensors')}"
-    metrics = evaluate(EvaluateOptions(tokenizer, films, tmp_path / "out", part="validation", frechet=spec))
+    metrics = evaluate(EvaluateOptions(tokenizer, videos, tmp_path / "out", part="validation", frechet=spec))
     assert metrics["frechet_test_resnet"] > 0
 
 
@@ -115,8 +115,8 @@ def test_the_video_distance_is_reported(tmp_path: Path) -> None:
     make_tokenizer(replace(SHORT, frames=12)).save_pretrained(tmp_path / "tokenizer")
     torch.manual_seed(0)
     torch.save(I3D().state_dict(), tmp_path / "i3d.pt")
-    films, fvd = make_films(tmp_path / "films", 2), tmp_path / "i3d.pt"
-    assert evaluate(EvaluateOptions(tmp_path / "tokenizer", films, tmp_path / "out", fvd=fvd))["rfvd"] > 0
+    videos, fvd = make_videos(tmp_path / "videos", 2), tmp_path / "i3d.pt"
+    assert evaluate(EvaluateOptions(tmp_path / "tokenizer", videos, tmp_path / "out", fvd=fvd))["rfvd"] > 0
 
 
 def test_the_video_distance_of_stills_is_refused(tokenizer: Path, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_still_is_the_last_frame_of_its_latent_frame() -> None:
 
 @pytest.mark.parametrize(("count", "shown"), [(1, [0]), (3, [2, 1, 0]), (15, [14, 12, 10, 8, 6, 4, 2, 0]), (300, None)])
 def test_items_are_chosen_from_the_best_to_the_worst(count: int, shown: list[int] | None) -> None:
-    items = [Item(Source(f"item{number}", Path(), "film"), 0.0) for number in range(count)]
+    items = [Item(Source(f"item{number}", Path(), "video"), 0.0) for number in range(count)]
     # Out of order, as data sets are.
     order = sorted(range(count), key=lambda number: number * 7 % 11)
     scores = {items[number]: ItemScore(f"item{number}", 0.0, float(number), 0.0, None) for number in order}
@@ -152,7 +152,7 @@ def test_items_are_chosen_from_the_best_to_the_worst(count: int, shown: list[int
     assert chosen == (shown or [299, 256, 214, 171, 128, 85, 43, 0])
 
 
-def test_the_pictures_go_from_the_best_to_the_worst_of_a_large_set(tmp_path: Path) -> None:
+def test_the_images_go_from_the_best_to_the_worst_of_a_large_set(tmp_path: Path) -> None:
     make_palette(size=8).save_pretrained(tmp_path / "palette")
     images = make_images(tmp_path / "images", 210, 8)
     # No colour of the palette is near this one; by its name it is the last that is read.
@@ -160,8 +160,8 @@ def test_the_pictures_go_from_the_best_to_the_worst_of_a_large_set(tmp_path: Pat
     evaluate(EvaluateOptions(tmp_path / "palette", images, tmp_path / "out", batch=64))
     ranking = sorted(rows(tmp_path / "out"), key=lambda row: -float(row["psnr_db"]))
     assert ranking[-1]["source"] == "worst.png"
-    picture = Image.open(tmp_path / "out" / "reconstructions.png")
+    image = Image.open(tmp_path / "out" / "reconstructions.png")
     for place, row in (0, ranking[0]), (7, ranking[-1]):
         top = MARGIN + place * (128 + CAPTION + MARGIN)
         original = Image.open(images / row["source"]).resize((128, 128), Image.Resampling.NEAREST)
-        assert picture.crop((MARGIN, top, MARGIN + 128, top + 128)).tobytes() == original.tobytes()
+        assert image.crop((MARGIN, top, MARGIN + 128, top + 128)).tobytes() == original.tobytes()

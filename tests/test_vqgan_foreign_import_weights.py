@@ -20,7 +20,7 @@ from foreign_tokenizers import (
     weights_of,
 )
 from safetensors.torch import save_file
-from tiny import make_clips, make_films, make_gpt, make_images
+from tiny import make_clips, make_gpt, make_images, make_videos
 
 import secondsight
 from data.tokens import TokenStore
@@ -82,8 +82,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_films(tmp_path_factory.mktemp("data") / "films", frames=32)
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_videos(tmp_path_factory.mktemp("data") / "videos", frames=32)
 
 
 def test_an_imported_image_tokenizer_gives_the_original_tokens(image: Path) -> None:
@@ -316,8 +316,8 @@ def test_the_prompt_of_half_an_image_is_half_an_image_encoded_alone(image: Path)
     assert torch.equal(encode_prompt(tokenizer, clips, Prompt("half-image")), tokenizer.encode(clips[:, :, :, :16]))
 
 
-def test_leakage_of_an_imported_video_tokenizer_is_measured(video: Path, films: Path, tmp_path: Path) -> None:
-    run("vqgan", "leakage", "--tokenizer", video, "--data", films, "--out", tmp_path)
+def test_leakage_of_an_imported_video_tokenizer_is_measured(video: Path, videos: Path, tmp_path: Path) -> None:
+    run("vqgan", "leakage", "--tokenizer", video, "--data", videos, "--out", tmp_path)
     per_latent_frame = json.loads((tmp_path / "leakage.json").read_text())["per_latent_frame"]
     assert len(per_latent_frame) == 2
     assert per_latent_frame[-1] > 0
@@ -337,7 +337,7 @@ def test_an_imported_tokenizer_is_evaluated(image: Path, images: Path, tmp_path:
 
 @pytest.mark.parametrize(
     ("kind", "data", "prompt", "grid"),
-    [("video", "films", "half-clip", (4, 4, 4)), ("image", "images", "half-image", (1, 16, 16))],
+    [("video", "videos", "half-clip", (4, 4, 4)), ("image", "images", "half-image", (1, 16, 16))],
 )
 def test_tokens_of_an_imported_tokenizer_are_completed(
     kind: str, data: str, prompt: str, grid: tuple[int, int, int], request: pytest.FixtureRequest, tmp_path: Path

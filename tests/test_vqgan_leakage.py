@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import IMAGE, SHORT, VIDEO, make_clips, make_films, make_images, make_palette, make_tokenizer
+from tiny import IMAGE, SHORT, VIDEO, make_clips, make_images, make_palette, make_tokenizer, make_videos
 from torch import Tensor, nn
 
 from vqgan.leakage import measure_leakage, prompt_changes
@@ -70,13 +70,13 @@ def test_one_item_is_enough() -> None:
     assert prompt_changes(leaky_tokenizer(), make_clips(1)).any()
 
 
-def test_films_are_measured_per_latent_frame(tokenizer: Path, tmp_path: Path) -> None:
-    result = measure_leakage(LeakageOptions(tokenizer, make_films(tmp_path / "films", 2), tmp_path / "out"))
+def test_videos_are_measured_per_latent_frame(tokenizer: Path, tmp_path: Path) -> None:
+    result = measure_leakage(LeakageOptions(tokenizer, make_videos(tmp_path / "videos", 2), tmp_path / "out"))
     assert result == {"prompt_tokens_changed": 0.0, "per_latent_frame": [0.0], "items": 4}
 
 
 def test_the_result_is_written(tokenizer: Path, tmp_path: Path) -> None:
-    result = measure_leakage(LeakageOptions(tokenizer, make_films(tmp_path / "films", 2), tmp_path / "out"))
+    result = measure_leakage(LeakageOptions(tokenizer, make_videos(tmp_path / "videos", 2), tmp_path / "out"))
     assert json.loads((tmp_path / "out" / "leakage.json").read_text()) == result
 
 

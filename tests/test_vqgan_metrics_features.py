@@ -18,7 +18,7 @@ from vqgan.metrics.features import (
 )
 
 IMAGENET = "mobilenetv3_small_050"
-"""A small model that was trained on pictures normalised by ImageNet's mean and standard deviation."""
+"""A small model that was trained on images normalised by ImageNet's mean and standard deviation."""
 
 
 def make_package(folder: Path, code: str = "") -> Path:
@@ -53,12 +53,12 @@ def test_a_tensor_of_another_shape_is_named(tmp_path: Path) -> None:
         FeatureNetwork("test_resnet", state, weights)
 
 
-def test_a_picture_is_normalised_as_the_model_was_trained(tmp_path: Path) -> None:
+def test_a_image_is_normalised_as_the_model_was_trained(tmp_path: Path) -> None:
     network = build_features(f"timm:{IMAGENET}:{make_network(tmp_path / 'net.safetensors', IMAGENET)}")
     assert network is not None
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    picture = make_clips(1, 1, 32)[:, :, 0]
-    torch.testing.assert_close(network(picture)[-1], network.network(((picture + 1) / 2 - mean) / std)[-1])
+    image = make_clips(1, 1, 32)[:, :, 0]
+    torch.testing.assert_close(network(image)[-1], network.network(((image + 1) / 2 - mean) / std)[-1])
 
 
 def test_the_channels_are_those_of_the_levels(tmp_path: Path) -> None:

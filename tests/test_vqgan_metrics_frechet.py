@@ -48,7 +48,7 @@ def distance_between(x: Tensor, y: Tensor) -> float:
 
 
 @pytest.fixture(scope="module")
-def films() -> Tensor:
+def videos() -> Tensor:
     return torch.stack([render_clip(0, number, 32, 3, 2.0) for number in range(2)])
 
 
@@ -81,7 +81,7 @@ def test_an_unknown_distance_is_refused(spec: str) -> None:
 
 
 def test_it_is_the_distance_of_normal_distributions() -> None:
-    distance = FrechetDistance("frechet", Reds(), "pictures")
+    distance = FrechetDistance("frechet", Reds(), "images")
     x, y = make_clips(8, 1, 4), 0.5 * make_clips(8, 1, 4, seed=1) + 0.2
     distance.add(x, y)
     a, b = (clips[:, 0].flatten(1).mean(dim=1) for clips in (x, y))
@@ -98,8 +98,8 @@ def test_batches_add_up() -> None:
     assert parts.compute() == pytest.approx(whole.compute(), rel=1e-4)
 
 
-def test_all_frames_count_as_pictures() -> None:
-    distance = FrechetDistance("frechet", Channels(), "pictures")
+def test_all_frames_count_as_images() -> None:
+    distance = FrechetDistance("frechet", Channels(), "images")
     distance.add(make_clips(2, 3, 4), make_clips(2, 3, 4))
     assert int(distance.metric.real_features_num_samples) == int(distance.metric.fake_features_num_samples) == 6
 
@@ -110,34 +110,34 @@ def test_a_clip_counts_once() -> None:
     assert int(distance.metric.real_features_num_samples) == 2
 
 
-def test_one_picture_is_refused() -> None:
-    distance = FrechetDistance("frechet_x", Channels(), "pictures")
+def test_one_image_is_refused() -> None:
+    distance = FrechetDistance("frechet_x", Channels(), "images")
     distance.add(make_clips(1, 1, 4), make_clips(1, 1, 4))
-    with pytest.raises(ValueError, match="frechet_x compares spreads and needs at least 2 pictures, not 1"):
+    with pytest.raises(ValueError, match="frechet_x compares spreads and needs at least 2 images, not 1"):
         distance.compute()
 
 
 @pytest.mark.parametrize(("count", "warned"), [(3, True), (4, False)])
-def test_too_few_pictures_for_the_features_are_reported(
+def test_too_few_images_for_the_features_are_reported(
     count: int, warned: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    distance = FrechetDistance("frechet_x", Channels(), "pictures")
+    distance = FrechetDistance("frechet_x", Channels(), "images")
     distance.add(make_clips(count, 1, 4), make_clips(count, 1, 4))
     distance.compute()
-    warning = "warning: frechet_x of 3 pictures is biased: features of 3 dimensions need more than 3 pictures\n"
+    warning = "warning: frechet_x of 3 images is biased: features of 3 dimensions need more than 3 images\n"
     assert capsys.readouterr().err == (warning if warned else "")
 
 
-def test_equal_sets_have_no_distance(films: Tensor) -> None:
-    assert 0 <= distance_between(films, films) < 0.01
+def test_equal_sets_have_no_distance(videos: Tensor) -> None:
+    assert 0 <= distance_between(videos, videos) < 0.01
 
 
-def test_noise_is_farther_than_a_slight_blur(films: Tensor) -> None:
-    frames = films.transpose(1, 2)
+def test_noise_is_farther_than_a_slight_blur(videos: Tensor) -> None:
+    frames = videos.transpose(1, 2)
     blurred = torchvision.transforms.functional.gaussian_blur(frames.flatten(0, 1), [5, 5], [0.5, 0.5])
-    noise = torch.randn(films.shape, generator=torch.Generator().manual_seed(0))
-    blur_distance = distance_between(blurred.view_as(frames).transpose(1, 2), films)
-    assert 0.01 < blur_distance < 0.5 * distance_between((films + 0.3 * noise).clamp(-1, 1), films)
+    noise = torch.randn(videos.shape, generator=torch.Generator().manual_seed(0))
+    blur_distance = distance_between(blurred.view_as(frames).transpose(1, 2), videos)
+    assert 0.01 < blur_distance < 0.5 * distance_between((videos + 0.3 * noise).clamp(-1, 1), videos)
 
 
 def test_the_distance_of_efficientnet_is_called_so() -> None:
@@ -153,15 +153,15 @@ def test_the_distance_of_a_timm_model_bears_its_name(tmp_path: Path) -> None:
 def test_the_features_of_a_timm_model_are_its_last_level(tmp_path: Path) -> None:
     distance = build_frechet(f"timm:test_resnet:{make_network(tmp_path / 'net.safetensors')}")
     assert distance is not None
-    features, picture = distance.metric.inception, make_clips(2, 1, 160)[:, :, 0]
-    torch.testing.assert_close(features(picture), features.network(picture)[-1].mean(dim=(2, 3)))
+    features, image = distance.metric.inception, make_clips(2, 1, 160)[:, :, 0]
+    torch.testing.assert_close(features(image), features.network(image)[-1].mean(dim=(2, 3)))
 
 
-def test_pictures_of_other_sizes_are_brought_to_that_of_the_model() -> None:
+def test_images_of_other_sizes_are_brought_to_that_of_the_model() -> None:
     features = efficientnet().metric.inception
-    picture = make_clips(1, 1, 16)[:, :, 0]
-    large = nn.functional.interpolate(picture, (224, 224), mode="bilinear")
-    torch.testing.assert_close(features(picture), features(large), rtol=1e-3, atol=1e-3)
+    image = make_clips(1, 1, 16)[:, :, 0]
+    large = nn.functional.interpolate(image, (224, 224), mode="bilinear")
+    torch.testing.assert_close(features(image), features(large), rtol=1e-3, atol=1e-3)
 
 
 def test_only_the_distance_of_inception_is_called_rfid(inception_weights: Path) -> None:
@@ -171,12 +171,12 @@ def test_only_the_distance_of_inception_is_called_rfid(inception_weights: Path) 
     assert len(distance.metric.real_features_sum) == 2048
 
 
-def test_inception_sees_the_bytes_of_the_picture(inception_weights: Path) -> None:
+def test_inception_sees_the_bytes_of_the_image(inception_weights: Path) -> None:
     distance = build_frechet(f"inception:{inception_weights}")
     assert distance is not None
-    picture, features = make_clips(1, 1, 32)[:, :, 0], distance.metric.inception
-    pixels = torch.from_numpy(np.array(clip_to_image(picture[0]))).permute(2, 0, 1)[None]
-    assert torch.equal(features(picture), features.network(pixels)[0])
+    image, features = make_clips(1, 1, 32)[:, :, 0], distance.metric.inception
+    pixels = torch.from_numpy(np.array(clip_to_image(image[0]))).permute(2, 0, 1)[None]
+    assert torch.equal(features(image), features.network(pixels)[0])
 
 
 def test_a_missing_inception_is_named(tmp_path: Path) -> None:

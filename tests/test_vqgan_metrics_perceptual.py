@@ -26,7 +26,7 @@ def weights_of(model: str, seed: int = 0) -> dict[str, Tensor]:
     return timm.create_model(model, pretrained=False).state_dict()
 
 
-def pictures(seed: int = 0) -> Tensor:
+def images(seed: int = 0) -> Tensor:
     return make_clips(2, 1, 32, seed)[:, :, 0]
 
 
@@ -78,8 +78,8 @@ def test_lpips_without_weights_names_the_file(tmp_path: Path, monkeypatch: pytes
 def test_lpips_runs_on_the_weights_of_the_file(torch_home: Path, lpips_distance: LPIPS) -> None:
     stored = torch.load(torch_home / "hub" / "checkpoints" / "vgg16-397923af.pth", weights_only=True)
     assert torch.equal(lpips_distance.distance.net.slice5[-2].weight, stored["features.28.weight"])
-    assert (lpips_distance(pictures(), pictures(1)) > 0).all()
-    assert lpips_distance(pictures(), pictures()).tolist() == [0, 0]
+    assert (lpips_distance(images(), images(1)) > 0).all()
+    assert lpips_distance(images(), images()).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("size", [16, 40])
@@ -94,7 +94,7 @@ def test_lpips_with_a_negative_weight_has_no_vectors(lpips_distance: LPIPS) -> N
     changed = deepcopy(lpips_distance)
     changed.distance.lins[2].model[-1].weight[0, 3] = -0.25
     with pytest.raises(ValueError, match=r"hold a negative weight, -0\.25"):
-        changed.embed(pictures())
+        changed.embed(images())
 
 
 def test_lpips_refuses_weights_of_another_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,16 +110,16 @@ def test_a_missing_weights_file_is_named(tmp_path: Path) -> None:
         build_perceptual(f"timm:{MODEL}:{tmp_path / 'net.pth'}")
 
 
-def test_equal_pictures_have_no_distance(weights: Path) -> None:
-    assert distance_of(weights)(pictures(), pictures()).tolist() == [0, 0]
+def test_equal_images_have_no_distance(weights: Path) -> None:
+    assert distance_of(weights)(images(), images()).tolist() == [0, 0]
 
 
-def test_different_pictures_have_a_distance(weights: Path) -> None:
-    assert (distance_of(weights)(pictures(), pictures(1)) > 0).all()
+def test_different_images_have_a_distance(weights: Path) -> None:
+    assert (distance_of(weights)(images(), images(1)) > 0).all()
 
 
 def test_the_distance_is_the_difference_of_unit_features(weights: Path) -> None:
-    distance, x, y = distance_of(weights), pictures(), pictures(1)
+    distance, x, y = distance_of(weights), images(), images(1)
     levels = zip(distance.network(x), distance.network(y), strict=True)
     # The squared distance of unit vectors is twice one minus their cosine.
     expected = [(2 - 2 * torch.cosine_similarity(a, b, dim=1)).mean(dim=(1, 2)) for a, b in levels]
@@ -127,7 +127,7 @@ def test_the_distance_is_the_difference_of_unit_features(weights: Path) -> None:
 
 
 def test_the_distance_is_the_squared_distance_of_vectors(weights: Path) -> None:
-    distance, x, y = distance_of(weights), pictures(), pictures(1)
+    distance, x, y = distance_of(weights), images(), images(1)
     vectors = distance.embed(torch.cat([x, y]))
     assert vectors.ndim == 2
     of_vectors = (vectors[:2] - vectors[2:]).square().sum(dim=1)
@@ -136,7 +136,7 @@ def test_the_distance_is_the_squared_distance_of_vectors(weights: Path) -> None:
 
 def test_pth_and_safetensors_give_the_same_distance(weights: Path, tmp_path: Path) -> None:
     torch.save(weights_of(MODEL), tmp_path / "net.pth")
-    x, y = pictures(), pictures(1)
+    x, y = images(), images(1)
     assert torch.equal(distance_of(weights)(x, y), distance_of(tmp_path / "net.pth")(x, y))
 
 
@@ -153,9 +153,9 @@ def test_the_network_has_no_gradient_and_stays_in_evaluation_mode(weights: Path)
     assert not any(module.training for module in distance.modules())
 
 
-def test_the_gradient_reaches_the_pictures(weights: Path) -> None:
-    x = pictures().requires_grad_()
-    distance_of(weights)(x, pictures(1)).sum().backward()
+def test_the_gradient_reaches_the_images(weights: Path) -> None:
+    x = images().requires_grad_()
+    distance_of(weights)(x, images(1)).sum().backward()
     assert x.grad.abs().sum() > 0
 
 
@@ -165,20 +165,20 @@ def test_weights_of_another_network_are_refused(weights: Path) -> None:
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_efficientnet_finds_a_shifted_picture_nearer_than_a_noisy_one(number: int) -> None:
+def test_efficientnet_finds_a_shifted_image_nearer_than_a_noisy_one(number: int) -> None:
     distance = build_perceptual("efficientnet-lite0")
     assert distance is not None
-    film = render_clip(0, number, 72, 1).transpose(0, 1)
-    picture, shifted = film[..., 4:-4, 4:-4], film[..., 4:-4, 5:-3]
-    noise = torch.randn(picture.shape, generator=torch.Generator().manual_seed(number))
-    noisy = picture + noise * (picture - shifted).square().mean().sqrt()
-    assert distance(picture, shifted) < 0.5 * distance(picture, noisy)
+    video = render_clip(0, number, 72, 1).transpose(0, 1)
+    image, shifted = video[..., 4:-4, 4:-4], video[..., 4:-4, 5:-3]
+    noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(number))
+    noisy = image + noise * (image - shifted).square().mean().sqrt()
+    assert distance(image, shifted) < 0.5 * distance(image, noisy)
 
 
-def test_the_gradient_of_efficientnet_reaches_the_pictures() -> None:
-    distance, x = build_perceptual("efficientnet-lite0"), pictures().requires_grad_()
+def test_the_gradient_of_efficientnet_reaches_the_images() -> None:
+    distance, x = build_perceptual("efficientnet-lite0"), images().requires_grad_()
     assert distance is not None
-    distance(x, pictures(1)).sum().backward()
+    distance(x, images(1)).sum().backward()
     assert x.grad.abs().sum() > 0
 
 

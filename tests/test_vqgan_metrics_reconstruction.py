@@ -15,20 +15,20 @@ from vqgan.metrics.reconstruction import bits_per_pixel, codebook_usage, perplex
 
 
 class Brightness(torch.nn.Module):
-    """A distance between pictures that is easy to compute by hand."""
+    """A distance between images that is easy to compute by hand."""
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return (x.mean(dim=(1, 2, 3)) - y.mean(dim=(1, 2, 3))).abs()
 
 
 def ssim_of_frame(x: Tensor, y: Tensor) -> Tensor:
-    """SSIM of two pictures (3, H, W) as Wang et al. (2004) define it, with mirrored edges."""
+    """SSIM of two images (3, H, W) as Wang et al. (2004) define it, with mirrored edges."""
     steps = torch.arange(11) - 5.0
     window = torch.exp(-(steps**2) / (2 * 1.5**2))
     kernel = (window[:, None] * window / window.sum() ** 2)[None, None]
 
-    def blur(picture: Tensor) -> Tensor:
-        mirrored = torch.nn.functional.pad(picture[:, None], (5, 5, 5, 5), mode="reflect")
+    def blur(image: Tensor) -> Tensor:
+        mirrored = torch.nn.functional.pad(image[:, None], (5, 5, 5, 5), mode="reflect")
         return torch.nn.functional.conv2d(mirrored, kernel)[:, 0]
 
     mean_x, mean_y = blur(x), blur(y)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tiny import make_clips, make_films, make_images, make_palette
+from tiny import make_clips, make_images, make_palette, make_videos
 
 from data.errors import MediaError
 from storage.model_folder import CheckpointError
@@ -112,9 +112,9 @@ def test_a_folder_of_images_gives_a_palette(tmp_path: Path) -> None:
     assert Palette.from_pretrained(out).vocab_size == 8
 
 
-def test_a_folder_of_films_gives_a_palette(tmp_path: Path) -> None:
-    make_films(tmp_path / "films", 1)
-    out = fit_folder(PaletteOptions(tmp_path / "films", tmp_path / "out", colours=8, size=8))
+def test_a_folder_of_videos_gives_a_palette(tmp_path: Path) -> None:
+    make_videos(tmp_path / "videos", 1)
+    out = fit_folder(PaletteOptions(tmp_path / "videos", tmp_path / "out", colours=8, size=8))
     assert Palette.from_pretrained(out).size == 8
 
 
@@ -129,13 +129,13 @@ def test_a_palette_made_from_a_folder_holds_its_colours(tmp_path: Path) -> None:
 
 def test_the_images_it_was_made_from_are_listed(tmp_path: Path) -> None:
     out = fit_folder(PaletteOptions(make_images(tmp_path / "images", 2), tmp_path / "out", colours=8, size=8))
-    listed = (out / "training_pictures.csv").read_text().splitlines()[1:]
+    listed = (out / "training_images.csv").read_text().splitlines()[1:]
     assert [line.split(",")[0] for line in listed] == ["image_0.png", "image_1.png"]
 
 
 def test_unreadable_images_are_listed(tmp_path: Path) -> None:
     make_images(tmp_path / "images", 2)
-    (tmp_path / "images" / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "images" / "broken.png").write_bytes(b"no image")
     out = fit_folder(PaletteOptions(tmp_path / "images", tmp_path / "out", colours=4, size=8))
     assert "broken.png" in (out / "skipped.csv").read_text()
 
@@ -143,7 +143,7 @@ def test_unreadable_images_are_listed(tmp_path: Path) -> None:
 def test_a_folder_of_mostly_unreadable_images_is_refused(tmp_path: Path) -> None:
     make_images(tmp_path / "images", 1)
     for number in range(2):
-        (tmp_path / "images" / f"broken_{number}.png").write_bytes(b"no picture")
+        (tmp_path / "images" / f"broken_{number}.png").write_bytes(b"no image")
     with pytest.raises(MediaError, match="2 of 3 files"):
         fit_folder(PaletteOptions(tmp_path / "images", tmp_path / "out", colours=4, size=8))
 

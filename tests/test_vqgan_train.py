@@ -9,7 +9,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
-from tiny import SHORT, make_clips, make_films, make_images, make_tokenizer
+from tiny import SHORT, make_clips, make_images, make_tokenizer, make_videos
 
 from data.errors import MediaError
 from data.items import split_items
@@ -26,8 +26,8 @@ from vqgan.trainer import Learner
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_films(tmp_path_factory.mktemp("films"))
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_videos(tmp_path_factory.mktemp("videos"))
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +36,9 @@ def tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, codes=256))
 
 
-def options(films: Path, out: Path, **changes: Any) -> TrainOptions:
+def options(videos: Path, out: Path, **changes: Any) -> TrainOptions:
     chosen = {"steps": 6, "batch": 2, "continuous_steps": 2, "warmup": 1, "log_every": 1, "save_every": 3}
-    return TrainOptions(films, out, **{**chosen, **changes})
+    return TrainOptions(videos, out, **{**chosen, **changes})
 
 
 def metrics(out: Path) -> list[dict[str, float]]:
@@ -47,31 +47,31 @@ def metrics(out: Path) -> list[dict[str, float]]:
 
 def test_it_overfits_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, widths=(8, 16, 16), codes=64))
-    chosen = TrainOptions(Path("films"), Path("run"), steps=50, continuous_steps=20, warmup=1, learning_rate=1e-2)
+    chosen = TrainOptions(Path("videos"), Path("run"), steps=50, continuous_steps=20, warmup=1, learning_rate=1e-2)
     learner = Learner(Accelerator(), chosen)
     clips = torch.stack([render_clip(0, number, 16, 8) for number in range(2)])
     losses = [float(learner.step(clips, step)["loss"]) for step in range(50)]
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_the_final_model_is_a_tokenizer_of_the_preset(films: Path, tmp_path: Path) -> None:
-    assert VQGAN.from_pretrained(train(options(films, tmp_path, steps=1))).config == config.PRESETS["demo"]
+def test_the_final_model_is_a_tokenizer_of_the_preset(videos: Path, tmp_path: Path) -> None:
+    assert VQGAN.from_pretrained(train(options(videos, tmp_path, steps=1))).config == config.PRESETS["demo"]
 
 
-def test_a_resumed_run_ends_with_the_same_weights(films: Path, tmp_path: Path) -> None:
-    whole = train(options(films, tmp_path / "whole"))
-    train(options(films, tmp_path / "parts"))
+def test_a_resumed_run_ends_with_the_same_weights(videos: Path, tmp_path: Path) -> None:
+    whole = train(options(videos, tmp_path / "whole"))
+    train(options(videos, tmp_path / "parts"))
     forget_after(tmp_path / "parts", step=3)
-    parts = train(options(films, tmp_path / "parts", resume="auto"))
+    parts = train(options(videos, tmp_path / "parts", resume="auto"))
     first, second = load_file(whole / "model.safetensors"), load_file(parts / "model.safetensors")
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_resumed_run_logs_the_same_metrics(films: Path, tmp_path: Path) -> None:
-    train(options(films, tmp_path / "whole"))
-    train(options(films, tmp_path / "parts"))
+def test_a_resumed_run_logs_the_same_metrics(videos: Path, tmp_path: Path) -> None:
+    train(options(videos, tmp_path / "whole"))
+    train(options(videos, tmp_path / "parts"))
     forget_after(tmp_path / "parts", step=3)
-    train(options(films, tmp_path / "parts", resume="auto"))
+    train(options(videos, tmp_path / "parts", resume="auto"))
     assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
 
 
@@ -85,49 +85,49 @@ def forget_after(run: Path, step: int) -> None:
     assert int(list_checkpoints(run)[-1].name) == step
 
 
-def test_the_same_seed_gives_the_same_tokenizer(films: Path, tmp_path: Path) -> None:
-    runs = [train(options(films, tmp_path / name, steps=3)) for name in ("a", "b")]
+def test_the_same_seed_gives_the_same_tokenizer(videos: Path, tmp_path: Path) -> None:
+    runs = [train(options(videos, tmp_path / name, steps=3)) for name in ("a", "b")]
     assert VQGAN.from_pretrained(runs[0]).fingerprint == VQGAN.from_pretrained(runs[1]).fingerprint
 
 
-def test_a_finished_run_resumed_stays_as_it_is(films: Path, tmp_path: Path) -> None:
-    before = VQGAN.from_pretrained(train(options(films, tmp_path, steps=3))).fingerprint
-    assert VQGAN.from_pretrained(train(options(films, tmp_path, steps=3, resume="auto"))).fingerprint == before
+def test_a_finished_run_resumed_stays_as_it_is(videos: Path, tmp_path: Path) -> None:
+    before = VQGAN.from_pretrained(train(options(videos, tmp_path, steps=3))).fingerprint
+    assert VQGAN.from_pretrained(train(options(videos, tmp_path, steps=3, resume="auto"))).fingerprint == before
 
 
-def test_a_second_run_in_the_same_folder_is_refused(films: Path, tmp_path: Path) -> None:
-    train(options(films, tmp_path, steps=1))
+def test_a_second_run_in_the_same_folder_is_refused(videos: Path, tmp_path: Path) -> None:
+    train(options(videos, tmp_path, steps=1))
     with pytest.raises(RunFolderError, match="already holds a run"):
-        train(options(films, tmp_path, steps=1))
+        train(options(videos, tmp_path, steps=1))
 
 
-def test_loss_rate_and_validation_are_logged(films: Path, tmp_path: Path) -> None:
-    train(options(films, tmp_path, steps=1))
+def test_loss_rate_and_validation_are_logged(videos: Path, tmp_path: Path) -> None:
+    train(options(videos, tmp_path, steps=1))
     assert {name for line in metrics(tmp_path) for name in line} == {
         "step", "loss", "learning_rate", "psnr_db", "codebook_usage",
     }  # fmt: skip
 
 
-def test_codes_start_after_the_continuous_steps(films: Path, tmp_path: Path) -> None:
-    continuous = train(options(films, tmp_path / "continuous", steps=2))
-    quantized = train(options(films, tmp_path / "quantized", steps=3))
+def test_codes_start_after_the_continuous_steps(videos: Path, tmp_path: Path) -> None:
+    continuous = train(options(videos, tmp_path / "continuous", steps=2))
+    quantized = train(options(videos, tmp_path / "quantized", steps=3))
     assert not VQGAN.from_pretrained(continuous).quantizer.initialised
     assert VQGAN.from_pretrained(quantized).quantizer.initialised
 
 
-def test_one_film_is_too_few(tmp_path: Path) -> None:
+def test_one_video_is_too_few(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="give at least two files"):
-        train(options(make_films(tmp_path / "films", 1), tmp_path / "run"))
+        train(options(make_videos(tmp_path / "videos", 1), tmp_path / "run"))
 
 
-def test_two_films_are_enough(tmp_path: Path) -> None:
-    assert train(options(make_films(tmp_path / "films", 2), tmp_path / "run", steps=1)).exists()
+def test_two_videos_are_enough(tmp_path: Path) -> None:
+    assert train(options(make_videos(tmp_path / "videos", 2), tmp_path / "run", steps=1)).exists()
 
 
 def test_the_images_it_learned_from_are_listed_without_those_held_out(tmp_path: Path) -> None:
     train(options(make_images(tmp_path / "images", 4), tmp_path / "run", steps=1))
-    listed = (tmp_path / "run" / "training_pictures.csv").read_text().splitlines()[1:]
-    digests = {picture.sha256: picture.name for picture in catalogue(tmp_path / "images").sources}
+    listed = (tmp_path / "run" / "training_images.csv").read_text().splitlines()[1:]
+    digests = {image.sha256: image.name for image in catalogue(tmp_path / "images").sources}
     assert len(listed) == 3
     assert all(digests[sha256] == name for name, sha256 in (line.split(",") for line in listed))
 
@@ -139,41 +139,41 @@ def test_images_train_an_image_tokenizer(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_files_that_cannot_be_used_are_listed(tmp_path: Path) -> None:
-    films = make_films(tmp_path / "films", 3)
-    (films / "broken.mp4").write_bytes(b"no film")
-    train(options(films, tmp_path / "run", steps=1))
+    videos = make_videos(tmp_path / "videos", 3)
+    (videos / "broken.mp4").write_bytes(b"no video")
+    train(options(videos, tmp_path / "run", steps=1))
     assert "broken.mp4" in (tmp_path / "run" / "skipped.csv").read_text()
 
 
 def test_mostly_unusable_files_stop_the_run(tmp_path: Path) -> None:
-    films = make_films(tmp_path / "films", 2)
+    videos = make_videos(tmp_path / "videos", 2)
     for number in range(3):
-        (films / f"broken_{number}.mp4").write_bytes(b"no film")
+        (videos / f"broken_{number}.mp4").write_bytes(b"no video")
     with pytest.raises(MediaError, match="3 of 5 files"):
-        train(options(films, tmp_path / "run"))
+        train(options(videos, tmp_path / "run"))
 
 
-def test_a_loss_that_is_no_number_stops_the_run(films: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_stops_the_run(videos: Path, tmp_path: Path) -> None:
     with pytest.raises(FloatingPointError, match="the last checkpoint is kept"):
-        train(options(films, tmp_path, learning_rate=1e38))
+        train(options(videos, tmp_path, learning_rate=1e38))
 
 
 @pytest.mark.parametrize("log_every", [1, 100])
-def test_weights_that_are_no_numbers_are_never_saved(films: Path, tmp_path: Path, log_every: int) -> None:
+def test_weights_that_are_no_numbers_are_never_saved(videos: Path, tmp_path: Path, log_every: int) -> None:
     with pytest.raises(FloatingPointError):
-        train(options(films, tmp_path, learning_rate=1e38, save_every=1, warmup=0, log_every=log_every))
+        train(options(videos, tmp_path, learning_rate=1e38, save_every=1, warmup=0, log_every=log_every))
     for checkpoint in list_checkpoints(tmp_path):
         tensors = load_file(checkpoint / "model.safetensors").values()
         assert all(torch.isfinite(tensor).all() for tensor in tensors)
 
 
 def test_the_last_checkpoint_stays_when_the_loss_is_no_number(
-    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rate = lambda step, steps, peak, warmup: 1e38 if step >= 4 else peak  # noqa: E731
     monkeypatch.setattr("vqgan.trainer.learning_rate", rate)
     with pytest.raises(FloatingPointError):
-        train(options(films, tmp_path, steps=9))
+        train(options(videos, tmp_path, steps=9))
     assert [checkpoint.name for checkpoint in list_checkpoints(tmp_path)] == ["000003"]
 
 
@@ -193,8 +193,8 @@ def test_a_crop_no_smaller_than_the_clip_leaves_it_whole(size: int | None) -> No
     assert torch.equal(random_crop(make_clips(), size, seed=0), make_clips())
 
 
-def test_a_run_can_train_on_crops(films: Path, tmp_path: Path) -> None:
-    assert train(options(films, tmp_path, steps=1, crop=8)).exists()
+def test_a_run_can_train_on_crops(videos: Path, tmp_path: Path) -> None:
+    assert train(options(videos, tmp_path, steps=1, crop=8)).exists()
 
 
 def test_validation_leaves_the_model_in_training_mode() -> None:
@@ -220,7 +220,7 @@ def test_options_out_of_range_are_refused(change: dict[str, Any], message: str, 
 
 
 def test_a_file_that_turns_unreadable_in_training_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures = make_images(tmp_path / "pictures", count=4)
+    images = make_images(tmp_path / "images", count=4)
     monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, frames=1, strides=((1, 2),) * len(SHORT.strides)))
     found = train_module.find_items
 
@@ -232,10 +232,10 @@ def test_a_file_that_turns_unreadable_in_training_is_listed(tmp_path: Path, monk
         return items, skipped
 
     monkeypatch.setattr(train_module, "find_items", find_then_damage)
-    train(options(pictures, tmp_path / "run"))
+    train(options(images, tmp_path / "run"))
     assert len((tmp_path / "run" / "skipped.csv").read_text().splitlines()) == 2
 
 
-def test_the_curves_are_drawn_at_the_end(films: Path, tmp_path: Path) -> None:
-    train(options(films, tmp_path, steps=1))
+def test_the_curves_are_drawn_at_the_end(videos: Path, tmp_path: Path) -> None:
+    train(options(videos, tmp_path, steps=1))
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")

@@ -36,7 +36,7 @@ def one_precision_per_test() -> Iterator[None]:
 
 def make_learner(**changes: Any) -> Learner:
     chosen: dict[str, Any] = {"steps": 8, "continuous_steps": 1, "warmup": 1, "learning_rate": 1e-2}
-    options = TrainOptions(Path("films"), Path("run"), **{**chosen, **changes})
+    options = TrainOptions(Path("videos"), Path("run"), **{**chosen, **changes})
     return Learner(Accelerator(mixed_precision="bf16" if options.precision == "bf16" else "no"), options)
 
 

@@ -1,4 +1,4 @@
-"""Tiny real models, films and images for tests, all made from seeds."""
+"""Tiny real models, videos and images for tests, all made from seeds."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from data.playroom.make import render_clip
 from data.tokens import StoreMetadata, TokenItem, write_shard, write_store
-from data.video import write_film
+from data.video import write_video
 from gpt.config import GPTConfig
 from gpt.model import GPT
 from vqgan.config import VQGANConfig
@@ -79,11 +79,11 @@ def make_clips(count: int = 2, frames: int = 16, size: int = 16, seed: int = 0) 
     return torch.rand(count, 3, frames, size, size, generator=generator) * 2 - 1
 
 
-def make_films(folder: Path, count: int = 3, frames: int = 16, size: int = 32) -> Path:
-    """A folder of playroom films `film_0.mp4`, ..."""
+def make_videos(folder: Path, count: int = 3, frames: int = 16, size: int = 32) -> Path:
+    """A folder of playroom videos `film_0.mp4`, ..."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        write_film(folder / f"film_{number}.mp4", render_clip(0, number, size, frames, FPS), FPS)
+        write_video(folder / f"film_{number}.mp4", render_clip(0, number, size, frames, FPS), FPS)
     return folder
 
 

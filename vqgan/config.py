@@ -97,7 +97,7 @@ _IMAGE_128 = VQGANConfig(
 PRESETS: dict[str, VQGANConfig] = {
     # 4x16x16 tokens for a 2-second clip of 64 px: small enough to train in minutes on two CPU cores.
     "demo": VQGANConfig(),
-    # 4x8x8 tokens of the same clip: as many as the 16x16 of a picture in "demo-image", to compare clips with pictures.
+    # 4x8x8 tokens of the same clip: as many as the 16x16 of an image in "demo-image", to compare clips with images.
     "demo-8x8": VQGANConfig(strides=((2, 2), (2, 2))),
     "demo-image": VQGANConfig(frames=1, widths=(48, 96), strides=((1, 2),), blocks=2, decoder_blocks=2),
     # 4x16x16 tokens at 128 px (factor 4x8x8) and at 256 px (4x16x16).

@@ -20,7 +20,7 @@ LECAM_DECAY = 0.99
 
 
 class Verdict(NamedTuple):
-    """What a discriminator makes of pictures or clips."""
+    """What a discriminator makes of images or clips."""
 
     scores: Tensor
     """One per patch (N, 1, ...): positive for original, negative for reconstruction."""
@@ -32,7 +32,7 @@ class PatchDiscriminator(nn.Module):
     """Strided convolutions to one score per patch.
 
     Args:
-        axes: 2 for pictures (N, 3, H, W), 3 for clips (N, 3, T, H, W).
+        axes: 2 for images (N, 3, H, W), 3 for clips (N, 3, T, H, W).
         width: channels after the first layer; they double at every further one.
         layers: layers that halve rows, columns and frames.
     """
@@ -65,7 +65,7 @@ class Adversary(nn.Module):
 
     Args:
         options: sizes of its discriminators.
-        frames: frames of the clips; stills are judged as pictures alone.
+        frames: frames of the clips; stills are judged as images alone.
     """
 
     mean_scores: Tensor

@@ -117,7 +117,7 @@ def make_plan(options: EncodeOptions, tokenizer: Tokenizer) -> Plan:
     hop = options.hop(form.seconds)
     items, skipped = find_items(options.data, form, hop)
     split_items(items)  # stops here where there is one source, which cannot be in both parts
-    frames = form.frames if items[0].source.kind == "film" else 1
+    frames = form.frames if items[0].source.kind == "video" else 1
     metadata = StoreMetadata(
         grid=tokenizer.grid(frames, form.size, form.size),
         vocab_size=tokenizer.vocab_size,

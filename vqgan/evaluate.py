@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from data.clip_format import ClipFormat
 from data.clips import read_batches
-from data.drawing import Tile, draw_grid, picture_of, save_picture
+from data.drawing import Tile, draw_grid, image_of, save_image
 from data.items import Item, find_items, split_items
 from data.media import write_skipped
 from storage.files import to_json, write_text
@@ -71,7 +71,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
     write_text(options.out / "metrics.json", to_json(metrics))
     _write_items(options.out / "items.csv", list(scores.values()), name)
     drawing = draw_reconstructions(tokenizer, best_to_worst(scores), form)
-    save_picture(options.out / "reconstructions.png", drawing)
+    save_image(options.out / "reconstructions.png", drawing)
     print(to_json(metrics))
     return metrics
 
@@ -122,9 +122,9 @@ def draw_reconstructions(tokenizer: Tokenizer, scores: Mapping[Item, ItemScore],
     for (item,), originals in read_batches(list(scores), form, 1, []):
         clips = originals.to(best_device())
         decoded = reconstruct(tokenizer, tokenizer.encode(clips), clips.shape[2])
-        pictures = [picture_of(clip[0].cpu(), 4) for clip in (clips, decoded, (decoded - clips).abs() - 1)]
+        images = [image_of(clip[0].cpu(), 4) for clip in (clips, decoded, (decoded - clips).abs() - 1)]
         captions = (Path(scores[item].source).name, f"{scores[item].psnr_db:.1f} dB", "absolute error")
-        grid.append([Tile(picture, text) for picture, text in zip(pictures, captions, strict=True)])
+        grid.append([Tile(image, text) for image, text in zip(images, captions, strict=True)])
     return draw_grid(grid, side=128)
 
 

@@ -22,7 +22,7 @@ def reconstruction_loss(decoded: Tensor, clips: Tensor, perceptual: nn.Module | 
     Args:
         decoded: (B, 3, T, H, W), about [-1, 1].
         clips: (B, 3, T, H, W) in [-1, 1].
-        perceptual: network that compares pictures, or None.
+        perceptual: network that compares images, or None.
         weight: weight of the perceptual distance.
     """
     error = decoded - clips

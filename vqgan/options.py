@@ -40,14 +40,14 @@ class AdversaryOptions:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Train a causal VQGAN on films or images."""
+    """Train a causal VQGAN on videos or images."""
 
     data: Path
-    """Folder of films or images, one file, or a pattern of tar shards."""
+    """Folder of videos or images, one file, or a pattern of tar shards."""
     out: Path
     """Run folder."""
     preset: str = "demo"
-    """Architecture: demo, demo-8x8 (a clip has as many tokens as a picture in demo-image), demo-image, video-128,
+    """Architecture: demo, demo-8x8 (a clip has as many tokens as an image in demo-image), demo-image, video-128,
     video-256, image-128, image-256, image-128-32x32 or image-256-32x32."""
     steps: int = 2000
     """Optimizer steps."""
@@ -110,7 +110,7 @@ class PaletteOptions:
     """Make a colour palette: the tokenizer of Image GPT, one token per pixel."""
 
     data: Path
-    """Folder of images or films, one file, or a pattern of tar shards."""
+    """Folder of images or videos, one file, or a pattern of tar shards."""
     out: Path
     """Folder of the tokenizer."""
     colours: int = 512
@@ -135,7 +135,7 @@ class EvaluateOptions:
     tokenizer: Path
     """Folder of the tokenizer: a model folder or a run."""
     data: Path
-    """Folder of films or images, one file, or a pattern of tar shards."""
+    """Folder of videos or images, one file, or a pattern of tar shards."""
     out: Path
     """Folder for metrics.json, items.csv and reconstructions.png."""
     part: Literal["all", "validation"] = "all"
@@ -143,7 +143,7 @@ class EvaluateOptions:
     perceptual: str = "none"
     """Perceptual distance to report: none, lpips, efficientnet-lite0, or timm:<model>:<weights file>."""
     frechet: str = "none"
-    """Frechet distance between pictures to report: none, inception:<weights file> for the rFID of the literature,
+    """Frechet distance between images to report: none, inception:<weights file> for the rFID of the literature,
     efficientnet-lite0, or timm:<model>:<weights file>."""
     fvd: Path | None = None
     """Weights of I3D for Kinetics-400 (i3d_pretrained_400.pt), to report rFVD; only for clips of 9 frames or more."""
@@ -161,11 +161,11 @@ class EncodeOptions:
     tokenizer: Path
     """Folder of the tokenizer: a model folder or a run."""
     data: Path
-    """Folder of films or images, one file, or a pattern of tar shards."""
+    """Folder of videos or images, one file, or a pattern of tar shards."""
     out: Path
     """Folder of the token store."""
     overlap: int = 1
-    """Clips begun per clip length of film: 2 encodes every clip and every one shifted by half a clip."""
+    """Clips begun per clip length of video: 2 encodes every clip and every one shifted by half a clip."""
     every: float | None = None
     """Seconds from the beginning of a clip to that of the next; by default a clip's length, divided by --overlap. With
     a tokenizer of stills, 2 encodes one frame of every two seconds."""
@@ -176,7 +176,7 @@ class EncodeOptions:
     """Clips per forward pass, in each process."""
     workers: int = 2
     """Processes that read data, beside each process that encodes; 0 reads in that process itself, where nothing can
-    stop a film on which the decoder hangs."""
+    stop a video on which the decoder hangs."""
     timeout: float = 120.0
     """Seconds after which a worker's reading of a clip is given up; after a second attempt the clip is skipped."""
     resume: Literal["no", "auto"] = "no"
@@ -210,7 +210,7 @@ class LeakageOptions:
     tokenizer: Path
     """Folder of the tokenizer: a model folder or a run."""
     data: Path
-    """Folder of films or images, one file, or a pattern of tar shards."""
+    """Folder of videos or images, one file, or a pattern of tar shards."""
     out: Path
     """Folder for leakage.json."""
     part: Literal["all", "validation"] = "all"

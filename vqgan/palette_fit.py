@@ -11,7 +11,7 @@ from data.clip_format import ClipFormat
 from data.clips import read_batches
 from data.items import find_items
 from data.media import write_skipped
-from data.training_images import write_training_pictures
+from data.training_images import write_training_images
 from vqgan.options import PaletteOptions
 from vqgan.palette import FIT_PIXELS, Palette
 
@@ -21,14 +21,14 @@ def make_palette(options: PaletteOptions) -> Path:
 
     Raises:
         MediaError: nothing is usable, or more than half of the files are not.
-        ValueError: the pictures have fewer colours than were asked for.
+        ValueError: the images have fewer colours than were asked for.
     """
     form = ClipFormat(frames=1, fps=1.0, size=options.size)
     items, skipped = find_items(options.data, form)
     step = max(1, len(items) * options.size**2 // (4 * FIT_PIXELS))
     clips = torch.cat([clips for _, clips in read_batches(items[::step], form, 64, skipped)])
     write_skipped(options.out / "skipped.csv", skipped)
-    write_training_pictures(options.out, (item.source for item in items[::step]))
+    write_training_images(options.out, (item.source for item in items[::step]))
     pixels = rearrange(clips, "B C T H W -> (B T H W) C")
     Palette.fit(pixels, options.colours, options.size, options.seed).save_pretrained(options.out)
     return options.out

@@ -13,7 +13,7 @@ from data.clip_format import ClipFormat
 from data.clips import ClipDataset, collate, training_loader
 from data.items import Item, find_items, split_items
 from data.media import Skipped, write_skipped
-from data.training_images import write_training_pictures
+from data.training_images import write_training_images
 from storage.checkpoints import newest_checkpoint
 from storage.run_folder import log_metrics, open_run, truncate_metrics
 from training.curves import draw_curves
@@ -123,7 +123,7 @@ def _datasets(options: TrainOptions) -> tuple[ClipDataset, ClipDataset, list[Ski
     items, skipped = find_items(options.data, form)
     on_first_process(lambda: write_skipped(options.out / "skipped.csv", skipped))
     training, validation = split_items(items)
-    on_first_process(lambda: write_training_pictures(options.out, (item.source for item in training)))
+    on_first_process(lambda: write_training_images(options.out, (item.source for item in training)))
     return ClipDataset(training, form), ClipDataset(validation, form), skipped
 
 

@@ -1,1 +1,1 @@
-"""The playroom: a rendered room with toys, as films of a toddler's head camera and as pictures of single toys."""
+"""The playroom: a rendered room with toys, as videos of a toddler's head camera and as images of single toys."""

@@ -1,7 +1,7 @@
 """The parts toys are made of, and the toys that show something living: people, animals and plants.
 
 A category is a function of five proportions around 1 (the exemplar's) and of the state, 0 or 1, which moves,
-adds or removes a part that is large in the picture: an arm, a wing, a trunk. Toys stand on the plane z = 0,
+adds or removes a part that is large in the image: an arm, a wing, a trunk. Toys stand on the plane z = 0,
 face -y or -x and are about one unit large. Paints: 0 main colour (textured), 1 second colour, 2 accent, 3 dark,
 4 light.
 """

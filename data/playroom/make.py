@@ -1,6 +1,6 @@
-"""The playroom: a small ray caster for unlimited head-camera clips and for pictures of single toys.
+"""The playroom: a small ray caster for unlimited head-camera clips and for images of single toys.
 
-Every picture is a pure function of integers: same seed, same pixels, however many are made.
+Every image is a pure function of integers: same seed, same pixels, however many are made.
 Axes: T frames, H rows, W columns, N rays.
 """
 
@@ -25,11 +25,11 @@ from data.playroom.creatures import STATES
 from data.playroom.room import FLOOR, Scene, Walk, make_scene, make_walk
 from data.playroom.solids import Solids
 from data.playroom.toys import CATEGORIES, generator, make_toy
-from data.video import write_film
+from data.video import write_video
 from storage.files import atomic_write, write_text
 
 SAMPLES = 2
-"""Rays per pixel and axis in clips; object pictures, which people look at for longer, have OBJECT_SAMPLES."""
+"""Rays per pixel and axis in clips; object images, which people look at for longer, have OBJECT_SAMPLES."""
 
 OBJECT_SAMPLES = 3
 SHADOW = 0.5
@@ -40,7 +40,7 @@ HAZE = 0.22
 """Rooms are veiled a little by the colour AIR: head cameras have little contrast, and small tokenizers need it."""
 
 CLEAR_CHANGE = 0.04
-"""Least change between the two pictures of a trial, so that no tokenizer quantises the difference away."""
+"""Least change between the two images of a trial, so that no tokenizer quantises the difference away."""
 
 CANDIDATES = 16
 """Exemplar numbers set aside for each trial, of which the first clearly visible pair is taken."""
@@ -66,7 +66,7 @@ class Trial(NamedTuple):
 
 
 def render_clip(seed: int, index: int, size: int = 64, frames: int = 16, fps: float = 8.0) -> Tensor:
-    """Films a toddler's walk through a room with toys.
+    """Render a toddler's walk through a room with toys.
 
     Args:
         seed: of the whole playroom.
@@ -83,11 +83,11 @@ def render_clip(seed: int, index: int, size: int = 64, frames: int = 16, fps: fl
     """
     if size < 1 or frames < 1 or not fps > 0:
         raise ValueError(f"size and frames must be 1 or more and fps > 0, got {size=}, {frames=}, {fps=}")
-    return film(make_scene(seed, index), make_walk(seed, index, frames, fps), size)
+    return render_walk(make_scene(seed, index), make_walk(seed, index, frames, fps), size)
 
 
-def film(scene: Scene, walk: Walk, size: int) -> Tensor:
-    """Films a scene from the eyes of a walk of T frames: (3, T, size, size) float32 in [-1, 1]."""
+def render_walk(scene: Scene, walk: Walk, size: int) -> Tensor:
+    """Render a scene from the eyes of a walk of T frames: (3, T, size, size) float32 in [-1, 1]."""
     rays = walk.rays(SAMPLES * size)
     directions = rearrange(rays, "t h w c -> (t h w) c")
     origins = walk.eye.repeat_interleave(rays.shape[1] * rays.shape[2], dim=0)
@@ -107,8 +107,8 @@ def film(scene: Scene, walk: Walk, size: int) -> Tensor:
         normal, paint = toy.surface(points, number[front])
         colour[rows] = _shade(paint, normal, normalize(scene.light - points, dim=-1))
     pixels = {"t": len(rays), "h": size, "i": SAMPLES, "w": size, "j": SAMPLES}
-    picture = reduce(colour, "(t h i w j) c -> c t h w", "mean", **pixels).clamp(0, 1)
-    return picture.lerp(rearrange(torch.tensor(AIR), "c -> c 1 1 1"), HAZE) * 2 - 1
+    image = reduce(colour, "(t h i w j) c -> c t h w", "mean", **pixels).clamp(0, 1)
+    return image.lerp(rearrange(torch.tensor(AIR), "c -> c 1 1 1"), HAZE) * 2 - 1
 
 
 def _shade(colour: Tensor, normal: Tensor, to_light: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ def _near_rays(toy: Solids, eye: Tensor, rays: Tensor) -> Tensor:
 
 
 def render_object(category: int, exemplar: int, state: int, seed: int = 0, size: int = 64) -> Tensor:
-    """Pictures one toy on white in three-quarter view; both states of an exemplar share scale and position.
+    """Render one toy on white in three-quarter view; both states of an exemplar share scale and position.
 
     Args:
         category: 0 to len(data.playroom.toys.CATEGORIES) - 1.
@@ -184,8 +184,8 @@ def _view(exemplar: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def visible_change(first: Tensor, second: Tensor) -> float:
-    """Mean absolute difference of two pictures (3, 1, H, W) in [-1, 1] after averaging them down to 8x8."""
-    small = [adaptive_avg_pool2d(picture[:, 0], 8) for picture in (first, second)]
+    """Mean absolute difference of two images (3, 1, H, W) in [-1, 1] after averaging them down to 8x8."""
+    small = [adaptive_avg_pool2d(image[:, 0], 8) for image in (first, second)]
     return float((small[0] - small[1]).abs().mean())
 
 
@@ -248,7 +248,7 @@ def one_thread() -> Iterator[None]:
 
 @one_thread()
 def write_clips(out: Path, clips: int, seed: int, size: int, frames: int, fps: float) -> list[Path]:
-    """Films clips 0 to clips - 1 as `clips/clip_000000.mp4` ... in `out`; films that exist are kept.
+    """Render clips 0 to clips - 1 as `clips/clip_000000.mp4` ... in `out`; videos that exist are kept.
 
     Returns:
         The paths of all clips, in order.
@@ -257,38 +257,38 @@ def write_clips(out: Path, clips: int, seed: int, size: int, frames: int, fps: f
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"clip_{index:06d}.mp4" for index in range(clips)]
     missing = [(index, path) for index, path in enumerate(paths) if not path.exists()]
-    for index, path in track(missing, "filming clips"):
-        write_film(path, render_clip(seed, index, size, frames, fps), fps)
+    for index, path in track(missing, "rendering clips"):
+        write_video(path, render_clip(seed, index, size, frames, fps), fps)
     return paths
 
 
 @one_thread()
 def write_objects(out: Path, objects: int, seed: int, size: int, fillers: int = 0) -> None:
-    """Writes a recognition-memory experiment as PNG files; pictures that exist are kept.
+    """Writes a recognition-memory experiment as PNG files; images that exist are kept.
 
     Layout: `test/<condition>_seen/<name>.png` and `test/<condition>_unseen/<name>.png`, the same name for the two
-    pictures of a trial, and `study/<name>.png`, the same bytes as the seen picture, beside
+    images of a trial, and `study/<name>.png`, the same bytes as the seen image, beside
     `study/filler_0000.png` ... Conditions: novel (foil of a category that is not studied), exemplar (another
     exemplar of the category in the same state), state (the same exemplar in its other state).
     """
     studied, _, _ = _category_groups(seed)
-    pictures: list[tuple[Toy, list[Path]]] = []
+    images: list[tuple[Toy, list[Path]]] = []
     for trial in plan_trials(objects, seed):
         file, test = f"{trial.name}.png", out / "test"
-        pictures.append((trial.seen, [test / f"{trial.condition}_seen" / file, out / "study" / file]))
-        pictures.append((trial.foil, [test / f"{trial.condition}_unseen" / file]))
+        images.append((trial.seen, [test / f"{trial.condition}_seen" / file, out / "study" / file]))
+        images.append((trial.foil, [test / f"{trial.condition}_unseen" / file]))
     for item in range(fillers):
         toy = Toy(studied[item % len(studied)], _exemplars("filler", item)[0], item % STATES)
-        pictures.append((toy, [out / "study" / f"filler_{item:04d}.png"]))
-    missing = [(toy, paths) for toy, paths in pictures if not all(path.exists() for path in paths)]
-    for toy, paths in track(missing, "picturing toys"):
-        picture = clip_to_image(render_object(*toy, seed=seed, size=size))
+        images.append((toy, [out / "study" / f"filler_{item:04d}.png"]))
+    missing = [(toy, paths) for toy, paths in images if not all(path.exists() for path in paths)]
+    for toy, paths in track(missing, "rendering toys"):
+        image = clip_to_image(render_object(*toy, seed=seed, size=size))
         for path in paths:
-            atomic_write(path, partial(picture.save, format="png"))
+            atomic_write(path, partial(image.save, format="png"))
 
 
 def make_playroom(options: PlayroomOptions) -> None:
-    """Films the clips and pictures the objects that are asked for, and writes `playroom.json` beside them.
+    """Render the clips and the objects that are asked for, and write `playroom.json` beside them.
 
     An interrupted run continues where it stopped, and a folder can grow by asking for more.
 

@@ -1,9 +1,9 @@
-"""What makes a list useless: pictures are compared by the digests of their pixels, never by name alone.
+"""What makes a list useless: images are compared by the digests of their pixels, never by name alone.
 
-A trial is between a picture that is studied exactly once and one that is not studied. Where conditions are named
-`<n>_exemplar` (Konkle et al., 2010), n pictures of the pair's category are studied, the studied one of the pair among
+A trial is between an image that is studied exactly once and one that is not studied. Where conditions are named
+`<n>_exemplar` (Konkle et al., 2010), n images of the pair's category are studied, the studied one of the pair among
 them, and no category is studied in two conditions. A foil of `novel` is of a category that is not studied, and the
-studied picture is the only one of its category, as far as folder names tell.
+studied image is the only one of its category, as far as folder names tell.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ NOVEL = "novel"
 
 
 def find_copies(study: Mapping[str, str]) -> dict[str, Defect]:
-    """Return the studied pictures that show what an earlier one shows, each with its defect.
+    """Return the studied images that show what an earlier one shows, each with its defect.
 
     Args:
-        study: digest of each studied picture, by path.
+        study: digest of each studied image, by path.
     """
     first: dict[str, str] = {}
     copies = {}
@@ -38,9 +38,9 @@ def find_broken(
 
     Args:
         pairs: of all conditions.
-        study: digest of each studied picture, by path.
-        tested: digest of each test picture that can be read, by path.
-        unreadable: why the other test pictures cannot be read, by path.
+        study: digest of each studied image, by path.
+        tested: digest of each test image that can be read, by path.
+        unreadable: why the other test images cannot be read, by path.
     """
     found: dict[Pair, list[Defect]] = defaultdict(list)
     readable = []
@@ -73,7 +73,7 @@ def _not_studied_or_foil_studied(pairs: Sequence[Pair], study: Copies, tested: M
 
 
 def _repeated(pairs: Sequence[Pair], tested: Mapping[str, str]) -> Findings:
-    """Pictures that a condition tests twice. Two conditions may share one, as those of Konkle et al. (2010) do."""
+    """Images that a condition tests twice. Two conditions may share one, as those of Konkle et al. (2010) do."""
     first: dict[tuple[str, str], str] = {}
     for pair in pairs:
         for path in (pair.seen, pair.foil):
@@ -119,7 +119,7 @@ def _wrong_exemplars(
         count, name = int(named[1]), category(PurePath(pair.seen))
         exemplars = folders[count, name]
         if len(exemplars) != count:
-            reason = f"{pair.seen}: {len(exemplars)} pictures of {name} are studied in {pair.condition}, not {count}"
+            reason = f"{pair.seen}: {len(exemplars)} images of {name} are studied in {pair.condition}, not {count}"
             yield pair, Defect((pair.seen, *exemplars), reason)
         elif not set(study.get(tested[pair.seen], ())) & set(exemplars):
             yield pair, Defect((pair.seen,), f"{pair.seen} is not studied in study/{pair.condition}/{name}")
@@ -130,6 +130,6 @@ def _wrong_exemplars(
 
 
 def _exemplars(path: str) -> int:
-    """The number of exemplars that the folder `study/<n>_exemplar` of a studied picture names; 0 if it names none."""
+    """The number of exemplars that the folder `study/<n>_exemplar` of a studied image names; 0 if it names none."""
     named = EXEMPLARS.fullmatch(PurePath(path).parts[1])
     return int(named[1]) if named else 0

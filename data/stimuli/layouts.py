@@ -1,4 +1,4 @@
-"""Lists of stimuli from pictures as their authors distribute them.
+"""Lists of stimuli from images as their authors distribute them.
 
 brady        folders whose names hold `objects`, `exemplar` and `state` (OBJECTSALL, Exemplar, Brady2008State, ...), as
              published with Brady et al. (2008): single objects, and pairs told apart by a final digit or letter
@@ -6,8 +6,8 @@ konkle       a folder of categories, as published with Konkle et al. (2010, JEP:
              perhaps with <category>/TestItems; single objects may be given too, for the novel trials
 scenes       a folder of categories, as published with Konkle et al. (2010, Psychological Science 21, 1551)
 
-Which pictures are studied, which are foils and which only fill the list is drawn from a seed. In all lists studied
-pictures and foils can be swapped. Pictures that cannot be read, or that show what another one shows, are left out.
+Which images are studied, which are foils and which only fill the list is drawn from a seed. In all lists studied
+images and foils can be swapped. Images that cannot be read, or that show what another one shows, are left out.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ BRADY_TRIALS = 100
 KONKLE_TRIALS = 40
 """Categories tested at each number of exemplars, in the published lists of Orhan (2022)."""
 EXEMPLARS = {"konkle": (1, 2, 4, 8, 16), "scenes": (1, 4, 16, 64)}
-"""Studied pictures of a category."""
+"""Studied images of a category."""
 TEST_ITEMS = "TestItems"
 DUPLICATE = "Z_Duplicate"
 
 
 @dataclass(frozen=True)
 class Original:
-    """A distributed picture."""
+    """A distributed image."""
 
     path: Path
     name: PurePath
@@ -50,19 +50,19 @@ class Original:
 
 @dataclass
 class Draft:
-    """A list in the making: where in it which picture goes."""
+    """A list in the making: where in it which image goes."""
 
     placed: dict[str, Original] = field(default_factory=dict)
     left_out: list[Skipped] = field(default_factory=list)
 
     def add_trial(self, condition: str, item: str, studied: Original, foil: Original) -> None:
-        """Study one picture and test it against the other; `item` is a path without suffix that names the trial."""
+        """Study one image and test it against the other; `item` is a path without suffix that names the trial."""
         self.placed[f"study/{condition}/{item}{studied.path.suffix}"] = studied
         self.placed[f"test/{condition}_seen/{item}{studied.path.suffix}"] = studied
         self.placed[f"test/{condition}_unseen/{item}{foil.path.suffix}"] = foil
 
     def add_study(self, folder: str, original: Original) -> None:
-        """Study a picture that is not tested, under its own name where that is free."""
+        """Study an image that is not tested, under its own name where that is free."""
         stem = original.path.stem
         while (place := f"study/{folder}/{stem}{original.path.suffix}") in self.placed:
             stem += "_"
@@ -73,8 +73,8 @@ def make_stimuli(options: StimuliOptions) -> Path:
     """Make the list that `options` ask for in `options.out`, with `stimuli.json`, which says what came from where.
 
     Raises:
-        StimulusError: a source is no folder or not of the kind, it cannot be told which pictures are pairs, there are
-            too few pictures, or `out` holds something already.
+        StimulusError: a source is no folder or not of the kind, it cannot be told which images are pairs, there are
+            too few images, or `out` holds something already.
     """
     if options.out.exists() and any(options.out.iterdir()):
         raise StimulusError(f"{options.out} is not empty: choose another --out")
@@ -89,8 +89,8 @@ def make_stimuli(options: StimuliOptions) -> Path:
     part.replace(options.out)
     trials = Counter(trial.condition for trial in stimuli.trials)
     print(
-        f"{len(stimuli.study)} studied pictures, trials: {', '.join(f'{n} {name}' for name, n in trials.items())}; "
-        f"{len(draft.left_out)} pictures left out: see {options.out / 'stimuli.json'}"
+        f"{len(stimuli.study)} studied images, trials: {', '.join(f'{n} {name}' for name, n in trials.items())}; "
+        f"{len(draft.left_out)} images left out: see {options.out / 'stimuli.json'}"
     )
     return options.out
 
@@ -98,7 +98,7 @@ def make_stimuli(options: StimuliOptions) -> Path:
 def _provenance(options: StimuliOptions, draft: Draft) -> dict[str, object]:
     return {
         "options": asdict(options),
-        "pictures": [
+        "images": [
             {"path": place, "source": str(original.path), "sha256": original.sha256}
             for place, original in sorted(draft.placed.items())
         ],
@@ -129,7 +129,7 @@ def _brady(options: StimuliOptions) -> Draft:
 
 
 def _categories(options: StimuliOptions) -> Draft:
-    """Trials within categories of which n pictures are studied, and trials between categories or single objects."""
+    """Trials within categories of which n images are studied, and trials between categories or single objects."""
     draft, draw = Draft(), random.Random(options.seed)
     known: set[str] = set()
     categories: dict[str, list[Original]] = {}
@@ -141,7 +141,7 @@ def _categories(options: StimuliOptions) -> Draft:
             else:
                 categories.setdefault(original.name.parts[0], []).append(original)
     sizes = EXEMPLARS[options.kind]
-    each = _categories_each(options, [len(pictures) for pictures in categories.values()], sizes, len(singles))
+    each = _categories_each(options, [len(images) for images in categories.values()], sizes, len(singles))
     left = sorted(categories)
     for count in sorted(sizes, reverse=True):  # the choice is smallest for the largest
         able = [name for name in left if len(categories[name]) > count]
@@ -159,23 +159,23 @@ def _categories(options: StimuliOptions) -> Draft:
     return draft
 
 
-def _add_novel(draft: Draft, pictures: Sequence[Original]) -> None:
-    for number, (studied, foil) in enumerate(zip(pictures[::2], pictures[1::2], strict=True)):
+def _add_novel(draft: Draft, images: Sequence[Original]) -> None:
+    for number, (studied, foil) in enumerate(zip(images[::2], images[1::2], strict=True)):
         draft.add_trial("novel", f"{number:04d}", studied, foil)
 
 
-def _shuffled(pictures: Sequence[Original], draw: random.Random) -> list[Original]:
-    """Pictures in random order, those among the category's test items first."""
-    shuffled = draw.sample(pictures, len(pictures))
+def _shuffled(images: Sequence[Original], draw: random.Random) -> list[Original]:
+    """Images in random order, those among the category's test items first."""
+    shuffled = draw.sample(images, len(images))
     return sorted(shuffled, key=lambda original: TEST_ITEMS not in original.name.parts)
 
 
 def _categories_each(options: StimuliOptions, held: Sequence[int], sizes: Sequence[int], singles: int) -> int:
-    """How many categories each condition can have, given how many pictures the categories hold."""
+    """How many categories each condition can have, given how many images the categories hold."""
     source = ", ".join(str(folder) for folder in options.source)
     ordered = sorted(sizes, reverse=True)
     possible = {
-        f"categories of {size + 1} or more pictures": sum(count > size for count in held) // (rank + 1)
+        f"categories of {size + 1} or more images": sum(count > size for count in held) // (rank + 1)
         for rank, size in enumerate(ordered)
     }
     if singles:
@@ -194,7 +194,7 @@ def _enough(wanted: int, possible: int, what: str, source: str, options: Stimuli
 
 
 def _pairs(originals: Sequence[Original], folder: Path, draft: Draft) -> dict[str, list[Original]]:
-    """Pictures of two exemplars or two states of an object, by name.
+    """Images of two exemplars or two states of an object, by name.
 
     They have the same name but for a final digit (`cup1`, `cup2`), or a final letter (`cupA`, `cupB`), or a folder of
     their own.
@@ -210,8 +210,8 @@ def _pairs(originals: Sequence[Original], folder: Path, draft: Draft) -> dict[st
     alone = [original for original in originals if original.path not in in_pairs]
     if len(alone) > len(in_pairs):
         raise StimulusError(
-            f"in {folder}, {len(alone)} of {len(originals)} pictures have no partner (such as {alone[0].name}): the "
-            "two pictures of a pair must be called alike but for a final digit or letter, as cup1.jpg and cup2.jpg"
+            f"in {folder}, {len(alone)} of {len(originals)} images have no partner (such as {alone[0].name}): the "
+            "two images of a pair must be called alike but for a final digit or letter, as cup1.jpg and cup2.jpg"
         )
     draft.left_out += [Skipped(str(original.path), "has no partner, or more than one") for original in alone]
     return best
@@ -239,10 +239,10 @@ def _folders_by_role(sources: Sequence[Path]) -> dict[str, Path]:
             if not role:
                 raise StimulusError(
                     f"neither {folder} nor a folder in it has `objects`, `exemplar` or `state` in its name, which says "
-                    "what its pictures are"
+                    "what its images are"
                 )
             if found.setdefault(role, folder) != folder:
-                raise StimulusError(f"by their names, both {found[role]} and {folder} hold pictures of {role}")
+                raise StimulusError(f"by their names, both {found[role]} and {folder} hold images of {role}")
     return found
 
 
@@ -260,12 +260,12 @@ def _subfolders(folder: Path) -> list[Path]:
 def _unwrapped(folder: Path) -> Path:
     """The folder that an archive was unpacked into: where a folder holds nothing but one other, that one."""
     inner = _subfolders(folder)
-    pictures = any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
-    return _unwrapped(inner[0]) if len(inner) == 1 and not pictures else folder
+    images = any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
+    return _unwrapped(inner[0]) if len(inner) == 1 and not images else folder
 
 
 def _originals(folder: Path, draft: Draft, known: set[str]) -> list[Original]:
-    """The pictures below a folder, in order, each but once: `known` are the digests of those found so far."""
+    """The images below a folder, in order, each but once: `known` are the digests of those found so far."""
     found = []
     # Test items first: of copies, they are the ones to keep.
     for path in sorted(folder.rglob("*"), key=lambda path: (TEST_ITEMS not in path.parts, path)):
@@ -278,7 +278,7 @@ def _originals(folder: Path, draft: Draft, known: set[str]) -> list[Original]:
             draft.left_out.append(Skipped(str(path), str(error)))
             continue
         if digest in known or path.name.startswith(DUPLICATE):
-            draft.left_out.append(Skipped(str(path), "shows what another picture shows"))
+            draft.left_out.append(Skipped(str(path), "shows what another image shows"))
             continue
         known.add(digest)
         found.append(Original(path, name, digest))

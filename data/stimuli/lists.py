@@ -1,20 +1,20 @@
-"""Stimulus lists of recognition experiments: which pictures are studied, which are tested against which.
+"""Stimulus lists of recognition experiments: which images are studied, which are tested against which.
 
 Layout of a list, as published with Brady et al. (2008):
 
-    study/**                                 every studied picture, fillers included
-    test/<condition>_seen/**                 studied pictures that are tested
+    study/**                                 every studied image, fillers included
+    test/<condition>_seen/**                 studied images that are tested
     test/<condition>_unseen/**               their foils
 
 and, with categories, of Konkle et al. (2010), for n = 1, 2, 4, 8, 16:
 
-    study/<n>_exemplar/<category>/           n pictures
+    study/<n>_exemplar/<category>/           n images
     test/<n>_exemplar_seen/<category>/       one of them
-    test/<n>_exemplar_unseen/<category>/     another picture of the category, the foil
-    test/novel_seen/**, test/novel_unseen/** pictures of categories of which one or none is studied
+    test/<n>_exemplar_unseen/<category>/     another image of the category, the foil
+    test/novel_seen/**, test/novel_unseen/** images of categories of which one or none is studied
 
 Pairs are formed from names (`data.stimuli.pairs`), written down as explicit trials and checked
-(`data.stimuli.checks`). Pictures are compared by the SHA-256 of their decoded pixels, so that a copy under another
+(`data.stimuli.checks`). Images are compared by the SHA-256 of their decoded pixels, so that a copy under another
 name or format is recognised.
 """
 
@@ -29,13 +29,13 @@ from data.errors import MediaError, StimulusError
 from data.images import load_image, pixel_digest
 from data.media import Skipped
 from data.stimuli.checks import find_broken, find_copies
-from data.stimuli.pairs import Defect, find_pairs, list_pictures
+from data.stimuli.pairs import Defect, find_pairs, list_images
 from storage.tables import write_rows, write_table
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of a list: its path relative to the list, and the digest of its pixels."""
+class Stimulus:
+    """One image of a list: its path relative to the list, and the digest of its pixels."""
 
     path: str
     sha256: str
@@ -43,14 +43,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Trial:
-    """A two-alternative forced choice between a studied picture and a foil."""
+    """A two-alternative forced choice between a studied image and a foil."""
 
     item: str
     """Name of the trial, unique in the list."""
     condition: str
-    studied: Picture
-    """The studied picture, as it stands in the study folder."""
-    foil: Picture
+    studied: Stimulus
+    """The studied image, as it stands in the study folder."""
+    foil: Stimulus
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class StimulusList:
     """What is studied and how it is tested."""
 
     root: Path
-    study: tuple[Picture, ...]
+    study: tuple[Stimulus, ...]
     trials: tuple[Trial, ...]
     skipped: tuple[Skipped, ...] = ()
     """Fillers that could not be read."""
     defects: tuple[Defect, ...] = ()
-    """What was wrong with the list, all of it left out: trials, and studied copies of studied pictures."""
+    """What was wrong with the list, all of it left out: trials, and studied copies of studied images."""
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -71,32 +71,32 @@ class StimulusList:
         return tuple(sorted({trial.condition for trial in self.trials}))
 
     @property
-    def pictures(self) -> tuple[Picture, ...]:
-        """Every picture that is studied or tested, in order of path."""
-        every = {picture.path: picture for picture in self.study}
-        every |= {picture.path: picture for trial in self.trials for picture in (trial.studied, trial.foil)}
+    def images(self) -> tuple[Stimulus, ...]:
+        """Every image that is studied or tested, in order of path."""
+        every = {image.path: image for image in self.study}
+        every |= {image.path: image for trial in self.trials for image in (trial.studied, trial.foil)}
         return tuple(every[path] for path in sorted(every))
 
     def with_fillers(self, count: int) -> StimulusList:
-        """Return the list with only the first `count` studied pictures that are not tested."""
+        """Return the list with only the first `count` studied images that are not tested."""
         tested = {trial.studied.path for trial in self.trials}
-        fillers = [picture for picture in self.study if picture.path not in tested][:count]
-        keep = tested | {picture.path for picture in fillers}
-        return replace(self, study=tuple(picture for picture in self.study if picture.path in keep))
+        fillers = [image for image in self.study if image.path not in tested][:count]
+        keep = tested | {image.path for image in fillers}
+        return replace(self, study=tuple(image for image in self.study if image.path in keep))
 
     def counterbalanced(self) -> StimulusList | None:
-        """Return the list with studied pictures and foils swapped, or None where the stimuli do not allow it.
+        """Return the list with studied images and foils swapped, or None where the stimuli do not allow it.
 
-        They do not where one picture, or a copy of it, takes part in two trials: it would have to be studied and not
+        They do not where one image, or a copy of it, takes part in two trials: it would have to be studied and not
         studied.
         """
-        uses = Counter(picture.sha256 for trial in self.trials for picture in (trial.studied, trial.foil))
+        uses = Counter(image.sha256 for trial in self.trials for image in (trial.studied, trial.foil))
         if max(uses.values()) > 1:
             return None
         swap = {trial.studied.path: trial.foil for trial in self.trials}
         return replace(
             self,
-            study=tuple(swap.get(picture.path, picture) for picture in self.study),
+            study=tuple(swap.get(image.path, image) for image in self.study),
             trials=tuple(replace(trial, studied=trial.foil, foil=trial.studied) for trial in self.trials),
         )
 
@@ -106,14 +106,14 @@ def read_stimuli(root: Path, exclude_defects: bool = False) -> StimulusList:
 
     Args:
         root: folder of the list.
-        exclude_defects: leave out the trials that have defects, and studied copies of studied pictures, instead of
+        exclude_defects: leave out the trials that have defects, and studied copies of studied images, instead of
             refusing the list.
 
     Raises:
-        StimulusError: a folder is missing or empty, it cannot be told which test pictures belong together, the list
+        StimulusError: a folder is missing or empty, it cannot be told which test images belong together, the list
             has defects (`data.stimuli.checks`), or no trial is left without them.
     """
-    names = list_pictures(root, "study")
+    names = list_images(root, "study")
     pairs, defects = find_pairs(root)
     study, skipped = _digests(root, names)
     tested, unreadable = _digests(root, [path for pair in pairs for path in (pair.seen, pair.foil)])
@@ -122,24 +122,24 @@ def read_stimuli(root: Path, exclude_defects: bool = False) -> StimulusList:
     defects += [*copies.values(), *(defect for found in broken.values() for defect in found)]
     if defects and not exclude_defects:
         raise StimulusError(f"the list in {root} has {_some(defects)} (correct them, or give --exclude-defects)")
-    pictures = {digest: Picture(path, digest) for path, digest in study.items() if path not in copies}
+    images = {digest: Stimulus(path, digest) for path, digest in study.items() if path not in copies}
     trials = tuple(
-        Trial(pair.item, pair.condition, pictures[tested[pair.seen]], Picture(pair.foil, tested[pair.foil]))
+        Trial(pair.item, pair.condition, images[tested[pair.seen]], Stimulus(pair.foil, tested[pair.foil]))
         for pair in pairs
         if pair not in broken
     )
     if not trials:
         raise StimulusError(f"no trial of the list in {root} is without defects: {_some(defects)}")
     left_out = tuple(Skipped(path, reason) for path, reason in skipped.items())
-    return StimulusList(root, tuple(pictures.values()), trials, left_out, tuple(defects))
+    return StimulusList(root, tuple(images.values()), trials, left_out, tuple(defects))
 
 
 def write_manifest(stimuli: StimulusList, folder: Path) -> None:
     """Write into `folder` what is studied, the explicit trials, and what of the list was left out as defective.
 
-    These are `study.csv`, `manifest.csv` and `defects.csv`, of which the last has a row for each picture concerned.
+    These are `study.csv`, `manifest.csv` and `defects.csv`, of which the last has a row for each image concerned.
     """
-    write_rows(folder / "study.csv", stimuli.study, Picture)
+    write_rows(folder / "study.csv", stimuli.study, Stimulus)
     columns = ["item", "condition", "studied", "foil", "studied_sha256", "foil_sha256"]
     rows = (
         {
@@ -162,7 +162,7 @@ def write_manifest(stimuli: StimulusList, folder: Path) -> None:
 
 
 def _digests(root: Path, paths: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The digests of pictures, and why others cannot be read, by path."""
+    """The digests of images, and why others cannot be read, by path."""
     digests, unreadable = {}, {}
     for path in paths:
         try:

@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from data.stimuli.lists import Picture, StimulusList, Trial
+from data.stimuli.lists import Stimulus, StimulusList, Trial
 
 
 def noise_list(
     items: int, tested: int, length: int, vocab_size: int, seed: int
 ) -> tuple[StimulusList, dict[str, Tensor]]:
-    """Draw the random-noise condition of Orhan (2022, arXiv 2204.13061), which needs no pictures.
+    """Draw the random-noise condition of Orhan (2022, arXiv 2204.13061), which needs no images.
 
     Args:
         items: sequences that are studied.
@@ -24,7 +24,7 @@ def noise_list(
         seed: of the draw.
 
     Returns:
-        The list, with one condition `noise`, and the (length,) int64 tokens of each of its "pictures" by path.
+        The list, with one condition `noise`, and the (length,) int64 tokens of each of its "images" by path.
 
     Raises:
         ValueError: more are tested than studied, or sequences are so short that two are equal.
@@ -41,8 +41,8 @@ def noise_list(
     names = [f"study/noise_{number:05d}" for number in range(items)]
     names += [f"test/noise_unseen/noise_{number:05d}" for number in range(tested)]
     tokens = dict(zip(names, drawn, strict=True))
-    pictures = [Picture(path, hashlib.sha256(row.numpy().tobytes()).hexdigest()) for path, row in tokens.items()]
-    study, foils = pictures[:items], pictures[items:]
+    images = [Stimulus(path, hashlib.sha256(row.numpy().tobytes()).hexdigest()) for path, row in tokens.items()]
+    study, foils = images[:items], images[items:]
     trials = [
         Trial(f"noise/{number:05d}", "noise", studied, foil)
         for number, (studied, foil) in enumerate(zip(study, foils, strict=False))

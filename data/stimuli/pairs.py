@@ -1,4 +1,4 @@
-"""Which test pictures make a trial, told from their names alone: nothing is decoded here."""
+"""Which test images make a trial, told from their names alone: nothing is decoded here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from data.images import IMAGE_SUFFIXES
 from data.media import is_litter
 
 EXEMPLARS = re.compile(r"(\d+)_exemplar")
-"""Name of a condition of Konkle et al. (2010): the number of studied pictures of the foil's category."""
+"""Name of a condition of Konkle et al. (2010): the number of studied images of the foil's category."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Defect:
     """Something that is wrong with a list."""
 
     files: tuple[str, ...]
-    """The pictures concerned, relative to the list."""
+    """The images concerned, relative to the list."""
     reason: str
-    """What is wrong, with the names of the pictures."""
+    """What is wrong, with the names of the images."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two test pictures that belong together, by their paths relative to the list."""
+    """Two test images that belong together, by their paths relative to the list."""
 
     item: str
     condition: str
@@ -37,14 +37,14 @@ class Pair:
 
 
 def find_pairs(root: Path) -> tuple[list[Pair], list[Defect]]:
-    """Return the pairs of all conditions of a list, in order, and the test pictures that have no partner.
+    """Return the pairs of all conditions of a list, in order, and the test images that have no partner.
 
     Raises:
-        StimulusError: a folder is missing or empty, or it cannot be told which pictures belong together.
+        StimulusError: a folder is missing or empty, or it cannot be told which images belong together.
     """
     pairs, defects = [], []
     for condition in _conditions(root):
-        seen, foils = (list_pictures(root, f"test/{condition}_{side}") for side in ("seen", "unseen"))
+        seen, foils = (list_images(root, f"test/{condition}_{side}") for side in ("seen", "unseen"))
         matched, alone = match(condition, seen, foils)
         pairs += [
             Pair(f"{condition}/{PurePath(path).relative_to(f'test/{condition}_seen')}", condition, path, foil)
@@ -54,8 +54,8 @@ def find_pairs(root: Path) -> tuple[list[Pair], list[Defect]]:
     return pairs, defects
 
 
-def list_pictures(root: Path, folder: str) -> list[str]:
-    """Return the paths, relative to `root`, of all pictures below `root/folder`, in order; litter is passed over.
+def list_images(root: Path, folder: str) -> list[str]:
+    """Return the paths, relative to `root`, of all images below `root/folder`, in order; litter is passed over.
 
     Raises:
         StimulusError: there is none.
@@ -66,14 +66,14 @@ def list_pictures(root: Path, folder: str) -> list[str]:
         if path.suffix.lower() in IMAGE_SUFFIXES and not is_litter(path.relative_to(root)) and not path.is_dir()
     ]
     if not found:
-        raise StimulusError(f"{root / folder} holds no pictures")
+        raise StimulusError(f"{root / folder} holds no images")
     return found
 
 
 def match(condition: str, seen: Sequence[str], foils: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
     """Pair the two sides of a condition.
 
-    Pictures belong together that have the same place in their folders, else the same file name, the same name without
+    Images belong together that have the same place in their folders, else the same file name, the same name without
     suffix, the same category folder, or the same name without its final digit (`cup1`, `cup2`): whichever pairs most,
     provided that it pairs most of the smaller side. With one exemplar number to a condition (Konkle et al., 2010) only
     the category counts. Otherwise, where names say nothing and the sides are equally long, order decides.
@@ -96,8 +96,8 @@ def match(condition: str, seen: Sequence[str], foils: Sequence[str]) -> tuple[li
         if 2 * len(pairs) <= min(len(seen), len(foils)):
             if len(seen) != len(foils):
                 raise StimulusError(
-                    f"condition {condition} has {len(seen)} seen and {len(foils)} unseen pictures, and their names do "
-                    "not tell which belong together: give both pictures of a pair the same name"
+                    f"condition {condition} has {len(seen)} seen and {len(foils)} unseen images, and their names do "
+                    "not tell which belong together: give both images of a pair the same name"
                 )
             pairs = list(zip(seen, foils, strict=True))
     partners = {path for pair in pairs for path in pair}
@@ -105,12 +105,12 @@ def match(condition: str, seen: Sequence[str], foils: Sequence[str]) -> tuple[li
 
 
 def category(path: PurePath) -> str:
-    """Return the folder of a picture below `study/<set>` or `test/<side>`; empty if it lies in those themselves."""
+    """Return the folder of an image below `study/<set>` or `test/<side>`; empty if it lies in those themselves."""
     return path.parent.name if len(path.parts) > 3 else ""
 
 
 def thing(name: str) -> str:
-    """Return what a picture shows, by its name without suffix: `Cup_2` and `cup1` are both of `cup`."""
+    """Return what an image shows, by its name without suffix: `Cup_2` and `cup1` are both of `cup`."""
     return re.sub(r"[\s_-]*\d$", "", name).lower()
 
 

@@ -1,6 +1,6 @@
 """Continuations that no GPT made, measured like those that one did.
 
-All are shown by the tokenizer, as those of a GPT are: sharper pictures would be another comparison.
+All are shown by the tokenizer, as those of a GPT are: sharper images would be another comparison.
 """
 
 from __future__ import annotations

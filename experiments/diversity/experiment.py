@@ -7,7 +7,7 @@ and to the truth over what was generated only, entropies and the truth's probabi
 measures of continuations that no model made (`experiments.diversity.baselines`). The tables are described in
 `experiments.diversity.tables`.
 Output: the run folder with run.csv (written last), items.csv, positions.csv, audit.csv, redundancy.csv, skipped.csv,
-pictures/ with pictures.csv, and continuations/, the finished parts from which an interrupted run continues.
+images/ with images.csv, and continuations/, the finished parts from which an interrupted run continues.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def run_diversity(options: DiversityOptions) -> Path:
     work = _prepare(options)
     open_run(options.out, options, options.resume, options.overwrite)
     if options.overwrite:
-        for folder in ("continuations", "pictures"):
+        for folder in ("continuations", "images"):
             shutil.rmtree(options.out / folder, ignore_errors=True)
     if options.n == 1:
         print("With --n 1 nothing can be said about how continuations differ: pairwise distances take at least two.")
@@ -139,6 +139,6 @@ def _measure(work: Work, options: DiversityOptions) -> Tables:
                 tables.positions.extend(positions_of(stage, part))
                 tables.audit.extend(part.audit)
                 if stage is shown and setting is settings[0]:
-                    tables.pictures.extend(show_extremes(options.out, work.subject, stage, part))
+                    tables.images.extend(show_extremes(options.out, work.subject, stage, part))
                 progress.show(next(done))
     return tables

@@ -114,7 +114,7 @@ def _first_items(store: TokenStore, group: Group, count: int) -> list[int]:
     # Further crops of an item would be read as other pixels than they were encoded from.
     whole = [place for place in part if store.items[place].crop == store.metadata.crop]
     if not whole:
-        raise TokenStoreError(f"{store.folder} has no {group} items: encode data of several films or images")
+        raise TokenStoreError(f"{store.folder} has no {group} items: encode data of several videos or images")
     return sorted(whole, key=lambda place: rank(place_of(store.items[place])))[:count]
 
 
@@ -138,5 +138,5 @@ def _check_same(tokens: Tensor, store: TokenStore, places: list[int], data: Path
     if share < SAME_DATA:
         raise TokenStoreError(
             f"only {100 * share:.0f} % of the tokens of items in {data} are those in {store.folder}: "
-            "give the films or images that the store was encoded from"
+            "give the videos or images that the store was encoded from"
         )

@@ -54,7 +54,7 @@ def measure(
     together = Generated(*(torch.cat(parts) for parts in zip(*made.values(), truth, strict=True)))
     counts = [len(continuations.tokens) for continuations in made.values()]
     for space in spaces:
-        # All at once, since networks take nearly as long for few pictures as for many.
+        # All at once, since networks take nearly as long for few images as for many.
         *vectors, own = space.embed(together).split([*counts, 1])
         for name, of_name in zip(made, vectors, strict=True):
             figures[name] |= _distances(space, of_name, own)

@@ -37,7 +37,7 @@ class MeasuringOptions:
     perceptual: str = "efficientnet-lite0"
     """Perceptual distance: lpips, where its weights are, efficientnet-lite0, timm:<model>:<weights file>, or none."""
     features: str = "efficientnet-lite0"
-    """Feature space of whole pictures: efficientnet-lite0, timm:<model>:<weights file>, or none."""
+    """Feature space of whole images: efficientnet-lite0, timm:<model>:<weights file>, or none."""
     batch: int = 16
     """Items continued side by side."""
     seed: int = 0
@@ -77,9 +77,9 @@ class DiversityOptions(MeasuringOptions):
     """The token store that the GPT was trained on: its training items are the studied ones, its validation items the
     new ones."""
     data: Path
-    """The films or images that the store was encoded from."""
+    """The videos or images that the store was encoded from."""
     out: Path
-    """Run folder for run.csv, items.csv, positions.csv, audit.csv, redundancy.csv and pictures; its name is the model's
+    """Run folder for run.csv, items.csv, positions.csv, audit.csv, redundancy.csv and images; its name is the model's
     in reports."""
     given: tuple[int, ...] = ()
     """How much is given: latent frames of clips, rows of tokens of images, one number or several; half of them if not
@@ -106,12 +106,12 @@ class StudyOptions(MeasuringOptions):
 
     out: Path
     """Folder for everything the study makes; a stopped study continues from what it holds."""
-    films: Path | None = None
-    """Your own films; films of the playroom if not given."""
+    videos: Path | None = None
+    """Your own videos; videos of the playroom if not given."""
     images: Path | None = None
     """Your own images, in place of the first frames of the clips."""
     clips: int = 480
-    """Clips that the playroom films, without --films."""
+    """Clips of the playroom that are rendered, without --videos."""
     clip_tokenizer: str = "demo-8x8"
     """Preset of a tokenizer of clips to train, or the folder of one."""
     image_tokenizer: str = "demo-image"

@@ -2,7 +2,7 @@
 
 Half a clip may tell more of its other half than half an image does, whoever continues it. LZMA is a yardstick that has
 learned nothing: it finds what is repeated exactly, and how often values occur. `alone` is the length of the compressed
-rest, `given` what it adds to the length of the compressed given part. Pixels are the bytes of an 8-bit film in the
+rest, `given` what it adds to the length of the compressed given part. Pixels are the bytes of an 8-bit video in the
 order frame, row, column, channel; tokens are numbers of the fewest bytes that hold them, in raster order.
 
 It is LZMA and not zlib because the window of zlib, 32 kB, does not hold two frames of 128 x 128 pixels. Lengths are

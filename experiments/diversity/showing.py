@@ -1,4 +1,4 @@
-"""The pictures of a run: the items at the extremes of what was measured."""
+"""The images of a run: the items at the extremes of what was measured."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from experiments.diversity.continuing import Subject
+from experiments.diversity.images import Extreme, choose_extremes, draw_extreme
 from experiments.diversity.measuring import GROUPS
 from experiments.diversity.parts import Part
-from experiments.diversity.pictures import Extreme, choose_extremes, draw_extreme
 from experiments.diversity.stage import Stage
-from experiments.diversity.tables import ItemRow, PictureRow
+from experiments.diversity.tables import ImageRow, ItemRow
 from sampling.completion import Completion, Drawn, assemble
 from sampling.rendering import render
 
 
-def show_extremes(out: Path, subject: Subject, stage: Stage, part: Part) -> Iterator[PictureRow]:
-    """Draw the extremes of each group into `out`/pictures and yield what was drawn.
+def show_extremes(out: Path, subject: Subject, stage: Stage, part: Part) -> Iterator[ImageRow]:
+    """Draw the extremes of each group into `out`/images and yield what was drawn.
 
     Args:
         out: the run folder.
@@ -38,19 +38,19 @@ def show_extremes(out: Path, subject: Subject, stage: Stage, part: Part) -> Iter
             title = f"{extreme.reason}: {row.source} ({group})"
             match = _training_clip(subject, stage, extreme)
             fps = subject.tokenizer.fps
-            draw_extreme(out / "pictures" / name, completion, extreme, title, fps, match)
-            yield _picture_row(row, extreme, f"pictures/{name}")
+            draw_extreme(out / "images" / name, completion, extreme, title, fps, match)
+            yield _image_row(row, extreme, f"images/{name}")
 
 
-def _picture_row(row: ItemRow, extreme: Extreme, file: str) -> PictureRow:
-    shared = {field.name for field in fields(PictureRow)} & {field.name for field in fields(ItemRow)}
+def _image_row(row: ItemRow, extreme: Extreme, file: str) -> ImageRow:
+    shared = {field.name for field in fields(ImageRow)} & {field.name for field in fields(ItemRow)}
     columns = {name: getattr(row, name) for name in shared}
-    return PictureRow(**columns, reason=extreme.reason, value=extreme.value, file=file)
+    return ImageRow(**columns, reason=extreme.reason, value=extreme.value, file=file)
 
 
 def _completion(subject: Subject, stage: Stage, part: Part, number: int) -> Completion:
     tokens = part.tokens[number].unflatten(1, stage.layout.grid)
-    unknown = torch.full(tokens.shape, torch.nan)  # scores, which these pictures do not show
+    unknown = torch.full(tokens.shape, torch.nan)  # scores, which these images do not show
     return assemble(subject.tokenizer, stage.material.clips[number], stage.layout, Drawn(tokens, unknown, unknown))
 
 

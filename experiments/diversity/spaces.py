@@ -3,10 +3,10 @@
     pixel        root mean square difference on the scale [0, 1]: 1 is black against white
     token        share of differing tokens
     perceptual   LPIPS (Zhang et al. 2018) or the feature distance of vqgan.metrics.perceptual, mean over frames
-    feature      one minus the cosine similarity of a network's coarsest features, averaged over the picture: what a
-                 picture is of, rather than where; mean over frames, between 0 and 2
+    feature      one minus the cosine similarity of a network's coarsest features, averaged over the image: what a
+                 image is of, rather than where; mean over frames, between 0 and 2
 
-Only what was generated is compared. Each picture goes through a network once, not once for every pair.
+Only what was generated is compared. Each image goes through a network once, not once for every pair.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from vqgan.metrics.features import FeatureNetwork, build_features
 from vqgan.metrics.perceptual import FeatureDistance, build_perceptual
 
 MIN_SIDE = 32
-"""Pixels of the shorter side below which networks see an enlarged picture. One row of tokens may be 4 pixels high, VGG
-halves pictures four times and EfficientNet five times: below 32 pixels the coarsest level would be padding, or gone."""
+"""Pixels of the shorter side below which networks see an enlarged image. One row of tokens may be 4 pixels high, VGG
+halves images four times and EfficientNet five times: below 32 pixels the coarsest level would be padding, or gone."""
 PIXELS_AT_ONCE = 2**17
 """Pixels that go through a network together, 32 frames of 64 x 64: memory stays bounded, and CPUs are no faster with
 more."""
@@ -88,7 +88,7 @@ class PixelSpace:
     name = "pixel"
 
     def embed(self, generated: Generated) -> Tensor:
-        """Return the pixels (N, 3 * T * H * W), scaled so that the distance of vectors is that of pictures."""
+        """Return the pixels (N, 3 * T * H * W), scaled so that the distance of vectors is that of images."""
         flat = generated.pixels.flatten(1).cpu()
         return flat / (2 * math.sqrt(flat.shape[1]))
 
@@ -114,10 +114,10 @@ class TokenSpace:
 class Sight:
     """What networks see of the frames of continuations; what they saw last is remembered.
 
-    So a picture goes through a network once, also where two spaces use it.
+    So an image goes through a network once, also where two spaces use it.
 
     Args:
-        look: maps pictures (B, 3, H, W) in [-1, 1] to vectors (B, D) of each space, whose squared distances are meant.
+        look: maps images (B, 3, H, W) in [-1, 1] to vectors (B, D) of each space, whose squared distances are meant.
         device: where it runs.
     """
 
@@ -140,10 +140,10 @@ class Sight:
     @torch.no_grad()
     def _look(self, frames: Tensor, height: int, width: int) -> list[Tensor]:
         # With channels last, convolutions take half the time on CPUs.
-        pictures = frames.to(self.device, memory_format=torch.channels_last)
-        if pictures.shape[2:] != (height, width):
-            pictures = functional.interpolate(pictures, (height, width), mode="bilinear")
-        return [vectors.cpu() for vectors in self.look(pictures)]
+        images = frames.to(self.device, memory_format=torch.channels_last)
+        if images.shape[2:] != (height, width):
+            images = functional.interpolate(images, (height, width), mode="bilinear")
+        return [vectors.cpu() for vectors in self.look(images)]
 
 
 class NetworkSpace:
@@ -172,21 +172,21 @@ class NetworkSpace:
 
 
 def _single(look: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Sequence[Tensor]]:
-    return lambda pictures: (look(pictures),)
+    return lambda images: (look(images),)
 
 
-def _look_once(distance: FeatureDistance, pictures: Tensor) -> tuple[Tensor, Tensor]:
+def _look_once(distance: FeatureDistance, images: Tensor) -> tuple[Tensor, Tensor]:
     """Return the vectors of the perceptual distance and of the feature space of one network."""
-    levels = distance.network(pictures)
+    levels = distance.network(images)
     return distance.join(levels), _coarsest(levels)
 
 
-def _unit_features(network: FeatureNetwork, pictures: Tensor) -> Tensor:
-    return _coarsest(network(pictures))
+def _unit_features(network: FeatureNetwork, images: Tensor) -> Tensor:
+    return _coarsest(network(images))
 
 
 def _coarsest(levels: Sequence[Tensor]) -> Tensor:
-    """Return the mean coarsest features (B, C) of pictures, so long that squared distances are 1 - cosine."""
+    """Return the mean coarsest features (B, C) of images, so long that squared distances are 1 - cosine."""
     return functional.normalize(levels[-1].mean(dim=(2, 3)), dim=1) / math.sqrt(2)
 
 

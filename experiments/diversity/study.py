@@ -2,7 +2,7 @@
 
 Images and clips are matched in all that can be matched. The images are the first frames of the very clips, so that
 studied and new scenes are the same for both; tokenizers have the same family, steps and number of codes, and see the
-same films; GPTs have the same size, steps, batches and learning rate, and with presets that make equally many tokens
+same videos; GPTs have the same size, steps, batches and learning rate, and with presets that make equally many tokens
 of an item also the same number of training tokens. Training sets of several sizes are parts of one another, and each
 GPT takes the same number of steps, so that models of fewer items have seen each of them more often.
 
@@ -13,7 +13,7 @@ These two take the first sampling setting, half of the items and half of the con
 
 Everything lies in `out`, and a stopped study continues from the stages, checkpoints and continuations found there:
 
-playroom/                 films, without --films
+playroom/                 videos, without --videos
 <kind>/tokenizer/         run folder, for a preset
 <kind>/tokens/            token store of all items
 <kind>/tokens_<items>/    its part that a GPT is trained on
@@ -66,7 +66,7 @@ def run_study(options: StudyOptions) -> Path:
     """Carry out the study, or what is missing of it, and return its folder.
 
     Raises:
-        MediaError: films or images cannot be used, or are too few for the largest training set.
+        MediaError: videos or images cannot be used, or are too few for the largest training set.
         RunFolderError: `out` holds a study with other options.
         TokenStoreError: a token store in `out` is damaged.
         WeightsMissingError: the weights of a network that measures are not on this machine.
@@ -75,8 +75,8 @@ def run_study(options: StudyOptions) -> Path:
     open_run(out, options, resume="auto")
     stage = Stopwatch(out / "seconds.json")
     with stage("playroom"):
-        films = options.films or _make_films(options)
-    arms = [Arm(kind, options, films) for kind in get_args(Kind)]
+        videos = options.videos or _make_videos(options)
+    arms = [Arm(kind, options, videos) for kind in get_args(Kind)]
     for arm in arms:
         arm.check_items()
     for arm in arms:
@@ -102,8 +102,8 @@ class Arm:
 
     kind: Kind
     options: StudyOptions
-    films: Path
-    """Folder of films, one film, or a pattern of tar shards."""
+    videos: Path
+    """Folder of videos, one video, or a pattern of tar shards."""
 
     @property
     def folder(self) -> Path:
@@ -112,8 +112,8 @@ class Arm:
 
     @property
     def data(self) -> Path:
-        """What is encoded: films, or images of their own."""
-        return self.options.images or self.films if self.kind == "image" else self.films
+        """What is encoded: videos, or images of their own."""
+        return self.options.images or self.videos if self.kind == "image" else self.videos
 
     @property
     def tokenizer(self) -> Path:
@@ -133,7 +133,7 @@ class Arm:
         if there < wanted:
             raise MediaError(
                 f"{self.data} has {there} {self.kind}s for training, --training-items asks for {wanted}: "
-                "ask for fewer, or give more films (--clips for those of the playroom)"
+                "ask for fewer, or give more videos (--clips for those of the playroom)"
             )
 
     def make_tokenizer(self) -> None:
@@ -151,7 +151,7 @@ class Arm:
     def make_tokens(self) -> None:
         """Encode all items, and write the training sets of all sizes."""
         tokens = self.folder / "tokens"
-        # Read in this process: the training of a tokenizer has read the same films so already.
+        # Read in this process: the training of a tokenizer has read the same videos so already.
         encode(EncodeOptions(self.tokenizer, self.data, tokens, every=self._hop(), workers=0, resume="auto"))
         for items in self.options.training_items:
             if not (self._tokens(items) / "metadata.json").exists():
@@ -198,7 +198,7 @@ class Arm:
         return DiversityOptions(gpt, self.tokenizer, self._tokens(items), self.data, out, resume="auto", **measuring)
 
     def _hop(self) -> float | None:
-        """Return the seconds between two images of a film: as many as between two clips, so that they begin alike."""
+        """Return the seconds between two images of a video: as many as between two clips, so that they begin alike."""
         if self.kind == "clip" or self.options.images:
             return None
         return item_format(self.options, "clip").seconds
@@ -233,6 +233,6 @@ def amounts(places: int) -> tuple[int, ...]:
     return tuple(sorted({round(1 + (places - 2) * number / (AMOUNTS - 1)) for number in range(AMOUNTS)}))
 
 
-def _make_films(options: StudyOptions) -> Path:
+def _make_videos(options: StudyOptions) -> Path:
     make_playroom(PlayroomOptions(options.out / "playroom", options.clips, seed=options.seed))
     return options.out / "playroom" / "clips"

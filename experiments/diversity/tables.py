@@ -5,7 +5,7 @@ items.csv        a row for every item and way of continuing it, baselines includ
 positions.csv    entropy and surprise at every place of the grid, means over items with intervals
 audit.csv        a row for every continuation: the training item that is most like it
 redundancy.csv   a row for every item and amount given: how much of it a compressor knows from the prompt
-pictures.csv     what the pictures show, and why they were drawn
+images.csv     what the images show, and why they were drawn
 """
 
 from __future__ import annotations
@@ -205,8 +205,8 @@ class RedundancyRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureRow:
-    """One picture of a run."""
+class ImageRow:
+    """One image of a run."""
 
     model: str
     kind: Kind
@@ -221,11 +221,11 @@ class PictureRow:
     source: str
     start: float
     reason: str
-    """Why it was drawn: see `experiments.diversity.pictures`."""
+    """Why it was drawn: see `experiments.diversity.images`."""
     value: float
     """The figure that is extreme here."""
     file: str
-    """Path of the picture within the run folder."""
+    """Path of the image within the run folder."""
 
 
 KINDS: dict[str, type] = {
@@ -234,7 +234,7 @@ KINDS: dict[str, type] = {
     "positions": PositionRow,
     "audit": AuditRow,
     "redundancy": RedundancyRow,
-    "pictures": PictureRow,
+    "images": ImageRow,
 }
 """Rows by the name of their table."""
 
@@ -248,7 +248,7 @@ class Tables:
     positions: list[PositionRow] = field(default_factory=list)
     audit: list[AuditRow] = field(default_factory=list)
     redundancy: list[RedundancyRow] = field(default_factory=list)
-    pictures: list[PictureRow] = field(default_factory=list)
+    images: list[ImageRow] = field(default_factory=list)
 
     def write(self, folder: Path, run: str = "run") -> None:
         """Write every table as a CSV file of its name; that of the run comes last and says that all are there."""

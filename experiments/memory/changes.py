@@ -1,7 +1,7 @@
-"""Changes to a test picture that people hardly notice: is it still recognised?
+"""Changes to a test image that people hardly notice: is it still recognised?
 
-They are made to the picture as it was read, before it is scaled down to what the tokenizer sees, because that is where
-they happen to pictures: load, change, scale, encode.
+They are made to the image as it was read, before it is scaled down to what the tokenizer sees, because that is where
+they happen to images: load, change, scale, encode.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 Change = Callable[[Image.Image, int], Image.Image]
-"""Makes of an RGB picture another of the same size. The number is the pixels a side at which the model sees it, so
+"""Makes of an RGB image another of the same size. The number is the pixels a side at which the model sees it, so
 that a change can be as large as one of those pixels."""
 
 
@@ -42,4 +42,4 @@ def mirror(image: Image.Image, size: int) -> Image.Image:
 
 
 CHANGES: dict[str, Change] = {"jpeg-50": jpeg, "shift-1": shift, "brightness": brighten, "mirror": mirror}
-"""By the name that `--changes` and `trials.csv` use; test pictures without a change are called `none`."""
+"""By the name that `--changes` and `trials.csv` use; test images without a change are called `none`."""

@@ -3,11 +3,11 @@
 Like kNN-LM (Khandelwal et al. 2020, arXiv 1911.00172) and the continuous cache (Grave et al. 2017, arXiv 1612.04426) it
 keeps, for every token read, a hidden state and the token that came next; nearby states vote for their tokens with a
 Gaussian kernel, as in neural episodic control (Pritzel et al. 2017, arXiv 1703.01988). Two things differ, because the
-sequences are pictures, and are to be known again when they have changed a little. A key is the mean over the last row's
-worth of states, each scaled to length 1: single states change completely when a picture moves by one token, their mean
+sequences are images, and are to be known again when they have changed a little. A key is the mean over the last row's
+worth of states, each scaled to length 1: single states change completely when an image moves by one token, their mean
 over a row hardly does. And keys are compared with those of the same place and its neighbours on the row only.
 
-Axes: B pictures, L tokens, P places that are predicted (L, or L - 1 without a start token), D width, R rows of tokens.
+Axes: B images, L tokens, P places that are predicted (L, or L - 1 without a start token), D width, R rows of tokens.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ TEMPERATURE = 0.003
 MIXTURE = 0.5
 """Weight of the store's prediction (lambda of kNN-LM); the rest is that of the model's weights."""
 BATCH = 16
-"""Pictures that the model reads at once."""
+"""Images that the model reads at once."""
 
 
 @dataclass(frozen=True)
 class EpisodicScores:
-    """How pictures look beside what is stored; lower is more familiar. Both are float32 on the CPU."""
+    """How images look beside what is stored; lower is more familiar. Both are float32 on the CPU."""
 
     nll: Tensor
     """(B,) mean NLL per scored token of the mixed prediction, in nats."""
     familiarity: Tensor
-    """(B,) negative log kernel similarity to the nearest stored picture, mean per row; 0 for that picture itself."""
+    """(B,) negative log kernel similarity to the nearest stored image, mean per row; 0 for that image itself."""
 
 
 class EpisodicStore:
-    """Keys and values of pictures that a GPT has read, searched exactly by faiss.
+    """Keys and values of images that a GPT has read, searched exactly by faiss.
 
-    It takes 4 * D bytes per token on the CPU: 655 MB for 2,500 pictures of 256 tokens at width 256.
+    It takes 4 * D bytes per token on the CPU: 655 MB for 2,500 images of 256 tokens at width 256.
 
     Args:
         gpt: the model, put into evaluation mode when it reads. Its weights must stay as they are, because keys of other
@@ -71,11 +71,11 @@ class EpisodicStore:
         """(B, P), the value of every key."""
         self.places: list[Any] = []
         """An index of the keys at each place, in the order of `tokens`; empty as long as nothing is stored."""
-        self.pictures: Any = None
-        """An index of whole pictures: their keys at the ends of rows, one after another."""
+        self.images: Any = None
+        """An index of whole images: their keys at the ends of rows, one after another."""
 
     def write(self, tokens: Tensor) -> None:
-        """Store pictures, given as (B, L) int64 tokens.
+        """Store images, given as (B, L) int64 tokens.
 
         Raises:
             ValueError: they have other lengths than those that are stored.
@@ -86,9 +86,9 @@ class EpisodicStore:
             self._add(keys, part[:, self.gpt.first_scored :].cpu())
 
     def score(self, tokens: Tensor) -> EpisodicScores:
-        """Judge pictures, given as (B, L) int64 tokens.
+        """Judge images, given as (B, L) int64 tokens.
 
-        As long as nothing is stored the weights predict alone and all pictures are equally familiar.
+        As long as nothing is stored the weights predict alone and all images are equally familiar.
 
         Raises:
             ValueError: they have other lengths than those that are stored.
@@ -100,7 +100,7 @@ class EpisodicStore:
         recalled = self._recall(keys, tokens[:, self.gpt.first_scored :].cpu())
         mixed = torch.logaddexp(math.log(1 - MIXTURE) - nll, math.log(MIXTURE) + recalled.log())
         whole = self._whole(keys)
-        squared, _ = self.pictures.search(whole.numpy(), 1)
+        squared, _ = self.images.search(whole.numpy(), 1)
         rows = whole.shape[1] // keys.shape[2]
         return EpisodicScores(-mixed.mean(dim=1), torch.from_numpy(squared)[:, 0] / (rows * TEMPERATURE))
 
@@ -108,11 +108,11 @@ class EpisodicStore:
         if not self.places:
             self.tokens = values[:0]
             self.places = [self.faiss.IndexFlatL2(keys.shape[2]) for _ in range(keys.shape[1])]
-            self.pictures = self.faiss.IndexFlatL2(self._whole(keys).shape[1])
+            self.images = self.faiss.IndexFlatL2(self._whole(keys).shape[1])
         self.tokens = torch.cat([self.tokens, values])
         for place, index in enumerate(self.places):
             index.add(keys[:, place].contiguous().numpy())
-        self.pictures.add(self._whole(keys).numpy())
+        self.images.add(self._whole(keys).numpy())
 
     def _recall(self, keys: Tensor, tokens: Tensor) -> Tensor:
         """Return the probability (B, P) that the store gives to each token: the share of the votes for it."""
@@ -138,7 +138,7 @@ class EpisodicStore:
 
     @torch.inference_mode()
     def _read(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the keys (B, P, D) and the NLL (B, P) of pictures, float32 on the CPU."""
+        """Return the keys (B, P, D) and the NLL (B, P) of images, float32 on the CPU."""
         self.gpt.eval()
         read: list[Tensor] = []
         hook = self.gpt.blocks[self.layer - 1].register_forward_hook(lambda block, given, states: read.append(states))
@@ -152,7 +152,7 @@ class EpisodicStore:
     def _check_length(self, tokens: Tensor) -> None:
         stored = self.gpt.first_scored + len(self.places)
         if self.places and tokens.shape[1] != stored:
-            raise ValueError(f"pictures of {tokens.shape[1]} tokens do not compare with those stored, of {stored}")
+            raise ValueError(f"images of {tokens.shape[1]} tokens do not compare with those stored, of {stored}")
 
 
 def trailing_mean(states: Tensor, count: int) -> Tensor:

@@ -1,20 +1,20 @@
 """Recognition memory: how many exposures does a GPT need to know what it has seen?
 
-Question: after k passes over a study list, does the model find the studied picture of a pair likelier than the foil?
-And if the pictures are changed a little, if an episodic store helps, or after another list has been studied?
+Question: after k passes over a study list, does the model find the studied image of a pair likelier than the foil?
+And if the images are changed a little, if an episodic store helps, or after another list has been studied?
 Method: after Brady et al. (2008) with the two-alternative rule of Orhan (2022, arXiv 2204.13061): a trial is correct
-when the studied picture has the lower mean NLL per token; a tie counts one half. Study and test use the same pixels.
-The list is run as given and with studied pictures and foils swapped, so that an untrained model sits at exactly one
+when the studied image has the lower mean NLL per token; a tie counts one half. Study and test use the same pixels.
+The list is run as given and with studied images and foils swapped, so that an untrained model sits at exactly one
 half.
 Output:
 
     trials.csv, accuracy.csv, curve.png     a row per trial, exposure and way of scoring; shares of correct ones
     study.csv, manifest.csv                 the study list and the explicit trials
     skipped.csv, defects.csv                fillers that could not be read, and what was left out as defective
-    known_pictures.csv                      tested pictures that the tokenizer was trained on
+    known_images.csv                      tested images that the tokenizer was trained on
     recall.csv                              with --recall: how well lower halves were recalled
     runs/<version>_<seed>/                  of each run the above, and maps.npz, the NLL of every token of the tested
-                                            pictures before study and after the last exposure
+                                            images before study and after the last exposure
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 
 from data.media import write_skipped
 from data.stimuli.lists import StimulusList, write_manifest
-from data.training_images import trained_pictures
+from data.training_images import trained_images
 from experiments.memory.material import encode_lists, read_lists
 from experiments.memory.options import MemoryOptions
 from experiments.memory.recognition import part_of
@@ -54,7 +54,7 @@ def run_memory(options: MemoryOptions) -> list[Accuracy]:
     interrupted one continues from its saved state.
 
     Raises:
-        StimulusError: a list has defects, or pictures that are tested are studied with the second list.
+        StimulusError: a list has defects, or images that are tested are studied with the second list.
         MismatchError: the GPT does not belong to the tokenizer.
         RunFolderError: `out` holds other results.
         FloatingPointError: a learner has diverged.
@@ -114,28 +114,28 @@ def _versions(stimuli: StimulusList, options: MemoryOptions) -> dict[str, Stimul
     versions = {"as_given": stimuli}
     swapped = stimuli.counterbalanced()
     if swapped is None:
-        print("A picture takes part in two trials, so the list cannot be counterbalanced: it runs as given only.")
+        print("An image takes part in two trials, so the list cannot be counterbalanced: it runs as given only.")
     else:
         versions["swapped"] = swapped
     return {name: replace(listed, trials=part_of(listed.trials, options.part)) for name, listed in versions.items()}
 
 
 def _warn(stimuli: StimulusList, options: MemoryOptions) -> None:
-    """Say what may make the results another experiment's, and write down which pictures the tokenizer knows."""
+    """Say what may make the results another experiment's, and write down which images the tokenizer knows."""
     for defect in stimuli.defects[:PRINTED_DEFECTS]:
         print(f"left out: {defect.reason}")
     if len(stimuli.defects) > PRINTED_DEFECTS:
         print(f"and {len(stimuli.defects) - PRINTED_DEFECTS} more: see {options.out / 'defects.csv'}")
     if options.tokenizer is None or not options.tokenizer.exists():
         return
-    trained = {picture.path for picture in trained_pictures(stimuli, options.tokenizer)}
+    trained = {image.path for image in trained_images(stimuli, options.tokenizer)}
     sides = {"studied": [trial.studied for trial in stimuli.trials], "foil": [trial.foil for trial in stimuli.trials]}
-    known = [(picture.path, side) for side in sides for picture in sides[side] if picture.path in trained]
+    known = [(image.path, side) for side in sides for image in sides[side] if image.path in trained]
     rows = [{"path": path, "side": side} for path, side in known]
-    write_table(options.out / "known_pictures.csv", rows, ["path", "side"])
+    write_table(options.out / "known_images.csv", rows, ["path", "side"])
     if known:
         foils = [path for path, side in known if side == "foil"]
         print(
-            f"Beware: the tokenizer was trained on {len(known)} of the {2 * len(stimuli.trials)} tested pictures, "
-            f"{len(foils)} of them foils (known_pictures.csv), which should be new to all of the model"
+            f"Beware: the tokenizer was trained on {len(known)} of the {2 * len(stimuli.trials)} tested images, "
+            f"{len(foils)} of them foils (known_images.csv), which should be new to all of the model"
         )

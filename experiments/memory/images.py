@@ -1,4 +1,4 @@
-"""Pictures of single items: those remembered best and least, and where in a picture the memory lies.
+"""Images of single items: those remembered best and least, and where in an image the memory lies.
 
 They show stimuli, which may not be free to pass on: they are made for a page that stays with the results, and are not
 written as files.
@@ -23,16 +23,16 @@ from experiments.statistics.outcomes import Floats
 from storage.tables import read_table
 
 COLUMNS = 8
-"""Pictures of a row."""
+"""Images of a row."""
 FOILS = 2
-"""Of them, in the maps, pictures that were not studied."""
+"""Of them, in the maps, images that were not studied."""
 SIDE = 96
-"""Pixels a side of a picture."""
+"""Pixels a side of an image."""
 
 
 @dataclass(frozen=True)
 class Maps:
-    """What study has changed at every place of the tested pictures of one run."""
+    """What study has changed at every place of the tested images of one run."""
 
     paths: tuple[str, ...]
     studied: frozenset[str]
@@ -52,7 +52,7 @@ def read_maps(folder: Path) -> Maps | None:
 
 
 def show_items(items: Sequence[Item], folders: Mapping[str, Path]) -> Figure | None:
-    """Show the pictures that are remembered best and least, two rows for each condition.
+    """Show the images that are remembered best and least, two rows for each condition.
 
     They are ranked by how soon they are told from their foils, and by likelihood ratio where that is the same.
 
@@ -61,7 +61,7 @@ def show_items(items: Sequence[Item], folders: Mapping[str, Path]) -> Figure | N
         folders: the stimuli, by name of the list.
 
     Returns:
-        A figure, or None if the pictures are no longer where they were.
+        A figure, or None if the images are no longer where they were.
     """
     there = [item for item in items if item.list in folders and (folders[item.list] / item.path).exists()]
     conditions = sorted({item.condition for item in there})
@@ -82,14 +82,14 @@ def show_items(items: Sequence[Item], folders: Mapping[str, Path]) -> Figure | N
 
 
 def show_maps(maps: Maps, folder: Path) -> Figure | None:
-    """Show pictures and, below each, what study has changed at every place; the last ones were not studied.
+    """Show images and, below each, what study has changed at every place; the last ones were not studied.
 
     Args:
         maps: of one run.
         folder: the stimuli.
 
     Returns:
-        A figure, or None if the pictures are no longer where they were.
+        A figure, or None if the images are no longer where they were.
     """
     there = [place for place, path in enumerate(maps.paths) if (folder / path).exists()]
     studied = sorted(

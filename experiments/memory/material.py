@@ -1,6 +1,6 @@
-"""The material of a memory experiment: lists of pictures, or of random sequences, as tokens.
+"""The material of a memory experiment: lists of images, or of random sequences, as tokens.
 
-Every picture is read and encoded once, some at a time; from then on the experiment knows tokens only.
+Every image is read and encoded once, some at a time; from then on the experiment knows tokens only.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from vqgan.model import load_tokenizer
 from vqgan.palette import Palette
 from vqgan.tokenizer import Tokenizer
 
-PICTURES_AT_ONCE = 32
+IMAGES_AT_ONCE = 32
 NOISE_TESTED = 300
 """Random sequences that are tested, at most, as in the published experiment."""
 
 Clips = dict[str, dict[str, Tensor]]
-"""(3, 1, size, size) clips in [-1, 1] of pictures, by change and by path."""
+"""(3, 1, size, size) clips in [-1, 1] of images, by change and by path."""
 Tokens = dict[str, dict[str, Tensor]]
-"""(L,) int64 tokens of pictures, by change and by path."""
+"""(L,) int64 tokens of images, by change and by path."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Material:
     """What is studied and tested, as tokens."""
 
     tokens: Tokens
-    """Of all items of the first list unchanged (`none`), and of its tested pictures under each change."""
+    """Of all items of the first list unchanged (`none`), and of its tested images under each change."""
     afterwards: Tensor
     """(M, L) int64 tokens of the second list's study; M is 0 without one."""
     grid: tuple[int, int, int]
@@ -104,11 +104,11 @@ def read_lists(options: MemoryOptions) -> Lists:
 
 
 def encode_lists(lists: Lists, options: MemoryOptions) -> Material:
-    """Encode every picture once; a palette that is made for the purpose goes into `options.out`/tokenizer.
+    """Encode every image once; a palette that is made for the purpose goes into `options.out`/tokenizer.
 
     Raises:
         CheckpointError: `--tokenizer` holds none.
-        ValueError: the pictures have fewer colours than the palette is to have.
+        ValueError: the images have fewer colours than the palette is to have.
     """
     if lists.noise is not None:
         side = isqrt(options.noise_length)
@@ -131,23 +131,23 @@ def encode_lists(lists: Lists, options: MemoryOptions) -> Material:
 
 
 def read_clips(root: Path, paths: Sequence[str], size: int) -> Tensor:
-    """Return pictures of a list as clips (P, 3, 1, size, size) in [-1, 1], the square in their middle cut out."""
+    """Return images of a list as clips (P, 3, 1, size, size) in [-1, 1], the square in their middle cut out."""
     return torch.stack([image_to_clip(load_image(root / path), size) for path in paths])
 
 
 def _read(stimuli: StimulusList, size: int, changes: Sequence[str] = ()) -> Iterator[Clips]:
-    """Yield the pictures of a list, some at a time, decoded once also where they are changed for the test."""
-    paths, tested = [picture.path for picture in stimuli.pictures], set(tested_paths(stimuli.trials))
-    with Progress("Reading pictures", len(paths)) as progress:
-        for start in range(0, len(paths), PICTURES_AT_ONCE):
+    """Yield the images of a list, some at a time, decoded once also where they are changed for the test."""
+    paths, tested = [image.path for image in stimuli.images], set(tested_paths(stimuli.trials))
+    with Progress("Reading images", len(paths)) as progress:
+        for start in range(0, len(paths), IMAGES_AT_ONCE):
             clips: Clips = {change: {} for change in ("none", *changes)}
-            for path in paths[start : start + PICTURES_AT_ONCE]:
-                image = load_image(stimuli.root / path)
-                clips["none"][path] = image_to_clip(image, size)
+            for path in paths[start : start + IMAGES_AT_ONCE]:
+                loaded = load_image(stimuli.root / path)
+                clips["none"][path] = image_to_clip(loaded, size)
                 for change in changes if path in tested else ():
-                    clips[change][path] = image_to_clip(CHANGES[change](image, size), size)
+                    clips[change][path] = image_to_clip(CHANGES[change](loaded, size), size)
             yield clips
-            progress.show(min(len(paths), start + PICTURES_AT_ONCE))
+            progress.show(min(len(paths), start + IMAGES_AT_ONCE))
 
 
 def _encode(tokenizer: Tokenizer, batches: Iterable[Clips]) -> Tokens:
@@ -168,7 +168,7 @@ def _find_tokenizer(options: MemoryOptions) -> Tokenizer | None:
 
 
 def _fit_palette(batches: Iterable[Clips], options: MemoryOptions) -> Palette:
-    """Make a palette of studied pictures and foils alike, so that it favours neither."""
+    """Make a palette of studied images and foils alike, so that it favours neither."""
     clips = torch.stack([clip for batch in batches for clip in batch["none"].values()])
     palette = Palette.fit(rearrange(clips, "P C T H W -> (P T H W) C"), options.colours, options.size, options.seed)
     palette.save_pretrained(options.out / "tokenizer")
@@ -176,10 +176,10 @@ def _fit_palette(batches: Iterable[Clips], options: MemoryOptions) -> Palette:
 
 
 def _check_apart(first: StimulusList, second: StimulusList) -> None:
-    studied = {picture.sha256: picture.path for picture in second.study}
-    tested = [picture for trial in first.trials for picture in (trial.studied, trial.foil) if picture.sha256 in studied]
+    studied = {image.sha256: image.path for image in second.study}
+    tested = [image for trial in first.trials for image in (trial.studied, trial.foil) if image.sha256 in studied]
     if tested:
         raise StimulusError(
-            f"{len(tested)} tested pictures of {first.root} are also studied in {second.root}, for instance "
+            f"{len(tested)} tested images of {first.root} are also studied in {second.root}, for instance "
             f"{tested[0].path} as {studied[tested[0].sha256]}: what --then studies must not be tested"
         )

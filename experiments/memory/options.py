@@ -22,7 +22,7 @@ class MemorySettings:
     """How a list is studied and tested: what a run, and all runs of a sweep, can be asked."""
 
     noise: int | None = None
-    """Instead of pictures, study this many random token sequences; as many foils are drawn likewise."""
+    """Instead of images, study this many random token sequences; as many foils are drawn likewise."""
     noise_length: int = 256
     """Tokens of a random sequence, a square number, drawn uniformly."""
     noise_codes: int = 512
@@ -31,17 +31,17 @@ class MemorySettings:
     """Leave out what is wrong with a list, such as foils that are also studied, instead of refusing the list; the
     defects are listed in defects.csv."""
     fillers: int | None = None
-    """Studied pictures that are not tested; all of them if not given."""
+    """Studied images that are not tested; all of them if not given."""
     part: Part = "all"
     """Trials that are tested: all, or a fixed half of each condition, so that settings can be tuned on one half and
     reported on the other. The study list stays whole."""
     tokenizer: Path | None = None
-    """Folder of the tokenizer; without one, that in --gpt/tokenizer, or a palette made from all pictures of the
+    """Folder of the tokenizer; without one, that in --gpt/tokenizer, or a palette made from all images of the
     list."""
     colours: int = 64
     """Colours of the palette that is made."""
     size: int = 8
-    """Pixels a side at which the palette sees the pictures."""
+    """Pixels a side at which the palette sees the images."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam, or gradient descent with momentum 0.9; the learning rate is constant and weights do not decay."""
     optimizer_state: Literal["fresh", "resume"] = "fresh"
@@ -53,18 +53,18 @@ class MemorySettings:
     steps_per_exposure: int = 1
     """Optimizer steps in a row on each batch (massed practice)."""
     replay: int = 0
-    """Pictures studied earlier that are rehearsed along with each batch."""
+    """Images studied earlier that are rehearsed along with each batch."""
     then: Path | None = None
     """Folder of a second list, studied after the exposures to the first, which is tested all along (retention)."""
     then_exposures: int = 10
     """Passes over the second list."""
     changes: tuple[Change, ...] = ()
-    """Changes under which test pictures, studied ones and foils, are tested besides."""
+    """Changes under which test images, studied ones and foils, are tested besides."""
     store_layer: int | None = None
-    """Block, from 1, whose output an episodic store keeps of every studied picture; its judgements, and those of the
+    """Block, from 1, whose output an episodic store keeps of every studied image; its judgements, and those of the
     weights and the store together, are recorded beside those of the weights. No store if not given."""
     recall: int = 0
-    """Studied pictures, and their foils, whose lower half is recalled from the upper after the last exposure."""
+    """Studied images, and their foils, whose lower half is recalled from the upper after the last exposure."""
     seeds: int = 1
     """Independent runs, each with its own weights and order."""
     seed: int = 0
@@ -98,18 +98,18 @@ class MemorySettings:
             raise ValueError(f"--noise-length {self.noise_length} must be a square number, such as 256 or 4096")
         for name in ("tokenizer", "fillers", "then", "changes", "recall"):
             if getattr(self, name):
-                raise ValueError(f"--{name} is for pictures: leave it out with --noise")
+                raise ValueError(f"--{name} is for images: leave it out with --noise")
 
     def _check_subject(self, stimuli: bool, gpt: bool) -> None:
         if stimuli == (self.noise is not None):
-            raise ValueError("give a list of pictures with --stimuli, or a number of random sequences with --noise")
+            raise ValueError("give a list of images with --stimuli, or a number of random sequences with --noise")
         if self.optimizer_state == "resume" and not gpt:
             raise ValueError("--optimizer-state resume needs --gpt: a new GPT has no state to resume")
 
 
 @dataclass(frozen=True)
 class MemoryOptions(MemorySettings):
-    """Study a list of pictures for k exposures and test recognition after each."""
+    """Study a list of images for k exposures and test recognition after each."""
 
     stimuli: Path | None = None
     """Folder of the list, in the study/test layout (study/**, test/<condition>_<seen|unseen>/**)."""
@@ -120,7 +120,7 @@ class MemoryOptions(MemorySettings):
     preset: str = "tiny"
     """Size of a new GPT."""
     batch: int = 2
-    """Pictures per optimizer step."""
+    """Images per optimizer step."""
     learning_rate: float = 3e-4
     """Learning rate, constant; 0 leaves the weights as they are, so that only an episodic store learns."""
     resume: Literal["no", "auto"] = "no"
@@ -158,7 +158,7 @@ class SweepOptions(MemorySettings):
     learning_rates: tuple[float, ...] = (3e-4,)
     """Learning rates."""
     batches: tuple[int, ...] = (2,)
-    """Pictures per optimizer step."""
+    """Images per optimizer step."""
     slurm: bool = False
     """Run nothing, but write sweep.sbatch, a Slurm script with one task for each combination."""
 

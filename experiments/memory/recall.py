@@ -1,4 +1,4 @@
-"""Recall: from the upper half of a picture, does the learner complete the lower half as it was?
+"""Recall: from the upper half of an image, does the learner complete the lower half as it was?
 
 Only the upper half is encoded, alone, so the prompt cannot know the lower one. Foils are completed too: what a learner
 does for them it knows from elsewhere.
@@ -19,17 +19,17 @@ from storage.tables import write_rows
 from vqgan.tokenizer import Tokenizer
 
 BATCH = 16
-"""Pictures that are completed at once."""
+"""Images that are completed at once."""
 
 
 @dataclass(frozen=True)
 class Cue:
-    """A picture whose lower half is to be recalled."""
+    """An image whose lower half is to be recalled."""
 
     item: str
     """Name of its trial."""
     condition: str
-    picture: str
+    image: str
     """Path relative to the list."""
     studied: bool
     """Whether it was studied; else it is a foil."""
@@ -37,15 +37,15 @@ class Cue:
 
 @dataclass(frozen=True)
 class RecallRow:
-    """How well the lower half of a picture was recalled.
+    """How well the lower half of an image was recalled.
 
     Distances are root mean square differences of pixels on the scale [0, 1], 1 being black against white, to the
-    tokenizer's own reconstruction of the picture, so that no learner is charged for what the tokens cannot show.
+    tokenizer's own reconstruction of the image, so that no learner is charged for what the tokens cannot show.
     """
 
     item: str
     condition: str
-    picture: str
+    image: str
     studied: str
     """`yes`, or `no` for a foil."""
     distance: float
@@ -53,30 +53,30 @@ class RecallRow:
     best_distance: float
     """Of the nearest completion."""
     identified: float
-    """Share of the completions that are nearer to this picture than to any other picture tested; one that shows the
-    same lower half as another picture is never identified."""
+    """Share of the completions that are nearer to this image than to any other image tested; one that shows the
+    same lower half as another image is never identified."""
 
 
 def recall(
     gpt: GPT, tokenizer: Tokenizer, cues: Sequence[Cue], clips: Tensor, tokens: Tensor, n: int = 4, seed: int = 0
 ) -> list[RecallRow]:
-    """Complete the lower half of every picture `n` times from its upper half, and compare with the truth.
+    """Complete the lower half of every image `n` times from its upper half, and compare with the truth.
 
     Args:
         gpt: the learner, put into evaluation mode.
         tokenizer: whose tokens it reads.
-        cues: the P pictures, studied ones and foils.
+        cues: the P images, studied ones and foils.
         clips: (P, 3, 1, H, W) in [-1, 1], as the tokenizer sees them; on the device of the models, like `tokens`.
-        tokens: (P, L) int64, of the whole pictures.
-        n: completions of each picture, drawn at temperature 1.
+        tokens: (P, L) int64, of the whole images.
+        n: completions of each image, drawn at temperature 1.
         seed: the same seed gives the same completions.
 
     Raises:
-        ValueError: the upper half does not divide into tokens, or there is only one picture, among which none can be
+        ValueError: the upper half does not divide into tokens, or there is only one image, among which none can be
             identified.
     """
     if len(cues) < 2:
-        raise ValueError(f"recall compares pictures with each other: give at least 2, not {len(cues)}")
+        raise ValueError(f"recall compares images with each other: give at least 2, not {len(cues)}")
     gpt.eval()
     height = clips.shape[3] // 2
     completed = torch.cat(
@@ -98,7 +98,7 @@ def write_recall(path: Path, rows: Iterable[RecallRow]) -> None:
 
 
 def _complete(gpt: GPT, tokenizer: Tokenizer, upper: Tensor, length: int, start: int, n: int, seed: int) -> Tensor:
-    """Return `n` completions (B, n, L) of upper halves, the first of which is number `start` of all pictures."""
+    """Return `n` completions (B, n, L) of upper halves, the first of which is number `start` of all images."""
     prompt = tokenizer.encode(upper).flatten(1)
     free = prompt.new_full((len(prompt), length - prompt.shape[1]), FREE)
     items = range(start, start + len(prompt))
@@ -112,14 +112,14 @@ def _lower_half(tokenizer: Tokenizer, tokens: Tensor, size: Sequence[int]) -> Te
 
 
 def _row(cue: Cue, distances: Tensor, number: int) -> RecallRow:
-    """Judge the completions of picture `number` by their distances (n, P) to all pictures."""
+    """Judge the completions of image `number` by their distances (n, P) to all images."""
     own = distances[:, number]
     others = torch.cat([distances[:, :number], distances[:, number + 1 :]], dim=1)
     identified = (own < others.amin(dim=1)).float().mean()
     return RecallRow(
         cue.item,
         cue.condition,
-        cue.picture,
+        cue.image,
         "yes" if cue.studied else "no",
         float(own.mean()),
         float(own.min()),

@@ -1,6 +1,6 @@
-"""Testing recognition: which picture of a pair a learner finds the more familiar one.
+"""Testing recognition: which image of a pair a learner finds the more familiar one.
 
-A trial is correct when the studied picture has the lower score: the mean NLL per token (Orhan 2022, arXiv 2204.13061),
+A trial is correct when the studied image has the lower score: the mean NLL per token (Orhan 2022, arXiv 2204.13061),
 or what an episodic store makes of it.
 """
 
@@ -30,7 +30,7 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Session:
-    """Trials that are taken again and again, with the tokens of their pictures."""
+    """Trials that are taken again and again, with the tokens of their images."""
 
     name: str
     """Of the list."""
@@ -38,9 +38,9 @@ class Session:
     seed: int
     trials: Sequence[Trial]
     paths: Sequence[str]
-    """Every tested picture once, in order of path, so that both versions of a list score the same batches."""
+    """Every tested image once, in order of path, so that both versions of a list score the same batches."""
     tokens: Mapping[str, Tensor]
-    """(P, L) int64 tokens of the tested pictures under each change."""
+    """(P, L) int64 tokens of the tested images under each change."""
 
     @classmethod
     def prepare(
@@ -55,7 +55,7 @@ class Session:
 
         Args:
             stimuli: the list.
-            tokens: (L,) int64 tokens of each picture under each change, `none` among them.
+            tokens: (L,) int64 tokens of each image under each change, `none` among them.
             version: of the list, for the rows.
             seed: of the run, for the rows.
             device: where the learner is.
@@ -129,8 +129,8 @@ def part_of(trials: tuple[Trial, ...], part: Part) -> tuple[Trial, ...]:
 
 
 def tested_paths(trials: Sequence[Trial]) -> list[str]:
-    """Return the paths of all pictures that take part in trials, each once, in order."""
-    return sorted({picture.path for trial in trials for picture in (trial.studied, trial.foil)})
+    """Return the paths of all images that take part in trials, each once, in order."""
+    return sorted({image.path for trial in trials for image in (trial.studied, trial.foil)})
 
 
 def score(gpt: GPT, store: EpisodicStore | None, tokens: Tensor) -> dict[str, Tensor]:

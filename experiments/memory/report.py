@@ -5,7 +5,7 @@ accuracy.csv      accuracy of each way of testing at each moment, pooled and of 
 comparisons.csv   differences between learners, models and changes, on the same items of the same runs
 thresholds.csv    exposures to the human level
 sensitivity.csv   d', ROC areas, and judgements by likelihood ratio
-items.csv         what is remembered of each picture
+items.csv         what is remembered of each image
 defects.csv       what was left out of the lists, if anything was
 curve.png, roc.png; learners.png, changes.png, forgetting.png where there is something to draw
 report.html
@@ -76,7 +76,7 @@ def report_memory(options: ReportOptions) -> Path:
         *([threshold_section(crossings)] if crossings else []),
         *_ways(out, results, comparisons, note),
         sensitivity_section(out, sensitivity),
-        *_pictures(folders, by_item),
+        *_images(folders, by_item),
         *_recall(folders),
         people_section(),
         *([defect_section(defects)] if defects else []),
@@ -88,49 +88,49 @@ def report_memory(options: ReportOptions) -> Path:
 
 
 def _ways(out: Path, results: Sequence[Accuracy], comparisons: Sequence[Comparison], note: str) -> Iterator[Section]:
-    """Draw and describe what was compared: models, learners, changes to the pictures, and forgetting."""
+    """Draw and describe what was compared: models, learners, changes to the images, and forgetting."""
     between_models = _in(comparisons, "model", learner="weights", change="none")
     if between_models:
         text = "Models are named by the options in which they differ."
         yield comparison_section("Models compared", text, (), between_models)
     if draw_learners(out / "learners.png", results, note):
         text = (
-            "`weights` judges by the model's NLL; `familiarity` by how near the picture's features lie to what an "
-            "episodic store has kept of the studied pictures; `weights+store` by the NLL of model and store mixed."
+            "`weights` judges by the model's NLL; `familiarity` by how near the image's features lie to what an "
+            "episodic store has kept of the studied images; `weights+store` by the NLL of model and store mixed."
         )
         media = embed(out / "learners.png", "Accuracy of each learner against exposures")
         yield comparison_section("Learners compared", text, (media,), _in(comparisons, "learner", change="none"))
     if draw_changes(out / "changes.png", results, note):
         text = (
-            "The pictures are studied as they are, and changed at the test, studied ones and foils alike; `none` is "
+            "The images are studied as they are, and changed at the test, studied ones and foils alike; `none` is "
             "without a change."
         )
-        media = embed(out / "changes.png", "Accuracy on changed pictures against exposures, a row for each learner")
-        yield comparison_section("Changed pictures", text, (media,), _in(comparisons, "change"))
+        media = embed(out / "changes.png", "Accuracy on changed images against exposures, a row for each learner")
+        yield comparison_section("Changed images", text, (media,), _in(comparisons, "change"))
     if draw_forgetting(out / "forgetting.png", results, note):
         text = "After the last exposure another list was studied, and the first was tested after each pass over it."
         yield Section("Forgetting", text, (embed(out / "forgetting.png", "Accuracy against passes over another list"),))
 
 
-def _pictures(folders: Sequence[RunFolder], by_item: Sequence[Item]) -> Iterator[Section]:
-    """Show single pictures, as far as the stimuli are still there."""
+def _images(folders: Sequence[RunFolder], by_item: Sequence[Item]) -> Iterator[Section]:
+    """Show single images, as far as the stimuli are still there."""
     stimuli = {folder.stimuli.name: folder.stimuli for folder in folders if folder.stimuli}
     remembered = show_items(by_item, stimuli)
     if remembered:
         text = (
-            "Ranked by how soon they are told from their foils: above each picture the share of runs and exposures in "
+            "Ranked by how soon they are told from their foils: above each image the share of runs and exposures in "
             "which it was, and how much study has raised its log likelihood per token. items.csv has all of them."
         )
         yield Section("Remembered best and least", text, (embed_figure(remembered, "Remembered best and least"),))
     media = [figure for folder in folders if (figure := _maps_of_first_run(folder))]
     if media:
         text = (
-            "How much study has lowered the NLL of every token, at its place in the picture: red has become likelier, "
-            "blue less likely. From the studied picture with the most to that with the least on average (the figure "
-            "above each), then pictures that were not studied: what is red there too was learned of all pictures."
+            "How much study has lowered the NLL of every token, at its place in the image: red has become likelier, "
+            "blue less likely. From the studied image with the most to that with the least on average (the figure "
+            "above each), then images that were not studied: what is red there too was learned of all images."
         )
-        pictures = tuple(embed_figure(figure, "Pictures, and NLL before study minus NLL after it") for figure in media)
-        yield Section("Where the memory lies", text, pictures)
+        images = tuple(embed_figure(figure, "Images, and NLL before study minus NLL after it") for figure in media)
+        yield Section("Where the memory lies", text, images)
 
 
 def _maps_of_first_run(folder: RunFolder) -> Figure | None:

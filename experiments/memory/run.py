@@ -50,7 +50,7 @@ class MemoryRun:
     @cached_property
     def items(self) -> Tensor:
         """(N, L) int64 tokens of the first list, then of the second."""
-        first = [self.material.tokens["none"][picture.path] for picture in self.stimuli.study]
+        first = [self.material.tokens["none"][image.path] for image in self.stimuli.study]
         return torch.cat([torch.stack(first), self.material.afterwards])
 
     def is_finished(self) -> bool:
@@ -133,25 +133,25 @@ class MemoryRun:
             write_recall(self.folder / "recall.csv", self._recall(learner))
 
     def _recall(self, learner: Learner) -> list[RecallRow]:
-        """Let the learner complete some studied pictures, evenly spread over the trials, and their foils."""
+        """Let the learner complete some studied images, evenly spread over the trials, and their foils."""
         trials, tokenizer = self.stimuli.trials, self.material.tokenizer
-        assert tokenizer is not None, "the options ask for pictures"
+        assert tokenizer is not None, "the options ask for images"
         count = min(self.options.recall, len(trials))
         chosen = [trials[place * len(trials) // count] for place in range(count)]
         cues = [Cue(t.item, t.condition, t.studied.path, studied=True) for t in chosen]
         cues += [Cue(t.item, t.condition, t.foil.path, studied=False) for t in chosen]
-        clips = read_clips(self.stimuli.root, [cue.picture for cue in cues], tokenizer.size)
-        tokens = torch.stack([self.material.tokens["none"][cue.picture] for cue in cues])
+        clips = read_clips(self.stimuli.root, [cue.image for cue in cues], tokenizer.size)
+        tokens = torch.stack([self.material.tokens["none"][cue.image] for cue in cues])
         device = learner.device
         return recall(learner.gpt, tokenizer.to(device), cues, clips.to(device), tokens.to(device), seed=self.seed)
 
 
 def _map(learner: Learner, session: Session) -> np.ndarray[Any, Any]:
-    """Return the NLL of every token of the tested pictures, (P, L) float16, in nats."""
+    """Return the NLL of every token of the tested images, (P, L) float16, in nats."""
     return token_nll(learner.gpt, session.tokens["none"]).numpy().astype(np.float16)
 
 
 def _accuracy(rows: list[Row]) -> float:
-    """Return the share of correct trials of the weights alone, on pictures as they were studied."""
+    """Return the share of correct trials of the weights alone, on images as they were studied."""
     correct = [float(row["correct"]) for row in rows if (row["learner"], row["change"]) == ("weights", "none")]
     return sum(correct) / len(correct)

@@ -30,8 +30,8 @@ def memory_section(folder: Path, results: Sequence[Accuracy], published: bool = 
     )
     return Section(
         title="What it remembers",
-        text="Each point is the share of pairs in which the model finds the picture it studied likelier than a foil it "
-        "never saw, after that many passes over the study list; the band is the 95 % interval over pairs of pictures "
+        text="Each point is the share of pairs in which the model finds the image it studied likelier than a foil it "
+        "never saw, after that many passes over the study list; the band is the 95 % interval over pairs of images "
         f"and over runs, the dotted line chance. {_versions(results)} The grey band is what people reach after seeing "
         "2,500 objects once (mean ± s.e.m., Brady et al. 2008): for other lists than theirs a landmark, not a "
         f"competitor.{others if published else ''}",
@@ -54,7 +54,7 @@ def threshold_section(thresholds: Sequence[Threshold]) -> Section:
         "Exposures to the level of people",
         "The first exposure whose accuracy, of all runs together, is at or above that of people; and where a smooth "
         "psychometric function (Weibull's, with chance at one half and a lapse rate; Wichmann and Hill 2001), fitted "
-        "to all exposures by maximum likelihood, crosses their level. Its interval allows for other pictures and other "
+        "to all exposures by maximum likelihood, crosses their level. Its interval allows for other images and other "
         "runs, and takes the accuracy of people as exact. Nothing is extrapolated beyond the exposures that were made.",
         table=without_empty_columns(rows),
     )
@@ -78,7 +78,7 @@ def comparison_section(title: str, text: str, media: Sequence[Medium], compariso
 
 
 def sensitivity_section(folder: Path, sensitivities: Iterable[Sensitivity]) -> Section:
-    """Return the section on d' and the ROC in `folder/roc.png`, after the last exposure and with unchanged pictures."""
+    """Return the section on d' and the ROC in `folder/roc.png`, after the last exposure and with unchanged images."""
     last: dict[tuple[str, ...], Sensitivity] = {}
     for line in sensitivities:
         if line.change == "none" and not line.interference:
@@ -97,11 +97,11 @@ def sensitivity_section(folder: Path, sensitivities: Iterable[Sensitivity]) -> S
         )  # fmt: skip
     return Section(
         "Sensitivity",
-        "d' is the distance between studied and new pictures on the learner's scale in standard deviations: from the "
-        "choice between two, sqrt(2) z(share correct), and from calling single pictures old or new with the median "
+        "d' is the distance between studied and new images on the learner's scale in standard deviations: from the "
+        "choice between two, sqrt(2) z(share correct), and from calling single images old or new with the median "
         "score as criterion. The ROC shows hits against false alarms for every criterion; the area under it is the "
-        "accuracy if every studied picture were paired with every foil. `By ratio` judges by how much study has "
-        "raised a picture's likelihood, which takes away that some pictures are simple in themselves.",
+        "accuracy if every studied image were paired with every foil. `By ratio` judges by how much study has "
+        "raised an image's likelihood, which takes away that some images are simple in themselves.",
         (embed(folder / "roc.png", "Hits against false alarms after the last exposure"),),
         without_empty_columns(rows),
     )
@@ -112,7 +112,7 @@ def recall_section(rows: Sequence[dict[str, str]]) -> Section:
     groups: dict[tuple[str, str], list[dict[str, str]]] = {}
     for row in rows:
         groups.setdefault((row["condition"], row["studied"]), []).append(row)
-    table = [("condition", "studied", "pictures", "distance", "of the best", "identified")]
+    table = [("condition", "studied", "images", "distance", "of the best", "identified")]
     for (condition, studied), group in sorted(groups.items()):
         distance, best, identified = (
             fmean(float(row[name]) for row in group) for name in ("distance", "best_distance", "identified")
@@ -120,10 +120,10 @@ def recall_section(rows: Sequence[dict[str, str]]) -> Section:
         table.append((condition, studied, str(len(group)), f"{distance:.3f}", f"{best:.3f}", percent(identified)))
     return Section(
         "Recall",
-        "The model is given the upper half of a picture and completes the lower several times. Distances are root mean "
+        "The model is given the upper half of an image and completes the lower several times. Distances are root mean "
         "square differences of pixels to the true lower half (0 the same, 1 black against white), of all completions "
-        "and of the nearest; identified are completions nearer to their own picture than to any other. What is "
-        "recalled, and not guessed, is the advantage of studied pictures over foils.",
+        "and of the nearest; identified are completions nearer to their own image than to any other. What is "
+        "recalled, and not guessed, is the advantage of studied images over foils.",
         table=tuple(table),
     )
 
@@ -137,7 +137,7 @@ def people_section() -> Section:
     return Section(
         "What people remember",
         "Figures for orientation: `confirmed` in the publication, `digitised` from its figures by others, or known at "
-        "`second-hand`. 2AFC: the share of correct choices between a studied picture and a foil.",
+        "`second-hand`. 2AFC: the share of correct choices between a studied image and a foil.",
         table=tuple(rows),
     )
 
@@ -148,7 +148,7 @@ def defect_section(defects: Sequence[dict[str, str]]) -> Section:
     rows += [(row["list"], row["file"], row["reason"]) for row in defects]
     return Section(
         "Left out as defective",
-        "These pictures, and the trials they belong to, are in none of the figures on this page.",
+        "These images, and the trials they belong to, are in none of the figures on this page.",
         table=tuple(rows),
     )
 
@@ -161,7 +161,7 @@ def p_value(p: float) -> str:
 def _versions(results: Sequence[Accuracy]) -> str:
     if any(result.version == "swapped" for result in results):
         return (
-            "The list was run twice, with studied pictures and foils swapped, so that a model that has studied nothing "
+            "The list was run twice, with studied images and foils swapped, so that a model that has studied nothing "
             "stands at exactly one half."
         )
-    return "The list was run as given only, so that a model may favour its studied pictures before any study."
+    return "The list was run as given only, so that a model may favour its studied images before any study."

@@ -49,7 +49,7 @@ def last_accuracies(cell: Path) -> list[Row]:
 
 
 def print_table(rows: list[Row]) -> None:
-    """Print the accuracies of the weights alone on unchanged pictures: a line per cell, a column per condition."""
+    """Print the accuracies of the weights alone on unchanged images: a line per cell, a column per condition."""
     plain = [row for row in rows if (row["learner"], row["change"]) == ("weights", "none")]
     conditions = sorted({row["condition"] for row in plain})
     table = Table("cell", "exposures", *conditions, title="Accuracy after the last test")

@@ -35,7 +35,7 @@ class Accuracy:
     trials: int
     learner: str = "weights"
     change: str = "none"
-    """Change made to the test pictures."""
+    """Change made to the test images."""
     interference: int = 0
     """Passes over another list after the exposures."""
     list: str = POOLED
@@ -45,7 +45,7 @@ class Accuracy:
 
 
 def correctness(nll_studied: float, nll_foil: float) -> float:
-    """Return 1 when the studied picture is the more likely one, 0 when the foil is, one half for a tie."""
+    """Return 1 when the studied image is the more likely one, 0 when the foil is, one half for a tie."""
     return 0.5 + 0.5 * ((nll_studied < nll_foil) - (nll_studied > nll_foil))
 
 
@@ -63,12 +63,12 @@ def accuracies(trials: Iterable[dict[str, str]]) -> list[Accuracy]:
 def likelihood_ratio_trials(trials: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     """Return the trials as judged by what study has changed.
 
-    The score of a picture becomes NLL(k) - NLL(0), its negative log likelihood ratio per token between the model after
-    and before study, so that a picture that is simple in itself has no advantage. Trials of runs that were not tested
+    The score of an image becomes NLL(k) - NLL(0), its negative log likelihood ratio per token between the model after
+    and before study, so that an image that is simple in itself has no advantage. Trials of runs that were not tested
     before study, with the same learner and change, are left out.
     """
-    before = {_picture_key(trial): trial for trial in trials if _is_before_study(trial)}
-    return [_relative(trial, before[key]) for trial in trials if (key := _picture_key(trial)) in before]
+    before = {_image_key(trial): trial for trial in trials if _is_before_study(trial)}
+    return [_relative(trial, before[key]) for trial in trials if (key := _image_key(trial)) in before]
 
 
 def pooled(
@@ -114,7 +114,7 @@ def _accuracies(outcomes: Outcomes, run: Run) -> Iterator[Accuracy]:
         )  # fmt: skip
 
 
-def _picture_key(trial: dict[str, str]) -> tuple[str, ...]:
+def _image_key(trial: dict[str, str]) -> tuple[str, ...]:
     return (trial.get("model", ""), *(trial[name] for name in ("list", "version", "seed", "learner", "change", "item")))
 
 

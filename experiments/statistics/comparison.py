@@ -61,7 +61,7 @@ def compare(first: Outcomes, second: Outcomes) -> list[Comparison]:
 
 
 def compare_all(outcomes: Sequence[Outcomes]) -> list[Comparison]:
-    """Compare all pairs that differ in one respect: model, learner, or whether the pictures were changed."""
+    """Compare all pairs that differ in one respect: model, learner, or whether the images were changed."""
     return [
         comparison
         for second, first in combinations(outcomes, 2)

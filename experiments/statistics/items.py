@@ -1,4 +1,4 @@
-"""What is remembered of each picture: a table that joins with data on people by path, or by item."""
+"""What is remembered of each image: a table that joins with data on people by path, or by item."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from experiments.statistics.outcomes import run_of
 
 @dataclass(frozen=True)
 class Item:
-    """A picture that was studied and tested in a condition, over all runs in which it was studied."""
+    """An image that was studied and tested in a condition, over all runs in which it was studied."""
 
     model: str
     list: str
@@ -20,7 +20,7 @@ class Item:
     item: str
     """Name of the trial."""
     path: str
-    """Of the picture, in its list."""
+    """Of the image, in its list."""
     runs: int
     """In which it was studied."""
     exposure: int
@@ -38,7 +38,7 @@ class Item:
 
 
 def items(trials: Sequence[dict[str, str]]) -> list[Item]:
-    """Return what the weights alone remember of each picture, unchanged and before any interference."""
+    """Return what the weights alone remember of each image, unchanged and before any interference."""
     groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
     for trial in trials:
         if (trial["learner"], trial["change"], trial["interference"]) == ("weights", "none", "0"):

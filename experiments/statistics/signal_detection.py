@@ -1,7 +1,7 @@
 """Sensitivity: how far apart what was studied and what was not lie on the learner's scale.
 
 After Macmillan and Creelman (2005, Detection Theory: A User's Guide): a forced choice between two gives
-d' = sqrt(2) z(share correct), and judging single pictures old or new gives d' = z(hits) - z(false alarms).
+d' = sqrt(2) z(share correct), and judging single images old or new gives d' = z(hits) - z(false alarms).
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ class Sensitivity:
     exposure: int
     interference: int
     accuracy: float
-    """Share of pairs in which the studied picture has the lower score."""
+    """Share of pairs in which the studied image has the lower score."""
     d_prime: float
     """d' of the forced choice between two."""
     hits: float
-    """Share of studied pictures called old, when as many pictures are called old as new."""
+    """Share of studied images called old, when as many images are called old as new."""
     false_alarms: float
     """Share of foils called old."""
     d_prime_old_new: float
-    """d' of judging single pictures."""
+    """d' of judging single images."""
     auc: float
-    """Area under the ROC: the accuracy if every studied picture were paired with every foil, mean over runs."""
+    """Area under the ROC: the accuracy if every studied image were paired with every foil, mean over runs."""
     likelihood_ratio_accuracy: float | None
-    """Share of pairs in which study has made the studied picture more likely than the foil; None without a test
+    """Share of pairs in which study has made the studied image more likely than the foil; None without a test
     before study."""
     likelihood_ratio_auc: float | None
     """Area under the ROC of NLL(k) - NLL(0)."""
@@ -60,12 +60,12 @@ def forced_choice_d_prime(correct: float, count: int) -> float:
 
 
 def old_new_d_prime(hits: float, false_alarms: float, count: int) -> float:
-    """Return d' of judging `count` old and `count` new pictures."""
+    """Return d' of judging `count` old and `count` new images."""
     return float(norm.ppf(corrected_rate(hits, count)) - norm.ppf(corrected_rate(false_alarms, count)))
 
 
 def area_under_roc(studied: Floats, foils: Floats) -> float:
-    """Return the share of all pairs of a studied picture (S,) and a foil (F,) in which the studied one scores lower.
+    """Return the share of all pairs of a studied image (S,) and a foil (F,) in which the studied one scores lower.
 
     Ties count one half. This is the Mann-Whitney statistic divided by S F (Bamber 1975, Journal of Mathematical
     Psychology 12, 387-415).
@@ -93,7 +93,7 @@ def sensitivities(trials: Sequence[dict[str, str]]) -> list[Sensitivity]:
 
 
 def scores(trials: Sequence[dict[str, str]]) -> dict[tuple[Way, Moment], list[tuple[Floats, Floats]]]:
-    """Return the scores of studied pictures and of foils, (I,) each, of every run: runs differ in their scale."""
+    """Return the scores of studied images and of foils, (I,) each, of every run: runs differ in their scale."""
     pairs: dict[tuple[Way, Moment], dict[Run, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for trial in trials:
         way = Way(trial.get("model", ""), trial["learner"], trial["change"], trial["condition"])
@@ -132,7 +132,7 @@ def _correct(studied: Floats, foils: Floats) -> float:
 def _called_old(studied: Floats, foils: Floats) -> tuple[float, float]:
     """Return hits and false alarms of a judge without bias, whose criterion is the median of all scores.
 
-    Pictures that lie on the criterion are called old half the time.
+    Images that lie on the criterion are called old half the time.
     """
     criterion = float(np.median(np.concatenate([studied, foils])))
     hits, false_alarms = (_correct(scores, np.full(len(scores), criterion)) for scores in (studied, foils))

@@ -53,7 +53,7 @@ def first_exposure_at_or_above(curve: Iterable[tuple[int, float]], people: float
 
 
 def thresholds(outcomes: Iterable[Outcomes]) -> list[Threshold]:
-    """Return the exposures to the human level wherever there is one, for pictures that were not changed."""
+    """Return the exposures to the human level wherever there is one, for images that were not changed."""
     people = human_figures()
     return [
         _threshold(of_way, people[of_way.way.condition].accuracy)

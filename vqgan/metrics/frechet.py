@@ -1,6 +1,6 @@
-"""Frechet distance between originals and reconstructions: rFID for pictures, rFVD for clips.
+"""Frechet distance between originals and reconstructions: rFID for images, rFVD for clips.
 
-What the features of pictures come from is named by a spec:
+What the features of images come from is named by a spec:
 
     none                        no Frechet distance
     inception:<file>            rFID: the Inception-v3 of the published figures, its weights from a local file
@@ -36,13 +36,13 @@ from vqgan.metrics.i3d import MIN_FRAMES, load_i3d
 class FrechetDistance:
     """The Frechet distance between the features of two sets, gathered batch by batch."""
 
-    def __init__(self, key: str, features: nn.Module, unit: Literal["pictures", "clips"]) -> None:
+    def __init__(self, key: str, features: nn.Module, unit: Literal["images", "clips"]) -> None:
         """Begin with empty sets.
 
         Args:
             key: what the distance is called among the metrics.
-            features: maps pictures (B, 3, H, W) or clips (B, 3, T, H, W) in [-1, 1] to (B, `num_features`).
-            unit: what a set consists of; all frames of clips count as pictures.
+            features: maps images (B, 3, H, W) or clips (B, 3, T, H, W) in [-1, 1] to (B, `num_features`).
+            unit: what a set consists of; all frames of clips count as images.
         """
         self.key = key
         self.unit = unit
@@ -52,14 +52,14 @@ class FrechetDistance:
     def add(self, decoded: Tensor, clips: Tensor) -> None:
         """Add reconstructions and originals, both (B, 3, T, H, W) in [-1, 1]."""
         for batch, real in ((decoded, False), (clips, True)):
-            pictures = rearrange(batch, "B C T H W -> (B T) C H W") if self.unit == "pictures" else batch
-            self.metric.update(pictures.to(self.metric.device), real=real)
+            images = rearrange(batch, "B C T H W -> (B T) C H W") if self.unit == "images" else batch
+            self.metric.update(images.to(self.metric.device), real=real)
 
     def compute(self) -> float:
         """Return the distance; say so on stderr where the sets are too small to trust it.
 
         Raises:
-            ValueError: there are fewer than two pictures or clips.
+            ValueError: there are fewer than two images or clips.
         """
         count, dimensions = int(self.metric.real_features_num_samples), len(self.metric.real_features_sum)
         if count < 2:
@@ -83,7 +83,7 @@ class PooledFeatures(nn.Module):
         self.num_features = network.channels[-1]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map pictures (B, 3, H, W) in [-1, 1], brought to the size that the network was trained on, to (B, C)."""
+        """Map images (B, 3, H, W) in [-1, 1], brought to the size that the network was trained on, to (B, C)."""
         size = (self.network.size, self.network.size)
         return self.network(functional.interpolate(x, size, mode="bilinear", antialias=True))[-1].mean(dim=(2, 3))
 
@@ -121,12 +121,12 @@ class InceptionFeatures(nn.Module):
             raise ValueError(f"{weights} does not hold the inception network of FID: {str(error)[:500]}") from error
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map pictures (B, 3, H, W) in [-1, 1] to (B, 2048)."""
+        """Map images (B, 3, H, W) in [-1, 1] to (B, 2048)."""
         return self.network(((x + 1) * 127.5).round().clamp(0, 255).byte())[0]
 
 
 def build_frechet(spec: str) -> FrechetDistance | None:
-    """Return the distance between pictures that `spec` names (see above), or None for "none".
+    """Return the distance between images that `spec` names (see above), or None for "none".
 
     Only inception's is called `rfid`, so that no other is ever taken for a published figure.
 
@@ -138,7 +138,7 @@ def build_frechet(spec: str) -> FrechetDistance | None:
         return None
     kind, _, file = spec.partition(":")
     if kind == "inception" and file:
-        return FrechetDistance("rfid", InceptionFeatures(Path(file)), "pictures")
+        return FrechetDistance("rfid", InceptionFeatures(Path(file)), "images")
     network = build_features(spec)
     if network is None:
         raise ValueError(
@@ -146,7 +146,7 @@ def build_frechet(spec: str) -> FrechetDistance | None:
             "timm:<model>:<weights file>"
         )
     name = LITE0 if spec == LITE0 else network.model
-    return FrechetDistance(f"frechet_{name}", PooledFeatures(network), "pictures")
+    return FrechetDistance(f"frechet_{name}", PooledFeatures(network), "images")
 
 
 def build_fvd(weights: Path, frames: int) -> FrechetDistance:

@@ -1,4 +1,4 @@
-"""Perceptual distance between pictures, from a network whose weights are really there.
+"""Perceptual distance between images, from a network whose weights are really there.
 
     none                        no perceptual distance
     lpips                       LPIPS (Zhang et al. 2018) on the VGG-16 trunk in torch's hub cache
@@ -7,7 +7,7 @@
 
 What the last two are is told in vqgan/metrics/features.py.
 
-All of them are squared Euclidean distances of suitably scaled features, so that many pictures can be compared with one
+All of them are squared Euclidean distances of suitably scaled features, so that many images can be compared with one
 another after each has gone through the network once: see `embed`.
 """
 
@@ -53,11 +53,11 @@ class LPIPS(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the distances (B,) of pictures (B, 3, H, W) in [-1, 1]."""
+        """Return the distances (B,) of images (B, 3, H, W) in [-1, 1]."""
         return self.distance(x, y).flatten()
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return vectors (B, D) of pictures (B, 3, H, W) in [-1, 1]; their squared distances are those of `forward`.
+        """Return vectors (B, D) of images (B, 3, H, W) in [-1, 1]; their squared distances are those of `forward`.
 
         Raises:
             ValueError: a linear head has a negative weight, so that the distance is not that of any vectors.
@@ -80,15 +80,15 @@ class FeatureDistance(nn.Module):
         self.eval()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the distances (B,) of pictures (B, 3, H, W) in [-1, 1]."""
+        """Return the distances (B,) of images (B, 3, H, W) in [-1, 1]."""
         return (self.embed(x) - self.embed(y)).square().sum(dim=1)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return vectors (B, D) of pictures (B, 3, H, W) in [-1, 1]; their squared distances are those of `forward`."""
+        """Return vectors (B, D) of images (B, 3, H, W) in [-1, 1]; their squared distances are those of `forward`."""
         return self.join(self.network(x))
 
     def join(self, levels: Sequence[Tensor]) -> Tensor:
-        """Return the vectors (B, D) of pictures whose levels (B, C, h, w) the network has made."""
+        """Return the vectors (B, D) of images whose levels (B, C, h, w) the network has made."""
         return _join([nn.functional.normalize(level, dim=1) for level in levels]) / math.sqrt(len(levels))
 
 

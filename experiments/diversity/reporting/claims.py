@@ -170,7 +170,7 @@ class Varied(NamedTuple):
 def _varied(items: Sequence[ItemRow], choice: Choice, where: Mapping[str, Any], figure: str, relative: bool) -> Varied:
     """Return how much the continuations of each item differ, on request relative to how much other items do.
 
-    Other items are what there is to see between originals: of blurred pictures everything differs less.
+    Other items are what there is to see between originals: of blurred images everything differs less.
     """
     rows = select(items, **choice.continuations(MODEL), **where)
     values = item_values(rows, figure)

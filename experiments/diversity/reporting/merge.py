@@ -18,28 +18,28 @@ class Merged(Tables):
     """The rows of several runs, and where they come from."""
 
     folders: dict[str, Path] = field(default_factory=dict)
-    """Run folders by model, where the pictures are."""
+    """Run folders by model, where the images are."""
 
 
 def merge_runs(folders: Sequence[Path]) -> Merged:
     """Read the tables of run folders.
 
     Raises:
-        ValueError: a folder lacks a table, its items, or a picture that it names, or two runs have the same name.
+        ValueError: a folder lacks a table, its items, or an image that it names, or two runs have the same name.
     """
     merged = Merged()
     for folder in folders:
         for name, kind in KINDS.items():
             getattr(merged, name).extend(_read(folder, f"{name}.csv", kind))
-        run, pictures = merged.run[-1], [row for row in merged.pictures if row.model == merged.run[-1].model]
+        run, images = merged.run[-1], [row for row in merged.images if row.model == merged.run[-1].model]
         if run.model in merged.folders:
             raise ValueError(
                 f"{merged.folders[run.model]} and {folder} are both called {run.model}, and a report could not tell "
                 "them apart; measure one of them into a folder of another name"
             )
-        missing = [row.file for row in pictures if not (folder / row.file).is_file()]
+        missing = [row.file for row in images if not (folder / row.file).is_file()]
         if missing:
-            raise ValueError(f"{folder} lacks {missing[0]}, which its pictures.csv names; measure it again")
+            raise ValueError(f"{folder} lacks {missing[0]}, which its images.csv names; measure it again")
         merged.folders[run.model] = folder
     return merged
 

@@ -1,6 +1,6 @@
 """Merge several diversity runs into tables, figures, claims and one page.
 
-runs.csv, items.csv, positions.csv, audit.csv, redundancy.csv, pictures.csv   the rows of all runs, see `tables`
+runs.csv, items.csv, positions.csv, audit.csv, redundancy.csv, images.csv   the rows of all runs, see `tables`
 figures.csv        means over items of every figure, with intervals
 claims.csv         what was asked of the models of the largest training set, and whether it holds
 sizes.csv          identification and determinism for each size of training set
@@ -33,9 +33,9 @@ from experiments.diversity.reporting.sections import (
     copy_section,
     distance_section,
     entropy_section,
+    image_sections,
     leakage_section,
     model_section,
-    picture_sections,
     redundancy_section,
     setting_section,
     size_section,
@@ -67,7 +67,7 @@ def report_diversity(options: DiversityReportOptions) -> Path:
         size_section(by_size),
         model_section(tables, chosen),
         *_plots(out, tables, means, chosen, needed, found),
-        *picture_sections(tables, chosen),
+        *image_sections(tables, chosen),
         *all_figures_sections(means, chosen),
     ]
     write_report(out / "report.html", "How diverse are continuations?", lead(found, chosen), sections)

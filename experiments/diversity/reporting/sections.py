@@ -41,7 +41,7 @@ def claim_section(claims: Sequence[ClaimRow]) -> Section:
         "Studied items were trained on, new ones were not; `alone` says that the prompt was encoded by itself, `full` "
         "that it was cut out of the tokens of the whole, so that it may contain the future. How much continuations "
         "differ is a ratio; relative to other items, each side is first divided by how much originals of different "
-        "items differ, as blurred pictures all differ less. Closeness is a difference of distances to the truth, "
+        "items differ, as blurred images all differ less. Closeness is a difference of distances to the truth, "
         "negative where the model is nearer; context is a difference of shares of tokens, +∞ where only the smaller "
         "training set is ever retrieved. "
         "claims.csv has all of it in sentences, with the figures for information.",
@@ -181,10 +181,10 @@ def setting_section(folder: Path) -> Section:
     )
 
 
-def picture_sections(tables: Merged, chosen: Mapping[Kind, Choice]) -> Iterator[Section]:
-    """Yield a section of pictures for each kind and group of the main models."""
+def image_sections(tables: Merged, chosen: Mapping[Kind, Choice]) -> Iterator[Section]:
+    """Yield a section of images for each kind and group of the main models."""
     for choice, group in product(chosen.values(), get_args(Group)):
-        rows = select(tables.pictures, kind=choice.kind, model=choice.model, group=group)
+        rows = select(tables.images, kind=choice.kind, model=choice.model, group=group)
         media = [
             embed(
                 tables.folders[row.model] / row.file,

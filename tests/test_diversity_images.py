@@ -12,7 +12,7 @@ from PIL import Image, ImageColor
 
 from data.drawing import CAPTION, MARGIN
 from data.playroom.make import render_clip
-from experiments.diversity.pictures import (
+from experiments.diversity.images import (
     FARTHEST,
     FRAME_SIDE,
     FRAMES,
@@ -141,25 +141,25 @@ def completion_of_colours(given: torch.Tensor) -> Completion:
 def draw(
     folder: Path, completion: Completion, extreme: Extreme, match: torch.Tensor | None = None, fps: float = 8.0
 ) -> np.ndarray:
-    draw_extreme(folder / "pictures" / "a.png", completion, extreme, "a title", fps, match)
-    with Image.open(folder / "pictures" / "a.png") as picture:
-        return np.asarray(picture.convert("RGB")).astype(int)
+    draw_extreme(folder / "images" / "a.png", completion, extreme, "a title", fps, match)
+    with Image.open(folder / "images" / "a.png") as image:
+        return np.asarray(image.convert("RGB")).astype(int)
 
 
-def holds(picture: np.ndarray, colour: torch.Tensor) -> bool:
-    """Whether a tile of a colour (3,) in [-1, 1] is in a picture; text has few pixels of any shade of grey."""
-    return int((np.abs(picture - (colour.numpy() + 1) * 127.5) < 2).all(axis=-1).sum()) > 1000
+def holds(image: np.ndarray, colour: torch.Tensor) -> bool:
+    """Whether a tile of a colour (3,) in [-1, 1] is in an image; text has few pixels of any shade of grey."""
+    return int((np.abs(image - (colour.numpy() + 1) * 127.5) < 2).all(axis=-1).sum()) > 1000
 
 
-def shown_continuations(picture: np.ndarray) -> list[int]:
-    return [number for number, level in enumerate(LEVELS) if holds(picture, level.expand(3))]
+def shown_continuations(image: np.ndarray) -> list[int]:
+    return [number for number, level in enumerate(LEVELS) if holds(image, level.expand(3))]
 
 
 @pytest.mark.parametrize("given", [upper_half(), first_half()])
 def test_the_first_continuations_are_shown_beside_the_original(tmp_path: Path, given: torch.Tensor) -> None:
-    picture = draw(tmp_path, completion_of_colours(given), Extreme(0, MOST_VARIED, 0.5))
-    assert shown_continuations(picture) == list(range(SHOWN))
-    assert holds(picture, TRUTH)
+    image = draw(tmp_path, completion_of_colours(given), Extreme(0, MOST_VARIED, 0.5))
+    assert shown_continuations(image) == list(range(SHOWN))
+    assert holds(image, TRUTH)
 
 
 def test_the_nearest_to_the_truth_is_shown_however_many_there_are(tmp_path: Path) -> None:
@@ -172,39 +172,39 @@ def test_the_nearest_to_the_truth_is_shown_however_many_there_are(tmp_path: Path
 def test_a_continuation_is_shown_with_the_training_item_that_it_is_most_like(
     tmp_path: Path, given: torch.Tensor
 ) -> None:
-    extreme = Extreme(0, MOST_COPIED, 0.5, 6, ("film.mp4", 2.5))
-    picture = draw(tmp_path, completion_of_colours(given), extreme, MATCH[:, None, None, None].expand(3, *given.shape))
-    assert shown_continuations(picture) == [6]
-    assert holds(picture, TRUTH)
-    assert holds(picture, MATCH)
+    extreme = Extreme(0, MOST_COPIED, 0.5, 6, ("video.mp4", 2.5))
+    image = draw(tmp_path, completion_of_colours(given), extreme, MATCH[:, None, None, None].expand(3, *given.shape))
+    assert shown_continuations(image) == [6]
+    assert holds(image, TRUTH)
+    assert holds(image, MATCH)
 
 
 def test_a_training_item_is_named_in_a_line_of_its_own(tmp_path: Path) -> None:
     completion, clip = completion_of_colours(upper_half()), torch.zeros(3, 1, 8, 8)
     plain = draw(tmp_path, completion, Extreme(0, FARTHEST, 0.5))
-    named = draw(tmp_path, completion, Extreme(0, MOST_COPIED, 0.5, 0, ("film.mp4", 2.5)), clip)
+    named = draw(tmp_path, completion, Extreme(0, MOST_COPIED, 0.5, 0, ("video.mp4", 2.5)), clip)
     assert named.shape[0] == plain.shape[0] + CAPTION + MARGIN
 
 
 def test_what_is_given_imagined_and_not_shown_has_the_usual_colours(tmp_path: Path) -> None:
-    picture = draw(tmp_path, completion_of_colours(first_half()), Extreme(0, LEAST_VARIED, 0.5))
+    image = draw(tmp_path, completion_of_colours(first_half()), Extreme(0, LEAST_VARIED, 0.5))
     for name in ("royalblue", "crimson", "grey"):
-        assert (np.abs(picture - ImageColor.getrgb(name)) < 2).all(axis=-1).sum() > 1000
+        assert (np.abs(image - ImageColor.getrgb(name)) < 2).all(axis=-1).sum() > 1000
 
 
 @pytest.mark.parametrize(("frames", "shown"), [(4, 4), (8, 8), (9, 5), (16, 8), (40, 8)])
 def test_strips_hold_few_frames(tmp_path: Path, frames: int, shown: int) -> None:
-    pictures = [
+    images = [
         draw(tmp_path, completion_of_colours(first_half(length)), Extreme(0, MOST_VARIED, 0.5))
         for length in (frames, FRAMES)
     ]
     cell = FRAME_SIDE + 2 * BORDER + MARGIN
-    assert pictures[1].shape[1] - pictures[0].shape[1] == (FRAMES - shown) * cell
+    assert images[1].shape[1] - images[0].shape[1] == (FRAMES - shown) * cell
 
 
 @pytest.mark.parametrize(("given", "side"), [(upper_half(200), IMAGE_SIDE), (first_half(4, 200), FRAME_SIDE)])
-def test_large_pictures_are_made_smaller(tmp_path: Path, given: torch.Tensor, side: int) -> None:
-    extreme = Extreme(0, MOST_COPIED, 0.5, 0, ("film.mp4", 2.5))
+def test_large_images_are_made_smaller(tmp_path: Path, given: torch.Tensor, side: int) -> None:
+    extreme = Extreme(0, MOST_COPIED, 0.5, 0, ("video.mp4", 2.5))
     large = draw(tmp_path, completion_of_colours(given), extreme, torch.zeros(3, *given.shape))
     small = completion_of_colours(given[:, :: 200 // 8, :: 200 // 8])
     match = torch.zeros(3, *small.given_pixels.shape)
@@ -213,37 +213,37 @@ def test_large_pictures_are_made_smaller(tmp_path: Path, given: torch.Tensor, si
 
 
 def test_frames_that_are_shown_keep_their_times(tmp_path: Path) -> None:
-    pictures = [
+    images = [
         draw(tmp_path, completion_of_colours(first_half(frames)), Extreme(0, MOST_VARIED, 0.5), fps=fps)
         for frames, fps in ((16, 16.0), (8, 8.0), (8, 16.0))
     ]
-    assert np.array_equal(pictures[0], pictures[1])
-    assert not np.array_equal(pictures[1], pictures[2])
+    assert np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[1], images[2])
 
 
 def test_the_value_and_the_number_of_continuations_stand_in_the_second_line(tmp_path: Path) -> None:
     completion = completion_of_colours(upper_half())
     fewer = replace(completion, continuations=completion.continuations[:7])
     shown = [(completion, 0.5), (completion, 0.6), (fewer, 0.5)]
-    pictures = [draw(tmp_path, made, Extreme(0, FARTHEST, value)) for made, value in shown]
+    images = [draw(tmp_path, made, Extreme(0, FARTHEST, value)) for made, value in shown]
     line = slice(CAPTION + MARGIN, 2 * (CAPTION + MARGIN))
-    for other in pictures[1:]:
-        assert not np.array_equal(other[line], pictures[0][line])
-        assert np.array_equal(np.delete(other, line, axis=0), np.delete(pictures[0], line, axis=0))
+    for other in images[1:]:
+        assert not np.array_equal(other[line], images[0][line])
+        assert np.array_equal(np.delete(other, line, axis=0), np.delete(images[0], line, axis=0))
 
 
 def test_a_window_that_begins_between_the_frames_shown_is_marked_before_the_next(tmp_path: Path) -> None:
     completion = replace(completion_of_colours(first_half(16)), seams=(11,))
-    picture = draw(tmp_path, completion, Extreme(0, MOST_VARIED, 0.5))
-    orange = (np.abs(picture - ImageColor.getrgb("darkorange")) < 2).all(axis=-1).sum(axis=0)
+    image = draw(tmp_path, completion, Extreme(0, MOST_VARIED, 0.5))
+    orange = (np.abs(image - ImageColor.getrgb("darkorange")) < 2).all(axis=-1).sum(axis=0)
     cell = FRAME_SIDE + 2 * BORDER + MARGIN
     # Frames 12 and 14, the last two of eight, stand right of the mark.
-    assert np.flatnonzero(orange > 50).tolist() == [picture.shape[1] - 2 * cell - MARGIN + i for i in (3, 4, 5)]
+    assert np.flatnonzero(orange > 50).tolist() == [image.shape[1] - 2 * cell - MARGIN + i for i in (3, 4, 5)]
 
 
-def test_a_picture_of_a_film_is_a_small_file(tmp_path: Path) -> None:
+def test_a_image_of_a_video_is_a_small_file(tmp_path: Path) -> None:
     clips = torch.stack([render_clip(0, number, 64, 16) for number in range(3)])
     made = make_completion(first_half(16, 64), n=6)
     completion = replace(made, original=clips[0], continuations=clips.repeat(2, 1, 1, 1, 1))
     draw(tmp_path, completion, Extreme(0, MOST_VARIED, 0.5))
-    assert (tmp_path / "pictures" / "a.png").stat().st_size < 200_000
+    assert (tmp_path / "images" / "a.png").stat().st_size < 200_000

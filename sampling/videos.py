@@ -1,4 +1,4 @@
-"""A completion of a clip as a film: all panels side by side above a bar that says when the model imagines."""
+"""A completion of a clip as a video: all panels side by side above a bar that says when the model imagines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from data.drawing import CAPTION, MARGIN, draw_text, stack_pictures, text_width
+from data.drawing import CAPTION, MARGIN, draw_text, stack_images, text_width
 from sampling.completion import Completion
 from sampling.panels import COLOURS, GIVEN, IMAGINED, Panel, paint, scale_for
 from sampling.stills import LINE, MIN_WIDTH, SEAM, Sign, colour_signs, draw_legend, draw_title, place_panels
@@ -19,12 +19,12 @@ BAR = 10
 """Height in pixels of the bar."""
 
 
-def draw_film(completion: Completion, panels: Sequence[Panel], title: str, fps: float, side: int) -> Tensor:
+def draw_video(completion: Completion, panels: Sequence[Panel], title: str, fps: float, side: int) -> Tensor:
     """Return one clip (3, T, H, W) in [-1, 1] that shows panels about `side` pixels high beside one another.
 
     Captions stand below the panels. Below all of them, each frame has a piece of a bar, blue as far as the frame was
     given and red as far as it was imagined, with a mark where a new window begins; a black hand and the time in
-    seconds go with the film.
+    seconds go with the video.
     """
     painted = [paint(panel, scale_for(panel, side)) for panel in panels]
     frames, height, width = painted[0].shape[:3]
@@ -35,14 +35,14 @@ def draw_film(completion: Completion, panels: Sequence[Panel], title: str, fps: 
     for panel, (x, y) in zip(panels, corners, strict=True):
         draw_text(pen, (x, y + height), panel.caption, width)
     heading = draw_title(title, bar.shape[2])
-    still = np.asarray(stack_pictures([heading, captions]))
+    still = np.asarray(stack_images([heading, captions]))
     body = np.repeat(still[None], frames, axis=0)
     for pixels, (x, y) in zip(painted, corners, strict=True):
         body[:, heading.height + y : heading.height + y + height, x : x + width] = pixels
     signs = colour_signs(panels) + ([Sign(LINE, SEAM, "new window")] if completion.seams else [])
     legend = np.asarray(draw_legend(signs, bar.shape[2]))
-    film = np.concatenate([body, bar, np.broadcast_to(legend, (frames, *legend.shape))], axis=1)
-    return torch.from_numpy(film).permute(3, 0, 1, 2).float().div_(127.5).sub_(1)
+    video = np.concatenate([body, bar, np.broadcast_to(legend, (frames, *legend.shape))], axis=1)
+    return torch.from_numpy(video).permute(3, 0, 1, 2).float().div_(127.5).sub_(1)
 
 
 def _draw_bar(completion: Completion, width: int, fps: float) -> NDArray[np.uint8]:
@@ -61,11 +61,11 @@ def _draw_bar(completion: Completion, width: int, fps: float) -> NDArray[np.uint
             pen.rectangle((left, MARGIN, right, depth), fill=tuple(COLOURS[GIVEN].tolist()))
     for seam in completion.seams:
         pen.rectangle((edges[seam] - 1, MARGIN - 3, edges[seam] + 1, MARGIN + BAR + 3), fill=SEAM)
-    pictures = []
+    images = []
     for frame in range(frames):
         moment = bar.copy()
         pen = ImageDraw.Draw(moment)
         pen.rectangle((edges[frame], MARGIN - 4, edges[frame] + 3, MARGIN + BAR + 4), fill="black")
         draw_text(pen, (width - clock, MARGIN // 2), f"{frame / fps:.2f} s", clock)
-        pictures.append(np.asarray(moment))
-    return np.stack(pictures)
+        images.append(np.asarray(moment))
+    return np.stack(images)

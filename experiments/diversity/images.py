@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from data.drawing import save_picture, stack_pictures
+from data.drawing import save_image, stack_images
 from data.frames import to_uint8
 from experiments.diversity.tables import AuditRow, ItemRow
 from experiments.pages import percent
@@ -22,13 +22,13 @@ from sampling.panels import PLAIN, Panel, completion_panels
 from sampling.stills import colour_signs, draw_legend, draw_still, draw_title, line_signs
 
 SHOWN = 6
-"""Continuations in a picture, at most."""
+"""Continuations in an image, at most."""
 FRAMES = 8
 """Frames of a film strip, at most."""
 IMAGE_SIDE, FRAME_SIDE = 128, 64
-"""Height in pixels of images and of the frames of strips, so that a page can hold many pictures."""
+"""Height in pixels of images and of the frames of strips, so that a page can hold many images."""
 COLOURS = 256
-"""Colours of a picture, at most."""
+"""Colours of an image, at most."""
 
 MOST_VARIED, LEAST_VARIED = "most varied", "least varied"
 NEAREST, FARTHEST = "nearest to the truth", "farthest from the truth"
@@ -96,7 +96,7 @@ def draw_extreme(
         path: of the file; its folder is made.
         completion: of the item, with its original and the reconstruction of that.
         extreme: why it is drawn.
-        title: first line of the picture.
+        title: first line of the image.
         fps: frames per second of clips.
         match: (3, T, H, W) in [-1, 1], the training item that the continuation is most like; None for other reasons.
     """
@@ -112,7 +112,7 @@ def draw_extreme(
     above = [draw_title(line, still.width) for line in lines[:-1]]
     legend = draw_legend(colour_signs(shown) + line_signs(small), still.width)
     # A palette makes files a third as large, for faint steps in smooth shades.
-    save_picture(path, stack_pictures([*above, still, legend]).quantize(COLOURS))
+    save_image(path, stack_images([*above, still, legend]).quantize(COLOURS))
 
 
 def _extreme(
@@ -143,7 +143,7 @@ def _choose_continuations(completion: Completion, extreme: Extreme) -> list[int]
 
 
 def _reduce(completion: Completion) -> tuple[Completion, int, int]:
-    """Keep of a completion what fits into a small picture.
+    """Keep of a completion what fits into a small image.
 
     Returns:
         The completion without its reconstruction, every how many frames it has of its frames, and the pixels of its
