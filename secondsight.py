@@ -1,17 +1,26 @@
-"""The command line: every subcommand maps onto one function of a room.
+"""The command line, and the only door: every command maps options onto one function of a room.
 
-Options live in modules that import no torch, so that `--help` is instant; a function is imported when it is called.
+    secondsight gpt train ...
+    accelerate launch "$(command -v secondsight)" gpt train ...
+
+Options are resolved in one place, here: default < preset < `--config` < option. Rooms say of their options what there
+is to say (`storage.options`) and import no torch for it, so that `--help` is instant; the function that carries a
+command out is imported when it is called.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import make_dataclass
 from functools import reduce
+from importlib.metadata import version
+from itertools import zip_longest
 from operator import or_
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import tyro
 
@@ -19,40 +28,42 @@ from data.options import InspectOptions, PlayroomOptions, StimuliOptions, Subset
 from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
 from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
 from experiments.options import DemoOptions
-from gpt.options import EvaluateOptions as GPTEvaluateOptions
-from gpt.options import ImportOptions as GPTImportOptions
-from gpt.options import PlanOptions
-from gpt.options import TrainOptions as GPTTrainOptions
+from gpt import options as gpt
 from release.options import PublishOptions
 from sampling.options import CompleteOptions
-from vqgan.options import EncodeOptions, EvaluateOptions, LeakageOptions, PaletteOptions, TrainOptions
-from vqgan.options import ImportOptions as TokenizerImportOptions
+from storage.config_file import read_config_file
+from storage.options import Options, find_preset, leaves, presets_of, unknown_name, value_at
+from storage.parser import call_tyro, flatten, of_group, parser_type
+from vqgan import options as vqgan
 
-# Subcommand: its options, and the function that carries them out.
-COMMANDS: dict[str, tuple[type, str]] = {
-    "demo": (DemoOptions, "experiments.demo:run_demo"),
-    "data playroom": (PlayroomOptions, "data.playroom.make:make_playroom"),
-    "data stimuli": (StimuliOptions, "data.stimuli.layouts:make_stimuli"),
-    "data inspect": (InspectOptions, "data.inspection:inspect_media"),
-    "data subset": (SubsetOptions, "data.subset:make_subset"),
-    "vqgan train": (TrainOptions, "vqgan.train:train"),
-    "vqgan palette": (PaletteOptions, "vqgan.palette_fit:make_palette"),
-    "vqgan eval": (EvaluateOptions, "vqgan.evaluate:evaluate"),
-    "vqgan encode": (EncodeOptions, "vqgan.encode:encode"),
-    "vqgan import": (TokenizerImportOptions, "vqgan.foreign.import_weights:import_weights"),
-    "vqgan leakage": (LeakageOptions, "vqgan.leakage:measure_leakage"),
-    "gpt train": (GPTTrainOptions, "sampling.watch:train_and_watch"),
-    "gpt eval": (GPTEvaluateOptions, "gpt.evaluate:evaluate"),
-    "gpt import": (GPTImportOptions, "gpt.import_weights:import_weights"),
-    "gpt plan": (PlanOptions, "gpt.plan:plan"),
-    "complete": (CompleteOptions, "sampling.complete:complete"),
-    "publish": (PublishOptions, "release.publish:publish"),
-    "memory run": (MemoryOptions, "experiments.memory.experiment:run_memory"),
-    "memory sweep": (SweepOptions, "experiments.memory.sweep:run_sweep"),
-    "memory report": (ReportOptions, "experiments.memory.report:report_memory"),
-    "diversity run": (DiversityOptions, "experiments.diversity.experiment:run_diversity"),
-    "diversity study": (StudyOptions, "experiments.diversity.study:run_study"),
-    "diversity report": (DiversityReportOptions, "experiments.diversity.reporting.report:report_diversity"),
+# The options of every command, and the function that carries it out.
+COMMANDS: dict[str, tuple[type[Options], str]] = {
+    kind.command: (kind, target)
+    for kind, target in (
+        (DemoOptions, "experiments.demo:run_demo"),
+        (CompleteOptions, "sampling.complete:complete"),
+        (PublishOptions, "release.publish:publish"),
+        (PlayroomOptions, "data.playroom.make:make_playroom"),
+        (StimuliOptions, "data.stimuli.layouts:make_stimuli"),
+        (InspectOptions, "data.inspection:inspect_media"),
+        (SubsetOptions, "data.subset:make_subset"),
+        (vqgan.TrainOptions, "vqgan.train:train"),
+        (vqgan.PaletteOptions, "vqgan.palette_fit:make_palette"),
+        (vqgan.EvaluateOptions, "vqgan.evaluate:evaluate"),
+        (vqgan.EncodeOptions, "vqgan.encode:encode"),
+        (vqgan.ImportOptions, "vqgan.foreign.import_weights:import_weights"),
+        (vqgan.LeakageOptions, "vqgan.leakage:measure_leakage"),
+        (gpt.TrainOptions, "sampling.watch:train_and_watch"),
+        (gpt.EvaluateOptions, "gpt.evaluate:evaluate"),
+        (gpt.ImportOptions, "gpt.import_weights:import_weights"),
+        (gpt.PlanOptions, "gpt.plan:plan"),
+        (MemoryOptions, "experiments.memory.experiment:run_memory"),
+        (SweepOptions, "experiments.memory.sweep:run_sweep"),
+        (ReportOptions, "experiments.memory.report:report_memory"),
+        (DiversityOptions, "experiments.diversity.experiment:run_diversity"),
+        (StudyOptions, "experiments.diversity.study:run_study"),
+        (DiversityReportOptions, "experiments.diversity.reporting.report:report_diversity"),
+    )
 }
 GROUPS = {
     "data": "Make data, and look at what is there.",
@@ -61,35 +72,164 @@ GROUPS = {
     "memory": "Recognition memory after k exposures.",
     "diversity": "How varied continuations are, and how near to the truth.",
 }
+USAGE_ERROR = 2
+COMPLETION = "--tyro-"
+"""How options begin that make scripts for the completion of shells."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that `arguments` (by default the process's own) name."""
-    options = _parse(list(sys.argv[1:] if arguments is None else arguments))
-    target = next(function for kind, function in COMMANDS.values() if kind is type(options))
-    module, function = target.split(":")
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        getattr(importlib.import_module(module), function)(options)
-    except (ValueError, OSError, FloatingPointError) as error:
-        sys.exit(f"secondsight: {error}")
+        options = parse(words)
+        module, function = COMMANDS[options.command][1].split(":")
+        try:
+            getattr(importlib.import_module(module), function)(options)
+            _leave_process_group()
+        except (ValueError, OSError, FloatingPointError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            # In one piece, so that the lines of several processes do not run into each other.
+            sys.stderr.write(f"secondsight: {error}\n")
+            sys.exit(1)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output (`| head`) has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit("secondsight: stopped; what was finished is kept")
 
 
-def _parse(arguments: list[str]) -> Any:
-    choices: list[Any] = [_named(name, kind) for name, (kind, _) in COMMANDS.items() if " " not in name]
+def _leave_process_group() -> None:
+    """Leave the other processes that a launcher started, once all have come to the end.
+
+    The threads of the group would now and then be there when the interpreter ends, and abort the process.
+    """
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
+def parse(words: Sequence[str]) -> Options:
+    """Return the options that words on the command line mean.
+
+    Raises:
+        SystemExit: help was asked for, or they mean nothing; with code 2, after a line that says why.
+    """
+    name, rest = _find_command(words)
+    kind = COMMANDS[name][0]
+    try:
+        given = _given(kind, rest)
+        defaults = _resolve_defaults(kind, rest)
+        kind.check_given(given)
+        description = f"{kind.__doc__}\n\nexample: {kind.example}"
+        parsed = call_tyro(parser_type(kind, defaults), f"secondsight {name}", rest, description)
+        return kind.of(**flatten(parsed, leaves(kind)))
+    except ValueError as error:
+        _refuse(str(error))
+
+
+def _find_command(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the command that stands first among words, and the words behind it.
+
+    Raises:
+        SystemExit: there is none: its group's help, or what was meant, is printed.
+    """
+    for length in (1, 2):
+        name = " ".join(words[:length])
+        if name in COMMANDS:
+            return name, list(words[length:])
+    if words[:1] == ["--version"]:
+        print(f"secondsight {version('secondsight')}")
+        sys.exit(0)
+    group = words[0] if words and words[0] in GROUPS else ""
+    known = [name.removeprefix(f"{group} ") for name in COMMANDS if name.startswith(f"{group} ")]
+    if not group:
+        known = [*(name for name in COMMANDS if " " not in name), *GROUPS]
+    word = next((word for word in words[bool(group) :] if not word.startswith("-")), None)
+    if any(word.startswith(COMPLETION) for word in words):
+        _show_all_commands(words)
+    if word is not None:
+        _refuse(unknown_name(f"command of {group}" if group else "command", word, known))
+    try:
+        _show_all_commands([*words, "--help"])
+    except SystemExit:
+        sys.exit(0 if {"-h", "--help"} & set(words) else USAGE_ERROR)
+
+
+def _show_all_commands(words: Sequence[str]) -> NoReturn:
+    """Print the help of all commands or of a group, or a script for the shell's completion, and end the process."""
+    call_tyro(_all_commands(), "secondsight", words)
+    raise AssertionError("tyro has ended the process")
+
+
+def _refuse(message: str) -> NoReturn:
+    print(f"secondsight: {message}", file=sys.stderr)
+    sys.exit(USAGE_ERROR)
+
+
+def _given(kind: type[Options], words: Sequence[str]) -> frozenset[str]:
+    """Return the names of the options that were really given, `preset` and `config` among them."""
+    names = {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in words if word.startswith("--")}
+    return frozenset(names & {*leaves(kind), "preset", "config"})
+
+
+def _resolve_defaults(kind: type[Options], words: Sequence[str]) -> dict[str, Any]:
+    """Return the values that options have unless they are given: of the class, then the preset, then the config file.
+
+    Raises:
+        ValueError: there is no such preset, the file cannot be used, or both describe an architecture.
+    """
+    defaults = {name: leaf.default for name, leaf in leaves(kind).items()}
+    presets = presets_of(kind)
+    name = _value_of("--preset", words) if presets else None
+    if presets and name is not None:
+        field, by_name = presets
+        preset = find_preset(name, by_name)
+        defaults |= {leaf.name: value_at(preset, leaf.path[1:]) for leaf in of_group(kind, field)}
+    path = _value_of("--config", words) if kind.takes_config else None
+    if path is not None:
+        values = read_config_file(Path(path), kind)
+        if presets and name is not None:
+            _refuse_two_architectures(name, path, {leaf.name for leaf in of_group(kind, presets[0])}, defaults, values)
+        defaults |= values
+    return defaults
+
+
+def _refuse_two_architectures(
+    preset: str, path: str, names: set[str], defaults: Mapping[str, Any], values: Mapping[str, Any]
+) -> None:
+    """Refuse a preset beside a file that describes a whole architecture, another one."""
+    if names <= values.keys() and any(values[name] != defaults[name] for name in names):
+        raise ValueError(f"--preset {preset} and the architecture in --config {path} exclude each other: give one")
+
+
+def _value_of(flag: str, words: Sequence[str]) -> str | None:
+    """Return what stands behind a flag, the last one if there are several; None if it is not there."""
+    found = None
+    for word, following in zip_longest(words, words[1:]):
+        if word == flag:
+            found = following
+        elif word.startswith(f"{flag}="):
+            found = word.partition("=")[2]
+    return found
+
+
+def _all_commands() -> Any:
+    """Return the type of all commands, for their help and for the shell's completion."""
+    choices: list[Any] = [_subcommand(name, name) for name in COMMANDS if " " not in name]
     for group, description in GROUPS.items():
-        members = [_named(n.split()[1], kind) for n, (kind, _) in COMMANDS.items() if n.startswith(f"{group} ")]
-        wrapper = make_dataclass(group.title(), [("command", reduce(or_, members))])
+        members = [_subcommand(name.split()[1], name) for name in COMMANDS if name.startswith(f"{group} ")]
+        wrapper = make_dataclass(group, [("command", reduce(or_, members))])
         wrapper.__doc__ = description
-        choices.append(_named(group, wrapper))
-    config = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes)
-    chosen = tyro.cli(reduce(or_, choices), prog="secondsight", args=arguments, config=config)
-    return getattr(chosen, "command", chosen)
+        choices.append(Annotated[wrapper, tyro.conf.subcommand(group)])
+    return reduce(or_, choices)
 
 
-def _named(name: str, kind: type) -> Any:
-    return Annotated[kind, tyro.conf.subcommand(name)]
+def _subcommand(word: str, name: str) -> Any:
+    kind = COMMANDS[name][0]
+    return Annotated[parser_type(kind, _resolve_defaults(kind, ())), tyro.conf.subcommand(word)]
 
 
 if __name__ == "__main__":

@@ -17,3 +17,7 @@ class ClipFormat:
     def seconds(self) -> float:
         """Duration of a clip."""
         return self.frames / self.fps
+
+    def describe(self) -> str:
+        """Return it in words: `16 frames of 64 px`, or `images of 64 px`."""
+        return f"{self.frames} frames of {self.size} px" if self.frames > 1 else f"images of {self.size} px"

@@ -22,7 +22,7 @@ from data.items import Item
 from data.media import Skipped
 from data.probe import probe_video
 from data.video import read_clip
-from training.order import DataOrder, Draw
+from training.order import DataOrder, SampleIndex
 from training.stopping import ignore_signals
 
 
@@ -46,9 +46,9 @@ class Batch(NamedTuple):
 class ClipDataset(Dataset[Sample]):
     """Clips of a list of items.
 
-    Read with an `int`, an item gives its own clip, centre-cropped. Read with a `Draw`, it gives a clip that begins
-    anywhere within one clip length of it, randomly cropped: a pure function of the draw. A file that cannot be
-    read is replaced by the next readable item and reported in the sample.
+    Read with an `int`, an item gives its own clip, centre-cropped. Read with a `SampleIndex`, it gives a clip that
+    begins anywhere within one clip length of it, randomly cropped: a pure function of the sample index. A file that
+    cannot be read is replaced by the next readable item and reported in the sample.
     """
 
     def __init__(self, items: Sequence[Item], form: ClipFormat) -> None:
@@ -58,8 +58,8 @@ class ClipDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, key: int | Draw) -> Sample:
-        index, seed = (key.index, key.seed) if isinstance(key, Draw) else (key, None)
+    def __getitem__(self, key: int | SampleIndex) -> Sample:
+        index, seed = (key.index, key.seed) if isinstance(key, SampleIndex) else (key, None)
         if index >= len(self.items):
             raise IndexError(f"there is no item {index} among {len(self.items)}")  # ends a `for` over the data set
         skipped: list[Skipped] = []
@@ -72,12 +72,13 @@ class ClipDataset(Dataset[Sample]):
         raise MediaError(f"{len(skipped)} files in a row cannot be read; the last: {skipped[-1].reason}")
 
     def read(self, item: Item, seed: int | None = None) -> Tensor:
-        """Return the clip of `item`; with a seed, one drawn near it.
+        """Return the clip (3, T, H, W) in [-1, 1] of an item; with a seed, one drawn near it.
 
         Raises:
             MediaError: the file cannot be read.
         """
-        source, form = item.source, self.form
+        source = item.source
+        form = self.form
         crop: Crop = "centre" if seed is None else "random"
         crop_seed = seed or 0
         if source.kind == "image":
@@ -115,7 +116,8 @@ def read_batches(
     Raises:
         MediaError: more than half of the items cannot be read.
     """
-    dataset, before = ClipDataset(items, form), len(skipped)
+    dataset = ClipDataset(items, form)
+    before = len(skipped)
     ready: list[tuple[Item, Tensor]] = []
     for item in items:
         try:
@@ -148,7 +150,7 @@ def collate(samples: list[Sample]) -> Batch:
 
 
 def training_loader(dataset: ClipDataset, order: DataOrder, workers: int) -> DataLoader[Sample]:
-    """Return a loader of `Batch`es in the given order.
+    """Return a loader of batches in the given order.
 
     With workers, a reader that hangs stops the run with an error after two minutes instead of stopping it for ever.
     Workers outlive the signals that end a run, which may need their batches until all processes stop together.

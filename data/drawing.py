@@ -37,7 +37,8 @@ def draw_grid(rows: Sequence[Sequence[Tile]], side: int = 96) -> Image.Image:
     canvas = Image.new("RGB", (width, len(rows) * (side + heights + MARGIN) + MARGIN), "white")
     pen = ImageDraw.Draw(canvas)
     for number, (row, images) in enumerate(zip(rows, scaled, strict=True)):
-        x, y = MARGIN, MARGIN + number * (side + heights + MARGIN)
+        x = MARGIN
+        y = MARGIN + number * (side + heights + MARGIN)
         for tile, image in zip(row, images, strict=True):
             canvas.paste(image, (x, y))
             if tile.border != "white":
@@ -80,9 +81,9 @@ def save_image(path: Path, image: Image.Image) -> None:
     atomic_write(path, lambda file: image.save(file, format="PNG", compress_level=4))
 
 
-def draw_text(pen: ImageDraw.ImageDraw, place: tuple[int, int], text: str, width: int) -> None:
-    """Write one line of black text, `CAPTION` high with its upper left corner at `place`, cut to `width` pixels."""
-    pen.text((place[0], place[1] + 2), _cut(printable(text), width), fill="black", font=_font())
+def draw_text(pen: ImageDraw.ImageDraw, position: tuple[int, int], text: str, width: int) -> None:
+    """Write one line of black text, `CAPTION` high with its upper left corner at `position`, cut to `width` pixels."""
+    pen.text((position[0], position[1] + 2), _cut(printable(text), width), fill="black", font=_font())
 
 
 def text_width(text: str) -> int:

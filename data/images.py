@@ -38,7 +38,7 @@ def load_image(source: Path | bytes | IO[bytes], max_pixels: int = 64_000_000) -
     except MediaError:
         raise
     except UnidentifiedImageError as error:
-        raise MediaError(_not_a_image(file, name)) from error
+        raise MediaError(_not_an_image(file, name)) from error
     except Image.DecompressionBombError as error:
         raise MediaError(f"{name} claims more pixels than Pillow agrees to decode: {error}") from error
     # Pillow reports damage with whatever the broken byte provokes: OSError, SyntaxError, struct.error...
@@ -110,7 +110,7 @@ def _wide_grey_to_rgb(image: Image.Image, name: str) -> Image.Image:
     return Image.fromarray((levels / 257).round().astype(np.uint8)).convert("RGB")
 
 
-def _not_a_image(file: Path | bytes, name: str) -> str:
+def _not_an_image(file: Path | bytes, name: str) -> str:
     with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as opened:
         head = opened.read(64)
     if not head:

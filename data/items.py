@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,13 +12,14 @@ from typing import NamedTuple
 from data.clip_format import ClipFormat
 from data.errors import MediaError
 from data.media import Skipped, Source, catalogue, check_skipped
+from training.progress import count
 
 # One constant and no option, so that the GPT's held-out files are always the tokenizer's too.
 VALIDATION_FRACTION = 0.1
 
 
 class Item(NamedTuple):
-    """A place in a source where a clip begins, in seconds."""
+    """A clip: the source it is cut from, and where in it it begins, in seconds."""
 
     source: Source
     start: float
@@ -55,7 +57,8 @@ def list_items(
         hop: seconds from the beginning of a clip to that of the next; a clip's length if not given.
     """
     hop = hop or form.seconds
-    items, skipped = [], []
+    items = []
+    skipped = []
     for source in sources:
         if source.kind == "image":
             items.append(Item(source, 0.0))
@@ -67,6 +70,13 @@ def list_items(
             skipped.append(Skipped(source.name, reason))
         items += [Item(source, clip * hop) for clip in range(clips)]
     return items, skipped
+
+
+def describe_items(items: Sequence[Item]) -> str:
+    """Return how many sources and clips there are, in words: `3 videos, 24 clips`."""
+    sources = {item.source.name: item.source.kind for item in items}
+    kinds = [count(number, kind) for kind, number in sorted(Counter(sources.values()).items())]
+    return ", ".join([*kinds, count(len(items), "clip")] if len(items) > len(sources) else kinds)
 
 
 def split_items(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:

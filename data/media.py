@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,7 @@ from typing import Literal
 from data.errors import MediaError
 from data.images import IMAGE_SUFFIXES, load_image, pixel_digest
 from data.probe import VIDEO_SUFFIXES, probe_video
-from storage.tables import write_table
+from storage.tables import write_rows
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,10 @@ class Source:
 class Skipped:
     """A file that cannot be used, and why."""
 
-    name: str
+    file: str
+    """Path relative to the folder that was searched; for a member of a tar shard `shard.tar/member`."""
     reason: str
+    """Why."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def catalogue(path: Path) -> Catalogue:
     Raises:
         MediaError: the path is missing or holds no video or image.
     """
-    sources, skipped = [], []
+    sources = []
+    skipped = []
     for candidate in _candidates(path):
         if isinstance(candidate, Skipped):
             skipped.append(candidate)
@@ -96,13 +100,29 @@ def check_skipped(skipped: Iterable[Skipped], total: int, path: Path) -> None:
     """
     bad = list(skipped)
     if 2 * len(bad) > total:
-        reasons = "; ".join(f"{item.name}: {item.reason}" for item in bad[:3])
+        reasons = "; ".join(f"{item.file}: {item.reason}" for item in bad[:3])
         raise MediaError(f"{len(bad)} of {total} files in {path} cannot be read ({reasons})")
 
 
 def write_skipped(path: Path, skipped: Iterable[Skipped]) -> None:
     """Write the unusable files and their reasons to the CSV file `path`."""
-    write_table(path, ({"file": item.name, "reason": item.reason} for item in skipped), ["file", "reason"])
+    write_rows(path, skipped, Skipped)
+
+
+def describe_skipped(skipped: Sequence[Skipped]) -> str:
+    """Return how many files cannot be used, and for which reasons, in words: `3 files: 2 is empty, 1 is damaged`."""
+    if not skipped:
+        return "none"
+    reasons = Counter(_kind_of_reason(skip) for skip in skipped)
+    counted = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common(5))
+    more = f" and {len(reasons) - 5} other reasons" if len(reasons) > 5 else ""
+    return f"{len(skipped):,} {'file' if len(skipped) == 1 else 'files'}: {counted}{more} (see skipped.csv)"
+
+
+def _kind_of_reason(skip: Skipped) -> str:
+    """Return a reason without the name of the file, details and numbers, so that alike ones are counted together."""
+    after = skip.reason.rpartition(skip.file)[2]
+    return re.sub(r"\d+(\.\d+)?", "#", re.split(r"[:;(]", after)[0]).strip()
 
 
 def expand_braces(pattern: str) -> list[str]:
@@ -111,7 +131,8 @@ def expand_braces(pattern: str) -> list[str]:
     if not match:
         return [pattern]
     first, last = match.groups()
-    head, tail = pattern[: match.start()], pattern[match.end() :]
+    head = pattern[: match.start()]
+    tail = pattern[match.end() :]
     numbers = range(int(first), int(last) + 1)
     return [path for number in numbers for path in expand_braces(f"{head}{number:0{len(first)}d}{tail}")]
 

@@ -181,7 +181,8 @@ def _probe(path: Path, size: int, modified: int) -> VideoInfo:
         first, begin = _first_frame(container, stream, path)
         rotation = _clockwise(first)
         reason = _why_not_decord(container, stream, packets, first)
-        tick, rate = stream.time_base or Fraction(0), stream.guessed_rate
+        tick = stream.time_base or Fraction(0)
+        rate = stream.guessed_rate
     # A video cut between key frames begins with packets that nothing can decode: they are never displayed.
     pts = np.unique(packets.pts[~packets.hidden & (packets.pts >= begin)])
     timestamps = (pts - pts[0]) * float(tick)

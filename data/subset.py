@@ -9,6 +9,7 @@ from pathlib import Path
 
 from data.options import SubsetOptions
 from data.tokens import Shard, TokenItem, TokenStore, TokenStoreError, write_shard, write_store
+from training.progress import say_done, say_found
 
 SHARD_ITEMS = 1024
 """Items that are read and written at once."""
@@ -20,13 +21,17 @@ def make_subset(options: SubsetOptions) -> Path:
     Raises:
         TokenStoreError: see `write_subset`; or there is no store, or a damaged one.
     """
-    return write_subset(TokenStore(options.tokens), options.out, options.items)
+    store = TokenStore(options.tokens)
+    say_found(tokens=f"{len(store.split('train')):,} for training, {len(store.split('validation')):,} for validation")
+    out = write_subset(store, options.out, options.items)
+    say_done(out, f"secondsight gpt train --tokens {out} --out GPT")
+    return out
 
 
 def write_subset(store: TokenStore, out: Path, items: int) -> Path:
     """Write a token store of some training items and all validation items, in the order of `store`.
 
-    An item is a place in a source, with all its crops. The items are those whose source and start have the lowest
+    A clip, with all its crops, counts as one item. The clips taken are those whose source and start have the lowest
     SHA-256, so that a smaller subset is a part of every larger one, in whatever order the store is.
 
     Args:
@@ -40,15 +45,13 @@ def write_subset(store: TokenStore, out: Path, items: int) -> Path:
     Raises:
         TokenStoreError: there are fewer training items, or `out` holds a store or a run.
     """
-    places = sorted({place_of(item) for item in store.items if item.part == "train"}, key=rank)
-    if not 1 <= items <= len(places):
-        raise TokenStoreError(
-            f"{store.folder} has {len(places)} training items: ask for 1 to {len(places)}, not {items}"
-        )
+    clips = sorted({clip_of(item) for item in store.items if item.split == "train"}, key=rank)
+    if not 1 <= items <= len(clips):
+        raise TokenStoreError(f"{store.folder} has {len(clips)} training items: ask for 1 to {len(clips)}, not {items}")
     if any((out / name).exists() for name in ("metadata.json", "plan.json", "config.json")):
         raise TokenStoreError(f"{out} already holds a token store or a run: choose another folder (--out)")
-    chosen = set(places[:items])
-    kept = [index for index, item in enumerate(store.items) if item.part == "validation" or place_of(item) in chosen]
+    chosen = set(clips[:items])
+    kept = [index for index, item in enumerate(store.items) if item.split == "validation" or clip_of(item) in chosen]
     shards = [
         _copy(store, kept[first : first + SHARD_ITEMS], out, number)
         for number, first in enumerate(range(0, len(kept), SHARD_ITEMS))
@@ -57,14 +60,14 @@ def write_subset(store: TokenStore, out: Path, items: int) -> Path:
     return out
 
 
-def place_of(item: TokenItem) -> tuple[str, float]:
+def clip_of(item: TokenItem) -> tuple[str, float]:
     """Return the source of an item and where it starts there, in seconds."""
     return item.source, item.start
 
 
-def rank(place: tuple[str, float]) -> bytes:
-    """Return what places in sources are ordered by: those that come first are in every subset."""
-    source, start = place
+def rank(clip: tuple[str, float]) -> bytes:
+    """Return what clips are ordered by: those that come first are in every subset."""
+    source, start = clip
     return hashlib.sha256(os.fsencode(f"{source}\0{start}")).digest()
 
 

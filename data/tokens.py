@@ -1,7 +1,7 @@
 """The token store: token grids on disk, memory-mapped, with what is needed to know what they are.
 
 metadata.json      grid, vocabulary, tokenizer, clip format, shards with their number of items and SHA-256
-items.jsonl        source, start (seconds), part (train or validation) and crop of every item
+items.jsonl        source, start (seconds), split (train or validation) and crop of every item
 tokens-00000.bin   uint16 (uint32 for large vocabularies), items x tokens, raster order
 skipped.csv        files and clips that could not be read, and why
 """
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from storage.files import atomic_write, to_json, write_text
 
-Part = Literal["train", "validation"]
+Split = Literal["train", "validation"]
 
 HASHED_ON_OPENING = 256 << 20
 """Bytes up to which a store is compared with its SHA-256 sums at once (a fraction of a second); the shards of a larger
@@ -40,12 +40,17 @@ class StoreMetadata:
     """What the tokens of a store are."""
 
     grid: tuple[int, int, int]
+    """Tokens of an item by latent frames, rows and columns (t, h, w)."""
     vocab_size: int
+    """Number of codes."""
     tokenizer: str
     """Fingerprint of the tokenizer."""
     fps: float
+    """Frames a second of the clips that were encoded."""
     frames: int
+    """Frames of an item; 1 for images."""
     size: int
+    """Pixels a side."""
     crop: str = "centre"
     """What is encoded of every item; training items may have other crops besides (`augment`)."""
     augment: str = "none"
@@ -71,9 +76,13 @@ class TokenItem:
     """Where the tokens of one item come from."""
 
     source: str
+    """File it was cut out of."""
     start: float
-    part: Part
+    """Seconds into a video; 0 for an image."""
+    split: Split
+    """`train` or `validation`; all items of a file are in one."""
     crop: str = "centre"
+    """Which crop of the frames it is."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +90,11 @@ class Shard:
     """One file of tokens."""
 
     name: str
+    """Of the file."""
     items: int
+    """How many items it holds."""
     sha256: str
+    """Of its bytes, in hexadecimal digits."""
 
 
 def write_shard(folder: Path, number: int, metadata: StoreMetadata, grids: Tensor) -> Shard:
@@ -167,7 +179,7 @@ class TokenStore:
             lines = (folder / "items.jsonl").read_text(encoding="utf-8").splitlines()
             self._shards = [Shard(**shard) for shard in raw.pop("shards")]
             self.metadata = StoreMetadata(**{**raw, "grid": tuple(raw["grid"])})
-            self.items = [TokenItem(**json.loads(line)) for line in lines]
+            self.items = [_read_item(line) for line in lines]
             if len(self.items) != sum(shard.items for shard in self._shards):
                 raise ValueError(f"{len(self.items)} items, {sum(shard.items for shard in self._shards)} in shards")
         except FileNotFoundError as error:
@@ -207,16 +219,16 @@ class TokenStore:
             rows[here] = self._tokens[number][items[here] - self._first[number]]
         outside = np.flatnonzero(rows.max(axis=1) >= self.metadata.vocab_size)
         if len(outside):
-            place = outside[0]
+            row = outside[0]
             raise TokenStoreError(
-                f"{self.folder / self._shards[numbers[place]].name} holds token {rows[place].max()} in item "
-                f"{items[place]}, the vocabulary has {self.metadata.vocab_size}: {REPAIR}"
+                f"{self.folder / self._shards[numbers[row]].name} holds token {rows[row].max()} in item "
+                f"{items[row]}, the vocabulary has {self.metadata.vocab_size}: {REPAIR}"
             )
         return rows
 
-    def part(self, part: Part) -> list[int]:
-        """Return the indices of the items of a part."""
-        return [index for index, item in enumerate(self.items) if item.part == part]
+    def split(self, split: Split) -> list[int]:
+        """Return the indices of the items of a split."""
+        return [index for index, item in enumerate(self.items) if item.split == split]
 
     def _check(self, number: int) -> None:
         if number in self._unchecked:
@@ -227,3 +239,19 @@ class TokenStore:
         check_size(self.folder, shard, self.metadata)
         shape = (shard.items, self.metadata.length)
         return np.memmap(self.folder / shard.name, self.metadata.dtype, mode="r", shape=shape)
+
+
+def unigram_entropy(tokens: Tensor, vocab_size: int) -> float:
+    """Return the entropy of the histogram of int64 tokens of any shape, in nats per token.
+
+    No model that ignores context can have a lower mean NLL on these very tokens.
+    """
+    counts = torch.bincount(tokens.flatten(), minlength=vocab_size).double()
+    frequency = counts[counts > 0] / counts.sum()
+    return float(-(frequency * frequency.log()).sum())
+
+
+def _read_item(line: str) -> TokenItem:
+    values = json.loads(line)
+    # Stores of before say `part`.
+    return TokenItem(**{"split" if name == "part" else name: value for name, value in values.items()})

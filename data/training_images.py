@@ -5,15 +5,17 @@ A run folder holds the list, `training_images.csv`: source and SHA-256 of the de
 
 from __future__ import annotations
 
-import json
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
 from data.media import Source
 from data.stimuli.lists import Stimulus, StimulusList
+from storage.run_folder import RunFolderError
 from storage.tables import read_table, write_table
 
 IMAGES = "training_images.csv"
+EARLIER = "training_pictures.csv"
+"""The name of the list in run folders of earlier versions, whose models are still used."""
 
 
 def write_training_images(run: Path, sources: Iterable[Source]) -> None:
@@ -22,41 +24,33 @@ def write_training_images(run: Path, sources: Iterable[Source]) -> None:
     write_table(run / IMAGES, images, ["source", "sha256"])
 
 
-def trained_images(stimuli: StimulusList, model: Path) -> tuple[Stimulus, ...]:
+def trained_images(stimuli: StimulusList, model: Path, training_data: Callable[[Path], Path]) -> tuple[Stimulus, ...]:
     """Return the images of a list that a model was trained on, as far as its run folder tells.
 
-    It tells by `training_images.csv`; where there is none, by the folder of training data in the run's
-    `config.json`, if that holds the list or is a part of it.
+    It tells by `training_images.csv`; where there is none, by the folder of training data that the run was asked to
+    train on, if that holds the list or is a part of it.
 
     Args:
         stimuli: the list.
         model: a run folder, or a model folder in one.
+        training_data: returns the folder of training data of the run in a folder; it raises RunFolderError where that
+            is no run of the command that trains such models.
 
     Raises:
         ValueError: the list of training images is damaged.
     """
     for folder in (model, *model.absolute().parents[:2]):
-        if (folder / IMAGES).exists():
-            rows = read_table(folder / IMAGES, ["sha256"])
-            return shared_images(stimuli, {row["sha256"] for row in rows})
-        if data := _training_folder(folder / "config.json"):
-            return tuple(
-                image
-                for image in stimuli.images
-                if (stimuli.root / image.path).resolve().is_relative_to(data.resolve())
-            )
+        for path in (folder / IMAGES, folder / EARLIER):
+            if path.exists():
+                return shared_images(stimuli, {row["sha256"] for row in read_table(path, ["sha256"])})
+        try:
+            data = training_data(folder).resolve()
+        except RunFolderError:
+            continue
+        return tuple(image for image in stimuli.images if (stimuli.root / image.path).resolve().is_relative_to(data))
     return ()
 
 
 def shared_images(stimuli: StimulusList, digests: Container[str]) -> tuple[Stimulus, ...]:
     """Return the images of a list whose digests (`data.images.pixel_digest`) are among others."""
     return tuple(image for image in stimuli.images if image.sha256 in digests)
-
-
-def _training_folder(config: Path) -> Path | None:
-    """The data that a run was asked to train on; None where `config` is not the config of such a run."""
-    try:
-        data = json.loads(config.read_text(encoding="utf-8"))["data"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return Path(data) if isinstance(data, str) else None

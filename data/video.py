@@ -55,7 +55,7 @@ def read_clip(
         frames: of the clip, T.
         fps: of the clip; frames of the video are repeated where this is more than the video's own.
         size: side of the square clip in pixels; the video's short side is scaled to it.
-        crop: 'centre', or 'random' for a place that depends on `seed` alone and is the same in all frames.
+        crop: 'centre', or 'random' for a position that depends on `seed` alone and is the same in all frames.
         seed: of the random crop.
 
     Returns:
@@ -70,12 +70,12 @@ def read_clip(
     if not (start >= 0 and frames >= 1 and fps > 0):
         raise ValueError(f"start must be >= 0, frames >= 1 and fps > 0, not start={start}, frames={frames}, fps={fps}")
     info = source if isinstance(source, VideoInfo) else probe_video(source)
-    indices, places = np.unique(_frame_indices(info, start, frames, fps), return_inverse=True)
+    indices, inverse = np.unique(_frame_indices(info, start, frames, fps), return_inverse=True)
     images = _read_decord(info, indices) if info.decoder == "decord" else None
     if images is None:
         images = _read_pyav(info, indices)
     clip = resize_and_crop(torch.from_numpy(np.stack(images)), size, crop, seed)
-    return clip[:, torch.from_numpy(places)]
+    return clip[:, torch.from_numpy(inverse)]
 
 
 def write_video(path: Path | str, clip: Tensor, fps: float) -> None:
@@ -139,7 +139,8 @@ def _read_decord(info: VideoInfo, indices: NDArray[np.int64]) -> list[NDArray[np
 
 def _step_decord(reader: Any, info: VideoInfo, indices: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
     """Reads on from key frames one by one: decord's own skipping waits for ever for a frame that is lost."""
-    images, position = [], 0
+    images = []
+    position = 0
     for index, key in zip(indices, _key_before(info, indices), strict=True):
         if key > position:
             reader.seek_accurate(key)
@@ -153,8 +154,10 @@ def _step_decord(reader: Any, info: VideoInfo, indices: NDArray[np.int64]) -> li
 
 def _key_before(info: VideoInfo, indices: NDArray[np.int64]) -> NDArray[np.int64]:
     """The nearest key frame at or before each index; 0 where there is none."""
-    places = np.searchsorted(info.key_frames, indices, side="right") - 1
-    return np.where(places < 0, 0, info.key_frames[np.maximum(places, 0)]) if len(info.key_frames) else 0 * indices
+    positions = np.searchsorted(info.key_frames, indices, side="right") - 1
+    return (
+        np.where(positions < 0, 0, info.key_frames[np.maximum(positions, 0)]) if len(info.key_frames) else 0 * indices
+    )
 
 
 def _read_pyav(info: VideoInfo, indices: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
@@ -212,7 +215,9 @@ def _write_mp4(path: Path, images: Tensor, fps: float) -> None:
         # Without macroblock-tree rate control, with which x264 wrote other bytes on some repetitions of the same video.
         options = {"crf": "12", "x264-params": "mbtree=0"}
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
-        stream.height, stream.width, stream.pix_fmt = even.shape[2], even.shape[3], "yuv420p"
+        stream.height = even.shape[2]
+        stream.width = even.shape[3]
+        stream.pix_fmt = "yuv420p"
         for image in even.permute(1, 2, 3, 0).contiguous().numpy():
             frame = VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
             container.mux(stream.encode(frame))

@@ -31,10 +31,10 @@ class KVCache:
         """Keys and values of every layer, (P, N, n, S, K) each, in buffers of fixed size."""
         self.prompt_length = 0
         self.filled = 0
-        """Tokens read so far, the start token included."""
+        """Tokens read so far, the BOS token included."""
 
-    def slots(self, count: int, device: torch.device) -> Tensor:
-        """Return the places (count,) int64 in the sequence of the next `count` tokens."""
+    def position_ids(self, count: int, device: torch.device) -> Tensor:
+        """Return the position ids (count,) int64 of the next `count` tokens in the sequence."""
         assert not self.filled or count == 1, "after the prompts, a cache takes one token of each continuation"
         return torch.arange(self.filled, self.filled + count, device=device)
 
@@ -109,9 +109,9 @@ class StaticKVCache(KVCache):
     position: Tensor
     """(1,) int64: the slot of the next token."""
 
-    def slots(self, count: int, device: torch.device) -> Tensor:
-        """See `KVCache.slots`."""
-        return self.position if self.filled else super().slots(count, device)
+    def position_ids(self, count: int, device: torch.device) -> Tensor:
+        """See `KVCache.position_ids`."""
+        return self.position if self.filled else super().position_ids(count, device)
 
     def advance(self, count: int) -> None:
         """See `KVCache.advance`."""

@@ -1,66 +1,72 @@
-"""What a GPT is and how it is trained. Imports no torch, so that `--help` is instant."""
+"""What a GPT is: its architecture, and the presets. Imports no torch, so that `--help` is instant."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Self
 
-from storage.nearest import unknown_name
+from storage.options import Options, option
+
+
+class MismatchError(ValueError):
+    """A GPT, a tokenizer and tokens do not belong together; the message says in what."""
 
 
 @dataclass(frozen=True)
-class GPTConfig:
+class GPTConfig(Options):
     """The architecture of a GPT over token grids."""
 
-    layers: int = 6
+    layers: int = option(6, at_least=1)
     """Number of transformer blocks."""
-    heads: int = 4
+    heads: int = option(4, at_least=1)
     """Attention heads per block."""
-    width: int = 256
+    width: int = option(256, at_least=1)
     """Width of the residual stream."""
-    grid: tuple[int, int, int] = (4, 16, 16)
+    grid: tuple[int, int, int] = option((4, 16, 16), asked=False)
     """Latent frames, rows and columns of the largest grid; their product is the window."""
-    vocab_size: int = 1024
-    """Number of codes; the start token is one more."""
-    dropout: float = 0.0
+    vocab_size: int = option(1024, asked=False, at_least=2)
+    """Number of codes; the BOS token is one more."""
+    dropout: float = option(0.0, at_least=0, below=1)
     """Dropout on the residual branches (not in attention, where it disables the fast kernels)."""
-    tokenizer: str = ""
+    tokenizer: str = option("", asked=False)
     """Fingerprint of the tokenizer whose tokens it learned; empty where that is not known."""
-    flavour: Literal["rotary", "legacy"] = "rotary"
-    """`rotary`: RMS norm, rotary positions, SwiGLU, no biases. `legacy`, for imported weights: the parts of GPT-2,
-    which are layer norm, learned absolute positions, GELU and biases."""
-    start_token: bool = True
-    """Whether sequences begin with a start token; without one the first token of a grid is neither modelled nor
-    scored (legacy only)."""
+    variant: Literal["rotary", "legacy"] = "rotary"
+    """`rotary`: RMS norm, rotary positions, SwiGLU, no biases. `legacy`: the parts of GPT-2, which are layer norm,
+    learned absolute positions, GELU and biases."""
+    bos: bool = True
+    """Whether sequences begin with a BOS token; without one the first token of a grid is neither modelled nor scored
+    (legacy only)."""
 
-    def __post_init__(self) -> None:
-        """Check that the numbers fit together."""
-        for name in ("layers", "heads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)} must be at least 1")
-        if self.flavour == "rotary":
-            self._check_rotary()
-        elif self.flavour != "legacy":
-            raise ValueError(f"flavour {self.flavour!r} must be rotary or legacy")
+    def check(self) -> None:
+        """Check that the numbers fit together.
+
+        Raises:
+            ValueError: they do not; the options are named.
+        """
+        if self.variant not in ("rotary", "legacy"):
+            raise ValueError(f"--variant {self.variant!r} must be rotary or legacy")
         if self.width % self.heads:
-            raise ValueError(f"width {self.width} must split into {self.heads} heads")
-        if len(self.grid) != 3 or min(self.grid) < 1:
+            raise ValueError(f"--width {self.width} must split into --heads {self.heads}")
+        if self.variant == "rotary":
+            self._check_rotary()
+        axes: tuple[int, ...] = self.grid  # of a config.json, and so of any length
+        if len(axes) != 3 or min(axes) < 1:
             raise ValueError(f"grid {self.grid} must be three positive numbers (latent frames, rows, columns)")
-        if self.vocab_size < 2:
-            raise ValueError(f"vocab_size {self.vocab_size} must be at least 2")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout {self.dropout} must lie in [0, 1)")
-        if not self.start_token and self.window < 2:
-            raise ValueError(f"grid {self.grid} without a start token leaves no token to predict")
+        if not self.bos and self.window < 2:
+            raise ValueError(f"grid {self.grid} without a BOS token leaves no token to predict")
 
     def _check_rotary(self) -> None:
-        if self.width % self.heads or (self.width // self.heads) % 2:
-            raise ValueError(f"width {self.width} must split into {self.heads} heads of even size")
-        if self.width // self.heads < 6:
-            raise ValueError(f"heads of {self.width // self.heads} dimensions are too narrow for three axes")
-        if not self.start_token:
-            raise ValueError("start_token False needs flavour legacy: rotary positions count from the start token")
+        size = self.width // self.heads
+        if size % 2:
+            raise ValueError(f"--width {self.width} must split into --heads {self.heads} of even size")
+        if size < 6:
+            raise ValueError(
+                f"--width {self.width} in --heads {self.heads} makes heads of {size} dimensions, too narrow for the "
+                "three axes of rotary positions"
+            )
+        if not self.bos:
+            raise ValueError("--no-bos needs --variant legacy: rotary positions count from the BOS token")
 
     @property
     def window(self) -> int:
@@ -70,7 +76,43 @@ class GPTConfig:
     @property
     def feed_forward_width(self) -> int:
         """Width inside a feed-forward layer: four-fold; two thirds of that, in multiples of 64, where it is gated."""
-        return 4 * self.width if self.flavour == "legacy" else 64 * math.ceil(8 * self.width / (3 * 64))
+        return 4 * self.width if self.variant == "legacy" else 64 * math.ceil(8 * self.width / (3 * 64))
+
+    def for_tokens(self, grid: tuple[int, int, int], vocab_size: int, tokenizer: str = "") -> Self:
+        """Return the same architecture for token grids (t, h, w) of a vocabulary, made by a tokenizer."""
+        return replace(self, grid=grid, vocab_size=vocab_size, tokenizer=tokenizer)
+
+    def check_tokens(
+        self, grid: tuple[int, int, int], vocab_size: int, tokenizer: str, *, longer: bool = False
+    ) -> None:
+        """Refuse tokens that a GPT of this config does not know.
+
+        An imported GPT may not know its tokenizer; then vocabulary and grid decide.
+
+        Args:
+            grid: latent frames, rows and columns (t, h, w) of the tokens.
+            vocab_size: how many codes they are of.
+            tokenizer: fingerprint of the tokenizer that made them; empty where that is not known.
+            longer: whether clips of more latent frames will do too, over which the window slides.
+
+        Raises:
+            MismatchError: vocabulary, tokenizer or grid are others.
+        """
+        advice = "give the tokenizer, and the tokens of the tokenizer, that the GPT was trained on"
+        if vocab_size != self.vocab_size:
+            raise MismatchError(f"the GPT knows {self.vocab_size} tokens, these are of {vocab_size}: {advice}")
+        if self.tokenizer and tokenizer != self.tokenizer:
+            raise MismatchError(
+                f"the GPT learned the tokens of tokenizer {self.tokenizer}, these are of {tokenizer or 'another'}: "
+                f"{advice}"
+            )
+        fits = grid[0] <= self.grid[0] or self.grid[0] > 1 if longer else grid[0] == self.grid[0]
+        if grid[1:] != self.grid[1:] or not fits:
+            raise MismatchError(f"the GPT learned grids of {self.grid}, these are of {grid}: {advice}")
+
+    def describe(self) -> str:
+        """Return its size in words."""
+        return f"{self.layers} layers, {self.heads} heads, {self.width} wide"
 
 
 # Layers, heads and widths of the published models: vqgan-gpt (alef to dalet) and Image GPT.
@@ -84,17 +126,3 @@ PRESETS: dict[str, GPTConfig] = {
     "igpt-mini": GPTConfig(layers=6, heads=2, width=512, grid=(1, 64, 64), vocab_size=512),
     "igpt-s": GPTConfig(layers=24, heads=8, width=512, grid=(1, 64, 64), vocab_size=512),
 }
-
-
-def preset(
-    name: str, grid: tuple[int, int, int], vocab_size: int, tokenizer: str = "", dropout: float = 0.0
-) -> GPTConfig:
-    """Return preset `name` for the grid, vocabulary and fingerprint of a tokenizer.
-
-    Raises:
-        ValueError: no preset has that name.
-    """
-    if name not in PRESETS:
-        raise ValueError(unknown_name("GPT preset", name, PRESETS))
-    base = PRESETS[name]
-    return replace(base, grid=grid, vocab_size=vocab_size, tokenizer=tokenizer, dropout=dropout)

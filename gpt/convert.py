@@ -1,4 +1,4 @@
-"""Translating the weights of other GPTs: pure functions from state dict to state dict of the legacy flavour.
+"""Translating the weights of other GPTs: pure functions from state dict to state dict of the legacy variant.
 
 Facts of the layouts (read in karpathy/minGPT, eminorhan/vqgan-gpt, eminorhan/igpt-memory and songweige/TATS): all three
 are minGPT, with separate queries, keys and values, and a buffer `attn.mask` that only repeats that attention is causal.
@@ -22,7 +22,7 @@ TATS_OTHERS = ("first_stage_model.", "cond_stage_model.", "loss.")
 
 
 def convert_mingpt(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Translate a minGPT, as vqgan-gpt and igpt save it, into a legacy GPT without a start token.
+    """Translate a minGPT, as vqgan-gpt and igpt save it, into a legacy GPT without a BOS token.
 
     Args:
         state: its state dict, of any floating-point type.
@@ -47,14 +47,14 @@ def convert_mingpt(state: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def convert_tats(state: Mapping[str, Any], codes: int) -> dict[str, Tensor]:
-    """Translate the transformer of TATS into a legacy GPT with a start token.
+    """Translate the transformer of TATS into a legacy GPT with a BOS token.
 
     Its vocabulary is K condition ids (none in an unconditional model), then the codes. A clip begins with id 0: a
-    start token of its own where there are conditions, else the row of code 0 doing double duty. That row becomes the
-    row of our start token, the last one; the rows of the codes move down to 0. The head's rows of the condition ids
+    BOS token of its own where there are conditions, else the row of code 0 doing double duty. That row becomes the
+    row of our BOS token, the last one; the rows of the codes move down to 0. The head's rows of the condition ids
     are left out, so the probability that the model gave to them is shared among the codes.
 
-    `vtokens_pos_emb` adds a position to each place of a grid of latents. If that grid is the whole window the sum
+    `vtokens_pos_emb` adds a position to each position of a grid of latents. If that grid is the whole window the sum
     with `pos_emb` is what is kept; if clips were cropped from a larger grid there is no one sum, and it is refused.
 
     Args:
@@ -82,7 +82,8 @@ def convert_tats(state: Mapping[str, Any], codes: int) -> dict[str, Tensor]:
     if extra_positions is not None:
         table = converted["positions.table.weight"]
         converted["positions.table.weight"] = table + _folded(extra_positions, *table.shape)
-    embedding, head = converted["embedding.weight"], converted["head.weight"]
+    embedding = converted["embedding.weight"]
+    head = converted["head.weight"]
     conditions = len(embedding) - codes
     if conditions < 0:
         raise CheckpointError(f"the checkpoint has {len(embedding)} tokens, fewer than the tokenizer's {codes} codes")
@@ -100,8 +101,9 @@ def _converted_block(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Te
         "feed_forward.hidden": "mlp.0",
         "feed_forward.out": "mlp.2",
     }
-    converted = {f"{ours}.{kind}": weights[f"{prefix}{theirs}.{kind}"] for ours, theirs in renamed.items()
-                 for kind in kinds}  # fmt: skip
+    converted = {
+        f"{ours}.{kind}": weights[f"{prefix}{theirs}.{kind}"] for ours, theirs in renamed.items() for kind in kinds
+    }
     for kind in kinds:
         parts = [weights[f"{prefix}attn.{part}.{kind}"] for part in ("query", "key", "value")]
         converted[f"attention.qkv.{kind}"] = torch.cat(parts)
@@ -140,7 +142,8 @@ def _checked(state: Mapping[str, Any]) -> dict[str, Tensor]:
 
 def _expected_shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Return the names and shapes of the minGPT whose sizes `tok_emb`, `pos_emb` and the numbered blocks tell."""
-    embedding, positions = state.get("tok_emb.weight"), state.get("pos_emb")
+    embedding = state.get("tok_emb.weight")
+    positions = state.get("pos_emb")
     if not isinstance(embedding, Tensor) or embedding.ndim != 2:
         raise CheckpointError(f"there is no matrix tok_emb.weight, as every minGPT has{_likely_cause(state)}")
     if not isinstance(positions, Tensor) or positions.ndim != 3:

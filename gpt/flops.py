@@ -1,8 +1,28 @@
-"""How much arithmetic training a GPT takes. Imports no torch."""
+"""How large a GPT is, and how much arithmetic its training takes: counted on the model itself, without its weights."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import torch
+
 from gpt.config import GPTConfig
+from gpt.model import GPT
+
+LOOKED_UP = ("embedding.", "positions.")
+"""Beginnings of the names of weights that are looked up, not multiplied with."""
+
+
+@lru_cache(maxsize=8)
+def describe_weights(config: GPTConfig) -> dict[str, torch.Size]:
+    """Return the shape of every parameter by name; no memory is taken for them."""
+    with torch.device("meta"):
+        return {name: parameter.shape for name, parameter in GPT(config).named_parameters()}
+
+
+def parameter_count(config: GPTConfig) -> int:
+    """Return the number of parameters."""
+    return sum(shape.numel() for shape in describe_weights(config).values())
 
 
 def matrix_parameters(config: GPTConfig) -> int:
@@ -10,9 +30,8 @@ def matrix_parameters(config: GPTConfig) -> int:
 
     Embeddings are looked up, not multiplied; norms and biases are vectors.
     """
-    matrices = {"rotary": 3, "legacy": 2}[config.flavour]  # of the feed-forward layer: SwiGLU has a gate as well
-    block = 4 * config.width**2 + matrices * config.width * config.feed_forward_width
-    return config.layers * block + config.width * config.vocab_size
+    shapes = describe_weights(config).items()
+    return sum(shape.numel() for name, shape in shapes if len(shape) > 1 and not name.startswith(LOOKED_UP))
 
 
 def flops_per_token(config: GPTConfig) -> int:

@@ -16,6 +16,7 @@ from gpt.model import GPT
 from gpt.options import ImportOptions
 from storage.foreign import Settings, read_foreign, settings_of
 from storage.model_folder import CheckpointError, load_weights
+from training.progress import say_done
 from vqgan.model import load_tokenizer
 from vqgan.palette import Palette
 from vqgan.tokenizer import Tokenizer
@@ -42,17 +43,23 @@ def import_weights(options: ImportOptions) -> Path:
         weights = _tats_weights(content, tokenizer)
     else:
         weights = convert_mingpt(_state(content))
-    has_start = options.kind == "tats"
-    window = len(weights["positions.table.weight"]) + (not has_start)
+    has_bos = options.kind == "tats"
+    window = len(weights["positions.table.weight"]) + (not has_bos)
     palette = _palette(content["clusters"], len(weights["head.weight"]), window) if options.kind == "igpt" else None
     tokenizer = palette or tokenizer
     heads = _heads(content, options, width=weights["embedding.weight"].shape[1])
-    model = GPT(_config(weights, heads, window, has_start, tokenizer))
+    model = GPT(_config(weights, heads, window, has_bos, tokenizer))
     load_weights(model, weights, options.weights)
     if palette is not None:
         palette.save_pretrained(options.out / "tokenizer")
     model.save_pretrained(options.out)
     print(_describe(model, options))
+    tokenizer_folder = options.out / "tokenizer" if palette is not None else options.tokenizer or "TOKENIZER"
+    inputs = "VIDEOS" if model.config.grid[0] > 1 else "IMAGES --prompt half-image"
+    say_done(
+        options.out,
+        f"secondsight complete --gpt {options.out} --tokenizer {tokenizer_folder} --input {inputs} --out COMPLETIONS",
+    )
     return options.out
 
 
@@ -91,7 +98,8 @@ def _tats_weights(content: Mapping[str, Any], tokenizer: Tokenizer) -> dict[str,
     Raises:
         CheckpointError: they are, or the tokenizer is not the one it was trained with.
     """
-    settings, state = _settings(content), _state(content)
+    settings = _settings(content)
+    state = _state(content)
     if settings.get("n_unmasked"):
         raise CheckpointError(
             f"n_unmasked {settings['n_unmasked']}: it sees parts of what follows, and is no causal GPT"
@@ -174,7 +182,7 @@ def _palette(clusters: Any, colours: int, window: int) -> Palette | None:
 
 
 def _config(
-    weights: Mapping[str, Tensor], heads: int, window: int, has_start: bool, tokenizer: Tokenizer | None
+    weights: Mapping[str, Tensor], heads: int, window: int, has_bos: bool, tokenizer: Tokenizer | None
 ) -> GPTConfig:
     """Return the config of converted weights.
 
@@ -189,8 +197,8 @@ def _config(
         grid=_grid(tokenizer, vocab_size, window) if tokenizer else (1, _square(window), _square(window)),
         vocab_size=vocab_size,
         tokenizer=tokenizer.fingerprint if tokenizer else "",
-        flavour="legacy",
-        start_token=has_start,
+        variant="legacy",
+        bos=has_bos,
     )
 
 
@@ -219,6 +227,6 @@ def _describe(model: GPT, options: ImportOptions) -> str:
     return (
         f"{options.weights.name} is now {options.out}: {config.layers} layers, {config.heads} heads, width "
         f"{config.width}, {parameters:,} parameters; grids of {'x'.join(map(str, config.grid))} tokens of "
-        f"{config.vocab_size} kinds, {'with' if config.start_token else 'without'} a start token; tokenizer "
+        f"{config.vocab_size} kinds, {'with' if config.bos else 'without'} a BOS token; tokenizer "
         f"{config.tokenizer or 'unknown'}."
     )

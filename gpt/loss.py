@@ -31,10 +31,12 @@ def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, logits_at_onc
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, rows: int) -> Tensor:
+        """Return the mean loss, a scalar, of (R, D) hidden states, (V, D) weights and (R,) targets int64."""
         product = _product_dtype(hidden)
         matrix = weight.to(product)
         loss = hidden.new_zeros(())
-        hidden_gradient, weight_gradient = torch.empty_like(hidden), torch.zeros_like(weight)
+        hidden_gradient = torch.empty_like(hidden)
+        weight_gradient = torch.zeros_like(weight)
         chunks = zip(hidden.split(rows), targets.split(rows), hidden_gradient.split(rows), strict=True)
         for part, wanted, part_gradient in chunks:
             part = part.to(product)
@@ -54,6 +56,7 @@ class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        """Return the gradients of hidden states (R, D) and weights (V, D) for that of the loss, a scalar."""
         hidden_gradient, weight_gradient = ctx.saved_tensors
         return gradient * hidden_gradient, gradient * weight_gradient, None, None
 

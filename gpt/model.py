@@ -1,8 +1,8 @@
 """A decoder-only transformer over raster-ordered token grids.
 
 Axes: B batch, L tokens, D width, N heads, K head dimensions, V vocabulary.
-Pre-norm throughout. The rotary flavour has RMS norm, rotary positions factorised over (t, h, w), SwiGLU, a start token
-and no biases; the legacy flavour, for imported weights, has the parts of GPT-2. `FLAVOURS` names the parts.
+Pre-norm throughout. The rotary variant has RMS norm, rotary positions factorised over (t, h, w), SwiGLU, a BOS token
+and no biases; the legacy variant, for imported weights, has the parts of GPT-2. `VARIANTS` names the parts.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -24,10 +25,10 @@ from storage.pretrained import Pretrained
 
 
 def rotary_angles(config: GPTConfig) -> Tensor:
-    """Return the rotation angle of every slot and head dimension pair: (1 + window, K / 2) float32.
+    """Return the rotation angle of every position id and head dimension pair: (1 + window, K / 2) float32.
 
-    Rotary positions (Su et al. 2021, equation 34) with the pairs divided among the axes t, h and w. The start
-    token sits at the origin and the grid begins at (1, 1, 1), so that its key also tells absolute position.
+    Rotary positions (Su et al. 2021, equation 34) with the pairs divided among the axes t, h and w. The BOS
+    token lies at the origin and the grid begins at (1, 1, 1), so that its key also tells absolute position.
     """
     t, h, w = config.grid
     axes = torch.stack(torch.meshgrid(*(torch.arange(1, n + 1) for n in (t, h, w)), indexing="ij"), dim=-1)
@@ -60,36 +61,36 @@ class RotaryPositions(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         angles = rotary_angles(config)
-        self.slots = len(angles)
+        self.count = len(angles)
         self.register_buffer("cosine", angles.cos(), persistent=False)
         self.register_buffer("sine", angles.sin(), persistent=False)
 
-    def place(self, x: Tensor, slots: Tensor) -> Tensor:
-        """Mark embeddings (B, L, D) of the slots (L,) int64."""
+    def embed(self, x: Tensor, position_ids: Tensor) -> Tensor:
+        """Add positions to embeddings (B, L, D) of the position ids (L,) int64."""
         return x
 
-    def rotation(self, slots: Tensor) -> Rotation:
-        """Return the (L, K / 2) cosine and sine by which queries and keys of the slots (L,) int64 are rotated."""
-        return self.cosine[slots], self.sine[slots]
+    def rotation(self, position_ids: Tensor) -> Rotation:
+        """Return the (L, K / 2) cosine and sine that rotate queries and keys of the position ids (L,) int64."""
+        return self.cosine[position_ids], self.sine[position_ids]
 
 
 class LearnedPositions(nn.Module):
     """Positions as learned vectors that are added to the embeddings; queries and keys stay as they are.
 
-    The last token of a grid is only ever predicted, so it has no slot.
+    The last token of a grid is only ever predicted, so it has no position.
     """
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.slots = config.window - 1 + config.start_token
-        self.table = nn.Embedding(self.slots, config.width)
+        self.count = config.window - 1 + config.bos
+        self.table = nn.Embedding(self.count, config.width)
 
-    def place(self, x: Tensor, slots: Tensor) -> Tensor:
-        """Mark embeddings (B, L, D) of the slots (L,) int64."""
-        return x + self.table(slots)
+    def embed(self, x: Tensor, position_ids: Tensor) -> Tensor:
+        """Add positions to embeddings (B, L, D) of the position ids (L,) int64."""
+        return x + self.table(position_ids)
 
-    def rotation(self, slots: Tensor) -> None:
-        """Return that queries and keys are not rotated."""
+    def rotation(self, position_ids: Tensor) -> None:
+        """Return that queries and keys of position ids (L,) are not rotated."""
 
 
 Positions = RotaryPositions | LearnedPositions
@@ -104,6 +105,7 @@ class SwiGLU(nn.Module):
         self.out = nn.Linear(hidden, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, L, width) of (B, L, width)."""
         gate, value = self.gate_and_value(x).chunk(2, dim=-1)
         return self.out(F.silu(gate) * value)
 
@@ -117,11 +119,12 @@ class FeedForward(nn.Module):
         self.out = nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, L, width) of (B, L, width)."""
         return self.out(F.gelu(self.hidden(x)))
 
 
 @dataclass(frozen=True)
-class Flavour:
+class Variant:
     """The parts in which models differ."""
 
     norm: Callable[[int], nn.Module]
@@ -133,9 +136,9 @@ class Flavour:
     """Whether the projections of attention have biases."""
 
 
-FLAVOURS = {
-    "rotary": Flavour(partial(nn.RMSNorm, eps=1e-6), RotaryPositions, SwiGLU, bias=False),
-    "legacy": Flavour(partial(nn.LayerNorm, eps=1e-5), LearnedPositions, FeedForward, bias=True),
+VARIANTS = {
+    "rotary": Variant(partial(nn.RMSNorm, eps=1e-6), RotaryPositions, SwiGLU, bias=False),
+    "legacy": Variant(partial(nn.LayerNorm, eps=1e-5), LearnedPositions, FeedForward, bias=True),
 }
 
 
@@ -145,14 +148,16 @@ class Attention(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        bias = FLAVOURS[config.flavour].bias
+        bias = VARIANTS[config.variant].bias
         self.qkv = nn.Linear(config.width, 3 * config.width, bias=bias)
         self.out = nn.Linear(config.width, config.width, bias=bias)
 
     def forward(self, x: Tensor, rotation: Rotation | None, cache: KVCache | None, layer: int) -> Tensor:
+        """Return what (B, L, width) positions have seen of one another and of the cache: (B, L, width)."""
         q, k, v = rearrange(self.qkv(x), "B L (three N K) -> three B N L K", three=3, N=self.heads)
         if rotation is not None:
-            q, k = rotate(q, *rotation), rotate(k, *rotation)
+            q = rotate(q, *rotation)
+            k = rotate(k, *rotation)
         if cache is None:
             attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:
@@ -165,14 +170,15 @@ class Block(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        flavour = FLAVOURS[config.flavour]
-        self.attention_norm = flavour.norm(config.width)
+        variant = VARIANTS[config.variant]
+        self.attention_norm = variant.norm(config.width)
         self.attention = Attention(config)
-        self.feed_forward_norm = flavour.norm(config.width)
-        self.feed_forward = flavour.feed_forward(config.width, config.feed_forward_width)
+        self.feed_forward_norm = variant.norm(config.width)
+        self.feed_forward = variant.feed_forward(config.width, config.feed_forward_width)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, rotation: Rotation | None, cache: KVCache | None, layer: int) -> Tensor:
+        """Return (B, L, width) of (B, L, width); `layer` is the index of the block, by which the cache knows it."""
         x = x + self.dropout(self.attention(self.attention_norm(x), rotation, cache, layer))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
@@ -193,6 +199,7 @@ class GPT(Pretrained):
     """A GPT over the tokens of one grid, in raster order (t, then h, then w)."""
 
     kind = "gpt"
+    renamed: ClassVar[dict[str, str]] = {"flavour": "variant", "start_token": "bos"}
     summary = "A GPT over the token grids of images or clips: it scores them, and continues them from any prompt."
     usage = USAGE
     tags = ("gpt",)
@@ -202,13 +209,13 @@ class GPT(Pretrained):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
-        self.checkpointing = False
+        self.activation_checkpointing = False
         """Whether training keeps only what enters a block and computes the rest again: less memory, a third slower."""
-        flavour = FLAVOURS[config.flavour]
-        self.embedding = nn.Embedding(config.vocab_size + config.start_token, config.width)
-        self.positions = flavour.positions(config)
+        variant = VARIANTS[config.variant]
+        self.embedding = nn.Embedding(config.vocab_size + config.bos, config.width)
+        self.positions = variant.positions(config)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = flavour.norm(config.width)
+        self.norm = variant.norm(config.width)
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
         self.apply(self._initialise)
 
@@ -222,14 +229,14 @@ class GPT(Pretrained):
             nn.init.normal_(module.out.weight, std=0.02 / (2 * self.config.layers) ** 0.5)
 
     @property
-    def start_token(self) -> int:
+    def bos_token(self) -> int:
         """Index of the token that every sequence begins with, in models that have one."""
         return self.config.vocab_size
 
     @property
     def first_scored(self) -> int:
-        """Place of the first token of a grid that is modelled: 0, or 1 without a start token."""
-        return 0 if self.config.start_token else 1
+        """Position of the first token of a grid that is modelled: 0, or 1 without a BOS token."""
+        return 0 if self.config.bos else 1
 
     def forward(self, tokens: Tensor, cache: KVCache | None = None, targets: Tensor | None = None) -> Tensor:
         """Return the logits of the token that follows each of `tokens`, or how well they predict `targets`.
@@ -252,7 +259,7 @@ class GPT(Pretrained):
         """Return what the head makes logits of.
 
         Args:
-            tokens: (B, L) int64, beginning with the start token if there is one; or, with a filled cache, the next
+            tokens: (B, L) int64, beginning with the BOS token if there is one; or, with a filled cache, the next
                 token (B, 1) of every continuation.
             cache: what was read before; `tokens` are added to it.
 
@@ -264,12 +271,15 @@ class GPT(Pretrained):
         """
         count = tokens.shape[1]
         end = count + (cache.filled if cache is not None else 0)
-        if end > self.positions.slots:
-            raise ValueError(f"a sequence of {end} tokens does not fit the {self.positions.slots} positions of the GPT")
-        slots = torch.arange(count, device=tokens.device) if cache is None else cache.slots(count, tokens.device)
-        x, rotation = self.positions.place(self.embedding(tokens), slots), self.positions.rotation(slots)
+        if end > self.positions.count:
+            raise ValueError(f"a sequence of {end} tokens does not fit the {self.positions.count} positions of the GPT")
+        position_ids = (
+            torch.arange(count, device=tokens.device) if cache is None else cache.position_ids(count, tokens.device)
+        )
+        x = self.positions.embed(self.embedding(tokens), position_ids)
+        rotation = self.positions.rotation(position_ids)
         for layer, block in enumerate(self.blocks):
-            if self.checkpointing and torch.is_grad_enabled():
+            if self.activation_checkpointing and torch.is_grad_enabled():
                 x = checkpoint(block, x, rotation, cache, layer, use_reentrant=False)
             else:
                 x = block(x, rotation, cache, layer)
@@ -277,15 +287,15 @@ class GPT(Pretrained):
             cache.advance(count)
         return self.norm(x)
 
-    def with_start(self, tokens: Tensor) -> Tensor:
-        """Put the start token, if the model has one, in front of (B, L) tokens."""
-        return F.pad(tokens, (int(self.config.start_token), 0), value=self.start_token)
+    def with_bos(self, tokens: Tensor) -> Tensor:
+        """Put the BOS token, if the model has one, in front of (B, L) tokens."""
+        return F.pad(tokens, (int(self.config.bos), 0), value=self.bos_token)
 
     def nll(self, tokens: Tensor) -> Tensor:
         """Return the negative log-likelihood of every token given those before it: (B, L), in nats.
 
-        Without a start token the first token is not modelled, and its column is 0.
+        Without a BOS token the first token is not modelled, and its column is 0.
         """
-        logits = self(self.with_start(tokens[:, :-1]))
+        logits = self(self.with_bos(tokens[:, :-1]))
         scored = F.cross_entropy(logits.float().transpose(1, 2), tokens[:, self.first_scored :], reduction="none")
         return F.pad(scored, (self.first_scored, 0))

@@ -1,4 +1,4 @@
-"""What training a GPT takes, before it is tried. Imports no torch.
+"""What training a GPT takes, before it is tried.
 
 B sequences at a time on a GPU, L tokens of a sequence, D width, F width inside a feed-forward layer, N heads, V codes.
 `benchmarks/plan_memory.py` compares the memory with measurements.
@@ -8,42 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpt.config import GPTConfig, preset
-from gpt.flops import flops_per_token, matrix_parameters
+from gpt.config import GPTConfig
+from gpt.flops import flops_per_token, matrix_parameters, parameter_count
+from gpt.loss import LOGITS_AT_ONCE
 from gpt.options import PlanOptions
-from storage.nearest import unknown_name
+from storage.options import unknown_name
+from training.throughput import GPUS
 
 FP32 = 4
 """Bytes of a weight, of its gradient and of each of Adam's two moments."""
-LOGITS_AT_ONCE = 2**24
-"""Logits that the loss holds at a time (gpt.loss)."""
 USABLE = 0.9
 """Share of a GPU's memory that a plan may fill: the driver, kernels and gaps between tensors take the rest."""
-
-
-@dataclass(frozen=True)
-class GPU:
-    """A kind of GPU, in the numbers of its vendor's data sheet."""
-
-    gibibytes: float
-    """Memory."""
-    fp32: float
-    """Peak arithmetic in fp32, in 10^12 operations per second."""
-    bf16: float | None
-    """Peak of the tensor cores in bf16 without sparsity; None where they know no bf16."""
-
-
-# NVIDIA's data sheets of each product; of the A100, H100, H200 and V100 the SXM form, of the B200 the HGX board.
-GPUS = {
-    "a100-40": GPU(40, 19.5, 312.0),
-    "a100-80": GPU(80, 19.5, 312.0),
-    "h100": GPU(80, 67.0, 989.0),
-    "h200": GPU(141, 67.0, 989.0),
-    "b200": GPU(180, 75.0, 2250.0),
-    "l40s": GPU(48, 91.6, 362.0),
-    "rtx4090": GPU(24, 82.6, 165.2),
-    "v100": GPU(32, 15.7, None),
-}
 
 
 @dataclass(frozen=True)
@@ -71,17 +46,6 @@ class Memory:
         return self.weights + self.gradients + self.moments + self.copies + self.activations + self.work
 
 
-def parameter_count(config: GPTConfig) -> int:
-    """Return the exact number of parameters."""
-    D, F = config.width, config.feed_forward_width
-    legacy = config.flavour == "legacy"
-    norm = 2 * D if legacy else D
-    biases = 3 * D + D + F + D if legacy else 0
-    positions = (config.window - 1 + config.start_token) * D if legacy else 0
-    embedding = (config.vocab_size + config.start_token) * D
-    return matrix_parameters(config) + config.layers * (2 * norm + biases) + norm + embedding + positions
-
-
 def block_activations(config: GPTConfig, precision: str) -> int:
     """Return the bytes per token that a block keeps for its backward pass.
 
@@ -96,8 +60,10 @@ def block_activations(config: GPTConfig, precision: str) -> int:
     * rotary positions make new queries and keys, and with them another order of the output, which is copied: 3 a D;
     * in SwiGLU the gate and the value, the gate's SiLU and the product: 4 a F; with GELU its input and output: 2 a F.
     """
-    a, D, F = _size(precision), config.width, config.feed_forward_width
-    if config.flavour == "legacy":
+    a = _size(precision)
+    D = config.width
+    F = config.feed_forward_width
+    if config.variant == "legacy":
         return 8 * D + 16 + 4 * config.heads + a * (6 * D + 2 * F)
     return 16 * D + 8 + 4 * config.heads + a * (9 * D + 4 * F)
 
@@ -108,7 +74,7 @@ def block_work(config: GPTConfig, precision: str) -> int:
     The gradient of the residual stream, 4 D, and those inside the layer, less what is freed on the way: 3 a F of
     SwiGLU (the joined gate and value, and one more), 2 a F of GELU (its output and its input).
     """
-    inside = 2 if config.flavour == "legacy" else 3
+    inside = 2 if config.variant == "legacy" else 3
     return FP32 * config.width + _size(precision) * inside * config.feed_forward_width
 
 
@@ -118,33 +84,37 @@ def loss_work(config: GPTConfig, tokens: int, precision: str) -> int:
     A chunk of logits and its log-probabilities in fp32 (in bf16 the logits in fp32, too); the gradient of the features,
     4 D a token; the gradient of the head in fp32 and a chunk's share of it; in bf16 a copy of the head.
     """
-    a, lower = _size(precision), precision == "bf16"
+    a = _size(precision)
+    lower = precision == "bf16"
     chunk = min(tokens * config.vocab_size, LOGITS_AT_ONCE) * (a + FP32 + FP32 * lower)
     head = config.vocab_size * config.width * (FP32 + a + a * lower)
     return chunk + FP32 * config.width * tokens + head
 
 
-def activations(config: GPTConfig, tokens: int, precision: str, checkpointing: bool) -> tuple[int, int]:
+def activations(config: GPTConfig, tokens: int, precision: str, activation_checkpointing: bool) -> tuple[int, int]:
     """Return the bytes kept for the backward pass of `tokens` tokens, and those needed for work at the peak.
 
     The last norm keeps its input and what it normalised and gives out the features: 12 D bytes a token. With
     checkpointing (Chen et al. 2016) a block keeps only its input, 4 D, and is computed again, one at a time.
     """
-    block, last = tokens * block_activations(config, precision), tokens * 3 * FP32 * config.width
-    loss, backward = loss_work(config, tokens, precision), tokens * block_work(config, precision)
-    if checkpointing:
+    block = tokens * block_activations(config, precision)
+    last = tokens * 3 * FP32 * config.width
+    loss = loss_work(config, tokens, precision)
+    backward = tokens * block_work(config, precision)
+    if activation_checkpointing:
         return config.layers * tokens * FP32 * config.width + last, max(loss, block + backward)
     return config.layers * block + last, max(loss, backward)
 
 
-def memory_ddp(config: GPTConfig, tokens: int, gpus: int, precision: str, checkpointing: bool) -> Memory:
+def memory_ddp(config: GPTConfig, tokens: int, gpus: int, precision: str, activation_checkpointing: bool) -> Memory:
     """Return what a GPU of `gpus` holds where each holds the whole model, in plain data-parallel training.
 
     Weights, gradients and two moments in fp32, 16 bytes a parameter (Rajbhandari et al. 2020, section 3.1, without
     their half-precision copies). Several GPUs gather gradients in buckets before they reduce them, 4 bytes more; in
     bf16 autocast keeps a copy of the blocks' matrices for the backward pass, 2 bytes each.
     """
-    parameters, (kept, work) = parameter_count(config), activations(config, tokens, precision, checkpointing)
+    parameters = parameter_count(config)
+    (kept, work) = activations(config, tokens, precision, activation_checkpointing)
     matrices = matrix_parameters(config) - config.vocab_size * config.width
     buckets = FP32 * parameters if gpus > 1 else 0
     lower = 2 * matrices if precision == "bf16" else 0
@@ -152,7 +122,7 @@ def memory_ddp(config: GPTConfig, tokens: int, gpus: int, precision: str, checkp
     return Memory(share, share, 2 * share, buckets + lower, kept, work)
 
 
-def memory_fsdp(config: GPTConfig, tokens: int, gpus: int, precision: str, checkpointing: bool) -> Memory:
+def memory_fsdp(config: GPTConfig, tokens: int, gpus: int, precision: str, activation_checkpointing: bool) -> Memory:
     """Return what a GPU of `gpus` holds where all share weights, gradients and moments: FSDP2, wrapped block by block.
 
     Weights, gradients and moments in fp32, 16 bytes a parameter over the number of GPUs (Rajbhandari et al. 2020, stage
@@ -160,9 +130,11 @@ def memory_fsdp(config: GPTConfig, tokens: int, gpus: int, precision: str, check
     et al. 2023, section 3.3.2); the embedding and the head, which stay gathered; and the gradients of one block and of
     whichever of embedding and head is larger, before they are reduced.
     """
-    parameters, (kept, work) = parameter_count(config), activations(config, tokens, precision, checkpointing)
+    parameters = parameter_count(config)
+    (kept, work) = activations(config, tokens, precision, activation_checkpointing)
     matrices = matrix_parameters(config) - config.vocab_size * config.width
-    block, outside = matrices / config.layers, parameters - matrices
+    block = matrices / config.layers
+    outside = parameters - matrices
     copies = _size(precision) * (3 * block + 1.5 * outside)
     share = FP32 * parameters / gpus
     return Memory(share, share, 2 * share, copies, kept, work)
@@ -186,17 +158,17 @@ def plan(options: PlanOptions) -> None:
     """Print what a training would take.
 
     Raises:
-        ValueError: there is no such preset or GPU, or the GPU does not compute in the precision.
+        ValueError: there is no such GPU, or the GPU does not compute in the precision.
     """
-    config = preset(options.preset, options.grid, options.vocab_size)
+    config = options.model.for_tokens(options.grid, options.vocab_size)
     most = peak(options.gpu, options.precision)
     rate = options.gpus * most * options.mfu
-    each, total = flops_per_token(config), flops_per_token(config) * options.tokens
+    each = flops_per_token(config)
+    total = flops_per_token(config) * options.tokens
     per_step = options.batch * config.window
     t, h, w = options.grid
     lines = {
-        "model": f"{options.preset}: {config.layers} layers, {config.heads} heads, width {config.width}, "
-        f"{t}x{h}x{w} = {config.window} tokens of {config.vocab_size} codes",
+        "model": f"{config.describe()}, {t}x{h}x{w} = {config.window} tokens of {config.vocab_size} codes",
         "parameters": f"{parameter_count(config):,}",
         "tokens": f"{options.tokens:,.0f}, {per_step:,} a step: {options.tokens / per_step:,.0f} steps",
         "tokens per parameter": f"{options.tokens / parameter_count(config):.1f}",
@@ -210,16 +182,19 @@ def plan(options: PlanOptions) -> None:
 
 
 def memory_table(config: GPTConfig, options: PlanOptions) -> str:
-    """Return a table of the memory that a GPU needs in each way of training."""
-    sequences = options.batch // (options.gpus * options.accumulate)
+    """Return a table of the memory that a GPU needs under each method of training."""
+    sequences = options.batch // (options.gpus * options.grad_accumulation)
     columns = ("weights", "gradients", "moments", "copies", "activations", "work", "total")
     rows = [f"GiB on a GPU, {sequences} sequences at a time", "".join(f"{name:>12s}" for name in ("", *columns))]
-    ways = {"DDP": memory_ddp, "FSDP2": memory_fsdp}
-    for checkpointing in (False, True):
-        for name, way in ways.items():
-            memory = way(config, sequences * config.window, options.gpus, options.precision, checkpointing)
+    methods = {"DDP": memory_ddp, "FSDP2": memory_fsdp}
+    for activation_checkpointing in (False, True):
+        for name, method in methods.items():
+            memory = method(
+                config, sequences * config.window, options.gpus, options.precision, activation_checkpointing
+            )
             numbers = "".join(f"{getattr(memory, column) / 2**30:12.2f}" for column in columns)
-            rows.append(f"{name:12s}{numbers}  {verdict(memory, options.gpu)}{', checkpointing' * checkpointing}")
+            less = ", activation checkpointing" if activation_checkpointing else ""
+            rows.append(f"{name:12s}{numbers}  {verdict(memory, options.gpu)}{less}")
     return "\n".join(rows)
 
 

@@ -1,4 +1,4 @@
-"""Train a GPT on a token store: `python -m gpt.train`, or `accelerate launch -m gpt.train` on several GPUs."""
+"""Train a GPT on a token store: `secondsight gpt train`, which `sampling.watch` carries out."""
 
 from __future__ import annotations
 
@@ -7,132 +7,116 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
 import torch
-import tyro
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from data.tokens import TokenItem, TokenStore, TokenStoreError
-from gpt.config import GPTConfig, preset
-from gpt.evaluate import check_store, held_out, item_nll, unigram_entropy
+from data.tokens import TokenItem, TokenStore, TokenStoreError, unigram_entropy
+from gpt.evaluate import check_store, held_out, item_nll
 from gpt.flops import flops_per_token
 from gpt.model import GPT
 from gpt.options import TrainOptions
 from storage.checkpoints import newest_checkpoint
-from storage.run_folder import log_metrics, open_run, truncate_metrics
+from storage.run_folder import open_run, truncate_metrics
 from training.curves import draw_curves
-from training.loop import LossWatch, check_finite, tracker_name, tracking
-from training.order import DataOrder, seed_step
-from training.processes import gather_values, on_first_process, process_count, process_index
-from training.progress import Progress
+from training.loop import TrainingLoop, make_accelerator, make_order
+from training.order import seed_step
+from training.processes import describe_device, gather_values, on_first_process, process_count, process_index
+from training.progress import count, say_done, say_found
 from training.schedule import FLOORS, learning_rate, set_learning_rate
-from training.state import load_training_state, save_checkpoint, save_whole
-from training.stopping import Stopping
-from training.throughput import Throughput
+from training.state import load_training_state, save_checkpoint, save_gathered
 
 CURVES = {"nats per token": ("loss", "validation_nll", "unigram_entropy")}
-Draw = Callable[[GPT, Tensor], Tensor]
-"""Makes token grids of a GPT, some of which continue halves of (B, L) held-out ones; see `sampling.watch`."""
+SampleFn = Callable[[GPT, Tensor, Path], None]
+"""Samples from a GPT, some of them continuing halves of (B, L) held-out grids, into files that begin with a path; all
+processes call it together. See `sampling.watch`."""
 
 
-def train(options: TrainOptions, draw: Draw | None = None) -> Path:
+def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
     """Train a GPT and return the folder of the final model, `out/final`.
 
     Args:
         options: what to train, and how.
-        draw: draws the samples that `options.sample_every` asks for.
+        sample_fn: takes the samples that `options.sample_every` asks for.
 
     Raises:
         TrackerError: the package that `options.trackers` needs is not installed.
-        ValueError: samples are asked for, and nobody draws them.
+        MismatchError: the run that is continued is of other tokens.
         TokenStoreError: the token store cannot be used.
         RunFolderError: `out` holds another run.
         FloatingPointError: the loss is no longer finite; the last checkpoint stays.
         CheckpointWriteError: the disk is full; the last checkpoint stays.
         SystemExit: a signal asked the run to end, and it was saved.
     """
-    if options.sample_every and draw is None:
-        raise ValueError("--sample-every needs `secondsight gpt train`: gpt.train alone cannot sample")
-    accelerator = build_accelerator(options)
+    training = options.training
+    out = options.out
+    accelerator = make_accelerator(options, options.compile)
     store = TokenStore(options.tokens)
-    items = store.part("train")
-    if not items:
-        raise TokenStoreError(f"{options.tokens} has no training items")
-    main, rank = accelerator.is_main_process, accelerator.process_index
-    on_first_process(lambda: open_run(options.out, options, options.resume, options.overwrite))
+    items = _training_items(store, options.tokens)
+    on_first_process(lambda: open_run(out, options, training.resume, training.overwrite))
 
-    torch.manual_seed(options.seed)
-    checkpoint = on_first_process(lambda: newest_checkpoint(options.out)) if options.resume == "auto" else None
-    plain = GPT.from_pretrained(checkpoint).train() if checkpoint else GPT(_config(options, store))
+    torch.manual_seed(training.seed)
+    checkpoint = on_first_process(lambda: newest_checkpoint(out)) if training.resume == "auto" else None
+    plain = GPT.from_pretrained(checkpoint).train() if checkpoint else new_gpt(options, store)
     check_store(store, plain)  # a store encoded anew may lie where the interrupted run found another
-    plain.checkpointing = options.checkpointing
-    optimizer = build_optimizer(plain, options.learning_rate, options.weight_decay)
+    plain.activation_checkpointing = options.activation_checkpointing
+    optimizer = build_optimizer(plain, training.learning_rate, options.weight_decay)
     model, optimizer = accelerator.prepare(plain, optimizer)
     first = load_training_state(checkpoint, {"gpt": optimizer}) if checkpoint else 0
-    on_first_process(lambda: truncate_metrics(options.out, first))
+    on_first_process(lambda: truncate_metrics(out, first))
 
-    held = store.read(held_out(store, options.validation_items))
+    held = store.read(held_out(store, training.validation_items))
     floor = unigram_entropy(held, store.metadata.vocab_size)
-    order = DataOrder(len(items), options.batch, options.seed, first, options.steps, rank, accelerator.num_processes)
-    watch = LossWatch(order, lambda index: _place(store.items[items[index]]), accelerator.device)
-    speed = Throughput(
-        options.batch, plain.config.window, flops_per_token(plain.config), accelerator.num_processes, first
-    )
-    with (
-        Progress("GPT", options.steps, first, main) as progress,
-        Stopping() as stopping,
-        tracking(accelerator, options),
-    ):
-        for step, draws in enumerate(order, start=first):
-            seed_step(options.seed, step, rank)  # dropout differs between processes
-            tokens = store.read([items[draw.index] for draw in draws]).to(accelerator.device)
-            rate = learning_rate(step, options.steps, options.learning_rate, options.warmup, FLOORS[options.schedule])
-            loss = train_step(accelerator, model, optimizer, tokens, rate, options.clip, options.accumulate)
-            watch.note(loss, step)
-            done = step + 1
-            saving, stopped = done % options.save_every == 0 or done == options.steps, stopping.agreed()
-            reporting = saving or done % options.log_every == 0
-            if reporting or stopped:
-                watch.check()
-            if reporting:
-                value = float(accelerator.reduce(loss, "mean"))
-                if main:
-                    log_metrics(options.out, step=step, loss=value, learning_rate=rate)
-                rates = speed.measure(done)
-                accelerator.log({"loss": value, "learning_rate": rate, **rates}, step)
-                progress.show(done, loss=value, **rates)
-            if saving:
-                nll = check_finite(validate(plain, held, options.batch), step)
-                if main:
-                    log_metrics(options.out, step=step, validation_nll=nll, unigram_entropy=floor)
-                accelerator.log({"validation_nll": nll}, step)
-                progress.show(done, validation_nll=nll, unigram_entropy=floor)
-                save_checkpoint(options.out, done, plain, {"gpt": optimizer}, keep=options.keep, score=-nll)
-                speed.restart(done)
-            elif stopped:
-                save_checkpoint(options.out, done, plain, {"gpt": optimizer}, keep=options.keep)
-            if draw is not None and options.sample_every and done % options.sample_every == 0:
-                _save_samples(options.out / "samples" / f"{done:06d}.npy", draw(plain, held))
-                speed.restart(done)
-            if stopped and done < options.steps:
-                stopping.leave(done, main)
-    on_first_process(lambda: draw_curves(options.out, CURVES))
-    return save_whole(plain, options.out / "final")
+    order = make_order(accelerator, training, len(items), first)
+    _say_found(accelerator, store, plain, len(items), len(held))
+    cost = (plain.config.window, flops_per_token(plain.config))
+    with TrainingLoop("GPT", options, accelerator, order, lambda i: _name(store.items[items[i]]), *cost) as loop:
+        for step, samples in loop.steps(order):
+            seed_step(training.seed, step, accelerator.process_index)  # dropout differs between processes
+            tokens = store.read([items[sample.index] for sample in samples]).to(accelerator.device)
+            rate = rate_at(step, options)
+            loss = train_step(
+                accelerator, model, optimizer, tokens, rate, training.grad_clip, options.grad_accumulation
+            )
+            loop.report({"loss": loss}, learning_rate=rate)
+            if loop.saving:
+                nll = validate(plain, held, training.batch)
+                loop.report_scores({"validation_nll": nll, "unigram_entropy": floor})
+                save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep, score=-nll)
+            elif loop.stopping:
+                save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep)
+            if loop.due(options.sample_every):
+                sample_fn(plain, held, out / "samples" / f"{loop.done:06d}")
+                loop.speed.restart(loop.done)
+    on_first_process(lambda: draw_curves(out, CURVES))
+    final = save_gathered(plain, out / "final")
+    say_done(out, f"secondsight complete --gpt {out} --tokenizer TOKENIZER --input VIDEOS --out COMPLETIONS")
+    return final
 
 
-def build_accelerator(options: TrainOptions) -> Accelerator:
-    """Return what runs the training, in the precision, compiled or not, and with the trackers that were asked for."""
-    return Accelerator(
-        mixed_precision="bf16" if options.precision == "bf16" else "no",
-        dynamo_backend="inductor" if options.compile else None,
-        log_with=tracker_name(options.trackers),
-        project_dir=options.out / "trackers",
-    )
+def _training_items(store: TokenStore, path: Path) -> list[int]:
+    """Return the positions of the training items in the store that lies at `path`."""
+    items = store.split("train")
+    if not items:
+        raise TokenStoreError(f"{path} has no training items")
+    return items
+
+
+def new_gpt(options: TrainOptions, store: TokenStore) -> GPT:
+    """Return the GPT that the options describe for the tokens of a store, not yet trained."""
+    metadata = store.metadata
+    return GPT(options.model.for_tokens(metadata.grid, metadata.vocab_size, metadata.tokenizer))
+
+
+def rate_at(step: int, options: TrainOptions) -> float:
+    """Return the learning rate of an optimizer step."""
+    training = options.training
+    floor = FLOORS[options.schedule]
+    return learning_rate(step, training.steps, training.learning_rate, training.warmup, floor)
 
 
 def validate(model: GPT, tokens: Tensor, batch: int) -> float:
-    """Return the mean NLL of (B, L) held-out tokens, in nats; processes share the work, and must all call it.
+    """Return the mean NLL of (B, L) int64 held-out tokens, in nats; processes share the work, and must all call it.
 
     Args:
         model: its weights may be shared out among the processes.
@@ -152,10 +136,10 @@ def train_step(
     optimizer: torch.optim.Optimizer,
     tokens: Tensor,
     rate: float,
-    clip: float,
-    accumulate: int = 1,
+    grad_clip: float,
+    grad_accumulation: int = 1,
 ) -> Tensor:
-    """Take one optimizer step on (B, L) tokens and return the mean NLL of those that are scored, detached.
+    """Take one optimizer step on (B, L) int64 tokens and return the mean NLL of those that are scored, detached.
 
     Args:
         accelerator: prepared `model` and `optimizer`.
@@ -163,20 +147,21 @@ def train_step(
         optimizer: of its parameters.
         tokens: the batch of this process.
         rate: learning rate.
-        clip: largest norm of the gradient.
-        accumulate: parts, at most, that the batch is computed in.
+        grad_clip: largest norm of the gradient; 0 does not clip it.
+        grad_accumulation: parts, at most, that the batch is computed in.
     """
     plain: GPT = accelerator.unwrap_model(model, keep_torch_compile=False)
     optimizer.zero_grad(set_to_none=True)
     loss = torch.zeros((), device=tokens.device)
-    parts = tokens.split(math.ceil(len(tokens) / accumulate))
+    parts = tokens.split(math.ceil(len(tokens) / grad_accumulation))
     for number, part in enumerate(parts, start=1):
         # Processes exchange their gradients once, with those of the last part.
         with accelerator.no_sync(model) if number < len(parts) else nullcontext():
-            part_loss = model(plain.with_start(part[:, :-1]), targets=part[:, plain.first_scored :])
+            part_loss = model(plain.with_bos(part[:, :-1]), targets=part[:, plain.first_scored :])
             accelerator.backward(part_loss * (len(part) / len(tokens)))
         loss += part_loss.detach() * (len(part) / len(tokens))
-    accelerator.clip_grad_norm_(model.parameters(), clip)
+    if grad_clip:
+        accelerator.clip_grad_norm_(model.parameters(), grad_clip)
     set_learning_rate(optimizer, rate)
     optimizer.step()
     return loss
@@ -190,25 +175,15 @@ def build_optimizer(model: nn.Module, rate: float, weight_decay: float) -> torch
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), fused=True)
 
 
-def _save_samples(path: Path, grids: Tensor) -> None:
-    """Write token grids on the first process; all have them."""
+def _say_found(accelerator: Accelerator, store: TokenStore, model: GPT, items: int, held: int) -> None:
+    grid = "x".join(map(str, store.metadata.grid))
+    say_found(
+        device=describe_device(accelerator.device),
+        tokens=f"{count(items, 'training item')}, {held:,} for validation, {grid} of {store.metadata.vocab_size} codes",
+        model=f"{model.config.describe()}, {sum(p.numel() for p in model.parameters()):,} parameters",
+    )
 
-    def write() -> None:
-        path.parent.mkdir(exist_ok=True)
-        np.save(path, grids.cpu().numpy().astype(np.int32))
 
-    on_first_process(write)
-
-
-def _place(item: TokenItem) -> str:
+def _name(item: TokenItem) -> str:
     """Return what people find an item by."""
     return f"{item.source} at {item.start:g} s"
-
-
-def _config(options: TrainOptions, store: TokenStore) -> GPTConfig:
-    metadata = store.metadata
-    return preset(options.preset, metadata.grid, metadata.vocab_size, metadata.tokenizer, options.dropout)
-
-
-if __name__ == "__main__":
-    train(tyro.cli(TrainOptions))

@@ -6,10 +6,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.options import Options
+
 
 @dataclass(frozen=True)
-class PublishOptions:
+class PublishOptions(Options):
     """Assemble a folder that explains a model to others, and push it to the Hugging Face hub if asked to."""
+
+    command = "publish"
+    example = "secondsight publish --model runs/tokenizer --evaluation runs/evaluation --out runs/published"
 
     model: Path
     """The model: a model folder, a run, or owner/name on the hub."""
@@ -26,8 +31,12 @@ class PublishOptions:
     license: str | None = None
     """Licence of the weights as the hub names it: mit, apache-2.0, cc-by-4.0, other, ..."""
 
-    def __post_init__(self) -> None:
-        """Check what can be checked before anything is read."""
+    def check(self) -> None:
+        """Check where it is pushed to.
+
+        Raises:
+            ValueError: it is no repository, or none is named.
+        """
         if self.repo is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repo):
             raise ValueError(f"--repo {self.repo} must be owner/name")
         if self.private and self.repo is None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from huggingface_hub import ModelCardData
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from torch import Tensor
 
 from release.options import PublishOptions
@@ -18,6 +17,8 @@ from storage.files import write_text
 from storage.hub import MODEL_FILES, upload_model
 from storage.model_folder import CheckpointError, find_model, load_model_folder, save_model_folder
 from storage.pretrained import Pretrained, model_class
+from storage.templates import render_template
+from training.progress import say_done
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Evaluation:
     """How good a model is; empty if nothing is known."""
 
     metrics: dict[str, str]
-    """Figures by name, rounded."""
+    """Numbers by name, rounded."""
     images: list[Path]
 
 
@@ -63,9 +64,8 @@ def publish(options: PublishOptions) -> None:
         tensors = {name: to_half(tensor) for name, tensor in tensors.items()}
     save_model_folder(options.out, config, tensors)
     write_card(options.out, options.repo or options.out.resolve().name, evaluation, options.license)
-    print(f"{options.out / 'README.md'} is the model card")
     if options.repo is None:
-        print(f"to push the folder as it then is: hf upload owner/name {options.out}")
+        say_done(options.out / "README.md", f"read it, then: hf upload owner/name {options.out}")
     else:
         print(upload_model(options.out, options.repo, options.private))
 
@@ -101,7 +101,7 @@ def to_half(tensor: Tensor) -> Tensor:
 
 
 def read_evaluation(folder: Path | None) -> Evaluation:
-    """Return what an evaluation's folder tells; what is no single figure is left out.
+    """Return what an evaluation's folder tells; what is no single number is left out.
 
     Raises:
         CheckpointError: the folder holds no metrics.json, or it is damaged.
@@ -116,9 +116,9 @@ def read_evaluation(folder: Path | None) -> Evaluation:
     except ValueError as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if not isinstance(metrics, dict):
-        raise CheckpointError(f"{path} is damaged: it holds a {type(metrics).__name__}, not figures by name")
-    figures = {key: _round(value) for key, value in metrics.items() if isinstance(value, int | float)}
-    return Evaluation(figures, sorted(folder.glob("*.png")))
+        raise CheckpointError(f"{path} is damaged: it holds a {type(metrics).__name__}, not metrics by name")
+    numbers = {key: _round(value) for key, value in metrics.items() if isinstance(value, int | float)}
+    return Evaluation(numbers, sorted(folder.glob("*.png")))
 
 
 def write_card(folder: Path, name: str, evaluation: Evaluation, license: str | None = None) -> None:
@@ -138,13 +138,10 @@ def write_card(folder: Path, name: str, evaluation: Evaluation, license: str | N
     for image in evaluation.images:
         shutil.copyfile(image, folder / image.name)
     header = ModelCardData(library_name="secondsight", license=license, tags=list(about.tags))
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    card = environment.get_template("model_card.md.j2").render(
+    card = render_template(
+        Path(__file__),
+        "model_card.md.j2",
+        html=False,
         header=header,
         name=name.rpartition("/")[2],
         description=about.summary,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 over a config and named tensors."""
+    """Return 16 hexadecimal digits of the SHA-256 over a config and named tensors of any shapes."""
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(name.encode())

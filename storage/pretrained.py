@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from storage.model_folder import CheckpointError, config_from_dict, load_model_folder, load_weights, save_model_folder
-from storage.nearest import unknown_name
+from storage.options import unknown_name
 
 ENTRY_POINTS = "secondsight.models"
 """Group of the entry points by which installed packages name their classes of models."""

@@ -13,38 +13,35 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 
+from storage.config_file import COMMAND, config_of, values_of
 from storage.files import to_json, write_text
+from storage.options import Options, leaves
 
 Resume = Literal["no", "auto"]
-
-# Options that say where or how often, not what is learned, may differ between a run and its continuation.
-HARMLESS = frozenset(
-    {"out", "resume", "overwrite", "workers", "log_every", "save_every", "sample_every", "keep", "trackers"}
-)
+AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 
 class RunFolderError(ValueError):
     """The run folder cannot be used as asked; the message says what to do."""
 
 
-def open_run(out: Path, config: Any, resume: Resume = "no", overwrite: bool = False) -> Path:
-    """Create the run folder `out` for `config` (a dataclass), or check that it may be continued.
+def open_run(out: Path, options: Options, resume: Resume = "no", overwrite: bool = False) -> Path:
+    """Create the run folder `out`, or check that it may be continued.
 
     Returns:
         `out`, holding `config.json` and `environment.json`.
 
     Raises:
         RunFolderError: `out` holds a run and neither `--resume auto` nor `--overwrite` was given, or the run
-            it holds was started with other options (the differing ones are named).
+            it holds is another command's or was started with other options (the differing ones are named).
     """
-    wanted = json.loads(to_json(asdict(config)))
+    wanted = config_of(options)
     recorded = out / "config.json"
     if recorded.exists() and not overwrite:
         if resume == "no":
@@ -52,12 +49,50 @@ def open_run(out: Path, config: Any, resume: Resume = "no", overwrite: bool = Fa
                 f"{out} already holds a run: continue it with --resume auto, replace it with --overwrite, "
                 "or choose another --out"
             )
-        _refuse_changes(json.loads(recorded.read_text(encoding="utf-8")), wanted, out)
+        _refuse_changes(_read_config(out), wanted, type(options), out)
     if overwrite:
         _discard_run(out)
     write_text(recorded, to_json(wanted))
     write_text(out / "environment.json", to_json(environment()))
     return out
+
+
+def read_options(run: Path, kind: type[AnyOptions]) -> AnyOptions:
+    """Return the options of the run in a folder.
+
+    Raises:
+        RunFolderError: the folder holds no run of that command, or its `config.json` is damaged or of an older version.
+    """
+    content = _read_config(run)
+    _check_command(content, kind, run)
+    content.pop(COMMAND)
+    try:
+        return kind.of(**values_of(content, kind))
+    except (TypeError, ValueError) as error:
+        raise RunFolderError(f"the config.json in {run} is damaged, or of an older version: {error}") from error
+
+
+def _read_config(run: Path) -> dict[str, Any]:
+    path = run / "config.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunFolderError(f"{run} holds no run: its config.json cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise RunFolderError(f"{path} is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise RunFolderError(f"{path} is damaged: it holds a {type(content).__name__}, not options by name")
+    return content
+
+
+def _check_command(content: Mapping[str, Any], kind: type[Options], run: Path) -> None:
+    if COMMAND not in content:
+        raise RunFolderError(
+            f"{run} holds a model, or a run of an older version, which can neither be continued nor reported: choose "
+            "another --out, begin anew with --overwrite, or repeat the run"
+        )
+    if content[COMMAND] != kind.command:
+        raise RunFolderError(f"{run} holds a run of `{content[COMMAND]}`, not of `{kind.command}`")
 
 
 def _discard_run(out: Path) -> None:
@@ -67,11 +102,13 @@ def _discard_run(out: Path) -> None:
         shutil.rmtree(out / folder, ignore_errors=True)
 
 
-def _refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], out: Path) -> None:
+def _refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], kind: type[Options], out: Path) -> None:
+    _check_command(before, kind, out)
+    telling = [name for name, leaf in leaves(kind).items() if leaf.identity != "none"]
     changed = [
-        f"{key}: {before.get(key)!r} -> {now.get(key)!r}"
-        for key in sorted(before.keys() | now.keys())
-        if key not in HARMLESS and before.get(key) != now.get(key)
+        f"{name}: {before.get(name)!r} -> {now.get(name)!r}"
+        for name in sorted(telling)
+        if before.get(name) != now.get(name)
     ]
     if changed:
         raise RunFolderError(f"the run in {out} was started with other options ({'; '.join(changed)})")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from storage.files import atomic_write
 
@@ -31,7 +31,8 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence
 
 def write_rows(path: Path, rows: Iterable[Any], kind: type) -> None:
     """Write instances of the dataclass `kind`, a column for each field."""
-    write_table(path, (asdict(row) for row in rows), [field.name for field in fields(kind)])
+    columns = [field.name for field in fields(kind)]
+    write_table(path, ({name: getattr(row, name) for name in columns} for row in rows), columns)
 
 
 def read_table(path: Path, columns: Iterable[str] = ()) -> list[dict[str, str]]:
@@ -66,25 +67,36 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
         ValueError: a column is missing, or a cell holds something else than its column should; it is named.
     """
     annotations = get_type_hints(kind)
+    parsers = {name: _parser(annotation) for name, annotation in annotations.items()}
     rows = []
     for number, row in enumerate(read_table(path, annotations), start=1):
-        values = {}
-        for name, annotation in annotations.items():
-            try:
-                values[name] = _parse(row[name], annotation)
-            except (KeyError, ValueError) as error:
-                raise ValueError(f"{path}, row {number}: {name} {row[name]!r} is no {_describe(annotation)}") from error
+        try:
+            values = {name: parse(row[name]) for name, parse in parsers.items()}
+        except (KeyError, ValueError) as error:
+            name = next(name for name, parse in parsers.items() if not _parses(parse, row[name]))
+            wrong = f"{name} {row[name]!r} is no {_describe(annotations[name])}"
+            raise ValueError(f"{path}, row {number}: {wrong}") from error
         rows.append(kind(**values))
     return rows
 
 
-def _parse(text: str, annotation: Any) -> Any:
+def _parser(annotation: Any) -> Callable[[str], Any]:
+    """Return what makes a value of a cell; it raises KeyError or ValueError where the cell holds something else."""
     choices = get_args(annotation)
     if NoneType in choices:
-        return _parse(text, next(choice for choice in choices if choice is not NoneType)) if text else None
+        parse = _parser(next(choice for choice in choices if choice is not NoneType))
+        return lambda text: parse(text) if text else None
     if annotation is bool or get_origin(annotation) is Literal:
-        return {str(choice): choice for choice in choices or (True, False)}[text]
-    return annotation(text)
+        return {str(choice): choice for choice in choices or (True, False)}.__getitem__
+    return cast(Callable[[str], Any], annotation)
+
+
+def _parses(parse: Callable[[str], Any], text: str) -> bool:
+    try:
+        parse(text)
+    except (KeyError, ValueError):
+        return False
+    return True
 
 
 def _describe(annotation: Any) -> str:

@@ -13,7 +13,7 @@ from data.clips import ClipDataset, collate, training_loader
 from data.errors import MediaError
 from data.items import Item, list_items
 from data.media import Source, catalogue
-from training.order import DataOrder, Draw
+from training.order import DataOrder, SampleIndex
 
 FORM = ClipFormat(frames=8, fps=8, size=32)
 
@@ -78,7 +78,7 @@ def test_a_video_shorter_than_a_clip_is_listed_with_both_lengths() -> None:
     assert [skip.reason for skip in skipped] == ["lasts 0.50 s, a clip 1.00 s"]
 
 
-def test_a_image_is_one_clip_of_one_frame(still: ClipDataset) -> None:
+def test_an_image_is_one_clip_of_one_frame(still: ClipDataset) -> None:
     assert len(still) == 1
     assert still[0].clip.shape == (3, 1, 32, 32)
 
@@ -91,16 +91,16 @@ def test_a_number_gives_the_items_own_clip(dataset: ClipDataset) -> None:
     assert (numbers(sample.clip), sample.index, sample.skipped) == ([*range(16, 24)], 2, ())
 
 
-def test_a_number_gives_the_centre_of_a_image(still: ClipDataset) -> None:
+def test_a_number_gives_the_centre_of_an_image(still: ClipDataset) -> None:
     assert torch.equal(still[0].clip, still.read(still.items[0]))
 
 
 def test_the_same_draw_gives_the_same_clip(dataset: ClipDataset) -> None:
-    assert torch.equal(dataset[Draw(1, 5)].clip, dataset[Draw(1, 5)].clip)
+    assert torch.equal(dataset[SampleIndex(1, 5)].clip, dataset[SampleIndex(1, 5)].clip)
 
 
 def test_other_draws_give_other_moments_within_one_clip_length(dataset: ClipDataset) -> None:
-    firsts = {numbers(dataset[Draw(2, seed)].clip)[0] for seed in range(20)}
+    firsts = {numbers(dataset[SampleIndex(2, seed)].clip)[0] for seed in range(20)}
     assert len(firsts) > 4
     assert min(firsts) >= 8
     assert max(firsts) <= 24
@@ -109,18 +109,18 @@ def test_other_draws_give_other_moments_within_one_clip_length(dataset: ClipData
 def test_a_moment_never_lies_outside_the_video(dataset: ClipDataset) -> None:
     for index in (0, 4):
         for seed in range(10):
-            assert dataset[Draw(index, seed)].skipped == ()
+            assert dataset[SampleIndex(index, seed)].skipped == ()
 
 
 def test_other_draws_give_other_crops(still: ClipDataset) -> None:
-    assert len({still[Draw(0, seed)].clip.numpy().tobytes() for seed in range(6)}) > 1
+    assert len({still[SampleIndex(0, seed)].clip.numpy().tobytes() for seed in range(6)}) > 1
 
 
 def test_an_unreadable_item_is_replaced_by_the_next_and_reported(dataset: ClipDataset, tmp_path: Path) -> None:
     gone = Item(Source("gone.mp4", tmp_path / "gone.mp4", "video", seconds=9), 0.0)
     sample = ClipDataset([dataset.items[0], gone, dataset.items[3]], FORM)[1]
     assert (numbers(sample.clip)[0], sample.index) == (24, 2)
-    assert [skip.name for skip in sample.skipped] == ["gone.mp4"]
+    assert [skip.file for skip in sample.skipped] == ["gone.mp4"]
     assert "does not exist" in sample.skipped[0].reason
 
 
@@ -148,7 +148,7 @@ def test_a_batch_stacks_clips_and_joins_what_was_skipped(dataset: ClipDataset, t
     batch = collate([broken[1], broken[0]])
     assert batch.clips.shape == (2, 3, 8, 32, 32)
     assert batch.indices == (1, 1)
-    assert [skip.name for skip in batch.skipped] == ["gone.mp4"]
+    assert [skip.file for skip in batch.skipped] == ["gone.mp4"]
 
 
 def test_batches_come_in_the_order_of_the_draws(dataset: ClipDataset) -> None:

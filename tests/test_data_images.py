@@ -69,7 +69,7 @@ def test_a_path_bytes_and_an_open_file_are_the_same(tmp_path: Path) -> None:
     assert len({image.tobytes() for image in images}) == 1
 
 
-def test_a_image_is_what_it_holds_whatever_its_suffix(tmp_path: Path) -> None:
+def test_an_image_is_what_it_holds_whatever_its_suffix(tmp_path: Path) -> None:
     path = tmp_path / "image.JPG"
     path.write_bytes(encode(Image.fromarray(blocks())))
     np.testing.assert_array_equal(np.asarray(load_image(path)), blocks())
@@ -199,7 +199,7 @@ def test_the_pixel_limit_can_be_set() -> None:
 
 @settings(max_examples=150)
 @given(st.sampled_from([GOOD_PNG, GOOD_JPEG]), st.integers(0, 10_000), st.integers(0, 7))
-def test_a_flipped_bit_gives_a_image_or_a_media_error(data: bytes, place: int, bit: int) -> None:
+def test_a_flipped_bit_gives_an_image_or_a_media_error(data: bytes, place: int, bit: int) -> None:
     flipped = bytearray(data)
     flipped[place % len(data)] ^= 1 << bit
     try:
@@ -277,7 +277,7 @@ def test_a_wrong_argument_is_named(images: torch.Tensor, size: int, crop: str, m
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 8, 8), (1, 8, 8), (8, 8)])
-def test_only_one_rgb_frame_becomes_a_image(shape: tuple[int, ...]) -> None:
+def test_only_one_rgb_frame_becomes_an_image(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="clip must be"):
         clip_to_image(torch.zeros(shape))
 

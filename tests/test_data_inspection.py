@@ -36,11 +36,11 @@ def test_files_are_listed_with_what_they_hold(folder: Path, tmp_path: Path) -> N
     assert video == {
         "file": "a_video.mp4",
         "kind": "video",
-        "seconds": "2.000",
+        "seconds": "2.0",
         "width": str(WIDTH),
         "height": str(HEIGHT),
         "decoder": "decord",
-        "why not decord": "",
+        "why_not_decord": "",
     }
     assert (image["file"], image["kind"], image["width"]) == ("image.png", "image", str(WIDTH))
 
@@ -77,7 +77,7 @@ def test_a_large_set_is_shown_in_part(tmp_path: Path) -> None:
 
 def test_the_counts_are_printed(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     inspect_media(InspectOptions(folder, tmp_path / "out"))
-    assert capsys.readouterr().out.startswith("1 videos (2.0 s), 1 images, 2 files skipped")
+    assert capsys.readouterr().out.startswith("1 video (2.0 s), 1 image, 2 files skipped")
 
 
 def test_names_that_are_not_utf8_can_be_inspected(tmp_path: Path) -> None:

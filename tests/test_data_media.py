@@ -118,7 +118,7 @@ def test_unreadable_files_are_listed_with_the_reason(tmp_path: Path) -> None:
     put(tmp_path / "text.mp4", b"no video at all, only text" * 20)
     whole = moov_first(make_video(tmp_path / "whole.mp4"), tmp_path / "cut.mp4")
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    reasons = {skip.name: skip.reason for skip in catalogue(tmp_path).skipped}
+    reasons = {skip.file: skip.reason for skip in catalogue(tmp_path).skipped}
     assert sorted(reasons) == ["cut.mp4", "empty.png", "text.mp4"]
     assert "is cut short" in reasons["cut.mp4"]
     assert "is empty" in reasons["empty.png"]
@@ -130,7 +130,7 @@ def test_a_link_to_a_file_that_is_gone_is_listed(tmp_path: Path) -> None:
     for name in ("gone.png", "gone.mp4"):
         (tmp_path / name).symlink_to(tmp_path / "nowhere")
     skipped = catalogue(tmp_path).skipped
-    assert [skip.name for skip in skipped] == ["gone.mp4", "gone.png"]
+    assert [skip.file for skip in skipped] == ["gone.mp4", "gone.png"]
     assert all("does not exist" in skip.reason for skip in skipped)
 
 
@@ -212,7 +212,7 @@ def test_of_two_members_with_one_name_the_last_counts(tmp_path: Path) -> None:
 
 def test_an_unreadable_member_is_listed(tmp_path: Path) -> None:
     make_tar(tmp_path / "shard.tar", {"a.png": png(), "b.png": b"", "c.png": b"<html>", "d.mp4": b"video"})
-    reasons = {skip.name: skip.reason for skip in catalogue(tmp_path).skipped}
+    reasons = {skip.file: skip.reason for skip in catalogue(tmp_path).skipped}
     assert list(reasons) == ["shard.tar/b.png", "shard.tar/c.png", "shard.tar/d.mp4"]
     for reason, expected in zip(reasons.values(), ("is empty", "web page or other text", "unpack them"), strict=True):
         assert expected in reason
@@ -227,7 +227,7 @@ def test_a_shard_that_cannot_be_read_in_place_is_listed_and_the_others_are_used(
         make_tar(tmp_path / "shard-1.tar", {"a.png": png()}, mode)
     found = catalogue(tmp_path)
     assert [source.name for source in found.sources] == ["shard-0.tar/a.png"]
-    assert [skip.name for skip in found.skipped] == ["shard-1.tar"]
+    assert [skip.file for skip in found.skipped] == ["shard-1.tar"]
     assert "not a readable, uncompressed tar" in found.skipped[0].reason
 
 

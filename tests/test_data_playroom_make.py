@@ -303,16 +303,16 @@ def test_folder_of_other_options_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"clips": -1}, "clips must be 0 or more, got -1"),
-        ({"clips": 1, "objects": -2}, "objects must be 0 or more, got -2"),
-        ({"objects": 1, "fillers": -3}, "fillers must be 0 or more, got -3"),
+        ({"clips": -1}, "--clips -1 must not be negative"),
+        ({"clips": 1, "objects": -2}, "--objects -2 must not be negative"),
+        ({"objects": 1, "fillers": -3}, "--fillers -3 must not be negative"),
         ({}, "nothing to make"),
-        ({"clips": 1, "fillers": 4}, "fillers=4"),
-        ({"clips": 1, "size": 33}, "size must be even and at least 16, got 33"),
-        ({"clips": 1, "size": 14}, "size must be even and at least 16, got 14"),
-        ({"clips": 1, "frames": 0}, "frames must be 1 or more, got 0"),
-        ({"clips": 1, "fps": 0.0}, "fps must be above 0 and finite, got 0.0"),
-        ({"clips": 1, "fps": float("nan")}, "fps must be above 0 and finite, got nan"),
+        ({"clips": 1, "fillers": 4}, "--fillers 4 belong to a memory experiment"),
+        ({"clips": 1, "size": 33}, "--size 33 must be even"),
+        ({"clips": 1, "size": 14}, "--size 14 must be at least 16"),
+        ({"clips": 1, "frames": 0}, "--frames 0 must be at least 1"),
+        ({"clips": 1, "fps": 0.0}, "--fps 0 must be positive"),
+        ({"clips": 1, "fps": float("nan")}, "--fps nan must be a finite number"),
     ],
 )
 def test_options_that_cannot_be_met_are_refused_by_name(wrong: dict[str, float], message: str) -> None:

@@ -130,7 +130,7 @@ def test_only_the_trials_with_defects_are_left_out(
     assert left == items - lost
 
 
-def test_a_image_studied_in_two_conditions_is_studied_once_when_defects_are_left_out(root: Path) -> None:
+def test_an_image_studied_in_two_conditions_is_studied_once_when_defects_are_left_out(root: Path) -> None:
     category_in_two_conditions(root)
     study = read_stimuli(root, exclude_defects=True).study
     assert "study/1_exemplar/axe/0.png" in [image.path for image in study]

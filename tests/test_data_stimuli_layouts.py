@@ -111,7 +111,7 @@ def test_pairs_are_told_by_a_letter_or_a_folder(tmp_path: Path, names: tuple[str
 def test_images_without_a_partner_are_left_out_and_said(brady: Path, tmp_path: Path) -> None:
     (brady / "StatePairs" / "abacus2.jpg").unlink()
     make_stimuli(options("brady", brady, out=tmp_path / "list"))
-    reasons = {Path(skip["name"]).name: skip["reason"] for skip in provenance(tmp_path / "list")["left_out"]}
+    reasons = {Path(skip["file"]).name: skip["reason"] for skip in provenance(tmp_path / "list")["left_out"]}
     assert reasons == {"abacus1.jpg": "has no partner, or more than one"}
 
 
@@ -169,7 +169,7 @@ def test_test_items_are_the_tested_ones_and_duplicates_are_left_out(konkle: Path
     entries = record["images"]
     tested = [entry for entry in entries if entry["path"].startswith("test/") and "_exemplar" in entry["path"]]
     assert {Path(entry["source"]).parent.name for entry in tested} == {"TestItems"}
-    assert len([skip for skip in record["left_out"] if "Z_Duplicate" in skip["name"]]) == 14
+    assert len([skip for skip in record["left_out"] if "Z_Duplicate" in skip["file"]]) == 14
 
 
 def test_categories_with_few_images_are_tested_with_few_exemplars(konkle: Path, tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_copies_and_unreadable_images_are_left_out_and_said(brady: Path, tmp_pat
     copy(brady / "Exemplar" / "anchor2.jpg", brady / "OBJECTSALL" / "B.jpg")
     (brady / "OBJECTSALL" / "C.jpg").write_bytes(b"")
     record = provenance(make_stimuli(options("brady", brady, out=tmp_path / "list")))
-    reasons = {Path(skip["name"]).name: skip["reason"] for skip in record["left_out"]}
+    reasons = {Path(skip["file"]).name: skip["reason"] for skip in record["left_out"]}
     assert reasons.keys() == {"B.jpg", "C.jpg"}
     assert reasons["B.jpg"] == "shows what another image shows"
     assert "is empty" in reasons["C.jpg"]
@@ -276,7 +276,9 @@ def test_archives_and_missing_folders_are_refused(tmp_path: Path, name: str, mes
         make_stimuli(options("konkle", tmp_path / name, out=tmp_path / "list"))
 
 
-@pytest.mark.parametrize(("changes", "message"), [({"source": ()}, "at least one"), ({"trials": 0}, "got 0")])
+@pytest.mark.parametrize(
+    ("changes", "message"), [({"source": ()}, "at least one"), ({"trials": 0}, "--trials 0 must be at least 1")]
+)
 def test_impossible_options_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     valid = options("brady", tmp_path, out=tmp_path / "list")
     with pytest.raises(ValueError, match=message):

@@ -247,7 +247,7 @@ def test_an_unreadable_filler_is_skipped_and_listed(root: Path) -> None:
     (root / "study" / "filler-50.png").write_bytes(b"")
     stimuli = read_stimuli(root)
     assert len(stimuli.study) == 4
-    assert [skip.name for skip in stimuli.skipped] == ["study/filler-50.png"]
+    assert [skip.file for skip in stimuli.skipped] == ["study/filler-50.png"]
 
 
 def test_litter_and_notes_are_no_images(root: Path) -> None:

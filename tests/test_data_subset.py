@@ -35,18 +35,18 @@ def store(tmp_path: Path) -> TokenStore:
     return make_store(tmp_path / "store", TRAIN[:9] + VALIDATION + TRAIN[9:])
 
 
-def places(folder: Path) -> set[tuple[str, float]]:
-    return {(item.source, item.start) for item in TokenStore(folder).items if item.part == "train"}
+def clips_of(folder: Path) -> set[tuple[str, float]]:
+    return {(item.source, item.start) for item in TokenStore(folder).items if item.split == "train"}
 
 
-def test_a_subset_has_the_items_asked_for_with_all_crops_and_the_whole_validation_part(store: TokenStore) -> None:
-    part = TokenStore(write_subset(store, store.folder / "part", 5))
-    assert part.metadata == METADATA
-    assert [item for item in part.items if item.part == "validation"] == VALIDATION
-    assert {(item.source, item.start, item.crop) for item in part.items if item.part == "train"} == {
-        (source, start, crop) for source, start in places(part.folder) for crop in CROPS
+def test_a_subset_has_the_items_asked_for_with_all_crops_and_the_whole_validation_split(store: TokenStore) -> None:
+    taken = TokenStore(write_subset(store, store.folder / "subset", 5))
+    assert taken.metadata == METADATA
+    assert [item for item in taken.items if item.split == "validation"] == VALIDATION
+    assert {(item.source, item.start, item.crop) for item in taken.items if item.split == "train"} == {
+        (source, start, crop) for source, start in clips_of(taken.folder) for crop in CROPS
     }
-    assert len(places(part.folder)) == 5
+    assert len(clips_of(taken.folder)) == 5
 
 
 @pytest.mark.parametrize("shard", [1, 7, 1024])
@@ -54,28 +54,28 @@ def test_items_keep_their_order_and_their_tokens(
     store: TokenStore, monkeypatch: pytest.MonkeyPatch, shard: int
 ) -> None:
     monkeypatch.setattr(subset, "SHARD_ITEMS", shard)
-    part = TokenStore(write_subset(store, store.folder / "part", 5))
-    kept = [store.items.index(item) for item in part.items]
+    taken = TokenStore(write_subset(store, store.folder / "subset", 5))
+    kept = [store.items.index(item) for item in taken.items]
     assert kept == sorted(kept)
-    assert torch.equal(part.read(range(len(part))), store.read(kept))
-    assert len(list(part.folder.glob("tokens-*.bin"))) == -(-len(kept) // shard)
+    assert torch.equal(taken.read(range(len(taken))), store.read(kept))
+    assert len(list(taken.folder.glob("tokens-*.bin"))) == -(-len(kept) // shard)
 
 
 def test_a_smaller_subset_is_a_part_of_a_larger_one(store: TokenStore) -> None:
-    found = [places(write_subset(store, store.folder / str(items), items)) for items in range(1, len(TRAINING) + 1)]
+    found = [clips_of(write_subset(store, store.folder / str(items), items)) for items in range(1, len(TRAINING) + 1)]
     assert all(smaller < larger for smaller, larger in pairwise(found))
-    assert places(write_subset(TokenStore(store.folder / "8"), store.folder / "3 of 8", 3)) == found[2]
+    assert clips_of(write_subset(TokenStore(store.folder / "8"), store.folder / "3 of 8", 3)) == found[2]
 
 
 def test_which_items_are_taken_does_not_depend_on_the_order_of_the_store(store: TokenStore, tmp_path: Path) -> None:
     shuffled = random.Random(0).sample(store.items, len(store.items))
     other = make_store(tmp_path / "shuffled", shuffled)
     first, second = write_subset(store, tmp_path / "a", 4), write_subset(other, tmp_path / "b", 4)
-    assert places(first) == places(second)
+    assert clips_of(first) == clips_of(second)
 
 
 def test_which_items_are_taken_is_always_the_same(store: TokenStore) -> None:
-    assert places(write_subset(store, store.folder / "part", 2)) == {("film-1.mp4", 0.0), ("film-2.mp4", 4.0)}
+    assert clips_of(write_subset(store, store.folder / "part", 2)) == {("film-1.mp4", 0.0), ("film-2.mp4", 4.0)}
 
 
 def test_all_items_are_a_subset_too(store: TokenStore) -> None:
@@ -100,4 +100,4 @@ def test_a_folder_that_is_in_use_is_refused(store: TokenStore, tmp_path: Path, n
 
 def test_the_command_takes_from_the_store_it_names(store: TokenStore, tmp_path: Path) -> None:
     out = make_subset(SubsetOptions(tokens=store.folder, out=tmp_path / "out", items=3))
-    assert (out, len(places(out))) == (tmp_path / "out", 3)
+    assert (out, len(clips_of(out))) == (tmp_path / "out", 3)

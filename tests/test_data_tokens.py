@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from data import tokens
-from data.tokens import Part, StoreMetadata, TokenItem, TokenStore, TokenStoreError, write_shard, write_store
+from data.tokens import Split, StoreMetadata, TokenItem, TokenStore, TokenStoreError, write_shard, write_store
 
 GRID = (2, 3, 4)
 
@@ -25,15 +25,15 @@ def random_grids(count: int, vocab_size: int = 100, grid: tuple[int, int, int] =
     return torch.randint(vocab_size, (count, *grid), generator=torch.Generator().manual_seed(seed))
 
 
-def items(count: int, part: Part = "train") -> list[TokenItem]:
-    return [TokenItem(f"video-{number}.mp4", number / 2, part) for number in range(count)]
+def items(count: int, split: Split = "train") -> list[TokenItem]:
+    return [TokenItem(f"video-{number}.mp4", number / 2, split) for number in range(count)]
 
 
 def write(folder: Path, grids: Tensor, vocab_size: int = 100, shards: int = 1) -> TokenStore:
     t, h, w = grids.shape[1:]
     described = metadata(vocab_size, (t, h, w))
-    parts = [write_shard(folder, number, described, part) for number, part in enumerate(grids.chunk(shards))]
-    write_store(folder, described, parts, items(len(grids)))
+    written = [write_shard(folder, number, described, part) for number, part in enumerate(grids.chunk(shards))]
+    write_store(folder, described, written, items(len(grids)))
     return TokenStore(folder)
 
 
@@ -69,11 +69,11 @@ def test_items_keep_where_they_come_from(tmp_path: Path) -> None:
     assert (len(store), store.items) == (3, items(3))
 
 
-def test_parts_are_told_apart(tmp_path: Path) -> None:
+def test_splits_are_told_apart(tmp_path: Path) -> None:
     shard = write_shard(tmp_path, 0, metadata(), random_grids(3))
     write_store(tmp_path, metadata(), [shard], [*items(2), *items(1, "validation")])
     store = TokenStore(tmp_path)
-    assert (store.part("train"), store.part("validation")) == ([0, 1], [2])
+    assert (store.split("train"), store.split("validation")) == ([0, 1], [2])
 
 
 def test_several_shards_read_as_one(tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_several_shards_read_as_one(tmp_path: Path) -> None:
 
 def test_a_shard_in_which_nothing_could_be_read_is_left_out(tmp_path: Path) -> None:
     grids = random_grids(4)
-    parts = [write_shard(tmp_path, number, metadata(), part) for number, part in enumerate(grids.split([2, 0, 2]))]
-    write_store(tmp_path, metadata(), parts, items(4))
+    shards = [write_shard(tmp_path, number, metadata(), part) for number, part in enumerate(grids.split([2, 0, 2]))]
+    write_store(tmp_path, metadata(), shards, items(4))
     assert torch.equal(TokenStore(tmp_path).read(range(4)), grids.flatten(1))
 
 
@@ -100,6 +100,13 @@ def test_items_of_stores_without_crops_are_of_the_centre(tmp_path: Path) -> None
     write(tmp_path, random_grids(2))
     path = tmp_path / "items.jsonl"
     path.write_text(path.read_text().replace(', "crop": "centre"', ""))
+    assert TokenStore(tmp_path).items == items(2)
+
+
+def test_items_of_older_stores_say_part_instead_of_split(tmp_path: Path) -> None:
+    write(tmp_path, random_grids(2))
+    path = tmp_path / "items.jsonl"
+    path.write_text(path.read_text().replace('"split"', '"part"'))
     assert TokenStore(tmp_path).items == items(2)
 
 

@@ -1,6 +1,5 @@
 """A run folder tells which stimuli its model was trained on."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,8 @@ from stimulus_files import copy, draw
 from data.media import Source, catalogue
 from data.stimuli.lists import StimulusList, read_stimuli
 from data.training_images import IMAGES, shared_images, trained_images, write_training_images
+from storage.run_folder import open_run, read_options
+from vqgan.options import TrainOptions
 
 
 @pytest.fixture
@@ -25,10 +26,15 @@ def sources(*paths: Path) -> list[Source]:
     return [source for path in paths for source in catalogue(path).sources]
 
 
+def training_data(run: Path) -> Path:
+    """The data that a tokenizer was trained on."""
+    return read_options(run, TrainOptions).data
+
+
 def test_a_training_image_is_recognised_under_another_name(stimuli: StimulusList, tmp_path: Path) -> None:
     foil = copy(stimuli.root / "test" / "novel_unseen" / "1.png", tmp_path / "photos" / "other.png")
     write_training_images(tmp_path / "run", sources(draw(tmp_path / "photos" / "1.png", 9), foil))
-    trained = trained_images(stimuli, tmp_path / "run")
+    trained = trained_images(stimuli, tmp_path / "run", training_data)
     assert [image.path for image in trained] == ["test/novel_unseen/1.png"]
 
 
@@ -36,7 +42,13 @@ def test_a_training_image_is_recognised_under_another_name(stimuli: StimulusList
 def test_every_model_of_a_run_tells(stimuli: StimulusList, tmp_path: Path, model: str) -> None:
     (tmp_path / "run" / model).mkdir(parents=True)
     write_training_images(tmp_path / "run", sources(stimuli.root / "study" / "2.png"))
-    assert [image.path for image in trained_images(stimuli, tmp_path / "run" / model)] == ["study/2.png"]
+    assert [image.path for image in trained_images(stimuli, tmp_path / "run" / model, training_data)] == ["study/2.png"]
+
+
+def test_the_list_of_an_earlier_version_tells(stimuli: StimulusList, tmp_path: Path) -> None:
+    write_training_images(tmp_path / "run", sources(stimuli.root / "study" / "2.png"))
+    (tmp_path / "run" / IMAGES).rename(tmp_path / "run" / "training_pictures.csv")
+    assert [image.path for image in trained_images(stimuli, tmp_path / "run", training_data)] == ["study/2.png"]
 
 
 def test_videos_are_not_listed(tmp_path: Path) -> None:
@@ -49,22 +61,22 @@ def test_without_a_list_the_folder_of_training_data_counts(
     stimuli: StimulusList, tmp_path: Path, data: str, known: int
 ) -> None:
     (tmp_path / "run" / "final").mkdir(parents=True)
-    (tmp_path / "run" / "config.json").write_text(json.dumps({"data": str(stimuli.root / data)}))
-    (tmp_path / "run" / "final" / "config.json").write_text(json.dumps({"kind": "vqgan"}))
-    assert len(trained_images(stimuli, tmp_path / "run" / "final")) == known
+    (tmp_path / "run" / "final" / "config.json").write_text('{"kind": "vqgan"}')
+    open_run(tmp_path / "run", TrainOptions(data=stimuli.root / data, out=tmp_path / "run"))
+    assert len(trained_images(stimuli, tmp_path / "run" / "final", training_data)) == known
 
 
 @pytest.mark.parametrize("config", [None, "{", "[]", '{"data": 3}'])
 def test_a_model_that_tells_nothing_gives_nothing(stimuli: StimulusList, tmp_path: Path, config: str | None) -> None:
     if config is not None:
         (tmp_path / "config.json").write_text(config)
-    assert trained_images(stimuli, tmp_path) == ()
+    assert trained_images(stimuli, tmp_path, training_data) == ()
 
 
 def test_a_damaged_list_is_refused(stimuli: StimulusList, tmp_path: Path) -> None:
     (tmp_path / IMAGES).write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="has no column sha256"):
-        trained_images(stimuli, tmp_path)
+        trained_images(stimuli, tmp_path, training_data)
 
 
 def test_shared_images_are_those_with_the_digests(stimuli: StimulusList) -> None:

@@ -128,7 +128,7 @@ def test_an_unusable_file_is_named_with_its_defect(
     assert str(video) in str(caught.value)
 
 
-def test_a_image_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
+def test_an_image_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> None:
     larger = np.full((2 * HEIGHT, WIDTH, 3), 90, dtype=np.uint8)
     parts = [
         make_video(tmp_path / "one.ts", seconds=[i / FPS for i in range(20)]),

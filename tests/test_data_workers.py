@@ -75,6 +75,20 @@ def test_a_worker_that_was_killed_for_another_reason_costs_nothing(tmp_path: Pat
         assert list(workers.map([tmp_path / "marker"], ahead=1)) == ["read"]
 
 
+def process_of(value: int) -> int:
+    return os.getpid()
+
+
+def test_a_worker_that_is_killed_while_it_waits_costs_nothing() -> None:
+    with Workers(process_of, 1, 60.0) as workers:
+        (first,) = workers.map([1], ahead=1)
+        assert isinstance(first, int)
+        os.kill(first, signal.SIGKILL)
+        (second,) = workers.map([2], ahead=1)
+    assert isinstance(second, int)
+    assert second != first
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_an_error_of_another_kind_is_raised(count: int) -> None:
     with pytest.raises(KeyError, match="seven"):

@@ -31,7 +31,7 @@ def test_continuations_that_share_a_prompt_have_the_logits_of_whole_sequences(
     model = make_gpt(config)
     beginnings = make_tokens(prompts, 32)[:, :prompt].repeat_interleave(copies, dim=0)
     endings = make_tokens(prompts * copies, 32, seed=1)[:, prompt:31]
-    sequences = model.with_start(torch.cat([beginnings, endings], dim=1))
+    sequences = model.with_bos(torch.cat([beginnings, endings], dim=1))
     given_slots = sequences.shape[1] - endings.shape[1]
     cache = kind(copies, endings.shape[1])
     parts = [model(sequences[::copies, :given_slots], cache).repeat_interleave(copies, dim=0)]
@@ -41,7 +41,7 @@ def test_continuations_that_share_a_prompt_have_the_logits_of_whole_sequences(
 
 @torch.no_grad()
 def test_a_static_cache_that_was_rewound_begins_its_steps_again(model: GPT) -> None:
-    sequence, cache = model.with_start(make_tokens()), StaticKVCache(1, 4)
+    sequence, cache = model.with_bos(make_tokens()), StaticKVCache(1, 4)
     model(sequence[:, :8], cache)
     for place in (20, 21):
         model(sequence[:, place, None], cache)
@@ -52,7 +52,7 @@ def test_a_static_cache_that_was_rewound_begins_its_steps_again(model: GPT) -> N
 @torch.no_grad()
 def test_prompts_are_stored_once_for_all_their_continuations(model: GPT) -> None:
     cache = KVCache(64, 5)
-    model(model.with_start(make_tokens(2)[:, :20]), cache)
+    model(model.with_bos(make_tokens(2)[:, :20]), cache)
     assert [keys.shape for keys, _ in cache.prompts] == [(2, 2, 21, 8)] * len(model.blocks)
     assert [keys.shape for keys, _ in cache.own] == [(2, 2, 64, 5, 8)] * len(model.blocks)
 
@@ -60,6 +60,6 @@ def test_prompts_are_stored_once_for_all_their_continuations(model: GPT) -> None
 @torch.no_grad()
 def test_a_cache_does_not_grow_past_the_window(model: GPT) -> None:
     cache = KVCache(1, 2)
-    model(model.with_start(make_tokens(1)), cache)
+    model(model.with_bos(make_tokens(1)), cache)
     with pytest.raises(ValueError, match="a sequence of 34 tokens does not fit the 33 positions of the GPT"):
         model(make_tokens(1, 1), cache)

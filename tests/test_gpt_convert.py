@@ -34,7 +34,7 @@ def make_tokens(batch: int = 2, length: int = 32) -> Tensor:
 @pytest.mark.parametrize(("name", "vocabulary"), [("vqgan_gpt_tiny", 64), ("igpt_tiny", 32)])
 def test_logits_of_real_checkpoints_come_back(name: str, vocabulary: int) -> None:
     weights = convert_mingpt(read_foreign(FIXTURES / f"{name}.pt")["model_state_dict"])
-    config = GPTConfig(2, 2, 32, (1, 8, 8), vocabulary, flavour="legacy", start_token=False)
+    config = GPTConfig(2, 2, 32, (1, 8, 8), vocabulary, variant="legacy", bos=False)
     model, expected = build(config, weights), load_file(FIXTURES / f"{name}_expected.safetensors")
     torch.testing.assert_close(model(expected["tokens"][:, :-1]), expected["logits"], rtol=0, atol=1e-3)
     nll = model.nll(expected["tokens"])[:, 1:].mean(dim=1)
@@ -56,7 +56,7 @@ def test_a_transformer_of_tats_has_its_logits(conditions: int) -> None:
     plain = {name.removeprefix("transformer."): weight for name, weight in state.items()}
     read = torch.cat([torch.zeros(2, 1).long(), conditions + tokens[:, :-1]], dim=1)
     expected = mingpt_logits(plain, read, heads=2)[:, :, conditions:]
-    torch.testing.assert_close(model(model.with_start(tokens[:, :-1])), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model(model.with_bos(tokens[:, :-1])), expected, rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
@@ -67,7 +67,7 @@ def test_positions_of_a_whole_grid_of_latents_are_added() -> None:
     plain = {name.removeprefix("transformer."): weight for name, weight in state.items()}
     plain["pos_emb"] = plain["pos_emb"] + extra.flatten(1, 3)
     expected = mingpt_logits(plain, torch.cat([torch.zeros(2, 1).long(), tokens[:, :-1]], dim=1), heads=2)
-    torch.testing.assert_close(model(model.with_start(tokens[:, :-1])), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model(model.with_bos(tokens[:, :-1])), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
@@ -98,20 +98,22 @@ def having(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [(without("blocks.1.attn.key.bias"), r"blocks\.1\.attn\.key\.bias is missing"),
-     (having(extra=torch.zeros(1)), "extra does not belong to it"),
-     (having(blocks__4__ln1__weight=torch.zeros(16)), r"blocks\.2\.ln1\.weight is missing.*and \d+ more"),
-     (having(ln_f__bias=torch.zeros(3)), r"ln_f\.bias has shape \(3,\), not \(16,\)"),
-     (having(head__weight=torch.zeros(30, 16)), r"head\.weight has shape \(30, 16\), not \(32, 16\)"),
-     (having(ln_f__bias=torch.zeros(16).long()), r"ln_f\.bias is no tensor of floating-point numbers"),
-     (having(ln_f__bias="zero"), r"ln_f\.bias is no tensor of floating-point numbers"),
-     (having(blocks__0__attn__mask=torch.ones(1, 1, 31, 31)), r"blocks\.0\.attn\.mask is not causal"),
-     (having(blocks__0__attn__mask=torch.ones(3)), r"blocks\.0\.attn\.mask is not causal"),
-     (without("tok_emb.weight"), r"there is no matrix tok_emb\.weight"),
-     (having(tok_emb__weight=torch.zeros(3)), r"there is no matrix tok_emb\.weight"),
-     (without("pos_emb"), "there is no pos_emb of three axes"),
-     (without("ln_f.weight"), "They are close to one: the file may be cut short")],
-)  # fmt: skip
+    [
+        (without("blocks.1.attn.key.bias"), r"blocks\.1\.attn\.key\.bias is missing"),
+        (having(extra=torch.zeros(1)), "extra does not belong to it"),
+        (having(blocks__4__ln1__weight=torch.zeros(16)), r"blocks\.2\.ln1\.weight is missing.*and \d+ more"),
+        (having(ln_f__bias=torch.zeros(3)), r"ln_f\.bias has shape \(3,\), not \(16,\)"),
+        (having(head__weight=torch.zeros(30, 16)), r"head\.weight has shape \(30, 16\), not \(32, 16\)"),
+        (having(ln_f__bias=torch.zeros(16).long()), r"ln_f\.bias is no tensor of floating-point numbers"),
+        (having(ln_f__bias="zero"), r"ln_f\.bias is no tensor of floating-point numbers"),
+        (having(blocks__0__attn__mask=torch.ones(1, 1, 31, 31)), r"blocks\.0\.attn\.mask is not causal"),
+        (having(blocks__0__attn__mask=torch.ones(3)), r"blocks\.0\.attn\.mask is not causal"),
+        (without("tok_emb.weight"), r"there is no matrix tok_emb\.weight"),
+        (having(tok_emb__weight=torch.zeros(3)), r"there is no matrix tok_emb\.weight"),
+        (without("pos_emb"), "there is no pos_emb of three axes"),
+        (without("ln_f.weight"), "They are close to one: the file may be cut short"),
+    ],
+)
 def test_faults_of_a_mingpt_are_named(change: Callable[[dict[str, Any]], dict[str, Any]], message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         convert_mingpt(change(make_mingpt()))
@@ -119,11 +121,19 @@ def test_faults_of_a_mingpt_are_named(change: Callable[[dict[str, Any]], dict[st
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [(having(other=torch.zeros(1)), "not of the transformer: other does not belong to it"),
-     (without("transformer.ln_f.weight"), r"ln_f\.weight is missing"),
-     (having(transformer__vtokens_pos_emb=torch.zeros(1, 4, 8, 8, 16)), "4x8x8 latents, of which every clip of 32 saw"),
-     (having(transformer__vtokens_pos_emb=torch.zeros(1, 32, 16)), r"has shape \(1, 32, 16\), not \(1, T, H, W, 16\)")],
-)  # fmt: skip
+    [
+        (having(other=torch.zeros(1)), "not of the transformer: other does not belong to it"),
+        (without("transformer.ln_f.weight"), r"ln_f\.weight is missing"),
+        (
+            having(transformer__vtokens_pos_emb=torch.zeros(1, 4, 8, 8, 16)),
+            "4x8x8 latents, of which every clip of 32 saw",
+        ),
+        (
+            having(transformer__vtokens_pos_emb=torch.zeros(1, 32, 16)),
+            r"has shape \(1, 32, 16\), not \(1, T, H, W, 16\)",
+        ),
+    ],
+)
 def test_faults_of_a_transformer_of_tats_are_named(
     change: Callable[[dict[str, Any]], dict[str, Any]], message: str
 ) -> None:
@@ -138,11 +148,14 @@ def test_more_codes_than_tokens_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("state", "message"),
-    [(make_tats(), "look like those of TATS: try --kind tats"),
-     (make_tokenizer().state_dict(), "look like a tokenizer: try secondsight vqgan import"),
-     (make_gpt(GPT_SHORT).state_dict(), "look like a GPT of Secondsight, which needs no import"),
-     ({}, "The checkpoint holds no weights"), ({"epoch": 3}, "The checkpoint holds epoch")],
-)  # fmt: skip
+    [
+        (make_tats(), "look like those of TATS: try --kind tats"),
+        (make_tokenizer().state_dict(), "look like a tokenizer: try secondsight vqgan import"),
+        (make_gpt(GPT_SHORT).state_dict(), "look like a GPT of Secondsight, which needs no import"),
+        ({}, "The checkpoint holds no weights"),
+        ({"epoch": 3}, "The checkpoint holds epoch"),
+    ],
+)
 def test_weights_of_something_else_are_recognised(state: dict[str, Any], message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         convert_mingpt(state)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -45,13 +46,25 @@ def save_igpt(path: Path, **changes: Any) -> Path:
 
 def save_tats(path: Path, conditions: int = 0, **settings: Any) -> Path:
     """A checkpoint of TATS as Lightning writes it, for the tokens of `SHORT`."""
-    known = {"n_head": 2, "n_layer": 2, "unconditional": not conditions, "vtokens_pos": False, "n_unmasked": 0,
-             "sample_every_n_latent_frames": 0, **settings}  # fmt: skip
+    known = {
+        "n_head": 2,
+        "n_layer": 2,
+        "unconditional": not conditions,
+        "vtokens_pos": False,
+        "n_unmasked": 0,
+        "sample_every_n_latent_frames": 0,
+        **settings,
+    }
     return save(
         path,
-        **{"state_dict": make_tats(conditions=conditions), "hyper_parameters": {"args": argparse.Namespace(**known)},
-           "epoch": 1, "optimizer_states": [], "pytorch-lightning_version": "1.5.4"},
-    )  # fmt: skip
+        **{
+            "state_dict": make_tats(conditions=conditions),
+            "hyper_parameters": {"args": argparse.Namespace(**known)},
+            "epoch": 1,
+            "optimizer_states": [],
+            "pytorch-lightning_version": "1.5.4",
+        },
+    )
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +86,8 @@ def test_real_checkpoints_give_their_logits_and_likelihoods(kind: str, name: str
     model, expected = GPT.from_pretrained(tmp_path / "gpt"), load_file(FIXTURES / f"{name}_expected.safetensors")
     torch.testing.assert_close(model(expected["tokens"][:, :-1]), expected["logits"], rtol=0, atol=1e-3)
     torch.testing.assert_close(item_nll(model, expected["tokens"], 2), expected["mean_nll"], rtol=0, atol=1e-4)
-    assert (model.config.grid, model.config.heads, model.config.flavour) == ((1, 8, 8), 2, "legacy")
-    assert not model.config.start_token
+    assert (model.config.grid, model.config.heads, model.config.variant) == ((1, 8, 8), 2, "legacy")
+    assert not model.config.bos
 
 
 def test_the_palette_gives_the_tokens_of_igpt(igpt: Path) -> None:
@@ -91,6 +104,14 @@ def test_assumed_heads_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Assumed: 2 attention heads")
     assert "2 layers, 2 heads, width 32, 31,584 parameters; grids of 1x8x8 tokens of 64 kinds" in lines[1]
+
+
+@pytest.mark.parametrize(("kind", "weights"), [("vqgan-gpt", VQGAN_GPT), ("igpt", IGPT)])
+def test_the_next_command_of_a_model_of_images_completes_half_images(
+    kind: Any, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import_weights(ImportOptions(kind, weights, tmp_path / "gpt"))
+    assert "--input IMAGES --prompt half-image --out" in capsys.readouterr().err
 
 
 def test_given_heads_are_taken_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,7 +140,7 @@ def test_heads_that_contradict_the_checkpoint_are_refused(tmp_path: Path) -> Non
 
 
 def test_heads_that_do_not_divide_the_width_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="width 32 must split into 5 heads"):
+    with pytest.raises(ValueError, match="--width 32 must split into --heads 5"):
         import_weights(ImportOptions("vqgan-gpt", VQGAN_GPT, tmp_path, heads=5))
 
 
@@ -154,9 +175,11 @@ def test_tats_is_imported_with_its_tokenizer(
 ) -> None:
     weights = save_tats(tmp_path / "a.ckpt", conditions)
     run("gpt", "import", "--kind", "tats", "--weights", weights, "--out", tmp_path / "gpt", "--tokenizer", tokenizer)
-    assert ("Assumed: every clip begins with condition 0 of the 3" in capsys.readouterr().out) == bool(conditions)
+    said = capsys.readouterr()
+    assert ("Assumed: every clip begins with condition 0 of the 3" in said.out) == bool(conditions)
+    assert "--input VIDEOS --out" in said.err
     model = GPT.from_pretrained(tmp_path / "gpt")
-    assert (model.config.grid, model.config.vocab_size, model.config.start_token) == ((2, 4, 4), 32, True)
+    assert (model.config.grid, model.config.vocab_size, model.config.bos) == ((2, 4, 4), 32, True)
     assert model.config.tokenizer == make_tokenizer(SHORT).fingerprint
     tokens = torch.randint(32, (2, 32), generator=torch.Generator().manual_seed(0))
     plain = {name.removeprefix("transformer."): weight for name, weight in make_tats(conditions=conditions).items()}
@@ -168,10 +191,16 @@ def test_tats_is_imported_with_its_tokenizer(
 
 @pytest.mark.parametrize(
     ("conditions", "change", "message"),
-    [(0, {"n_unmasked": 256}, "n_unmasked 256: it sees parts of what follows"),
-     (0, {"sample_every_n_latent_frames": 4}, "sample_every_n_latent_frames 4: it reads clips of which latent frames"),
-     (3, {"unconditional": True}, "it has 3 tokens more than the tokenizer's 32 codes and yet is unconditional")],
-)  # fmt: skip
+    [
+        (0, {"n_unmasked": 256}, "n_unmasked 256: it sees parts of what follows"),
+        (
+            0,
+            {"sample_every_n_latent_frames": 4},
+            "sample_every_n_latent_frames 4: it reads clips of which latent frames",
+        ),
+        (3, {"unconditional": True}, "it has 3 tokens more than the tokenizer's 32 codes and yet is unconditional"),
+    ],
+)
 def test_settings_that_a_plain_gpt_cannot_follow_are_named(
     conditions: int, change: dict[str, Any], message: str, tokenizer: Path, tmp_path: Path
 ) -> None:
@@ -211,10 +240,14 @@ def test_a_window_that_is_no_square_needs_a_tokenizer(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("clusters", "message"),
-    [(torch.rand(7, 3), r"clusters is \(7, 3\), not one RGB colour for each of 8 tokens"),
-     ([1, 2], "clusters is list, not one RGB colour"), (torch.rand(8, 3) - 1, "not RGB between 0 and 255"),
-     (torch.rand(8, 3) + 300, "not RGB between 0 and 255"), (torch.full((8, 3), torch.nan), "not RGB between")],
-)  # fmt: skip
+    [
+        (torch.rand(7, 3), r"clusters is \(7, 3\), not one RGB colour for each of 8 tokens"),
+        ([1, 2], "clusters is list, not one RGB colour"),
+        (torch.rand(8, 3) - 1, "not RGB between 0 and 255"),
+        (torch.rand(8, 3) + 300, "not RGB between 0 and 255"),
+        (torch.full((8, 3), torch.nan), "not RGB between"),
+    ],
+)
 def test_colours_that_are_none_are_refused(clusters: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=message):
         import_weights(ImportOptions("igpt", save_igpt(tmp_path / "a.pt", clusters=clusters), tmp_path / "gpt"))
@@ -222,10 +255,12 @@ def test_colours_that_are_none_are_refused(clusters: Any, message: str, tmp_path
 
 @pytest.mark.parametrize(
     ("kind", "weights", "message"),
-    [("igpt", VQGAN_GPT, "has no entry clusters, the colours of igpt's pixels: try --kind vqgan-gpt"),
-     ("vqgan-gpt", IGPT, "has an entry clusters, the colours of igpt's pixels: try --kind igpt"),
-     ("tats", VQGAN_GPT, "They look like a minGPT: try --kind vqgan-gpt")],
-)  # fmt: skip
+    [
+        ("igpt", VQGAN_GPT, "has no entry clusters, the colours of igpt's pixels: try --kind vqgan-gpt"),
+        ("vqgan-gpt", IGPT, "has an entry clusters, the colours of igpt's pixels: try --kind igpt"),
+        ("tats", VQGAN_GPT, "They look like a minGPT: try --kind vqgan-gpt"),
+    ],
+)
 def test_the_wrong_kind_is_recognised(kind: Any, weights: Path, message: str, tokenizer: Path, tmp_path: Path) -> None:
     given = tokenizer if kind == "tats" else None
     with pytest.raises(CheckpointError, match=message):
@@ -248,7 +283,7 @@ def test_a_folder_that_holds_a_model_is_not_touched(name: str, tmp_path: Path) -
 
 
 def test_nothing_is_written_when_the_import_fails(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="5 heads"):
+    with pytest.raises(ValueError, match="--heads 5"):
         import_weights(ImportOptions("vqgan-gpt", VQGAN_GPT, tmp_path / "gpt", heads=5))
     assert not (tmp_path / "gpt").exists()
 
@@ -268,10 +303,10 @@ class Malicious:
         return os.mkdir, (str(self.path),)
 
 
-def test_a_malicious_checkpoint_is_refused_by_the_command(tmp_path: Path) -> None:
+def test_a_malicious_checkpoint_is_refused_by_the_command(tmp_path: Path, refused: Callable[..., str]) -> None:
     weights = save_igpt(tmp_path / "a.pt", model_config=Malicious(tmp_path / "made"))
-    with pytest.raises(SystemExit, match=r"secondsight: .*a\.pt is refused: it would run (posix|nt)\.mkdir"):
-        run("gpt", "import", "--kind", "igpt", "--weights", weights, "--out", tmp_path / "gpt")
+    said = refused("gpt", "import", "--kind", "igpt", "--weights", weights, "--out", tmp_path / "gpt")
+    assert re.match(r"secondsight: .*a\.pt is refused: it would run (posix|nt)\.mkdir", said)
     assert not (tmp_path / "made").exists()
     assert not (tmp_path / "gpt").exists()
 
@@ -295,9 +330,20 @@ def test_images_in_codes_are_completed_without_a_known_tokenizer(image_tokenizer
     run("vqgan", "encode", "--tokenizer", image_tokenizer, "--data", images, "--out", tmp_path / "tokens")
     run("gpt", "eval", "--gpt", tmp_path / "gpt", "--tokens", tmp_path / "tokens")
     run(
-        "complete", "--gpt", tmp_path / "gpt", "--tokenizer", image_tokenizer, "--input", images,
-        "--prompt", "half-image", "--n", 2, "--out", tmp_path / "out",
-    )  # fmt: skip
+        "complete",
+        "--gpt",
+        tmp_path / "gpt",
+        "--tokenizer",
+        image_tokenizer,
+        "--input",
+        images,
+        "--prompt",
+        "half-image",
+        "--n",
+        2,
+        "--out",
+        tmp_path / "out",
+    )
     tokens = torch.from_numpy(np.load(tmp_path / "out" / "tokens.npy"))
     assert tokens.shape == (2, 2, 16)
 
@@ -307,8 +353,19 @@ def test_half_clips_are_completed_by_tats(tokenizer: Path, tmp_path: Path) -> No
     run("gpt", "import", "--kind", "tats", "--weights", weights, "--out", tmp_path / "gpt", "--tokenizer", tokenizer)
     videos = make_videos(tmp_path / "videos", 1, frames=8)
     run(
-        "complete", "--gpt", tmp_path / "gpt", "--tokenizer", tokenizer, "--input", videos,
-        "--prompt", "half-clip", "--n", 2, "--out", tmp_path / "out",
-    )  # fmt: skip
+        "complete",
+        "--gpt",
+        tmp_path / "gpt",
+        "--tokenizer",
+        tokenizer,
+        "--input",
+        videos,
+        "--prompt",
+        "half-clip",
+        "--n",
+        2,
+        "--out",
+        tmp_path / "out",
+    )
     given = load_tokenizer(tokenizer).encode(make_clips(1, 4, 16)).numel()
     assert np.load(tmp_path / "out" / "tokens.npy").shape == (1, 2, 2 * given)

@@ -1,4 +1,4 @@
-"""The legacy flavour: the parts of GPT-2, with and without a start token."""
+"""The legacy variant: the parts of GPT-2, with and without a BOS token."""
 
 import json
 import math
@@ -34,9 +34,7 @@ PUBLISHED = [
 
 @pytest.mark.parametrize(("name", "vocabulary", "side", "parameters"), PUBLISHED)
 def test_sizes_are_the_published_ones(name: str, vocabulary: int, side: int, parameters: int) -> None:
-    config = replace(
-        PRESETS[name], flavour="legacy", start_token=False, vocab_size=vocabulary, grid=(1, side, side)
-    )  # fmt: skip
+    config = replace(PRESETS[name], variant="legacy", bos=False, vocab_size=vocabulary, grid=(1, side, side))
     with torch.device("meta"):
         assert sum(parameter.numel() for parameter in GPT(config).parameters()) == parameters
 
@@ -49,14 +47,14 @@ def test_logits_do_not_depend_on_later_tokens(config: GPTConfig, place: int, see
     model, tokens = make_gpt(config, seed), make_tokens(length=31, seed=seed)
     changed = tokens.clone()
     changed[:, place] = (changed[:, place] + 1) % 32
-    before, after = model(model.with_start(tokens)), model(model.with_start(changed))
-    first = place + (1 if config.start_token else 0)
+    before, after = model(model.with_bos(tokens)), model(model.with_bos(changed))
+    first = place + (1 if config.bos else 0)
     assert torch.equal(before[:, :first], after[:, :first])
     assert not torch.equal(before[:, first], after[:, first])
 
 
 def test_without_a_start_token_a_sequence_begins_with_its_first_token() -> None:
-    assert torch.equal(make_gpt(GPT_LEGACY).with_start(make_tokens()), make_tokens())
+    assert torch.equal(make_gpt(GPT_LEGACY).with_bos(make_tokens()), make_tokens())
 
 
 @torch.no_grad()
@@ -79,7 +77,7 @@ def test_nll_is_the_cross_entropy_written_out() -> None:
 def test_with_a_start_token_every_token_is_scored() -> None:
     model = make_gpt(GPT_LEGACY_START)
     assert model.nll(make_tokens()).all()
-    assert model.with_start(make_tokens())[:, 0].tolist() == [32, 32]
+    assert model.with_bos(make_tokens())[:, 0].tolist() == [32, 32]
 
 
 @torch.no_grad()
@@ -93,7 +91,7 @@ def test_positions_are_absolute(config: GPTConfig) -> None:
 @BOTH
 def test_more_tokens_than_positions_are_refused(config: GPTConfig) -> None:
     model = make_gpt(config)
-    slots = 32 if config.start_token else 31
+    slots = 32 if config.bos else 31
     with pytest.raises(ValueError, match=f"{slots + 1} tokens does not fit the {slots} positions"):
         model(torch.zeros(1, slots + 1).long())
 
@@ -116,7 +114,7 @@ def test_a_saved_model_gives_the_same_likelihoods(config: GPTConfig, tmp_path: P
 def test_models_saved_before_there_were_flavours_load(tmp_path: Path) -> None:
     make_gpt().save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
-    del config["flavour"], config["start_token"]
+    del config["variant"], config["bos"]
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert torch.equal(GPT.from_pretrained(tmp_path).nll(make_tokens()), make_gpt().nll(make_tokens()))
 
@@ -157,11 +155,13 @@ def test_training_learns_a_sequence(config: GPTConfig) -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"start_token": False, "flavour": "rotary"}, "start_token False needs flavour legacy"),
-     ({"flavour": "modern"}, "flavour 'modern' must be rotary or legacy"),
-     ({"heads": 3}, "width 16 must split into 3 heads"),
-     ({"grid": (1, 1, 1)}, r"grid \(1, 1, 1\) without a start token leaves no token to predict")],
-)  # fmt: skip
+    [
+        ({"bos": False, "variant": "rotary"}, "--no-bos needs --variant legacy"),
+        ({"variant": "modern"}, "variant 'modern' must be rotary or legacy"),
+        ({"heads": 3}, "--width 16 must split into --heads 3"),
+        ({"grid": (1, 1, 1)}, r"grid \(1, 1, 1\) without a BOS token leaves no token to predict"),
+    ],
+)
 def test_numbers_that_do_not_fit_together_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(GPT_LEGACY, **change)

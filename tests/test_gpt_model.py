@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from tiny import GPT_SHORT, make_gpt, make_tokens
 from torch import Tensor
 
-from gpt.config import PRESETS, GPTConfig, preset
+from gpt.config import PRESETS, GPTConfig
 from gpt.model import GPT, Attention, rotary_angles, rotate
 from storage.model_folder import CheckpointError
 
@@ -36,11 +36,11 @@ def model() -> GPT:
 
 
 def test_logits_are_one_per_token_of_the_vocabulary(model: GPT) -> None:
-    assert model(model.with_start(make_tokens())).shape == (2, 33, 32)
+    assert model(model.with_bos(make_tokens())).shape == (2, 33, 32)
 
 
 def test_the_start_token_comes_first(model: GPT) -> None:
-    assert model.with_start(make_tokens())[:, 0].tolist() == [32, 32]
+    assert model.with_bos(make_tokens())[:, 0].tolist() == [32, 32]
 
 
 @torch.no_grad()
@@ -50,14 +50,14 @@ def test_logits_do_not_depend_on_later_tokens(place: int, seed: int) -> None:
     model, tokens = make_gpt(seed=seed), make_tokens(seed=seed)
     changed = tokens.clone()
     changed[:, place] = (changed[:, place] + 1) % 32
-    before, after = model(model.with_start(tokens)), model(model.with_start(changed))
+    before, after = model(model.with_bos(tokens)), model(model.with_bos(changed))
     assert torch.equal(before[:, : place + 1], after[:, : place + 1])
     assert not torch.equal(before[:, place + 1], after[:, place + 1])
 
 
 def test_nll_is_the_cross_entropy_written_out(model: GPT) -> None:
     tokens = make_tokens()
-    probabilities = model(model.with_start(tokens))[:, :-1].softmax(dim=-1)
+    probabilities = model(model.with_bos(tokens))[:, :-1].softmax(dim=-1)
     expected = -probabilities.gather(2, tokens[..., None])[..., 0].log()
     torch.testing.assert_close(model.nll(tokens), expected, rtol=1e-4, atol=1e-4)
 
@@ -84,7 +84,7 @@ def test_attention_is_its_formula(model: GPT) -> None:
 
 
 def slot(t: int, h: int, w: int) -> int:
-    """The place of a grid position of (4, 4, 4) in the sequence, behind the start token."""
+    """The place of a grid position of (4, 4, 4) in the sequence, behind the BOS token."""
     return 1 + 16 * t + 4 * h + w
 
 
@@ -121,7 +121,7 @@ def test_rotation_keeps_lengths() -> None:
 
 def test_more_tokens_than_the_window_are_refused(model: GPT) -> None:
     with pytest.raises(ValueError, match="a sequence of 34 tokens does not fit the 33 positions of the GPT"):
-        model(model.with_start(make_tokens(length=33)))
+        model(model.with_bos(make_tokens(length=33)))
 
 
 def test_dropout_acts_in_training_only() -> None:
@@ -134,26 +134,27 @@ def test_dropout_acts_in_training_only() -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"layers": 0}, "layers 0 must be at least 1"), ({"heads": 0}, "heads 0 must be at least 1"),
-     ({"heads": 3}, "width 16 must split into 3 heads of even size"),
-     ({"width": 18}, "width 18 must split into 2 heads of even size"),
-     ({"width": 8}, "heads of 4 dimensions are too narrow for three axes"),
-     ({"grid": (4, 4)}, "must be three positive numbers"), ({"grid": (0, 4, 4)}, "must be three positive numbers"),
-     ({"vocab_size": 1}, "vocab_size 1 must be at least 2"), ({"dropout": 1.0}, r"dropout 1.0 must lie in \[0, 1\)"),
-     ({"dropout": -0.1}, r"dropout -0.1 must lie in \[0, 1\)")],
-)  # fmt: skip
+    [
+        ({"layers": 0}, "layers 0 must be at least 1"),
+        ({"heads": 0}, "heads 0 must be at least 1"),
+        ({"heads": 3}, "--width 16 must split into --heads 3"),
+        ({"width": 18}, "--width 18 must split into --heads 2 of even size"),
+        ({"width": 8}, "heads of 4 dimensions, too narrow for the three axes"),
+        ({"grid": (4, 4)}, "must be three positive numbers"),
+        ({"grid": (0, 4, 4)}, "must be three positive numbers"),
+        ({"vocab_size": 1}, "--vocab-size 1 must be at least 2"),
+        ({"dropout": 1.0}, r"--dropout 1 must lie in \[0, 1\)"),
+        ({"dropout": -0.1}, r"--dropout -0.1 must lie in \[0, 1\)"),
+    ],
+)
 def test_numbers_that_do_not_fit_together_are_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(GPT_SHORT, **change)
 
 
-def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="there is no GPT preset 'aleph'; there are demo, tiny, alef"):
-        preset("aleph", (1, 4, 4), 32)
-
-
-def test_a_preset_takes_grid_and_vocabulary_of_the_tokenizer() -> None:
-    assert preset("tiny", (1, 4, 4), 32, "abc") == GPTConfig(6, 4, 256, (1, 4, 4), 32, 0.0, "abc")
+def test_an_architecture_takes_grid_and_vocabulary_of_the_tokenizer() -> None:
+    config = PRESETS["tiny"].for_tokens((1, 4, 4), 32, "abc")
+    assert (config.layers, config.grid, config.vocab_size, config.tokenizer) == (6, (1, 4, 4), 32, "abc")
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -219,5 +220,5 @@ def test_misshapen_weights_are_named(model: GPT, tmp_path: Path) -> None:
 
 def test_the_gradient_reaches_every_parameter() -> None:
     model = make_gpt()
-    F.cross_entropy(model(model.with_start(make_tokens()[:, :-1])).flatten(0, 1), make_tokens().flatten()).backward()
+    F.cross_entropy(model(model.with_bos(make_tokens()[:, :-1])).flatten(0, 1), make_tokens().flatten()).backward()
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in model.parameters())

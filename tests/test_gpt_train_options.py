@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.image
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,15 +17,15 @@ from hypothesis import strategies as st
 from tiny import GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_store
 from torch import Tensor
 
-from gpt import config, train
+from gpt import train as training
 from gpt.cache import KVCache
 from gpt.config import GPTConfig
 from gpt.model import GPT
 from gpt.options import TrainOptions
-from gpt.train import build_accelerator, build_optimizer, train_step
-from training.loop import TrackerError
+from gpt.train import SampleFn, build_optimizer, train_step
+from training.loop import TrackerError, make_accelerator
 
-FLAVOURS = [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START]
+VARIANTS = [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START]
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +41,17 @@ def fresh_accelerate() -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
-@pytest.fixture(autouse=True)
-def tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(config.PRESETS, "demo", GPT_SHORT)
-
-
 def options(store: Path, out: Path, **changes: Any) -> TrainOptions:
-    chosen = {"preset": "demo", "steps": 2, "batch": 4, "warmup": 1, "log_every": 1}
-    return TrainOptions(store, out, **{**chosen, **changes})
+    chosen = {**GPT_SHORT.flat(), "steps": 2, "batch": 4, "warmup": 1, "log_every": 1}
+    return TrainOptions.of(tokens=store, out=out, **{**chosen, **changes})
+
+
+def take_no_samples(gpt: GPT, held: Tensor, path: Path) -> None:
+    pass
+
+
+def train(options: TrainOptions, sample_fn: SampleFn = take_no_samples) -> Path:
+    return training.train(options, sample_fn)
 
 
 def make_tokens(batch: int = 4, seed: int = 0) -> Tensor:
@@ -63,12 +65,12 @@ def step_gradients(model: GPT, tokens: Tensor, **how: Any) -> tuple[Tensor, dict
     return loss, {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("shape", FLAVOURS)
+@pytest.mark.parametrize("shape", VARIANTS)
 def test_the_loss_of_a_step_and_its_gradients_are_those_of_the_logits(shape: GPTConfig) -> None:
     model, tokens = make_gpt(shape), make_tokens()
     loss, gradients = step_gradients(model, tokens)
     model.zero_grad()
-    logits = model(model.with_start(tokens[:, :-1]))
+    logits = model(model.with_bos(tokens[:, :-1]))
     expected = F.cross_entropy(logits.flatten(0, 1), tokens[:, model.first_scored :].flatten())
     expected.backward()
     torch.testing.assert_close(loss, expected.detach(), rtol=1e-6, atol=1e-6)
@@ -83,27 +85,27 @@ def test_logits_are_the_head_on_the_features() -> None:
 
 
 @settings(max_examples=15)
-@given(batch=st.integers(1, 6), accumulate=st.integers(1, 6))
-def test_a_batch_in_parts_has_the_gradients_of_the_whole(batch: int, accumulate: int) -> None:
+@given(batch=st.integers(1, 6), grad_accumulation=st.integers(1, 6))
+def test_a_batch_in_parts_has_the_gradients_of_the_whole(batch: int, grad_accumulation: int) -> None:
     model, tokens = make_gpt(scale=1.0).double(), make_tokens(batch)
     whole, expected = step_gradients(model, tokens)
-    parts, found = step_gradients(model, tokens, accumulate=accumulate)
+    parts, found = step_gradients(model, tokens, grad_accumulation=grad_accumulation)
     torch.testing.assert_close(parts, whole, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
 
 
 def test_a_run_in_parts_learns_what_a_whole_one_does(store: Path, tmp_path: Path) -> None:
-    whole = GPT.from_pretrained(train.train(options(store, tmp_path / "whole", learning_rate=1e-4)))
-    parts = GPT.from_pretrained(train.train(options(store, tmp_path / "parts", learning_rate=1e-4, accumulate=2)))
+    whole = GPT.from_pretrained(train(options(store, tmp_path / "whole", learning_rate=1e-4)))
+    parts = GPT.from_pretrained(train(options(store, tmp_path / "parts", learning_rate=1e-4, grad_accumulation=2)))
     torch.testing.assert_close(parts.state_dict(), whole.state_dict(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("shape", FLAVOURS)
-def test_checkpointing_changes_no_gradient(shape: GPTConfig) -> None:
+@pytest.mark.parametrize("shape", VARIANTS)
+def test_activation_checkpointing_changes_no_gradient(shape: GPTConfig) -> None:
     model, tokens = make_gpt(replace(shape, dropout=0.2)), make_tokens()
     torch.manual_seed(0)
     expected = step_gradients(model, tokens)
-    model.checkpointing = True
+    model.activation_checkpointing = True
     torch.manual_seed(0)
     found = step_gradients(model, tokens)
     assert torch.equal(found[0], expected[0])
@@ -119,26 +121,26 @@ def kept_between_passes(model: GPT, tokens: Tensor) -> int:
         return x
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
-        model(model.with_start(tokens[:, :-1]), targets=tokens).backward()
+        model(model.with_bos(tokens[:, :-1]), targets=tokens).backward()
     return sum(kept.values())
 
 
-def test_checkpointing_keeps_less() -> None:
+def test_activation_checkpointing_keeps_less() -> None:
     model, tokens = make_gpt(replace(GPT_SHORT, layers=8)), make_tokens()
     plain = kept_between_passes(model, tokens)
-    model.checkpointing = True
+    model.activation_checkpointing = True
     assert kept_between_passes(model, tokens) < plain / 2
 
 
 @torch.no_grad()
-def test_checkpointing_does_not_disturb_sampling() -> None:
+def test_activation_checkpointing_does_not_disturb_sampling() -> None:
     model, tokens = make_gpt(), make_tokens()
-    model.checkpointing = True
+    model.activation_checkpointing = True
     torch.testing.assert_close(model(tokens, KVCache(1, 1)), model(tokens))
 
 
 def test_it_learns_in_bf16(tmp_path: Path, store: Path) -> None:
-    accelerator = build_accelerator(options(store, tmp_path, precision="bf16"))
+    accelerator = make_accelerator(options(store, tmp_path, precision="bf16"))
     torch.manual_seed(0)
     plain = GPT(GPT_SHORT)
     model, optimizer = accelerator.prepare(plain, build_optimizer(plain, 1e-2, 0.0))
@@ -149,49 +151,39 @@ def test_it_learns_in_bf16(tmp_path: Path, store: Path) -> None:
 
 
 def test_a_run_in_bf16_is_another_than_one_in_fp32_but_close(store: Path, tmp_path: Path) -> None:
-    full = GPT.from_pretrained(train.train(options(store, tmp_path / "fp32")))
+    full = GPT.from_pretrained(train(options(store, tmp_path / "fp32")))
     AcceleratorState._reset_state(reset_partial_state=True)
-    half = GPT.from_pretrained(train.train(options(store, tmp_path / "bf16", precision="bf16")))
+    half = GPT.from_pretrained(train(options(store, tmp_path / "bf16", precision="bf16")))
     assert not torch.equal(half.head.weight, full.head.weight)
     torch.testing.assert_close(half.head.weight, full.head.weight, rtol=0, atol=5e-3)
 
 
 def test_compiling_is_left_to_accelerate(store: Path, tmp_path: Path) -> None:
-    compiled = build_accelerator(options(store, tmp_path, compile=True))
+    compiled = make_accelerator(options(store, tmp_path), compile=True)
     assert compiled.state.dynamo_plugin.backend == "INDUCTOR"
 
 
 def test_nothing_is_compiled_unasked(store: Path, tmp_path: Path) -> None:
-    assert build_accelerator(options(store, tmp_path)).state.dynamo_plugin.backend == "NO"
+    assert make_accelerator(options(store, tmp_path)).state.dynamo_plugin.backend == "NO"
 
 
 @pytest.mark.parametrize(("schedule", "last"), [("cosine", 0.55), ("constant", 1.0)])
 def test_the_schedule_is_the_one_asked_for(schedule: Any, last: float, store: Path, tmp_path: Path) -> None:
-    train.train(options(store, tmp_path, steps=3, warmup=1, learning_rate=1e-3, schedule=schedule))
+    train(options(store, tmp_path, steps=3, warmup=1, learning_rate=1e-3, schedule=schedule))
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     rates = [line["learning_rate"] for line in lines if "learning_rate" in line]
     assert rates == pytest.approx([1e-3, 1e-3, last * 1e-3])
 
 
 def test_a_curve_is_drawn(store: Path, tmp_path: Path) -> None:
-    train.train(options(store, tmp_path))
+    train(options(store, tmp_path))
     assert matplotlib.image.imread(tmp_path / "loss.png").ndim == 3
 
 
-def test_samples_are_drawn_when_asked_for(store: Path, tmp_path: Path) -> None:
-    def draw(gpt: GPT, held: Tensor) -> Tensor:
-        return held[:2].unflatten(1, gpt.config.grid)
-
-    train.train(options(store, tmp_path, steps=5, sample_every=2), draw)
-    files = sorted((tmp_path / "samples").iterdir())
-    assert [file.name for file in files] == ["000002.npy", "000004.npy"]
-    assert np.load(files[0]).shape == (2, 2, 4, 4)
-    assert np.load(files[0]).dtype == np.int32
-
-
-def test_samples_without_anybody_to_draw_them_are_refused(store: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--sample-every needs `secondsight gpt train`"):
-        train.train(options(store, tmp_path, sample_every=2))
+def test_samples_are_taken_when_asked_for(store: Path, tmp_path: Path) -> None:
+    taken: list[Path] = []
+    train(options(store, tmp_path, steps=5, sample_every=2), lambda gpt, held, path: taken.append(path))
+    assert taken == [tmp_path / "samples" / "000002", tmp_path / "samples" / "000004"]
 
 
 def test_a_tracker_that_is_not_installed_is_refused(
@@ -199,16 +191,18 @@ def test_a_tracker_that_is_not_installed_is_refused(
 ) -> None:
     monkeypatch.setattr("training.loop.find_spec", lambda name: None)
     with pytest.raises(TrackerError, match="pip install wandb"):
-        train.train(options(store, tmp_path / "run", trackers="wandb"))
+        train(options(store, tmp_path / "run", trackers="wandb"))
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"accumulate": 0}, "--accumulate 0 must be at least 1"),
-     ({"accumulate": 3}, "--batch 4 must be a multiple of --accumulate 3"),
-     ({"sample_every": -1}, "--sample-every -1 must not be negative")],
-)  # fmt: skip
+    [
+        ({"grad_accumulation": 0}, "--grad-accumulation 0 must be at least 1"),
+        ({"grad_accumulation": 3}, "--batch 4 must be a multiple of --grad-accumulation 3"),
+        ({"sample_every": -1}, "--sample-every -1 must not be negative"),
+    ],
+)
 def test_options_out_of_range_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         options(tmp_path, tmp_path, **change)

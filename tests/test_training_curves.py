@@ -13,7 +13,7 @@ PANELS = {"nats per token": ("loss", "validation_nll"), "PSNR (dB)": ("psnr_db",
 
 
 @pytest.mark.parametrize("steps", [1, 5, 50])
-def test_a_image_is_drawn(tmp_path: Path, steps: int) -> None:
+def test_an_image_is_drawn(tmp_path: Path, steps: int) -> None:
     for step in range(steps):
         log_metrics(tmp_path, step=step, loss=1 / (step + 1))
     log_metrics(tmp_path, step=steps, validation_nll=0.5)

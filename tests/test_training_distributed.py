@@ -19,9 +19,20 @@ from storage.checkpoints import list_checkpoints
 from training.order import DataOrder
 
 LAUNCHER = (
-    "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
-    "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0",
-)  # fmt: skip
+    "-m",
+    "accelerate.commands.launch",
+    "--multi_gpu",
+    "--num_processes",
+    "2",
+    "--num_machines",
+    "1",
+    "--mixed_precision",
+    "no",
+    "--dynamo_backend",
+    "no",
+    "--main_process_port",
+    "0",
+)
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +111,11 @@ def test_a_launched_run_with_readers_survives_a_signal_to_all_its_processes(
     with log.open("w") as said:
         launcher = subprocess.Popen(
             [sys.executable, *LAUNCHER, str(TESTS / "trainer.py"), jobs],
-            env={**os.environ, **CPU}, stdout=said, stderr=said, start_new_session=True,
-        )  # fmt: skip
+            env={**os.environ, **CPU},
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
     while not metrics(run):
         assert launcher.poll() is None, log.read_text()
         time.sleep(0.01)
@@ -136,8 +150,8 @@ def test_a_loss_that_is_not_finite_on_one_process_ends_both_and_names_what_that_
     run = tmp_path / "run"
     trainers = start_two([job("gpt", store, run, broken=1)], tmp_path / "log")
     assert [trainer.end() for trainer in trainers] == [1, 1]
-    draws = DataOrder(9, 4, 0, 0, 6, rank=1, processes=2).draws(0)
-    read = ", ".join(f"film_{draw.index}.mp4 at 0 s" for draw in draws)
+    samples = DataOrder(9, 4, 0, 0, 6, rank=1, processes=2).samples(0)
+    read = ", ".join(f"film_{sample.index}.mp4 at 0 s" for sample in samples)
     for trainer in trainers:
         assert f"the loss is not finite at step 0, on {read}; the last checkpoint is kept" in trainer.log.read_text()
     assert list_checkpoints(run) == []

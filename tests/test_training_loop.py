@@ -34,7 +34,7 @@ def test_the_first_step_without_a_finite_loss_is_named_with_what_was_read(value:
     watch = watch_of(order)
     for step in range(2, 9):
         watch.note(torch.tensor(value if step >= 4 else 1.0), step)
-    first, second = (draw.index for draw in list(order)[2])
+    first, second = (sample.index for sample in list(order)[2])
     with pytest.raises(FloatingPointError, match=f"at step 4, on item {first}, item {second}; the last checkpoint is"):
         watch.check()
 

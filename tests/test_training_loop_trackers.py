@@ -1,6 +1,5 @@
 """Metrics go to the trackers that were asked for, and these are closed whatever happens."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 
+from gpt.options import TrainOptions
 from training import loop as trackers
 from training.loop import TrackerError, tracker_name, tracking
 
@@ -37,11 +37,7 @@ class Notes(GeneralTracker):
         self.lines.append("finished")
 
 
-@dataclass
-class Options:
-    out: Path = Path("runs/one")
-    steps: int = 3
-    grid: tuple[int, int] = (1, 2)
+OPTIONS = TrainOptions.of(tokens=Path("tokens"), out=Path("runs/one"), steps=3)
 
 
 def test_no_tracker_is_none() -> None:
@@ -63,14 +59,15 @@ def test_a_tracker_that_is_not_installed_is_refused(name: str, monkeypatch: pyte
 def test_options_and_metrics_are_noted() -> None:
     notes = Notes()
     accelerator = Accelerator(log_with=notes)
-    with tracking(accelerator, Options()):
+    with tracking(accelerator, OPTIONS):
         accelerator.log({"loss": 1.0}, 7)
-    config = {"out": str(Path("runs/one")), "steps": 3, "grid": "(1, 2)"}
-    assert notes.lines == [config, (7, {"loss": 1.0}), "finished"]
+    config, *others = notes.lines
+    assert (config["out"], config["steps"], config["layers"]) == (str(Path("runs/one")), 3, 6)
+    assert others == [(7, {"loss": 1.0}), "finished"]
 
 
 def test_trackers_are_closed_when_the_run_fails() -> None:
     notes = Notes()
-    with pytest.raises(RuntimeError, match="out of memory"), tracking(Accelerator(log_with=notes), Options()):
+    with pytest.raises(RuntimeError, match="out of memory"), tracking(Accelerator(log_with=notes), OPTIONS):
         raise RuntimeError("out of memory")
     assert notes.lines[-1] == "finished"

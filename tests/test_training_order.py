@@ -5,12 +5,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.order import DataOrder, Draw, epoch_order
+from training.order import DataOrder, SampleIndex, epoch_order
 
 SIZES = {"items": st.integers(1, 40), "batch": st.integers(1, 12), "seed": st.integers(0, 10_000)}
 
 
-def flat(order: DataOrder) -> list[Draw]:
+def flat(order: DataOrder) -> list[SampleIndex]:
     return [draw for draws in order for draw in draws]
 
 

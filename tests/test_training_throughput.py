@@ -8,10 +8,18 @@ from training.throughput import Throughput, peak_flops
 
 @pytest.mark.parametrize(
     ("device", "flops"),
-    [("NVIDIA A100-SXM4-80GB", 312e12), ("NVIDIA H100 80GB HBM3", 989e12), ("NVIDIA H100 PCIe", 756e12),
-     ("NVIDIA H200", 989e12), ("NVIDIA L40S", 362e12), ("NVIDIA L4", 121e12), ("NVIDIA GeForce RTX 4090", 165e12),
-     ("NVIDIA RTX A1000", None), ("Tesla T4", None)],
-)  # fmt: skip
+    [
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA H200", 989e12),
+        ("NVIDIA L40S", 362e12),
+        ("NVIDIA L4", 121e12),
+        ("NVIDIA GeForce RTX 4090", 165.2e12),
+        ("NVIDIA RTX A1000", None),
+        ("Tesla T4", None),
+    ],
+)
 def test_the_peak_is_found_by_the_name_of_the_gpu(device: str, flops: float | None) -> None:
     assert peak_flops(device) == flops
 

@@ -58,8 +58,8 @@ def test_the_metadata_names_the_decoder(store: TokenStore) -> None:
     assert store.metadata.decoder
 
 
-def test_no_video_is_in_both_parts(store: TokenStore) -> None:
-    sources = [{store.items[index].source for index in store.part(part)} for part in ("train", "validation")]
+def test_no_video_is_in_both_splits(store: TokenStore) -> None:
+    sources = [{store.items[index].source for index in store.split(split)} for split in ("train", "validation")]
     assert all(sources)
     assert not sources[0] & sources[1]
 
@@ -168,6 +168,10 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for name in names for path in folder.glob(name)}
 
 
+SECONDSIGHT = Path(sys.executable).with_name("secondsight")
+"""The console script, which launchers start like any other script."""
+
+
 def written(path: Path) -> tuple[int, int]:
     """Tells a file that was written again from one that was kept."""
     return path.stat().st_ino, path.stat().st_mtime_ns
@@ -185,7 +189,7 @@ def test_two_processes_make_the_same_store(
 ) -> None:
     launch = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0")
     options = ("--tokenizer", str(image_tokenizer), "--data", str(images), "--out", str(tmp_path), "--workers", "0")
-    done = run(*launch, "-m", "vqgan.encode", *options)
+    done = run(*launch, str(SECONDSIGHT), "vqgan", "encode", *options)
     assert done.returncode == 0, done.stderr
     own = SMALLEST_SHARD + 10  # the first and the last shard
     assert f"Encoding: {own}/{own}" in done.stderr
@@ -193,7 +197,8 @@ def test_two_processes_make_the_same_store(
 
 
 DIE_AFTER_A_SHARD = """
-import os, signal, tyro
+import os, signal, sys
+import secondsight
 from vqgan import encode as module
 
 def write_and_die(*arguments):
@@ -201,7 +206,7 @@ def write_and_die(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
 write_record, module.write_record = module.write_record, write_and_die
-module.encode(tyro.cli(module.EncodeOptions))
+secondsight.main(["vqgan", "encode", *sys.argv[1:]])
 """
 
 
@@ -273,15 +278,26 @@ def test_a_store_is_replaced_on_request(image_tokenizer: Path, copy: Path, tmp_p
     assert [path.name for path in copy.glob("tokens-*.bin")] == ["tokens-00000.bin"]
 
 
-@pytest.mark.parametrize("changed", ["augment", "every", "tokenizer"])
-def test_other_tokens_are_not_continued(
-    changed: str, images: Path, image_tokenizer: Path, copy: Path, tmp_path: Path
-) -> None:
-    changes: dict[str, Any] = {"augment": "flip", "every": 2.0, "tokenizer": tmp_path / "other"}
-    make_tokenizer(IMAGE, seed=1).save_pretrained(tmp_path / "other")
+@pytest.mark.parametrize("changed", ["augment", "every"])
+def test_other_tokens_are_not_continued(changed: str, images: Path, image_tokenizer: Path, copy: Path) -> None:
+    changes: dict[str, Any] = {"augment": "flip", "every": 2.0}
     chosen = {"tokenizer": image_tokenizer, "data": images, "out": copy, "resume": "auto", changed: changes[changed]}
     with pytest.raises(RunFolderError, match=f"was started with other options \\({changed}: "):
         encode(EncodeOptions(**chosen))
+
+
+def test_tokens_of_another_tokenizer_are_not_continued(images: Path, copy: Path, tmp_path: Path) -> None:
+    make_tokenizer(IMAGE, seed=1).save_pretrained(tmp_path / "other")
+    with pytest.raises(RunFolderError, match=r"was begun with another tokenizer \(\w+ -> \w+\): give that one"):
+        encode(EncodeOptions(tmp_path / "other", images, copy, resume="auto"))
+
+
+def test_a_tokenizer_may_have_moved_when_an_encoding_is_continued(
+    images: Path, image_store: Path, copy: Path, tmp_path: Path
+) -> None:
+    make_tokenizer(IMAGE).save_pretrained(tmp_path / "moved")
+    encode(EncodeOptions(tmp_path / "moved", images, copy, workers=0, resume="auto"))
+    assert files(copy) == files(image_store)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -355,7 +371,7 @@ def test_training_items_are_augmented_on_request(
     assert store.metadata.augment_size == (0 if augment == "flip" else 17)
     expected, crops = [], []
     for name in sorted({item.source for item in store.items}):
-        held_out = name in {store.items[index].source for index in store.part("validation")}
+        held_out = name in {store.items[index].source for index in store.split("validation")}
         size, how = (16, "none") if held_out else (read_size, augment)
         clip = image_to_clip(load_image(images / name), size)
         expected += [model.encode(crop[None])[0].flatten() for crop in cut_crops(clip, how, 16)]
@@ -376,12 +392,18 @@ def test_shards_are_small_in_small_data_sets_and_never_large() -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"overlap": 0}, "--overlap 0 must be at least 1"), ({"batch": 0}, "--batch 0 must be at least 1"),
-     ({"workers": -1}, "--workers -1 must not be negative"), ({"timeout": 0.0}, "--timeout 0.0 must be positive"),
-     ({"every": 0.0}, "--every 0.0 must be positive and finite"), ({"every": -1.0}, "--every -1.0 must be positive"),
-     ({"every": math.inf}, "--every inf must be"), ({"every": math.nan}, "--every nan must be"),
-     ({"every": 2.0, "overlap": 2}, "--every and --overlap 2 both say where clips begin: give one of them")],
-)  # fmt: skip
+    [
+        ({"overlap": 0}, "--overlap 0 must be at least 1"),
+        ({"batch": 0}, "--batch 0 must be at least 1"),
+        ({"workers": -1}, "--workers -1 must not be negative"),
+        ({"timeout": 0.0}, "--timeout 0 must be positive"),
+        ({"every": 0.0}, "--every 0 must be positive"),
+        ({"every": -1.0}, "--every -1 must be positive"),
+        ({"every": math.inf}, "--every inf must be a finite number"),
+        ({"every": math.nan}, "--every nan must be a finite number"),
+        ({"every": 2.0, "overlap": 2}, "--every and --overlap 2 both say where clips begin: give one of them"),
+    ],
+)
 def test_options_out_of_range_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         EncodeOptions(tmp_path, tmp_path, tmp_path, **change)
@@ -389,5 +411,6 @@ def test_options_out_of_range_are_refused(change: dict[str, Any], message: str, 
 
 def test_the_options_that_decide_the_tokens_are_recorded(image_store: Path, images: Path) -> None:
     found = json.loads((image_store / "config.json").read_text())
-    expected = {"tokenizer": make_tokenizer(IMAGE).fingerprint, "data": str(images), "overlap": 1, "every": None}
-    assert found == {**expected, "augment": "none"}
+    telling = {name: found[name] for name in ("command", "data", "overlap", "every", "augment")}
+    expected = {"command": "vqgan encode", "data": str(images), "overlap": 1, "every": None, "augment": "none"}
+    assert telling == expected

@@ -10,13 +10,13 @@ import pytest
 import torch
 from networks import make_network, make_vgg
 from PIL import Image
-from tiny import SHORT, make_clips, make_images, make_palette, make_tokenizer, make_videos
+from tiny import SHORT, make_images, make_palette, make_tokenizer, make_videos
 
 from data.clips import read_batches
 from data.drawing import CAPTION, MARGIN
 from data.items import Item, find_items
 from data.media import Source
-from vqgan.evaluate import ItemScore, best_to_worst, evaluate, reconstruct
+from vqgan.evaluate import ItemScore, best_to_worst, evaluate
 from vqgan.metrics.i3d import I3D
 from vqgan.metrics.reconstruction import psnr
 from vqgan.options import EvaluateOptions
@@ -73,7 +73,7 @@ def test_no_perceptual_distance_is_reported_when_there_is_none(out: Path) -> Non
 
 
 def test_only_validation_videos_are_measured_when_asked(videos: Path, tokenizer: Path, tmp_path: Path) -> None:
-    evaluate(EvaluateOptions(tokenizer, videos, tmp_path, part="validation"))
+    evaluate(EvaluateOptions(tokenizer, videos, tmp_path, split="validation"))
     assert len({row["source"] for row in rows(tmp_path)}) == 1
 
 
@@ -90,7 +90,7 @@ def test_only_the_distance_of_lpips_is_called_so(
 ) -> None:
     make_vgg(tmp_path)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    metrics = evaluate(EvaluateOptions(tokenizer, videos, tmp_path / "out", part="validation", perceptual="lpips"))
+    metrics = evaluate(EvaluateOptions(tokenizer, videos, tmp_path / "out", split="validation", perceptual="lpips"))
     assert metrics["lpips"] == pytest.approx(sum(float(row["lpips"]) for row in rows(tmp_path / "out")) / 2)
     assert "perceptual" not in {*metrics, *rows(tmp_path / "out")[0]}
 
@@ -107,7 +107,7 @@ def test_the_frechet_distance_is_reported_by_the_name_of_its_features(
     videos: Path, tokenizer: Path, tmp_path: Path
 ) -> None:
     spec = f"timm:test_resnet:{make_network(tmp_path / 'net.safetensors')}"
-    metrics = evaluate(EvaluateOptions(tokenizer, videos, tmp_path / "out", part="validation", frechet=spec))
+    metrics = evaluate(EvaluateOptions(tokenizer, videos, tmp_path / "out", split="validation", frechet=spec))
     assert metrics["frechet_test_resnet"] > 0
 
 
@@ -134,12 +134,6 @@ def test_a_palette_is_measured(tmp_path: Path) -> None:
     make_palette(size=16).save_pretrained(tmp_path / "palette")
     images = make_images(tmp_path / "images")
     assert evaluate(EvaluateOptions(tmp_path / "palette", images, tmp_path / "out"))["psnr_db"] > 5
-
-
-def test_a_still_is_the_last_frame_of_its_latent_frame() -> None:
-    model = make_tokenizer(SHORT)
-    tokens = model.encode(make_clips(2, 1))
-    assert torch.equal(reconstruct(model, tokens, 1), model.decode(tokens)[:, :, 3:])
 
 
 @pytest.mark.parametrize(("count", "shown"), [(1, [0]), (3, [2, 1, 0]), (15, [14, 12, 10, 8, 6, 4, 2, 0]), (300, None)])

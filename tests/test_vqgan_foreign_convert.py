@@ -20,20 +20,40 @@ from vqgan.foreign.taming import TamingConfig, TamingVQGAN
 from vqgan.foreign.tats import TATSVQGAN, TATSConfig
 
 CONVERT = {
-    "taming": convert_taming, "gumbel": convert_taming, "llamagen": convert_llamagen, "tats": convert_tats,
-}  # fmt: skip
+    "taming": convert_taming,
+    "gumbel": convert_taming,
+    "llamagen": convert_llamagen,
+    "tats": convert_tats,
+}
 VQ_16 = {"width": 128, "blocks": 2, "latent": 256, "codes": 16384, "multipliers": (1, 1, 2, 2, 4)}
 VQ_8 = {**VQ_16, "multipliers": (1, 2, 2, 4)}
 ARGS = {
-    "downsample": (2, 4, 4), "n_hiddens": 32, "n_codes": 32, "embedding_dim": 8, "norm_type": "group",
-    "padding_type": "constant", "sequence_length": 16, "sample_every_n_frames": 1, "resolution": 64,
+    "downsample": (2, 4, 4),
+    "n_hiddens": 32,
+    "n_codes": 32,
+    "embedding_dim": 8,
+    "norm_type": "group",
+    "padding_type": "constant",
+    "sequence_length": 16,
+    "sample_every_n_frames": 1,
+    "resolution": 64,
     "image_channels": 3,
-}  # fmt: skip
+}
 SETTINGS = {
-    "ch": 32, "ch_mult": [1, 2], "num_res_blocks": 1, "attn_resolutions": [16], "z_channels": 32, "in_channels": 3,
-    "out_ch": 3, "resolution": 32, "embed_dim": 8, "n_embed": 32, "target": "taming.models.vqgan.VQModel",
-    "double_z": False, "dropout": 0.0,
-}  # fmt: skip
+    "ch": 32,
+    "ch_mult": [1, 2],
+    "num_res_blocks": 1,
+    "attn_resolutions": [16],
+    "z_channels": 32,
+    "in_channels": 3,
+    "out_ch": 3,
+    "resolution": 32,
+    "embed_dim": 8,
+    "n_embed": 32,
+    "target": "taming.models.vqgan.VQModel",
+    "double_z": False,
+    "dropout": 0.0,
+}
 
 
 def empty(layout: Layout) -> dict[str, Tensor]:
@@ -113,11 +133,18 @@ def test_llamagen_numbers_the_levels_of_the_decoder_the_other_way_round() -> Non
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("taming", "loss.discriminator.main.0.weight"), ("taming", "loss.perceptual_loss.lin0.model.1.weight"),
-     ("taming", "quantize.used"), ("llamagen", "quantize.codebook_used"), ("tats", "codebook.N"),
-     ("tats", "codebook.z_avg"), ("tats", "image_discriminator.model0.0.weight"),
-     ("tats", "video_discriminator.model0.0.weight"), ("tats", "perceptual_model.lin0.model.1.weight")],
-)  # fmt: skip
+    [
+        ("taming", "loss.discriminator.main.0.weight"),
+        ("taming", "loss.perceptual_loss.lin0.model.1.weight"),
+        ("taming", "quantize.used"),
+        ("llamagen", "quantize.codebook_used"),
+        ("tats", "codebook.N"),
+        ("tats", "codebook.z_avg"),
+        ("tats", "image_discriminator.model0.0.weight"),
+        ("tats", "video_discriminator.model0.0.weight"),
+        ("tats", "perceptual_model.lin0.model.1.weight"),
+    ],
+)
 def test_what_is_no_part_of_a_tokenizer_is_left_out(kind: str, name: str) -> None:
     weights = random_weights(layout_of(kind))
     assert CONVERT[kind]({**weights, name: torch.ones(2)}).keys() == CONVERT[kind](weights).keys()
@@ -125,9 +152,15 @@ def test_what_is_no_part_of_a_tokenizer_is_left_out(kind: str, name: str) -> Non
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [("taming", "encoder.extra.weight"), ("taming", "codebook.N"), ("llamagen", "loss.weight"),
-     ("gumbel", "quantize.used"), ("tats", "loss.weight"), ("tats", "codebook.Norm")],
-)  # fmt: skip
+    [
+        ("taming", "encoder.extra.weight"),
+        ("taming", "codebook.N"),
+        ("llamagen", "loss.weight"),
+        ("gumbel", "quantize.used"),
+        ("tats", "loss.weight"),
+        ("tats", "codebook.Norm"),
+    ],
+)
 def test_what_is_unknown_is_kept_to_be_found_out(kind: str, name: str) -> None:
     assert name in CONVERT[kind]({**random_weights(layout_of(kind)), name: torch.ones(2)})
 
@@ -154,9 +187,15 @@ def test_a_tokenizer_beside_a_transformer_is_found(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("held", "told"),
-    [("tats", "taming"), ("llamagen", "taming"), ("taming", "tats"), ("llamagen", "tats"), ("taming", "llamagen"),
-     ("tats", "llamagen")],
-)  # fmt: skip
+    [
+        ("tats", "taming"),
+        ("llamagen", "taming"),
+        ("taming", "tats"),
+        ("llamagen", "tats"),
+        ("taming", "llamagen"),
+        ("tats", "llamagen"),
+    ],
+)
 def test_weights_of_another_kind_are_refused_with_their_kind(held: str, told: str) -> None:
     with pytest.raises(CheckpointError, match=f"belongs to another kind: use --kind {held}"):
         CONVERT[told](random_weights(layout_of(held)))
@@ -194,11 +233,19 @@ def test_settings_that_agree_are_accepted() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value", "shown"),
-    [("ch", 64, "32"), ("ch_mult", [1, 1], r"\(1, 2\)"), ("num_res_blocks", 2, "1"),
-     ("attn_resolutions", [32, 16], r"\(16,\)"), ("z_channels", 256, "32"), ("embed_dim", 256, "8"),
-     ("n_embed", 1024, "32"), ("in_channels", 182, "3"), ("out_ch", 1, "3"),
-     ("target", "taming.models.vqgan.GumbelVQ", "'VQModel'")],
-)  # fmt: skip
+    [
+        ("ch", 64, "32"),
+        ("ch_mult", [1, 1], r"\(1, 2\)"),
+        ("num_res_blocks", 2, "1"),
+        ("attn_resolutions", [32, 16], r"\(16,\)"),
+        ("z_channels", 256, "32"),
+        ("embed_dim", 256, "8"),
+        ("n_embed", 1024, "32"),
+        ("in_channels", 182, "3"),
+        ("out_ch", 1, "3"),
+        ("target", "taming.models.vqgan.GumbelVQ", "'VQModel'"),
+    ],
+)
 def test_a_setting_that_disagrees_is_named_with_both_values(name: str, value: object, shown: str) -> None:
     config = taming_config(random_weights(image_layout()), resolution=32)
     with pytest.raises(CheckpointError, match=f"--config says {name} .*, the weights show {shown}"):
@@ -218,10 +265,14 @@ def test_the_arguments_of_a_training_become_a_config() -> None:
 
 @pytest.mark.parametrize(
     ("change", "field", "value"),
-    [({"frame_rate": 16}, "fps", 16.0), ({"frame_rate": None}, "fps", 8.0),
-     ({"frame_rate": 16, "sample_every_n_frames": 4}, "fps", 4.0), ({"sample_every_n_frames": 4}, "frames", 4),
-     ({"downsample": [1, 4, 4]}, "downsample", (1, 4, 4))],
-)  # fmt: skip
+    [
+        ({"frame_rate": 16}, "fps", 16.0),
+        ({"frame_rate": None}, "fps", 8.0),
+        ({"frame_rate": 16, "sample_every_n_frames": 4}, "fps", 4.0),
+        ({"sample_every_n_frames": 4}, "frames", 4),
+        ({"downsample": [1, 4, 4]}, "downsample", (1, 4, 4)),
+    ],
+)
 def test_clip_length_and_rate_come_from_the_arguments(change: dict[str, object], field: str, value: object) -> None:
     config = tats_config(convert_tats(random_weights(video_layout())), {**ARGS, **change})
     assert getattr(config, field) == value
@@ -234,18 +285,23 @@ def test_padding_replicates_where_the_arguments_tell_none() -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"n_hiddens": 16}, "n_hiddens 16, the weights show 32"), ({"n_codes": 64}, "n_codes 64, the weights show 32"),
-     ({"embedding_dim": 9}, "embedding_dim 9, the weights show 8"),
-     ({"norm_type": "batch"}, "norm_type 'batch', the weights show 'group'"),
-     ({"image_channels": 1}, "image_channels 1, the weights show 3"),
-     ({"downsample": (4, 8, 8)}, r"downsample \(4, 8, 8\), but the weights have 2 levels"),
-     ({"downsample": (2, 4, 6)}, "must be powers of two"), ({"downsample": (2, 4, 2)}, "same for rows and columns"),
-     ({"downsample": None}, "downsample None, not frames, rows and columns"),
-     ({"downsample": (4, 4)}, r"downsample \(4, 4\), not frames"), ({"downsample": (4, 4, 0.5)}, "downsample 0.5, not"),
-     ({"resolution": None}, "resolution None, not a positive whole number"),
-     ({"sequence_length": 0}, "sequence_length 0, not a positive whole number"),
-     ({"padding_type": "same"}, "padding 'same' must be one of")],
-)  # fmt: skip
+    [
+        ({"n_hiddens": 16}, "n_hiddens 16, the weights show 32"),
+        ({"n_codes": 64}, "n_codes 64, the weights show 32"),
+        ({"embedding_dim": 9}, "embedding_dim 9, the weights show 8"),
+        ({"norm_type": "batch"}, "norm_type 'batch', the weights show 'group'"),
+        ({"image_channels": 1}, "image_channels 1, the weights show 3"),
+        ({"downsample": (4, 8, 8)}, r"downsample \(4, 8, 8\), but the weights have 2 levels"),
+        ({"downsample": (2, 4, 6)}, "must be powers of two"),
+        ({"downsample": (2, 4, 2)}, "same for rows and columns"),
+        ({"downsample": None}, "downsample None, not frames, rows and columns"),
+        ({"downsample": (4, 4)}, r"downsample \(4, 4\), not frames"),
+        ({"downsample": (4, 4, 0.5)}, "downsample 0.5, not"),
+        ({"resolution": None}, "resolution None, not a positive whole number"),
+        ({"sequence_length": 0}, "sequence_length 0, not a positive whole number"),
+        ({"padding_type": "same"}, "padding 'same' must be one of"),
+    ],
+)
 def test_arguments_that_cannot_be_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         tats_config(convert_tats(random_weights(video_layout())), {**ARGS, **change})

@@ -154,11 +154,13 @@ def test_a_saved_tokenizer_gives_the_same_tokens(kind: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"quantizer": "random"}, "quantizer 'random' must be one of nearest, gumbel, normalised"),
-     ({"resolution": 250}, "resolution 250 must be a multiple of 16"),
-     ({"resolution": 0}, "resolution 0 must be a multiple of 16"),
-     ({"width": 48}, "a width of 48 channels must divide into 32 groups")],
-)  # fmt: skip
+    [
+        ({"quantizer": "random"}, "quantizer 'random' must be one of nearest, gumbel, normalised"),
+        ({"resolution": 250}, "resolution 250 must be a multiple of 16"),
+        ({"resolution": 0}, "resolution 0 must be a multiple of 16"),
+        ({"width": 48}, "a width of 48 channels must divide into 32 groups"),
+    ],
+)
 def test_numbers_that_do_not_fit_together_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TamingConfig(**change)

@@ -87,9 +87,12 @@ def test_published_sizes_have_the_published_number_of_values(downsample: tuple[i
 
 @pytest.mark.parametrize(
     ("downsample", "strides"),
-    [((4, 8, 8), ((2, 2, 2), (2, 2, 2), (1, 2, 2))), ((1, 4, 4), ((1, 2, 2), (1, 2, 2))),
-     ((8, 2, 2), ((2, 2, 2), (2, 1, 1), (2, 1, 1)))],
-)  # fmt: skip
+    [
+        ((4, 8, 8), ((2, 2, 2), (2, 2, 2), (1, 2, 2))),
+        ((1, 4, 4), ((1, 2, 2), (1, 2, 2))),
+        ((8, 2, 2), ((2, 2, 2), (2, 1, 1), (2, 1, 1))),
+    ],
+)
 def test_axes_stride_in_the_first_levels(
     downsample: tuple[int, int, int], strides: tuple[tuple[int, int, int], ...]
 ) -> None:
@@ -157,15 +160,17 @@ def test_clips_too_short_for_their_padding_are_refused(padding: str, needed: int
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"downsample": (2, 12, 12)}, r"must be powers of two: .* grids are those of \(2, 8, 8\)"),
-     ({"downsample": (4, 8, 16)}, "must be the same for rows and columns"),
-     ({"downsample": (8, 8)}, "must be frames, rows and columns per token"),
-     ({"downsample": (1, 1, 1)}, "must be frames, rows and columns per token"),
-     ({"resolution": 100}, "resolution 100 must be a multiple of 8"),
-     ({"frames": 6}, "frames 6 must be a multiple of 4"),
-     ({"norm": "layer"}, "norm 'layer' must be one of batch, group"),
-     ({"padding": "same"}, "padding 'same' must be one of replicate, constant")],
-)  # fmt: skip
+    [
+        ({"downsample": (2, 12, 12)}, r"must be powers of two: .* grids are those of \(2, 8, 8\)"),
+        ({"downsample": (4, 8, 16)}, "must be the same for rows and columns"),
+        ({"downsample": (8, 8)}, "must be frames, rows and columns per token"),
+        ({"downsample": (1, 1, 1)}, "must be frames, rows and columns per token"),
+        ({"resolution": 100}, "resolution 100 must be a multiple of 8"),
+        ({"frames": 6}, "frames 6 must be a multiple of 4"),
+        ({"norm": "layer"}, "norm 'layer' must be one of batch, group"),
+        ({"padding": "same"}, "padding 'same' must be one of replicate, constant"),
+    ],
+)
 def test_numbers_that_do_not_fit_together_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         TATSConfig(**change)

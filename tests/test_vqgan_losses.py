@@ -47,7 +47,7 @@ def test_an_adversary_without_gradient_gets_a_finite_weight() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("adversarial_weight", -0.1), ("adversarial_start", -1), ("feature_matching", -1.0)]
+    ("name", "value"), [("adversarial_weight", -0.1), ("adversarial_start", -1), ("feature_matching", -1)]
 )
 def test_negative_options_are_refused(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} {value} must not be negative"):

@@ -53,7 +53,7 @@ def test_a_tensor_of_another_shape_is_named(tmp_path: Path) -> None:
         FeatureNetwork("test_resnet", state, weights)
 
 
-def test_a_image_is_normalised_as_the_model_was_trained(tmp_path: Path) -> None:
+def test_an_image_is_normalised_as_the_model_was_trained(tmp_path: Path) -> None:
     network = build_features(f"timm:{IMAGENET}:{make_network(tmp_path / 'net.safetensors', IMAGENET)}")
     assert network is not None
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))

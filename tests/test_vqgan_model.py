@@ -160,9 +160,15 @@ def test_an_image_tokenizer_encodes_frames_one_by_one(image: VQGAN) -> None:
 
 @pytest.mark.parametrize(
     ("size", "nearest"),
-    [((7, 16, 16), "8 or 1 would"), ((2, 16, 16), "4 or 1 would"), ((0, 16, 16), "4 or 1 would"),
-     ((16, 18, 16), "16 would"), ((16, 16, 3), "4 would"), ((16, 0, 16), "4 would")],
-)  # fmt: skip
+    [
+        ((7, 16, 16), "8 or 1 would"),
+        ((2, 16, 16), "4 or 1 would"),
+        ((0, 16, 16), "4 or 1 would"),
+        ((16, 18, 16), "16 would"),
+        ((16, 16, 3), "4 would"),
+        ((16, 0, 16), "4 would"),
+    ],
+)
 def test_a_size_that_does_not_divide_is_refused_with_the_nearest(
     video: VQGAN, size: tuple[int, int, int], nearest: str
 ) -> None:
@@ -283,11 +289,14 @@ def test_every_preset_encodes_and_decodes_its_clips(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"strides": ((2, 2),)}, "3 widths need 2 strides"), ({"resolution": 18}, "resolution 18 must divide by 4"),
-     ({"frames": 6}, "frames 6 must divide by 4"), ({"codes": 1}, "codes 1 must be at least 2"),
-     ({"levels": (8, 5)}, "make 40 codes of 2 dimensions, not 32 of 4"),
-     ({"levels": (1, 40), "codes": 40, "code_width": 2}, r"levels \(1, 40\) of 2 and more")],
-)  # fmt: skip
+    [
+        ({"strides": ((2, 2),)}, "3 levels need 2 pairs of --strides"),
+        ({"resolution": 18}, "--resolution 18 must divide by 4"),
+        ({"frames": 6}, "--frames 6 must divide by 4"),
+        ({"codes": 1}, "--codes 1 must be at least 2"),
+        ({"levels": (1, 40)}, "--levels 1 must be at least 2"),
+    ],
+)
 def test_numbers_that_do_not_fit_together_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(SHORT, **change)

@@ -17,12 +17,16 @@ from data.media import catalogue
 from data.playroom.make import render_clip
 from storage.checkpoints import list_checkpoints
 from storage.run_folder import RunFolderError
-from vqgan import config
 from vqgan import train as train_module
+from vqgan.config import VQGANConfig
 from vqgan.model import VQGAN
 from vqgan.options import TrainOptions
 from vqgan.train import random_crop, train, validate
-from vqgan.trainer import Learner
+from vqgan.trainer import TokenizerTrainer
+
+# Eight codes for many more vectors than that: none would ever restart, so there are more codes than vectors.
+CONFIG = replace(SHORT, codes=256)
+IMAGES = replace(SHORT, frames=1, strides=((1, 2), (1, 1)), codes=256)
 
 
 @pytest.fixture(scope="module")
@@ -30,32 +34,26 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_videos(tmp_path_factory.mktemp("videos"))
 
 
-@pytest.fixture(autouse=True)
-def tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Eight codes for many more vectors than that: none would ever restart, so there are more codes than vectors.
-    monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, codes=256))
-
-
-def options(videos: Path, out: Path, **changes: Any) -> TrainOptions:
+def options(videos: Path, out: Path, config: VQGANConfig = CONFIG, **changes: Any) -> TrainOptions:
     chosen = {"steps": 6, "batch": 2, "continuous_steps": 2, "warmup": 1, "log_every": 1, "save_every": 3}
-    return TrainOptions(videos, out, **{**chosen, **changes})
+    return TrainOptions.of(data=videos, out=out, **{**config.flat(), **chosen, **changes})
 
 
 def metrics(out: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_it_overfits_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, widths=(8, 16, 16), codes=64))
-    chosen = TrainOptions(Path("videos"), Path("run"), steps=50, continuous_steps=20, warmup=1, learning_rate=1e-2)
-    learner = Learner(Accelerator(), chosen)
+def test_it_overfits_one_batch() -> None:
+    config = replace(SHORT, widths=(8, 16, 16), codes=64)
+    chosen = options(Path("videos"), Path("run"), config, steps=50, continuous_steps=20, learning_rate=1e-2)
+    trainer = TokenizerTrainer(Accelerator(), chosen)
     clips = torch.stack([render_clip(0, number, 16, 8) for number in range(2)])
-    losses = [float(learner.step(clips, step)["loss"]) for step in range(50)]
+    losses = [float(trainer.step(clips, step)["loss"]) for step in range(50)]
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_the_final_model_is_a_tokenizer_of_the_preset(videos: Path, tmp_path: Path) -> None:
-    assert VQGAN.from_pretrained(train(options(videos, tmp_path, steps=1))).config == config.PRESETS["demo"]
+def test_the_final_model_is_a_tokenizer_of_the_config_it_was_given(videos: Path, tmp_path: Path) -> None:
+    assert VQGAN.from_pretrained(train(options(videos, tmp_path, steps=1))).config == CONFIG
 
 
 def test_a_resumed_run_ends_with_the_same_weights(videos: Path, tmp_path: Path) -> None:
@@ -104,8 +102,12 @@ def test_a_second_run_in_the_same_folder_is_refused(videos: Path, tmp_path: Path
 def test_loss_rate_and_validation_are_logged(videos: Path, tmp_path: Path) -> None:
     train(options(videos, tmp_path, steps=1))
     assert {name for line in metrics(tmp_path) for name in line} == {
-        "step", "loss", "learning_rate", "psnr_db", "codebook_usage",
-    }  # fmt: skip
+        "step",
+        "loss",
+        "learning_rate",
+        "psnr_db",
+        "codebook_usage",
+    }
 
 
 def test_codes_start_after_the_continuous_steps(videos: Path, tmp_path: Path) -> None:
@@ -132,9 +134,8 @@ def test_the_images_it_learned_from_are_listed_without_those_held_out(tmp_path: 
     assert all(digests[sha256] == name for name, sha256 in (line.split(",") for line in listed))
 
 
-def test_images_train_an_image_tokenizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, frames=1, strides=((1, 2), (1, 1))))
-    final = train(options(make_images(tmp_path / "images"), tmp_path / "run", steps=1))
+def test_images_train_an_image_tokenizer(tmp_path: Path) -> None:
+    final = train(options(make_images(tmp_path / "images"), tmp_path / "run", IMAGES, steps=1))
     assert VQGAN.from_pretrained(final).grid(1, 16, 16) == (1, 4, 4)
 
 
@@ -210,10 +211,13 @@ def test_validation_does_not_depend_on_the_batch() -> None:
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"steps": 0}, "--steps 0 must be at least 1"), ({"log_every": 0}, "--log-every 0 must be at least 1"),
-     ({"learning_rate": 0.0}, "--learning-rate 0.0 must be positive"), ({"crop": 6}, "--crop 6 must be a multiple"),
-     ({"preset": "dmeo"}, "there is no tokenizer preset 'dmeo'; there are demo,")],
-)  # fmt: skip
+    [
+        ({"steps": 0}, "--steps 0 must be at least 1"),
+        ({"log_every": 0}, "--log-every 0 must be at least 1"),
+        ({"learning_rate": 0.0}, "--learning-rate 0 must be positive"),
+        ({"crop": 6}, "--crop 6 must be a multiple"),
+    ],
+)
 def test_options_out_of_range_are_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         options(tmp_path, tmp_path, **change)
@@ -221,7 +225,6 @@ def test_options_out_of_range_are_refused(change: dict[str, Any], message: str, 
 
 def test_a_file_that_turns_unreadable_in_training_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images = make_images(tmp_path / "images", count=4)
-    monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, frames=1, strides=((1, 2),) * len(SHORT.strides)))
     found = train_module.find_items
 
     def find_then_damage(*arguments: Any) -> Any:
@@ -232,7 +235,7 @@ def test_a_file_that_turns_unreadable_in_training_is_listed(tmp_path: Path, monk
         return items, skipped
 
     monkeypatch.setattr(train_module, "find_items", find_then_damage)
-    train(options(images, tmp_path / "run"))
+    train(options(images, tmp_path / "run", IMAGES))
     assert len((tmp_path / "run" / "skipped.csv").read_text().splitlines()) == 2
 
 

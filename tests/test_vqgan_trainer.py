@@ -7,25 +7,21 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from tiny import SHORT, make_clips
 
 from storage.checkpoints import newest_checkpoint
 from storage.model_folder import CheckpointError
-from vqgan import config
+from training.loop import make_accelerator
 from vqgan.options import AdversaryOptions, TrainOptions
-from vqgan.trainer import Learner
+from vqgan.trainer import TokenizerTrainer
 
+CONFIG = replace(SHORT, codes=256)
+ALONE = AdversaryOptions()
 ADVERSARY = AdversaryOptions(
     adversarial_weight=0.5, adversarial_start=2, adversarial_ramp=2, discriminator_width=4, discriminator_layers=2
 )
 CLIPS = make_clips(2, 8)
-
-
-@pytest.fixture(autouse=True)
-def tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, codes=256))
 
 
 @pytest.fixture(autouse=True)
@@ -34,83 +30,83 @@ def one_precision_per_test() -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)  # it is kept for the whole process otherwise
 
 
-def make_learner(**changes: Any) -> Learner:
-    chosen: dict[str, Any] = {"steps": 8, "continuous_steps": 1, "warmup": 1, "learning_rate": 1e-2}
-    options = TrainOptions(Path("videos"), Path("run"), **{**chosen, **changes})
-    return Learner(Accelerator(mixed_precision="bf16" if options.precision == "bf16" else "no"), options)
+def make_trainer(adversary: AdversaryOptions = ALONE, **changes: Any) -> TokenizerTrainer:
+    chosen = {**CONFIG.flat(), "steps": 8, "continuous_steps": 1, "warmup": 1, "learning_rate": 1e-2}
+    options = TrainOptions.of(data=Path("videos"), out=Path("run"), **{**chosen, **adversary.flat(), **changes})
+    return TokenizerTrainer(make_accelerator(options), options)
 
 
-def run(learner: Learner, first: int, last: int) -> dict[str, torch.Tensor]:
+def run(trainer: TokenizerTrainer, first: int, last: int) -> dict[str, torch.Tensor]:
     for step in range(first, last):
-        losses = learner.step(CLIPS, step)
+        losses = trainer.step(CLIPS, step)
     return losses
 
 
-def weights(learner: Learner) -> list[bytes]:
-    modules = [*learner.modules.values(), learner.averaged]
+def weights(trainer: TokenizerTrainer) -> list[bytes]:
+    modules = [*trainer.modules.values(), trainer.averaged]
     return [tensor.numpy().tobytes() for module in modules for tensor in module.state_dict().values()]
 
 
 def test_without_average_the_last_weights_are_kept() -> None:
-    learner = make_learner(average_decay=0.0)
-    run(learner, 0, 3)
-    assert torch.equal(learner.averaged.decoder.last.weight, learner.tokenizer.decoder.last.weight)
+    trainer = make_trainer(ema_decay=0.0)
+    run(trainer, 0, 3)
+    assert torch.equal(trainer.averaged.decoder.last.weight, trainer.tokenizer.decoder.last.weight)
 
 
 def test_the_average_lags_behind_the_weights() -> None:
-    learner = make_learner()
-    start = learner.tokenizer.decoder.last.weight.detach().clone()
-    run(learner, 0, 4)
-    last, average = learner.tokenizer.decoder.last.weight, learner.averaged.decoder.last.weight
+    trainer = make_trainer()
+    start = trainer.tokenizer.decoder.last.weight.detach().clone()
+    run(trainer, 0, 4)
+    last, average = trainer.tokenizer.decoder.last.weight, trainer.averaged.decoder.last.weight
     assert 0 < (average - start).norm() < (last - start).norm()
 
 
 def test_the_averaged_tokenizer_has_the_codes_of_the_last_step() -> None:
-    learner = make_learner()
-    run(learner, 0, 3)
-    assert torch.equal(learner.averaged.quantizer.codebook, learner.tokenizer.quantizer.codebook)
+    trainer = make_trainer()
+    run(trainer, 0, 3)
+    assert torch.equal(trainer.averaged.quantizer.codebook, trainer.tokenizer.quantizer.codebook)
 
 
 def test_discriminators_learn_from_their_first_step_on() -> None:
-    learner = make_learner(adversary=ADVERSARY)
-    assert "discriminator_loss" not in run(learner, 0, 2)
-    assert "discriminator_loss" in run(learner, 2, 3)
+    trainer = make_trainer(adversary=ADVERSARY)
+    assert "discriminator_loss" not in run(trainer, 0, 2)
+    assert "discriminator_loss" in run(trainer, 2, 3)
 
 
 def test_the_adversary_changes_nothing_before_its_ramp() -> None:
-    plain, adversarial = make_learner(), make_learner(adversary=replace(ADVERSARY, adversarial_start=5))
-    for learner in (plain, adversarial):
+    plain, adversarial = make_trainer(), make_trainer(adversary=replace(ADVERSARY, adversarial_start=5))
+    for trainer in (plain, adversarial):
         torch.manual_seed(0)
-        run(learner, 0, 4)
+        run(trainer, 0, 4)
     assert torch.equal(plain.tokenizer.decoder.last.weight, adversarial.tokenizer.decoder.last.weight)
 
 
 def test_the_adversary_moves_the_tokenizer_on_its_ramp() -> None:
-    plain, adversarial = make_learner(), make_learner(adversary=replace(ADVERSARY, adversarial_start=0))
-    for learner in (plain, adversarial):
+    plain, adversarial = make_trainer(), make_trainer(adversary=replace(ADVERSARY, adversarial_start=0))
+    for trainer in (plain, adversarial):
         torch.manual_seed(0)
-        run(learner, 0, 4)
+        run(trainer, 0, 4)
     assert not torch.equal(plain.tokenizer.decoder.last.weight, adversarial.tokenizer.decoder.last.weight)
 
 
 def test_the_tokenizer_leaves_no_gradient_in_the_discriminators() -> None:
-    learner = make_learner(adversary=replace(ADVERSARY, adversarial_start=0))
-    run(learner, 0, 1)
-    before = [p.grad.clone() for p in learner.adversary.parameters() if p.grad is not None]
-    result = learner.model(CLIPS)
-    learner._adversarial_loss(result.clip, CLIPS, result.clip.square().mean()).backward()
-    after = [p.grad for p in learner.adversary.parameters() if p.grad is not None]
+    trainer = make_trainer(adversary=replace(ADVERSARY, adversarial_start=0))
+    run(trainer, 0, 1)
+    before = [p.grad.clone() for p in trainer.adversary.parameters() if p.grad is not None]
+    result = trainer.model(CLIPS)
+    trainer._adversarial_loss(result.clip, CLIPS, result.clip.square().mean()).backward()
+    after = [p.grad for p in trainer.adversary.parameters() if p.grad is not None]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("adversary", [AdversaryOptions(), ADVERSARY])
-def test_a_resumed_learner_ends_with_the_same_bits(tmp_path: Path, adversary: AdversaryOptions) -> None:
-    whole = make_learner(adversary=adversary)
+@pytest.mark.parametrize("adversary", [ALONE, ADVERSARY])
+def test_a_resumed_trainer_ends_with_the_same_bits(tmp_path: Path, adversary: AdversaryOptions) -> None:
+    whole = make_trainer(adversary=adversary)
     run(whole, 0, 4)
     whole.save(tmp_path, 4)
     run(whole, 4, 8)
 
-    resumed = make_learner(adversary=adversary)
+    resumed = make_trainer(adversary=adversary)
     run(resumed, 0, 3)
     checkpoint = newest_checkpoint(tmp_path)
     assert checkpoint is not None
@@ -119,37 +115,36 @@ def test_a_resumed_learner_ends_with_the_same_bits(tmp_path: Path, adversary: Ad
 
 
 def test_a_run_without_adversary_cannot_go_on_with_one(tmp_path: Path) -> None:
-    learner = make_learner()
-    run(learner, 0, 1)
-    learner.save(tmp_path, 1)
+    trainer = make_trainer()
+    run(trainer, 0, 1)
+    trainer.save(tmp_path, 1)
     checkpoint = newest_checkpoint(tmp_path)
     assert checkpoint is not None
     with pytest.raises(CheckpointError, match="missing"):
-        make_learner(adversary=ADVERSARY).resume(checkpoint)
+        make_trainer(adversary=ADVERSARY).resume(checkpoint)
 
 
 def test_lower_precision_learns_too() -> None:
-    learner = make_learner(precision="bf16", steps=20, adversary=replace(ADVERSARY, adversarial_start=5))
-    first, last = run(learner, 0, 1), run(learner, 1, 20)
+    trainer = make_trainer(precision="bf16", steps=20, adversary=replace(ADVERSARY, adversarial_start=5))
+    first, last = run(trainer, 0, 1), run(trainer, 1, 20)
     assert last["loss"] < first["loss"]
 
 
 def test_codes_are_chosen_in_full_precision() -> None:
-    learner = make_learner(precision="bf16")
+    trainer = make_trainer(precision="bf16")
     seen: list[torch.dtype] = []
-    learner.tokenizer.quantizer.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].dtype))
-    run(learner, 1, 2)
+    trainer.tokenizer.quantizer.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].dtype))
+    run(trainer, 1, 2)
     assert seen == [torch.float32]
 
 
-def test_finite_scalar_quantization_trains_without_codes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(config.PRESETS, "demo", replace(SHORT, levels=(4, 4, 4), codes=64, code_width=3))
-    learner = make_learner(steps=20)
-    first, last = run(learner, 0, 1), run(learner, 1, 20)
+def test_finite_scalar_quantization_trains_without_codes() -> None:
+    trainer = make_trainer(steps=20, levels=(4, 4, 4))
+    first, last = run(trainer, 0, 1), run(trainer, 1, 20)
     assert last["loss"] < first["loss"]
 
 
 def test_a_tokenizer_of_clips_trains_on_stills_too() -> None:
-    learner = make_learner(adversary=replace(ADVERSARY, adversarial_start=0))
-    losses = [learner.step(make_clips(2, 1), step) for step in range(3)]
+    trainer = make_trainer(adversary=replace(ADVERSARY, adversarial_start=0))
+    losses = [trainer.step(make_clips(2, 1), step) for step in range(3)]
     assert all(torch.isfinite(loss) for loss in losses[-1].values())

@@ -1,24 +1,208 @@
-"""Stopping before a broken model replaces a good one."""
+"""What goes on around the optimizer steps of a run: when to report, validate, save and stop, and where it is said.
+
+A trainer stays a loop that can be read where it stands:
+
+    with TrainingLoop("GPT", options, accelerator, order, name_item) as loop:
+        for step, indices in loop.steps(order):
+            loss = train_step(...)
+            loop.report({"loss": loss}, learning_rate=rate)
+            if loop.saving:
+                loop.report_scores(validate(...))
+                save_checkpoint(...)
+            elif loop.stopping:
+                save_checkpoint(...)
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import parse_flag_from_env
 from torch import Tensor
 
+from storage.run_folder import log_metrics
+from training.options import TrainingOptions
 from training.order import DataOrder
 from training.processes import gather_values
+from training.progress import Progress
 from training.state import ADVICE
+from training.stopping import Stopping
+from training.throughput import Throughput
+
+Batch = TypeVar("Batch")
 
 # More names than this tell no more.
 NAMED_ITEMS = 16
+
+
+class TrainOptions(Protocol):
+    """The options of a command that trains."""
+
+    @property
+    def out(self) -> Path: ...
+
+    @property
+    def training(self) -> TrainingOptions: ...
+
+    def flat(self) -> dict[str, Any]:
+        """See `storage.options.Options.flat`."""
+
+
+def make_accelerator(options: TrainOptions, compile: bool = False) -> Accelerator:
+    """Return what runs a training: the precision, compiled or not, and the trackers that were asked for.
+
+    Raises:
+        TrackerError: the package of a tracker is not installed.
+    """
+    training = options.training
+    return Accelerator(
+        cpu=on_cpu(),
+        mixed_precision="bf16" if training.precision == "bf16" else "no",
+        dynamo_backend="inductor" if compile else None,
+        log_with=tracker_name(training.trackers),
+        project_dir=options.out / "trackers",
+    )
+
+
+def make_order(accelerator: Accelerator, training: TrainingOptions, items: int, first_step: int) -> DataOrder:
+    """Return what this process reads of a data set of so many items, from a step on.
+
+    Raises:
+        ValueError: there is no item, or the processes cannot share a batch equally.
+    """
+    rank = accelerator.process_index
+    return DataOrder(items, training.batch, training.seed, first_step, training.steps, rank, accelerator.num_processes)
+
+
+def on_cpu() -> bool:
+    """Whether this process computes on a CPU: there is nothing else, or its launcher was told so.
+
+    Without GPUs accelerate would take every launched process for the only one, unless told that they have none.
+    """
+    return not torch.accelerator.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
+
+
+class TrainingLoop:
+    """Counts the steps of a run, reports them, and says when it is time to save or to stop; a context manager.
+
+    Args:
+        title: what is trained, for people.
+        options: of the command.
+        accelerator: runs the training.
+        order: what this process reads at which step; it says which steps there are.
+        name_item: tells an item by its index.
+        tokens: of an item, for the throughput; 0 if it has none.
+        flops: of a token, forward and backward; 0 if that is not known.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        options: TrainOptions,
+        accelerator: Accelerator,
+        order: DataOrder,
+        name_item: Callable[[int], str],
+        tokens: int = 0,
+        flops: int = 0,
+    ) -> None:
+        self.options = options
+        self.training = options.training
+        self.accelerator = accelerator
+        self.order = order
+        self.main = accelerator.is_main_process
+        self.progress = Progress(title, self.training.steps, order.first_step, self.main)
+        self.watch = LossWatch(order, name_item, accelerator.device)
+        self.speed = Throughput(self.training.batch, tokens, flops, accelerator.num_processes, order.first_step)
+        self.step = order.first_step
+        """The step that is being taken."""
+        self.reporting = False
+        """Whether the metrics of this step are written down."""
+        self.saving = False
+        """Whether a checkpoint is due after this step."""
+        self.stopping = False
+        """Whether a signal asked the run to end after this step."""
+        self._context = ExitStack()
+
+    @property
+    def done(self) -> int:
+        """Steps that are done when this one is."""
+        return self.step + 1
+
+    def __enter__(self) -> TrainingLoop:
+        self._context.enter_context(self.progress)
+        self._signals = self._context.enter_context(Stopping())
+        self._context.enter_context(tracking(self.accelerator, self.options))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._context.__exit__(kind, error, trace)
+
+    def steps(self, batches: Iterable[Batch]) -> Iterator[tuple[int, Batch]]:
+        """Yield every step with its batch; all processes take it together.
+
+        Raises:
+            SystemExit: a signal asked the run to end, and what was done is saved.
+        """
+        for step, batch in enumerate(batches, start=self.order.first_step):
+            self.step = step
+            yield step, batch
+            if self.saving:
+                self.speed.restart(self.done)
+            if self.stopping and self.done < self.training.steps:
+                self._signals.leave(self.done, self.main)
+
+    def due(self, every: int) -> bool:
+        """Whether this step is one of every so many; of every 0 none is."""
+        return every > 0 and self.done % every == 0
+
+    def report(self, losses: dict[str, Tensor], **values: float) -> None:
+        """Take note of a step, write its metrics down if it is time to, and settle whether to save and to stop.
+
+        Args:
+            losses: of this process, scalars by name, `loss` among them.
+            values: further metrics, the same on all processes.
+
+        Raises:
+            FloatingPointError: the loss of any process was not finite since the last report.
+        """
+        self.watch.note(losses["loss"], self.step)
+        self.saving = self.due(self.training.save_every) or self.done == self.training.steps
+        self.stopping = self._signals.agreed()
+        self.reporting = self.saving or self.due(self.training.log_every)
+        if self.reporting or self.stopping:
+            self.watch.check()
+        if self.reporting:
+            means = {name: float(self.accelerator.reduce(loss, "mean")) for name, loss in losses.items()}
+            rates = self.speed.measure(self.done)
+            self._write({**means, **values}, rates)
+            self.progress.show(self.done, **means, **rates)
+
+    def report_scores(self, scores: dict[str, float]) -> None:
+        """Write down what a validation found; all processes have the same.
+
+        Raises:
+            FloatingPointError: a score is not finite.
+        """
+        for score in scores.values():
+            check_finite(score, self.step)
+        self._write(scores)
+        self.progress.show(self.done, **scores)
+
+    def _write(self, values: dict[str, float], rates: dict[str, float] | None = None) -> None:
+        if self.main:
+            log_metrics(self.options.out, step=self.step, **values)
+        self.accelerator.log({**values, **(rates or {})}, self.step)
 
 
 def check_finite(value: float, step: int) -> float:
@@ -42,7 +226,8 @@ class LossWatch:
     """
 
     def __init__(self, order: DataOrder, name: Callable[[int], str], device: torch.device) -> None:
-        self.order, self.name = order, name
+        self.order = order
+        self.name = name
         self.first = torch.full((), order.last_step, device=device)
 
     def note(self, loss: Tensor, step: int) -> None:
@@ -63,9 +248,10 @@ class LossWatch:
 
     def _items(self, step: int, ranks: list[int]) -> str:
         """Name what those processes read at `step`."""
-        draws = [draw for rank in ranks for draw in replace(self.order, rank=rank).draws(step)]
-        names = [self.name(draw.index) for draw in draws[:NAMED_ITEMS]]
-        return ", ".join(names) + (f" and {len(draws) - NAMED_ITEMS} more" if len(draws) > NAMED_ITEMS else "")
+        samples = [sample for rank in ranks for sample in replace(self.order, rank=rank).samples(step)]
+        names = [self.name(sample.index) for sample in samples[:NAMED_ITEMS]]
+        more = len(samples) - NAMED_ITEMS
+        return ", ".join(names) + (f" and {more} more" if more > 0 else "")
 
 
 class TrackerError(ValueError):
@@ -86,10 +272,10 @@ def tracker_name(name: str) -> str | None:
 
 
 @contextmanager
-def tracking(accelerator: Accelerator, options: Any) -> Iterator[None]:
-    """Open the trackers that `accelerator` was made with, note the options (a dataclass), and close them at the end."""
+def tracking(accelerator: Accelerator, options: TrainOptions) -> Iterator[None]:
+    """Open the trackers that `accelerator` was made with, note the options, and close them at the end."""
     plain = (bool, int, float, str)
-    config = {name: value if isinstance(value, plain) else str(value) for name, value in asdict(options).items()}
+    config = {name: value if isinstance(value, plain) else str(value) for name, value in options.flat().items()}
     accelerator.init_trackers("secondsight", config, {"wandb": {"name": options.out.name}})
     try:
         yield

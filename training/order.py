@@ -16,7 +16,7 @@ from torch.utils.data import Sampler
 
 
 @dataclass(frozen=True)
-class Draw:
+class SampleIndex:
     """One item to read: its index in the data set and the seed of whatever is random about reading it."""
 
     index: int
@@ -31,10 +31,10 @@ def epoch_order(items: int, seed: int, epoch: int) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class DataOrder(Sampler[list[Draw]]):
-    """Batches of draws from `first_step` up to `last_step`, without end-of-epoch remainders.
+class DataOrder(Sampler[list[SampleIndex]]):
+    """Batches of samples from `first_step` up to `last_step`, without end-of-epoch remainders.
 
-    The stream is epoch after epoch of shuffled items; step s takes draws [s * batch, (s + 1) * batch) of it, and
+    The stream is epoch after epoch of shuffled items; step s takes samples [s * batch, (s + 1) * batch) of it, and
     process `rank` of `processes` takes its contiguous part of those. Use as a DataLoader's `batch_sampler`.
     """
 
@@ -59,15 +59,15 @@ class DataOrder(Sampler[list[Draw]]):
     def __len__(self) -> int:
         return self.last_step - self.first_step
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SampleIndex]]:
         for step in range(self.first_step, self.last_step):
-            yield self.draws(step)
+            yield self.samples(step)
 
-    def draws(self, step: int) -> list[Draw]:
-        """Return what this process draws at `step`."""
+    def samples(self, step: int) -> list[SampleIndex]:
+        """Return what this process reads at `step`."""
         share = self.batch // self.processes
         start = step * self.batch + self.rank * share
-        return [Draw(self._index(position), self.seed + position) for position in range(start, start + share)]
+        return [SampleIndex(self._index(position), self.seed + position) for position in range(start, start + share)]
 
     def _index(self, position: int) -> int:
         """Return the item at a position of the stream."""

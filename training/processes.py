@@ -22,6 +22,15 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def describe_device(device: torch.device) -> str:
+    """Return a device in words: the GPU's name, or the processor's threads."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} (one of {process_count()})"
+    return f"{device.type}, {torch.get_num_threads()} threads" + (
+        f", {process_count()} processes" * (process_count() > 1)
+    )
+
+
 def process_count() -> int:
     """Return how many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
@@ -33,26 +42,26 @@ def process_index() -> int:
 
 
 def sum_across_processes(x: Tensor) -> Tensor:
-    """Replace `x`, contiguous and of one shape everywhere, by its sum over all processes, and return it."""
+    """Replace `x` (...), contiguous and of one shape everywhere, by its sum over all processes, and return it."""
     if dist.is_initialized():
         dist.all_reduce(x)
     return x
 
 
 def mean_across_processes(x: Tensor) -> Tensor:
-    """Replace `x`, contiguous and of one shape everywhere, by its mean over all processes, and return it."""
+    """Replace `x` (...), contiguous and of one shape everywhere, by its mean over all processes, and return it."""
     return sum_across_processes(x).div_(process_count())
 
 
 def from_first_process(x: Tensor) -> Tensor:
-    """Replace `x`, contiguous and of one shape everywhere, by that of the first process, and return it."""
+    """Replace `x` (...), contiguous and of one shape everywhere, by that of the first process, and return it."""
     if dist.is_initialized():
         dist.broadcast(x, src=0)
     return x
 
 
 def own_part(x: Tensor) -> Tensor:
-    """Return the rows of this process among `x`, which has one for each item of the global batch."""
+    """Return the rows of this process among `x` (B, ...), which has one for each item of the global batch."""
     return x.chunk(process_count())[process_index()]
 
 
@@ -79,7 +88,8 @@ def on_first_process(action: Callable[[], Value]) -> Value:
         try:
             outcome = [("done", action())]
         except Exception as error:
-            failure, outcome = error, [("failed", None)]
+            failure = error
+            outcome = [("failed", None)]
     dist.broadcast_object_list(outcome, src=0)
     if failure is not None:
         raise failure

@@ -1,14 +1,20 @@
-"""Progress for people at a terminal (a bar) and for log files (a line now and then)."""
+"""What people see of a command: what it found, how far it is (a bar, or in a log a line now and then), where to go on.
+
+All of it goes to stderr; what a command prints as its result stays alone on stdout.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
 
 from rich import progress as rich_progress
 from rich.console import Console
+
+from training.processes import process_index
 
 
 class Progress:
@@ -22,7 +28,10 @@ class Progress:
     """
 
     def __init__(self, title: str, total: int, first: int = 0, visible: bool = True) -> None:
-        self.title, self.total, self.first, self.visible = title, total, first, visible
+        self.title = title
+        self.total = total
+        self.first = first
+        self.visible = visible
         self.values: dict[str, float] = {}
         self.began = self.printed = time.monotonic()
         self.bar: rich_progress.Progress | None = None
@@ -65,3 +74,22 @@ class Progress:
 def _number(value: float) -> str:
     """Return four digits of `value`, or all that stand before the point."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def say_found(**facts: object) -> None:
+    """Say at the start of a command what it found, a line for each fact; of several processes the first does."""
+    if process_index() == 0:
+        for name, fact in facts.items():
+            print(f"{name.replace('_', ' '):12s} {fact}", file=sys.stderr)
+        sys.stderr.flush()
+
+
+def say_done(result: Path, following: str = "") -> None:
+    """Say at the end of a command where its result is, and what would likely come next."""
+    if process_index() == 0:
+        print(f"{result} is ready" + (f"; next: {following}" if following else ""), file=sys.stderr, flush=True)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one: `1,234 clips`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -126,7 +126,7 @@ def _gather(optimizers: Optimizers, modules: Modules) -> tuple[dict[str, Tensor]
     return tensors, {name: state["param_groups"] for name, state in states.items()}
 
 
-def save_whole(model: Pretrained, folder: Path) -> Path:
+def save_gathered(model: Pretrained, folder: Path) -> Path:
     """Write a model of which every process may hold a part into `folder`; all processes call it together."""
     weights = gather_weights(model)
     on_first_process(lambda: save_model_folder(folder, model.description, weights))

@@ -4,31 +4,50 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 
 import torch
 
-# Dense bf16 FLOP/s with fp32 accumulation, from NVIDIA's data sheets, by a part of the name that torch reports.
-# The longer of two names that both fit comes first.
-PEAK_FLOPS = {
-    "H100 PCIe": 756e12,
-    "H100 NVL": 835e12,
-    "H100": 989e12,
-    "H200": 989e12,
-    "GH200": 989e12,
-    "A100": 312e12,
-    "A10G": 70e12,
-    "A10": 125e12,
-    "L40S": 362e12,
-    "L40": 181e12,
-    "L4": 121e12,
-    "RTX 4090": 165e12,
-    "RTX 3090": 71e12,
+
+@dataclass(frozen=True)
+class GPU:
+    """A kind of GPU, in the numbers of its vendor's data sheet."""
+
+    pattern: str
+    """What its name, as torch reports it, contains: a regular expression."""
+    gibibytes: float
+    """Memory."""
+    fp32: float
+    """Peak arithmetic in fp32 outside tensor cores, in 10^12 operations per second."""
+    bf16: float | None
+    """Peak of the tensor cores in dense bf16 with fp32 accumulation; None where they know no bf16."""
+
+
+# NVIDIA's data sheets of each product; of the A100, H100, H200 and V100 the SXM form, of the B200 the HGX board.
+GPUS = {
+    "a100-40": GPU(r"A100.*40GB", 40, 19.5, 312.0),
+    "a100-80": GPU(r"A100", 80, 19.5, 312.0),
+    "h100-pcie": GPU(r"H100 PCIe", 80, 51.0, 756.0),
+    "h100-nvl": GPU(r"H100 NVL", 94, 60.0, 835.0),
+    "h100": GPU(r"H100", 80, 67.0, 989.0),
+    "h200": GPU(r"G?H200", 141, 67.0, 989.0),
+    "b200": GPU(r"B200", 180, 75.0, 2250.0),
+    "a10g": GPU(r"A10G", 24, 35.0, 70.0),
+    "a10": GPU(r"A10", 24, 31.2, 125.0),
+    "l40s": GPU(r"L40S", 48, 91.6, 362.0),
+    "l40": GPU(r"L40", 48, 90.5, 181.0),
+    "l4": GPU(r"L4", 24, 30.3, 121.0),
+    "rtx4090": GPU(r"RTX 4090", 24, 82.6, 165.2),
+    "rtx3090": GPU(r"RTX 3090", 24, 35.6, 71.0),
+    "v100": GPU(r"V100", 32, 15.7, None),
 }
+"""By the name that `gpt plan` asks for; of those whose patterns fit one name the first is meant."""
 
 
 def peak_flops(device: str) -> float | None:
-    """Return the bf16 FLOP/s of the GPU that torch calls `device`, None if it is not known."""
-    return next((flops for name, flops in PEAK_FLOPS.items() if re.search(rf"\b{name}\b", device)), None)
+    """Return the dense bf16 FLOP/s of the GPU that torch calls `device`, None if it is not known."""
+    found = next((gpu for gpu in GPUS.values() if re.search(rf"\b{gpu.pattern}\b", device)), None)
+    return found.bf16 * 1e12 if found and found.bf16 else None
 
 
 class Throughput:
@@ -43,14 +62,17 @@ class Throughput:
     """
 
     def __init__(self, samples: int, tokens: int = 0, flops: int = 0, devices: int = 1, first: int = 0) -> None:
-        self.samples, self.tokens, self.flops = samples, tokens, flops
+        self.samples = samples
+        self.tokens = tokens
+        self.flops = flops
         self.peak = peak_flops(torch.cuda.get_device_name()) if torch.cuda.is_available() else None
         self.devices = devices
         self.restart(first)
 
     def restart(self, done: int) -> None:
         """Begin to measure anew after `done` steps: what was done since, such as validation, was no training."""
-        self.done, self.began = done, time.perf_counter()
+        self.done = done
+        self.began = time.perf_counter()
 
     def measure(self, done: int) -> dict[str, float]:
         """Return the speed of the steps since the last report, by name, and begin to measure anew."""

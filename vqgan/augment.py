@@ -19,8 +19,8 @@ def crop_names(augment: Augment) -> tuple[str, ...]:
     """Return the names of the crops that `cut_crops` makes, in their order."""
     if augment == "none":
         return ("centre",)
-    places = ("centre",) if augment == "flip" else ("top left", "top right", "bottom left", "bottom right", "centre")
-    return (*places, *(f"{place}, mirrored" for place in places))
+    positions = ("centre",) if augment == "flip" else ("top left", "top right", "bottom left", "bottom right", "centre")
+    return (*positions, *(f"{place}, mirrored" for place in positions))
 
 
 def cut_crops(clip: Tensor, augment: Augment, size: int) -> list[Tensor]:
@@ -34,8 +34,9 @@ def cut_crops(clip: Tensor, augment: Augment, size: int) -> list[Tensor]:
     Returns:
         (3, T, size, size) each, in the order of `crop_names`.
     """
-    bottom, right = clip.shape[2] - size, clip.shape[3] - size
+    bottom = clip.shape[2] - size
+    right = clip.shape[3] - size
     corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)] if augment == "ten-crop" else []
-    places = [*corners, (bottom // 2, right // 2)]
-    crops = [clip[:, :, top : top + size, left : left + size] for top, left in places]
+    positions = [*corners, (bottom // 2, right // 2)]
+    crops = [clip[:, :, top : top + size, left : left + size] for top, left in positions]
     return crops if augment == "none" else crops + [crop.flip(-1) for crop in crops]

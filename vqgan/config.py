@@ -5,61 +5,82 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from data.clip_format import ClipFormat
+from storage.options import Options, option
+
 
 @dataclass(frozen=True)
-class VQGANConfig:
+class VQGANConfig(Options):
     """The architecture of a causal VQGAN. One temporal stride of 1 everywhere makes it an image tokenizer."""
 
-    resolution: int = 64
-    """Pixels a side of the clips it was made for."""
-    frames: int = 16
-    """Frames of the clips it was made for; 1 for an image tokenizer."""
-    fps: float = 8.0
-    """Frames per second of the clips it was made for."""
-    patch: int = 2
+    resolution: int = option(64, at_least=1)
+    """Pixels a side of the clips it is made for."""
+    frames: int = option(16, at_least=1)
+    """Frames of the clips it is made for; 1 for an image tokenizer."""
+    fps: float = option(8.0, above=0)
+    """Frames per second of the clips it is made for."""
+    patch: int = option(2, at_least=1)
     """Pixels a side that the first layer folds into channels."""
-    widths: tuple[int, ...] = (32, 64, 128)
+    widths: tuple[int, ...] = option((32, 64, 128), at_least=1)
     """Channels of each level, from the finest to the coarsest."""
     strides: tuple[tuple[int, int], ...] = ((2, 2), (2, 1))
     """Temporal and spatial stride between one level and the next."""
-    blocks: int = 1
+    blocks: int = option(1, at_least=0)
     """Residual blocks per level of the encoder."""
-    decoder_blocks: int = 1
+    decoder_blocks: int = option(1, at_least=0)
     """Residual blocks per level of the decoder."""
-    codes: int = 1024
-    """Number of codes."""
-    code_width: int = 16
-    """Dimensions of a code."""
-    commitment: float = 0.25
-    """Weight of the commitment loss."""
-    decay: float = 0.97
-    """Decay of the moving averages that the codes are."""
+    codes: int = option(1024, at_least=2)
+    """Number of learned codes."""
+    code_width: int = option(16, at_least=1)
+    """Dimensions of a learned code."""
+    commitment: float = option(0.25, at_least=0)
+    """Weight of the commitment loss of learned codes."""
+    codebook_decay: float = option(0.97, at_least=0, below=1)
+    """Decay of the moving averages that learned codes are."""
     normalised: bool = False
-    """Bring latent vectors and codes to unit length."""
-    levels: tuple[int, ...] = ()
-    """Levels per code dimension, for finite scalar quantization instead of learned codes; their product is `codes`."""
+    """Bring latent vectors and learned codes to unit length."""
+    levels: tuple[int, ...] = option((), at_least=2)
+    """Levels of each code dimension, such as 8 5 5 5, for finite scalar quantization in place of learned codes."""
 
-    def __post_init__(self) -> None:
-        """Check that the numbers fit together."""
-        if len(self.strides) != len(self.widths) - 1:
-            raise ValueError(f"{len(self.widths)} widths need {len(self.widths) - 1} strides, not {self.strides}")
-        if self.resolution % self.spatial_factor:
-            raise ValueError(f"resolution {self.resolution} must divide by {self.spatial_factor}")
-        if self.frames % self.temporal_factor:
-            raise ValueError(f"frames {self.frames} must divide by {self.temporal_factor}")
-        if self.codes < 2:
-            raise ValueError(f"codes {self.codes} must be at least 2")
-        shape = len(self.levels), math.prod(self.levels)
-        if self.levels and (min(self.levels) < 2 or shape != (self.code_width, self.codes)):
+    def check(self) -> None:
+        """Check that the numbers fit together.
+
+        Raises:
+            ValueError: they do not; the options are named.
+        """
+        if not self.widths or len(self.strides) != len(self.widths) - 1:
             raise ValueError(
-                f"levels {self.levels} of 2 and more make {math.prod(self.levels)} codes of {len(self.levels)} "
-                f"dimensions, not {self.codes} of {self.code_width}"
+                f"--widths {' '.join(map(str, self.widths))}: {len(self.widths)} levels need {len(self.widths) - 1} "
+                f"pairs of --strides, not {len(self.strides)}"
             )
+        if any(stride < 1 for pair in self.strides for stride in pair):
+            raise ValueError(f"--strides {self.strides} must be at least 1")
+        if self.resolution % self.spatial_factor:
+            raise ValueError(f"--resolution {self.resolution} must divide by {self.spatial_factor}")
+        if self.frames % self.temporal_factor:
+            raise ValueError(f"--frames {self.frames} must divide by {self.temporal_factor}")
+
+    @classmethod
+    def check_given(cls, given: frozenset[str]) -> None:
+        """Refuse options of learned codes beside those of finite scalar quantization.
+
+        Raises:
+            ValueError: both were given.
+        """
+        learned = sorted(given & {"codes", "code_width", "commitment", "codebook_decay", "normalised"})
+        if "levels" in given and learned:
+            flags = " and ".join(f"--{name.replace('_', '-')}" for name in learned)
+            raise ValueError(f"--levels and {flags} exclude each other: finite scalar quantization learns no codes")
 
     @property
     def vocab_size(self) -> int:
         """Number of codes."""
-        return self.codes
+        return math.prod(self.levels) if self.levels else self.codes
+
+    @property
+    def latent_width(self) -> int:
+        """Dimensions of what is quantized."""
+        return len(self.levels) or self.code_width
 
     @property
     def temporal_factor(self) -> int:
@@ -70,6 +91,17 @@ class VQGANConfig:
     def spatial_factor(self) -> int:
         """Pixels a side per token."""
         return self.patch * math.prod(spatial for _, spatial in self.strides)
+
+    @property
+    def clip_format(self) -> ClipFormat:
+        """The clips it is made for."""
+        return ClipFormat(self.frames, self.fps, self.resolution)
+
+    def describe(self) -> str:
+        """Return what it makes of which clips, in words."""
+        t = self.frames // self.temporal_factor
+        side = self.resolution // self.spatial_factor
+        return f"{self.clip_format.describe()} to {t}x{side}x{side} tokens of {self.vocab_size} codes"
 
 
 _VIDEO_128 = VQGANConfig(
@@ -109,7 +141,7 @@ PRESETS: dict[str, VQGANConfig] = {
     "image-256-32x32": replace(_IMAGE_128, resolution=256, codes=8192),
     # 32x32 tokens for 128 px, as many as of a clip, and of as many codes: to compare images with clips of video-128.
     "image-128-32x32": replace(_IMAGE_128, widths=(96, 192), strides=((1, 2),)),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

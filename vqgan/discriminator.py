@@ -19,7 +19,7 @@ LECAM_WEIGHT = 0.05
 LECAM_DECAY = 0.99
 
 
-class Verdict(NamedTuple):
+class DiscriminatorOutput(NamedTuple):
     """What a discriminator makes of images or clips."""
 
     scores: Tensor
@@ -52,12 +52,13 @@ class PatchDiscriminator(nn.Module):
         if axes == 2:
             self.to(memory_format=torch.channels_last)
 
-    def forward(self, x: Tensor) -> Verdict:
+    def forward(self, x: Tensor) -> DiscriminatorOutput:
+        """Judge images (N, 3, H, W) or clips (N, 3, T, H, W) in [-1, 1]."""
         features = []
         for layer in self.layers:
             x = layer(x)
             features.append(x)
-        return Verdict(self.score(x).float(), features)
+        return DiscriminatorOutput(self.score(x).float(), features)
 
 
 class Adversary(nn.Module):
@@ -116,8 +117,8 @@ class Adversary(nn.Module):
             losses.append(matching * differences.mean() - fake.scores.mean())
         return torch.stack(losses).mean()
 
-    def _judge(self, decoded: Tensor, clips: Tensor) -> list[tuple[Verdict, Verdict]]:
-        """Return the verdicts on reconstruction and original of every discriminator."""
+    def _judge(self, decoded: Tensor, clips: Tensor) -> list[tuple[DiscriminatorOutput, DiscriminatorOutput]]:
+        """Return the outputs on reconstruction and original of every discriminator."""
         chosen = own_part(torch.randint(clips.shape[2], (len(clips) * process_count(),))).to(clips.device)
         rows = torch.arange(len(clips), device=clips.device)
         views = [(decoded[rows, :, chosen], clips[rows, :, chosen]), (decoded, clips)]

@@ -1,4 +1,4 @@
-"""Turn a data set into a token store: `secondsight vqgan encode`, or `accelerate launch -m vqgan.encode` on many GPUs.
+"""Turn a data set into a token store: `secondsight vqgan encode`, in one process or in many.
 
 The items are planned once, in shards of consecutive items. Shard s is encoded by process s % processes and recorded
 when it is complete, so that a continued encoding keeps it, and so that the store is the same however many processes
@@ -8,26 +8,25 @@ made it. The main process joins the shards when all are there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
 import torch
-import tyro
 from accelerate import PartialState
-from accelerate.utils import parse_flag_from_env
 from torch import Tensor
 
 from data.clips import Reading, read_item
 from data.errors import MediaError
-from data.items import find_items, split_items
-from data.media import Skipped, write_skipped
+from data.items import describe_items, find_items, split_items
+from data.media import Skipped, describe_skipped, write_skipped
 from data.tokens import REPAIR, StoreMetadata, TokenStoreError, write_shard, write_store
 from data.workers import Workers
-from storage.run_folder import open_run
-from training.processes import best_device, on_first_process
-from training.progress import Progress
+from storage.run_folder import RunFolderError, open_run
+from training.loop import on_cpu
+from training.processes import best_device, describe_device, on_first_process
+from training.progress import Progress, say_done, say_found
 from vqgan.augment import augmented_size, cut_crops
 from vqgan.encoding_plan import (
     Plan,
@@ -42,29 +41,17 @@ from vqgan.encoding_plan import (
     write_record,
 )
 from vqgan.model import load_tokenizer
-from vqgan.options import Augment, EncodeOptions
+from vqgan.options import EncodeOptions
 from vqgan.tokenizer import Tokenizer
 
 LONGEST_WAIT = timedelta(days=30)
 """How long a process that is done waits for the others, and all for the planning."""
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """What decides the tokens: a continued encoding must not change it."""
-
-    tokenizer: str
-    """Fingerprint of the tokenizer."""
-    data: Path
-    overlap: int
-    every: float | None
-    augment: Augment
-
-
 def encode(options: EncodeOptions) -> Path:
     """Encode every clip of a data set once and return the folder of the token store.
 
-    Items of held-out source files form the validation part; `skipped.csv` lists what could not be read.
+    Items of held-out source files are the validation split; `skipped.csv` lists what could not be read.
 
     Raises:
         MediaError: nothing is usable, or more than half of the files or clips are not.
@@ -75,26 +62,31 @@ def encode(options: EncodeOptions) -> Path:
     tokenizer = load_tokenizer(options.tokenizer).to(state.device)
     on_first_process(lambda: prepare(options, tokenizer))
     plan = read_plan(options.out)
+    say_found(
+        device=describe_device(state.device),
+        tokenizer=tokenizer.describe(),
+        data=describe_items(plan.items),
+        skipped=describe_skipped(plan.skipped),
+    )
     mine = range(state.process_index, plan.shards, state.num_processes)
     missing = [number for number in mine if not is_complete(options.out, plan.metadata, number)]
     encode_shards(plan, missing, tokenizer, options, state)
     state.wait_for_everyone()
     on_first_process(lambda: join_shards(plan, options.out))
+    say_done(options.out, f"secondsight gpt train --tokens {options.out} --out GPT")
     return options.out
 
 
 def processes() -> PartialState:
-    """Return this process's place among those that were launched, and its device."""
-    # Without GPUs accelerate would take every launched process for the only one, unless told that they have none.
-    cpu = best_device().type == "cpu" or parse_flag_from_env("ACCELERATE_USE_CPU")
-    return PartialState(cpu=cpu, timeout=LONGEST_WAIT)
+    """Return this process's index among those that were launched, and its device."""
+    return PartialState(cpu=on_cpu() or best_device().type == "cpu", timeout=LONGEST_WAIT)
 
 
 def prepare(options: EncodeOptions, tokenizer: Tokenizer) -> None:
     """Make `out` the folder of this encoding, with a plan; what it holds is no store until all shards are joined."""
     out = options.out
-    encoding = Encoding(tokenizer.fingerprint, options.data, options.overlap, options.every, options.augment)
-    begun, joined = (out / "config.json").exists(), (out / "metadata.json").exists()
+    begun = (out / "config.json").exists()
+    joined = (out / "metadata.json").exists()
     if begun and not holds_encoding(out):
         raise TokenStoreError(f"{out} holds a model or a run and no token store: choose another --out")
     if joined and not begun and not options.overwrite:
@@ -103,7 +95,13 @@ def prepare(options: EncodeOptions, tokenizer: Tokenizer) -> None:
         plan = make_plan(options, tokenizer)
         discard_encoding(out)
         write_plan(out, plan)
-    open_run(out, encoding, options.resume)
+    open_run(out, options, options.resume)
+    before = read_plan(out).metadata.tokenizer
+    if before != tokenizer.fingerprint:
+        raise RunFolderError(
+            f"the encoding in {out} was begun with another tokenizer ({before} -> {tokenizer.fingerprint}): give that "
+            "one, or begin anew with --overwrite"
+        )
     (out / "metadata.json").unlink(missing_ok=True)
 
 
@@ -116,7 +114,7 @@ def make_plan(options: EncodeOptions, tokenizer: Tokenizer) -> Plan:
     form = tokenizer.clip_format
     hop = options.hop(form.seconds)
     items, skipped = find_items(options.data, form, hop)
-    split_items(items)  # stops here where there is one source, which cannot be in both parts
+    split_items(items)  # stops here where there is one source, which cannot be in both splits
     frames = form.frames if items[0].source.kind == "video" else 1
     metadata = StoreMetadata(
         grid=tokenizer.grid(frames, form.size, form.size),
@@ -136,12 +134,12 @@ def encode_shards(
     plan: Plan, shards: Sequence[int], tokenizer: Tokenizer, options: EncodeOptions, state: PartialState
 ) -> None:
     """Encode some shards of a plan, and record each when it is complete."""
-    places = [place for shard in shards for place in plan.places(shard)]
+    indices = [index for shard in shards for index in plan.indices(shard)]
     workers = Workers(read_item, options.workers, options.timeout)
-    with workers, Progress("Encoding", len(places), visible=state.is_main_process) as progress:
-        requests = (plan.request(place) for place in places)
+    with workers, Progress("Encoding", len(indices), visible=state.is_main_process) as progress:
+        requests = (plan.request(index) for index in indices)
         readings = workers.map(requests, ahead=options.workers + 2 * options.batch)
-        clips = ClipStream(plan, zip(places, readings, strict=True), progress)
+        clips = ClipStream(plan, zip(indices, readings, strict=True), progress)
         for number in shards:
             cut = clips.shard(number)
             grids = [
@@ -157,31 +155,34 @@ class ClipStream:
 
     Args:
         plan: of the encoding.
-        readings: places of items in the plan, in order, with what was read there.
+        readings: indices of items in the plan, in order, with what was read there.
         progress: shows how many items were read.
     """
 
     def __init__(self, plan: Plan, readings: Iterator[tuple[int, Reading | MediaError]], progress: Progress) -> None:
-        self._plan, self._readings, self._progress = plan, readings, progress
+        self._plan = plan
+        self._readings = readings
+        self._progress = progress
         self._done = 0
         self.skipped: dict[int, str] = {}
         self.decoders: set[str] = set()
 
     def shard(self, number: int) -> Iterator[Tensor]:
         """Yield the crops (3, T, H, W) of a shard; `skipped` and `decoders` are those of this shard."""
-        self.skipped, self.decoders = {}, set()
-        for place, reading in islice(self._readings, len(self._plan.places(number))):
+        self.skipped = {}
+        self.decoders = set()
+        for index, reading in islice(self._readings, len(self._plan.indices(number))):
             self._done += 1
             self._progress.show(self._done)
             if isinstance(reading, MediaError):
-                self.skipped[place] = str(reading)
+                self.skipped[index] = str(reading)
                 continue
             self.decoders.update({reading.decoder} - {""})
-            yield from cut_crops(torch.from_numpy(reading.clip), self._plan.augment(place), self._plan.metadata.size)
+            yield from cut_crops(torch.from_numpy(reading.clip), self._plan.augment(index), self._plan.metadata.size)
 
 
 def batches(clips: Iterator[Tensor], size: int) -> Iterator[list[Tensor]]:
-    """Yield up to `size` clips at a time."""
+    """Yield up to `size` clips (3, T, H, W) at a time."""
     while batch := list(islice(clips, size)):
         yield batch
 
@@ -194,15 +195,15 @@ def join_shards(plan: Plan, out: Path) -> None:
         TokenStoreError: a shard has no record.
     """
     records = [_record(out, number) for number in range(plan.shards)]
-    reasons = {place: reason for record in records for place, reason in record.skipped.items()}
-    unread = [Skipped(plan.items[place].source.name, reason) for place, reason in reasons.items()]
+    reasons = {index: reason for record in records for index, reason in record.skipped.items()}
+    unread = [Skipped(plan.items[index].source.name, reason) for index, reason in reasons.items()]
     write_skipped(out / "skipped.csv", [*plan.skipped, *unread])
     if 2 * len(unread) > len(plan.items):
         raise MediaError(
             f"{len(unread)} of {len(plan.items)} clips cannot be read; the first: {unread[0].reason} "
             f"(all of them are in {out / 'skipped.csv'}; encode with --overwrite when they can be)"
         )
-    items = (item for place in range(len(plan.items)) if place not in reasons for item in plan.token_items(place))
+    items = (item for index in range(len(plan.items)) if index not in reasons for item in plan.token_items(index))
     decoders = sorted({decoder for record in records for decoder in record.decoders})
     write_store(out, replace(plan.metadata, decoder=", ".join(decoders)), [record.shard for record in records], items)
 
@@ -212,9 +213,3 @@ def _record(out: Path, number: int) -> Record:
     if record is None:
         raise TokenStoreError(f"{out} lacks shard {number}: {REPAIR}")
     return record
-
-
-if __name__ == "__main__":
-    encode(tyro.cli(EncodeOptions))
-    # Its threads would otherwise now and then be there when the interpreter ends, and abort the process.
-    processes().destroy_process_group()

@@ -18,12 +18,13 @@ from typing import cast
 from data.clip_format import ClipFormat
 from data.items import Item, list_items, split_items
 from data.media import Skipped, Source
-from data.tokens import Part, Shard, StoreMetadata, TokenItem, TokenStoreError, check_digest, check_size
+from data.tokens import Shard, Split, StoreMetadata, TokenItem, TokenStoreError, check_digest, check_size
 from storage.files import to_json, write_text
 from vqgan.augment import augmented_size, crop_names
 from vqgan.options import Augment
 
-SMALLEST_SHARD, LARGEST_SHARD = 64, 1024
+SMALLEST_SHARD = 64
+LARGEST_SHARD = 1024
 """Items of a shard. A stopped encoding loses at most one shard a process."""
 
 
@@ -51,27 +52,27 @@ class Plan:
         """Number of shards."""
         return math.ceil(len(self.items) / self.shard_items)
 
-    def places(self, shard: int) -> range:
-        """Return the places in `items` of the items of a shard."""
+    def indices(self, shard: int) -> range:
+        """Return the indices in `items` of the items of a shard."""
         first = shard * self.shard_items
         return range(first, min(first + self.shard_items, len(self.items)))
 
-    def augment(self, place: int) -> Augment:
+    def augment(self, index: int) -> Augment:
         """Return which crops of an item are encoded; those of validation items are never augmented."""
-        return "none" if self.items[place].source.name in self._held_out else cast(Augment, self.metadata.augment)
+        return "none" if self.items[index].source.name in self._held_out else cast(Augment, self.metadata.augment)
 
-    def request(self, place: int) -> tuple[Item, ClipFormat]:
+    def request(self, index: int) -> tuple[Item, ClipFormat]:
         """Return an item and how it is to be read."""
         metadata = self.metadata
-        size = augmented_size(self.augment(place), metadata.size)
-        return self.items[place], ClipFormat(metadata.frames, metadata.fps, size)
+        size = augmented_size(self.augment(index), metadata.size)
+        return self.items[index], ClipFormat(metadata.frames, metadata.fps, size)
 
-    def token_items(self, place: int) -> Iterator[TokenItem]:
+    def token_items(self, index: int) -> Iterator[TokenItem]:
         """Yield what the store says of each crop of an item."""
-        item = self.items[place]
-        for crop in crop_names(self.augment(place)):
-            part: Part = "validation" if item.source.name in self._held_out else "train"
-            yield TokenItem(item.source.name, item.start, part, crop)
+        item = self.items[index]
+        for crop in crop_names(self.augment(index)):
+            split: Split = "validation" if item.source.name in self._held_out else "train"
+            yield TokenItem(item.source.name, item.start, split, crop)
 
     @cached_property
     def _held_out(self) -> frozenset[str]:
@@ -129,7 +130,7 @@ def read_record(folder: Path, number: int) -> Record | None:
     """Return the record of a shard; None if there is none, or a damaged one."""
     try:
         raw = json.loads(_record_path(folder, f"tokens-{number:05d}.bin").read_text(encoding="utf-8"))
-        skipped = {int(place): str(reason) for place, reason in raw["skipped"].items()}
+        skipped = {int(index): str(reason) for index, reason in raw["skipped"].items()}
         return Record(Shard(**raw["shard"]), skipped, tuple(raw["decoders"]))
     except (OSError, AttributeError, KeyError, TypeError, ValueError):
         return None

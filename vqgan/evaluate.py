@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from data.clip_format import ClipFormat
 from data.clips import read_batches
 from data.drawing import Tile, draw_grid, image_of, save_image
-from data.items import Item, find_items, split_items
-from data.media import write_skipped
+from data.items import Item, describe_items, find_items, split_items
+from data.media import describe_skipped, write_skipped
 from storage.files import to_json, write_text
 from storage.tables import write_table
-from training.processes import best_device
-from training.progress import Progress
+from training.processes import best_device, describe_device
+from training.progress import Progress, say_done, say_found
 from vqgan.metrics.frechet import FrechetDistance, build_frechet, build_fvd
 from vqgan.metrics.perceptual import build_perceptual, frame_distance
 from vqgan.metrics.reconstruction import bits_per_pixel, codebook_usage, perplexity, psnr, ssim
@@ -32,10 +32,15 @@ class ItemScore:
     """How well one item was reconstructed."""
 
     source: str
+    """File it was cut out of."""
     start: float
+    """Seconds into a video; 0 for an image."""
     psnr_db: float
+    """Peak signal-to-noise ratio in dB, on pixels in [0, 1]."""
     ssim: float
+    """Structural similarity, mean over the frames; 1 is equal."""
     perceptual: float | None
+    """Distance of the network of `--perceptual`, empty without one; the column is called `lpips` if that is it."""
 
 
 def evaluate(options: EvaluateOptions) -> dict[str, float]:
@@ -53,8 +58,15 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
     distances = [distance for distance in (build_frechet(options.frechet),) if distance]
     form = tokenizer.clip_format
     items, skipped = find_items(options.data, form)
-    if options.part == "validation":
+    if options.split == "validation":
         items = split_items(items)[1]
+    say_found(
+        device=describe_device(device),
+        tokenizer=tokenizer.describe(),
+        data=describe_items(items),
+        split=options.split,
+        skipped=describe_skipped(skipped),
+    )
     frames = 1 if items[0].source.kind == "image" else form.frames
     if options.fvd:
         distances.append(build_fvd(options.fvd, frames))
@@ -73,6 +85,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
     drawing = draw_reconstructions(tokenizer, best_to_worst(scores), form)
     save_image(options.out / "reconstructions.png", drawing)
     print(to_json(metrics))
+    say_done(options.out, f"look at {options.out / 'reconstructions.png'}")
     return metrics
 
 
@@ -94,7 +107,7 @@ def measure(
     for items, originals in batches:
         clips = originals.to(device)
         grid = tokenizer.encode(clips)
-        decoded = reconstruct(tokenizer, grid, clips.shape[2])
+        decoded = tokenizer.decode_frames(grid, clips.shape[2])
         scores |= zip(items, _score(items, decoded, clips, perceptual), strict=True)
         for distance in distances:
             distance.add(decoded, clips)
@@ -103,17 +116,12 @@ def measure(
     return scores, torch.cat(grids)
 
 
-def reconstruct(tokenizer: Tokenizer, grid: Tensor, frames: int) -> Tensor:
-    """Decode tokens (B, t, h, w) to clips of `frames` frames; a still is the last frame of its latent frame."""
-    return tokenizer.decode(grid)[:, :, -frames:]
-
-
 def best_to_worst(scores: Mapping[Item, ItemScore], rows: int = 8) -> dict[Item, ItemScore]:
     """Return at most `rows` items, evenly spaced by rank of their PSNR, from the best to the worst of all."""
     order = sorted(scores, key=lambda item: -scores[item].psnr_db)
     count = min(rows, len(order))
-    places = [round(place * (len(order) - 1) / max(1, count - 1)) for place in range(count)]
-    return {order[place]: scores[order[place]] for place in places}
+    ranks = [round(index * (len(order) - 1) / max(1, count - 1)) for index in range(count)]
+    return {order[index]: scores[order[index]] for index in ranks}
 
 
 def draw_reconstructions(tokenizer: Tokenizer, scores: Mapping[Item, ItemScore], form: ClipFormat) -> Image.Image:
@@ -121,7 +129,7 @@ def draw_reconstructions(tokenizer: Tokenizer, scores: Mapping[Item, ItemScore],
     grid = []
     for (item,), originals in read_batches(list(scores), form, 1, []):
         clips = originals.to(best_device())
-        decoded = reconstruct(tokenizer, tokenizer.encode(clips), clips.shape[2])
+        decoded = tokenizer.decode_frames(tokenizer.encode(clips), clips.shape[2])
         images = [image_of(clip[0].cpu(), 4) for clip in (clips, decoded, (decoded - clips).abs() - 1)]
         captions = (Path(scores[item].source).name, f"{scores[item].psnr_db:.1f} dB", "absolute error")
         grid.append([Tile(image, text) for image, text in zip(images, captions, strict=True)])
@@ -134,7 +142,10 @@ def _score(items: list[Item], decoded: Tensor, clips: Tensor, perceptual: nn.Mod
     if perceptual is not None:
         distance = frame_distance(perceptual, decoded, clips).tolist()
     columns = zip(items, psnr(decoded, clips).tolist(), ssim(decoded, clips).tolist(), distance, strict=True)
-    return [ItemScore(item.source.name, item.start, *values) for item, *values in columns]
+    return [
+        ItemScore(source=item.source.name, start=item.start, psnr_db=psnr_db, ssim=similarity, perceptual=perceived)
+        for item, psnr_db, similarity, perceived in columns
+    ]
 
 
 def _mean_scores(scores: Sequence[ItemScore], perceptual: str) -> dict[str, float]:
@@ -150,7 +161,8 @@ def _mean_scores(scores: Sequence[ItemScore], perceptual: str) -> dict[str, floa
 
 
 def _code_metrics(tokens: Tensor, vocab_size: int, pixels: int) -> dict[str, float]:
-    in_use, per_clip = perplexity(tokens, vocab_size), tokens[0].numel()
+    in_use = perplexity(tokens, vocab_size)
+    per_clip = tokens[0].numel()
     return {
         "codebook_usage": codebook_usage(tokens, vocab_size),
         "perplexity": in_use,

@@ -14,15 +14,17 @@ from torch import Tensor, nn
 
 
 class ChannelNorm(nn.Module):
-    """RMS norm over the channels of each position (Zhang and Sennrich 2019), which mixes neither frames nor places."""
+    """RMS norm over the channels of each position of each frame (Zhang and Sennrich 2019), which mixes none of them."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the normed (B*T, C, H, W) features, of the same shape."""
         # Channels are the fastest axis in memory (channels-last), so both permutations are views.
-        rows, weight = x.permute(0, 2, 3, 1), self.weight.type_as(x)  # the fused kernel wants one dtype
+        rows = x.permute(0, 2, 3, 1)  # the fused kernel wants one dtype
+        weight = self.weight.type_as(x)
         return F.rms_norm(rows, weight.shape, weight, eps=1e-6).permute(0, 3, 1, 2)
 
 
@@ -37,6 +39,7 @@ class CausalTemporalConv(nn.Module):
         self.conv = nn.Conv3d(width, width, kernel_size=(3, 1, 1))
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
+        """Mix (B*T, C, H, W) features of clips of `frames` frames over time; same shape."""
         # Channels are the fastest axis in memory before and after, so that only the two frames in front are copied.
         clips = rearrange(x.permute(0, 2, 3, 1), "(B T) H W C -> B T H W C", T=frames)
         first = clips[:, :1]
@@ -60,6 +63,7 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(last.weight)  # a new block is the identity, which steadies the first steps
 
     def forward(self, x: Tensor, frames: int) -> Tensor:
+        """Return (B*T, C, H, W) features of clips of `frames` frames, of the same shape."""
         branch = F.silu(self.norm2(self.space(F.silu(self.norm1(x)))))
         if self.time is not None:
             return x + self.time(branch, frames)
@@ -76,6 +80,7 @@ class Downsample(nn.Module):
         self.conv = nn.Conv2d(temporal * width_in, width_out, kernel_size=3, stride=spatial, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B*T / temporal, width_out, H / spatial, W / spatial) of (B*T, width_in, H, W) features."""
         merged = rearrange(x, "(B s) C H W -> B (s C) H W", s=self.temporal)
         return self.conv(merged.contiguous(memory_format=torch.channels_last))
 
@@ -85,10 +90,12 @@ class Upsample(nn.Module):
 
     def __init__(self, width_in: int, width_out: int, temporal: int, spatial: int) -> None:
         super().__init__()
-        self.temporal, self.spatial = temporal, spatial
+        self.temporal = temporal
+        self.spatial = spatial
         self.conv = nn.Conv2d(width_in, temporal * spatial**2 * width_out, kernel_size=3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B*T * temporal, width_out, H * spatial, W * spatial) of (B*T, width_in, H, W) features."""
         spread = rearrange(
             self.conv(x),
             "B (s p q C) H W -> (B s) C (H p) (W q)",

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from data.clips import read_batches
-from data.items import find_items, split_items
-from data.media import write_skipped
+from data.items import describe_items, find_items, split_items
+from data.media import describe_skipped, write_skipped
 from storage.files import to_json, write_text
-from training.processes import best_device
+from training.processes import best_device, describe_device
+from training.progress import say_done, say_found
 from vqgan.model import load_tokenizer
 from vqgan.options import LeakageOptions
 from vqgan.tokenizer import Tokenizer
@@ -31,7 +32,8 @@ def prompt_changes(tokenizer: Tokenizer, clips: Tensor) -> Tensor:
     half = clips.shape[axis] // 2
     given, rest = clips.split([half, clips.shape[axis] - half], dim=axis)
     changed = torch.cat([given, -rest], dim=axis)
-    before, after = tokenizer.encode(clips), tokenizer.encode(changed)
+    before = tokenizer.encode(clips)
+    after = tokenizer.encode(changed)
     return before.ne(after).narrow(axis - 1, 0, before.shape[axis - 1] // 2)
 
 
@@ -45,13 +47,21 @@ def measure_leakage(options: LeakageOptions) -> dict[str, Any]:
     tokenizer = load_tokenizer(options.tokenizer).to(device)
     form = tokenizer.clip_format
     items, skipped = find_items(options.data, form)
-    if options.part == "validation":
+    if options.split == "validation":
         items = split_items(items)[1]
+    say_found(
+        device=describe_device(device),
+        tokenizer=tokenizer.describe(),
+        data=describe_items(items),
+        split=options.split,
+        skipped=describe_skipped(skipped),
+    )
     stills = form.frames == 1 or items[0].source.kind == "image"
     batches = read_batches(items, form, options.batch, skipped)
     parts = [prompt_changes(tokenizer, clips.to(device)).cpu() for _, clips in batches]
     write_skipped(options.out / "skipped.csv", skipped)
-    changes, axes = torch.cat(parts), (0, 1, 3) if stills else (0, 2, 3)
+    changes = torch.cat(parts)
+    axes = (0, 1, 3) if stills else (0, 2, 3)
     result = {
         "prompt_tokens_changed": float(changes.float().mean()),
         "per_row" if stills else "per_latent_frame": changes.float().mean(dim=axes).tolist(),
@@ -59,4 +69,5 @@ def measure_leakage(options: LeakageOptions) -> dict[str, Any]:
     }
     write_text(options.out / "leakage.json", to_json(result))
     print(to_json(result))
+    say_done(options.out / "leakage.json")
     return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from einops import rearrange
@@ -46,7 +46,7 @@ class Encoder(nn.Module):
             Downsample(widths[level], widths[level + 1], *stride) for level, stride in enumerate(config.strides)
         )
         self.norm = ChannelNorm(widths[-1])
-        self.last = nn.Conv2d(widths[-1], config.code_width, kernel_size=1)
+        self.last = nn.Conv2d(widths[-1], config.latent_width, kernel_size=1)
 
     def forward(self, clip: Tensor) -> Tensor:
         """Map (B, 3, T, H, W) to (B, t, h, w, D)."""
@@ -68,8 +68,9 @@ class Decoder(nn.Module):
         super().__init__()
         self.patch = config.patch
         temporal = config.temporal_factor > 1
-        widths, strides = config.widths[::-1], config.strides[::-1]
-        self.first = nn.Conv2d(config.code_width, widths[0], kernel_size=3, padding=1)
+        widths = config.widths[::-1]
+        strides = config.strides[::-1]
+        self.first = nn.Conv2d(config.latent_width, widths[0], kernel_size=3, padding=1)
         self.levels = nn.ModuleList(
             nn.ModuleList(ResidualBlock(width, temporal) for _ in range(config.decoder_blocks)) for width in widths
         )
@@ -97,13 +98,14 @@ def build_quantizer(config: VQGANConfig) -> VectorQuantizer | FiniteScalarQuanti
     """Return the quantizer that `config` describes."""
     if config.levels:
         return FiniteScalarQuantizer(config.levels)
-    return VectorQuantizer(config.codes, config.code_width, config.commitment, config.decay, config.normalised)
+    return VectorQuantizer(config.codes, config.code_width, config.commitment, config.codebook_decay, config.normalised)
 
 
 class VQGAN(Tokenizer):
     """A tokenizer of clips whose latent frames never see the future."""
 
     kind = "vqgan"
+    renamed: ClassVar[dict[str, str]] = {"decay": "codebook_decay"}
     summary = (
         "A causal VQGAN: it turns clips into grids of tokens and back, and no token depends on frames that come after "
         "those it stands for."

@@ -9,9 +9,10 @@ from einops import rearrange
 
 from data.clip_format import ClipFormat
 from data.clips import read_batches
-from data.items import find_items
-from data.media import write_skipped
+from data.items import describe_items, find_items
+from data.media import describe_skipped, write_skipped
 from data.training_images import write_training_images
+from training.progress import say_done, say_found
 from vqgan.options import PaletteOptions
 from vqgan.palette import FIT_PIXELS, Palette
 
@@ -25,10 +26,12 @@ def make_palette(options: PaletteOptions) -> Path:
     """
     form = ClipFormat(frames=1, fps=1.0, size=options.size)
     items, skipped = find_items(options.data, form)
+    say_found(data=describe_items(items), skipped=describe_skipped(skipped))
     step = max(1, len(items) * options.size**2 // (4 * FIT_PIXELS))
     clips = torch.cat([clips for _, clips in read_batches(items[::step], form, 64, skipped)])
     write_skipped(options.out / "skipped.csv", skipped)
     write_training_images(options.out, (item.source for item in items[::step]))
     pixels = rearrange(clips, "B C T H W -> (B T H W) C")
     Palette.fit(pixels, options.colours, options.size, options.seed).save_pretrained(options.out)
+    say_done(options.out, f"secondsight vqgan encode --tokenizer {options.out} --data {options.data} --out TOKENS")
     return options.out

@@ -60,7 +60,9 @@ class VectorQuantizer(nn.Module):
 
     def __init__(self, codes: int, width: int, commitment: float, decay: float, normalised: bool = False) -> None:
         super().__init__()
-        self.commitment, self.decay, self.normalised = commitment, decay, normalised
+        self.commitment = commitment
+        self.decay = decay
+        self.normalised = normalised
         codebook = torch.randn(codes, width)
         self.register_buffer("codebook", F.normalize(codebook, dim=1) if normalised else codebook)
         self.register_buffer("counts", torch.ones(codes))
@@ -134,7 +136,7 @@ class FiniteScalarQuantizer(nn.Module):
     def __init__(self, levels: tuple[int, ...]) -> None:
         super().__init__()
         steps = torch.tensor(levels)
-        basis = torch.tensor([math.prod(levels[:place]) for place in range(len(levels))])
+        basis = torch.tensor([math.prod(levels[:index]) for index in range(len(levels))])
         # An even number of levels has no middle: the bounds are shifted so that rounding still gives all of them.
         self.register_buffer("levels", steps, persistent=False)
         self.register_buffer("reach", (steps - 1) * 1.001 / 2, persistent=False)

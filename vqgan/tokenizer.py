@@ -72,6 +72,16 @@ class Tokenizer(Pretrained, ABC):
     def decode(self, tokens: Tensor) -> Tensor:
         """Return the clips (B, 3, T, H, W) in [-1, 1] of tokens (B, t, h, w) int64."""
 
+    def decode_frames(self, tokens: Tensor, frames: int) -> Tensor:
+        """Return the last `frames` frames of the clips of tokens (B, t, h, w) int64.
+
+        Of a clip those are all; a still, which has one, is the last frame of its latent frame.
+
+        Returns:
+            (B, 3, frames, H, W) in [-1, 1].
+        """
+        return self.decode(tokens)[:, :, -frames:]
+
     @property
     def vocab_size(self) -> int:
         """Number of codes."""
@@ -108,7 +118,8 @@ class Tokenizer(Pretrained, ABC):
         Raises:
             ValueError: the size does not divide; the nearest that does is named.
         """
-        temporal, spatial = self.config.temporal_factor, self.config.spatial_factor
+        temporal = self.config.temporal_factor
+        spatial = self.config.spatial_factor
         if frames != 1 and (frames % temporal or not frames):
             near = max(1, round(frames / temporal)) * temporal
             raise ValueError(f"clips of {frames} frames do not divide into {temporal}s; {near} or 1 would")
@@ -117,6 +128,11 @@ class Tokenizer(Pretrained, ABC):
                 near = max(1, round(pixels / spatial)) * spatial
                 raise ValueError(f"clips of {rows}x{columns} pixels do not divide into {spatial}s; {near} would")
         return (max(1, frames // temporal), rows // spatial, columns // spatial)
+
+    def describe(self) -> str:
+        """Return what it makes of which clips, in words."""
+        t, h, w = self.grid(self.frames, self.size, self.size)
+        return f"{self.clip_format.describe()} to {t}x{h}x{w} tokens of {self.vocab_size} codes"
 
     def fill_latent_frame(self, clip: Tensor) -> Tensor:
         """Make of a still (B, 3, 1, H, W) the shortest clip that fills a latent frame; clips stay as they are."""

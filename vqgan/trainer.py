@@ -1,4 +1,4 @@
-"""A tokenizer in training: its weights and their moving average, its adversary, and one step of both."""
+"""A tokenizer in training: its weights and their EMA, its adversary, and one step of both."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch.optim.swa_utils import AveragedModel
 from training.order import seed_step
 from training.schedule import learning_rate, set_learning_rate
 from training.state import load_training_state, save_checkpoint
-from vqgan.config import PRESETS
 from vqgan.discriminator import Adversary
 from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
 from vqgan.metrics.perceptual import build_perceptual
@@ -22,7 +21,7 @@ from vqgan.options import TrainOptions
 Weights = tuple[Tensor, ...] | list[Tensor]
 
 
-class Learner:
+class TokenizerTrainer:
     """Everything about a tokenizer that training changes.
 
     Args:
@@ -31,19 +30,19 @@ class Learner:
     """
 
     def __init__(self, accelerator: Accelerator, options: TrainOptions) -> None:
-        self.accelerator, self.options = accelerator, options
-        config = PRESETS[options.preset]
+        self.accelerator = accelerator
+        self.options = options
         self.perceptual = build_perceptual(options.perceptual)
         if self.perceptual is not None:
             self.perceptual.to(accelerator.device)
-        torch.manual_seed(options.seed)
-        self.tokenizer = VQGAN(config)
-        self.average = _moving_average(self.tokenizer, options.average_decay).to(accelerator.device)
+        torch.manual_seed(options.training.seed)
+        self.tokenizer = VQGAN(options.model)
+        self.ema = _ema(self.tokenizer, options.ema_decay).to(accelerator.device)
         self.model, self.optimizer = accelerator.prepare(self.tokenizer, _adam(self.tokenizer, (0.9, 0.95)))
         self.modules: dict[str, nn.Module] = {"tokenizer": self.tokenizer}
         self.optimizers: dict[str, torch.optim.Optimizer] = {"tokenizer": self.optimizer}
         if options.adversary.adversarial_weight:
-            self.adversary = Adversary(options.adversary, config.frames)
+            self.adversary = Adversary(options.adversary, options.model.frames)
             # The first moment forgets faster than the tokenizer's: an adversary's gradient soon points elsewhere.
             prepared = accelerator.prepare(self.adversary, _adam(self.adversary, (0.5, 0.9)))
             self.adversary_model, self.adversary_optimizer = prepared
@@ -53,13 +52,14 @@ class Learner:
     @property
     def averaged(self) -> VQGAN:
         """The tokenizer with averaged weights, in evaluation mode: what is validated and saved."""
-        module = self.average.module
+        module = self.ema.module
         assert isinstance(module, VQGAN)
         return module
 
     def rate(self, step: int) -> float:
         """Return the learning rate of `step`."""
-        return learning_rate(step, self.options.steps, self.options.learning_rate, self.options.warmup)
+        training = self.options.training
+        return learning_rate(step, training.steps, training.learning_rate, training.warmup)
 
     def step(self, clips: Tensor, step: int) -> dict[str, Tensor]:
         """Take one optimizer step on (B, 3, T, H, W) clips in [-1, 1] and return the losses, detached.
@@ -68,9 +68,10 @@ class Learner:
             clips: the batch of this process.
             step: optimizer steps done before.
         """
-        options, rate = self.options, self.rate(step)
+        options = self.options
+        rate = self.rate(step)
         # The same numbers on all processes: they draw for the global batch, and each takes its part.
-        seed_step(options.seed, step)
+        seed_step(options.training.seed, step)
         with self.accelerator.autocast():
             result = self.model(clips, step >= options.continuous_steps)
             clips = clips.expand_as(result.clip)  # a still that a tokenizer of clips made a clip of
@@ -86,7 +87,7 @@ class Learner:
                 judged = self.adversary_model(result.clip.detach(), clips)
             self._descend(self.adversary_model, self.adversary_optimizer, judged, rate)
             losses["discriminator_loss"] = judged.detach()
-        self.average.update_parameters(self.tokenizer)
+        self.ema.update_parameters(self.tokenizer)
         return losses
 
     def save(self, run: Path, done: int, score: float | None = None) -> None:
@@ -97,13 +98,13 @@ class Learner:
             done: optimizer steps done.
             score: how good that model is on held-out data, higher for better, if it was measured.
         """
-        save_checkpoint(run, done, self.averaged, self.optimizers, self.modules, self.options.keep, score)
+        save_checkpoint(run, done, self.averaged, self.optimizers, self.modules, self.options.training.keep, score)
 
     def resume(self, checkpoint: Path) -> int:
         """Continue from a checkpoint; return the optimizer steps done."""
         self.averaged.load_state_dict(VQGAN.from_pretrained(checkpoint).state_dict())
         done = load_training_state(checkpoint, self.optimizers, self.modules)
-        self.average.n_averaged.fill_(done)
+        self.ema.n_averaged.fill_(done)
         return done
 
     def _adversarial_loss(self, decoded: Tensor, clips: Tensor, reconstruction: Tensor) -> Tensor:
@@ -116,7 +117,8 @@ class Learner:
     def _descend(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
         optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(model.parameters(), self.options.clip)
+        if self.options.training.grad_clip:
+            self.accelerator.clip_grad_norm_(model.parameters(), self.options.training.grad_clip)
         set_learning_rate(optimizer, rate)
         optimizer.step()
 
@@ -125,7 +127,7 @@ def _adam(model: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
     return torch.optim.Adam(model.parameters(), betas=betas, fused=True)
 
 
-def _moving_average(model: VQGAN, decay: float) -> AveragedModel:
+def _ema(model: VQGAN, decay: float) -> AveragedModel:
     """Return a copy of `model` that follows its weights, faster at first; buffers are copied."""
 
     def average(averaged: Weights, current: Weights, updates: Tensor | int) -> None:

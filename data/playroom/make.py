@@ -27,6 +27,7 @@ from data.playroom.solids import Solids
 from data.playroom.toys import CATEGORIES, generator, make_toy
 from data.video import write_video
 from storage.files import atomic_write, write_text
+from training.progress import say_done
 
 SAMPLES = 2
 """Rays per pixel and axis in clips; object images, which people look at for longer, have OBJECT_SAMPLES."""
@@ -309,3 +310,9 @@ def make_playroom(options: PlayroomOptions) -> None:
         write_clips(options.out, options.clips, options.seed, options.size, options.frames, options.fps)
     if options.objects:
         write_objects(options.out, options.objects, options.seed, options.size, options.fillers)
+    following = (
+        f"secondsight vqgan train --preset demo --data {options.out / 'clips'} --out TOKENIZER"
+        if options.clips
+        else f"secondsight memory run --stimuli {options.out} --out RUN"
+    )
+    say_done(options.out, following)

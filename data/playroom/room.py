@@ -148,7 +148,7 @@ class Walk:
 
 
 def make_scene(seed: int, index: int) -> Scene:
-    """Furnishes room number `index` of the world `seed`: look, images, lamp and three to six toys."""
+    """Furnishes room number `index` of the world `seed`: look, panels on the walls, lamp and three to six toys."""
     draws = torch.rand(40, generator=generator("room", seed, index))
     half = torch.tensor([2.4, 2.4, 1.15]) + draws[:3] * torch.tensor([0.5, 0.5, 0.1])
     light = (draws[3:6] - 0.5) * torch.tensor([2.0, 2.0, 0.0]) + torch.tensor([0.0, 0.0, 2.0])
@@ -186,7 +186,7 @@ def _surfaces(index: int, half: Tensor, draws: Tensor) -> Surfaces:
         [0.4 * u[16] - 0.2, 0.4 * u[17] - 0.2, 0.8 + 0.4 * u[18], 0.8 + 0.4 * u[19]],
         [0.0, 0.0, 0.5, 0.5],
     ]
-    images = [rgb(d, 0.55, 0.45 + 0.5 * e) for d, e in zip(u[20:26], u[26:32], strict=True)]
+    panels = [rgb(d, 0.55, 0.45 + 0.5 * e) for d, e in zip(u[20:26], u[26:32], strict=True)]
     frames = [rgb(hue, 0.1, 0.95)] * 4 + [rgb(u[24] + 0.4, 0.3, 0.9), (1.0, 1.0, 1.0)]
     return Surfaces(
         half=half,
@@ -194,7 +194,7 @@ def _surfaces(index: int, half: Tensor, draws: Tensor) -> Surfaces:
         pattern=torch.tensor([*patterns, (STRIPES, CHECKS)[int(2 * u[6])], PLAIN]),
         period=torch.tensor([0.9, 0.9, 0.9, 0.9, 0.8 + 0.4 * u[7], 1.0]),
         panel=torch.tensor(panel),
-        panel_colours=torch.stack([torch.tensor(images), torch.tensor(frames)], dim=1),
+        panel_colours=torch.stack([torch.tensor(panels), torch.tensor(frames)], dim=1),
     )
 
 

@@ -116,7 +116,8 @@ def _wrong_exemplars(
     for pair in pairs:
         if not (named := EXEMPLARS.fullmatch(pair.condition)):
             continue
-        count, name = int(named[1]), category(PurePath(pair.seen))
+        count = int(named[1])
+        name = category(PurePath(pair.seen))
         exemplars = folders[count, name]
         if len(exemplars) != count:
             reason = f"{pair.seen}: {len(exemplars)} images of {name} are studied in {pair.condition}, not {count}"

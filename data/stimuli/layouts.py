@@ -27,6 +27,7 @@ from data.options import StimuliOptions
 from data.stimuli.lists import read_stimuli
 from data.stimuli.pairs import thing
 from storage.files import to_json, write_text
+from training.progress import say_done
 
 BRADY_TRIALS = 100
 """Trials of each condition of Brady et al. (2008)."""
@@ -64,9 +65,9 @@ class Draft:
     def add_study(self, folder: str, original: Original) -> None:
         """Study an image that is not tested, under its own name where that is free."""
         stem = original.path.stem
-        while (place := f"study/{folder}/{stem}{original.path.suffix}") in self.placed:
+        while (path := f"study/{folder}/{stem}{original.path.suffix}") in self.placed:
             stem += "_"
-        self.placed[place] = original
+        self.placed[path] = original
 
 
 def make_stimuli(options: StimuliOptions) -> Path:
@@ -81,9 +82,9 @@ def make_stimuli(options: StimuliOptions) -> Path:
     draft = _brady(options) if options.kind == "brady" else _categories(options)
     part = options.out.with_name(options.out.name + ".tmp")
     shutil.rmtree(part, ignore_errors=True)
-    for place, original in draft.placed.items():
-        (part / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(original.path, part / place)
+    for path, original in draft.placed.items():
+        (part / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(original.path, part / path)
     write_text(part / "stimuli.json", to_json(_provenance(options, draft)))
     stimuli = read_stimuli(part)
     part.replace(options.out)
@@ -92,6 +93,7 @@ def make_stimuli(options: StimuliOptions) -> Path:
         f"{len(stimuli.study)} studied images, trials: {', '.join(f'{n} {name}' for name, n in trials.items())}; "
         f"{len(draft.left_out)} images left out: see {options.out / 'stimuli.json'}"
     )
+    say_done(options.out, f"secondsight memory run --stimuli {options.out} --out RUN")
     return options.out
 
 
@@ -99,8 +101,8 @@ def _provenance(options: StimuliOptions, draft: Draft) -> dict[str, object]:
     return {
         "options": asdict(options),
         "images": [
-            {"path": place, "source": str(original.path), "sha256": original.sha256}
-            for place, original in sorted(draft.placed.items())
+            {"path": path, "source": str(original.path), "sha256": original.sha256}
+            for path, original in sorted(draft.placed.items())
         ],
         "left_out": [asdict(skip) for skip in draft.left_out],
     }
@@ -108,7 +110,8 @@ def _provenance(options: StimuliOptions, draft: Draft) -> dict[str, object]:
 
 def _brady(options: StimuliOptions) -> Draft:
     """Trials between single objects (novel) and within pairs (exemplar, state); other single objects are fillers."""
-    draft, draw = Draft(), random.Random(options.seed)
+    draft = Draft()
+    draw = random.Random(options.seed)
     folders = _folders_by_role(options.source)
     known: set[str] = set()
     wanted = options.trials or BRADY_TRIALS
@@ -130,7 +133,8 @@ def _brady(options: StimuliOptions) -> Draft:
 
 def _categories(options: StimuliOptions) -> Draft:
     """Trials within categories of which n images are studied, and trials between categories or single objects."""
-    draft, draw = Draft(), random.Random(options.seed)
+    draft = Draft()
+    draw = random.Random(options.seed)
     known: set[str] = set()
     categories: dict[str, list[Original]] = {}
     singles: list[Original] = []

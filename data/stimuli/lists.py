@@ -30,15 +30,17 @@ from data.images import load_image, pixel_digest
 from data.media import Skipped
 from data.stimuli.checks import find_broken, find_copies
 from data.stimuli.pairs import Defect, find_pairs, list_images
-from storage.tables import write_rows, write_table
+from storage.tables import write_rows
 
 
 @dataclass(frozen=True)
 class Stimulus:
-    """One image of a list: its path relative to the list, and the digest of its pixels."""
+    """One image of a list."""
 
     path: str
+    """Path relative to the list."""
     sha256: str
+    """Of its pixels (`data.images.pixel_digest`)."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,36 @@ class StimulusList:
         )
 
 
+@dataclass(frozen=True)
+class ListedTrial:
+    """A trial in `manifest.csv`."""
+
+    item: str
+    """Name of the trial."""
+    condition: str
+    """Condition, such as novel, exemplar or state."""
+    studied: str
+    """Path of the studied image in the list."""
+    foil: str
+    """Path of the image it is tested against."""
+    studied_sha256: str
+    """Of the studied image's pixels (`data.images.pixel_digest`)."""
+    foil_sha256: str
+    """Of the foil's pixels."""
+
+
+@dataclass(frozen=True)
+class ListedDefect:
+    """An image in `defects.csv`; a defect that concerns several has a row for each."""
+
+    defect: int
+    """Which defect, counted from 0."""
+    file: str
+    """Path of the image in the list."""
+    reason: str
+    """What is wrong."""
+
+
 def read_stimuli(root: Path, exclude_defects: bool = False) -> StimulusList:
     """Read and check a list in the study/test layout.
 
@@ -140,30 +172,30 @@ def write_manifest(stimuli: StimulusList, folder: Path) -> None:
     These are `study.csv`, `manifest.csv` and `defects.csv`, of which the last has a row for each image concerned.
     """
     write_rows(folder / "study.csv", stimuli.study, Stimulus)
-    columns = ["item", "condition", "studied", "foil", "studied_sha256", "foil_sha256"]
     rows = (
-        {
-            "item": trial.item,
-            "condition": trial.condition,
-            "studied": trial.studied.path,
-            "foil": trial.foil.path,
-            "studied_sha256": trial.studied.sha256,
-            "foil_sha256": trial.foil.sha256,
-        }
+        ListedTrial(
+            item=trial.item,
+            condition=trial.condition,
+            studied=trial.studied.path,
+            foil=trial.foil.path,
+            studied_sha256=trial.studied.sha256,
+            foil_sha256=trial.foil.sha256,
+        )
         for trial in stimuli.trials
     )
-    write_table(folder / "manifest.csv", rows, columns)
+    write_rows(folder / "manifest.csv", rows, ListedTrial)
     defects = (
-        {"defect": str(number), "file": file, "reason": defect.reason}
-        for number, defect in enumerate(stimuli.defects)
+        ListedDefect(index, file, defect.reason)
+        for index, defect in enumerate(stimuli.defects)
         for file in defect.files
     )
-    write_table(folder / "defects.csv", defects, ["defect", "file", "reason"])
+    write_rows(folder / "defects.csv", defects, ListedDefect)
 
 
 def _digests(root: Path, paths: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """The digests of images, and why others cannot be read, by path."""
-    digests, unreadable = {}, {}
+    digests = {}
+    unreadable = {}
     for path in paths:
         try:
             digests[path] = pixel_digest(load_image(root / path))

@@ -42,7 +42,8 @@ def noise_list(
     names += [f"test/noise_unseen/noise_{number:05d}" for number in range(tested)]
     tokens = dict(zip(names, drawn, strict=True))
     images = [Stimulus(path, hashlib.sha256(row.numpy().tobytes()).hexdigest()) for path, row in tokens.items()]
-    study, foils = images[:items], images[items:]
+    study = images[:items]
+    foils = images[items:]
     trials = [
         Trial(f"noise/{number:05d}", "noise", studied, foil)
         for number, (studied, foil) in enumerate(zip(study, foils, strict=False))

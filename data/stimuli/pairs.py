@@ -42,7 +42,8 @@ def find_pairs(root: Path) -> tuple[list[Pair], list[Defect]]:
     Raises:
         StimulusError: a folder is missing or empty, or it cannot be told which images belong together.
     """
-    pairs, defects = [], []
+    pairs = []
+    defects = []
     for condition in _conditions(root):
         seen, foils = (list_images(root, f"test/{condition}_{side}") for side in ("seen", "unseen"))
         matched, alone = match(condition, seen, foils)

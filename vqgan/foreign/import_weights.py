@@ -11,6 +11,7 @@ from torch import Tensor
 
 from storage.foreign import Settings, read_foreign, settings_of
 from storage.model_folder import CheckpointError, load_weights
+from training.progress import say_done
 from vqgan.foreign.convert import (
     check_taming_settings,
     convert_llamagen,
@@ -44,6 +45,8 @@ def import_weights(options: ImportOptions) -> Path:
     )
     tokenizer.save_pretrained(options.out)
     print(_describe(tokenizer, options))
+    data = "VIDEOS" if tokenizer.frames > 1 else "IMAGES"
+    say_done(options.out, f"secondsight vqgan eval --tokenizer {options.out} --data {data} --out EVALUATION")
     return options.out
 
 
@@ -118,11 +121,10 @@ def _load(tokenizer: Tokenizer, tensors: Mapping[str, Tensor], path: Path) -> To
 
 
 def _describe(tokenizer: Tokenizer, options: ImportOptions) -> str:
-    grid = "x".join(map(str, tokenizer.grid(tokenizer.frames, tokenizer.size, tokenizer.size)))
-    size = f"{tokenizer.size}x{tokenizer.size}"
-    clips = f"{tokenizer.frames} frames of {size}" if tokenizer.frames > 1 else f"images of {size}"
-    assumed = " (assumed, as there is no --config)" if options.kind == "taming" and options.config is None else ""
+    assumed = (
+        " (the size is assumed, as there is no --config)" if options.kind == "taming" and options.config is None else ""
+    )
     return (
-        f"{options.out}: {options.kind} tokenizer of {tokenizer.vocab_size} codes; {clips}{assumed} become {grid} "
-        "tokens; it is not causal, so prompts are encoded alone"
+        f"{options.out}: {options.kind} tokenizer, {tokenizer.describe()}{assumed}; it is not causal, so prompts are "
+        "encoded alone"
     )

@@ -97,13 +97,14 @@ class ResidualBlock(nn.Module):
         self.nin_shortcut = nn.Identity() if width_in == width_out else nn.Conv2d(width_in, width_out, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width_out, H, W) of (B, width_in, H, W)."""
         branch = self.conv1(F.silu(self.norm1(x)))
         branch = self.conv2(F.silu(self.norm2(branch)))
         return self.nin_shortcut(x) + branch
 
 
 class Attention(nn.Module):
-    """Attention of one head between all places of an image."""
+    """Attention of one head between all positions of an image."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -114,7 +115,9 @@ class Attention(nn.Module):
         self.proj_out = nn.Conv2d(width, width, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        normed, rows = self.norm(x), x.shape[2]
+        """Return (B, C, h, w) of (B, C, h, w)."""
+        normed = self.norm(x)
+        rows = x.shape[2]
         q, k, v = (rearrange(layer(normed), "B C h w -> B 1 (h w) C") for layer in (self.q, self.k, self.v))
         seen = F.scaled_dot_product_attention(q, k, v)
         return x + self.proj_out(rearrange(seen, "B 1 (h w) C -> B C h w", h=rows))
@@ -128,6 +131,7 @@ class Downsample(nn.Module):
         self.conv = nn.Conv2d(width, width, kernel_size=3, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, C, H / 2, W / 2) of (B, C, H, W)."""
         return self.conv(F.pad(x, (0, 1, 0, 1)))
 
 
@@ -139,6 +143,7 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(width, width, kernel_size=3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, C, 2 H, 2 W) of (B, C, H, W)."""
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
@@ -148,14 +153,15 @@ class Level(nn.Module):
     def __init__(self, width_in: int, width_out: int, blocks: int, attention: bool) -> None:
         super().__init__()
         widths = [width_in] + [width_out] * blocks
-        self.block = nn.ModuleList(ResidualBlock(*widths[place : place + 2]) for place in range(blocks))
+        self.block = nn.ModuleList(ResidualBlock(*widths[index : index + 2]) for index in range(blocks))
         self.attn = nn.ModuleList(Attention(width_out) for _ in range(blocks if attention else 0))
 
     def forward(self, x: Tensor) -> Tensor:
-        for place, block in enumerate(self.block):
+        """Return (B, width_out, H, W) of (B, width_in, H, W)."""
+        for index, block in enumerate(self.block):
             x = block(x)
             if len(self.attn):
-                x = self.attn[place](x)
+                x = self.attn[index](x)
         return x
 
 
@@ -167,6 +173,7 @@ class Down(Level):
         self.downsample = nn.Identity() if coarsest else Downsample(width_out)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width_out, H / 2, W / 2) of (B, width_in, H, W); the coarsest level keeps H and W."""
         return self.downsample(super().forward(x))
 
 
@@ -178,6 +185,7 @@ class Up(Level):
         self.upsample = nn.Identity() if finest else Upsample(width_out)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width_out, 2 H, 2 W) of (B, width_in, H, W); the finest level keeps H and W."""
         return self.upsample(super().forward(x))
 
 
@@ -191,6 +199,7 @@ class Middle(nn.Module):
         self.block_2 = ResidualBlock(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, C, h, w) of (B, C, h, w)."""
         return self.block_2(self.attn_1(self.block_1(x)))
 
 
@@ -214,6 +223,7 @@ class Encoder(nn.Module):
         self.conv_out = nn.Conv2d(widths[-1], config.latent_width, kernel_size=3, padding=1)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the latents (B, C, h, w) of images (B, 3, H, W) in [-1, 1]."""
         x = self.mid(self.down(self.conv_in(images)))
         return self.conv_out(F.silu(self.norm_out(x)))
 
@@ -235,6 +245,7 @@ class Decoder(nn.Module):
         self.conv_out = nn.Conv2d(widths[0], 3, kernel_size=3, padding=1)
 
     def forward(self, latents: Tensor) -> Tensor:
+        """Return the images (B, 3, H, W) of latents (B, C, h, w)."""
         x = self.mid(self.conv_in(latents))
         for level in reversed(self.up):
             x = level(x)

@@ -87,21 +87,23 @@ class TATSConfig:
 
 
 class SameConv(nn.Module):
-    """A 3D convolution that gives as many places as it takes, divided by its stride."""
+    """A 3D convolution that gives as many positions as it takes, divided by its stride."""
 
     def __init__(
         self, width_in: int, width_out: int, kernel: int, stride: tuple[int, int, int], padding: Padding
     ) -> None:
         super().__init__()
-        self.edges, self.padding = _edges(kernel, stride), padding
+        self.edges = _edges(kernel, stride)
+        self.padding = padding
         self.conv = nn.Conv3d(width_in, width_out, kernel, stride)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width_out, T / s, H / s, W / s) of (B, width_in, T, H, W), by the stride s of each axis."""
         return self.conv(F.pad(x, self.edges, mode=self.padding))
 
 
 class SameTransposedConv(nn.Module):
-    """A transposed 3D convolution with a kernel of four that gives `stride` times as many places as it takes."""
+    """A transposed 3D convolution with a kernel of four that gives `stride` times as many positions as it takes."""
 
     def __init__(self, width_in: int, width_out: int, stride: tuple[int, int, int]) -> None:
         super().__init__()
@@ -109,6 +111,7 @@ class SameTransposedConv(nn.Module):
         self.convt = nn.ConvTranspose3d(width_in, width_out, kernel_size=4, stride=stride, padding=3)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width_out, T s, H s, W s) of (B, width_in, T, H, W), by the stride s of each axis."""
         return self.convt(F.pad(x, self.edges, mode="replicate"))
 
 
@@ -123,6 +126,7 @@ class ResidualBlock(nn.Module):
         self.conv2 = SameConv(width, width, 3, (1, 1, 1), "replicate")
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, C, T, H, W) of (B, C, T, H, W)."""
         branch = self.conv1(F.silu(self.norm1(x)))
         return x + self.conv2(F.silu(self.norm2(branch)))
 
@@ -136,6 +140,7 @@ class Down(nn.Module):
         self.res = ResidualBlock(2 * width, config.norm)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return twice the channels of (B, C, T, H, W), divided along T, H and W by the strides."""
         return self.res(self.down(x))
 
 
@@ -149,6 +154,7 @@ class Up(nn.Module):
         self.res2 = ResidualBlock(width_out, config.norm)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return (B, width_out, ...) of (B, width_in, T, H, W), multiplied along T, H and W by the strides."""
         return self.res2(self.res1(self.up(x)))
 
 
@@ -157,7 +163,8 @@ class Encoder(nn.Module):
 
     def __init__(self, config: TATSConfig) -> None:
         super().__init__()
-        width, levels = config.width, len(config.strides)
+        width = config.width
+        levels = len(config.strides)
         self.conv_first = SameConv(3, width, 3, (1, 1, 1), config.padding)
         self.conv_blocks = nn.Sequential(
             *(Down(width * 2**level, stride, config) for level, stride in enumerate(config.strides))
@@ -165,6 +172,7 @@ class Encoder(nn.Module):
         self.final_block = nn.Sequential(_norm(width * 2**levels, config.norm), nn.SiLU())
 
     def forward(self, clip: Tensor) -> Tensor:
+        """Return the features (B, C, t, h, w) of clips (B, 3, T, H, W) in [-0.5, 0.5]."""
         return self.final_block(self.conv_blocks(self.conv_first(clip)))
 
 
@@ -183,6 +191,7 @@ class Decoder(nn.Module):
         self.conv_last = SameConv(widths[-1], 3, 3, (1, 1, 1), "replicate")
 
     def forward(self, features: Tensor) -> Tensor:
+        """Return the clips (B, 3, T, H, W) of features (B, C, t, h, w)."""
         return self.conv_last(self.conv_blocks(self.final_block(features)))
 
 
@@ -223,8 +232,8 @@ class TATSVQGAN(Tokenizer):
 
     def grid(self, frames: int, rows: int, columns: int) -> tuple[int, int, int]:
         grid = super().grid(frames, rows, columns)
-        for places, factor in zip(grid, self.config.downsample, strict=True):
-            if factor < max(self.config.downsample) and places <= ENOUGH[self.config.padding]:
+        for positions, factor in zip(grid, self.config.downsample, strict=True):
+            if factor < max(self.config.downsample) and positions <= ENOUGH[self.config.padding]:
                 raise ValueError(
                     f"a grid of {grid} is too small for {self.config.padding} padding: "
                     f"more than {ENOUGH[self.config.padding]} tokens along each axis are needed"

@@ -3,7 +3,7 @@
 What the features of images come from is named by a spec:
 
     none                        no Frechet distance
-    inception:<file>            rFID: the Inception-v3 of the published figures, its weights from a local file
+    inception:<file>            rFID: the Inception-v3 of the published numbers, its weights from a local file
                                 (pt_inception-2015-12-05-6726825d.pth or weights-inception-2015-12-05-6726825d.pth)
     efficientnet-lite0          the coarsest features of EfficientNet-Lite0, see vqgan/metrics/features.py
     timm:<model>:<file>         the coarsest features of a timm model with weights from a local file
@@ -61,7 +61,8 @@ class FrechetDistance:
         Raises:
             ValueError: there are fewer than two images or clips.
         """
-        count, dimensions = int(self.metric.real_features_num_samples), len(self.metric.real_features_sum)
+        count = int(self.metric.real_features_num_samples)
+        dimensions = len(self.metric.real_features_sum)
         if count < 2:
             raise ValueError(f"{self.key} compares spreads and needs at least 2 {self.unit}, not {count}")
         if count <= dimensions:
@@ -128,7 +129,7 @@ class InceptionFeatures(nn.Module):
 def build_frechet(spec: str) -> FrechetDistance | None:
     """Return the distance between images that `spec` names (see above), or None for "none".
 
-    Only inception's is called `rfid`, so that no other is ever taken for a published figure.
+    Only inception's is called `rfid`, so that no other is ever taken for a published number.
 
     Raises:
         WeightsMissingError: weights, or a package, are not on this machine.

@@ -42,7 +42,8 @@ class Unit(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, kernel: Triple = (1, 1, 1), stride: Triple = (1, 1, 1)) -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.kernel = kernel
+        self.stride = stride
         self.conv3d = nn.Conv3d(inputs, outputs, kernel, stride, bias=False)
         # The epsilon it was trained with; some ports have 1e-5.
         self.bn = nn.BatchNorm3d(outputs, eps=1e-3)
@@ -57,7 +58,8 @@ class Pool(nn.Module):
 
     def __init__(self, kernel: Triple, stride: Triple) -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.kernel = kernel
+        self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, T, H, W) to as many time steps, rows and columns as `stride` leaves, rounded up."""
@@ -71,9 +73,12 @@ class Mixed(nn.Module):
         super().__init__()
         plain, (narrow1, wide1), (narrow2, wide2), pooled = branches
         self.b0 = Unit(inputs, plain)
-        self.b1a, self.b1b = Unit(inputs, narrow1), Unit(narrow1, wide1, CUBE)
-        self.b2a, self.b2b = Unit(inputs, narrow2), Unit(narrow2, wide2, CUBE)
-        self.b3a, self.b3b = Pool(CUBE, (1, 1, 1)), Unit(inputs, pooled)
+        self.b1a = Unit(inputs, narrow1)
+        self.b1b = Unit(narrow1, wide1, CUBE)
+        self.b2a = Unit(inputs, narrow2)
+        self.b2b = Unit(narrow2, wide2, CUBE)
+        self.b3a = Pool(CUBE, (1, 1, 1))
+        self.b3b = Unit(inputs, pooled)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, T, H, W) to other channels."""

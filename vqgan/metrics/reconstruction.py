@@ -9,6 +9,8 @@ from einops import rearrange
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
+from data.tokens import unigram_entropy
+
 
 def psnr(decoded: Tensor, clips: Tensor) -> Tensor:
     """Return the peak signal-to-noise ratio of each clip: (B,) in dB, over all its pixels."""
@@ -30,15 +32,13 @@ def ssim(decoded: Tensor, clips: Tensor) -> Tensor:
 
 
 def codebook_usage(tokens: Tensor, vocab_size: int) -> float:
-    """Return the share of the vocabulary that occurs in `tokens`."""
+    """Return the share of the vocabulary that occurs in int64 tokens of any shape."""
     return len(tokens.unique()) / vocab_size
 
 
 def perplexity(tokens: Tensor, vocab_size: int) -> float:
-    """Return the exponential of the entropy of the tokens' histogram: the codes in effective use."""
-    counts = torch.bincount(tokens.flatten(), minlength=vocab_size).double()
-    frequency = counts[counts > 0] / counts.sum()
-    return float((-(frequency * frequency.log()).sum()).exp())
+    """Return the codes in effective use: e to the entropy of the histogram of int64 tokens of any shape."""
+    return math.exp(unigram_entropy(tokens, vocab_size))
 
 
 def bits_per_pixel(codes: float, tokens: int, pixels: int) -> float:

@@ -1,0 +1,297 @@
+"""Options: what a command or the config of a model can be asked, and how that is written into a `config.json`.
+
+An options class is a frozen dataclass with a sentence under every field, which is its help. What else there is to say
+of an option is said at its field: the values it may take, and whether it tells runs apart (`about`). Options are
+composed by nesting: a field whose type is an options class stands for the options of that class. Their names are
+unique, so that commands and `config.json` know them without prefixes.
+
+Imports no torch, so that `--help` is instant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass
+from difflib import get_close_matches
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_type_hints
+
+Identity = Literal["model", "run", "none"]
+"""What an option tells apart. `model`: what is learned, and how. `run`: runs of one model, which study another list or
+longer, or are tested otherwise. `none`: nothing; it says where or how often, and may change when a run is resumed."""
+
+
+Preset = TypeVar("Preset", bound="Options")
+
+
+class OptionError(ValueError):
+    """An option has a value that it cannot have, or is unknown; the message names it."""
+
+
+class Range(NamedTuple):
+    """The numbers that an option takes."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    def describe(self) -> str:
+        """Return what a number must do, in words."""
+        if self.at_most is not None or self.below is not None:
+            low = f"[{self.at_least:g}" if self.at_least is not None else f"({self.above:g}"
+            return f"lie in {low}, " + (f"{self.at_most:g}]" if self.at_most is not None else f"{self.below:g})")
+        if self.above is not None:
+            return "be positive" if self.above == 0 else f"be above {self.above:g}"
+        return "not be negative" if self.at_least == 0 else f"be at least {self.at_least:g}"
+
+    def holds(self, value: float) -> bool:
+        """Whether a number is one of them."""
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+
+def option(default: Any, **said: Any) -> Any:
+    """Return a dataclass field with a default and what there is to say of the option: see `about`."""
+    return dataclasses.field(default=default, metadata=about(**said))
+
+
+def about(
+    *,
+    identity: Identity = "model",
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    presets: Mapping[str, Any] | None = None,
+    asked: bool = True,
+    positional: bool = False,
+) -> dict[str, Any]:
+    """Return the metadata of a dataclass field that is an option.
+
+    Args:
+        identity: what it tells apart.
+        at_least: the smallest number it takes.
+        above: a number that it must be above.
+        at_most: the largest number it takes.
+        below: a number that it must be below.
+        presets: of a nested options class, by name: what `--preset` chooses from.
+        asked: whether commands ask for it; what is not asked is derived from other things.
+        positional: whether commands take it without its name.
+    """
+    bounds = Range(at_least, above, at_most, below)
+    return {"identity": identity, "range": bounds, "presets": presets, "asked": asked, "positional": positional}
+
+
+class Leaf(NamedTuple):
+    """One option of a class, or of one nested in it."""
+
+    name: str
+    path: tuple[str, ...]
+    """Names of the fields that lead to it, itself the last."""
+    annotation: Any
+    default: Any
+    """`dataclasses.MISSING` if it must be given."""
+    metadata: Mapping[str, Any]
+    owner: type[Options]
+    """The class whose field it is."""
+
+    @property
+    def flag(self) -> str:
+        """What commands call it."""
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def identity(self) -> Identity:
+        """What it tells apart."""
+        return self.metadata.get("identity", "model")
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is MISSING
+
+
+@dataclass(frozen=True)
+class Options:
+    """What all options classes share."""
+
+    command: ClassVar[str] = ""
+    """Words of the command that takes them, such as `gpt train`; empty for those that are nested in others."""
+    example: ClassVar[str] = ""
+    """A command line as people would type it."""
+    takes_config: ClassVar[bool] = False
+    """Whether `--config` reads them from a config.json."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and whether the values go together.
+
+        Raises:
+            OptionError: a value is out of its range.
+            ValueError: values exclude each other.
+        """
+        for field in dataclasses.fields(self):
+            _check_range(field, getattr(self, field.name))
+        self.check()
+
+    def check(self) -> None:
+        """Check whether the values go together; classes say here what cannot be said at one field.
+
+        Raises:
+            ValueError: they do not; the message names the options and their values.
+        """
+
+    @classmethod
+    def check_given(cls, given: frozenset[str]) -> None:
+        """Refuse options that exclude each other, by the names of those that were really given to a command.
+
+        Raises:
+            ValueError: two of them do.
+        """
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Build from options by name, those of nested classes among them; those left out have their defaults.
+
+        Raises:
+            OptionError: there is no such option, one that must be given is missing, or a value is out of its range.
+            ValueError: values exclude each other.
+        """
+        known = leaves(cls)
+        for name in values:
+            if name not in known:
+                raise OptionError(unknown_name("option", name, known))
+        return _build(cls, values)
+
+    def flat(self) -> dict[str, Any]:
+        """Return all options by name, those of nested classes among them; those not asked for are left out."""
+        return {name: value_at(self, leaf.path) for name, leaf in leaves(type(self)).items()}
+
+    def changed(self, **values: Any) -> Self:
+        """Return the same with other values of options by name; what is not asked for keeps its value."""
+        known = leaves(type(self))
+        for name in values:
+            if name not in known:
+                raise OptionError(unknown_name("option", name, known))
+        return _replace(self, values)
+
+
+_LEAVES: dict[type[Options], dict[str, Leaf]] = {}
+
+
+def leaves(cls: type[Options]) -> dict[str, Leaf]:
+    """Return every option that a class asks for, by name, required ones first.
+
+    Raises:
+        TypeError: two of them have the same name.
+    """
+    if cls not in _LEAVES:
+        found: dict[str, Leaf] = {}
+        for leaf in sorted(_walk(cls, (), None), key=lambda leaf: not leaf.required):
+            if leaf.name in found:
+                raise TypeError(f"{cls.__name__} has the option {leaf.name} twice")
+            found[leaf.name] = leaf
+        _LEAVES[cls] = found
+    return _LEAVES[cls]
+
+
+def find_preset(name: str, presets: Mapping[str, Preset]) -> Preset:
+    """Return the preset of a name.
+
+    Raises:
+        OptionError: there is none of that name; the nearest is named.
+    """
+    if name not in presets:
+        raise OptionError(unknown_name("preset", name, presets))
+    return presets[name]
+
+
+def preset_name(value: Preset, presets: Mapping[str, Preset]) -> str | None:
+    """Return the name of the preset that has the same values for all options asked for, None if there is none."""
+    names = list(leaves(type(value)))
+    same = (name for name, preset in presets.items() if all(getattr(preset, n) == getattr(value, n) for n in names))
+    return next(same, None)
+
+
+def presets_of(cls: type[Options]) -> tuple[str, Mapping[str, Any]] | None:
+    """Return the field that has presets, and these by name; None if a class has none."""
+    for field in dataclasses.fields(cls):
+        if field.metadata.get("presets"):
+            return field.name, field.metadata["presets"]
+    return None
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return a message for people: there is no such name, which there are, and which may have been meant."""
+    names = list(known)
+    near = get_close_matches(name, names, n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return f"there is no {kind} {name!r}; there are {', '.join(names)}{meant}"
+
+
+def field_default(field: Field[Any]) -> Any:
+    """Return the default of a dataclass field, `dataclasses.MISSING` if it has none."""
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
+def value_at(options: Any, path: tuple[str, ...]) -> Any:
+    """Return what fields within fields lead to."""
+    for name in path:
+        options = getattr(options, name)
+    return options
+
+
+def _check_range(field: Field[Any], value: Any) -> None:
+    bounds = field.metadata.get("range")
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int | float) and bounds is not None and any(end is not None for end in bounds):
+            flag = f"--{field.name.replace('_', '-')}"
+            if not math.isfinite(number):
+                raise OptionError(f"{flag} {number:g} must be a finite number")
+            if not bounds.holds(number):
+                raise OptionError(f"{flag} {number:g} must {bounds.describe()}")
+
+
+def _walk(cls: type[Options], path: tuple[str, ...], default: Any) -> Iterator[Leaf]:
+    """Yield the options of a class, whose defaults a nested class has from the value `default`."""
+    annotations = get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        if not field.metadata.get("asked", True):
+            continue
+        value = field_default(field) if default is None else getattr(default, field.name)
+        annotation = annotations[field.name]
+        if isinstance(annotation, type) and issubclass(annotation, Options):
+            yield from _walk(annotation, (*path, field.name), None if value is MISSING else value)
+        else:
+            yield Leaf(field.name, (*path, field.name), annotation, value, field.metadata, cls)
+
+
+def _build(cls: type[Any], values: Mapping[str, Any]) -> Any:
+    arguments: dict[str, Any] = {}
+    annotations = get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        annotation = annotations[field.name]
+        if isinstance(annotation, type) and issubclass(annotation, Options):
+            base = field_default(field)
+            arguments[field.name] = _build(annotation, values) if base is MISSING else _replace(base, values)
+        elif field.name in values and field.metadata.get("asked", True):
+            arguments[field.name] = values[field.name]
+        elif field_default(field) is MISSING:
+            raise OptionError(f"--{field.name.replace('_', '-')} is missing")
+    return cls(**arguments)
+
+
+def _replace(options: Any, values: Mapping[str, Any]) -> Any:
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(options):
+        before = getattr(options, field.name)
+        if isinstance(before, Options):
+            changes[field.name] = _replace(before, values)
+        elif field.name in values and field.metadata.get("asked", True):
+            changes[field.name] = values[field.name]
+    return dataclasses.replace(options, **changes)

@@ -1,0 +1,31 @@
+"""Text from Jinja templates that lie beside the code that fills them: pages, scripts, model cards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+
+def render_template(package_file: Path, name: str, /, *, html: bool, **values: Any) -> str:
+    """Return the text of a template.
+
+    Args:
+        package_file: the caller's `__file__`, beside which the template lies.
+        name: of the template's file.
+        html: whether it makes HTML, in which values are escaped. In other text a line break behind a block
+            (`{% ... %}`) is left out, and the one at the end of the file is kept.
+        values: what the template names.
+
+    Raises:
+        jinja2.UndefinedError: the template names something that is not among the values.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(package_file.parent),
+        undefined=StrictUndefined,
+        autoescape=html,
+        trim_blocks=not html,
+        keep_trailing_newline=not html,
+    )
+    return environment.get_template(name).render(values)

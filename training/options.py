@@ -1,0 +1,42 @@
+"""What every training can be asked. Imports no torch, so that `--help` is instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from storage.options import Options, option
+
+
+@dataclass(frozen=True)
+class TrainingOptions(Options):
+    """How it is trained."""
+
+    steps: int = option(2000, at_least=1)
+    """Optimizer steps."""
+    batch: int = option(8, at_least=1)
+    """Items per optimizer step, over all processes."""
+    learning_rate: float = option(1e-3, above=0)
+    """Peak learning rate."""
+    warmup: int = option(50, at_least=0)
+    """Optimizer steps of linear warm-up."""
+    grad_clip: float = option(1.0, at_least=0)
+    """Largest norm of the gradient; 0 does not clip it."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Numbers that layers compute with; weights, and what needs the digits, stay in fp32."""
+    validation_items: int = option(256, at_least=1)
+    """Held-out items that are scored at every checkpoint."""
+    seed: int = 0
+    """Seed of the weights and of the data order."""
+    log_every: int = option(20, at_least=1, identity="none")
+    """Optimizer steps between two lines of metrics."""
+    save_every: int = option(500, at_least=1, identity="none")
+    """Optimizer steps between two checkpoints."""
+    keep: int = option(2, at_least=1, identity="none")
+    """Newest checkpoints that are kept; the one with the best validation score is kept too."""
+    trackers: Literal["none", "tensorboard", "wandb"] = option("none", identity="none")
+    """Where metrics go besides metrics.jsonl; the package of that name must be installed."""
+    resume: Literal["no", "auto"] = option("no", identity="none")
+    """`auto` continues the run in --out from its newest checkpoint, or starts it."""
+    overwrite: bool = option(False, identity="none")
+    """Replace the run that --out holds."""
