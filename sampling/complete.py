@@ -16,30 +16,35 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor, nn
+
 from data.clip_format import ClipFormat
-from data.media import Skipped, check_skipped, write_skipped
+from data.items import describe_items
+from data.media import Skipped, check_skipped, describe_skipped, write_skipped
 from gpt.model import GPT
-from sampling.completion import assemble, draw
-from sampling.gallery import show_grid, show_item, write_gallery
-from sampling.inputs import Job, choose_jobs, describe_resizing, read_jobs
-from sampling.layout import Layout, count_frames, lay_out
-from sampling.options import STILL_KINDS, CompleteOptions, Request
-from sampling.prompts import count_changed, describe_rounding
-from sampling.records import (
-    Record,
+from sampling.completion import Completion, assemble, sample_layout
+from sampling.gallery import GalleryItem, show_grid, show_item, write_gallery
+from sampling.items import (
+    CompletionItem,
+    FinishedItem,
+    choose_items,
+    describe_resizing,
+    finished_path,
     gallery_item,
-    read_record,
-    record_path,
+    read_clips,
+    read_finished,
     write_arrays,
-    write_items,
-    write_record,
+    write_finished,
 )
+from sampling.options import STILL_KINDS, CompleteOptions, Request
+from sampling.prompts import Layout, Size, count_changed, count_frames, describe_rounding, lay_out
 from storage.checksums import fingerprint
 from storage.command import command_line
 from storage.files import to_json, write_text
 from storage.run_folder import environment, open_run
-from training.processes import best_device
-from training.progress import Progress
+from storage.tables import write_rows
+from training.processes import best_device, describe_device
+from training.progress import Progress, count, say_done, say_found
 from vqgan.model import load_tokenizer
 from vqgan.tokenizer import Tokenizer
 
@@ -55,7 +60,7 @@ class Work:
     tokenizer: Tokenizer
     form: ClipFormat
     """How the input is cut."""
-    jobs: list[Job]
+    items: list[CompletionItem]
     skipped: list[Skipped]
     """Files of the input that cannot be used."""
     request: Request
@@ -75,37 +80,81 @@ def complete(options: CompleteOptions) -> Path:
         MediaError: the input holds nothing usable.
         MismatchError: GPT, tokenizer and input do not belong together.
         OSError: `options.out` cannot be written.
-        RunFolderError: `options.out` holds other completions.
+        RunFolderError: `options.out` holds other completions, or damaged ones.
         ValueError: prompt, length and window do not fit.
     """
     work = _prepare(options)
+    _say_found(work)
     _open(options)
-    unread = _complete_jobs(work, options.out, options.batch)
+    unread = _complete_items(work, options.out, options.batch)
     write_skipped(options.out / "skipped.csv", [*work.skipped, *unread])
     if unread:
-        check_skipped(unread, len(work.jobs), options.input[0])
+        check_skipped(unread, len(work.items), options.input[0])
     _summarise(work, options)
-    print(f"Open {options.out / 'index.html'}")
+    say_done(options.out / "index.html")
     return options.out
+
+
+def read_completions(options: CompleteOptions) -> list[Completion]:
+    """Return the finished completions in `options.out`, which `complete` made with the same options, item by item.
+
+    Raises:
+        MediaError: the input holds nothing usable any more.
+        RunFolderError: a completion is damaged.
+    """
+    work = _prepare(options)
+    return _assemble(work, read_finished(options.out, work.items))
 
 
 def _prepare(options: CompleteOptions) -> Work:
     """Load, find and check everything, so that what cannot be done is refused before anything is sampled."""
     device = best_device()
-    gpt, tokenizer = GPT.from_pretrained(options.gpt).to(device), load_tokenizer(options.tokenizer).to(device)
+    gpt = GPT.from_pretrained(options.gpt).to(device)
+    tokenizer = load_tokenizer(options.tokenizer).to(device)
     request = options.request(None if options.seconds is None else count_frames(tokenizer, options.seconds))
     frames = 1 if options.prompt in STILL_KINDS else min(tokenizer.frames, request.frames or tokenizer.frames)
     form = ClipFormat(frames, tokenizer.fps, tokenizer.size)
-    jobs, skipped = choose_jobs(options.input, form, options.items)
-    size = None
-    if jobs[0].item:
-        size = (1 if jobs[0].item.source.kind == "image" else form.frames, form.size, form.size)
-    layout = lay_out(gpt, tokenizer, size, request)
-    rounding = describe_rounding(tokenizer, request.prompt, size) if size else None
-    for sentence in (rounding, describe_resizing(jobs, form.size)):
+    items, skipped = choose_items(options.input, form, options.items, options.split)
+    return Work(
+        gpt=gpt,
+        tokenizer=tokenizer,
+        form=form,
+        items=items,
+        skipped=skipped,
+        request=request,
+        layout=lay_out(gpt, tokenizer, _size(items, form), request),
+    )
+
+
+def _size(items: Sequence[CompletionItem], form: ClipFormat) -> Size | None:
+    """Return frames, rows and columns (T, H, W) of the items' clips; None where nothing is given."""
+    found = items[0].found
+    if found is None:
+        return None
+    return 1 if found.source.kind == "image" else form.frames, form.size, form.size
+
+
+def _say_found(work: Work) -> None:
+    """Say what there is to work with, and what of the input is not taken as it is."""
+    found = [item.found for item in work.items if item.found]
+    given = describe_items(found) if found else "nothing given"
+    grid = "x".join(map(str, work.layout.grid))
+    say_found(
+        device=describe_device(work.gpt.device),
+        tokenizer=f"{work.tokenizer.describe()}, {_parameters(work.tokenizer)}",
+        gpt=f"{work.gpt.config.describe()}, {_parameters(work.gpt)}",
+        items=f"{given}; {count(work.request.n, 'continuation')} each, of {grid} tokens",
+        skipped=describe_skipped(work.skipped),
+    )
+    size = _size(work.items, work.form)
+    rounding = describe_rounding(work.tokenizer, work.request.prompt, size) if size else None
+    for sentence in (rounding, describe_resizing(work.items, work.form.size)):
         if sentence:
             print(sentence)
-    return Work(gpt, tokenizer, form, jobs, skipped, request, layout)
+
+
+def _parameters(model: nn.Module) -> str:
+    return f"{sum(parameter.numel() for parameter in model.parameters()):,} parameters"
 
 
 def _open(options: CompleteOptions) -> None:
@@ -118,87 +167,92 @@ def _open(options: CompleteOptions) -> None:
         raise OSError(f"--out {options.out} cannot be written: {error.strerror}") from error
 
 
-def _complete_jobs(work: Work, out: Path, batch: int) -> list[Skipped]:
-    """Complete what is not finished, item by item; return what could not be read."""
+def _complete_items(work: Work, out: Path, batch: int) -> list[Skipped]:
+    """Complete what is not finished, group by group; return what could not be read."""
     unread: list[Skipped] = []
-    with Progress("Completing", len(work.jobs)) as progress:
-        for start in range(0, len(work.jobs), batch):
-            group = work.jobs[start : start + batch]
-            if not all(record_path(out, job).exists() for job in group):
+    with Progress("Completing", len(work.items)) as progress:
+        for start in range(0, len(work.items), batch):
+            group = work.items[start : start + batch]
+            if not all(finished_path(out, item).exists() for item in group):
                 _complete_group(work, group, out, unread)
-            progress.show(group[-1].number + 1)
+            progress.show(group[-1].index + 1)
     return unread
 
 
-def _complete_group(work: Work, group: Sequence[Job], out: Path, unread: list[Skipped]) -> None:
+def _complete_group(work: Work, group: Sequence[CompletionItem], out: Path, unread: list[Skipped]) -> None:
     """Complete items side by side. A group is always sampled whole, so that an interruption changes no rounding."""
-    jobs, clips = read_jobs(group, work.form, unread)
-    if not jobs:
+    items, clips = read_clips(group, work.form, unread)
+    if not items:
         return
-    changed: list[int | None] = [None] * len(jobs)
-    if clips is not None and work.counts_changes:
-        clips_there = clips.to(work.gpt.device)
-        changed = [*count_changed(work.tokenizer, clips_there, work.request.prompt).tolist()]
-    numbers = [job.number for job in jobs]
-    drawn = draw(work.gpt, work.tokenizer, clips, work.layout, work.request, numbers)
-    for place, (job, one) in enumerate(zip(jobs, drawn, strict=True)):
-        path = record_path(out, job)
+    changed = _count_changed(work, clips)
+    indices = [item.index for item in items]
+    sampled = sample_layout(work.gpt, work.tokenizer, clips, work.layout, work.request, indices)
+    for row, (item, of_item) in enumerate(zip(items, sampled, strict=True)):
+        path = finished_path(out, item)
         if not path.exists():
-            completion = assemble(work.tokenizer, None if clips is None else clips[place], work.layout, one)
-            show_item(completion, job.name, work.tokenizer.fps, path.parent, job.stem)
-            write_record(path, completion, changed[place])
+            completion = assemble(work.tokenizer, None if clips is None else clips[row], work.layout, of_item)
+            show_item(completion, item.name, work.tokenizer.fps, path.parent, item.stem)
+            write_finished(path, completion, changed[row] if changed else None)
+
+
+def _count_changed(work: Work, clips: Tensor | None) -> list[int]:
+    """Return how many prompt tokens of each clip know what follows; nothing where none can."""
+    if clips is None or not work.counts_changes:
+        return []
+    return [*count_changed(work.tokenizer, clips.to(work.gpt.device), work.request.prompt).tolist()]
 
 
 def _summarise(work: Work, options: CompleteOptions) -> None:
-    """Write what is about all items, from the records of each."""
+    """Write what is about all items, from what is kept of each."""
     out = options.out
-    done = [job for job in work.jobs if record_path(out, job).exists()]
-    records = [read_record(record_path(out, job)) for job in done]
-    entries = [gallery_item(job, kept, work.layout.size[0] > 1) for job, kept in zip(done, records, strict=True)]
-    write_arrays(out, records)
-    write_items(out / "items.csv", entries)
-    _show_first(work, done[:GRID_ITEMS], records, out)
-    write_gallery(out, entries, f"{options.prompt}: {len(done)} items, {options.n} continuations each")
-    write_text(out / "sample.json", to_json(_how_to_redo(work, options, done, records)))
+    finished = read_finished(out, work.items)
+    entries = [gallery_item(kept, video=work.layout.size[0] > 1) for kept in finished]
+    write_arrays(out, finished)
+    write_rows(out / "items.csv", entries, GalleryItem)
+    shown = finished[:GRID_ITEMS]
+    show_grid(_assemble(work, shown), [kept.item.name for kept in shown], out)
+    write_gallery(out, entries, f"{options.prompt}: {len(finished)} items, {options.n} continuations each")
+    write_text(out / "sample.json", to_json(_how_to_redo(work, options, finished)))
 
 
-def _how_to_redo(
-    work: Work, options: CompleteOptions, jobs: Sequence[Job], records: Sequence[Record]
-) -> dict[str, Any]:
+def _how_to_redo(work: Work, options: CompleteOptions, finished: Sequence[FinishedItem]) -> dict[str, Any]:
     """Return what `sample.json` holds."""
     layout = work.layout
+    items = [kept.item for kept in finished]
     return {
-        "command": command_line("complete", options),
+        "command": command_line(options),
         "options": asdict(options),
         "items": [
-            {"stem": job.stem, "source": job.source, "start": job.item.start if job.item else None} for job in jobs
+            {"stem": item.stem, "source": item.source, "start": item.found.start if item.found else None}
+            for item in items
         ],
         "tokenizer": work.tokenizer.fingerprint,
         "gpt": fingerprint(work.gpt.description, work.gpt.state_dict()),
         "frames": layout.size[0],
         "grid": layout.grid,
-        "given": dict(zip(("latent_frames", "rows", "columns"), layout.part.tokens, strict=True)),
-        "prompt_tokens": prod(layout.part.tokens),
-        "prompt_tokens_changed": _report_changed(work, records),
-        "seams": layout.seams,
+        "given": dict(zip(("latent_frames", "rows", "columns"), layout.extent.tokens, strict=True)),
+        "prompt_tokens": prod(layout.extent.tokens),
+        "prompt_tokens_changed": _report_changed(work, finished),
+        "window_starts": layout.window_starts,
         "environment": environment(),
     }
 
 
-def _show_first(work: Work, jobs: Sequence[Job], records: Sequence[Record], out: Path) -> None:
-    """Draw the grid of what is on disk, so that it is the same whether or not the run was interrupted."""
+def _assemble(work: Work, finished: Sequence[FinishedItem]) -> list[Completion]:
+    """Decode what is on disk, so that it is the same whether or not the run was interrupted."""
     completions = []
-    for job, kept in zip(jobs, records, strict=False):
-        _, clips = read_jobs([job], work.form, [])
-        completions.append(assemble(work.tokenizer, None if clips is None else clips[0], work.layout, kept.drawn))
-    show_grid(completions, [job.name for job in jobs], out)
+    for kept in finished:
+        _, clips = read_clips([kept.item], work.form, [])
+        clip = None if clips is None else clips[0]
+        completions.append(assemble(work.tokenizer, clip, work.layout, kept.sampled))
+    return completions
 
 
-def _report_changed(work: Work, records: Sequence[Record]) -> float | None:
+def _report_changed(work: Work, finished: Sequence[FinishedItem]) -> float | None:
     """Print and return the share of prompt tokens that depend on what follows; None where none can."""
     if not work.counts_changes:
         return None
-    changed = sum(record.changed or 0 for record in records)
-    tokens = prod(work.layout.part.tokens) * len(records)
+    changed = sum(kept.prompt_tokens_changed or 0 for kept in finished)
+    tokens = prod(work.layout.extent.tokens) * len(finished)
     print(f"{changed} of {tokens} prompt tokens differ between encoding what is given alone and encoding everything.")
     return changed / tokens

@@ -1,28 +1,34 @@
-"""Continuations of prompts: what was given, what was made of it, and what really followed."""
+"""Completions: what was given of a clip, what was made of it, and what really followed.
+
+Axes: B clips, n continuations of each, T frames, H rows, W columns of pixels; t, h, w of the token grid. The result's
+T' frames and t' latent frames may be more than the T and t of the original.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from gpt.model import GPT
-from sampling.decode import sample
-from sampling.layout import Layout, lay_out
+from sampling.decode import Sampled, sample
 from sampling.options import Request
-from sampling.prompts import encode_prompt
-from sampling.rendering import render
+from sampling.prompts import Layout, encode_prompt, lay_out, size_of
 from vqgan.tokenizer import Tokenizer
+
+CHUNK = 16
+"""Latent frames that are decoded at a time."""
+BEFORE = 16
+"""Latent frames decoded in front of them for context: more than any decoder here looks back."""
+AFTER = 8
+"""Latent frames decoded behind them where decoders look ahead: more than those of TATS do."""
 
 
 @dataclass(frozen=True)
 class Completion:
-    """The n continuations of one item, all on the CPU.
-
-    The result's T' frames and t' latent frames may be more than the T and t of the original.
-    """
+    """The n continuations of one item, all on the CPU."""
 
     original: Tensor | None
     """(3, T, H, W) in [-1, 1]; None where nothing was given."""
@@ -30,30 +36,16 @@ class Completion:
     """(3, T, H, W) in [-1, 1]: what the tokenizer makes of the original."""
     continuations: Tensor
     """(n, 3, T', H, W) in [-1, 1], the given part decoded from the prompt's tokens."""
-    tokens: Tensor
-    """(n, t', h, w) int64, given ones included."""
+    sampled: Sampled
+    """(n, t', h, w): tokens, given ones included, and their scores, NaN where given."""
     truth: Tensor | None
     """(t, h, w) int64: the tokens of the original."""
     given: Tensor
     """(t', h, w) bool: tokens that were given."""
     given_pixels: Tensor
     """(T', H, W) bool: pixels that were given."""
-    log_probability: Tensor
-    """(n, t', h, w) float32: log-probability of each token under the model, in nats; NaN where given, and for the
-    first token of a model without a start token."""
-    entropy: Tensor
-    """(n, t', h, w) float32: entropy of the model's distribution there, in nats; NaN at the same places."""
-    seams: tuple[int, ...]
+    window_starts: tuple[int, ...]
     """Frames at which a new window begins to sample."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What was sampled for one item: the fields of `Completion` of the same names."""
-
-    tokens: Tensor
-    log_probability: Tensor
-    entropy: Tensor
 
 
 def complete_clips(
@@ -66,28 +58,31 @@ def complete_clips(
         tokenizer: of the tokens that it learned, on the same device.
         clips: (B, 3, T, H, W) in [-1, 1]; None where nothing is given, which makes one item.
         request: what is given, and what is asked for.
-        items: number of each clip among all those of a run, on which chance depends; by default 0 to B - 1.
+        items: index of each clip among all those of a run, on which chance depends; by default 0 to B - 1.
 
     Raises:
         MismatchError: GPT, tokenizer and clips do not belong together.
         ValueError: prompt, result and window do not fit.
     """
-    size = None if clips is None else (clips.shape[2], clips.shape[3], clips.shape[4])
-    layout = lay_out(gpt, tokenizer, size, request)
-    drawn = draw(gpt, tokenizer, clips, layout, request, items)
+    layout = lay_out(gpt, tokenizer, None if clips is None else size_of(clips), request)
+    sampled = sample_layout(gpt, tokenizer, clips, layout, request, items)
     originals = [None] if clips is None else list(clips)
-    return [assemble(tokenizer, clip, layout, one) for clip, one in zip(originals, drawn, strict=True)]
+    return [assemble(tokenizer, clip, layout, of_clip) for clip, of_clip in zip(originals, sampled, strict=True)]
 
 
-def draw(
+def sample_layout(
     gpt: GPT,
     tokenizer: Tokenizer,
     clips: Tensor | None,
     layout: Layout,
     request: Request,
     items: Sequence[int] | None = None,
-) -> Iterator[Drawn]:
-    """Sample the continuations of clips that `layout` was made for; see `complete_clips`."""
+) -> Sampled:
+    """Sample the continuations of the clips that a layout was made for; see `complete_clips`.
+
+    Returns:
+        (B, n, t', h, w) tokens and scores, on the CPU; the scores are NaN where tokens are given.
+    """
     device = gpt.device
     if clips is None:
         prompt = torch.zeros(1, 0, 0, 0, dtype=torch.int64, device=device)
@@ -95,13 +90,18 @@ def draw(
         prompt = encode_prompt(tokenizer, clips.to(device), request.prompt)
     given = layout.place(prompt)
     sampled = sample(gpt, given, request.n, request.sampling, request.seed, items, request.overlap)
-    parts = (sampled.tokens, sampled.log_probability, sampled.entropy)
-    for tokens, *scores in zip(*(part.cpu().unflatten(2, layout.grid) for part in parts), strict=True):
-        yield Drawn(tokens, *(score.masked_fill(layout.given, torch.nan) for score in scores))
+    return sampled.cpu().unflatten(layout.grid).hide_scores(layout.given)
 
 
-def assemble(tokenizer: Tokenizer, clip: Tensor | None, layout: Layout, drawn: Drawn) -> Completion:
-    """Decode what was sampled for an item, and set it beside the item's clip (3, T, H, W), if there is one."""
+def assemble(tokenizer: Tokenizer, clip: Tensor | None, layout: Layout, sampled: Sampled) -> Completion:
+    """Decode what was sampled for an item, and set it beside the item's clip.
+
+    Args:
+        tokenizer: of the tokens.
+        clip: (3, T, H, W) in [-1, 1]; None where nothing was given.
+        layout: of the result.
+        sampled: (n, t', h, w), on the CPU.
+    """
     truth = reconstruction = None
     if clip is not None:
         truth = tokenizer.encode(clip[None].to(tokenizer.device))[0].cpu()
@@ -109,12 +109,63 @@ def assemble(tokenizer: Tokenizer, clip: Tensor | None, layout: Layout, drawn: D
     return Completion(
         original=clip,
         reconstruction=reconstruction,
-        continuations=torch.stack([render(tokenizer, tokens, layout.size[0]) for tokens in drawn.tokens]),
-        tokens=drawn.tokens,
+        continuations=torch.stack([render(tokenizer, tokens, layout.size[0]) for tokens in sampled.tokens]),
+        sampled=sampled,
         truth=truth,
         given=layout.given,
         given_pixels=layout.given_pixels,
-        log_probability=drawn.log_probability,
-        entropy=drawn.entropy,
-        seams=layout.seams,
+        window_starts=layout.window_starts,
     )
+
+
+def render(tokenizer: Tokenizer, tokens: Tensor, frames: int) -> Tensor:
+    """Decode one token grid (t, h, w) of any length to a clip of `frames` frames, in bounded memory.
+
+    Long grids are decoded in pieces, each with as much context as changes its pixels, so that the clip is that of one
+    decoding up to rounding; only decoders with norms over all frames (of TATS with group norm) see each piece as a clip
+    of its own.
+
+    Returns:
+        (3, T, H, W) float32 in [-1, 1], on the CPU.
+    """
+    tokens = tokens.to(tokenizer.device)
+    if len(tokens) <= CHUNK:
+        return tokenizer.decode_frames(tokens[None], frames)[0].cpu()
+    after = 0 if tokenizer.causal else AFTER
+    factor = tokenizer.temporal_factor
+    pieces = []
+    for start in range(0, len(tokens), CHUNK):
+        first = max(0, start - BEFORE)
+        stop = min(len(tokens), start + CHUNK)
+        clip = tokenizer.decode(tokens[None, first : stop + after])[0]
+        pieces.append(clip[:, (start - first) * factor : (stop - first) * factor].cpu())
+    return torch.cat(pieces, dim=1)
+
+
+def distances_to_truth(completion: Completion) -> list[float]:
+    """Return the pixel distance of each continuation to the tokenizer's reconstruction of what really followed.
+
+    Only what was imagined counts, and only as far as the original goes; the list is empty where that is nothing.
+    """
+    if completion.reconstruction is None:
+        return []
+    given = completion.given_pixels[: completion.reconstruction.shape[1]]
+    if given.all():
+        return []
+    truth = imagined_pixels(completion.reconstruction, given)
+    return [pixel_distance(imagined_pixels(clip, given), truth) for clip in completion.continuations]
+
+
+def imagined_pixels(clip: Tensor, given: Tensor) -> Tensor:
+    """Return the pixels of a clip (3, T, H, W) that were not given, as far as clip and `given` (T', H, W) go together.
+
+    Returns:
+        (3, P).
+    """
+    common = min(clip.shape[1], len(given))
+    return clip[:, :common][:, ~given[:common]]
+
+
+def pixel_distance(a: Tensor, b: Tensor) -> float:
+    """Return the root mean square difference of pixels (3, T, H, W) in [-1, 1]; 1 is black against white."""
+    return float(((a - b) / 2).square().mean().sqrt())

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from data.drawing import printable, save_image, stack_images
 from data.video import write_video
 from sampling.completion import Completion
-from sampling.heat import draw_scale, heat_panels, top_of_scale
-from sampling.panels import completion_panels
+from sampling.panels import completion_panels, draw_scale, heat_panels, top_of_scale
 from sampling.stills import colour_signs, draw_legend, draw_still, line_signs
 from sampling.videos import draw_video
 from storage.files import write_text
+from storage.templates import render_template
 
 SIDE = 128
 """Height in pixels of images and frames; roughly, as images grow by whole pixels and never shrink."""
@@ -65,7 +64,8 @@ def show_item(completion: Completion, name: str, fps: float, folder: Path, stem:
         stem: of their names.
     """
     video = completion.continuations.shape[2] > 1
-    panels, heat = completion_panels(completion), heat_panels(completion)
+    panels = completion_panels(completion)
+    heat = heat_panels(completion)
     still = draw_still(completion, panels, name, fps, SIDE)
     legend = draw_legend(colour_signs(panels) + line_signs(completion), still.width)
     save_image(folder / f"{stem}.png", stack_images([still, legend]))
@@ -101,10 +101,10 @@ def write_gallery(out: Path, entries: Sequence[GalleryItem], title: str) -> None
     Raises:
         FileNotFoundError: files of an item are missing.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
-    )
-    page = environment.get_template("gallery.html.j2").render(
+    page = render_template(
+        Path(__file__),
+        "gallery.html.j2",
+        html=True,
         title=printable(title),
         cards=[_card(out, entry) for entry in entries],
         videos=any(entry.video for entry in entries),

@@ -6,36 +6,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from storage.options import Options, about, option
+
 PromptKind = Literal["none", "half-image", "half-clip", "rows", "left", "frames", "first-frame"]
 PromptEncoding = Literal["alone", "full"]
+Split = Literal["all", "train", "validation"]
 
 STILL_KINDS = frozenset({"half-image", "rows"})
 """Prompts of still images; of a video they take single frames."""
 
 
 @dataclass(frozen=True)
-class SamplingOptions:
+class SamplingOptions(Options):
     """How tokens are drawn from the model's distribution."""
 
-    temperature: float = 1.0
+    temperature: float = option(1.0, at_least=0)
     """Divides the logits; 0 always takes the likeliest token."""
-    top_k: int = 0
+    top_k: int = option(0, at_least=0)
     """Keep only the k likeliest tokens; 0 keeps all."""
-    top_p: float = 1.0
+    top_p: float = option(1.0, above=0, at_most=1)
     """Keep the likeliest tokens whose probabilities reach this sum (Holtzman et al. 2020); 1 keeps all."""
-    min_p: float = 0.0
+    min_p: float = option(0.0, at_least=0, at_most=1)
     """Keep tokens at least this share as likely as the likeliest one (Nguyen et al. 2024); 0 keeps all."""
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if self.temperature < 0:
-            raise ValueError(f"--temperature {self.temperature} must not be negative (0 is greedy)")
-        if self.top_k < 0:
-            raise ValueError(f"--top-k {self.top_k} must not be negative (0 keeps all)")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"--top-p {self.top_p} must lie in (0, 1]")
-        if not 0 <= self.min_p <= 1:
-            raise ValueError(f"--min-p {self.min_p} must lie in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -81,17 +73,22 @@ class Request:
 
 
 @dataclass(frozen=True)
-class CompleteOptions:
+class CompleteOptions(Options):
     """Complete parts of images and clips, or imagine them from nothing, several times each."""
+
+    command = "complete"
+    example = "secondsight complete --gpt runs/gpt --tokenizer runs/tokenizer --input VIDEOS --out runs/completions"
 
     gpt: Path
     """The GPT: a model folder, a run, or owner/name on the Hugging Face hub."""
     tokenizer: Path
     """The tokenizer: a model folder, a run, or owner/name on the Hugging Face hub."""
-    out: Path
+    out: Path = field(metadata=about(identity="none"))
     """Folder for images, videos, index.html, tokens.npy and sample.json."""
     input: tuple[Path, ...] = ()
     """Folders of videos or images, files, or patterns of tar shards; none with --prompt none."""
+    split: Split = "all"
+    """Everything in --input, or only what `vqgan train` and `vqgan encode` keep for training or for validation."""
     prompt: PromptKind = "half-clip"
     """What is given: nothing; the upper half or the upper rows of an image; the left of an image or clip; the first
     half, the first latent frames, or the first frame alone of a clip."""
@@ -101,44 +98,35 @@ class CompleteOptions:
     prompt_encoding: PromptEncoding = "alone"
     """`alone` encodes only what is given, so that no prompt knows what follows; `full` encodes everything and cuts the
     prompt out, as was long customary."""
-    seconds: float | None = None
+    seconds: float | None = option(None, above=0)
     """Length of the resulting clips; by default that of the tokenizer's clips. Longer ones are made by sliding the
     GPT's window."""
-    overlap: int | None = None
+    overlap: int | None = option(None, at_least=1)
     """Latent frames that the sliding window keeps; by default half of the window's."""
-    n: int = 4
+    n: int = option(4, at_least=1)
     """Continuations of each prompt."""
-    items: int = 4
+    items: int = option(4, at_least=1)
     """Prompts, spread evenly over the input."""
-    batch: int = 4
+    batch: int = option(4, at_least=1)
     """Prompts continued side by side."""
-    temperature: float = 1.0
-    """Divides the logits; 0 always takes the likeliest token."""
-    top_k: int = 0
-    """Keep only the k likeliest tokens; 0 keeps all."""
-    top_p: float = 1.0
-    """Keep the likeliest tokens whose probabilities reach this sum; 1 keeps all."""
-    min_p: float = 0.0
-    """Keep tokens at least this share as likely as the likeliest one; 0 keeps all."""
+    sampling: SamplingOptions = SamplingOptions()
     seed: int = 0
     """The same seed gives the same continuations."""
-    resume: Literal["no", "auto"] = "no"
+    resume: Literal["no", "auto"] = option("no", identity="none")
     """`auto` keeps the finished items in --out and does the rest."""
-    overwrite: bool = False
+    overwrite: bool = option(False, identity="none")
     """Replace the completions that --out holds."""
 
-    def __post_init__(self) -> None:
-        """Check what can be checked before anything is read."""
-        for name in ("n", "items", "batch", "overlap"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"--{name} {value} must be at least 1")
+    def check(self) -> None:
+        """Check that prompt, input and length go together.
+
+        Raises:
+            ValueError: they do not.
+        """
         if not self.input and self.prompt != "none":
             raise ValueError(f"--prompt {self.prompt} needs --input: videos or images to complete")
         if self.input and self.prompt == "none":
             raise ValueError("--prompt none gives nothing of --input: leave one of them out")
-        if self.seconds is not None and not self.seconds > 0:
-            raise ValueError(f"--seconds {self.seconds:g} must be above 0")
         if self.seconds is not None and self.prompt in STILL_KINDS:
             raise ValueError(f"--seconds {self.seconds:g} is for clips, and --prompt {self.prompt} makes still images")
         self.request()
@@ -147,8 +135,7 @@ class CompleteOptions:
         """Return what is asked of the model, with --seconds in frames.
 
         Raises:
-            ValueError: --prompt and --given do not fit together, or a sampling option is out of range.
+            ValueError: --prompt and --given do not fit together.
         """
         prompt = Prompt(self.prompt, self.given, self.prompt_encoding)
-        sampling = SamplingOptions(self.temperature, self.top_k, self.top_p, self.min_p)
-        return Request(prompt, self.n, sampling, self.seed, frames, self.overlap)
+        return Request(prompt, self.n, self.sampling, self.seed, frames, self.overlap)

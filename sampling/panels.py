@@ -1,18 +1,23 @@
-"""What there is to see of a completion: clips of which every pixel is given, imagined or not shown.
+"""What there is to see of a completion: clips of which every pixel is given, imagined or not shown, and heat maps.
 
-Everything given is outlined in blue, everything imagined in red, whatever the shape of the prompt; grey is what
-was not shown.
+Everything given is outlined in blue, everything imagined in red, whatever the shape of the prompt; grey is what was
+not shown. A heat map lays the model's entropy over the continuations: how uncertain it was at each position.
+
+Axes: T frames, H rows, W columns of pixels; t, h, w of the token grid.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib import colormaps
 from numpy.typing import NDArray
-from PIL import ImageColor
+from PIL import Image, ImageColor, ImageDraw
 from torch import Tensor
 
+from data.drawing import CAPTION, MARGIN, draw_text, text_width
 from data.frames import to_uint8
 from sampling.completion import Completion
 
@@ -24,6 +29,10 @@ BORDER = 3
 """Width in pixels of the frame around an image."""
 LINE = 2
 """Width in pixels of the line along each side of a change inside an image."""
+HEAT = (255 * colormaps["inferno"](np.linspace(0, 1, 256))[:, :3]).round().astype(np.uint8)
+"""(256, 3): from no entropy to the top of the scale."""
+HEAT_SHARE = 0.65
+"""Of the heat in a pixel; the rest is the image in grey."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +70,42 @@ def continuation_panels(completion: Completion) -> list[Panel]:
     """Return the continuations alone."""
     marks = _marks(completion.given_pixels.numpy(), GIVEN, IMAGINED)
     return [
-        Panel(f"continuation {number + 1}", _until(clip, clip.shape[1]), marks)
-        for number, clip in enumerate(completion.continuations)
+        Panel(f"continuation {number}", _until(clip, clip.shape[1]), marks)
+        for number, clip in enumerate(completion.continuations, start=1)
     ]
+
+
+def heat_panels(completion: Completion) -> list[Panel]:
+    """Return the continuations in grey with the entropy of every sampled token over them.
+
+    Each pixel gets the colour of the token that stands for it; what was given stays grey.
+    """
+    bits = completion.sampled.entropy.numpy() / math.log(2)
+    levels = np.nan_to_num(bits / top_of_scale(completion) * 255).round().astype(np.uint8)
+    panels = continuation_panels(completion)
+    return [_heated(panel, HEAT[level], ~np.isnan(at)) for panel, level, at in zip(panels, levels, bits, strict=True)]
+
+
+def top_of_scale(completion: Completion) -> int:
+    """Return the highest entropy of the completion, rounded up to whole bits, at least one."""
+    return max(1, math.ceil(np.nan_to_num(completion.sampled.entropy.numpy()).max() / math.log(2)))
+
+
+def draw_scale(top: int) -> Image.Image:
+    """Draw the colours of heat maps from 0 to `top` bits, mixed with a middle grey as in the images."""
+    width = len(HEAT)
+    height = 12
+    words = "bits per token, of the model's distribution"
+    canvas = Image.new("RGB", (width + text_width(words) + 4 * MARGIN, 2 * CAPTION + MARGIN), "white")
+    ramp = _mixed(np.full((height, width, 3), 128), np.broadcast_to(HEAT, (height, width, 3)))
+    canvas.paste(Image.fromarray(ramp), (MARGIN, 3))
+    pen = ImageDraw.Draw(canvas)
+    for value in (0.0, top / 2, float(top)):
+        text = f"{value:g}"
+        x = round(MARGIN + value / top * (width - text_width(text)))
+        draw_text(pen, (x, CAPTION), text, width)
+    draw_text(pen, (width + 3 * MARGIN, 0), words, canvas.width)
+    return canvas
 
 
 def paint(panel: Panel, scale: int) -> NDArray[np.uint8]:
@@ -98,6 +140,20 @@ def _until(clip: Tensor, frames: int) -> NDArray[np.uint8]:
 
 def _marks(given: NDArray[np.bool_], there: int, elsewhere: int) -> NDArray[np.uint8]:
     return np.where(given, there, elsewhere).astype(np.uint8)
+
+
+def _heated(panel: Panel, heat: NDArray[np.uint8], sampled: NDArray[np.bool_]) -> Panel:
+    """Lay (t, h, w, 3) colours over a panel where (t, h, w) says so."""
+    positions = np.ix_(
+        *(np.arange(large) * small // large for large, small in zip(panel.marks.shape, sampled.shape, strict=True))
+    )
+    grey = np.broadcast_to(panel.pixels.mean(axis=-1, keepdims=True), panel.pixels.shape)
+    pixels = np.where(sampled[positions][..., None], _mixed(grey, heat[positions]), grey.round().astype(np.uint8))
+    return Panel(panel.caption, pixels, panel.marks)
+
+
+def _mixed(grey: NDArray[np.floating | np.integer], heat: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return ((1 - HEAT_SHARE) * grey + HEAT_SHARE * heat).round().astype(np.uint8)
 
 
 def _changes(marks: NDArray[np.uint8]) -> NDArray[np.bool_]:

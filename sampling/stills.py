@@ -17,8 +17,8 @@ COLUMNS = 8
 """Panels in a row, at most."""
 STRIP = 12
 """Frames of a film strip, at most."""
-SEAM = "darkorange"
-"""Colour of the mark where a new window begins."""
+WINDOW_START = "darkorange"
+"""Colour of the mark where a new window begins to sample."""
 MIN_WIDTH = 300
 """Pixels, so that a title has room above a single small image."""
 
@@ -61,16 +61,19 @@ def draw_title(title: str, width: int) -> Image.Image:
 def draw_legend(signs: Sequence[Sign], width: int) -> Image.Image:
     """Draw signs with their meaning, in as many lines as `width` pixels make of them."""
     width = max(width, MIN_WIDTH)
-    places, x, y = [], MARGIN, 0
+    corners = []
+    x = MARGIN
+    y = 0
     for sign in signs:
         needed = CAPTION + text_width(sign.meaning) + 3 * MARGIN
         if x + needed > width and x > MARGIN:
-            x, y = MARGIN, y + CAPTION
-        places.append((x, y))
+            x = MARGIN
+            y = y + CAPTION
+        corners.append((x, y))
         x += needed
     canvas = Image.new("RGB", (width, y + CAPTION + MARGIN), "white")
     pen = ImageDraw.Draw(canvas)
-    for sign, (x, y) in zip(signs, places, strict=True):
+    for sign, (x, y) in zip(signs, corners, strict=True):
         for left, top, right, bottom in sign.shape:
             pen.rectangle((x + left, y + top, x + right, y + bottom), fill=sign.colour)
         draw_text(pen, (x + CAPTION, y), sign.meaning, width)
@@ -90,35 +93,35 @@ def colour_signs(panels: Sequence[Panel]) -> list[Sign]:
 def line_signs(completion: Completion) -> list[Sign]:
     """Return what the lines between the frames of strips mean."""
     ends = [Sign(LINE, "black", "prompt ends")] if prompt_ends(completion.given_pixels.numpy()) else []
-    return ends + ([Sign(DASHES, SEAM, "new window")] if completion.seams else [])
+    return ends + ([Sign(DASHES, WINDOW_START, "new window")] if completion.window_starts else [])
 
 
-def place_panels(heights: int, widths: int, count: int) -> tuple[list[tuple[int, int]], tuple[int, int]]:
+def arrange_panels(height: int, width: int, count: int) -> tuple[list[tuple[int, int]], tuple[int, int]]:
     """Return where `count` equal panels with captions go, row by row.
 
     Args:
-        heights: of each panel, in pixels.
-        widths: of each panel.
+        height: of each panel, in pixels.
+        width: of each panel.
         count: of panels.
 
     Returns:
         The upper left corner (x, y) of each, and width and height of the whole.
     """
     columns = min(COLUMNS, count)
-    step = (widths + MARGIN, heights + CAPTION + MARGIN)
-    corners = [(MARGIN + place % columns * step[0], place // columns * step[1]) for place in range(count)]
+    step = (width + MARGIN, height + CAPTION + MARGIN)
+    corners = [(MARGIN + index % columns * step[0], index // columns * step[1]) for index in range(count)]
     return corners, (columns * step[0] + MARGIN, -(-count // columns) * step[1])
 
 
 def prompt_ends(given: NDArray[np.bool_]) -> list[int]:
-    """Return the frames that are given in other places than the frame before, of `given` (T, H, W)."""
+    """Return the frames of which other pixels are given than of the frame before, of `given` (T, H, W)."""
     return [frame for frame in range(1, len(given)) if (given[frame] != given[frame - 1]).any()]
 
 
 def _draw_tiles(panels: Sequence[Panel], scale: int) -> Image.Image:
     painted = [paint(panel, scale)[0] for panel in panels]
     height, width = painted[0].shape[:2]
-    corners, size = place_panels(height, width, len(panels))
+    corners, size = arrange_panels(height, width, len(panels))
     canvas = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(canvas)
     for panel, pixels, (x, y) in zip(panels, painted, corners, strict=True):
@@ -130,7 +133,7 @@ def _draw_tiles(panels: Sequence[Panel], scale: int) -> Image.Image:
 def _draw_strips(completion: Completion, panels: Sequence[Panel], fps: float | None, scale: int) -> Image.Image:
     frames = completion.continuations.shape[2]
     shown = range(0, frames, -(-frames // STRIP))
-    painted = [paint(Panel(p.caption, p.pixels[shown], p.marks[shown]), scale) for p in panels]
+    painted = [paint(Panel(panel.caption, panel.pixels[shown], panel.marks[shown]), scale) for panel in panels]
     height, width = painted[0].shape[1:3]
     left = 2 * MARGIN + max(text_width(panel.caption) for panel in panels)
     size = (left + len(shown) * (width + MARGIN), CAPTION + len(panels) * (height + MARGIN))
@@ -158,6 +161,6 @@ def _mark_borders(
         passed = range(shown[column - 1] + 1, shown[column] + 1)
         if any(frame in passed for frame in ends):
             pen.rectangle((x, 0, x + 2, bottom), fill="black")
-        if any(frame in passed for frame in completion.seams):
+        if any(frame in passed for frame in completion.window_starts):
             for y in range(0, bottom, 12):
-                pen.rectangle((x + 3, y, x + 5, y + 6), fill=SEAM)
+                pen.rectangle((x + 3, y, x + 5, y + 6), fill=WINDOW_START)

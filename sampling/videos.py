@@ -13,7 +13,16 @@ from torch import Tensor
 from data.drawing import CAPTION, MARGIN, draw_text, stack_images, text_width
 from sampling.completion import Completion
 from sampling.panels import COLOURS, GIVEN, IMAGINED, Panel, paint, scale_for
-from sampling.stills import LINE, MIN_WIDTH, SEAM, Sign, colour_signs, draw_legend, draw_title, place_panels
+from sampling.stills import (
+    LINE,
+    MIN_WIDTH,
+    WINDOW_START,
+    Sign,
+    arrange_panels,
+    colour_signs,
+    draw_legend,
+    draw_title,
+)
 
 BAR = 10
 """Height in pixels of the bar."""
@@ -28,7 +37,7 @@ def draw_video(completion: Completion, panels: Sequence[Panel], title: str, fps:
     """
     painted = [paint(panel, scale_for(panel, side)) for panel in panels]
     frames, height, width = painted[0].shape[:3]
-    corners, size = place_panels(height, width, len(panels))
+    corners, size = arrange_panels(height, width, len(panels))
     bar = _draw_bar(completion, max(size[0], MIN_WIDTH), fps)
     captions = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(captions)
@@ -39,7 +48,7 @@ def draw_video(completion: Completion, panels: Sequence[Panel], title: str, fps:
     body = np.repeat(still[None], frames, axis=0)
     for pixels, (x, y) in zip(painted, corners, strict=True):
         body[:, heading.height + y : heading.height + y + height, x : x + width] = pixels
-    signs = colour_signs(panels) + ([Sign(LINE, SEAM, "new window")] if completion.seams else [])
+    signs = colour_signs(panels) + ([Sign(LINE, WINDOW_START, "new window")] if completion.window_starts else [])
     legend = np.asarray(draw_legend(signs, bar.shape[2]))
     video = np.concatenate([body, bar, np.broadcast_to(legend, (frames, *legend.shape))], axis=1)
     return torch.from_numpy(video).permute(3, 0, 1, 2).float().div_(127.5).sub_(1)
@@ -54,13 +63,14 @@ def _draw_bar(completion: Completion, width: int, fps: float) -> NDArray[np.uint
     bar = Image.new("RGB", (width, CAPTION + MARGIN), "white")
     pen = ImageDraw.Draw(bar)
     for frame, share in enumerate(given):
-        left, right = edges[frame], edges[frame + 1] - 1
+        left = edges[frame]
+        right = edges[frame + 1] - 1
         pen.rectangle((left, MARGIN, right, MARGIN + BAR), fill=tuple(COLOURS[IMAGINED].tolist()))
         if share:
             depth = MARGIN + round(share * BAR)
             pen.rectangle((left, MARGIN, right, depth), fill=tuple(COLOURS[GIVEN].tolist()))
-    for seam in completion.seams:
-        pen.rectangle((edges[seam] - 1, MARGIN - 3, edges[seam] + 1, MARGIN + BAR + 3), fill=SEAM)
+    for start in completion.window_starts:
+        pen.rectangle((edges[start] - 1, MARGIN - 3, edges[start] + 1, MARGIN + BAR + 3), fill=WINDOW_START)
     images = []
     for frame in range(frames):
         moment = bar.copy()

@@ -44,7 +44,15 @@ class Page(HTMLParser):
 
 def entry(stem: str, name: str = "name", video: bool = True, distance: float | None = 0.25) -> GalleryItem:
     best = None if distance is None else distance / 2
-    return GalleryItem(name, stem, video, distance, best, entropy_bits=1234.5, source=f"/videos/{name}")
+    return GalleryItem(
+        name=name,
+        stem=stem,
+        video=video,
+        distance_to_truth=distance,
+        best_distance=best,
+        entropy_bits=1234.5,
+        source=f"/videos/{name}",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -156,10 +164,10 @@ def test_everything_to_look_at_is_described(out: Path) -> None:
     ]
 
 
-def test_the_page_carries_the_figures_by_which_it_sorts(out: Path) -> None:
+def test_the_page_carries_the_metrics_by_which_it_sorts(out: Path) -> None:
     cards = Page(out / "index.html").every("article")
-    figures = [(card["data-distance"], card["data-best"], card["data-entropy"]) for card in cards]
-    assert figures == [("0.25", "0.125", "1234.5")] * 2
+    metrics = [(card["data-distance"], card["data-best"], card["data-entropy"]) for card in cards]
+    assert metrics == [("0.25", "0.125", "1234.5")] * 2
 
 
 def test_items_without_a_truth_are_not_sorted_by_distance_to_it(tmp_path: Path) -> None:

@@ -13,15 +13,15 @@ from sampling.stills import (
     COLUMNS,
     LINE,
     MIN_WIDTH,
-    SEAM,
     STRIP,
+    WINDOW_START,
     Sign,
+    arrange_panels,
     colour_signs,
     draw_legend,
     draw_still,
     draw_title,
     line_signs,
-    place_panels,
     prompt_ends,
 )
 
@@ -53,8 +53,8 @@ def test_no_line_stands_where_nothing_was_given_or_all_frames_are_alike() -> Non
 
 def test_dashes_stand_where_a_window_begins() -> None:
     border = LEFT + 6 * CELL
-    image = still(make_completion(first_half(8), seams=(6,)))
-    assert columns_in(image, SEAM) == [border - MARGIN + i for i in range(3, 6)]
+    image = still(make_completion(first_half(8), window_starts=(6,)))
+    assert columns_in(image, WINDOW_START) == [border - MARGIN + i for i in range(3, 6)]
 
 
 def test_a_border_between_frames_that_are_not_shown_lies_before_the_next_that_is() -> None:
@@ -89,7 +89,7 @@ def test_a_small_image_leaves_room_for_its_title() -> None:
 
 
 def test_more_panels_than_columns_go_into_further_rows() -> None:
-    corners, (width, height) = place_panels(10, 20, COLUMNS + 1)
+    corners, (width, height) = arrange_panels(10, 20, COLUMNS + 1)
     assert corners[COLUMNS] == (corners[0][0], corners[0][1] + height // 2)
     assert corners[COLUMNS - 1][0] + 20 + MARGIN == width
 
@@ -105,7 +105,7 @@ def test_a_prompt_ends_wherever_other_pixels_are_given_than_before() -> None:
     [(nothing(8), ["imagined"]), (first_half(), ["given", "imagined", "not shown", "prompt ends", "new window"])],
 )
 def test_the_legend_explains_what_occurs(given: torch.Tensor, words: list[str]) -> None:
-    completion = make_completion(given, seams=(6,) if given.any() else ())
+    completion = make_completion(given, window_starts=(6,) if given.any() else ())
     signs = colour_signs(completion_panels(completion)) + line_signs(completion)
     assert [sign.meaning for sign in signs] == words
 

@@ -9,7 +9,7 @@ from data.drawing import CAPTION, MARGIN
 from data.frames import to_uint8
 from sampling.completion import Completion
 from sampling.panels import BORDER, COLOURS, GIVEN, IMAGINED, completion_panels
-from sampling.stills import SEAM
+from sampling.stills import WINDOW_START
 from sampling.videos import draw_video
 
 
@@ -46,13 +46,13 @@ def test_the_bar_is_half_blue_in_height_where_half_of_each_frame_was_given() -> 
 def test_a_hand_moves_along_the_bar() -> None:
     images = video(make_completion(nothing(4)))
     black = [np.flatnonzero((image[-40:] == 0).all(axis=-1).sum(axis=0) > 10) for image in images]
-    places = [int(columns.mean()) for columns in black]
-    assert places == sorted(set(places))
+    middles = [int(columns.mean()) for columns in black]
+    assert middles == sorted(set(middles))
 
 
 def test_a_window_that_begins_is_marked_on_the_bar() -> None:
-    orange = np.array(ImageColor.getrgb(SEAM))
-    marked, bare = (video(make_completion(first_half(8), seams=seams))[0] for seams in ((6,), ()))
+    orange = np.array(ImageColor.getrgb(WINDOW_START))
+    marked, bare = (video(make_completion(first_half(8), window_starts=starts))[0] for starts in ((6,), ()))
     assert (marked == orange).all(axis=-1).any()
     assert not (bare == orange).all(axis=-1).any()
 

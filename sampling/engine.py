@@ -1,0 +1,174 @@
+"""Engines: they ask a GPT what comes next, with a cache, or all over again for every token.
+
+First the prompts are read at once (prefill), then one token of every continuation at a time (decode steps), with layers
+that are fast for so few rows: there reading the weights takes all the time.
+
+Axes: P prompts, n continuations of each, R = P * n rows, L tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gpt.cache import KVCache, StaticKVCache
+from gpt.model import GPT
+
+
+class Engine(Protocol):
+    """Reads prompts, then one token of every continuation at a time, and returns the logits of what comes next."""
+
+    def prefill(self, prompts: Tensor, copies: int, steps: int) -> Tensor:
+        """Begin anew with (P, L) int64 prompts, each continued `copies` times by at most `steps` tokens.
+
+        Returns:
+            (P * copies, V) logits.
+        """
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """Go on with the next token (P * copies,) int64 of every continuation; return (P * copies, V) logits."""
+
+
+class CachedEngine:
+    """Reads every token once, with the layers that are fastest on the device: what `sample` uses.
+
+    On a GPU a decode step is recorded as a CUDA graph, since its some thousand small kernels take longer to launch than
+    to run.
+
+    Args:
+        gpt: the model.
+        rows: continuations that are sampled side by side.
+    """
+
+    def __init__(self, gpt: GPT, rows: int) -> None:
+        self.gpt = with_fast_layers(gpt, rows)
+
+    def prefill(self, prompts: Tensor, copies: int, steps: int) -> Tensor:
+        """See `Engine`; a prompt is read once for all its copies."""
+        # The token that is sampled last is not read.
+        cache = (StaticKVCache if prompts.is_cuda else KVCache)(copies, steps - 1)
+        logits = self.gpt(self.gpt.with_bos(prompts), cache)[:, -1]
+        graphed = isinstance(cache, StaticKVCache)
+        self.decode_step = CUDAGraphStep(self.gpt, cache) if graphed else DecodeStep(self.gpt, cache)
+        return logits.repeat_interleave(copies, dim=0)
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """See `Engine`; on a GPU the logits are overwritten by the next step."""
+        return self.decode_step(tokens[:, None])
+
+
+class RecomputingEngine:
+    """Runs the whole model again over everything for every token: the reference for speed and for tokens."""
+
+    def __init__(self, gpt: GPT) -> None:
+        self.gpt = gpt
+
+    def prefill(self, prompts: Tensor, copies: int, steps: int) -> Tensor:
+        """See `Engine`."""
+        self.tokens = prompts.repeat_interleave(copies, dim=0)
+        return self.gpt(self.gpt.with_bos(self.tokens))[:, -1]
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """See `Engine`."""
+        self.tokens = torch.cat([self.tokens, tokens[:, None]], dim=1)
+        return self.gpt(self.gpt.with_bos(self.tokens))[:, -1]
+
+
+class DecodeStep:
+    """Reads the next token (R, 1) int64 of every continuation and returns (R, V) logits of what comes next."""
+
+    def __init__(self, gpt: GPT, cache: KVCache) -> None:
+        self.gpt = gpt
+        self.cache = cache
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Read tokens."""
+        return self.gpt(tokens, self.cache)[:, -1]
+
+
+class CUDAGraphStep(DecodeStep):
+    """A decode step as one CUDA graph, recorded at its first call.
+
+    A graph reads and writes the same memory at every replay, so tokens go through a buffer.
+    """
+
+    cache: StaticKVCache
+    graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, tokens: Tensor) -> Tensor:
+        """Read tokens; the logits are overwritten by the next call."""
+        if self.graph is None:
+            self.tokens = tokens.clone()
+            self.graph = self._record()
+        self.tokens.copy_(tokens)
+        self.graph.replay()
+        return self.logits
+
+    def _record(self) -> torch.cuda.CUDAGraph:
+        # Libraries set themselves up in their first calls, which must not be recorded.
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            super().__call__(self.tokens)
+        torch.cuda.current_stream().wait_stream(side)
+        self.cache.rewind()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.logits = super().__call__(self.tokens)
+        return graph
+
+
+class PackedLinear(nn.Module):
+    """A linear layer whose fp32 weights lie in the order in which oneDNN reads them, for a number of rows.
+
+    With 1 to 64 rows it is two to five times as fast as torch's own layer. Its weights are a copy.
+    """
+
+    def __init__(self, linear: nn.Linear, rows: int) -> None:
+        super().__init__()
+        self.packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().contiguous(), rows)
+        self.bias = linear.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (..., out) of (..., in) float32."""
+        return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+
+
+class HalfLinear(nn.Module):
+    """A linear layer with weights in bfloat16, which are half as many bytes to read. Its weights are a copy."""
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.weight = linear.weight.detach().bfloat16()
+        bias: Tensor | None = linear.bias  # torch's annotation forgets `bias=False`
+        self.bias = None if bias is None else bias.detach().bfloat16()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (..., out) bfloat16 of (..., in)."""
+        return F.linear(x.bfloat16(), self.weight, self.bias)
+
+
+def with_fast_layers(gpt: GPT, rows: int) -> GPT:
+    """Return a GPT in evaluation mode with the same parameters, but with faster layers for steps of that many rows.
+
+    Weights are packed on the CPU and bfloat16 on a GPU, where embeddings, norms and the residual stream stay in fp32.
+    """
+    shared = {id(tensor): tensor for tensor in (*gpt.parameters(), *gpt.buffers())}
+    fast = copy.deepcopy(gpt, shared).eval()
+    for module in list(fast.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.Linear):
+                setattr(module, name, _fast_layer(child, rows))
+    return fast
+
+
+def _fast_layer(linear: nn.Linear, rows: int) -> nn.Module:
+    if linear.weight.is_cuda:
+        return HalfLinear(linear)
+    # Packing belongs to torch's compiler and is not public: a build without it keeps its own layers.
+    known = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+    return PackedLinear(linear, rows) if known and linear.weight.dtype == torch.float32 else linear

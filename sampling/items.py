@@ -1,0 +1,222 @@
+"""The items of a run of `secondsight complete`: found, chosen evenly, read in batches, and what is kept of each."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.clip_format import ClipFormat
+from data.clips import ClipDataset
+from data.errors import MediaError
+from data.images import load_image
+from data.items import Item, find_items, split_items
+from data.media import Skipped
+from data.probe import probe_video
+from sampling.completion import Completion, distances_to_truth
+from sampling.decode import Sampled
+from sampling.gallery import GalleryItem
+from sampling.options import Split
+from storage.files import atomic_write
+from storage.run_folder import RunFolderError
+
+
+@dataclass(frozen=True)
+class CompletionItem:
+    """One item to complete."""
+
+    index: int
+    """Among all items of the run; chance depends on it."""
+    found: Item | None
+    """The clip or image of the input that it is; None where nothing is given."""
+
+    @property
+    def stem(self) -> str:
+        """What the names of its files begin with."""
+        return f"item_{self.index:03d}"
+
+    @property
+    def name(self) -> str:
+        """What people read."""
+        if self.found is None:
+            return "imagined"
+        start = f" from {self.found.start:.6g} s" if self.found.source.kind == "video" else ""
+        return self.found.source.name + start
+
+    @property
+    def source(self) -> str:
+        """The file it comes from; empty where nothing is given."""
+        return self.found.source.name if self.found else ""
+
+
+@dataclass(frozen=True)
+class FinishedItem:
+    """What is kept of an item that is finished."""
+
+    item: CompletionItem
+    sampled: Sampled
+    """(n, t, h, w), on the CPU."""
+    distances: tuple[float, ...]
+    """Of each continuation to the truth; empty without one."""
+    prompt_tokens_changed: int | None
+    """Prompt tokens that differ between the encodings `alone` and `full`, where that was counted."""
+
+    @property
+    def entropy_bits(self) -> float:
+        """Entropy of the model's distributions in bits, sum over the imagined tokens, mean over the continuations."""
+        return float(self.sampled.entropy.double().nansum()) / len(self.sampled) / math.log(2)
+
+
+def choose_items(
+    paths: Sequence[Path], form: ClipFormat, count: int, split: Split = "all"
+) -> tuple[list[CompletionItem], list[Skipped]]:
+    """Return at most `count` items, evenly spread over the input, and the files that cannot be used.
+
+    Args:
+        paths: folders, files or patterns of tar shards; none where nothing is given, which makes one item.
+        form: the clips to cut videos into.
+        count: items that are wanted.
+        split: which of the items of a path they are chosen from.
+
+    Raises:
+        MediaError: a path holds nothing usable, more than half of its files are unusable, or videos and images are
+            mixed.
+    """
+    if not paths:
+        return [CompletionItem(0, None)], []
+    items: list[Item] = []
+    skipped: list[Skipped] = []
+    for path in paths:
+        found, unusable = find_items(path, form)
+        items += _of_split(found, split)
+        skipped += unusable
+    if form.frames > 1 and len({item.source.kind for item in items}) > 1:
+        raise MediaError("--input names both videos and images: complete them in two runs")
+    count = min(count, len(items))
+    return [CompletionItem(index, items[index * len(items) // count]) for index in range(count)], skipped
+
+
+def describe_resizing(items: Sequence[CompletionItem], size: int) -> str | None:
+    """Return a sentence for people if images are not `size` pixels square, otherwise None."""
+    others = sum(image_size(item.found) != (size, size) for item in items if item.found)
+    if not others:
+        return None
+    verb = "is" if others == 1 else "are"
+    return f"{others} of {len(items)} items {verb} not {size}x{size} pixels: scaled, and cut to that square."
+
+
+def image_size(item: Item) -> tuple[int, int]:
+    """Return width and height in pixels of an item as it lies on disk, upright.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    if item.source.kind == "video":
+        info = probe_video(item.source.path)
+        return info.width, info.height
+    return load_image(item.source.image_bytes()).size
+
+
+def read_clips(
+    items: Sequence[CompletionItem], form: ClipFormat, unread: list[Skipped]
+) -> tuple[list[CompletionItem], Tensor | None]:
+    """Return the items that can be read, and their clips (B, 3, T, H, W) in [-1, 1]; None where nothing is given.
+
+    What cannot be read is appended to `unread`.
+    """
+    ready: list[CompletionItem] = []
+    clips: list[Tensor] = []
+    for item in items:
+        if item.found is None:
+            return [item], None
+        try:
+            clips.append(ClipDataset([item.found], form).read(item.found))
+            ready.append(item)
+        except MediaError as error:
+            unread.append(Skipped(item.source, str(error)))
+    return ready, torch.stack(clips) if clips else None
+
+
+def finished_path(out: Path, item: CompletionItem) -> Path:
+    """Return the file whose being there says that an item is finished."""
+    return out / "items" / f"{item.stem}.npz"
+
+
+def write_finished(path: Path, completion: Completion, prompt_tokens_changed: int | None) -> None:
+    """Write what is kept of an item; the file appears complete or not at all."""
+    sampled = completion.sampled
+    changed = [] if prompt_tokens_changed is None else [prompt_tokens_changed]
+    save = partial(
+        np.savez_compressed,
+        tokens=sampled.tokens.numpy(),
+        log_probability=sampled.log_probability.numpy(),
+        entropy=sampled.entropy.numpy(),
+        distances_to_truth=np.array(distances_to_truth(completion)),
+        prompt_tokens_changed=np.array(changed, dtype=np.int64),
+    )
+    atomic_write(path, save)
+
+
+def read_finished(out: Path, items: Sequence[CompletionItem]) -> list[FinishedItem]:
+    """Return what `write_finished` kept of those items that are finished.
+
+    Raises:
+        RunFolderError: a file is damaged, or of a version that kept something else.
+    """
+    return [_read_finished(finished_path(out, item), item) for item in items if finished_path(out, item).exists()]
+
+
+def gallery_item(finished: FinishedItem, video: bool) -> GalleryItem:
+    """Return an item's line on the page and in `items.csv`."""
+    distances = finished.distances
+    return GalleryItem(
+        name=finished.item.name,
+        stem=finished.item.stem,
+        video=video,
+        distance_to_truth=sum(distances) / len(distances) if distances else None,
+        best_distance=min(distances) if distances else None,
+        entropy_bits=finished.entropy_bits,
+        source=finished.item.source,
+    )
+
+
+def write_arrays(out: Path, finished: Sequence[FinishedItem]) -> None:
+    """Write `tokens.npy` (items, n, L) int64, `log_probabilities.npy` and `entropies.npy` (items, n, L) float32."""
+    rows = [kept.sampled.map(lambda part: part.flatten(1)) for kept in finished]
+    arrays = {
+        "tokens": torch.stack([row.tokens for row in rows]),
+        "log_probabilities": torch.stack([row.log_probability for row in rows]),
+        "entropies": torch.stack([row.entropy for row in rows]),
+    }
+    for name, array in arrays.items():
+        atomic_write(out / f"{name}.npy", partial(np.save, arr=array.numpy()))
+
+
+def _of_split(items: list[Item], split: Split) -> list[Item]:
+    if split == "all":
+        return items
+    training, validation = split_items(items)
+    return training if split == "train" else validation
+
+
+def _read_finished(path: Path, item: CompletionItem) -> FinishedItem:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            names = ("tokens", "log_probability", "entropy")
+            sampled = Sampled(*(torch.from_numpy(arrays[name]) for name in names))
+            distances = tuple(arrays["distances_to_truth"].tolist())
+            changed = arrays["prompt_tokens_changed"].tolist()
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise RunFolderError(
+            f"{path} is damaged, or of an older version ({error}): delete it and continue with --resume auto, "
+            "or begin anew with --overwrite"
+        ) from error
+    return FinishedItem(item, sampled, distances, changed[0] if changed else None)

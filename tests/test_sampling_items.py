@@ -1,0 +1,99 @@
+"""What is kept of finished items: the file of each, also one that an earlier version wrote, and the tables of all."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from completions import first_half, make_completion, nothing
+
+from sampling.completion import distances_to_truth
+from sampling.items import (
+    CompletionItem,
+    finished_path,
+    gallery_item,
+    read_finished,
+    write_arrays,
+    write_finished,
+)
+from storage.run_folder import RunFolderError
+
+ITEM = CompletionItem(7, None)
+
+
+def kept_arrays() -> dict[str, np.ndarray]:
+    """What a file of before this day holds, of two continuations on a grid of 2x1x1."""
+    return {
+        "tokens": np.array([[3, 5], [3, 6]]).reshape(2, 2, 1, 1),
+        "log_probability": np.array([[np.nan, -1], [np.nan, -2]], np.float32).reshape(2, 2, 1, 1),
+        "entropy": np.array([[np.nan, math.log(2)], [np.nan, 2 * math.log(2)]], np.float32).reshape(2, 2, 1, 1),
+        "distances_to_truth": np.array([0.25, 0.5]),
+        "prompt_tokens_changed": np.array([4]),
+    }
+
+
+def keep(out: Path, arrays: dict[str, np.ndarray]) -> None:
+    (out / "items").mkdir()
+    np.savez_compressed(out / "items" / "item_007.npz", **arrays)
+
+
+def test_an_item_is_finished_when_its_file_is_there(tmp_path: Path) -> None:
+    other = CompletionItem(8, None)
+    assert read_finished(tmp_path, [ITEM, other]) == []
+    keep(tmp_path, kept_arrays())
+    assert [kept.item for kept in read_finished(tmp_path, [ITEM, other])] == [ITEM]
+
+
+def test_files_of_before_are_read(tmp_path: Path) -> None:
+    keep(tmp_path, kept_arrays())
+    (kept,) = read_finished(tmp_path, [ITEM])
+    assert kept.sampled.tokens.flatten().tolist() == [3, 5, 3, 6]
+    assert torch.equal(kept.sampled.log_probability[:, 1].flatten(), torch.tensor([-1.0, -2.0]))
+    assert (kept.distances, kept.prompt_tokens_changed, kept.entropy_bits) == ((0.25, 0.5), 4, pytest.approx(1.5))
+
+
+@pytest.mark.parametrize("missing", ["tokens", "entropy", "distances_to_truth", "prompt_tokens_changed"])
+def test_files_that_lack_something_are_refused_in_one_line(tmp_path: Path, missing: str) -> None:
+    arrays = kept_arrays()
+    arrays.pop(missing)
+    keep(tmp_path, arrays)
+    with pytest.raises(RunFolderError, match=f"of an older version .*{missing}.*begin anew with --overwrite") as caught:
+        read_finished(tmp_path, [ITEM])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:100], lambda content: b"x" + content])
+def test_damaged_files_are_refused(tmp_path: Path, damage: object) -> None:
+    keep(tmp_path, kept_arrays())
+    path = finished_path(tmp_path, ITEM)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(RunFolderError, match=r"item_007\.npz is damaged"):
+        read_finished(tmp_path, [ITEM])
+
+
+@pytest.mark.parametrize("changed", [None, 3])
+def test_what_is_written_is_read(tmp_path: Path, changed: int | None) -> None:
+    completion = make_completion(first_half(), grid=(2, 2, 2))
+    (tmp_path / "items").mkdir()
+    write_finished(finished_path(tmp_path, ITEM), completion, changed)
+    (kept,) = read_finished(tmp_path, [ITEM])
+    assert torch.equal(kept.sampled.tokens, completion.sampled.tokens)
+    assert torch.equal(kept.sampled.entropy.nan_to_num(-1), completion.sampled.entropy.nan_to_num(-1))
+    assert kept.distances == pytest.approx(tuple(distances_to_truth(completion)))
+    assert kept.prompt_tokens_changed == changed
+
+
+def test_without_a_truth_there_is_no_distance(tmp_path: Path) -> None:
+    (tmp_path / "items").mkdir()
+    write_finished(finished_path(tmp_path, ITEM), make_completion(nothing()), None)
+    entry = gallery_item(read_finished(tmp_path, [ITEM])[0], video=False)
+    assert (entry.name, entry.stem, entry.source) == ("imagined", "item_007", "")
+    assert entry.distance_to_truth is entry.best_distance is None
+
+
+def test_arrays_have_a_row_per_item_in_raster_order(tmp_path: Path) -> None:
+    keep(tmp_path, kept_arrays())
+    write_arrays(tmp_path, read_finished(tmp_path, [ITEM]) * 3)
+    assert np.load(tmp_path / "tokens.npy").tolist() == [[[3, 5], [3, 6]]] * 3
+    assert np.load(tmp_path / "entropies.npy").shape == np.load(tmp_path / "log_probabilities.npy").shape == (3, 2, 2)
