@@ -1,6 +1,6 @@
 """A diversity run against its sampling alone.
 
-    python benchmarks/diversity_cost.py                 # a part of it: 16 items
+    python benchmarks/diversity_cost.py                 # few of them: 16 items
     python benchmarks/diversity_cost.py --items 50      # 50 studied and 50 new items
 
 Both sides draw the same continuations of half clips, of 512 given and 512 new tokens, with a GPT of the size `alef` and
@@ -22,10 +22,9 @@ from data.options import PlayroomOptions
 from data.playroom.make import make_playroom
 from data.tokens import TokenStore
 from experiments.diversity.experiment import run_diversity
-from experiments.diversity.material import read_material
+from experiments.diversity.material import make_prompts, read_material
 from experiments.diversity.options import DiversityOptions
-from experiments.diversity.stage import make_stage
-from gpt.config import preset
+from gpt.config import PRESETS as GPT_PRESETS
 from gpt.model import GPT
 from sampling.decode import sample
 from training.processes import best_device
@@ -44,7 +43,7 @@ class Options:
     n: int = 10
     """Continuations of each."""
     gpt: str = "alef"
-    """Size of the GPT."""
+    """Preset of the GPT."""
     batch: int = 8
     """Items continued side by side."""
 
@@ -65,32 +64,45 @@ def main(options: Options) -> None:
 
 def _prepare(options: Options, folder: Path) -> DiversityOptions:
     """Make videos, a tokenizer of random weights, tokens and a GPT of random weights."""
-    videos, tokenizer, tokens, gpt = (folder / name for name in ("videos", "tokenizer", "tokens", "gpt"))
+    videos = folder / "videos"
+    tokenizer = folder / "tokenizer"
+    tokens = folder / "tokens"
+    gpt = folder / "gpt"
     # A tenth of the videos, and what chance adds, are new items.
-    make_playroom(PlayroomOptions(videos, clips=14 * options.items))
+    make_playroom(PlayroomOptions(out=videos, clips=14 * options.items))
     torch.manual_seed(0)
-    model = VQGAN(PRESETS["demo"])
-    model.save_pretrained(tokenizer)
-    encode(EncodeOptions(tokenizer, videos / "clips", tokens))
+    VQGAN(PRESETS["demo"]).save_pretrained(tokenizer)
+    encode(EncodeOptions(tokenizer=tokenizer, data=videos / "clips", out=tokens))
     metadata = TokenStore(tokens).metadata
-    GPT(preset(options.gpt, metadata.grid, metadata.vocab_size, metadata.tokenizer)).save_pretrained(gpt)
-    return DiversityOptions(
-        gpt, tokenizer, tokens, videos / "clips", folder / "run",
-        n=options.n, items=options.items, encodings=("alone",), batch=options.batch,
-    )  # fmt: skip
+    config = GPT_PRESETS[options.gpt].for_tokens(metadata.grid, metadata.vocab_size, metadata.tokenizer)
+    GPT(config).save_pretrained(gpt)
+    return DiversityOptions.of(
+        gpt=gpt,
+        tokenizer=tokenizer,
+        tokens=tokens,
+        data=videos / "clips",
+        out=folder / "run",
+        n=options.n,
+        items=options.items,
+        encodings=("alone",),
+        batch=options.batch,
+    )
 
 
 def _sample_alone(run: DiversityOptions) -> float:
     """Return the seconds that it takes to draw the continuations of a run."""
-    gpt, tokenizer = GPT.from_pretrained(run.gpt).to(best_device()), load_tokenizer(run.tokenizer).to(best_device())
-    material = read_material(run.data, TokenStore(run.tokens), tokenizer, run.items)
-    stage = make_stage(gpt, tokenizer, material, given=2)
-    numbers = range(len(material.items))
+    device = best_device()
+    measuring = run.measuring
+    gpt = GPT.from_pretrained(run.gpt).to(device)
+    tokenizer = load_tokenizer(run.tokenizer).to(device)
+    material = read_material(run.data, TokenStore(run.tokens), tokenizer, measuring.items)
+    prompts = make_prompts(gpt, tokenizer, material, given=2)
+    items = range(len(material.items))
     began = time.perf_counter()
-    for first in numbers[:: run.batch]:
-        batch = numbers[first : first + run.batch]
-        given = stage.layout.place(stage.prompts["alone"][batch]).to(gpt.device)
-        sample(gpt, given, run.n, seed=run.seed, items=batch)
+    for first in items[:: measuring.batch]:
+        batch = items[first : first + measuring.batch]
+        given = prompts.layout.place(prompts.tokens["alone"][batch]).to(device)
+        sample(gpt, given, measuring.n, seed=measuring.seed, items=batch)
     return time.perf_counter() - began
 
 

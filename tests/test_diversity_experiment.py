@@ -16,7 +16,6 @@ from tiny import SHORT, make_tokenizer, make_videos
 import secondsight
 from data.subset import write_subset
 from data.tokens import TokenStore, TokenStoreError
-from experiments.diversity import measuring
 from experiments.diversity.experiment import run_diversity
 from experiments.diversity.tables import AuditRow, ItemRow, PositionRow, RedundancyRow, RunRow
 from storage.run_folder import RunFolderError
@@ -24,6 +23,7 @@ from storage.tables import read_rows
 from vqgan.metrics.features import WeightsMissingError
 
 TABLES = ("run.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "images.csv", "skipped.csv")
+MODEL_BATCHES = "temperature-1_top-k-0_top-p-1_min-p-0_alone"
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +56,17 @@ def contents(run: Path) -> dict[str, str]:
     return {name: (run / name).read_text() for name in TABLES if name != "run.csv"}
 
 
-def test_there_is_a_row_for_every_item_and_way(clip_run: Path) -> None:
+def test_there_is_a_row_for_every_item_and_condition(clip_run: Path) -> None:
     rows = items(clip_run)
-    ways = {(row.encoding, row.continuation, row.item) for row in rows}
-    assert len(rows) == len(ways) == 2 * 5 * 8
+    conditions = {(row.encoding, row.continuation, row.item) for row in rows}
+    assert len(rows) == len(conditions) == 2 * 5 * 8
 
 
 def test_half_is_given_unless_said_otherwise(clip_run: Path) -> None:
     assert {(row.given, row.given_share, row.generated_tokens) for row in items(clip_run)} == {(1, 0.5, 16)}
 
 
-def test_every_amount_that_was_asked_for_is_given(image_run: Path) -> None:
+def test_every_prompt_length_that_was_asked_for_is_given(image_run: Path) -> None:
     assert {(row.given, row.generated_tokens) for row in items(image_run)} == {(1, 12), (2, 8), (3, 4)}
 
 
@@ -94,9 +94,9 @@ def test_baselines_have_no_likelihood(clip_run: Path) -> None:
     assert {(row.entropy_bits, row.truth_bits, row.temperature) for row in rows} == {(None, None, None)}
 
 
-def test_of_clips_both_encodings_give_the_same_figures(clip_run: Path) -> None:
+def test_of_clips_both_encodings_give_the_same_metrics(clip_run: Path) -> None:
     alone, full = (items(clip_run, encoding=encoding) for encoding in ("alone", "full"))
-    assert [replace(row, encoding="") for row in alone] == [replace(row, encoding="") for row in full]
+    assert [replace(row, encoding="full") for row in alone] == full
 
 
 def test_of_images_the_encoding_changes_prompts(image_run: Path) -> None:
@@ -154,29 +154,27 @@ def test_another_seed_gives_other_continuations(clips: Trained, clip_run: Path, 
     assert contents(other)["items.csv"] != contents(clip_run)["items.csv"]
 
 
-def test_an_interrupted_run_continues(
-    clips: Trained, clip_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[Path] = []
-    make = measuring.part_of
-
-    def stop_at_fourth(path: Path, *rest: Any) -> Any:
-        made.append(path)
-        if len(made) == 4:
-            raise KeyboardInterrupt
-        return make(path, *rest)
-
+def test_an_interrupted_run_continues(clips: Trained, clip_run: Path, tmp_path: Path) -> None:
     options = run_options(clips, tmp_path / "clip")
-    monkeypatch.setattr(measuring, "part_of", stop_at_fourth)
-    with pytest.raises(KeyboardInterrupt):
+    fourth = options.out / "continuations" / "given-1" / MODEL_BATCHES / "000.npz"
+    fourth.mkdir(parents=True)  # where a file should be written, so that the run stops
+    with pytest.raises(IsADirectoryError):
         run_diversity(options)
+    fourth.rmdir()
     assert not (options.out / "run.csv").exists()
     finished = {path: path.stat().st_mtime_ns for path in options.out.rglob("*.npz")}
-    monkeypatch.setattr(measuring, "part_of", make)
-    run_diversity(replace(options, resume="auto"))
+    run_diversity(options.changed(resume="auto"))
     assert contents(options.out) == contents(clip_run)
     assert len(finished) == 3
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
+
+
+def test_a_damaged_batch_is_named(clips: Trained, clip_run: Path, tmp_path: Path) -> None:
+    out = shutil.copytree(clip_run, tmp_path / "clip")
+    batch = out / "continuations" / "given-1" / MODEL_BATCHES / "001.npz"
+    batch.write_bytes(batch.read_bytes()[:100])
+    with pytest.raises(RunFolderError, match=r"001\.npz is damaged.*delete it and continue with --resume auto"):
+        run_diversity(run_options(clips, out, resume="auto"))
 
 
 def test_a_finished_run_is_not_replaced_unasked(clips: Trained, clip_run: Path) -> None:
@@ -198,7 +196,19 @@ def test_overwriting_begins_anew(clips: Trained, clip_run: Path, tmp_path: Path)
 def test_one_continuation_differs_from_none(clips: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = run_diversity(run_options(clips, tmp_path / "run", n=1))
     assert {row.pairwise_pixel for row in items(run, continuation="model")} == {None}
-    assert "pairwise distances take at least two" in capsys.readouterr().out
+    assert "pairwise distances take at least two" in capsys.readouterr().err
+
+
+def test_it_is_said_what_was_found_and_what_comes_next(
+    clips: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_diversity(run_options(clips, tmp_path / "run"))
+    said = capsys.readouterr().err
+    assert "device       " in said
+    assert "2 layers, 2 heads, 16 wide, " in said
+    assert "items        4 studied, 4 new; " in said
+    assert "prompts      1 of 2 latent frames; 3 continuations of each" in said
+    assert f"{run} is ready; next: secondsight diversity report {run} --out REPORT" in said
 
 
 @pytest.mark.parametrize(
@@ -245,10 +255,10 @@ def test_videos_that_are_gone_are_listed(clips: Trained, tmp_path: Path) -> None
 def test_other_videos_of_the_same_names_are_refused(clips: Trained, tmp_path: Path) -> None:
     videos = make_videos(tmp_path / "videos", 20, size=16)
     names = sorted(path.name for path in videos.iterdir())
-    for number, name in enumerate(names):
-        (videos / name).rename(videos / f"moved_{number}.mp4")
-    for number, name in enumerate(names):
-        (videos / f"moved_{(number + 1) % len(names)}.mp4").rename(videos / name)
+    for index, name in enumerate(names):
+        (videos / name).rename(videos / f"moved_{index}.mp4")
+    for index, name in enumerate(names):
+        (videos / f"moved_{(index + 1) % len(names)}.mp4").rename(videos / name)
     with pytest.raises(TokenStoreError, match="give the videos or images that the store was encoded from"):
         run_diversity(run_options(clips._replace(data=videos), tmp_path / "run"))
 
@@ -273,10 +283,10 @@ def test_a_single_training_item_is_refused(clips: Trained, tmp_path: Path) -> No
 
 def test_the_table_of_the_run_holds_its_command(clips: Trained, clip_run: Path) -> None:
     (run,) = read_rows(clip_run / "run.csv", RunRow)
-    assert secondsight._parse(shlex.split(run.command)[1:]) == run_options(clips, clip_run)
+    assert secondsight.parse(shlex.split(run.command)[1:]) == run_options(clips, clip_run)
 
 
 def test_continuations_are_kept(clip_run: Path) -> None:
-    path = clip_run / "continuations/given-1/temperature-1_top-k-0_top-p-1_min-p-0_alone/000.npz"
+    path = clip_run / "continuations" / "given-1" / MODEL_BATCHES / "000.npz"
     with np.load(path, allow_pickle=False) as kept:
         assert kept["tokens"].shape == (3, 3, 32)

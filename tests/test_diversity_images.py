@@ -30,7 +30,7 @@ from experiments.diversity.tables import AuditRow, ItemRow
 from sampling.completion import Completion
 from sampling.panels import BORDER
 
-WAY: dict[str, Any] = {
+CONDITION: dict[str, Any] = {
     "model": "gpt",
     "kind": "clip",
     "training_items": 4,
@@ -45,7 +45,7 @@ WAY: dict[str, Any] = {
     "min_p": 0.0,
     "start": 0.0,
 }
-OTHER_FIGURES: dict[str, Any] = {
+OTHER_METRICS: dict[str, Any] = {
     "continuation": "model",
     "n": 2,
     "generated_tokens": 4,
@@ -68,16 +68,16 @@ OTHER_FIGURES: dict[str, Any] = {
 
 def item_row(item: int, pixel: tuple[float | None, float, float], perceptual: tuple[float | None, ...]) -> ItemRow:
     """A row with its distances between continuations, to the truth, and of the nearest to the truth."""
-    figures = ("pairwise", "truth", "best")
-    distances = {f"{name}_pixel": value for name, value in zip(figures, pixel, strict=True)}
-    distances |= {f"{name}_perceptual": value for name, value in zip(figures, perceptual, strict=True)}
-    return ItemRow(**WAY, **OTHER_FIGURES, **distances, item=item, source=f"{item}.mp4")  # type: ignore[arg-type]
+    metrics = ("pairwise", "truth", "best")
+    distances = {f"{name}_pixel": value for name, value in zip(metrics, pixel, strict=True)}
+    distances |= {f"{name}_perceptual": value for name, value in zip(metrics, perceptual, strict=True)}
+    return ItemRow(**CONDITION, **OTHER_METRICS, **distances, item=item, source=f"{item}.mp4")  # type: ignore[arg-type]
 
 
-def audit_row(item: int, number: int, matching: float, own: bool = False) -> AuditRow:
+def audit_row(item: int, continuation: int, matching: float, own: bool = False) -> AuditRow:
     nearest = {"nearest_source": f"near-{item}.mp4", "nearest_start": 2.5}
-    found = {"number": number, "matching": matching, "own": own, "truth_matching": 0.0}
-    return AuditRow(**WAY, **nearest, **found, item=item, source=f"{item}.mp4")  # type: ignore[arg-type]
+    found = {"continuation_index": continuation, "matching": matching, "own": own, "truth_matching": 0.0}
+    return AuditRow(**CONDITION, **nearest, **found, item=item, source=f"{item}.mp4")  # type: ignore[arg-type]
 
 
 PERCEPTUAL = [
@@ -127,7 +127,8 @@ def test_continuations_that_are_all_most_like_their_own_item_are_no_copies_of_an
 
 LEVELS = torch.linspace(-0.8, 0.8, 8)
 """What the pixels of eight continuations are, in [-1, 1]; those of their original are `TRUTH`, of a match `MATCH`."""
-TRUTH, MATCH = torch.tensor([0.9, -0.9, -0.9]), torch.tensor([-0.9, 0.9, -0.9])
+TRUTH = torch.tensor([0.9, -0.9, -0.9])
+MATCH = torch.tensor([-0.9, 0.9, -0.9])
 
 
 def completion_of_colours(given: torch.Tensor) -> Completion:
@@ -152,7 +153,7 @@ def holds(image: np.ndarray, colour: torch.Tensor) -> bool:
 
 
 def shown_continuations(image: np.ndarray) -> list[int]:
-    return [number for number, level in enumerate(LEVELS) if holds(image, level.expand(3))]
+    return [index for index, level in enumerate(LEVELS) if holds(image, level.expand(3))]
 
 
 @pytest.mark.parametrize("given", [upper_half(), first_half()])
@@ -180,7 +181,8 @@ def test_a_continuation_is_shown_with_the_training_item_that_it_is_most_like(
 
 
 def test_a_training_item_is_named_in_a_line_of_its_own(tmp_path: Path) -> None:
-    completion, clip = completion_of_colours(upper_half()), torch.zeros(3, 1, 8, 8)
+    completion = completion_of_colours(upper_half())
+    clip = torch.zeros(3, 1, 8, 8)
     plain = draw(tmp_path, completion, Extreme(0, FARTHEST, 0.5))
     named = draw(tmp_path, completion, Extreme(0, MOST_COPIED, 0.5, 0, ("video.mp4", 2.5)), clip)
     assert named.shape[0] == plain.shape[0] + CAPTION + MARGIN
@@ -233,7 +235,7 @@ def test_the_value_and_the_number_of_continuations_stand_in_the_second_line(tmp_
 
 
 def test_a_window_that_begins_between_the_frames_shown_is_marked_before_the_next(tmp_path: Path) -> None:
-    completion = replace(completion_of_colours(first_half(16)), seams=(11,))
+    completion = replace(completion_of_colours(first_half(16)), window_starts=(11,))
     image = draw(tmp_path, completion, Extreme(0, MOST_VARIED, 0.5))
     orange = (np.abs(image - ImageColor.getrgb("darkorange")) < 2).all(axis=-1).sum(axis=0)
     cell = FRAME_SIDE + 2 * BORDER + MARGIN
@@ -241,7 +243,7 @@ def test_a_window_that_begins_between_the_frames_shown_is_marked_before_the_next
     assert np.flatnonzero(orange > 50).tolist() == [image.shape[1] - 2 * cell - MARGIN + i for i in (3, 4, 5)]
 
 
-def test_a_image_of_a_video_is_a_small_file(tmp_path: Path) -> None:
+def test_an_image_of_a_video_is_a_small_file(tmp_path: Path) -> None:
     clips = torch.stack([render_clip(0, number, 64, 16) for number in range(3)])
     made = make_completion(first_half(16, 64), n=6)
     completion = replace(made, original=clips[0], continuations=clips.repeat(2, 1, 1, 1, 1))

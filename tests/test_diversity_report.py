@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import pytest
 from diversity_tables import PLAIN, Simulated, make_run, make_study
 
 from experiments.diversity.options import DiversityReportOptions
-from experiments.diversity.reporting.merge import merge_runs
 from experiments.diversity.reporting.report import report_diversity
 
 SETTINGS = (PLAIN, (0.8, 0, 1.0, 0.0))
@@ -35,11 +34,17 @@ def printed() -> io.StringIO:
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory, printed: io.StringIO) -> Path:
+def said() -> io.StringIO:
+    """What it says beside."""
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory, printed: io.StringIO, said: io.StringIO) -> Path:
     """The report of a whole study."""
     folder = tmp_path_factory.mktemp("study")
     runs = tuple(make_study(folder, settings=SETTINGS, items=3))
-    with redirect_stdout(printed):
+    with redirect_stdout(printed), redirect_stderr(said):
         return report_diversity(DiversityReportOptions(runs, folder / "report"))
 
 
@@ -51,7 +56,7 @@ def page(report: Path) -> str:
 @pytest.fixture(scope="module")
 def least_page(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page on one item of each group, continued once, without networks to measure distances."""
-    least = {"items": 1, "n": 1, "spaces": ()}
+    least = {"items": 1, "n": 1, "distances": ()}
     folder = tmp_path_factory.mktemp("least")
     return (report_of(folder, small(**least), small(kind="image", model="image", **least)) / "report.html").read_text()
 
@@ -65,22 +70,31 @@ def images_page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_report_writes_its_tables_and_plots(report: Path) -> None:
-    assert {path.name for path in report.iterdir()} == {
-        "runs.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "images.csv", "figures.csv",
-        "claims.csv", "sizes.csv", "distances.png", "entropy.png", "context.png", "conjecture.png", "training.png",
-        "redundancy.png", "audit.png", "settings.png", "report.html",
-    }  # fmt: skip
+    tables = "runs items positions audit redundancy images metrics claims sizes"
+    plots = "distances entropy context conjecture training redundancy audit settings"
+    written = [f"{name}.csv" for name in tables.split()] + [f"{name}.png" for name in plots.split()]
+    assert {path.name for path in report.iterdir()} == {*written, "report.html"}
 
 
 @pytest.mark.parametrize(
     "title",
     [
-        "What holds", "Models", "How varied, how near", "Where it is uncertain", "How much context it takes",
-        "Does knowing more take more context?", "Prompts that contain the future", "How redundant the rest is",
-        "Copies of training items", "Sampling settings", "Behind the figures: studied clips",
-        "Behind the figures: new images", "All figures: images", "All figures: clips",
+        "What holds",
+        "Models",
+        "How varied, how near",
+        "Where it is uncertain",
+        "How much context it takes",
+        "Does knowing more take more context?",
+        "Prompts that contain the future",
+        "How redundant the rest is",
+        "Copies of training items",
+        "Sampling settings",
+        "Behind the metrics: studied clips",
+        "Behind the metrics: new images",
+        "All metrics: images",
+        "All metrics: clips",
     ],
-)  # fmt: skip
+)
 def test_page_has_a_section(page: str, title: str) -> None:
     assert f"<h2>{title}</h2>" in page
 
@@ -88,9 +102,9 @@ def test_page_has_a_section(page: str, title: str) -> None:
 def test_merged_tables_hold_all_rows(report: Path) -> None:
     with (report / "items.csv").open(newline="") as file:
         models = [row["model"] for row in csv.DictReader(file)]
-    ways_of_continuing = 2 * 2 * 3 * (len(SETTINGS) + 4)
+    conditions = 2 * 2 * 3 * (len(SETTINGS) + 4)
     assert {model: models.count(model) for model in set(models)} == dict.fromkeys(
-        ("image-16", "image-64", "clip-16", "clip-64", "clip-64-early"), 3 * ways_of_continuing
+        ("image-16", "image-64", "clip-16", "clip-64", "clip-64-early"), 3 * conditions
     )
 
 
@@ -113,7 +127,12 @@ def test_images_are_those_of_the_main_models(page: str) -> None:
 
 def test_claims_are_printed(report: Path, printed: io.StringIO) -> None:
     assert "holds" in printed.getvalue()
-    assert f"Open {report / 'report.html'}" in printed.getvalue()
+
+
+def test_it_is_said_what_was_found_and_where_the_page_is(report: Path, said: io.StringIO) -> None:
+    assert "runs         image-16, image-64, clip-16, clip-64, clip-64-early" in said.getvalue()
+    assert "clips        clip-64, 50.0 % given" in said.getvalue()
+    assert f"{report / 'report.html'} is ready" in said.getvalue()
 
 
 def test_one_kind_alone_is_reported(images_page: str) -> None:
@@ -125,7 +144,7 @@ def test_one_encoding_has_nothing_to_leak(images_page: str) -> None:
     assert "Prompts were encoded in one way only" in images_page
 
 
-def test_one_way_of_sampling_is_not_compared(images_page: str) -> None:
+def test_one_sampling_setting_is_not_compared(images_page: str) -> None:
     assert "Sampling settings" not in images_page
 
 
@@ -135,30 +154,3 @@ def test_one_continuation_has_no_distance_to_another(least_page: str) -> None:
 
 def test_one_item_has_no_interval(least_page: str) -> None:
     assert "[" not in re.sub(r"<style>.*</style>|data:[^\"]*", "", least_page, flags=re.DOTALL)
-
-
-@pytest.mark.parametrize("name", ["run.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "images.csv"])
-def test_folder_that_lacks_a_table_is_named(tmp_path: Path, name: str) -> None:
-    folder = make_run(tmp_path, small())
-    (folder / name).unlink()
-    with pytest.raises(ValueError, match=rf"clip-16 holds no {name}: it is no finished run"):
-        merge_runs([folder])
-
-
-def test_table_without_items_is_named(tmp_path: Path) -> None:
-    folder = make_run(tmp_path, small(items=0))
-    with pytest.raises(ValueError, match=r"items\.csv has no rows"):
-        merge_runs([folder])
-
-
-def test_image_that_is_missing_is_named(tmp_path: Path) -> None:
-    folder = make_run(tmp_path, small())
-    (folder / "images" / "new.png").unlink()
-    with pytest.raises(ValueError, match=r"clip-16 lacks images/new\.png"):
-        merge_runs([folder])
-
-
-def test_two_runs_of_one_name_are_refused(tmp_path: Path) -> None:
-    folders = [make_run(tmp_path / name, small()) for name in ("a", "b")]
-    with pytest.raises(ValueError, match=r"a/clip-16 and .*b/clip-16 are both called clip-16"):
-        merge_runs(folders)

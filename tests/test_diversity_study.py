@@ -1,44 +1,72 @@
 """The study from end to end, made small."""
 
 import csv
+import io
 import json
-from collections.abc import Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from tiny import IMAGE, SHORT, make_images, make_tokenizer
+from tiny import IMAGE, SHORT, make_images, make_tokenizer, make_videos
 
+import secondsight
 from data.errors import MediaError
 from data.tokens import TokenStore
 from experiments.diversity.options import StudyOptions
-from experiments.diversity.study import amounts, measured_steps, run_study
+from experiments.diversity.study import Arm, measured_steps, prompt_lengths, run_study
+from experiments.diversity.tables import Kind
+from gpt.config import GPTConfig
 from storage.run_folder import RunFolderError
-from vqgan.config import PRESETS
+from vqgan.model import load_tokenizer
+
+TINY = GPTConfig(layers=1, heads=2, width=16)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def presets() -> Iterator[None]:
-    """Tokenizers small enough to be trained here."""
-    patch = pytest.MonkeyPatch()
-    patch.setitem(PRESETS, "tiny-clip", SHORT)
-    patch.setitem(PRESETS, "tiny-image", IMAGE)
-    yield
-    patch.undo()
+class Tokenizers(NamedTuple):
+    """Folders of tokenizers that are small enough for a test."""
 
-
-def small(out: Path, **changes: Any) -> StudyOptions:
-    chosen = {
-        "clips": 8, "clip_tokenizer": "tiny-clip", "image_tokenizer": "tiny-image", "tokenizer_steps": 2, "steps": 2,
-        "gpt_batch": 2, "training_items": (2, 4), "checkpoints": (0.5, 1.0), "n": 2, "items": 2, "perceptual": "none",
-        "features": "none", **changes,
-    }  # fmt: skip
-    return StudyOptions(out=out, **chosen)
+    clip: Path
+    image: Path
 
 
 @pytest.fixture(scope="module")
-def out(presets: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_study(small(tmp_path_factory.mktemp("study") / "playroom"))
+def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> Tokenizers:
+    folder = tmp_path_factory.mktemp("tokenizers")
+    make_tokenizer(SHORT).save_pretrained(folder / "clip")
+    make_tokenizer(IMAGE).save_pretrained(folder / "image")
+    return Tokenizers(clip=folder / "clip", image=folder / "image")
+
+
+def small(out: Path, tokenizers: Tokenizers | None = None, **changes: Any) -> StudyOptions:
+    chosen = {
+        **TINY.flat(),
+        "clips": 8,
+        "tokenizer_steps": 2,
+        "steps": 2,
+        "gpt_batch": 2,
+        "training_items": (2, 4),
+        "checkpoints": (0.5, 1.0),
+        "n": 2,
+        "items": 2,
+        "perceptual": "none",
+        "features": "none",
+    }
+    if tokenizers:
+        chosen |= {"clip_tokenizer": str(tokenizers.clip), "image_tokenizer": str(tokenizers.image)}
+    return StudyOptions.of(out=out, **{**chosen, **changes})
+
+
+@pytest.fixture(scope="module")
+def said() -> io.StringIO:
+    """What the study says of its course."""
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def out(tokenizers: Tokenizers, said: io.StringIO, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with redirect_stderr(said):
+        return run_study(small(tmp_path_factory.mktemp("study") / "playroom", tokenizers))
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -46,8 +74,9 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def places(folder: Path, part: str) -> list[tuple[str, float]]:
-    return [(item.source, item.start) for item in TokenStore(folder).items if item.part == part]
+def origins(folder: Path, split: str) -> list[tuple[str, float]]:
+    """Source and start of the items of a split of a token store."""
+    return [(item.source, item.start) for item in TokenStore(folder).items if item.split == split]
 
 
 def test_study_ends_with_a_report_of_all_runs(out: Path) -> None:
@@ -57,10 +86,10 @@ def test_study_ends_with_a_report_of_all_runs(out: Path) -> None:
     assert {row["model"] for row in rows(out / "report" / "runs.csv")} == names
 
 
-@pytest.mark.parametrize("part", ["train", "validation"])
-def test_images_are_the_first_frames_of_the_very_clips(out: Path, part: str) -> None:
-    assert places(out / "image" / "tokens", part) == places(out / "clip" / "tokens", part)
-    assert len(places(out / "image" / "tokens", part)) == {"train": 14, "validation": 2}[part]
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_images_are_the_first_frames_of_the_very_clips(out: Path, split: str) -> None:
+    assert origins(out / "image" / "tokens", split) == origins(out / "clip" / "tokens", split)
+    assert len(origins(out / "image" / "tokens", split)) == {"train": 14, "validation": 2}[split]
 
 
 def test_all_models_are_tested_on_the_same_studied_items(out: Path) -> None:
@@ -70,7 +99,7 @@ def test_all_models_are_tested_on_the_same_studied_items(out: Path) -> None:
         if row["group"] == "studied" and row["model"].endswith("context")
     }
     assert len(studied) == 2
-    assert studied <= {(source, str(start)) for source, start in places(out / "clip" / "tokens_2", "train")}
+    assert studied <= {(source, str(start)) for source, start in origins(out / "clip" / "tokens_2", "train")}
 
 
 def test_main_runs_have_both_encodings_of_half(out: Path) -> None:
@@ -101,44 +130,60 @@ def test_images_and_clips_are_trained_alike(out: Path) -> None:
     assert configs[0] == configs[1]
 
 
-def test_stopped_study_continues(out: Path) -> None:
-    weights = [*out.glob("*/tokenizer/checkpoints/*/model.safetensors"), *out.glob("*/gpt_*/checkpoints/*/model.*")]
+def test_stopped_study_continues(out: Path, tokenizers: Tokenizers) -> None:
+    weights = list(out.glob("*/gpt_*/checkpoints/*/model.*"))
     kept = [*weights, *out.glob("playroom/clips/*"), *out.glob("*/tokens*/*.bin"), *out.glob("runs/*/continuations/*")]
     before = {path: path.stat().st_mtime_ns for path in kept}
     (out / "report" / "report.html").unlink()
-    run_study(small(out))
+    run_study(small(out, tokenizers))
     assert (out / "report" / "report.html").is_file()
     assert {path: path.stat().st_mtime_ns for path in kept} == before
 
 
-def test_other_options_into_the_same_folder_are_refused(out: Path) -> None:
+def test_other_options_into_the_same_folder_are_refused(out: Path, tokenizers: Tokenizers) -> None:
     with pytest.raises(RunFolderError, match="steps: 2 -> 3"):
-        run_study(small(out, steps=3))
+        run_study(small(out, tokenizers, steps=3))
 
 
-def test_too_few_items_are_refused_before_anything_is_trained(out: Path, tmp_path: Path) -> None:
+def test_too_few_items_are_refused_before_anything_is_trained(
+    out: Path, tokenizers: Tokenizers, tmp_path: Path
+) -> None:
     videos = out / "playroom" / "clips"
     with pytest.raises(MediaError, match="14 images for training, --training-items asks for 15"):
-        run_study(small(tmp_path / "own", videos=videos, training_items=(2, 15)))
+        run_study(small(tmp_path / "own", tokenizers, videos=videos, training_items=(2, 15)))
     assert not (tmp_path / "own" / "image").exists()
 
 
-def test_own_videos_and_images_and_tokenizers_are_used(out: Path, tmp_path: Path) -> None:
-    make_tokenizer(IMAGE).save_pretrained(tmp_path / "tokenizer")
+def test_own_videos_and_images_and_tokenizers_are_used(out: Path, tokenizers: Tokenizers, tmp_path: Path) -> None:
     options = small(
-        tmp_path / "own", videos=out / "playroom" / "clips", images=make_images(tmp_path / "images", 6),
-        image_tokenizer=str(tmp_path / "tokenizer"), clip_tokenizer=str(out / "clip" / "tokenizer"),
-        training_items=(4,), checkpoints=(1.0,),
-    )  # fmt: skip
+        tmp_path / "own",
+        tokenizers,
+        videos=out / "playroom" / "clips",
+        images=make_images(tmp_path / "images", 6),
+        training_items=(4,),
+        checkpoints=(1.0,),
+    )
     made = run_study(options)
     assert not any((made / name).exists() for name in ("playroom", "image/tokenizer", "clip/tokenizer"))
-    assert {source for source, _ in places(made / "image" / "tokens", "train")} <= {f"image_{n}.png" for n in range(6)}
+    assert {source for source, _ in origins(made / "image" / "tokens", "train")} <= {f"image_{n}.png" for n in range(6)}
     assert {row["model"] for row in rows(made / "report" / "runs.csv")} == {
         "image_4",
         "image_4_context",
         "clip_4",
         "clip_4_context",
     }
+
+
+@pytest.mark.parametrize(("kind", "frames"), [("image", 1), ("clip", 16)])
+def test_tokenizers_of_presets_are_trained_once(tmp_path: Path, kind: Kind, frames: int) -> None:
+    videos = make_videos(tmp_path / "videos", 4, frames=32, size=64)
+    arm = Arm(kind, small(tmp_path / "study", tokenizer_steps=1), videos)
+    arm.make_tokenizer()
+    (weights,) = arm.tokenizer.glob("checkpoints/*/model.safetensors")
+    before = weights.stat().st_mtime_ns
+    arm.make_tokenizer()
+    assert weights.stat().st_mtime_ns == before
+    assert load_tokenizer(arm.tokenizer).frames == frames
 
 
 def test_last_step_is_always_measured(tmp_path: Path) -> None:
@@ -148,8 +193,8 @@ def test_last_step_is_always_measured(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("there", "expected"), [(2, (1,)), (4, (1, 2, 3)), (8, (1, 2, 4, 6, 7)), (16, (1, 4, 8, 12, 15))]
 )
-def test_amounts_lie_evenly_between_one_and_all_but_one(there: int, expected: tuple[int, ...]) -> None:
-    assert amounts(there) == expected
+def test_prompt_lengths_lie_evenly_between_one_and_all_but_one(there: int, expected: tuple[int, ...]) -> None:
+    assert prompt_lengths(there) == expected
 
 
 @pytest.mark.parametrize(
@@ -157,7 +202,6 @@ def test_amounts_lie_evenly_between_one_and_all_but_one(there: int, expected: tu
     [
         ({"steps": 0}, "--steps 0"),
         ({"clips": 0}, "--clips 0"),
-        ({"preset": "dmeo"}, "did you mean demo"),
         ({"clip_tokenizer": "demo-9x9"}, "did you mean demo-8x8"),
         ({"training_items": (1, 4)}, "--training-items"),
         ({"training_items": ()}, "--training-items"),
@@ -168,3 +212,15 @@ def test_amounts_lie_evenly_between_one_and_all_but_one(there: int, expected: tu
 def test_options_that_cannot_be_met_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         small(tmp_path, **changes)
+
+
+def test_an_unknown_preset_of_the_gpt_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        secondsight.parse(["diversity", "study", "--out", str(tmp_path), "--preset", "dmeo"])
+    assert "did you mean demo?" in capsys.readouterr().err
+
+
+def test_it_is_said_what_was_found_and_what_comes_next(out: Path, said: io.StringIO) -> None:
+    assert "images       8 videos, 16 clips: 14 for training, 2 new" in said.getvalue()
+    assert "gpts         1 layers, 2 heads, 16 wide; 2 steps on 2, 4 items" in said.getvalue()
+    assert f"{out} is ready; next: secondsight complete --gpt {out}/clip/gpt_4" in said.getvalue()

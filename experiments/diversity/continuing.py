@@ -1,28 +1,39 @@
-"""Continuing some items in one way, and measuring what comes of it.
+"""Continuing all items from prompts of one length, batch by batch: sampled, decoded, measured.
 
-Axes: b items, n continuations of each, P given and G generated of L tokens.
+Every finished batch is kept in a file of its own, so that an interrupted run does none of it again. Items are always
+continued beside the same others, so that an interruption changes no rounding.
+
+Axes: b items of a batch, n continuations of each; of L tokens P are given and G generated.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from experiments.diversity.baselines import Baselines
-from experiments.diversity.matches import TrainingTokens
-from experiments.diversity.measures import measure
-from experiments.diversity.parts import Part
-from experiments.diversity.spaces import Generated, Space
-from experiments.diversity.stage import Stage
-from experiments.diversity.tables import MODEL, AuditRow, ItemRow
+from experiments.diversity.distances import EmbeddingDistance, Generated
+from experiments.diversity.material import PromptLength
+from experiments.diversity.metrics import embed_truths, measure
+from experiments.diversity.tables import MODEL, AuditRow, ConditionColumns, Group, ItemRow, PositionRow
+from experiments.diversity.training_set import TrainingTokens
+from experiments.statistics.bootstrap import mean_intervals
 from gpt.model import GPT
 from sampling.decode import Sampled, sample
 from sampling.options import PromptEncoding, SamplingOptions
+from storage.files import atomic_write
+from storage.run_folder import RunFolderError
 from vqgan.tokenizer import Tokenizer
 
 NO_SAMPLING = {"temperature": None, "top_k": None, "top_p": None, "min_p": None}
@@ -30,128 +41,293 @@ NO_SAMPLING = {"temperature": None, "top_k": None, "top_p": None, "min_p": None}
 
 
 @dataclass(frozen=True)
-class Subject:
+class ModelUnderTest:
     """Who continues, and what it is judged by."""
 
     gpt: GPT
+    """Draws the tokens."""
     tokenizer: Tokenizer
+    """Makes tokens of pixels and pixels of tokens."""
     training: TrainingTokens
-    spaces: Sequence[Space]
-    label: Mapping[str, Any]
-    """The columns of `Way` that are the same in all rows of a run."""
+    """What the GPT was trained on."""
+    distances: Sequence[EmbeddingDistance]
+    """What continuations are compared by."""
+    run_columns: Mapping[str, Any]
+    """The columns of `ConditionColumns` that are the same in all rows of a run."""
     n: int
+    """Continuations of each prompt."""
     seed: int
+    """Of the continuations."""
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """The continuations of some items under one condition."""
+
+    rows: tuple[ItemRow, ...]
+    """Of items.csv."""
+    audit: tuple[AuditRow, ...]
+    """Of audit.csv; none of baselines."""
+    tokens: Tensor
+    """(b, n, L) int64: the continuations with their prompts."""
+    entropy_bits: Tensor
+    """(b, G) float64: mean over the continuations."""
+    truth_bits: Tensor
+    """(b, G) float64: minus the binary logarithm of the probability of the truth's tokens."""
+
+    def encoded(self, encoding: PromptEncoding) -> BatchResult:
+        """Return the same for another encoding that has the same prompts."""
+        return replace(
+            self,
+            rows=tuple(replace(row, encoding=encoding) for row in self.rows),
+            audit=tuple(replace(row, encoding=encoding) for row in self.audit),
+        )
 
 
 class Continuing:
-    """Continues and measures the items of one stage.
+    """Continues the items from prompts of one length, a batch at a time.
 
     Args:
-        subject: who continues.
-        stage: the amount given.
-        truths: what followed in all items, as `measures.embed_truths` returns it.
+        model: who continues.
+        prompts: of one length.
+        folder: for the finished batches.
+        batch: items continued side by side.
     """
 
-    def __init__(self, subject: Subject, stage: Stage, truths: Mapping[str, Tensor]) -> None:
-        self.subject = subject
-        self.stage = stage
-        self.truths = truths
-        self.baselines = Baselines(stage, subject.tokenizer, subject.training, subject.n)
+    def __init__(self, model: ModelUnderTest, prompts: PromptLength, folder: Path, batch: int) -> None:
+        self.model = model
+        self.prompts = prompts
+        self.folder = folder / f"given-{prompts.given}"
+        self.baselines = Baselines(prompts, model.tokenizer, model.training, model.n)
+        self.truths = embed_truths(model.distances, prompts.reconstructions)
+        items = range(len(prompts.material.items))
+        self.batches = [items[first : first + batch] for first in items[::batch]]
 
-    def with_model(self, numbers: Sequence[int], encoding: PromptEncoding, setting: SamplingOptions) -> Part:
-        """Let the model continue items."""
-        sampled = self._sample(numbers, encoding, setting)
-        truth_bits = self._truth_bits(numbers, encoding)
-        entropy_bits = sampled.entropy[..., self.stage.generated_places].double().mean(dim=1) / math.log(2)
+    def with_model(self, encoding: PromptEncoding, setting: SamplingOptions) -> BatchResult:
+        """Return what comes of letting the model continue all items."""
+        name = (
+            f"temperature-{setting.temperature:g}_top-k-{setting.top_k}_top-p-{setting.top_p:g}_min-p-{setting.min_p:g}"
+        )
+        return self._all_items(name, encoding, lambda items, done: self._let_model_continue(items, done, setting))
+
+    def without_model(self, encoding: PromptEncoding) -> BatchResult:
+        """Return the baselines of all items."""
+        return self._all_items("baselines", encoding, self._take_baselines)
+
+    def _all_items(
+        self, name: str, encoding: PromptEncoding, make: Callable[[Sequence[int], PromptEncoding], BatchResult]
+    ) -> BatchResult:
+        """Make the batches of a condition that are not finished, and return all of them as one."""
+        results = []
+        for index, items in enumerate(self.batches):
+            # A causal tokenizer makes the same prompts either way, and chance does not depend on the encoding.
+            same = not self.prompts.changed[items].any()
+            done: PromptEncoding = "alone" if same else encoding
+            path = self.folder / f"{name}_{done}" / f"{index:03d}.npz"
+            results.append(_finished_batch(path, partial(make, items, done)).encoded(encoding))
+        return _concatenate(results)
+
+    def _let_model_continue(
+        self, items: Sequence[int], encoding: PromptEncoding, setting: SamplingOptions
+    ) -> BatchResult:
+        """Sample, decode and measure the continuations of some items, and look for them in the training set."""
+        sampled = self._sample(items, encoding, setting)
+        truth_bits = self._truth_bits(items, encoding)
+        entropy = sampled.entropy[..., self.prompts.generated_positions]
+        entropy_bits = entropy.double().mean(dim=1) / math.log(2)
         rows: list[ItemRow] = []
         audit: list[AuditRow] = []
-        for place, number in enumerate(numbers):
-            grids = sampled.tokens[place].unflatten(1, self.stage.layout.grid)
-            continuations = self.stage.decode(self.subject.tokenizer, grids)
-            scores = {"entropy_bits": float(entropy_bits[place].sum()), "truth_bits": float(truth_bits[place].sum())}
-            rows += self._rows(number, encoding, asdict(setting), {MODEL: continuations}, scores)
-            audit += self._audit(number, encoding, setting, continuations.tokens)
-        return Part(tuple(rows), tuple(audit), sampled.tokens, entropy_bits, truth_bits)
+        for row, item in enumerate(items):
+            grids = sampled.tokens[row].unflatten(1, self.prompts.layout.grid)
+            continuations = self.prompts.decode(self.model.tokenizer, grids)
+            condition = self._columns(item, encoding, asdict(setting))
+            bits = {"entropy_bits": float(entropy_bits[row].sum()), "truth_bits": float(truth_bits[row].sum())}
+            rows += self._item_rows(item, condition, {MODEL: continuations}, bits)
+            audit += self._audit_rows(item, condition, continuations.tokens)
+        return BatchResult(
+            rows=tuple(rows),
+            audit=tuple(audit),
+            tokens=sampled.tokens,
+            entropy_bits=entropy_bits,
+            truth_bits=truth_bits,
+        )
 
-    def without_model(self, numbers: Sequence[int], encoding: PromptEncoding) -> Part:
-        """Measure the baselines of items."""
-        scores = {"entropy_bits": None, "truth_bits": None}
+    def _take_baselines(self, items: Sequence[int], encoding: PromptEncoding) -> BatchResult:
+        """Measure the baselines of some items."""
         rows: list[ItemRow] = []
-        for number in numbers:
-            rows += self._rows(number, encoding, NO_SAMPLING, self.baselines.of(number, encoding), scores)
-        nothing = torch.empty(len(numbers), 0, dtype=torch.float64)
-        return Part(tuple(rows), (), torch.empty(len(numbers), 0, 0, dtype=torch.int64), nothing, nothing)
+        for item in items:
+            condition = self._columns(item, encoding, NO_SAMPLING)
+            bits = {"entropy_bits": None, "truth_bits": None}
+            rows += self._item_rows(item, condition, self.baselines.of(item, encoding), bits)
+        return BatchResult(
+            rows=tuple(rows),
+            audit=(),
+            tokens=torch.empty(len(items), 0, 0, dtype=torch.int64),
+            entropy_bits=torch.empty(len(items), 0, dtype=torch.float64),
+            truth_bits=torch.empty(len(items), 0, dtype=torch.float64),
+        )
 
-    def _sample(self, numbers: Sequence[int], encoding: PromptEncoding, setting: SamplingOptions) -> Sampled:
-        subject = self.subject
-        given = self.stage.layout.place(self.stage.prompts[encoding][numbers]).to(subject.gpt.device)
-        sampled = sample(subject.gpt, given, subject.n, setting, subject.seed, numbers)
-        return Sampled(sampled.tokens.cpu(), sampled.log_probability.cpu(), sampled.entropy.cpu())
+    def _sample(self, items: Sequence[int], encoding: PromptEncoding, setting: SamplingOptions) -> Sampled:
+        """Sample continuations (b, n, L) of the items at some indices, on which chance depends."""
+        model = self.model
+        given = self.prompts.layout.place(self.prompts.tokens[encoding][items]).to(model.gpt.device)
+        return sample(model.gpt, given, model.n, setting, model.seed, items).cpu()
 
     @torch.no_grad()
-    def _truth_bits(self, numbers: Sequence[int], encoding: PromptEncoding) -> Tensor:
+    def _truth_bits(self, items: Sequence[int], encoding: PromptEncoding) -> Tensor:
         """Return minus the binary logarithm of the probability of each token that really followed: (b, G) float64."""
-        prompts = self.stage.prompts[encoding][numbers].flatten(1)
-        tokens = torch.cat([prompts, self.stage.truths.tokens[numbers]], dim=1)
-        nats = self.subject.gpt.nll(tokens.to(self.subject.gpt.device)).cpu()
-        return nats[:, self.stage.generated_places].double() / math.log(2)
+        prompts = self.prompts.tokens[encoding][items].flatten(1)
+        tokens = torch.cat([prompts, self.prompts.truths.tokens[items]], dim=1)
+        nats = self.model.gpt.nll(tokens.to(self.model.gpt.device)).cpu()
+        return nats[:, self.prompts.generated_positions].double() / math.log(2)
 
-    def _way(self, number: int, encoding: PromptEncoding, setting: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the columns that say which item was continued, and how."""
-        item = self.stage.material.items[number]
+    def _columns(self, item: int, encoding: PromptEncoding, setting: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns that say which item was continued, and under which condition."""
+        material = self.prompts.material
         return {
-            **self.subject.label,
-            "group": self.stage.material.groups[number],
+            **self.model.run_columns,
+            "group": material.groups[item],
             "encoding": encoding,
-            "given": self.stage.given,
-            "given_share": self.stage.given_share,
+            "given": self.prompts.given,
+            "given_share": self.prompts.given_share,
             **setting,
-            "item": number,
-            "source": item.source.name,
-            "start": item.start,
+            "item": item,
+            "source": material.items[item].source.name,
+            "start": material.items[item].start,
         }
 
-    def _rows(
-        self,
-        number: int,
-        encoding: PromptEncoding,
-        setting: Mapping[str, Any],
-        made: Mapping[str, Generated],
-        scores: Mapping[str, Any],
+    def _item_rows(
+        self, item: int, condition: Mapping[str, Any], made: Mapping[str, Generated], bits: Mapping[str, Any]
     ) -> list[ItemRow]:
         """Measure what the model or the baselines made of an item."""
-        measured = measure(self.subject.spaces, made, self.stage.truth(number), self.truths, number)
+        truth = self.prompts.truth(item)
+        measured = measure(self.model.distances, made, truth, self.truths, item)
         return [
             ItemRow(
-                **self._way(number, encoding, setting),
+                **condition,
                 continuation=name,
                 n=len(continuations.tokens),
                 generated_tokens=continuations.tokens.shape[1],
-                prompt_tokens_changed=int(self.stage.changed[number]),
+                prompt_tokens_changed=int(self.prompts.changed[item]),
                 **asdict(measured[name]),
-                **scores,
+                **bits,
             )
             for name, continuations in made.items()
         ]
 
-    def _audit(self, number: int, encoding: PromptEncoding, setting: SamplingOptions, tokens: Tensor) -> list[AuditRow]:
+    def _audit_rows(self, item: int, condition: Mapping[str, Any], tokens: Tensor) -> Iterator[AuditRow]:
         """Look for the continuations (n, G) of an item in the training tokens."""
-        training, places = self.subject.training, self.stage.generated_places
-        item = self.stage.material.items[number]
-        itself = item.source.name, item.start
-        truth = training.nearest(self.stage.truth(number).tokens, places, excluded=itself)[0]
-        rows = []
-        for place, match in enumerate(training.nearest(tokens, places)):
+        training = self.model.training
+        positions = self.prompts.generated_positions
+        itself = condition["source"], condition["start"]
+        truth = training.nearest(self.prompts.truth(item).tokens, positions, excluded=itself)[0]
+        for index, match in enumerate(training.nearest(tokens, positions)):
             nearest = training.item(match.index)
-            rows.append(
-                AuditRow(
-                    **self._way(number, encoding, asdict(setting)),
-                    number=place,
-                    nearest_source=nearest.source,
-                    nearest_start=nearest.start,
-                    matching=match.matching,
-                    own=(nearest.source, nearest.start) == itself,
-                    truth_matching=truth.matching,
-                )
+            yield AuditRow(
+                **condition,
+                continuation_index=index,
+                nearest_source=nearest.source,
+                nearest_start=nearest.start,
+                matching=match.matching,
+                own=(nearest.source, nearest.start) == itself,
+                truth_matching=truth.matching,
             )
-        return rows
+
+
+def position_rows(prompts: PromptLength, result: BatchResult) -> Iterator[PositionRow]:
+    """Yield the mean entropy and surprise at every generated position, group by group.
+
+    Args:
+        prompts: of one length.
+        result: of all items, continued by the model under one condition.
+    """
+    _, h, w = prompts.layout.grid
+    for group in get_args(Group):
+        members = [index for index, row in enumerate(result.rows) if row.group == group]
+        if not members:
+            continue
+        first = result.rows[members[0]]
+        condition = {field.name: getattr(first, field.name) for field in fields(ConditionColumns)}
+        entropy = _means(result.entropy_bits[members])
+        surprise = _means(result.truth_bits[members])
+        for index, position in enumerate(prompts.generated_positions.tolist()):
+            yield PositionRow(
+                **condition,
+                latent_frame=position // (h * w),
+                row=position // w % h,
+                column=position % w,
+                items=len(members),
+                entropy_bits=entropy.mean[index],
+                entropy_low=entropy.low[index],
+                entropy_high=entropy.high[index],
+                truth_bits=surprise.mean[index],
+                truth_low=surprise.low[index],
+                truth_high=surprise.high[index],
+            )
+
+
+def _finished_batch(path: Path, make: Callable[[], BatchResult]) -> BatchResult:
+    """Return the batch that a file holds; make it and write the file if that does not exist.
+
+    Raises:
+        RunFolderError: the file is damaged, or of a version that kept something else.
+    """
+    if not path.exists():
+        _write(path, make())
+    try:
+        return _read(path)
+    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise RunFolderError(
+            f"{path} is damaged, or of an older version ({error}): delete it and continue with --resume auto, "
+            "or begin anew with --overwrite"
+        ) from error
+
+
+def _concatenate(results: Sequence[BatchResult]) -> BatchResult:
+    """Return the results of different items as one."""
+    return BatchResult(
+        rows=tuple(row for result in results for row in result.rows),
+        audit=tuple(row for result in results for row in result.audit),
+        tokens=torch.cat([result.tokens for result in results]),
+        entropy_bits=torch.cat([result.entropy_bits for result in results]),
+        truth_bits=torch.cat([result.truth_bits for result in results]),
+    )
+
+
+def _write(path: Path, result: BatchResult) -> None:
+    tables = {"rows": [asdict(row) for row in result.rows], "audit": [asdict(row) for row in result.audit]}
+    save = partial(
+        np.savez_compressed,
+        tokens=result.tokens.numpy(),
+        entropy_bits=result.entropy_bits.numpy(),
+        truth_bits=result.truth_bits.numpy(),
+        tables=np.array(json.dumps(tables)),
+    )
+    atomic_write(path, save)
+
+
+def _read(path: Path) -> BatchResult:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+        tables = json.loads(str(kept["tables"]))
+        return BatchResult(
+            rows=tuple(ItemRow(**row) for row in tables["rows"]),
+            audit=tuple(AuditRow(**row) for row in tables["audit"]),
+            tokens=torch.from_numpy(kept["tokens"]),
+            entropy_bits=torch.from_numpy(kept["entropy_bits"]),
+            truth_bits=torch.from_numpy(kept["truth_bits"]),
+        )
+
+
+@dataclass(frozen=True)
+class _Means:
+    """Means over items at G positions, with the ends of their intervals."""
+
+    mean: list[float]
+    low: list[float]
+    high: list[float]
+
+
+def _means(bits: Tensor) -> _Means:
+    """Return the means over items of (I, G) bits."""
+    low, high = mean_intervals(bits.numpy())
+    return _Means(mean=bits.numpy().mean(axis=0).tolist(), low=low.tolist(), high=high.tolist())

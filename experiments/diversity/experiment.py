@@ -4,51 +4,54 @@ Question: given a part of an image or clip, does the model continue it in many w
 and is that what really followed?
 Method: n continuations of each prompt, with every prompt encoding and every sampling setting; distances between them
 and to the truth over what was generated only, entropies and the truth's probability exact from the model, and the same
-measures of continuations that no model made (`experiments.diversity.baselines`). The tables are described in
+metrics of continuations that no model made (`experiments.diversity.baselines`). The tables are described in
 `experiments.diversity.tables`.
 Output: the run folder with run.csv (written last), items.csv, positions.csv, audit.csv, redundancy.csv, skipped.csv,
-images/ with images.csv, and continuations/, the finished parts from which an interrupted run continues.
+images/ with images.csv, and continuations/, the finished batches from which an interrupted run continues.
 """
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from itertools import count, product
+from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Any
 
-from data.media import write_skipped
+from data.items import describe_items
+from data.media import describe_skipped, write_skipped
 from data.tokens import TokenStore, TokenStoreError
-from experiments.diversity.continuing import Subject
-from experiments.diversity.exposure import count_items, sequences_seen
-from experiments.diversity.matches import TrainingTokens
-from experiments.diversity.material import Material, read_material
-from experiments.diversity.measuring import Measuring, positions_of
+from experiments.diversity.baselines import redundancy_rows
+from experiments.diversity.continuing import Continuing, ModelUnderTest, position_rows
+from experiments.diversity.distances import build_distances
+from experiments.diversity.images import show_extremes
+from experiments.diversity.material import Material, PromptLength, make_prompts, read_material
 from experiments.diversity.options import DiversityOptions
-from experiments.diversity.showing import show_extremes
-from experiments.diversity.spaces import build_spaces
-from experiments.diversity.stage import Stage, make_stage
 from experiments.diversity.tables import RunRow, Tables
+from experiments.diversity.training_set import TrainingTokens, count_sequences_seen, count_training_items
 from gpt.evaluate import check_store
 from gpt.model import GPT
 from sampling.decode import check_options
 from storage.command import command_line
 from storage.run_folder import open_run
-from training.processes import best_device
-from training.progress import Progress
+from training.processes import best_device, describe_device
+from training.progress import Progress, count, say_done, say_found
 from vqgan.model import load_tokenizer
+from vqgan.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
 class Work:
     """What a run works on, checked."""
 
-    subject: Subject
+    model: ModelUnderTest
+    """Who continues."""
     material: Material
-    stages: tuple[Stage, ...]
+    """The items."""
+    prompt_lengths: tuple[PromptLength, ...]
+    """How much of them is given, one after the other."""
     run: RunRow
+    """What will stand in run.csv."""
 
 
 def run_diversity(options: DiversityOptions) -> Path:
@@ -67,38 +70,56 @@ def run_diversity(options: DiversityOptions) -> Path:
     if options.overwrite:
         for folder in ("continuations", "images"):
             shutil.rmtree(options.out / folder, ignore_errors=True)
-    if options.n == 1:
-        print("With --n 1 nothing can be said about how continuations differ: pairwise distances take at least two.")
+    _say_found(work)
     write_skipped(options.out / "skipped.csv", work.material.skipped)
-    _measure(work, options).write(options.out)
-    print(f"To see it: secondsight diversity report {options.out} --out REPORT")
+    _continue_all(work, options).write(options.out)
+    say_done(options.out, f"secondsight diversity report {options.out} --out REPORT")
     return options.out
 
 
 def _prepare(options: DiversityOptions) -> Work:
     """Load, read and check everything, so that what cannot be done is refused before anything is sampled."""
     device = best_device()
-    spaces = build_spaces(options.perceptual, options.features, device)
+    measuring = options.measuring
+    distances = build_distances(measuring.perceptual, measuring.features, device)
     store = TokenStore(options.tokens)
-    gpt, tokenizer = GPT.from_pretrained(options.gpt).to(device), load_tokenizer(options.tokenizer).to(device)
+    gpt = GPT.from_pretrained(options.gpt).to(device)
+    tokenizer = load_tokenizer(options.tokenizer).to(device)
     check_store(store, gpt)
-    sequences = sequences_seen(options.gpt, store)
-    material = read_material(options.data, store, tokenizer, options.items)
-    places = material.tokens.shape[1 if material.kind == "clip" else 2]
-    stages = [make_stage(gpt, tokenizer, material, given) for given in options.given or (max(1, places // 2),)]
-    for setting in options.settings():
+    for setting in measuring.settings():
         check_options(gpt, setting)
-    items = count_items(store)
+    sequences = count_sequences_seen(options.gpt, store)
+    material = read_material(options.data, store, tokenizer, measuring.items)
+    half = max(1, material.prompt_units // 2)
+    prompt_lengths = tuple(make_prompts(gpt, tokenizer, material, given) for given in options.given or (half,))
+    run = _run_row(options, store, gpt, tokenizer, material, sequences)
+    model = ModelUnderTest(
+        gpt=gpt,
+        tokenizer=tokenizer,
+        training=TrainingTokens(store),
+        distances=distances,
+        run_columns={name: getattr(run, name) for name in ("model", "kind", "training_items", "exposures")},
+        n=measuring.n,
+        seed=measuring.seed,
+    )
+    return Work(model=model, material=material, prompt_lengths=prompt_lengths, run=run)
+
+
+def _run_row(
+    options: DiversityOptions,
+    store: TokenStore,
+    gpt: GPT,
+    tokenizer: Tokenizer,
+    material: Material,
+    sequences: int | None,
+) -> RunRow:
+    """Return the row of run.csv; `sequences` are those that the GPT was trained on, None where it is not known."""
+    items = count_training_items(store)
     if items < 2:
         raise TokenStoreError(f"{options.tokens} has {items} training item: other ones to compare with are needed")
-    label: dict[str, Any] = {
-        "model": options.out.resolve().name,
-        "kind": material.kind,
-        "training_items": items,
-        "exposures": None if sequences is None else sequences / items,
-    }
-    run = RunRow(
-        **label,
+    return RunRow(
+        model=options.out.resolve().name,
+        kind=material.kind,
         gpt_parameters=sum(parameter.numel() for parameter in gpt.parameters()),
         layers=gpt.config.layers,
         heads=gpt.config.heads,
@@ -108,37 +129,60 @@ def _prepare(options: DiversityOptions) -> Work:
         grid="x".join(map(str, store.metadata.grid)),
         frames=store.metadata.frames,
         size=store.metadata.size,
+        training_items=items,
+        exposures=None if sequences is None else sequences / items,
         training_tokens=None if sequences is None else sequences * prod(store.metadata.grid),
         studied_items=len(material.members("studied")),
         new_items=len(material.members("new")),
-        n=options.n,
-        perceptual=options.perceptual,
-        features=options.features,
-        seed=options.seed,
-        command=command_line("diversity run", options),
+        n=options.measuring.n,
+        perceptual=options.measuring.perceptual,
+        features=options.measuring.features,
+        seed=options.measuring.seed,
+        command=command_line(options),
     )
-    subject = Subject(gpt, tokenizer, TrainingTokens(store), spaces, label, options.n, options.seed)
-    return Work(subject, material, tuple(stages), run)
 
 
-def _measure(work: Work, options: DiversityOptions) -> Tables:
-    """Carry out, or read, all parts of all stages."""
-    settings, tables, done = options.settings(), Tables(run=[work.run]), count(1)
-    ways = list(product(options.encodings, settings))
-    shown = min(work.stages, key=lambda stage: abs(stage.given_share - 0.5))
-    with Progress("Continuing", len(work.stages) * (len(options.encodings) + len(ways))) as progress:
-        for stage in work.stages:
-            measuring = Measuring(work.subject, stage, options.out / "continuations", options.batch)
-            tables.redundancy.extend(measuring.redundancy())
-            for encoding in options.encodings:
-                tables.items.extend(measuring.without_model(encoding).rows)
-                progress.show(next(done))
-            for encoding, setting in ways:
-                part = measuring.with_model(encoding, setting)
-                tables.items.extend(part.rows)
-                tables.positions.extend(positions_of(stage, part))
-                tables.audit.extend(part.audit)
-                if stage is shown and setting is settings[0]:
-                    tables.images.extend(show_extremes(options.out, work.subject, stage, part))
-                progress.show(next(done))
+def _say_found(work: Work) -> None:
+    """Say what there is to work with."""
+    run = work.run
+    seen = "" if run.exposures is None else f", seen {run.exposures:.3g} times each"
+    given = " and ".join(str(prompts.given) for prompts in work.prompt_lengths)
+    unit = "latent frames" if run.kind == "clip" else "rows of tokens"
+    alone = "" if run.n > 1 else "; pairwise distances take at least two of each prompt (--n)"
+    say_found(
+        device=describe_device(work.model.gpt.device),
+        tokenizer=work.model.tokenizer.describe(),
+        gpt=f"{work.model.gpt.config.describe()}, {run.gpt_parameters:,} parameters",
+        trained_on=count(run.training_items, "item") + seen,
+        items=f"{run.studied_items:,} studied, {run.new_items:,} new; {describe_items(work.material.items)}",
+        skipped=describe_skipped(work.material.skipped),
+        prompts=f"{given} of {work.material.prompt_units} {unit}; {count(run.n, 'continuation')} of each{alone}",
+        distances=", ".join(distance.name for distance in work.model.distances),
+    )
+
+
+def _continue_all(work: Work, options: DiversityOptions) -> Tables:
+    """Continue all items from prompts of all lengths under all conditions, or read what is finished of it."""
+    encodings = options.measuring.encodings
+    settings = options.measuring.settings()
+    tables = Tables(run=[work.run])
+    shown = min(work.prompt_lengths, key=lambda prompts: abs(prompts.given_share - 0.5))
+    done = 0
+    with Progress("Continuing", len(work.prompt_lengths) * len(encodings) * (1 + len(settings))) as progress:
+        for prompts in work.prompt_lengths:
+            continuing = Continuing(work.model, prompts, options.out / "continuations", options.measuring.batch)
+            tables.redundancy.extend(redundancy_rows(work.run.model, prompts))
+            for encoding in encodings:
+                tables.items.extend(continuing.without_model(encoding).rows)
+                done += 1
+                progress.show(done)
+            for encoding, setting in product(encodings, settings):
+                result = continuing.with_model(encoding, setting)
+                tables.items.extend(result.rows)
+                tables.positions.extend(position_rows(prompts, result))
+                tables.audit.extend(result.audit)
+                if prompts is shown and setting is settings[0]:
+                    tables.images.extend(show_extremes(options.out, work.model, prompts, result))
+                done += 1
+                progress.show(done)
     return tables

@@ -1,11 +1,11 @@
-"""The items at the extremes of what was measured: chosen from the tables, and drawn."""
+"""The images of a run: the items at the extremes of what was measured, chosen from the tables, and drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import get_args
 
 import numpy as np
 import torch
@@ -14,24 +14,30 @@ from torch.nn.functional import interpolate
 
 from data.drawing import save_image, stack_images
 from data.frames import to_uint8
-from experiments.diversity.tables import AuditRow, ItemRow
+from experiments.diversity.continuing import BatchResult, ModelUnderTest
+from experiments.diversity.material import PromptLength
+from experiments.diversity.tables import AuditRow, Group, ImageRow, ItemRow
 from experiments.pages import percent
-from sampling.completion import Completion
-from sampling.distance import distances_to_truth
+from sampling.completion import Completion, assemble, distances_to_truth, render
+from sampling.decode import Sampled
 from sampling.panels import PLAIN, Panel, completion_panels
 from sampling.stills import colour_signs, draw_legend, draw_still, draw_title, line_signs
 
 SHOWN = 6
 """Continuations in an image, at most."""
 FRAMES = 8
-"""Frames of a film strip, at most."""
-IMAGE_SIDE, FRAME_SIDE = 128, 64
-"""Height in pixels of images and of the frames of strips, so that a page can hold many images."""
+"""Frames of a strip, at most."""
+IMAGE_SIDE = 128
+"""Height in pixels of images, at most, so that a page can hold many of them."""
+FRAME_SIDE = 64
+"""Height in pixels of the frames of strips, at most."""
 COLOURS = 256
 """Colours of an image, at most."""
 
-MOST_VARIED, LEAST_VARIED = "most varied", "least varied"
-NEAREST, FARTHEST = "nearest to the truth", "farthest from the truth"
+MOST_VARIED = "most varied"
+LEAST_VARIED = "least varied"
+NEAREST = "nearest to the truth"
+FARTHEST = "farthest from the truth"
 MOST_COPIED = "most like a training item"
 MEANINGS = {
     MOST_VARIED: "{}, mean distance between n = {} continuations",
@@ -43,23 +49,50 @@ MEANINGS = {
 """What the value of an extreme and the number of continuations say, by the reason."""
 
 
-class Extreme(NamedTuple):
+@dataclass(frozen=True)
+class Extreme:
     """An item worth looking at, and why."""
 
     item: int
-    """Number among the items of the run."""
+    """Index among the items of the run."""
     reason: str
     """One of `MEANINGS`."""
     value: float
-    """The figure that is extreme."""
+    """The metric that is extreme."""
     continuation: int | None = None
-    """The continuation, from 0, that is most like a training item; None for the other reasons."""
+    """Index of the continuation that is most like a training item; None for the other reasons."""
     match: tuple[str, float] | None = None
     """Source and start (seconds) of that training item."""
 
 
+def show_extremes(out: Path, model: ModelUnderTest, prompts: PromptLength, result: BatchResult) -> Iterator[ImageRow]:
+    """Draw the extremes of each group into `out`/images and yield what was drawn.
+
+    Args:
+        out: the run folder.
+        model: who continued.
+        prompts: of one length.
+        result: of all items, continued by the model under one condition.
+    """
+    for group in get_args(Group):
+        rows = {row.item: row for row in result.rows if row.group == group}
+        audit = [row for row in result.audit if row.group == group]
+        for extreme in choose_extremes(list(rows.values()), audit) if rows else ():
+            row = rows[extreme.item]
+            file = f"images/{row.group}_{row.encoding}_{extreme.reason.replace(' ', '-')}.png"
+            draw_extreme(
+                out / file,
+                completion=_completion(model, prompts, result, row.item),
+                extreme=extreme,
+                title=f"{extreme.reason}: {row.source} ({group})",
+                fps=model.tokenizer.fps,
+                match=_training_clip(model, prompts, extreme),
+            )
+            yield _image_row(row, extreme, file)
+
+
 def choose_extremes(rows: Sequence[ItemRow], audit: Sequence[AuditRow]) -> list[Extreme]:
-    """Choose the items at the extremes of one way of continuing; of equal ones the first.
+    """Choose the items at the extremes under one condition; of equal ones the first.
 
     Distances are perceptual where these were measured, otherwise of pixels. A training item that is the very item
     continued does not count as one that a continuation is like.
@@ -80,8 +113,15 @@ def choose_extremes(rows: Sequence[ItemRow], audit: Sequence[AuditRow]) -> list[
     foreign = [row for row in audit if not row.own]
     if foreign:
         row = max(foreign, key=lambda row: row.matching)
-        match = (row.nearest_source, row.nearest_start)
-        extremes.append(Extreme(row.item, MOST_COPIED, row.matching, row.number, match))
+        extremes.append(
+            Extreme(
+                item=row.item,
+                reason=MOST_COPIED,
+                value=row.matching,
+                continuation=row.continuation_index,
+                match=(row.nearest_source, row.nearest_start),
+            )
+        )
     return extremes
 
 
@@ -102,7 +142,7 @@ def draw_extreme(
     """
     small, step, side = _reduce(completion)
     panels = completion_panels(small)
-    shown = [*panels[:2], *(panels[2 + number] for number in _choose_continuations(completion, extreme))]
+    shown = [*panels[:2], *(panels[2 + index] for index in _choose_continuations(completion, extreme))]
     lines = [title, _read_value(extreme, len(completion.continuations))]
     if extreme.match is not None and match is not None:
         source, start = extreme.match
@@ -115,12 +155,33 @@ def draw_extreme(
     save_image(path, stack_images([*above, still, legend]).quantize(COLOURS))
 
 
+def _completion(model: ModelUnderTest, prompts: PromptLength, result: BatchResult, item: int) -> Completion:
+    """Decode the continuations of the item at an index."""
+    tokens = result.tokens[item].unflatten(1, prompts.layout.grid)
+    sampled = Sampled.without_scores(tokens)  # which these images do not show
+    return assemble(model.tokenizer, prompts.material.clips[item], prompts.layout, sampled)
+
+
+def _training_clip(model: ModelUnderTest, prompts: PromptLength, extreme: Extreme) -> Tensor | None:
+    """Return the training item that a continuation is most like (3, T, H, W), decoded."""
+    if extreme.match is None:
+        return None
+    tokens = model.training.of_item(*extreme.match)
+    return render(model.tokenizer, tokens.unflatten(0, prompts.layout.grid), prompts.layout.size[0])
+
+
+def _image_row(row: ItemRow, extreme: Extreme, file: str) -> ImageRow:
+    shared = {field.name for field in fields(ImageRow)} & {field.name for field in fields(ItemRow)}
+    columns = {name: getattr(row, name) for name in shared}
+    return ImageRow(**columns, reason=extreme.reason, value=extreme.value, file=file)
+
+
 def _extreme(
-    rows: Sequence[ItemRow], figure: str, choose: Callable[..., tuple[float, int]], reason: str
+    rows: Sequence[ItemRow], beginning: str, choose: Callable[..., tuple[float, int]], reason: str
 ) -> list[Extreme]:
-    """Return the item with the largest or smallest figure, if that was measured."""
-    space = "pixel" if any(row.truth_perceptual is None for row in rows) else "perceptual"
-    measured = [(getattr(row, f"{figure}_{space}"), row.item) for row in rows]
+    """Return the item with the largest or smallest distance, `pairwise`, `truth` or `best`, if that was measured."""
+    distance = "pixel" if any(row.truth_perceptual is None for row in rows) else "perceptual"
+    measured = [(getattr(row, f"{beginning}_{distance}"), row.item) for row in rows]
     known = [(value, item) for value, item in measured if value is not None]
     if not known:
         return []
@@ -134,12 +195,13 @@ def _read_value(extreme: Extreme, n: int) -> str:
 
 
 def _choose_continuations(completion: Completion, extreme: Extreme) -> list[int]:
+    """Return the indices of the continuations that are shown."""
     if extreme.continuation is not None:
         return [extreme.continuation]
-    numbers = list(range(len(completion.continuations)))
+    indices = list(range(len(completion.continuations)))
     if extreme.reason == NEAREST:
-        numbers.sort(key=distances_to_truth(completion).__getitem__)
-    return numbers[:SHOWN]
+        indices.sort(key=distances_to_truth(completion).__getitem__)
+    return indices[:SHOWN]
 
 
 def _reduce(completion: Completion) -> tuple[Completion, int, int]:
@@ -150,7 +212,8 @@ def _reduce(completion: Completion) -> tuple[Completion, int, int]:
         height, at most.
     """
     frames = len(completion.given_pixels)
-    step, side = -(-frames // FRAMES), IMAGE_SIDE if frames == 1 else FRAME_SIDE
+    step = -(-frames // FRAMES)
+    side = IMAGE_SIDE if frames == 1 else FRAME_SIDE
     assert completion.original is not None
     small = replace(
         completion,
@@ -158,7 +221,7 @@ def _reduce(completion: Completion) -> tuple[Completion, int, int]:
         reconstruction=None,
         continuations=torch.stack([_shrink(clip[:, ::step], side) for clip in completion.continuations]),
         given_pixels=_shrink(completion.given_pixels[None, ::step].float(), side)[0] > 0.5,
-        seams=tuple(-(-seam // step) for seam in completion.seams),
+        window_starts=tuple(-(-start // step) for start in completion.window_starts),
     )
     return small, step, side
 

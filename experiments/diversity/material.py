@@ -1,13 +1,17 @@
-"""What is continued: studied and new items of a token store, read and encoded once.
+"""What is continued: studied and new items of a token store, read and encoded once, and their prompts of one length.
 
-Axes: I items, T frames, H rows, W columns of pixels; t, h, w of the token grid.
+Axes: I items, N continuations, T frames, H rows, W columns of pixels; t, h, w of the token grid, of which P tokens are
+given and G generated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -17,24 +21,19 @@ from data.clips import ClipDataset
 from data.errors import MediaError
 from data.items import Item
 from data.media import Skipped, catalogue, check_skipped
-from data.subset import place_of, rank
+from data.subset import clip_of, rank
 from data.tokens import TokenStore, TokenStoreError
+from experiments.diversity.distances import Generated
 from experiments.diversity.tables import Group, Kind
-from sampling.rendering import render
+from gpt.model import GPT
+from sampling.completion import render
+from sampling.options import Prompt, PromptEncoding, Request
+from sampling.prompts import Layout, encode_prompt, lay_out, size_of
 from vqgan.tokenizer import Tokenizer
 
 SAME_DATA = 0.9
 """Share of tokens that must be those of the store; the rest allows for other rounding on another device."""
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """An item of the store that is to be continued."""
-
-    item: Item
-    group: Group
-    place: int
-    """Its index in the store."""
+PROMPTS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,9 @@ class Material:
     """The items, in all the forms in which they are needed."""
 
     kind: Kind
+    """Whether they are images or clips."""
     items: tuple[Item, ...]
+    """Where each was read from."""
     groups: tuple[Group, ...]
     """Of each item; studied ones come first."""
     clips: Tensor
@@ -55,8 +56,13 @@ class Material:
     """Items that could not be read."""
 
     def members(self, group: Group) -> list[int]:
-        """Return the numbers of the items of a group."""
-        return [number for number, other in enumerate(self.groups) if other == group]
+        """Return the indices of the items of a group."""
+        return [index for index, other in enumerate(self.groups) if other == group]
+
+    @property
+    def prompt_units(self) -> int:
+        """What prompt lengths are counted in: the latent frames of a clip, the rows of tokens of an image."""
+        return self.tokens.shape[1 if self.kind == "clip" else 2]
 
 
 def read_material(data: Path, store: TokenStore, tokenizer: Tokenizer, count: int) -> Material:
@@ -81,7 +87,7 @@ def read_material(data: Path, store: TokenStore, tokenizer: Tokenizer, count: in
     check_skipped([*missing, *unread], len(wanted) + len(missing), data)
     originals = torch.stack(clips)
     tokens = torch.cat([tokenizer.encode(clip[None].to(tokenizer.device)).cpu() for clip in originals])
-    _check_same(tokens, store, [one.place for one in chosen], data)
+    _check_same(tokens, store, [one.index for one in chosen], data)
     return Material(
         kind="image" if metadata.frames == 1 else "clip",
         items=tuple(one.item for one in chosen),
@@ -93,34 +99,132 @@ def read_material(data: Path, store: TokenStore, tokenizer: Tokenizer, count: in
     )
 
 
-def _find(data: Path, store: TokenStore, count: int) -> tuple[list[Chosen], list[Skipped]]:
+@dataclass(frozen=True)
+class PromptLength:
+    """How much is given of every item, and what follows from that."""
+
+    material: Material
+    """The items."""
+    layout: Layout
+    """Where in the token grid the prompt lies."""
+    given: int
+    """Latent frames of clips, rows of tokens of images."""
+    tokens: dict[PromptEncoding, Tensor]
+    """(I, t', h', w) int64: the tokens given of all items, by encoding, both of which are always there."""
+
+    @property
+    def given_tokens(self) -> int:
+        """Number of tokens given, P."""
+        return prod(self.layout.extent.tokens)
+
+    @property
+    def given_positions(self) -> Tensor:
+        """(P,) int64: the positions in raster order at which tokens are given."""
+        return torch.arange(self.given_tokens)
+
+    @property
+    def generated_positions(self) -> Tensor:
+        """(G,) int64: the positions in raster order at which tokens are generated."""
+        return torch.arange(self.given_tokens, prod(self.layout.grid))
+
+    @property
+    def given_share(self) -> float:
+        """Share of the grid that is given."""
+        return self.given_tokens / prod(self.layout.grid)
+
+    @property
+    def changed(self) -> Tensor:
+        """(I,) int64: prompt tokens that differ between the encodings."""
+        return self.tokens["alone"].ne(self.tokens["full"]).flatten(1).sum(dim=1)
+
+    @cached_property
+    def truths(self) -> Generated:
+        """What really followed, of all I items."""
+        return self.generated(self.material.clips, self.material.tokens)
+
+    @cached_property
+    def reconstructions(self) -> Generated:
+        """What really followed as the tokenizer shows it, of all I items."""
+        return self.generated(self.material.reconstructions, self.material.tokens)
+
+    def truth(self, item: int) -> Generated:
+        """Return what really followed, of the item at an index, N = 1."""
+        return Generated(
+            pixels=self.truths.pixels[item : item + 1],
+            tokens=self.truths.tokens[item : item + 1],
+        )
+
+    def generated(self, clips: Tensor, tokens: Tensor) -> Generated:
+        """Cut what is generated out of clips (N, 3, T, H, W) and token grids (N, t, h, w)."""
+        frames, rows, _ = self.layout.extent.pixels
+        pixels = clips[:, :, frames:] if self.material.kind == "clip" else clips[:, :, :, rows:]
+        return Generated(pixels=pixels, tokens=tokens.flatten(1)[:, self.given_tokens :])
+
+    def decode(self, tokenizer: Tokenizer, grids: Tensor) -> Generated:
+        """Decode token grids (N, t, h, w) and cut out what was generated of them."""
+        clips = torch.stack([render(tokenizer, grid, self.layout.size[0]) for grid in grids])
+        return self.generated(clips, grids)
+
+
+def make_prompts(gpt: GPT, tokenizer: Tokenizer, material: Material, given: int) -> PromptLength:
+    """Encode the prompts of all items, with each prompt encoding.
+
+    Raises:
+        MismatchError: GPT and tokenizer do not belong together, or the grids do not fit the GPT.
+        ValueError: `given` leaves nothing to imagine.
+    """
+    units = material.prompt_units
+    if given >= units:
+        unit = "latent frames" if material.kind == "clip" else "rows of tokens"
+        raise ValueError(f"--given {given} of {units} {unit} leaves nothing to imagine: give at most {units - 1}")
+    layout = lay_out(gpt, tokenizer, size_of(material.clips), Request(_prompt(material.kind, given, units, "alone")))
+    tokens: dict[PromptEncoding, Tensor] = {}
+    for encoding in get_args(PromptEncoding):
+        prompt = _prompt(material.kind, given, units, encoding)
+        chunks = material.clips.split(PROMPTS_AT_ONCE)
+        encoded = [encode_prompt(tokenizer, chunk.to(tokenizer.device), prompt).cpu() for chunk in chunks]
+        tokens[encoding] = torch.cat(encoded)
+    return PromptLength(material=material, layout=layout, given=given, tokens=tokens)
+
+
+@dataclass(frozen=True)
+class _ChosenItem:
+    """An item of the store that is to be continued."""
+
+    item: Item
+    group: Group
+    index: int
+    """Its index in the store."""
+
+
+def _find(data: Path, store: TokenStore, count: int) -> tuple[list[_ChosenItem], list[Skipped]]:
     """Return the items to continue, and those whose source is not there."""
     sources = {source.name: source for source in catalogue(data).sources}
-    wanted: list[Chosen] = []
+    wanted: list[_ChosenItem] = []
     missing: list[Skipped] = []
-    groups: tuple[Group, ...] = ("studied", "new")
-    for group in groups:
-        for place in _first_items(store, group, count):
-            stored = store.items[place]
+    for group in get_args(Group):
+        for index in _first_items(store, group, count):
+            stored = store.items[index]
             if stored.source in sources:
-                wanted.append(Chosen(Item(sources[stored.source], stored.start), group, place))
+                wanted.append(_ChosenItem(Item(sources[stored.source], stored.start), group, index))
             else:
                 missing.append(Skipped(stored.source, f"is in {store.folder}, but not usable in {data}"))
     return wanted, missing
 
 
 def _first_items(store: TokenStore, group: Group, count: int) -> list[int]:
-    part = store.part("train" if group == "studied" else "validation")
+    """Return the indices of the items of a group that come first in rank, at most `count`."""
+    split = store.split("train" if group == "studied" else "validation")
     # Further crops of an item would be read as other pixels than they were encoded from.
-    whole = [place for place in part if store.items[place].crop == store.metadata.crop]
+    whole = [index for index in split if store.items[index].crop == store.metadata.crop]
     if not whole:
         raise TokenStoreError(f"{store.folder} has no {group} items: encode data of several videos or images")
-    return sorted(whole, key=lambda place: rank(place_of(store.items[place])))[:count]
+    return sorted(whole, key=lambda index: rank(clip_of(store.items[index])))[:count]
 
 
-def _read(wanted: Iterable[Chosen], form: ClipFormat) -> tuple[list[Chosen], list[Tensor], list[Skipped]]:
+def _read(wanted: Iterable[_ChosenItem], form: ClipFormat) -> tuple[list[_ChosenItem], list[Tensor], list[Skipped]]:
     """Return the items that can be read, their clips (3, T, H, W), and those that cannot."""
-    chosen: list[Chosen] = []
+    chosen: list[_ChosenItem] = []
     clips: list[Tensor] = []
     unread: list[Skipped] = []
     for one in wanted:
@@ -132,11 +236,15 @@ def _read(wanted: Iterable[Chosen], form: ClipFormat) -> tuple[list[Chosen], lis
     return chosen, clips, unread
 
 
-def _check_same(tokens: Tensor, store: TokenStore, places: list[int], data: Path) -> None:
-    """Refuse data that are not those of the store."""
-    share = float((tokens.flatten(1) == store.read(places)).float().mean())
+def _check_same(tokens: Tensor, store: TokenStore, indices: Sequence[int], data: Path) -> None:
+    """Refuse data whose tokens (I, t, h, w) are not those at some indices of the store."""
+    share = float((tokens.flatten(1) == store.read(indices)).float().mean())
     if share < SAME_DATA:
         raise TokenStoreError(
             f"only {100 * share:.0f} % of the tokens of items in {data} are those in {store.folder}: "
             "give the videos or images that the store was encoded from"
         )
+
+
+def _prompt(kind: Kind, given: int, units: int, encoding: PromptEncoding) -> Prompt:
+    return Prompt("frames", given, encoding) if kind == "clip" else Prompt("rows", given / units, encoding)

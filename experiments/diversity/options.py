@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
-from gpt.config import PRESETS as GPT_PRESETS
+from gpt.config import PRESETS, GPTConfig
 from sampling.options import PromptEncoding, SamplingOptions
-from storage.nearest import unknown_name
+from storage.options import Options, about, option, unknown_name
 from vqgan.config import PRESETS as TOKENIZER_PRESETS
 
 
-@dataclass(frozen=True, kw_only=True)
-class MeasuringOptions:
-    """How continuations are drawn and measured: what a run, and all runs of a study, can be asked."""
+@dataclass(frozen=True)
+class MeasuringOptions(Options):
+    """How continuations are drawn and measured."""
 
-    n: int = 8
+    n: int = option(8, at_least=1)
     """Continuations of each prompt."""
-    items: int = 36
+    items: int = option(36, at_least=1)
     """Items of each group, studied and new: the same ones of a token store and of its subsets."""
     encodings: tuple[PromptEncoding, ...] = ("alone", "full")
     """How prompts become tokens: `alone` encodes only what is given, `full` encodes everything and cuts the prompt out,
@@ -31,23 +29,25 @@ class MeasuringOptions:
     top_ks: tuple[int, ...] = (0,)
     """Numbers of likeliest tokens that are kept; 0 keeps all."""
     top_ps: tuple[float, ...] = (1.0,)
-    """Sums of probabilities that the likeliest tokens are kept for; 1 keeps all."""
+    """Sums of probabilities that the likeliest tokens are kept for; 1 keeps all. Small GPTs spread their probability
+    over many unlikely tokens."""
     min_ps: tuple[float, ...] = (0.0,)
     """Shares of the likeliest token's probability below which tokens are left out; 0 keeps all."""
     perceptual: str = "efficientnet-lite0"
     """Perceptual distance: lpips, where its weights are, efficientnet-lite0, timm:<model>:<weights file>, or none."""
     features: str = "efficientnet-lite0"
-    """Feature space of whole images: efficientnet-lite0, timm:<model>:<weights file>, or none."""
-    batch: int = 16
+    """Features of whole images: efficientnet-lite0, timm:<model>:<weights file>, or none."""
+    batch: int = option(16, at_least=1)
     """Items continued side by side."""
     seed: int = 0
     """The same seed gives the same tables."""
 
-    def __post_init__(self) -> None:
-        """Check what can be checked before anything is read."""
-        for name in ("n", "items", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name} {getattr(self, name)} must be at least 1")
+    def check(self) -> None:
+        """Check that every list has values, each once, and that they are in range.
+
+        Raises:
+            ValueError: they do not.
+        """
         for name in ("encodings", "temperatures", "top_ks", "top_ps", "min_ps"):
             values = getattr(self, name)
             if not values:
@@ -62,12 +62,22 @@ class MeasuringOptions:
         Raises:
             ValueError: an option is out of range.
         """
-        return [SamplingOptions(*way) for way in product(self.temperatures, self.top_ks, self.top_ps, self.min_ps)]
+        combinations = product(self.temperatures, self.top_ks, self.top_ps, self.min_ps)
+        return [
+            SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+            for temperature, top_k, top_p, min_p in combinations
+        ]
 
 
 @dataclass(frozen=True)
-class DiversityOptions(MeasuringOptions):
+class DiversityOptions(Options):
     """Continue studied and new items several times each, and measure how varied that is and how near to the truth."""
+
+    command = "diversity run"
+    example = (
+        "secondsight diversity run --gpt runs/gpt --tokenizer runs/tokenizer --tokens runs/tokens --data VIDEOS "
+        "--out runs/clips"
+    )
 
     gpt: Path
     """The GPT: a model folder, a run, or owner/name on the Hugging Face hub."""
@@ -78,87 +88,94 @@ class DiversityOptions(MeasuringOptions):
     new ones."""
     data: Path
     """The videos or images that the store was encoded from."""
-    out: Path
+    out: Path = field(metadata=about(identity="none"))
     """Run folder for run.csv, items.csv, positions.csv, audit.csv, redundancy.csv and images; its name is the model's
     in reports."""
-    given: tuple[int, ...] = ()
-    """How much is given: latent frames of clips, rows of tokens of images, one number or several; half of them if not
+    given: tuple[int, ...] = option((), at_least=1)
+    """Prompt lengths: latent frames of clips, rows of tokens of images, one number or several; half of them if not
     given."""
-    resume: Literal["no", "auto"] = "no"
+    measuring: MeasuringOptions = MeasuringOptions()
+    resume: Literal["no", "auto"] = option("no", identity="none")
     """`auto` keeps what is finished in --out and does the rest."""
-    overwrite: bool = False
+    overwrite: bool = option(False, identity="none")
     """Replace the results that --out holds."""
 
-    def __post_init__(self) -> None:
-        """Check what can be checked before anything is read."""
-        super().__post_init__()
-        if any(amount < 1 for amount in self.given) or len(set(self.given)) < len(self.given):
-            raise ValueError(f"--given {' '.join(map(str, self.given))} must be different numbers of at least 1")
+    def check(self) -> None:
+        """Check that no prompt length is asked for twice.
+
+        Raises:
+            ValueError: one is.
+        """
+        if len(set(self.given)) < len(self.given):
+            raise ValueError(f"--given {' '.join(map(str, self.given))} must be different numbers")
 
 
-@dataclass(frozen=True, kw_only=True)
-class StudyOptions(MeasuringOptions):
-    """The whole study, small and real: tokenizers and GPTs of images and of clips, matched in everything that can be
-    matched, continued and measured, ending with report.html.
+@dataclass(frozen=True)
+class StudyOptions(Options):
+    """Make and measure the whole study: images and clips, matched in everything that can be matched, to report.html.
 
-    Images are the first frames of the clips, unless --images names others.
+    Tokenizers and GPTs of both are trained, continued and measured. Images are the first frames of the clips, unless
+    --images names others.
     """
 
-    out: Path
+    command = "diversity study"
+    example = "secondsight diversity study --videos VIDEOS --preset tiny --out runs/study"
+    takes_config = True
+
+    out: Path = field(metadata=about(identity="none"))
     """Folder for everything the study makes; a stopped study continues from what it holds."""
     videos: Path | None = None
-    """Your own videos; videos of the playroom if not given."""
+    """Your own videos; clips of the playroom if not given."""
     images: Path | None = None
     """Your own images, in place of the first frames of the clips."""
-    clips: int = 480
+    clips: int = option(480, at_least=1)
     """Clips of the playroom that are rendered, without --videos."""
     clip_tokenizer: str = "demo-8x8"
     """Preset of a tokenizer of clips to train, or the folder of one."""
     image_tokenizer: str = "demo-image"
     """Preset of a tokenizer of images to train, or the folder of one."""
-    tokenizer_steps: int = 700
+    tokenizer_steps: int = option(700, at_least=1)
     """Optimizer steps of tokenizers that are trained."""
-    preset: str = "demo"
-    """Size of the GPTs."""
-    training_items: tuple[int, ...] = (16, 64, 256)
-    """Sizes of the training sets, each part of the next; the same items are tested in all of them."""
-    steps: int = 1000
+    model: GPTConfig = option(PRESETS["demo"], presets=PRESETS)
+    training_items: tuple[int, ...] = option((16, 64, 256), at_least=2)
+    """Sizes of the training sets, each a subset of the next; the same items are tested in all of them."""
+    steps: int = option(1000, at_least=1)
     """Optimizer steps of each GPT."""
-    checkpoints: tuple[float, ...] = (0.5, 1.0)
+    checkpoints: tuple[float, ...] = option((0.5, 1.0), above=0, at_most=1)
     """Shares of the steps after which the GPTs are measured; the last step always is."""
-    gpt_batch: int = 4
+    gpt_batch: int = option(4, at_least=1)
     """Sequences per optimizer step of the GPTs."""
-    learning_rate: float = 2e-3
+    learning_rate: float = option(2e-3, above=0)
     """Peak learning rate of the GPTs."""
+    grad_clip: float = option(1.0, at_least=0)
+    """Largest norm of the gradient, of tokenizers and GPTs; 0 does not clip it."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Numbers that GPTs compute with while they are trained."""
-    top_ps: tuple[float, ...] = (1.0, 0.6)
-    """Sums of probabilities that the likeliest tokens are kept for; 1 keeps all. Small GPTs spread their probability
-    over many unlikely tokens."""
+    measuring: MeasuringOptions = MeasuringOptions(top_ps=(1.0, 0.6))
 
-    def __post_init__(self) -> None:
-        """Check what can be checked before anything is made."""
-        super().__post_init__()
-        for name in ("clips", "tokenizer_steps", "steps", "gpt_batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name.replace('_', '-')} {getattr(self, name)} must be at least 1")
-        if self.preset not in GPT_PRESETS:
-            raise ValueError(unknown_name("GPT preset", self.preset, GPT_PRESETS))
+    def check(self) -> None:
+        """Check what can be checked before anything is made.
+
+        Raises:
+            ValueError: a tokenizer is neither a preset nor there, or a list is empty.
+        """
         for name in ("clip_tokenizer", "image_tokenizer"):
             value = getattr(self, name)
             if value not in TOKENIZER_PRESETS and not Path(value).exists():
                 raise ValueError(unknown_name("tokenizer preset", value, TOKENIZER_PRESETS))
-        if not self.training_items or min(self.training_items) < 2:
-            raise ValueError("--training-items needs sizes of at least 2")
-        if not self.checkpoints or not all(0 < share <= 1 for share in self.checkpoints):
-            raise ValueError("--checkpoints needs shares of the steps, above 0 and at most 1")
+        for name in ("training_items", "checkpoints"):
+            if not getattr(self, name):
+                raise ValueError(f"--{name.replace('_', '-')} needs at least one value")
 
 
 @dataclass(frozen=True)
-class DiversityReportOptions:
-    """Merge several runs: figures with intervals over items, claims and whether they hold, curves, and a page."""
+class DiversityReportOptions(Options):
+    """Merge several runs: metrics with intervals over items, claims and whether they hold, curves, and a page."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
+    command = "diversity report"
+    example = "secondsight diversity report runs/clips runs/images --out runs/report"
+
+    runs: tuple[Path, ...] = field(metadata=about(positional=True))
     """Run folders of `secondsight diversity run`."""
     out: Path
-    """Folder for the merged tables, figures.csv, claims.csv, plots and report.html."""
+    """Folder for the merged tables, metrics.csv, claims.csv, plots and report.html."""

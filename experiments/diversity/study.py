@@ -3,20 +3,21 @@
 Images and clips are matched in all that can be matched. The images are the first frames of the very clips, so that
 studied and new scenes are the same for both; tokenizers have the same family, steps and number of codes, and see the
 same videos; GPTs have the same size, steps, batches and learning rate, and with presets that make equally many tokens
-of an item also the same number of training tokens. Training sets of several sizes are parts of one another, and each
+of an item also the same number of training tokens. Training sets of several sizes are subsets of one another, and each
 GPT takes the same number of steps, so that models of fewer items have seen each of them more often.
 
 Main runs, one for each kind: the GPT of the largest training set after its last step; half given, every sampling
-setting, all items and continuations. Context runs: every GPT after its last step; up to AMOUNTS amounts given, from
-one latent frame or row of tokens to all but one. Exposure runs: every GPT after its earlier checkpoints, half given.
-These two take the first sampling setting, half of the items and half of the continuations (at least two of each).
+setting, all items and continuations. Context runs: every GPT after its last step; up to PROMPT_LENGTHS prompt lengths,
+from one latent frame or row of tokens to all but one. Exposure runs: every GPT after its earlier checkpoints, half
+given. These two take the first sampling setting, half of the items and half of the continuations (at least two of
+each).
 
 Everything lies in `out`, and a stopped study continues from the stages, checkpoints and continuations found there:
 
 playroom/                 videos, without --videos
 <kind>/tokenizer/         run folder, for a preset
 <kind>/tokens/            token store of all items
-<kind>/tokens_<items>/    its part that a GPT is trained on
+<kind>/tokens_<items>/    its subset that a GPT is trained on
 <kind>/gpt_<items>/       run folder
 runs/<kind>_<items>/             main run
 runs/<kind>_<items>_context/     context run
@@ -28,26 +29,30 @@ seconds.json              duration of each stage
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
 from data.clip_format import ClipFormat
 from data.errors import MediaError
-from data.items import find_items, split_items
+from data.items import Item, describe_items, find_items, split_items
+from data.media import Skipped, describe_skipped
 from data.options import PlayroomOptions
 from data.playroom.make import make_playroom
 from data.subset import write_subset
 from data.tokens import TokenStore
 from experiments.diversity.experiment import run_diversity
-from experiments.diversity.options import DiversityOptions, DiversityReportOptions, MeasuringOptions, StudyOptions
+from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
 from experiments.diversity.reporting.report import report_diversity
 from experiments.diversity.tables import Kind
 from experiments.stopwatch import Stopwatch
 from gpt.options import TrainOptions as GPTTrainOptions
-from gpt.train import train as train_gpt
+from sampling.watch import train_and_watch
 from storage.run_folder import open_run
+from training.processes import best_device, describe_device
+from training.progress import count, say_done, say_found
 from vqgan.config import PRESETS
 from vqgan.encode import encode
 from vqgan.model import load_tokenizer
@@ -55,9 +60,8 @@ from vqgan.options import EncodeOptions
 from vqgan.options import TrainOptions as TokenizerTrainOptions
 from vqgan.train import train as train_tokenizer
 
-AMOUNTS = 5
-"""Amounts given in a context run, at most."""
-
+PROMPT_LENGTHS = 5
+"""Prompt lengths of a context run, at most."""
 GRID = ("temperatures", "top_ks", "top_ps", "min_ps")
 """Options of which a main run takes all values, and the other runs the first."""
 
@@ -77,6 +81,7 @@ def run_study(options: StudyOptions) -> Path:
     with stage("playroom"):
         videos = options.videos or _make_videos(options)
     arms = [Arm(kind, options, videos) for kind in get_args(Kind)]
+    _say_found(options, arms)
     for arm in arms:
         arm.check_items()
     for arm in arms:
@@ -86,13 +91,17 @@ def run_study(options: StudyOptions) -> Path:
             arm.make_tokens()
         with stage(f"{arm.kind} GPTs"):
             arm.make_gpts()
+    # Main runs come first: of equals, a report lets the first speak for its kind.
     runs = [arm.main_run() for arm in arms] + [run for arm in arms for run in arm.further_runs()]
     for run in runs:
         with stage(f"run {run.out.name}"):
             run_diversity(run)
     with stage("report"):
-        # Main runs come first: of equals, a report lets the first speak for its kind.
-        report_diversity(DiversityReportOptions(tuple(run.out for run in runs), out / "report"))
+        report_diversity(DiversityReportOptions(runs=tuple(run.out for run in runs), out=out / "report"))
+    main = arms[-1].main_run()
+    say_done(
+        out, f"secondsight complete --gpt {main.gpt} --tokenizer {main.tokenizer} --input VIDEOS --out COMPLETIONS"
+    )
     return out
 
 
@@ -101,7 +110,9 @@ class Arm:
     """The half of a study that is about images, or about clips."""
 
     kind: Kind
+    """Whether it is about images or clips."""
     options: StudyOptions
+    """Of the whole study."""
     videos: Path
     """Folder of videos, one video, or a pattern of tar shards."""
 
@@ -121,15 +132,19 @@ class Arm:
         name = tokenizer_name(self.options, self.kind)
         return self.folder / "tokenizer" if name in PRESETS else Path(name)
 
+    @cached_property
+    def found(self) -> tuple[list[Item], list[Skipped]]:
+        """The items that there are, and the files that cannot be used."""
+        return find_items(self.data, item_format(self.options, self.kind), self._hop())
+
     def check_items(self) -> None:
         """Refuse data with too few items before anything is trained.
 
         Raises:
             MediaError: the largest training set has more items than there are for training.
         """
-        form, wanted = item_format(self.options, self.kind), max(self.options.training_items)
-        items = find_items(self.data, form, self._hop())[0]
-        there = len(split_items(items)[0])
+        wanted = max(self.options.training_items)
+        there = len(split_items(self.found[0])[0])
         if there < wanted:
             raise MediaError(
                 f"{self.data} has {there} {self.kind}s for training, --training-items asks for {wanted}: "
@@ -138,36 +153,58 @@ class Arm:
 
     def make_tokenizer(self) -> None:
         """Train the tokenizer, unless one was given."""
-        name, options = tokenizer_name(self.options, self.kind), self.options
-        if name in PRESETS:
-            train_tokenizer(
-                TokenizerTrainOptions(
-                    self.data, self.tokenizer, preset=name, steps=options.tokenizer_steps, batch=8,
-                    crop=PRESETS[name].resolution // 2, learning_rate=2e-3, save_every=200, seed=options.seed,
-                    resume="auto",
-                )
-            )  # fmt: skip
+        name = tokenizer_name(self.options, self.kind)
+        if name not in PRESETS:
+            return
+        train_tokenizer(
+            TokenizerTrainOptions.of(
+                data=self.data,
+                out=self.tokenizer,
+                **PRESETS[name].flat(),
+                steps=self.options.tokenizer_steps,
+                batch=8,
+                crop=PRESETS[name].resolution // 2,
+                learning_rate=2e-3,
+                grad_clip=self.options.grad_clip,
+                save_every=200,
+                seed=self.options.measuring.seed,
+                resume="auto",
+            )
+        )
 
     def make_tokens(self) -> None:
         """Encode all items, and write the training sets of all sizes."""
         tokens = self.folder / "tokens"
         # Read in this process: the training of a tokenizer has read the same videos so already.
-        encode(EncodeOptions(self.tokenizer, self.data, tokens, every=self._hop(), workers=0, resume="auto"))
+        encode(
+            EncodeOptions(
+                tokenizer=self.tokenizer, data=self.data, out=tokens, every=self._hop(), workers=0, resume="auto"
+            )
+        )
         for items in self.options.training_items:
             if not (self._tokens(items) / "metadata.json").exists():
                 write_subset(TokenStore(tokens), self._tokens(items), items)
 
     def make_gpts(self) -> None:
         """Train a GPT on each training set; the checkpoints that will be measured are kept."""
-        options, every = self.options, math.gcd(*measured_steps(self.options))
+        options = self.options
+        every = math.gcd(*measured_steps(options))
+        common = GPTTrainOptions.of(
+            tokens=self.folder / "tokens",
+            out=self.folder,
+            **options.model.flat(),
+            steps=options.steps,
+            batch=options.gpt_batch,
+            learning_rate=options.learning_rate,
+            grad_clip=options.grad_clip,
+            precision=options.precision,
+            save_every=every,
+            keep=options.steps // every,
+            seed=options.measuring.seed,
+            resume="auto",
+        )
         for items in options.training_items:
-            train_gpt(
-                GPTTrainOptions(
-                    self._tokens(items), self._gpt(items), preset=options.preset, steps=options.steps,
-                    batch=options.gpt_batch, learning_rate=options.learning_rate, precision=options.precision,
-                    save_every=every, keep=options.steps // every, seed=options.seed, resume="auto",
-                )
-            )  # fmt: skip
+            train_and_watch(common.changed(tokens=self._tokens(items), out=self._gpt(items)))
 
     def main_run(self) -> DiversityOptions:
         """Return the run of the largest training set, with everything that is to be measured."""
@@ -176,8 +213,8 @@ class Arm:
 
     def further_runs(self) -> Iterator[DiversityOptions]:
         """Yield the context run of each training set, and its exposure runs."""
-        grid = TokenStore(self.folder / "tokens").metadata.grid
-        given = amounts(grid[0] if self.kind == "clip" else grid[1])
+        frames, rows, _ = TokenStore(self.folder / "tokens").metadata.grid
+        given = prompt_lengths(frames if self.kind == "clip" else rows)
         for items in self.options.training_items:
             yield self._small_run(items, f"{self.kind}_{items}_context", self._gpt(items), given)
             for step in measured_steps(self.options)[:-1]:
@@ -185,17 +222,23 @@ class Arm:
                 yield self._small_run(items, f"{self.kind}_{items}_{step}", checkpoint)
 
     def _small_run(self, items: int, name: str, gpt: Path, given: tuple[int, ...] = ()) -> DiversityOptions:
-        options = self.options
-        changed: dict[str, Any] = {name: getattr(options, name)[:1] for name in GRID}
+        measuring = self.options.measuring
+        first_setting: dict[str, Any] = {name: getattr(measuring, name)[:1] for name in GRID}
         # No more items than the smallest training set has, so that they are the same ones for all sizes.
-        count = min(max(2, options.items // 2), *options.training_items)
-        changed |= {"n": max(2, options.n // 2), "items": count, "given": given}
-        return replace(self._run(items, name, gpt), **changed)
+        continued = min(max(2, measuring.items // 2), *self.options.training_items)
+        run = self._run(items, name, gpt)
+        return run.changed(n=max(2, measuring.n // 2), items=continued, given=given, **first_setting)
 
     def _run(self, items: int, name: str, gpt: Path) -> DiversityOptions:
-        measuring = {field.name: getattr(self.options, field.name) for field in fields(MeasuringOptions)}
-        out = self.options.out / "runs" / name
-        return DiversityOptions(gpt, self.tokenizer, self._tokens(items), self.data, out, resume="auto", **measuring)
+        return DiversityOptions(
+            gpt=gpt,
+            tokenizer=self.tokenizer,
+            tokens=self._tokens(items),
+            data=self.data,
+            out=self.options.out / "runs" / name,
+            measuring=self.options.measuring,
+            resume="auto",
+        )
 
     def _hop(self) -> float | None:
         """Return the seconds between two images of a video: as many as between two clips, so that they begin alike."""
@@ -219,7 +262,7 @@ def item_format(options: StudyOptions, kind: Kind) -> ClipFormat:
     """Return the form of the items of a kind, which its tokenizer decides, trained already or not."""
     name = tokenizer_name(options, kind)
     if name in PRESETS:
-        return ClipFormat(PRESETS[name].frames, PRESETS[name].fps, PRESETS[name].resolution)
+        return PRESETS[name].clip_format
     return load_tokenizer(name).clip_format
 
 
@@ -228,11 +271,35 @@ def measured_steps(options: StudyOptions) -> list[int]:
     return sorted({max(1, round(share * options.steps)) for share in (*options.checkpoints, 1.0)})
 
 
-def amounts(places: int) -> tuple[int, ...]:
-    """Return what context runs give of so many latent frames or rows: from one to all but one, AMOUNTS at most."""
-    return tuple(sorted({round(1 + (places - 2) * number / (AMOUNTS - 1)) for number in range(AMOUNTS)}))
+def prompt_lengths(units: int) -> tuple[int, ...]:
+    """Return what context runs give of so many latent frames or rows: from one to all but one, evenly spread."""
+    last = PROMPT_LENGTHS - 1
+    return tuple(sorted({round(1 + (units - 2) * index / last) for index in range(PROMPT_LENGTHS)}))
 
 
 def _make_videos(options: StudyOptions) -> Path:
-    make_playroom(PlayroomOptions(options.out / "playroom", options.clips, seed=options.seed))
-    return options.out / "playroom" / "clips"
+    folder = options.out / "playroom"
+    make_playroom(PlayroomOptions(out=folder, clips=options.clips, seed=options.measuring.seed))
+    return folder / "clips"
+
+
+def _say_found(options: StudyOptions, arms: Sequence[Arm]) -> None:
+    """Say what there is to work with."""
+    facts: dict[str, str] = {}
+    for arm in arms:
+        items, skipped = arm.found
+        training, new = split_items(items)
+        split = f"{len(training):,} for training, {len(new):,} new"
+        facts[f"{arm.kind}s"] = f"{describe_items(items)}: {split}; skipped: {describe_skipped(skipped)}"
+    say_found(
+        device=describe_device(best_device()),
+        **facts,
+        tokenizers=", ".join(f"{tokenizer_name(options, arm.kind)} of {arm.kind}s" for arm in arms),
+        gpts=f"{options.model.describe()}; {count(options.steps, 'step')} on {_several(options.training_items)} items",
+        measured=f"after {_several(measured_steps(options))} steps; "
+        f"{count(options.measuring.n, 'continuation')} of {count(options.measuring.items, 'item')} of each group",
+    )
+
+
+def _several(values: Sequence[int]) -> str:
+    return ", ".join(f"{value:,}" for value in values)

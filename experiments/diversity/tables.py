@@ -1,11 +1,11 @@
 """The tables of a diversity run: each stands alone, and tables of several runs can be put below one another.
 
 run.csv          one row: what was compared, and on what
-items.csv        a row for every item and way of continuing it, baselines included
-positions.csv    entropy and surprise at every place of the grid, means over items with intervals
+items.csv        a row for every item and condition, baselines included
+positions.csv    entropy and surprise at every grid position, means over items with intervals
 audit.csv        a row for every continuation: the training item that is most like it
-redundancy.csv   a row for every item and amount given: how much of it a compressor knows from the prompt
-images.csv     what the images show, and why they were drawn
+redundancy.csv   a row for every item and prompt length: how much of it a compressor knows from the prompt
+images.csv       what the images show, and why they were drawn
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from sampling.options import PromptEncoding
 from storage.tables import write_rows
 
 Kind = Literal["image", "clip"]
@@ -23,112 +24,147 @@ MODEL = "model"
 BASELINES = ("copy", "other", "nearest", "reconstruction")
 """Continuations that no GPT made, as the tokenizer shows them: the last given row or frame copied; the truths of other
 items; what follows in the training item with the most similar prompt; the truth itself, the floor of distances."""
-SPACES = ("perceptual", "pixel", "token", "feature")
-"""Where distances are measured, see `experiments.diversity.spaces`."""
+DISTANCES = ("perceptual", "pixel", "token", "feature")
+"""What continuations are compared by, see `experiments.diversity.distances`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRow:
-    """What a run measured."""
+    """What a run measured: the row of run.csv."""
 
     model: str
     """Name of the run folder."""
     kind: Kind
+    """Whether images or clips are continued."""
     gpt_parameters: int
+    """Parameters of the GPT."""
     layers: int
+    """Transformer blocks of the GPT."""
     heads: int
+    """Attention heads in each block."""
     width: int
+    """Width of the GPT's residual stream."""
     tokenizer: str
-    """Fingerprint."""
+    """Fingerprint of the tokenizer."""
     vocab_size: int
+    """Codes of the tokenizer."""
     grid: str
-    """Latent frames x rows x columns of tokens."""
+    """Latent frames x rows x columns of tokens of an item."""
     frames: int
+    """Frames of an item, 1 for images."""
     size: int
     """Pixels a side."""
     training_items: int
-    """Items in the training part of the token store, further crops of an item not counted."""
+    """Items in the training split of the token store, further crops of an item not counted."""
     exposures: float | None
-    """Passes over the training items that the GPT has made; None where its folder does not tell."""
+    """Passes over the training items that the GPT has made; empty where its folder does not tell."""
     training_tokens: int | None
-    """Tokens that the GPT was trained on, repetitions counted; None where its folder does not tell."""
+    """Tokens that the GPT was trained on, repetitions counted; empty where its folder does not tell."""
     studied_items: int
+    """Items continued that are in the training split."""
     new_items: int
+    """Items continued that are in the validation split."""
     n: int
+    """Continuations of each prompt."""
     perceptual: str
+    """Network of the perceptual distance."""
     features: str
+    """Network of the distance of features."""
     seed: int
+    """Seed that the continuations were drawn with."""
     command: str
+    """Command line that makes the run again."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
-    """How items were continued: the columns that all tables but run.csv and redundancy.csv share."""
+class ConditionColumns:
+    """The condition that items were continued under: shared by all tables but run.csv and redundancy.csv."""
 
     model: str
+    """Name of the run folder."""
     kind: Kind
+    """Whether images or clips are continued."""
     training_items: int
+    """Items that the GPT was trained on."""
     exposures: float | None
+    """Passes over the training items that the GPT has made; empty where its folder does not tell."""
     group: Group
-    encoding: str
-    """Prompt encoding, `alone` or `full`."""
+    """`studied` items are in the training split, `new` ones are not."""
+    encoding: PromptEncoding
+    """How the prompt became tokens, `alone` or `full`."""
     given: int
-    """Latent frames of clips, rows of tokens of images."""
+    """Prompt length: latent frames of clips, rows of tokens of images."""
     given_share: float
     """Share of the tokens that are given."""
     temperature: float | None
-    """None for baselines, as the other sampling options."""
+    """Sampling temperature; empty for baselines, as the other sampling options."""
     top_k: int | None
+    """Likeliest tokens that are kept; 0 keeps all."""
     top_p: float | None
+    """Probability that the likeliest tokens are kept for; 1 keeps all."""
     min_p: float | None
+    """Share of the likeliest token's probability below which tokens are left out; 0 keeps all."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Continued(Way):
+class ItemColumns(ConditionColumns):
     """Which item was continued, and by whom."""
 
     continuation: str
-    """`model` or the name of a baseline."""
+    """Who continued it: `model` or the name of a baseline."""
     item: int
-    """Number among the items of the run; the same for all ways of continuing it."""
+    """Index among the items of the run; the same under all conditions."""
     source: str
+    """Video or image that the item is from."""
     start: float
-    """Seconds."""
+    """Where it begins in its video, in seconds."""
     n: int
-    """Continuations."""
+    """Continuations that were measured."""
     generated_tokens: int
+    """Tokens of each continuation, without the prompt."""
     prompt_tokens_changed: int
     """Prompt tokens that differ between the encodings."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measures:
-    """Figures of the continuations of one item, see `experiments.diversity.measures`.
+class ContinuationMetrics:
+    """How varied the continuations of one item are, and how near to the truth; see `experiments.diversity.metrics`.
 
-    Distances compare what was generated only: `pixel` is the root mean square difference on the scale [0, 1], `token`
-    the share of differing tokens, `perceptual` and `feature` are those of the networks that run.csv names.
+    Distances compare what was generated only. They are empty where run.csv names no network for them, and between
+    continuations where there is one.
     """
 
     pairwise_perceptual: float | None
+    """Mean perceptual distance between two continuations."""
     pairwise_pixel: float | None
+    """Mean root mean square difference of pixels between two continuations, on the scale [0, 1]."""
     pairwise_token: float | None
+    """Mean share of tokens in which two continuations differ."""
     pairwise_feature: float | None
-    """Mean distance between two continuations; None where there is one, and where a network was not asked for."""
+    """Mean distance of features between two continuations."""
     truth_perceptual: float | None
+    """Mean perceptual distance of the continuations to the original."""
     truth_pixel: float
+    """Mean root mean square difference of pixels from the original, on the scale [0, 1]."""
     truth_token: float
+    """Mean share of tokens in which a continuation differs from the original."""
     truth_feature: float | None
-    """Mean distance to the original."""
+    """Mean distance of features to the original."""
     best_perceptual: float | None
+    """Smallest perceptual distance of a continuation to the original."""
     best_pixel: float
+    """Smallest root mean square difference of pixels from the original."""
     best_token: float
+    """Smallest share of tokens in which a continuation differs from the original."""
     best_feature: float | None
-    """Smallest distance to the original."""
+    """Smallest distance of features to the original."""
     identified_pixel: float
+    """Share of the continuations nearer, in pixels, to what followed in their own item than in any other of the run,
+    studied or new, all as the tokenizer shows it."""
     identified_token: float
+    """The same share by tokens."""
     identified_feature: float | None
-    """Share of the continuations nearer to what followed in their own item than in any other of the run, studied or
-    new, all as the tokenizer shows it."""
+    """The same share by features."""
     retrieved: float
     """Share of the continuations that have at least 90 % of the truth's tokens."""
     exact: float
@@ -136,45 +172,60 @@ class Measures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ItemRow(Measures, Continued):
-    """The continuations of one item: the columns of `Way`, `Continued` and `Measures`, and how likely they were."""
+class ItemRow(ContinuationMetrics, ItemColumns):
+    """The continuations of one item under one condition: a row of items.csv."""
 
     entropy_bits: float | None
     """Entropy of the model's distributions, sum over the generated tokens, mean over the continuations: an unbiased
-    estimate of the entropy of continuations drawn at temperature 1 without filters. None for baselines."""
+    estimate of the entropy of continuations drawn at temperature 1 without filters. Empty for baselines."""
     truth_bits: float | None
-    """Minus the binary logarithm of the truth's probability given the prompt. None for baselines."""
+    """Minus the binary logarithm of the truth's probability given the prompt. Empty for baselines."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PositionRow(Way):
-    """One place of the token grid, over the items of a group: means and 95 % bootstrap intervals over items."""
+class PositionRow(ConditionColumns):
+    """One grid position, over the items of a group: a row of positions.csv. Intervals are 95 % bootstrap intervals."""
 
     latent_frame: int
+    """Index of the latent frame."""
     row: int
+    """Index of the row of tokens."""
     column: int
+    """Index of the column of tokens."""
     items: int
+    """Items that the means are taken over."""
     entropy_bits: float
+    """Mean entropy of the model's distributions of this token."""
     entropy_low: float
+    """Lower end of the interval of that mean over items."""
     entropy_high: float
+    """Upper end of the interval of that mean over items."""
     truth_bits: float
+    """Mean of minus the binary logarithm of the probability of the truth's token: its surprise."""
     truth_low: float
+    """Lower end of the interval of that mean over items."""
     truth_high: float
+    """Upper end of the interval of that mean over items."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class AuditRow(Way):
-    """One continuation, and the training item that agrees with it in most generated tokens."""
+class AuditRow(ConditionColumns):
+    """One continuation, and the training item that agrees with it in most generated tokens: a row of audit.csv."""
 
     item: int
+    """Index of the continued item among those of the run."""
     source: str
+    """Video or image that the item is from."""
     start: float
-    number: int
-    """Of the continuation, from 0."""
+    """Where it begins in its video, in seconds."""
+    continuation_index: int
+    """Index of the continuation among those of the item."""
     nearest_source: str
+    """Video or image that the training item is from."""
     nearest_start: float
+    """Where the training item begins in its video, in seconds."""
     matching: float
-    """Share of generated tokens that the two have in common, at the same places; 1 is an exact copy."""
+    """Share of generated tokens that the two have in common, at the same positions; 1 is an exact copy."""
     own: bool
     """Whether that training item is the very item continued."""
     truth_matching: float
@@ -187,48 +238,72 @@ class RedundancyRow:
     """How much of the rest of an item a general-purpose compressor (LZMA) knows from the given part."""
 
     model: str
+    """Name of the run folder."""
     kind: Kind
+    """Whether it is an image or a clip."""
     group: Group
+    """Whether it is in the training split."""
     item: int
+    """Index among the items of the run."""
     source: str
+    """Video or image that the item is from."""
     start: float
+    """Where it begins in its video, in seconds."""
     given: int
+    """Prompt length: latent frames of clips, rows of tokens of images."""
     given_share: float
+    """Share of the tokens that are given."""
     generated_pixels: int
+    """Pixels of the rest."""
     generated_tokens: int
+    """Tokens of the rest."""
     pixel_bits_alone: int
     """Bits that the pixels of the rest take by themselves."""
     pixel_bits_given: int
     """Bits that they take on top of those of the given part."""
     token_bits_alone: int
+    """Bits that the tokens of the rest take by themselves."""
     token_bits_given: int
+    """Bits that they take on top of those of the given part."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRow:
-    """One image of a run."""
+    """One image of a run: a row of images.csv."""
 
     model: str
+    """Name of the run folder."""
     kind: Kind
+    """Whether it shows an image or a clip."""
     group: Group
-    encoding: str
+    """Whether the item is in the training split."""
+    encoding: PromptEncoding
+    """How the prompt became tokens, `alone` or `full`."""
     given: int
+    """Prompt length: latent frames of clips, rows of tokens of images."""
     temperature: float
+    """Sampling temperature."""
     top_k: int
+    """Likeliest tokens that are kept; 0 keeps all."""
     top_p: float
+    """Probability that the likeliest tokens are kept for; 1 keeps all."""
     min_p: float
+    """Share of the likeliest token's probability below which tokens are left out; 0 keeps all."""
     item: int
+    """Index among the items of the run."""
     source: str
+    """Video or image that the item is from."""
     start: float
+    """Where it begins in its video, in seconds."""
     reason: str
-    """Why it was drawn: see `experiments.diversity.images`."""
+    """Why it was drawn: one of `experiments.diversity.images.MEANINGS`."""
     value: float
-    """The figure that is extreme here."""
+    """The metric that is extreme here."""
     file: str
     """Path of the image within the run folder."""
 
 
-KINDS: dict[str, type] = {
+ROW_TYPES: dict[str, type] = {
     "run": RunRow,
     "items": ItemRow,
     "positions": PositionRow,
@@ -236,7 +311,7 @@ KINDS: dict[str, type] = {
     "redundancy": RedundancyRow,
     "images": ImageRow,
 }
-"""Rows by the name of their table."""
+"""Types of rows by the name of their table."""
 
 
 @dataclass
@@ -252,5 +327,5 @@ class Tables:
 
     def write(self, folder: Path, run: str = "run") -> None:
         """Write every table as a CSV file of its name; that of the run comes last and says that all are there."""
-        for name, kind in reversed(KINDS.items()):
-            write_rows(folder / f"{run if name == 'run' else name}.csv", getattr(self, name), kind)
+        for name, row_type in reversed(ROW_TYPES.items()):
+            write_rows(folder / f"{run if name == 'run' else name}.csv", getattr(self, name), row_type)

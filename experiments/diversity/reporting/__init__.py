@@ -1,1 +1,1 @@
-"""The report on continuations: from the tables of runs to figures with intervals, claims, plots and one page."""
+"""The report on continuations: from the tables of runs to metrics with intervals, claims, plots and one page."""

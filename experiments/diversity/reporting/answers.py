@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from math import isinf, nan
@@ -10,18 +10,23 @@ from typing import get_args
 
 from experiments.diversity.reporting.claims import COMPARED, MOST, RELATIVE, ClaimRow
 from experiments.diversity.reporting.estimates import Estimate, Verdict, written
-from experiments.diversity.reporting.selection import Choice, describe_encoding, in_order, select
-from experiments.diversity.tables import Group, Kind
+from experiments.diversity.reporting.runs import Chosen, describe_encoding, in_order, select
+from experiments.diversity.tables import Group
 from experiments.pages import Table, percent
 
-MARKS: dict[Verdict | None, str] = {"holds": "✓ holds ", "fails": "✗ fails ", "undecided": "? undecided ", None: ""}
+MARKS: dict[Verdict | None, str] = {
+    "holds": "✓ holds ",
+    "fails": "✗ fails ",
+    "undecided": "? undecided ",
+    None: "",
+}
 QUESTION = (
     "Given half of an image, do continuations differ widely, and given half of a clip, are they the same over and "
     "over, close to the truth?"
 )
 
 
-def lead(claims: Sequence[ClaimRow], chosen: Mapping[Kind, Choice]) -> str:
+def lead(claims: Sequence[ClaimRow], chosen: Chosen) -> str:
     """Return the answer in paragraphs: whether all that was asked holds, then where each claim does."""
     models = " and ".join(
         f"{choice.kind}s continued by {choice.model} ({choice.training_items} training items, "
@@ -30,7 +35,7 @@ def lead(claims: Sequence[ClaimRow], chosen: Mapping[Kind, Choice]) -> str:
     )
     paragraphs = [f"{QUESTION} {_answer(claims, chosen)} Compared are {models}."]
     paragraphs += [f"{claim} ({measure(rows[0])}): {_where(rows)}." for claim, rows in headlines(claims).items()]
-    copies = select(claims, figure="near_copies_of_own", group="studied", encoding=claims[0].encoding)
+    copies = select(claims, metric="near_copies_of_own", group="studied", encoding=claims[0].encoding)
     return "\n\n".join([*paragraphs, " ".join(row.sentence for row in copies)])
 
 
@@ -44,7 +49,7 @@ def headlines(claims: Sequence[ClaimRow]) -> dict[str, list[ClaimRow]]:
     found: dict[str, list[ClaimRow]] = {}
     for row in judged(claims):
         rows = found.setdefault(statement(row), [row])
-        if row not in rows and row.figure == rows[0].figure:
+        if row not in rows and row.metric == rows[0].metric:
             rows.append(row)
     return found
 
@@ -65,19 +70,20 @@ def pivot(rows: Sequence[ClaimRow], heads: tuple[str, ...], label: Callable[[Cla
 
 
 def cell(rows: Sequence[ClaimRow]) -> str:
-    """Return the verdict and the figure of a claim, if there is one."""
+    """Return the verdict and the metric of a claim, if there is one."""
     if not rows:
         return ""
     row = rows[0]
     if row.value is None:
         return f"{MARKS[row.verdict]}undefined for one continuation"
     low, high = (nan if end is None else end for end in (row.low, row.high))
-    return MARKS[row.verdict] + Estimate(row.value, low, high).text(row.figure, _is_difference(row))
+    found = Estimate(row.value, low, high)
+    return MARKS[row.verdict] + found.text(row.metric, signed=_is_difference(row))
 
 
 def statement(row: ClaimRow) -> str:
     """Return what is claimed."""
-    baseline = COMPARED.get(row.figure.partition(" - ")[2])
+    baseline = COMPARED.get(row.metric.partition(" - ")[2])
     return {
         "identification": f"At least {percent(MOST)} of the continuations of {row.kind}s are nearer to their own truth "
         "than to any other item's",
@@ -91,16 +97,16 @@ def statement(row: ClaimRow) -> str:
 
 def measure(row: ClaimRow) -> str:
     """Return what a claim is measured by, in words."""
-    figure = row.figure.partition(" - ")[0]
-    if figure.endswith(RELATIVE):
-        return f"{measure(replace(row, figure=figure.removesuffix(RELATIVE)))}, relative to other items"
+    metric = row.metric.partition(" - ")[0]
+    if metric.endswith(RELATIVE):
+        return f"{measure(replace(row, metric=metric.removesuffix(RELATIVE)))}, relative to other items"
     for beginning in ("identified_", "pairwise_", "truth_"):
-        if figure.startswith(beginning) and row.claim != "leakage":
-            return f"{figure.removeprefix(beginning)} distance"
-    return {"context_growth": "share of tokens for half retrieval"}.get(figure, figure.replace("_", " "))
+        if metric.startswith(beginning) and row.claim != "leakage":
+            return f"{metric.removeprefix(beginning)} distance"
+    return {"context_growth": "share of tokens for half retrieval"}.get(metric, metric.replace("_", " "))
 
 
-def _answer(claims: Sequence[ClaimRow], chosen: Mapping[Kind, Choice]) -> str:
+def _answer(claims: Sequence[ClaimRow], chosen: Chosen) -> str:
     """Return the short answer: on studied items, with the first prompt encoding."""
     if len(chosen) < 2:
         return f"Only {next(iter(chosen))}s were measured: comparisons need both images and clips."
@@ -119,22 +125,24 @@ def _answer(claims: Sequence[ClaimRow], chosen: Mapping[Kind, Choice]) -> str:
 
 
 def _where(rows: Sequence[ClaimRow]) -> str:
-    """Return where a claim holds, fails and is undecided, with its figures."""
-    parts = []
+    """Return where a claim holds, fails and is undecided, with what it was measured by."""
+    verdicts: list[str] = []
     for verdict, group in product(get_args(Verdict), get_args(Group)):
         named = [f"{row.encoding}{_value(row)}" for row in select(rows, verdict=verdict, group=group)]
         if named:
-            parts.append(f"{verdict} for {group} items, {' and '.join(named)}")
-    return "; ".join(parts)
+            verdicts.append(f"{verdict} for {group} items, {' and '.join(named)}")
+    return "; ".join(verdicts)
 
 
 def _value(row: ClaimRow) -> str:
+    """Return what a claim was measured to be, in brackets."""
     if row.value is None:
         return ""
     if isinf(row.value):
         return f" (only the {'smaller' if row.value > 0 else 'larger'} training set is retrieved)"
-    return f" ({written(row.value, row.figure, _is_difference(row))})"
+    return f" ({written(row.value, row.metric, signed=_is_difference(row))})"
 
 
 def _is_difference(row: ClaimRow) -> bool:
+    """Return whether a claim is about a difference, which is written with its sign."""
     return row.threshold == 0 or row.claim == "closeness"

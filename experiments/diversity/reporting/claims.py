@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -30,8 +30,8 @@ from experiments.diversity.reporting.estimates import (
     share_estimate,
     written,
 )
-from experiments.diversity.reporting.selection import Choice, choose, describe_encoding, in_order, select
-from experiments.diversity.tables import MODEL, SPACES, AuditRow, Group, ItemRow, Kind
+from experiments.diversity.reporting.runs import Choice, Chosen, choose, describe_encoding, in_order, select
+from experiments.diversity.tables import DISTANCES, MODEL, AuditRow, Group, ItemRow
 from experiments.pages import percent
 from experiments.statistics.outcomes import Floats
 
@@ -43,7 +43,7 @@ MOST = 0.9
 HALF = 0.5
 """Of the distance between images: what determinism allows clips."""
 RELATIVE = " / other"
-"""What is added to the name of a figure that is relative to the baseline `other`."""
+"""What is added to the name of a metric that is relative to the baseline `other`."""
 COMPARED = {
     "copy": "the last given row or frame copied",
     "other": "the truths of other items",
@@ -52,44 +52,53 @@ COMPARED = {
 """Baselines that closeness is judged by, in words."""
 LEAKED = {
     **dict.fromkeys((*IDENTIFIED, "retrieved"), True),
-    **dict.fromkeys(("truth_bits_per_token", *(f"pairwise_{space}" for space in SPACES)), False),
+    **dict.fromkeys(("truth_bits_per_token", *(f"pairwise_{distance}" for distance in DISTANCES)), False),
 }
-"""Figures that a prompt with the future in it should raise (True) or lower."""
+"""Metrics that a prompt with the future in it should raise (True) or lower."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimRow:
-    """A claim about one group and prompt encoding, the figure it rests on, and whether it holds."""
+    """A claim about a group and prompt encoding, what it rests on, and whether it holds: a row of claims.csv."""
 
     claim: Claim
+    """What is claimed."""
     kind: str
     """`image`, `clip`, or `both` where the two are compared."""
     model: str
+    """Name of the run, or of the two that are compared."""
     training_items: int
-    """Of the model, or of the larger one."""
+    """Items that the model was trained on, or the larger one of two."""
     group: Group
+    """Whether the items were studied or new."""
     encoding: str
-    """`full - alone` where the two are compared."""
+    """How prompts became tokens; `full - alone` where the two are compared."""
     given_share: float | None
-    figure: str
+    """Share of the tokens that are given; empty where it is what is measured."""
+    metric: str
+    """What the claim is measured by."""
     value: float | None
-    """None where it is undefined, infinite where no context is enough."""
+    """The metric; empty where it is undefined, infinite where no context is enough."""
     low: float | None
+    """Lower end of its 95 % interval."""
     high: float | None
+    """Upper end of its 95 % interval."""
     threshold: float | None
+    """What it is compared with; empty where it is for information."""
     verdict: Verdict | None
-    """None: for information."""
+    """Whether the claim holds; empty where it is for information."""
     sentence: str
+    """All of it in words."""
 
 
 def claims(
     items: Sequence[ItemRow],
     audit: Sequence[AuditRow],
-    chosen: Mapping[Kind, Choice],
+    chosen: Chosen,
     contexts: Sequence[Context],
     growths: Sequence[Growth],
 ) -> list[ClaimRow]:
-    """Return all claims on the chosen ways of continuing, as far as there are rows for them."""
+    """Return all claims on the chosen conditions, as far as there are rows for them."""
     found: list[ClaimRow] = []
     for group, encoding in product(get_args(Group), in_order(row.encoding for row in items)):
         where = {"group": group, "encoding": encoding}
@@ -112,7 +121,8 @@ def claims_by_size(items: Sequence[ItemRow]) -> list[ClaimRow]:
         chosen = choose(select(items, training_items=size))
         for group, encoding in product(get_args(Group), in_order(row.encoding for row in items)):
             where = {"group": group, "encoding": encoding}
-            found += _identification(items, chosen["clip"], where) if "clip" in chosen else ()
+            if "clip" in chosen:
+                found += _identification(items, chosen["clip"], where)
             found += _determinism(items, chosen, where)
     return found
 
@@ -120,153 +130,185 @@ def claims_by_size(items: Sequence[ItemRow]) -> list[ClaimRow]:
 def _identification(items: Sequence[ItemRow], choice: Choice, where: Mapping[str, Any]) -> Iterator[ClaimRow]:
     rows = select(items, **choice.continuations(MODEL), **where)
     asked = choice.kind == "clip"
-    for figure in IDENTIFIED:
-        values = item_values(rows, figure)
-        if values is not None:
-            found = share_estimate(values)
-            yield ClaimRow(
-                claim="identification", **_place(choice, where), figure=figure, **_columns(found),
-                threshold=MOST if asked else None, verdict=found.at_least(MOST) if asked else None,
-                sentence=f"{found.text(figure)} of the continuations of {_what(choice.kind, where)} are nearer to "
-                f"their own truth than to any other item's ({figure}).",
-            )  # fmt: skip
+    for metric in IDENTIFIED:
+        values = item_values(rows, metric)
+        if values is None:
+            continue
+        found = share_estimate(values)
+        yield ClaimRow(
+            claim="identification",
+            **_condition(choice, where),
+            metric=metric,
+            **_ends(found),
+            threshold=MOST if asked else None,
+            verdict=found.at_least(MOST) if asked else None,
+            sentence=f"{found.text(metric)} of the continuations of {_what(choice.kind, where)} are nearer to "
+            f"their own truth than to any other item's ({metric}).",
+        )
 
 
-def _determinism(
-    items: Sequence[ItemRow], chosen: Mapping[Kind, Choice], where: Mapping[str, Any]
-) -> Iterator[ClaimRow]:
+def _determinism(items: Sequence[ItemRow], chosen: Chosen, where: Mapping[str, Any]) -> Iterator[ClaimRow]:
     if len(chosen) < 2:
         return
-    clip, image = chosen["clip"], chosen["image"]
-    place = _place(clip, where) | {"kind": "both", "model": f"{clip.model} / {image.model}"}
-    for relative, space in product((False, True), SPACES):
-        figure = f"pairwise_{space}"
-        varied = [_varied(items, choice, where, figure, relative) for choice in (clip, image)]
-        if not varied[0].measured or not varied[1].measured:
+    clip = chosen["clip"]
+    image = chosen["image"]
+    condition = _condition(clip, where) | {"kind": "both", "model": f"{clip.model} / {image.model}"}
+    for relative, distance in product((False, True), DISTANCES):
+        metric = f"pairwise_{distance}"
+        clips = _varied(items, clip, where, metric, relative)
+        images = _varied(items, image, where, metric, relative)
+        if not clips.measured or not images.measured:
             continue
-        figure += RELATIVE * relative
-        found = _ratio(*(one.values for one in varied))
-        sentence = (
-            f"Continuations of {where['group']} clips differ from one another {found.text(figure)} times as much as "
-            f"those of images ({describe_encoding(where['encoding'])}, {figure})."
-            if found
-            else f"How much continuations differ ({figure}) is undefined for one continuation."
-        )
+        metric += RELATIVE * relative
+        found = None if clips.values is None or images.values is None else ratio_estimate(clips.values, images.values)
         yield ClaimRow(
-            claim="determinism", **place, figure=figure, **_columns(found), threshold=HALF,
-            verdict=found.at_most(HALF) if found else "undecided", sentence=sentence,
-        )  # fmt: skip
+            claim="determinism",
+            **condition,
+            metric=metric,
+            **_ends(found),
+            threshold=HALF,
+            verdict=found.at_most(HALF) if found else "undecided",
+            sentence=f"Continuations of {where['group']} clips differ from one another {found.text(metric)} times as "
+            f"much as those of images ({describe_encoding(where['encoding'])}, {metric})."
+            if found
+            else f"How much continuations differ ({metric}) is undefined for one continuation.",
+        )
 
 
-class Varied(NamedTuple):
+@dataclass(frozen=True)
+class _Varied:
     """How much the continuations of items differ."""
 
     measured: bool
-    """Whether distances were measured in this space, and other items are there where they are the measure."""
+    """Whether this distance was measured, and other items are there where they are the measure."""
     values: Floats | None
     """(I,); None for one continuation."""
 
 
-def _varied(items: Sequence[ItemRow], choice: Choice, where: Mapping[str, Any], figure: str, relative: bool) -> Varied:
+def _varied(items: Sequence[ItemRow], choice: Choice, where: Mapping[str, Any], metric: str, relative: bool) -> _Varied:
     """Return how much the continuations of each item differ, on request relative to how much other items do.
 
     Other items are what there is to see between originals: of blurred images everything differs less.
     """
     rows = select(items, **choice.continuations(MODEL), **where)
-    values = item_values(rows, figure)
-    measured = item_values(rows, figure.replace("pairwise", "truth")) is not None
+    values = item_values(rows, metric)
+    measured = item_values(rows, metric.replace("pairwise", "truth")) is not None
     if not relative:
-        return Varied(measured, values)
-    others = item_values(select(items, **choice.continuations("other"), **where), figure)
+        return _Varied(measured, values)
+    others = item_values(select(items, **choice.continuations("other"), **where), metric)
     if values is None or others is None or not others.any():
-        return Varied(False, None)
-    return Varied(measured, values / others.mean())
-
-
-def _ratio(clips: Floats | None, images: Floats | None) -> Estimate | None:
-    return None if clips is None or images is None else ratio_estimate(clips, images)
+        return _Varied(False, None)
+    return _Varied(measured, values / others.mean())
 
 
 def _closeness(items: Sequence[ItemRow], choice: Choice, where: Mapping[str, Any]) -> Iterator[ClaimRow]:
     model = select(items, **choice.continuations(MODEL), **where)
-    for space, (name, described) in product(SPACES, COMPARED.items()):
-        figure, asked = f"truth_{space}", name != "reconstruction" and choice.kind == "clip"
-        baseline = select(items, **choice.continuations(name), **where)
-        found, values = paired_estimate(model, baseline, figure), item_values(model, figure)
-        if found is not None and values is not None:
-            ours = float(values.mean())
-            yield ClaimRow(
-                claim="closeness", **_place(choice, where), figure=f"{figure} - {name}", **_columns(found),
-                threshold=0.0 if asked else None, verdict=found.below_zero() if asked else None,
-                sentence=f"Continuations of {_what(choice.kind, where)} lie {ours:.3g} from the truth ({figure}), "
-                f"{described} {ours - found.value:.3g}: a difference of {found.text(figure, signed=True)}.",
-            )  # fmt: skip
+    for distance, (name, described) in product(DISTANCES, COMPARED.items()):
+        metric = f"truth_{distance}"
+        asked = name != "reconstruction" and choice.kind == "clip"
+        found = paired_estimate(model, select(items, **choice.continuations(name), **where), metric)
+        values = item_values(model, metric)
+        if found is None or values is None:
+            continue
+        ours = float(values.mean())
+        yield ClaimRow(
+            claim="closeness",
+            **_condition(choice, where),
+            metric=f"{metric} - {name}",
+            **_ends(found),
+            threshold=0.0 if asked else None,
+            verdict=found.below_zero() if asked else None,
+            sentence=f"Continuations of {_what(choice.kind, where)} lie {ours:.3g} from the truth ({metric}), "
+            f"{described} {ours - found.value:.3g}: a difference of {found.text(metric, signed=True)}.",
+        )
 
 
 def _leakage(items: Sequence[ItemRow], choice: Choice, group: Group) -> Iterator[ClaimRow]:
-    alone, full = (
-        select(items, **choice.continuations(MODEL), group=group, encoding=encoding) for encoding in ("alone", "full")
-    )
-    place = _place(choice, {"group": group, "encoding": "full - alone"})
-    for figure, rises in LEAKED.items():
-        found = paired_estimate(full, alone, figure)
-        if found is not None:
-            yield ClaimRow(
-                claim="leakage", **place, figure=figure, **_columns(found), threshold=0.0,
-                verdict=found.above_zero() if rises else found.below_zero(),
-                sentence=f"With prompts encoded in full, in place of alone, {figure} of {group} {choice.kind}s changes "
-                f"by {found.text(figure, signed=True)}.",
-            )  # fmt: skip
+    rows = select(items, **choice.continuations(MODEL), group=group)
+    alone = select(rows, encoding="alone")
+    full = select(rows, encoding="full")
+    for metric, rises in LEAKED.items():
+        found = paired_estimate(full, alone, metric)
+        if found is None:
+            continue
+        yield ClaimRow(
+            claim="leakage",
+            **_condition(choice, {"group": group, "encoding": "full - alone"}),
+            metric=metric,
+            **_ends(found),
+            threshold=0.0,
+            verdict=found.above_zero() if rises else found.below_zero(),
+            sentence=f"With prompts encoded in full, in place of alone, {metric} of {group} {choice.kind}s changes "
+            f"by {found.text(metric, signed=True)}.",
+        )
 
 
 def _memorisation(audit: Sequence[AuditRow], choice: Choice, where: Mapping[str, Any]) -> Iterator[ClaimRow]:
-    rows = select(audit, **choice.model_way(), **where)
+    rows = select(audit, **choice.model_condition(), **where)
     truths = {row.item: row.truth_matching for row in rows}
     if not truths:
         return
     possible = (True, False) if where["group"] == "studied" else (False,)
     for (name, least), own in product((("copies", 1.0), ("near_copies", MOST)), possible):
-        figure = f"{name}_of_{'own' if own else 'others'}"
+        metric = f"{name}_of_{'own' if own else 'others'}"
         copies = {
             item: [row.matching >= least and row.own == own for row in select(rows, item=item)] for item in truths
         }
         found = share_estimate(np.array([np.mean(of_item) for of_item in copies.values()]))
-        among_truths = written(float(np.mean([matching >= least for matching in truths.values()])), figure)
+        among_truths = written(float(np.mean([matching >= least for matching in truths.values()])), metric)
         yield ClaimRow(
-            claim="memorisation", **_place(choice, where), figure=figure, **_columns(found), threshold=None,
+            claim="memorisation",
+            **_condition(choice, where),
+            metric=metric,
+            **_ends(found),
+            threshold=None,
             verdict=None,
-            sentence=f"{found.text(figure)} of the continuations of {_what(choice.kind, where)} agree with "
+            sentence=f"{found.text(metric)} of the continuations of {_what(choice.kind, where)} agree with "
             f"{'the very item continued' if own else 'another training item'} in "
             f"{'all' if least == 1 else f'at least {percent(least)}'} of the generated tokens; {among_truths} of the "
             "truths do with another training item.",
-        )  # fmt: skip
+        )
 
 
 def _needed(context: Context) -> ClaimRow:
-    where = {"group": context.group, "encoding": context.encoding}
+    where: dict[str, Any] = {"group": context.group, "encoding": context.encoding}
     return ClaimRow(
-        claim="context", kind=context.kind, model=context.model, training_items=context.training_items,
-        group=context.group, encoding=context.encoding,
-        given_share=None, figure="context", **_columns(context.needed), threshold=None, verdict=None,
+        claim="context",
+        kind=context.kind,
+        model=context.model,
+        training_items=context.training_items,
+        **where,
+        given_share=None,
+        metric="context",
+        **_ends(context.needed),
+        threshold=None,
+        verdict=None,
         sentence=f"Share of the tokens from which half of the continuations of {_what(context.kind, where)} are "
-        f"retrieved: {context.text()} after {_trained(context)}.",
-    )  # fmt: skip
+        f"retrieved: {context.text()} after {context.training()}.",
+    )
 
 
 def _growth(growth: Growth) -> ClaimRow:
-    small, large = growth.smallest, growth.largest
-    where = {"group": growth.group, "encoding": growth.encoding}
+    small = growth.smallest
+    large = growth.largest
+    where: dict[str, Any] = {"group": large.group, "encoding": large.encoding}
     return ClaimRow(
-        claim="context", kind=growth.kind, model=f"{large.model} - {small.model}",
-        training_items=large.training_items, group=growth.group,
-        encoding=growth.encoding, given_share=None, figure="context_growth", **_columns(growth.difference),
-        threshold=0.0, verdict=growth.difference.above_zero() if growth.group == "studied" else None,
-        sentence=f"Share of the tokens from which half of the continuations of {_what(growth.kind, where)} are "
-        f"retrieved: {small.text()} after {_trained(small)}; {large.text()} after {_trained(large)}.",
-    )  # fmt: skip
+        claim="context",
+        kind=large.kind,
+        model=f"{large.model} - {small.model}",
+        training_items=large.training_items,
+        **where,
+        given_share=None,
+        metric="context_growth",
+        **_ends(growth.difference),
+        threshold=0.0,
+        verdict=growth.difference.above_zero() if large.group == "studied" else None,
+        sentence=f"Share of the tokens from which half of the continuations of {_what(large.kind, where)} are "
+        f"retrieved: {small.text()} after {small.training()}; {large.text()} after {large.training()}.",
+    )
 
 
-def _place(choice: Choice, where: Mapping[str, Any]) -> dict[str, Any]:
+def _condition(choice: Choice, where: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns that say what a claim is about."""
     return {
         "kind": choice.kind,
@@ -277,7 +319,7 @@ def _place(choice: Choice, where: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _columns(found: Estimate | None) -> dict[str, Any]:
+def _ends(found: Estimate | None) -> dict[str, Any]:
     """Return the columns of an estimate, None for what is not known."""
     values = found or (None, None, None)
     known = (None if value is None or np.isnan(value) else value for value in values)
@@ -286,8 +328,3 @@ def _columns(found: Estimate | None) -> dict[str, Any]:
 
 def _what(kind: str, where: Mapping[str, Any]) -> str:
     return f"{where['group']} {kind}s ({describe_encoding(where['encoding'])})"
-
-
-def _trained(context: Context) -> str:
-    exposures = "" if context.exposures is None else f", {context.exposures:.3g} exposures"
-    return f"{context.training_items} training items{exposures}"

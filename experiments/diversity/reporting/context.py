@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import numpy as np
 
 from experiments.diversity.reporting.estimates import Estimate, bracketed
-from experiments.diversity.reporting.selection import in_order, latest, main_setting, select, setting_columns, training
+from experiments.diversity.reporting.runs import in_order, latest, main_setting, select, setting_columns, training
 from experiments.diversity.tables import MODEL, Group, ItemRow, Kind
 from experiments.statistics.bootstrap import quantile_interval, resampled_shares
 from experiments.statistics.outcomes import Floats
 
 HALF = 0.5
+"""Share of the continuations that are to be retrieved."""
 
 
-class Context(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Context:
     """The share of the grid that a model must be given until half of its continuations are retrieved."""
 
     kind: Kind
+    """Images or clips."""
     model: str
+    """Name of the run."""
     training_items: int
+    """Items that its GPT was trained on."""
     exposures: float | None
+    """Passes over them; None where it is not known."""
     group: Group
+    """Of the items continued."""
     encoding: str
+    """Of the prompts."""
     shares: tuple[float, ...]
     """Shares that were given, in order; linear in between, and nothing is said of what lies beyond."""
     needed: Estimate
@@ -42,6 +51,11 @@ class Context(NamedTuple):
         value, low, high = (self._end(share) for share in self.needed)
         return value if value == low == high else bracketed(value, low, high)
 
+    def training(self) -> str:
+        """Return how much the model was trained, for readers."""
+        exposures = "" if self.exposures is None else f", {self.exposures:.3g} exposures"
+        return f"{self.training_items} training items{exposures}"
+
     def _end(self, share: float) -> str:
         if math.isinf(share):
             return "never"
@@ -50,20 +64,21 @@ class Context(NamedTuple):
         return f"{'at most ' if share == self.shares[0] else ''}{100 * share:.0f} %"
 
 
-class Growth(NamedTuple):
-    """The context that the largest training set needs minus what the smallest needs, in shares of the grid."""
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """How much more context the largest training set needs than the smallest."""
 
-    kind: Kind
-    group: Group
-    encoding: str
     smallest: Context
+    """Of the smallest training set."""
     largest: Context
+    """Of the largest, with the same kind, group and encoding."""
     difference: Estimate
+    """Context of the largest minus that of the smallest, in shares of the grid."""
 
 
 def contexts(items: Sequence[ItemRow]) -> list[Context]:
     """Return the context that each model needs, in each group and encoding, with its main setting."""
-    found = []
+    found: list[Context] = []
     rows = select(items, continuation=MODEL)
     for model in in_order(row.model for row in sorted(rows, key=training)):
         of_model = select(rows, model=model)
@@ -74,9 +89,9 @@ def contexts(items: Sequence[ItemRow]) -> list[Context]:
 
 
 def explored(found: Sequence[Context]) -> list[Context]:
-    """Return the contexts of models that were given the most amounts of their kind, after most exposures.
+    """Return the contexts of models that were given the most prompt lengths of their kind, after most exposures.
 
-    A single amount says no more than whether it is enough.
+    A single prompt length says no more than whether it is enough.
     """
     kept: list[Context] = []
     for kind in get_args(Kind):
@@ -88,13 +103,13 @@ def explored(found: Sequence[Context]) -> list[Context]:
 
 def growths(found: Sequence[Context]) -> list[Growth]:
     """Compare the smallest and the largest training set, each after most exposures, where there are several."""
-    compared = []
+    compared: list[Growth] = []
     for kind, group in product(get_args(Kind), get_args(Group)):
         for encoding in in_order(context.encoding for context in found):
             last = select(explored(found), kind=kind, group=group, encoding=encoding)
             if len({context.training_items for context in last}) > 1:
-                smallest, largest = last[0], last[-1]
-                compared.append(Growth(kind, group, encoding, smallest, largest, _difference(smallest, largest)))
+                difference = _difference(last[0], last[-1])
+                compared.append(Growth(smallest=last[0], largest=last[-1], difference=difference))
     return compared
 
 
@@ -110,32 +125,43 @@ def crossing(shares: Floats, retrieved: Floats) -> Floats:
     """
     reached = retrieved >= HALF
     first = reached.argmax(axis=1)
-    before, rows = np.maximum(first - 1, 0), np.arange(len(retrieved))
+    before = np.maximum(first - 1, 0)
+    rows = np.arange(len(retrieved))
     gain = retrieved[rows, first] - retrieved[rows, before]
-    part = np.divide(HALF - retrieved[rows, before], gain, out=np.zeros(len(rows)), where=first > 0)
-    between = shares[before] + part * (shares[first] - shares[before])
+    fraction = np.divide(HALF - retrieved[rows, before], gain, out=np.zeros(len(rows)), where=first > 0)
+    between = shares[before] + fraction * (shares[first] - shares[before])
     return np.where(reached.any(axis=1), between, np.inf)
 
 
 def _context(rows: Sequence[ItemRow]) -> Context:
+    """Return the context that a model needs in one group and encoding, of which `rows` are."""
     shares = sorted({row.given_share for row in rows})
     by_share = [{row.item: row.retrieved for row in select(rows, given_share=share)} for share in shares]
     common = sorted(set.intersection(*(set(retrieved) for retrieved in by_share)))
     retrieved = np.array([[of_share[item] for item in common] for of_share in by_share])
     given = np.array(shares)
+    needed = float(crossing(given, retrieved.mean(axis=1)[None])[0])
     resampled = crossing(given, resampled_shares(retrieved[:, None]))
     ends = quantile_interval(resampled) if len(common) > 1 else (math.nan, math.nan)
-    first, needed = rows[0], float(crossing(given, retrieved.mean(axis=1)[None])[0])
     return Context(
-        first.kind, first.model, first.training_items, first.exposures, first.group, first.encoding, tuple(shares),
-        Estimate(needed, *ends), resampled,
-    )  # fmt: skip
+        kind=rows[0].kind,
+        model=rows[0].model,
+        training_items=rows[0].training_items,
+        exposures=rows[0].exposures,
+        group=rows[0].group,
+        encoding=rows[0].encoding,
+        shares=tuple(shares),
+        needed=Estimate(needed, *ends),
+        resampled=resampled,
+    )
 
 
 def _difference(smallest: Context, largest: Context) -> Estimate:
     """Return the difference; that of two that never retrieve is zero, as none was seen."""
-    ends = np.append(largest.resampled, largest.needed.value), np.append(smallest.resampled, smallest.needed.value)
-    same = ends[0] == ends[1]
-    differences = np.where(same, 0.0, ends[0]) - np.where(same, 0.0, ends[1])
+    above = np.append(largest.resampled, largest.needed.value)
+    below = np.append(smallest.resampled, smallest.needed.value)
+    same = above == below
+    differences = np.where(same, 0.0, above) - np.where(same, 0.0, below)
     known = not math.isnan(smallest.needed.low + largest.needed.low)
-    return Estimate(float(differences[-1]), *(quantile_interval(differences[:-1]) if known else (math.nan, math.nan)))
+    ends = quantile_interval(differences[:-1]) if known else (math.nan, math.nan)
+    return Estimate(float(differences[-1]), *ends)

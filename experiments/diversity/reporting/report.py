@@ -1,11 +1,11 @@
-"""Merge several diversity runs into tables, figures, claims and one page.
+"""Merge several diversity runs into tables, metrics, claims, plots and one page.
 
 runs.csv, items.csv, positions.csv, audit.csv, redundancy.csv, images.csv   the rows of all runs, see `tables`
-figures.csv        means over items of every figure, with intervals
+metrics.csv        means over items of every metric, with intervals
 claims.csv         what was asked of the models of the largest training set, and whether it holds
 sizes.csv          identification and determinism for each size of training set
 distances.png, entropy.png, context.png, conjecture.png, training.png, redundancy.png, audit.png
-settings.png       where there are several ways of sampling
+settings.png       where there are several sampling settings
 report.html
 """
 
@@ -19,15 +19,22 @@ from rich.table import Table
 
 from experiments.diversity.options import DiversityReportOptions
 from experiments.diversity.reporting.answers import headlines, lead, pivot, statement
-from experiments.diversity.reporting.bars import draw_audit, draw_distances, draw_redundancy, draw_settings
 from experiments.diversity.reporting.claims import ClaimRow, claims, claims_by_size
 from experiments.diversity.reporting.context import Context, contexts, growths
-from experiments.diversity.reporting.curves import draw_conjecture, draw_context, draw_entropy, draw_training
-from experiments.diversity.reporting.drawing import Chosen
-from experiments.diversity.reporting.figures import FigureRow, figures
-from experiments.diversity.reporting.merge import Merged, merge_runs
+from experiments.diversity.reporting.estimates import MetricRow, metric_means
+from experiments.diversity.reporting.plots import (
+    draw_audit,
+    draw_conjecture,
+    draw_context,
+    draw_distances,
+    draw_entropy,
+    draw_redundancy,
+    draw_settings,
+    draw_training,
+)
+from experiments.diversity.reporting.runs import Chosen, Merged, choose, merge_runs
 from experiments.diversity.reporting.sections import (
-    all_figures_sections,
+    all_metrics_sections,
     claim_section,
     context_section,
     copy_section,
@@ -41,9 +48,9 @@ from experiments.diversity.reporting.sections import (
     size_section,
     training_section,
 )
-from experiments.diversity.reporting.selection import choose
-from experiments.pages import Section, write_report
+from experiments.pages import Section, percent, write_report
 from storage.tables import write_rows
+from training.progress import count, say_done, say_found
 
 
 def report_diversity(options: DiversityReportOptions) -> Path:
@@ -52,13 +59,17 @@ def report_diversity(options: DiversityReportOptions) -> Path:
     Raises:
         ValueError: a folder holds no finished run, or two runs have the same name.
     """
-    tables, out = merge_runs(options.runs), options.out
-    chosen, means, needed = choose(tables.items), figures(tables.items), contexts(tables.items)
+    tables = merge_runs(options.runs)
+    chosen = choose(tables.items)
+    _say_found(tables, chosen)
+    means = metric_means(tables.items)
+    needed = contexts(tables.items)
     by_size = claims_by_size(tables.items)
     found = claims(tables.items, tables.audit, chosen, needed, growths(needed))
 
+    out = options.out
     tables.write(out, run="runs")
-    write_rows(out / "figures.csv", means, FigureRow)
+    write_rows(out / "metrics.csv", means, MetricRow)
     write_rows(out / "claims.csv", found, ClaimRow)
     write_rows(out / "sizes.csv", by_size, ClaimRow)
 
@@ -68,17 +79,31 @@ def report_diversity(options: DiversityReportOptions) -> Path:
         model_section(tables, chosen),
         *_plots(out, tables, means, chosen, needed, found),
         *image_sections(tables, chosen),
-        *all_figures_sections(means, chosen),
+        *all_metrics_sections(means, chosen),
     ]
     write_report(out / "report.html", "How diverse are continuations?", lead(found, chosen), sections)
-    _print(found, out)
+    _print(found)
+    say_done(out / "report.html")
     return out
 
 
+def _say_found(tables: Merged, chosen: Chosen) -> None:
+    """Say what there is to report."""
+    say_found(
+        runs=", ".join(run.model for run in tables.run),
+        items=f"{count(len(tables.items), 'row')} of {len({(row.kind, row.source) for row in tables.items}):,} sources",
+        **{f"{kind}s": f"{choice.model}, {percent(choice.given_share)} given" for kind, choice in chosen.items()},
+    )
+
+
 def _plots(
-    out: Path, tables: Merged, means: Sequence[FigureRow], chosen: Chosen, needed: Sequence[Context],
+    out: Path,
+    tables: Merged,
+    means: Sequence[MetricRow],
+    chosen: Chosen,
+    needed: Sequence[Context],
     found: Sequence[ClaimRow],
-) -> Iterator[Section]:  # fmt: skip
+) -> Iterator[Section]:
     """Draw each plot, and describe it."""
     draw_distances(out / "distances.png", means, chosen)
     yield distance_section(out)
@@ -98,13 +123,11 @@ def _plots(
         yield setting_section(out)
 
 
-def _print(found: Sequence[ClaimRow], out: Path) -> None:
+def _print(found: Sequence[ClaimRow]) -> None:
     """Print the claims as a short table."""
     main = [row for rows in headlines(found).values() for row in rows]
     heads, *rows = pivot(main, ("claim",), lambda row: (statement(row),))
     table = Table(*heads)
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    console.print(table)
-    console.print(f"Open {out / 'report.html'}", soft_wrap=True)
+    Console().print(table)

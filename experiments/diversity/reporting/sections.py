@@ -1,4 +1,4 @@
-"""The parts of the page on continuations, each with a sentence or two on how to read it."""
+"""The sections of the page on continuations, each with a sentence or two on how to read it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from typing import get_args
 from experiments.diversity.reporting.answers import cell, judged, measure, pivot, statement
 from experiments.diversity.reporting.claims import RELATIVE, ClaimRow
 from experiments.diversity.reporting.context import Context
-from experiments.diversity.reporting.drawing import estimate
-from experiments.diversity.reporting.figures import FigureRow, redundancies
-from experiments.diversity.reporting.merge import Merged
-from experiments.diversity.reporting.selection import Choice, describe_encoding, in_order, select, training
+from experiments.diversity.reporting.estimates import MetricRow, redundancies
+from experiments.diversity.reporting.runs import Chosen, Merged, describe_encoding, in_order, select, training
 from experiments.diversity.tables import MODEL, Group, Kind, RedundancyRow, RunRow
 from experiments.pages import Section, Table, embed, percent, without_empty_columns
 
@@ -44,7 +42,7 @@ def claim_section(claims: Sequence[ClaimRow]) -> Section:
         "items differ, as blurred images all differ less. Closeness is a difference of distances to the truth, "
         "negative where the model is nearer; context is a difference of shares of tokens, +∞ where only the smaller "
         "training set is ever retrieved. "
-        "claims.csv has all of it in sentences, with the figures for information.",
+        "claims.csv has all of it in sentences, with the metrics for information.",
         table=pivot(judged(claims), ("claim", "measured by"), lambda row: (statement(row), measure(row))),
     )
 
@@ -52,19 +50,20 @@ def claim_section(claims: Sequence[ClaimRow]) -> Section:
 def size_section(claims: Sequence[ClaimRow]) -> Section:
     """Return the section on how identification and determinism depend on the size of the training set."""
     head = ("training items", "claim", "measured by")
-    of_size = ((row.figure.split("_")[0], row.figure.endswith(RELATIVE)) for row in claims)
-    first = dict(reversed(list(zip(of_size, (row.figure for row in claims), strict=True)))).values()
-    rows = [row for row in claims if row.figure in first]
+    first: dict[tuple[str, bool], str] = {}
+    for row in claims:
+        first.setdefault((row.metric.split("_")[0], row.metric.endswith(RELATIVE)), row.metric)
+    rows = [row for row in claims if row.metric in first.values()]
     table = pivot(rows, head, lambda row: (str(row.training_items), statement(row), measure(row)))
     return Section(
         "What holds for which size of training set",
         "The same for the models of each size, after most exposures, as far as both kinds were measured: small "
-        "training sets are learned by heart, large ones have to be understood. sizes.csv has all measures.",
+        "training sets are learned by heart, large ones have to be understood. sizes.csv has all metrics.",
         table=table,
     )
 
 
-def model_section(tables: Merged, chosen: Mapping[Kind, Choice]) -> Section:
+def model_section(tables: Merged, chosen: Chosen) -> Section:
     """Return the section on the models, and on what is not matched between those compared."""
     runs = sorted(tables.run, key=lambda run: (get_args(Kind).index(run.kind), training(run)))
     quantities = {run.model: _quantities(run, tables) for run in runs}
@@ -82,7 +81,7 @@ def distance_section(folder: Path) -> Section:
         "in the training item with the most similar prompt (for studied items mostly they themselves), and the "
         "tokenizer's reconstruction of the truth, below which no continuation can be expected. Bars are 95 % "
         "intervals over items.",
-        (embed(folder / "distances.png", "Distances by space, images beside clips, studied and new"),),
+        (embed(folder / "distances.png", "Distances, images beside clips, studied and new"),),
     )
 
 
@@ -92,7 +91,7 @@ def entropy_section(folder: Path) -> Section:
         "Where it is uncertain",
         "Entropy is how many bits the model itself leaves open at each token; the surprise is how many bits the truth "
         "costs. A model that knows what follows has little of both; one that is sure and wrong has little entropy and "
-        "much surprise. Means over the tokens of a row; the bands are means of the intervals of single places.",
+        "much surprise. Means over the tokens of a row; the bands are means of the intervals of single positions.",
         (embed(folder / "entropy.png", "Bits per token along the generated part"),),
     )
 
@@ -104,7 +103,7 @@ def context_section(folder: Path, contexts: Sequence[Context]) -> Section:
         "Retrieved are continuations that have at least 90 % of the truth's tokens. The table says which share of the "
         "tokens must be given until half of them are retrieved, linear between the shares that were given: never, if "
         "the largest is not enough, at most the smallest, if that is enough already.",
-        (embed(folder / "context.png", "Figures of the main models against the share of tokens given"),),
+        (embed(folder / "context.png", "Metrics of the main models against the share of tokens given"),),
         _context_table(contexts),
     )
 
@@ -126,14 +125,14 @@ def leakage_section(claims: Sequence[ClaimRow]) -> Section:
     """Return the section on what prompts cut out of the whole add."""
     rows = select(claims, claim="leakage")
     columns = in_order((row.group, row.kind) for row in rows)
-    table = [("figure", *(f"{group} {kind}s" for group, kind in columns))]
-    for figure in in_order(row.figure for row in rows):
-        found = [select(rows, figure=figure, group=group, kind=kind) for group, kind in columns]
-        table.append((figure.replace("_", " "), *map(cell, found)))
+    table = [("metric", *(f"{group} {kind}s" for group, kind in columns))]
+    for metric in in_order(row.metric for row in rows):
+        found = [select(rows, metric=metric, group=group, kind=kind) for group, kind in columns]
+        table.append((metric.replace("_", " "), *map(cell, found)))
     return Section(
         "Prompts that contain the future",
         "As was long customary, the prompt may be cut out of the tokens of the whole, so that it may know what "
-        "follows. Shown is what that adds to each figure of the same items, encoded alone; it helps (holds) where "
+        "follows. Shown is what that adds to each metric of the same items, encoded alone; it helps (holds) where "
         "more is identified and retrieved, truths cost fewer bits, and continuations are more alike."
         if rows
         else "Prompts were encoded in one way only: there is nothing to compare.",
@@ -141,7 +140,7 @@ def leakage_section(claims: Sequence[ClaimRow]) -> Section:
     )
 
 
-def redundancy_section(folder: Path, redundancy: Sequence[RedundancyRow], chosen: Mapping[Kind, Choice]) -> Section:
+def redundancy_section(folder: Path, redundancy: Sequence[RedundancyRow], chosen: Chosen) -> Section:
     """Return the section on what a compressor knows from the prompt."""
     table: list[tuple[str, ...]] = [("items", "pixels", "tokens")]
     for choice, group in product(chosen.values(), get_args(Group)):
@@ -164,7 +163,7 @@ def copy_section(folder: Path, claims: Sequence[ClaimRow]) -> Section:
     rows = select(claims, claim="memorisation")
     return Section(
         "Copies of training items",
-        "Each continuation is compared with all training items at the generated places. Exact copies agree in every "
+        "Each continuation is compared with all training items at the generated positions. Exact copies agree in every "
         "token, near-copies in at least 90 %. What the truths have in common with other training items says what "
         "agreement is worth without any copying.",
         (embed(folder / "audit.png", "Tokens in common with the training item that is most like it"),),
@@ -173,15 +172,15 @@ def copy_section(folder: Path, claims: Sequence[ClaimRow]) -> Section:
 
 
 def setting_section(folder: Path) -> Section:
-    """Return the section on ways of sampling."""
+    """Return the section on sampling settings."""
     return Section(
         "Sampling settings",
-        "Each point is a way of sampling from the main model: to the left is nearer to the truth, below more alike.",
+        "Each point is a sampling setting of the main model: to the left is nearer to the truth, below more alike.",
         (embed(folder / "settings.png", "Distance between continuations against distance to the truth"),),
     )
 
 
-def image_sections(tables: Merged, chosen: Mapping[Kind, Choice]) -> Iterator[Section]:
+def image_sections(tables: Merged, chosen: Chosen) -> Iterator[Section]:
     """Yield a section of images for each kind and group of the main models."""
     for choice, group in product(chosen.values(), get_args(Group)):
         rows = select(tables.images, kind=choice.kind, model=choice.model, group=group)
@@ -194,23 +193,23 @@ def image_sections(tables: Merged, chosen: Mapping[Kind, Choice]) -> Iterator[Se
         ]
         if media:
             text = f"The extremes among the {group} {choice.kind}s that {choice.model} continued, not typical ones."
-            yield Section(f"Behind the figures: {group} {choice.kind}s", text, tuple(media))
+            yield Section(f"Behind the metrics: {group} {choice.kind}s", text, tuple(media))
 
 
-def all_figures_sections(figures: Sequence[FigureRow], chosen: Mapping[Kind, Choice]) -> Iterator[Section]:
-    """Yield a table of all figures of each main model."""
+def all_metrics_sections(means: Sequence[MetricRow], chosen: Chosen) -> Iterator[Section]:
+    """Yield a table of all metrics of each main model."""
     for choice in chosen.values():
-        rows = select(figures, **choice.continuations(MODEL))
+        rows = select(means, **choice.continuations(MODEL))
         columns = in_order((row.group, row.encoding) for row in rows)
-        table = [("figure", *(f"{group}, {encoding}" for group, encoding in columns))]
-        for name in in_order(row.figure for row in rows):
-            found = [select(rows, figure=name, group=group, encoding=encoding) for group, encoding in columns]
-            table.append((name, *(estimate(row[0]).text(name) if row else "" for row in found)))
+        table = [("metric", *(f"{group}, {encoding}" for group, encoding in columns))]
+        for metric in in_order(row.metric for row in rows):
+            found = [select(rows, metric=metric, group=group, encoding=encoding) for group, encoding in columns]
+            table.append((metric, *(row[0].estimate.text(metric) if row else "" for row in found)))
         text = (
             f"Means over items, with 95 % intervals, of {choice.model}, {percent(choice.given_share)} given. Columns "
-            "of items.csv; figures.csv has those of all models, amounts given, settings and baselines."
+            "of items.csv; metrics.csv has those of all models, prompt lengths, settings and baselines."
         )
-        yield Section(f"All figures: {choice.kind}s", text, table=tuple(table))
+        yield Section(f"All metrics: {choice.kind}s", text, table=tuple(table))
 
 
 def _context_table(contexts: Sequence[Context]) -> Table:
@@ -230,17 +229,21 @@ def _quantities(run: RunRow, tables: Merged) -> dict[str, float | None]:
     items = select(tables.items, model=run.model)
     nearest = min(items, key=lambda row: (abs(row.given_share - 0.5), row.given_share))
     tokens = math.prod(int(length) for length in run.grid.split("x"))
-    return {name: getattr(run, name, None) for name in MATCHED} | {
-        "tokens": tokens, "generated": nearest.generated_tokens
-    }  # fmt: skip
+    of_item = {"tokens": tokens, "generated": nearest.generated_tokens}
+    return {name: getattr(run, name, None) for name in MATCHED} | of_item
 
 
-def _matching(quantities: Mapping[str, Mapping[str, float | None]], chosen: Mapping[Kind, Choice]) -> str:
+def _matching(quantities: Mapping[str, Mapping[str, float | None]], chosen: Chosen) -> str:
+    """Return what is not matched between the two models that are compared, in a sentence."""
     if len(chosen) < 2:
         return "There are no images and clips to match."
-    image, clip = (quantities[chosen[kind].model] for kind in ("image", "clip"))
-    unlike = [f"{MATCHED[name]} ({_written(image[name])} and {_written(clip[name])})" for name in MATCHED
-              if image[name] != clip[name]]  # fmt: skip
+    image = quantities[chosen["image"].model]
+    clip = quantities[chosen["clip"].model]
+    unlike = [
+        f"{head} ({_written(image[name])} and {_written(clip[name])})"
+        for name, head in MATCHED.items()
+        if image[name] != clip[name]
+    ]
     models = f"Between the models compared, {chosen['image'].model} and {chosen['clip'].model},"
     return f"{models} {', '.join(unlike) or 'nothing'} {'is' if len(unlike) < 2 else 'are'} not matched."
 

@@ -11,7 +11,9 @@ from tiny import GPT_SHORT, make_gpt
 from gpt.model import GPT
 from sampling.decode import FREE, sample
 
-CODES, GIVEN, GENERATED = 4, 1, 5
+CODES = 4
+GIVEN = 1
+GENERATED = 5
 SAMPLES = 10_000
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny import make_clips
 from torch import Tensor
 
-from experiments.diversity.redundancy import Redundancy, measure_redundancy
+from experiments.diversity.baselines import Redundancy, measure_redundancy
 
 HALF_CLIP = {"given_tokens": (2, 4, 4), "given_pixels": (8, 16, 16)}
 """Of 4 x 4 x 4 tokens and 16 frames of 16 x 16 pixels."""
@@ -79,7 +79,8 @@ def test_tokens_of_any_vocabulary_are_held(codes: int) -> None:
 @given(st.integers(0, 99), st.integers(1, 300))
 @settings(max_examples=20, deadline=None)
 def test_the_same_item_gives_the_same_bits(seed: int, codes: int) -> None:
-    clip, tokens = make_clips(1, 16, 16, seed)[0].round(), grid(seed, codes)
+    clip = make_clips(1, 16, 16, seed)[0].round()
+    tokens = grid(seed, codes)
     assert half_clip(clip, tokens) == half_clip(clip.clone(), tokens.clone())
 
 
