@@ -5,58 +5,62 @@ Every stage writes into its own folder of `out`, and a stopped demo continues fr
 
 from __future__ import annotations
 
-import resource
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-from rich.console import Console
-from rich.table import Table
-
-from data.clip_format import ClipFormat
-from data.clips import read_batches
-from data.items import Item, find_items, split_items
 from data.options import PlayroomOptions
 from data.playroom.make import make_playroom
 from experiments.demo_report import write_demo_report
-from experiments.diversity.completions import measure_completions
+from experiments.demo_summary import DemoSummary, print_summary
+from experiments.diversity.metrics import measure_completions
 from experiments.memory.experiment import run_memory
 from experiments.memory.options import MemoryOptions
 from experiments.options import DemoOptions
-from experiments.statistics.accuracy import Accuracy, pooled
+from experiments.statistics.accuracy import pooled
 from experiments.stopwatch import Stopwatch
+from gpt.config import PRESETS as GPT_PRESETS
 from gpt.evaluate import evaluate as evaluate_gpt
-from gpt.model import GPT
 from gpt.options import EvaluateOptions as GPTEvaluateOptions
 from gpt.options import TrainOptions as GPTTrainOptions
-from gpt.train import train as train_gpt
-from sampling.completion import complete_clips
-from sampling.gallery import show_grid, show_item
-from sampling.options import Prompt, PromptKind, Request, SamplingOptions
+from sampling.complete import complete, read_completions
+from sampling.options import CompleteOptions, PromptKind, SamplingOptions, Split
+from sampling.watch import train_and_watch
 from storage.files import to_json, write_text
 from storage.run_folder import open_run
-from training.processes import best_device
+from training.progress import say_done
+from vqgan.config import PRESETS as TOKENIZER_PRESETS
 from vqgan.encode import encode
 from vqgan.evaluate import evaluate as evaluate_tokenizer
 from vqgan.leakage import measure_leakage
-from vqgan.model import load_tokenizer
 from vqgan.options import EncodeOptions, EvaluateOptions, LeakageOptions, TrainOptions
-from vqgan.tokenizer import Tokenizer
 from vqgan.train import train as train_tokenizer
 
-# Sized for ten minutes on two CPU cores.
-CLIPS = 480
-OBJECTS = 20
-TOKENIZER_STEPS = 700
-GPT_STEPS = 550
-EXPOSURES = 40
-ITEMS, CONTINUATIONS = 4, 4
 # So small a GPT spreads its probability over many unlikely codes; without them its images hold together.
 SAMPLING = SamplingOptions(top_p=0.6)
+PROMPTS: dict[str, PromptKind] = {"image": "half-image", "clip": "half-clip"}
+SPLITS: dict[str, Split] = {"studied": "train", "new": "validation"}
 
 
-def run_demo(options: DemoOptions) -> dict[str, Any]:
+@dataclass(frozen=True)
+class DemoSizes:
+    """How much the demo makes; by default as much as takes ten minutes on two CPU cores."""
+
+    clips: int = 480
+    """Clips of the playroom."""
+    objects: int = 20
+    """Trials of each memory condition."""
+    tokenizer_steps: int = 700
+    gpt_steps: int = 550
+    exposures: int = 40
+    """Passes over the study list."""
+    items: int = 4
+    """Items of each kind and split that are completed."""
+    continuations: int = 4
+    """Of each item."""
+
+
+def run_demo(options: DemoOptions, sizes: DemoSizes = DemoSizes()) -> DemoSummary:
     """Run every stage, write `summary.json` and `report.html`, print and return the summary.
 
     Raises:
@@ -67,118 +71,127 @@ def run_demo(options: DemoOptions) -> dict[str, Any]:
     open_run(out, options, resume="auto")
     stage = Stopwatch(out / "seconds.json")
     videos = options.videos or out / "playroom" / "clips"
+    tokenizer = out / "tokenizer"
+    tokens = out / "tokens"
+    gpt = out / "gpt"
     with stage("playroom"):
-        clips = 0 if options.videos else CLIPS
-        make_playroom(PlayroomOptions(out / "playroom", clips, OBJECTS, seed=options.seed))
+        clips = 0 if options.videos else sizes.clips
+        make_playroom(PlayroomOptions(out / "playroom", clips, sizes.objects, seed=options.seed))
     with stage("tokenizer"):
-        tokenizer = _train_tokenizer(videos, out / "tokenizer", options.seed)
-        scores = evaluate_tokenizer(EvaluateOptions(tokenizer, videos, out / "reconstructions", part="validation"))
-        leak = measure_leakage(LeakageOptions(tokenizer, videos, out / "leakage", part="validation"))
+        train_tokenizer(_tokenizer_options(videos, tokenizer, sizes.tokenizer_steps, options.seed))
+        scores = evaluate_tokenizer(EvaluateOptions(tokenizer, videos, out / "reconstructions", split="validation"))
+        leak = measure_leakage(LeakageOptions(tokenizer, videos, out / "leakage", split="validation"))
     with stage("encoding"):
-        tokens = encode(EncodeOptions(tokenizer, videos, out / "tokens", resume="auto"))
+        encode(EncodeOptions(tokenizer, videos, tokens, resume="auto"))
     with stage("gpt"):
-        gpt = _train_gpt(tokens, out / "gpt", options.seed)
+        train_and_watch(_gpt_options(tokens, gpt, sizes.gpt_steps, options.seed))
         likelihood = evaluate_gpt(GPTEvaluateOptions(gpt, tokens))
     with stage("completions"):
-        diversity = _complete(gpt, tokenizer, videos, out / "completions", options.seed)
+        diversity = _complete(gpt, tokenizer, videos, out / "completions", sizes, options.seed)
     with stage("memory"):
-        memory = run_memory(
-            MemoryOptions(
-                out / "playroom", out / "memory", preset="demo", exposures=EXPOSURES, batch=1, learning_rate=1e-3,
-                seed=options.seed, resume="auto",
-            )
-        )  # fmt: skip
-    summary = {
-        "psnr_db": scores["psnr_db"],
-        "ssim": scores["ssim"],
-        "codebook_usage": scores["codebook_usage"],
-        "gpt_nll": likelihood["gpt_nll"],
-        "unigram_entropy": likelihood["unigram_entropy"],
-        "memory": {name: {p.exposure: p.accuracy for p in curve} for name, curve in pooled(memory).items()},
-        "memory_ci": {name: {p.exposure: [p.low, p.high] for p in curve} for name, curve in pooled(memory).items()},
-        "prompt_tokens_changed": leak["prompt_tokens_changed"],
-        "diversity": diversity,
-        "seconds": stage.seconds,
-        "peak_memory_gb": peak_memory_gb(),
-        "seed": options.seed,
-    }
-    write_text(out / "summary.json", to_json(summary))
+        memory = run_memory(_memory_options(out, sizes.exposures, options.seed))
+    summary = DemoSummary(
+        psnr_db=scores["psnr_db"],
+        ssim=scores["ssim"],
+        codebook_usage=scores["codebook_usage"],
+        gpt_nll=likelihood["gpt_nll"],
+        unigram_entropy=likelihood["unigram_entropy"],
+        memory={name: {p.exposure: p.accuracy for p in curve} for name, curve in pooled(memory).items()},
+        memory_ci={name: {p.exposure: [p.low, p.high] for p in curve} for name, curve in pooled(memory).items()},
+        prompt_tokens_changed=leak["prompt_tokens_changed"],
+        diversity=diversity,
+        seconds=stage.seconds,
+        peak_memory_gb=peak_memory_gb(),
+        seed=options.seed,
+    )
+    summary.write(out / "summary.json")
     write_demo_report(out, summary, memory, playroom=options.videos is None)
-    print_summary(summary, memory, out)
+    print_summary(summary, memory)
+    say_done(out / "report.html")
     return summary
 
 
 def peak_memory_gb() -> float:
     """Return the most memory this process has held, in gigabytes."""
+    return round(_peak_memory_bytes() / 1e9, 2)
+
+
+def _peak_memory_bytes() -> int:
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # there is none on Windows
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e9, 2)
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def print_summary(summary: dict[str, Any], memory: list[Accuracy], out: Path) -> None:
-    """Print the figures as a short table."""
-    table = Table(title="Secondsight demo")
-    table.add_column("what")
-    table.add_column("figure", justify="right")
-    table.add_row("reconstruction of new clips", f"{summary['psnr_db']:.1f} dB")
-    table.add_row("codes in use", f"{100 * summary['codebook_usage']:.0f} %")
-    table.add_row("GPT, new clips", f"{summary['gpt_nll']:.2f} nats per token")
-    table.add_row("their histogram alone", f"{summary['unigram_entropy']:.2f} nats per token")
-    table.add_row("prompt tokens that know the future", f"{100 * summary['prompt_tokens_changed']:.0f} %")
-    for condition, curve in pooled(memory).items():
-        table.add_row(f"memory, {condition}, {curve[-1].exposure} exposures", f"{100 * curve[-1].accuracy:.1f} %")
-    table.add_row("time", f"{sum(summary['seconds'].values()) / 60:.1f} min")
-    console = Console()
-    console.print(table)
-    console.print(f"Open {out / 'report.html'}", soft_wrap=True)
+def _tokenizer_options(videos: Path, out: Path, steps: int, seed: int) -> TrainOptions:
+    return TrainOptions.of(
+        data=videos,
+        out=out,
+        **TOKENIZER_PRESETS["demo"].flat(),
+        steps=steps,
+        batch=8,
+        crop=32,
+        learning_rate=2e-3,
+        save_every=200,
+        seed=seed,
+        resume="auto",
+    )
 
 
-def _train_tokenizer(videos: Path, out: Path, seed: int) -> Path:
-    return train_tokenizer(
-        TrainOptions(
-            videos, out, preset="demo", steps=TOKENIZER_STEPS, batch=8, crop=32, learning_rate=2e-3,
-            save_every=200, seed=seed, resume="auto",
-        )
-    )  # fmt: skip
+def _gpt_options(tokens: Path, out: Path, steps: int, seed: int) -> GPTTrainOptions:
+    return GPTTrainOptions.of(
+        tokens=tokens,
+        out=out,
+        **GPT_PRESETS["demo"].flat(),
+        steps=steps,
+        batch=4,
+        learning_rate=3e-3,
+        warmup=30,
+        save_every=100,
+        validation_items=32,
+        seed=seed,
+        resume="auto",
+    )
 
 
-def _train_gpt(tokens: Path, out: Path, seed: int) -> Path:
-    return train_gpt(
-        GPTTrainOptions(
-            tokens, out, preset="demo", steps=GPT_STEPS, batch=4, learning_rate=3e-3, warmup=30,
-            save_every=100, validation_items=32, seed=seed, resume="auto",
-        )
-    )  # fmt: skip
+def _memory_options(out: Path, exposures: int, seed: int) -> MemoryOptions:
+    return MemoryOptions.of(
+        stimuli=out / "playroom",
+        out=out / "memory",
+        **GPT_PRESETS["demo"].flat(),
+        exposures=exposures,
+        batch=1,
+        learning_rate=1e-3,
+        seed=seed,
+        resume="auto",
+    )
 
 
-def _complete(gpt_folder: Path, tokenizer_folder: Path, videos: Path, out: Path, seed: int) -> dict[str, Any]:
+def _complete(
+    gpt: Path, tokenizer: Path, videos: Path, out: Path, sizes: DemoSizes, seed: int
+) -> dict[str, dict[str, dict[str, float]]]:
     """Complete half images and half clips of studied and of new videos; show and measure the continuations."""
-    device = best_device()
-    gpt, tokenizer = GPT.from_pretrained(gpt_folder).to(device), load_tokenizer(tokenizer_folder).to(device)
-    form = tokenizer.clip_format
-    kinds: dict[str, tuple[PromptKind, ClipFormat]] = {
-        "image": ("half-image", ClipFormat(1, form.fps, form.size)),
-        "clip": ("half-clip", form),
-    }
     measures: dict[str, dict[str, dict[str, float]]] = {}
-    for name, (kind, wanted) in kinds.items():
-        studied, new = split_items(find_items(videos, wanted)[0])
-        for group, items in (("studied", studied), ("new", new)):
-            folder = out / f"{name}_{group}"
-            measures.setdefault(name, {})[group] = _complete_items(gpt, tokenizer, items, wanted, kind, seed, folder)
+    for kind, prompt in PROMPTS.items():
+        for group, split in SPLITS.items():
+            options = CompleteOptions(
+                gpt=gpt,
+                tokenizer=tokenizer,
+                out=out / f"{kind}_{group}",
+                input=(videos,),
+                split=split,
+                prompt=prompt,
+                n=sizes.continuations,
+                items=sizes.items,
+                sampling=SAMPLING,
+                seed=seed,
+                resume="auto",
+            )
+            complete(options)
+            measures.setdefault(kind, {})[group] = measure_completions(read_completions(options))
     write_text(out / "diversity.json", to_json(measures))
     return measures
-
-
-def _complete_items(
-    gpt: GPT, tokenizer: Tokenizer, items: list[Item], form: ClipFormat, kind: PromptKind, seed: int, out: Path
-) -> dict[str, float]:
-    count = min(ITEMS, len(items))
-    chosen = [items[place * len(items) // count] for place in range(count)]
-    clips = torch.cat([clips for _, clips in read_batches(chosen, form, count, [])])
-    request = Request(Prompt(kind), CONTINUATIONS, SAMPLING, seed)
-    completions = complete_clips(gpt, tokenizer, clips, request)
-    names = [Path(item.source.name).stem for item in chosen]
-    for number, (completion, name) in enumerate(zip(completions, names, strict=True)):
-        show_item(completion, name, form.fps, out, f"item_{number:03d}")
-    show_grid(completions, names, out)
-    return measure_completions(completions)

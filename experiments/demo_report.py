@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+from experiments.demo_summary import DemoSummary, whole_percent
 from experiments.memory.sections import memory_section
 from experiments.pages import Medium, Section, embed, write_report
 from experiments.statistics.accuracy import Accuracy
 
+DISTANCES: dict[str, tuple[str, Callable[[float], str]]] = {
+    "pairwise": ("between continuations", "{:.3f}".format),
+    "to_truth": ("to the truth", "{:.3f}".format),
+    "pairwise_tokens": ("tokens that differ", whole_percent),
+    "to_truth_tokens": ("tokens off the truth", whole_percent),
+    "identified": ("identified", whole_percent),
+}
+"""Of the metrics of `measure_completions`: the head of their column, and how they are written."""
 
-def write_demo_report(out: Path, summary: dict[str, Any], memory: list[Accuracy], playroom: bool) -> None:
+
+def write_demo_report(out: Path, summary: DemoSummary, memory: Sequence[Accuracy], playroom: bool) -> None:
     """Write `out/report.html` from what the stages left in `out`."""
     source = "the playroom, a small rendered world seen from a toddler's height" if playroom else "your videos"
-    minutes = sum(summary["seconds"].values()) / 60
     lead = (
-        f"A tokenizer and a GPT were trained on {source}, from scratch, in {minutes:.1f} minutes; then the GPT "
+        f"A tokenizer and a GPT were trained on {source}, from scratch, in {summary.minutes:.1f} minutes; then the GPT "
         "completed what it had half seen, and another learned images by heart. Everything shown as new comes "
         "from videos that neither tokenizer nor GPT was trained on."
     )
     sections = [
-        _figures(summary),
-        _reconstructions(out, summary),
+        _metrics(summary),
+        _reconstructions(out),
         _videos(out),
         _stills(out),
         _diversity(summary),
@@ -30,24 +39,24 @@ def write_demo_report(out: Path, summary: dict[str, Any], memory: list[Accuracy]
     write_report(out / "report.html", "Secondsight: what it imagines and what it remembers", lead, sections)
 
 
-def _figures(summary: dict[str, Any]) -> Section:
+def _metrics(summary: DemoSummary) -> Section:
     rows = (
-        ("figure", "value", "how to read it"),
-        ("reconstruction", f"{summary['psnr_db']:.1f} dB", "PSNR of new clips after tokens and back; higher is better"),
-        ("codes in use", f"{100 * summary['codebook_usage']:.0f} %", "share of the vocabulary that new clips use"),
-        ("GPT", f"{summary['gpt_nll']:.2f} nats", "negative log-likelihood per token of new clips; lower is better"),
-        ("histogram", f"{summary['unigram_entropy']:.2f} nats", "the best that ignoring all context can do on them"),
+        ("metric", "value", "how to read it"),
+        ("reconstruction", f"{summary.psnr_db:.1f} dB", "PSNR of new clips after tokens and back; higher is better"),
+        ("codes in use", whole_percent(summary.codebook_usage), "share of the vocabulary that new clips use"),
+        ("GPT", f"{summary.gpt_nll:.2f} nats", "negative log-likelihood per token of new clips; lower is better"),
+        ("histogram", f"{summary.unigram_entropy:.2f} nats", "the best that ignoring all context can do on them"),
         (
             "leak",
-            f"{100 * summary['prompt_tokens_changed']:.0f} %",
+            whole_percent(summary.prompt_tokens_changed),
             "prompt tokens that change when the second half of a clip is replaced; at 0 no prompt knows its future",
         ),
-        ("memory used", f"{summary['peak_memory_gb']:.1f} GB", "most that the process held"),
+        ("memory used", f"{summary.peak_memory_gb:.1f} GB", "most that the process held"),
     )
-    return Section("In figures", "All of it is in summary.json.", table=rows)
+    return Section("In numbers", "All of it is in summary.json.", table=rows)
 
 
-def _reconstructions(out: Path, summary: dict[str, Any]) -> Section:
+def _reconstructions(out: Path) -> Section:
     return Section(
         "What the tokenizer keeps",
         "Four frames each of clips it was not trained on: the original, what comes back from 4 x 16 x 16 tokens, and "
@@ -60,7 +69,7 @@ def _videos(out: Path) -> Section:
     media: list[Medium] = []
     for group, text in (("new", "a clip it never saw"), ("studied", "a clip it was trained on")):
         folder = out / "completions" / f"clip_{group}"
-        videos = sorted(folder.glob("*.mp4"))[:2]
+        videos = sorted((folder / "items").glob("*.mp4"))[:2]
         media += [embed(video, f"{text}: original, what was given, and continuations") for video in videos]
     media.append(embed(out / "completions" / "clip_new" / "grid.png", "the new clips as strips of eight frames"))
     return Section(
@@ -80,27 +89,20 @@ def _stills(out: Path) -> Section:
         "Half images, completed",
         "The same GPT is given the upper half of one frame and completes it four times. Nothing that is given shows "
         "the lower half, as the first second of a clip does: compare how much these completions differ "
-        "with how much those of the clips do (the next table says it in figures).",
+        "with how much those of the clips do (the next table says it in numbers).",
         tuple(embed(out / "completions" / f"image_{group}" / "grid.png", text) for group, text in groups),
     )
 
 
-def _diversity(summary: dict[str, Any]) -> Section:
-    distances = ("between continuations", "to the truth", "tokens that differ", "tokens off the truth")
-    rows = [("given", "videos", *distances, "identified")]
-    for kind, groups in summary["diversity"].items():
-        for group, measure in groups.items():
-            values = (
-                f"{measure['pairwise']:.3f}",
-                f"{measure['to_truth']:.3f}",
-                f"{100 * measure['pairwise_tokens']:.0f} %",
-                f"{100 * measure['to_truth_tokens']:.0f} %",
-                f"{100 * measure['identified']:.0f} %" if "identified" in measure else "",
-            )
-            rows.append((f"half {kind}", group, *values))
+def _diversity(summary: DemoSummary) -> Section:
+    rows = [("given", "videos", *(head for head, _ in DISTANCES.values()))]
+    for kind, groups in summary.diversity.items():
+        for group, measured in groups.items():
+            cells = (write(measured[name]) if name in measured else "" for name, (_, write) in DISTANCES.items())
+            rows.append((f"half {kind}", group, *cells))
     return Section(
         "How much continuations differ",
-        "Root mean square pixel differences over the made-up part (0 the same, 1 black against white), between two "
+        "Root mean square pixel differences over what was made up (0 the same, 1 black against white), between two "
         "continuations of one prompt and between a continuation and the truth as the tokenizer can say it; then the "
         "same in tokens. A small first number means that the prompt determines what follows. Identified are "
         "continuations nearer to their own truth than to that of any other item shown.",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from storage.options import Options, about
 
 
 @dataclass(frozen=True)
-class DemoOptions:
+class DemoOptions(Options):
     """Run the whole path, small and real: videos to completions and a memory curve, ending with report.html."""
 
-    out: Path
+    command = "demo"
+    example = "secondsight demo --out demo"
+
+    out: Path = field(metadata=about(identity="none"))
     """Folder for everything the demo makes; a stopped demo continues from what it holds."""
     seed: int = 0
-    """Seed of everything: the same seed on the same machine gives the same figures."""
+    """Seed of everything: the same seed on the same machine gives the same results."""
     videos: Path | None = None
     """Your own videos instead of the playroom's."""

@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from storage.files import write_text
+from storage.templates import render_template
 
 Table = tuple[tuple[str, ...], ...]
 """Cells by row; the first row holds the heads."""
 
-KINDS = {".png": "image/png", ".gif": "image/gif", ".mp4": "video/mp4"}
+MEDIA_TYPES = {".png": "image/png", ".gif": "image/gif", ".mp4": "video/mp4"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Medium:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page: a heading, a sentence on how to read it, media and a table (first row: heads)."""
+    """What stands under one heading of a page: a sentence on how to read it, media and a table (first row: heads)."""
 
     title: str
     text: str
@@ -43,24 +42,20 @@ class Section:
 def embed(path: Path, caption: str) -> Medium:
     """Return the file at `path` (.png, .gif or .mp4) for a page."""
     encoded = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Medium(f"data:{KINDS[path.suffix]};base64,{encoded}", caption, video=path.suffix == ".mp4")
+    return Medium(f"data:{MEDIA_TYPES[path.suffix]};base64,{encoded}", caption, video=path.suffix == ".mp4")
 
 
 def embed_figure(figure: Figure, caption: str) -> Medium:
-    """Return a figure for a page, without writing it anywhere else, and close it."""
+    """Return a plot for a page, without writing it anywhere else."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=110)
-    plt.close(figure)
     encoded = base64.b64encode(file.getvalue()).decode("ascii")
     return Medium(f"data:image/png;base64,{encoded}", caption, video=False)
 
 
 def write_report(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
-    """Write one HTML page; empty lines part the paragraphs of the lead."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
-    )
-    page = environment.get_template("page.html.j2").render(title=title, lead=lead, sections=sections)
+    """Write one HTML page; empty lines divide the lead into paragraphs."""
+    page = render_template(Path(__file__), "page.html.j2", html=True, title=title, lead=lead, sections=sections)
     write_text(path, page)
 
 

@@ -1,4 +1,4 @@
-"""Figures of recognition: a panel for each condition, people and published models as landmarks."""
+"""Plots of recognition: a panel for each condition, people and published models as landmarks."""
 
 from __future__ import annotations
 
@@ -7,28 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # no display is needed or looked for
-
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.human import HumanFigure, human_figures
-from experiments.published import published_curves
+from experiments.human import HumanResult, human_results
+from experiments.published import PublishedCurve, published_curves
 from experiments.statistics.accuracy import POOLED, Accuracy, pooled
 from experiments.statistics.signal_detection import roc, scores
+from experiments.statistics.trials import TrialRow
+from training.curves import COLOURS
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 PUBLISHED_LINES = ("--", ":", "-.")
 PANEL = (3.4, 3.2)
 """Inches."""
 LOGARITHMIC_FROM = 20
-"""Largest number of exposures from which on the axis is logarithmic."""
+"""Passes from which on their axis is logarithmic."""
 TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -49,7 +44,7 @@ def draw_memory_curve(path: Path, results: Sequence[Accuracy], published: bool =
 
     Args:
         path: the image to write.
-        results: of any ways of testing; others are left out.
+        results: under any test conditions; others are left out.
         published: draw Image GPT's published curves too, where conditions have the same name.
         note: a line under the panels.
     """
@@ -60,41 +55,35 @@ def draw_memory_curve(path: Path, results: Sequence[Accuracy], published: bool =
     if published:
         for of_condition in published_curves():
             if of_condition.condition in panels:
-                sides = list(zip(of_condition.accuracies, of_condition.sems, strict=True))
-                low, high = [mean - sem for mean, sem in sides], [mean + sem for mean, sem in sides]
-                line = Line(
-                    f"Image GPT, {of_condition.pretraining} (published, ± s.e.m.)", of_condition.exposures,
-                    of_condition.accuracies, low, high, published=True,
-                )  # fmt: skip
-                panels[of_condition.condition].append(line)
+                panels[of_condition.condition].append(_published_line(of_condition))
     draw_panels(path, panels, "exposures", note)
 
 
-def draw_learners(path: Path, results: Sequence[Accuracy], note: str = "") -> bool:
-    """Draw accuracy against exposures for each learner, where there are several; return whether there are."""
-    learners = _in_order(result.learner for result in results)
+def draw_readouts(path: Path, results: Sequence[Accuracy], note: str = "") -> bool:
+    """Draw accuracy against exposures for each readout, where there are several; return whether there are."""
+    readouts = _in_order(result.readout for result in results)
     panels: dict[str, list[Line]] = {}
     for model in _in_order(result.model for result in results):
-        for learner in learners:
-            for condition, curve in pooled(results, learner=learner, model=model).items():
-                panels.setdefault(condition, []).append(_line(_joined(model, learner), curve))
-    if len(learners) > 1:
+        for readout in readouts:
+            for condition, curve in pooled(results, readout=readout, model=model).items():
+                panels.setdefault(condition, []).append(_line(_joined(model, readout), curve))
+    if len(readouts) > 1:
         draw_panels(path, panels, "exposures", note)
-    return len(learners) > 1
+    return len(readouts) > 1
 
 
 def draw_changes(path: Path, results: Sequence[Accuracy], note: str = "") -> bool:
     """Draw accuracy against exposures for each change to the test images; return whether there are any.
 
-    Each learner has a row of panels.
+    Each readout has a row of panels.
     """
     changes = sorted({result.change for result in results}, key=lambda change: (change != "none", change))
     rows: dict[str, dict[str, list[Line]]] = {}
-    for learner in _in_order(result.learner for result in results):
+    for readout in _in_order(result.readout for result in results):
         for model in _in_order(result.model for result in results):
             for change in changes:
-                for condition, curve in pooled(results, learner, change, model).items():
-                    panel = rows.setdefault(learner, {}).setdefault(condition, [])
+                for condition, curve in pooled(results, readout, change, model).items():
+                    panel = rows.setdefault(readout, {}).setdefault(condition, [])
                     panel.append(_line(_joined(model, change), curve))
     if len(changes) > 1:
         draw_rows(path, rows, "exposures", note)
@@ -104,38 +93,38 @@ def draw_changes(path: Path, results: Sequence[Accuracy], note: str = "") -> boo
 def draw_forgetting(path: Path, results: Sequence[Accuracy], note: str = "") -> bool:
     """Draw accuracy against passes over another list studied afterwards; return whether there are any.
 
-    All learners are drawn, with images as they were studied; the lines begin after the last exposure.
+    All readouts are drawn, with images as they were studied; the lines begin after the last exposure.
     """
     tested = [result for result in results if result.version == POOLED and result.change == "none"]
     panels: dict[str, list[Line]] = {}
-    for model, learner, condition in _in_order((r.model, r.learner, r.condition) for r in tested if r.interference):
-        curve = [r for r in tested if (r.model, r.learner, r.condition) == (model, learner, condition)]
+    for model, readout, condition in _in_order((r.model, r.readout, r.condition) for r in tested if r.interference):
+        curve = [r for r in tested if (r.model, r.readout, r.condition) == (model, readout, condition)]
         last = max(result.exposure for result in curve if result.interference)
         curve = sorted((r for r in curve if r.exposure == last), key=lambda result: result.interference)
-        line = _line(_joined(model, learner), curve, [result.interference for result in curve])
+        line = _line(_joined(model, readout), curve, [result.interference for result in curve])
         panels.setdefault(condition, []).append(line)
     if panels:
         draw_panels(path, panels, "passes over another list afterwards", note)
     return bool(panels)
 
 
-def draw_roc(path: Path, trials: Sequence[dict[str, str]], note: str = "") -> None:
-    """Draw hits against false alarms after the last exposure, a panel for each condition, a line for each learner.
+def draw_roc(path: Path, trials: Sequence[TrialRow], note: str = "") -> None:
+    """Draw hits against false alarms after the last exposure, a panel for each condition, a line for each readout.
 
     Images are judged one by one. Runs differ in their scale, so the hits at each rate of false alarms are their mean.
     """
-    by_way = scores([row for row in trials if (row["change"], row["interference"]) == ("none", "0")])
-    last = {way: max(moment for other, moment in by_way if other == way) for way, _ in by_way}
-    labels = _in_order(_joined(way.model, way.learner) for way in last)
-    conditions, rates = _in_order(way.condition for way in last), np.linspace(0, 1, 201)
-    figure, axes = plt.subplots(
-        1, len(conditions), figsize=(3 * len(conditions), 3.6), squeeze=False, sharey=True, layout="constrained"
-    )
+    by_condition = scores([trial for trial in trials if (trial.change, trial.interference) == ("none", 0)])
+    last = {tested: max(moment for other, moment in by_condition if other == tested) for tested, _ in by_condition}
+    labels = _in_order(_joined(tested.model, tested.readout) for tested in last)
+    conditions = _in_order(tested.condition for tested in last)
+    rates = np.linspace(0, 1, 201)
+    figure = Figure(figsize=(3 * len(conditions), 3.6), layout="constrained")
+    axes = figure.subplots(1, len(conditions), squeeze=False, sharey=True)
     for panel, condition in zip(axes[0], conditions, strict=True):
-        for way, moment in last.items():
-            if way.condition == condition:
-                label = _joined(way.model, way.learner)
-                hits = np.mean([np.interp(rates, *roc(*of_run)) for of_run in by_way[way, moment]], axis=0)
+        for tested, moment in last.items():
+            if tested.condition == condition:
+                label = _joined(tested.model, tested.readout)
+                hits = np.mean([np.interp(rates, *roc(*of_run)) for of_run in by_condition[tested, moment]], axis=0)
                 panel.plot(rates, hits, color=COLOURS[labels.index(label) % len(COLOURS)], label=label)
         panel.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=1)
         panel.set(title=condition, xlabel="false alarms", box_aspect=1, xlim=(-0.01, 1), ylim=(0, 1.01))
@@ -160,14 +149,12 @@ def draw_rows(path: Path, rows: Mapping[str, Mapping[str, Sequence[Line]]], axis
     """
     width, height = PANEL
     columns = max(len(panels) for panels in rows.values())
-    figure, axes = plt.subplots(
-        len(rows), columns, figsize=(width * columns, height * len(rows) + 0.4),
-        sharex=True, sharey=True, squeeze=False, layout="constrained",
-    )  # fmt: skip
+    figure = Figure(figsize=(width * columns, height * len(rows) + 0.4), layout="constrained")
+    axes = figure.subplots(len(rows), columns, sharex=True, sharey=True, squeeze=False)
     every = [line for panels in rows.values() for lines in panels.values() for line in lines]
     labels = _in_order(line.label for line in every if not line.published)
     labels += _in_order(line.label for line in every if line.published)
-    people = human_figures()
+    people = human_results()
     for row, (name, panels) in zip(axes, rows.items(), strict=True):
         for panel, (condition, lines) in zip(row, panels.items(), strict=True):
             for line in lines:
@@ -183,7 +170,7 @@ def draw_rows(path: Path, rows: Mapping[str, Mapping[str, Sequence[Line]]], axis
 
 
 def finish_figure(figure: Figure, axes: Iterable[Axes], path: Path, note: str = "", columns: int = 2) -> None:
-    """Add the legend, in so many columns, and the note under the panels, write the figure and close it."""
+    """Add the legend, in so many columns, and the note under the panels, and write the plot."""
     handles = {
         label: handle for panel in axes for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
@@ -194,21 +181,21 @@ def finish_figure(figure: Figure, axes: Iterable[Axes], path: Path, note: str = 
         figure.supxlabel(note, fontsize=7, color="0.3")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
-def _draw_line(panel: Axes, line: Line, number: int) -> None:
+def _draw_line(panel: Axes, line: Line, index: int) -> None:
+    """Draw a line in the colour, or of a published model the dashes, that belong to an index."""
     if line.published:
-        style: dict[str, Any] = {"color": "0.35", "linestyle": PUBLISHED_LINES[number % len(PUBLISHED_LINES)]}
+        style: dict[str, Any] = {"color": "0.35", "linestyle": PUBLISHED_LINES[index % len(PUBLISHED_LINES)]}
         panel.plot(line.passes, line.accuracies, linewidth=1.2, label=line.label, **style)
     else:
-        style = {"color": COLOURS[number % len(COLOURS)]}
+        style = {"color": COLOURS[index % len(COLOURS)]}
         marker = "o" if len(line.passes) <= 2 * LOGARITHMIC_FROM else ""
         panel.plot(line.passes, line.accuracies, label=line.label, marker=marker, markersize=3, **style)
     panel.fill_between(line.passes, line.low, line.high, color=style["color"], alpha=0.15, linewidth=0)
 
 
-def _draw_landmarks(panel: Axes, people: HumanFigure | None) -> None:
+def _draw_landmarks(panel: Axes, people: HumanResult | None) -> None:
     panel.axhline(0.5, color="0.6", linestyle=":", linewidth=1)
     if people is None:
         return
@@ -230,16 +217,28 @@ def _scale_passes(panel: Axes, largest: int) -> None:
 
 def _line(label: str, curve: Sequence[Accuracy], passes: Sequence[int] | None = None) -> Line:
     return Line(
-        label,
-        passes or [point.exposure for point in curve],
-        [point.accuracy for point in curve],
-        [point.low for point in curve],
-        [point.high for point in curve],
+        label=label,
+        passes=passes or [point.exposure for point in curve],
+        accuracies=[point.accuracy for point in curve],
+        low=[point.low for point in curve],
+        high=[point.high for point in curve],
     )
 
 
-def _joined(*parts: str) -> str:
-    return ", ".join(part for part in parts if part)
+def _published_line(curve: PublishedCurve) -> Line:
+    means = list(zip(curve.accuracies, curve.sems, strict=True))
+    return Line(
+        label=f"Image GPT, {curve.pretraining} (published, ± s.e.m.)",
+        passes=curve.exposures,
+        accuracies=curve.accuracies,
+        low=[mean - sem for mean, sem in means],
+        high=[mean + sem for mean, sem in means],
+        published=True,
+    )
+
+
+def _joined(*names: str) -> str:
+    return ", ".join(name for name in names if name)
 
 
 def _in_order(values: Iterable[Any]) -> list[Any]:

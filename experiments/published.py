@@ -10,10 +10,11 @@ the lower loss.
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+
+from storage.tables import read_rows
 
 NOISE = "noise"
 """Condition of random sequences."""
@@ -36,17 +37,35 @@ class PublishedCurve:
 
 def published_curves() -> list[PublishedCurve]:
     """Return the curves of Image GPT (24 layers of width 512, 64 x 64 pixels in 512 colours)."""
-    return _read("published_igpt_accuracy.csv") + _read("published_igpt_noise_accuracy.csv")
+    points: dict[tuple[str, str], list[_Point]] = defaultdict(list)
+    for row in read_rows(Path(__file__).with_name("published_igpt_accuracy.csv"), _PointOfCondition):
+        points[row.pretraining, row.condition].append(row)
+    for point in read_rows(Path(__file__).with_name("published_igpt_noise_accuracy.csv"), _Point):
+        points[point.pretraining, NOISE].append(point)
+    return [_curve(pretraining, condition, of_curve) for (pretraining, condition), of_curve in points.items()]
 
 
-def _read(name: str) -> list[PublishedCurve]:
-    with Path(__file__).with_name(name).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    curves: dict[tuple[str, str], list[tuple[int, float, float]]] = defaultdict(list)
-    for row in rows:
-        point = int(row["exposures"]), float(row["accuracy_mean_pct"]) / 100, float(row["accuracy_sem_pct"]) / 100
-        curves[row["pretraining"], row.get("condition", NOISE)].append(point)
-    return [
-        PublishedCurve(PRETRAINING.get(pretraining, pretraining), condition, *zip(*sorted(points), strict=True))
-        for (pretraining, condition), points in curves.items()
-    ]
+@dataclass(frozen=True)
+class _Point:
+    """A row of a table, in per cent."""
+
+    pretraining: str
+    exposures: int
+    accuracy_mean_pct: float
+    accuracy_sem_pct: float
+
+
+@dataclass(frozen=True)
+class _PointOfCondition(_Point):
+    condition: str
+
+
+def _curve(pretraining: str, condition: str, points: list[_Point]) -> PublishedCurve:
+    points = sorted(points, key=lambda point: point.exposures)
+    return PublishedCurve(
+        pretraining=PRETRAINING.get(pretraining, pretraining),
+        condition=condition,
+        exposures=tuple(point.exposures for point in points),
+        accuracies=tuple(point.accuracy_mean_pct / 100 for point in points),
+        sems=tuple(point.accuracy_sem_pct / 100 for point in points),
+    )

@@ -13,7 +13,7 @@ from storage.files import to_json, write_text
 
 
 class Stopwatch:
-    """Measures named stages: `with stopwatch("name"):`; a run that was stopped and continued adds up its parts."""
+    """Measures named stages: `with stopwatch("name"):`; those of a run that was stopped and continued add up."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

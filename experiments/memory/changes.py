@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 Change = Callable[[Image.Image, int], Image.Image]
-"""Makes of an RGB image another of the same size. The number is the pixels a side at which the model sees it, so
-that a change can be as large as one of those pixels."""
+"""Makes of an RGB image another of the same size. `size` is the pixels a side at which the model sees it, so that a
+change can be as large as one of those pixels."""
 
 
 def jpeg(image: Image.Image, size: int) -> Image.Image:

@@ -5,9 +5,10 @@ keeps, for every token read, a hidden state and the token that came next; nearby
 Gaussian kernel, as in neural episodic control (Pritzel et al. 2017, arXiv 1703.01988). Two things differ, because the
 sequences are images, and are to be known again when they have changed a little. A key is the mean over the last row's
 worth of states, each scaled to length 1: single states change completely when an image moves by one token, their mean
-over a row hardly does. And keys are compared with those of the same place and its neighbours on the row only.
+over a row hardly does. And keys are compared with those of the same position and its neighbours on the row only.
 
-Axes: B images, L tokens, P places that are predicted (L, or L - 1 without a start token), D width, R rows of tokens.
+Axes: B images, N stored images, L tokens, P positions that are predicted (L, or L - 1 without a BOS token), D width, R
+rows of tokens, K nearest keys.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from torch import Tensor
 from gpt.model import GPT
 
 NEIGHBOURS = 64
-"""Nearest keys of each place that vote for the next token."""
+"""Nearest keys of each position that vote for the next token."""
 REACH = 1
-"""Places before and behind that are searched as well."""
+"""Positions before and behind that are searched as well."""
 TEMPERATURE = 0.003
 """Squared distance between keys over which the kernel falls by a factor e; keys are at most 2 apart."""
 MIXTURE = 0.5
@@ -66,13 +67,14 @@ class EpisodicStore:
                 f"--store-layer {layer} is not one of the {len(gpt.blocks)} blocks of the GPT: give 1 or more"
             )
         self.faiss = _import_faiss()
-        self.gpt, self.layer = gpt, layer
+        self.gpt = gpt
+        self.layer = layer
         self.tokens = torch.zeros(0, 0, dtype=torch.int64)
-        """(B, P), the value of every key."""
-        self.places: list[Any] = []
-        """An index of the keys at each place, in the order of `tokens`; empty as long as nothing is stored."""
+        """(N, P) int64, the value of every key."""
+        self.keys: list[Any] = []
+        """A faiss index of the N keys (D,) at each position, in the order of `tokens`; none while nothing is stored."""
         self.images: Any = None
-        """An index of whole images: their keys at the ends of rows, one after another."""
+        """A faiss index of the N whole images (R * D,): their keys at the ends of rows, one after another."""
 
     def write(self, tokens: Tensor) -> None:
         """Store images, given as (B, L) int64 tokens.
@@ -81,9 +83,9 @@ class EpisodicStore:
             ValueError: they have other lengths than those that are stored.
         """
         self._check_length(tokens)
-        for part in tokens.split(BATCH):
-            keys, _ = self._read(part)
-            self._add(keys, part[:, self.gpt.first_scored :].cpu())
+        for batch in tokens.split(BATCH):
+            keys, _ = self._read(batch)
+            self._add(keys, batch[:, self.gpt.first_scored :].cpu())
 
     def score(self, tokens: Tensor) -> EpisodicScores:
         """Judge images, given as (B, L) int64 tokens.
@@ -94,8 +96,8 @@ class EpisodicStore:
             ValueError: they have other lengths than those that are stored.
         """
         self._check_length(tokens)
-        keys, nll = (torch.cat(parts) for parts in zip(*map(self._read, tokens.split(BATCH)), strict=True))
-        if not self.places:
+        keys, nll = (torch.cat(batches) for batches in zip(*map(self._read, tokens.split(BATCH)), strict=True))
+        if not self.keys:
             return EpisodicScores(nll.mean(dim=1), torch.zeros(len(tokens)))
         recalled = self._recall(keys, tokens[:, self.gpt.first_scored :].cpu())
         mixed = torch.logaddexp(math.log(1 - MIXTURE) - nll, math.log(MIXTURE) + recalled.log())
@@ -105,40 +107,45 @@ class EpisodicStore:
         return EpisodicScores(-mixed.mean(dim=1), torch.from_numpy(squared)[:, 0] / (rows * TEMPERATURE))
 
     def _add(self, keys: Tensor, values: Tensor) -> None:
-        if not self.places:
+        """Store keys (B, P, D) and their values (B, P)."""
+        if not self.keys:
             self.tokens = values[:0]
-            self.places = [self.faiss.IndexFlatL2(keys.shape[2]) for _ in range(keys.shape[1])]
+            self.keys = [self.faiss.IndexFlatL2(keys.shape[2]) for _ in range(keys.shape[1])]
             self.images = self.faiss.IndexFlatL2(self._whole(keys).shape[1])
         self.tokens = torch.cat([self.tokens, values])
-        for place, index in enumerate(self.places):
-            index.add(keys[:, place].contiguous().numpy())
+        for position, index in enumerate(self.keys):
+            index.add(keys[:, position].contiguous().numpy())
         self.images.add(self._whole(keys).numpy())
 
     def _recall(self, keys: Tensor, tokens: Tensor) -> Tensor:
-        """Return the probability (B, P) that the store gives to each token: the share of the votes for it."""
+        """Return the probability (B, P) that the store gives to each of the tokens (B, P) at keys (B, P, D).
+
+        It is the share of the votes for the token.
+        """
         shares = []
-        for place in range(len(self.places)):
-            squared, said = self._search(keys[:, place].contiguous(), place)
+        for position in range(len(self.keys)):
+            squared, said = self._search(keys[:, position].contiguous(), position)
             votes = (-squared / TEMPERATURE).softmax(dim=1)
-            shares.append((votes * (said == tokens[:, place, None])).sum(dim=1))
+            shares.append((votes * (said == tokens[:, position, None])).sum(dim=1))
         return torch.stack(shares, dim=1)
 
-    def _search(self, keys: Tensor, place: int) -> tuple[Tensor, Tensor]:
-        """Return the squared distances (B, K) of keys (B, D) to the nearest ones around a place, and their tokens."""
-        squared, said = [], []
-        for near in range(max(0, place - REACH), min(place + REACH + 1, len(self.places))):
-            distances, found = self.places[near].search(keys.numpy(), min(NEIGHBOURS, len(self.tokens)))
+    def _search(self, keys: Tensor, position: int) -> tuple[Tensor, Tensor]:
+        """Return squared distances (B, K) of keys (B, D) to the nearest around a position, and their tokens (B, K)."""
+        squared = []
+        said = []
+        for near in range(max(0, position - REACH), min(position + REACH + 1, len(self.keys))):
+            distances, found = self.keys[near].search(keys.numpy(), min(NEIGHBOURS, len(self.tokens)))
             squared.append(torch.from_numpy(distances))
             said.append(self.tokens[:, near][torch.from_numpy(found)])
         return torch.cat(squared, dim=1), torch.cat(said, dim=1)
 
     def _whole(self, keys: Tensor) -> Tensor:
-        """Return the keys (B, R * D) that cover each row of tokens once, counted from the end."""
+        """Return of keys (B, P, D) those (B, R * D) that cover each row of tokens once, counted from the end."""
         return keys.flip(1)[:, :: self.gpt.config.grid[2]].flatten(1)
 
     @torch.inference_mode()
     def _read(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the keys (B, P, D) and the NLL (B, P) of images, float32 on the CPU."""
+        """Return the keys (B, P, D) and the NLL (B, P) of images (B, L), float32 on the CPU."""
         self.gpt.eval()
         read: list[Tensor] = []
         hook = self.gpt.blocks[self.layer - 1].register_forward_hook(lambda block, given, states: read.append(states))
@@ -150,13 +157,13 @@ class EpisodicStore:
         return trailing_mean(states, self.gpt.config.grid[2]).cpu(), nll.float().cpu()
 
     def _check_length(self, tokens: Tensor) -> None:
-        stored = self.gpt.first_scored + len(self.places)
-        if self.places and tokens.shape[1] != stored:
+        stored = self.gpt.first_scored + len(self.keys)
+        if self.keys and tokens.shape[1] != stored:
             raise ValueError(f"images of {tokens.shape[1]} tokens do not compare with those stored, of {stored}")
 
 
 def trailing_mean(states: Tensor, count: int) -> Tensor:
-    """Return at each place of (B, P, D) the mean of the last `count` states; what is before the first counts as 0."""
+    """Return the mean of the last `count` states at each position of (B, P, D); those before the first count as 0."""
     return F.avg_pool1d(F.pad(states.mT, (count - 1, 0)), count, stride=1).mT.contiguous()
 
 
@@ -164,4 +171,5 @@ def _import_faiss() -> ModuleType:
     try:
         return import_module("faiss")
     except ImportError as error:
-        raise ValueError("an episodic store needs a package: pip install 'secondsight[episodic]'") from error
+        needed = "an episodic store needs a package: pip install '.[episodic]' in the folder of Secondsight's source"
+        raise ValueError(needed) from error

@@ -8,10 +8,10 @@ The list is run as given and with studied images and foils swapped, so that an u
 half.
 Output:
 
-    trials.csv, accuracy.csv, curve.png     a row per trial, exposure and way of scoring; shares of correct ones
+    trials.csv, accuracy.csv, curve.png     a row per trial, exposure and readout; shares of correct ones
     study.csv, manifest.csv                 the study list and the explicit trials
     skipped.csv, defects.csv                fillers that could not be read, and what was left out as defective
-    known_images.csv                      tested images that the tokenizer was trained on
+    known_images.csv                        tested images that the tokenizer was trained on
     recall.csv                              with --recall: how well lower halves were recalled
     runs/<version>_<seed>/                  of each run the above, and maps.npz, the NLL of every token of the tested
                                             images before study and after the last exposure
@@ -20,31 +20,44 @@ Output:
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from math import prod
 from pathlib import Path
+from typing import Literal
 
-from data.media import write_skipped
+from data.media import describe_skipped, write_skipped
 from data.stimuli.lists import StimulusList, write_manifest
 from data.training_images import trained_images
-from experiments.memory.material import encode_lists, read_lists
+from experiments.memory.learner import describe_model
+from experiments.memory.material import Material, encode_lists, read_lists
 from experiments.memory.options import MemoryOptions
-from experiments.memory.recognition import part_of
+from experiments.memory.recall import RecallRow
+from experiments.memory.recognition import half_of
 from experiments.memory.run import MemoryRun
 from experiments.plots import draw_memory_curve
-from experiments.statistics.accuracy import (
-    Accuracy,
-    accuracies,
-    pooled,
-    read_trials,
-    write_accuracies,
-    write_trials,
-)
-from storage.run_folder import open_run
-from storage.tables import read_table, write_table
+from experiments.statistics.accuracy import Accuracy, accuracies, pooled, write_accuracies
+from experiments.statistics.outcomes import collect
+from experiments.statistics.trials import read_trials, write_trials
+from storage.run_folder import open_run, read_options
+from storage.tables import read_rows, write_rows, write_table
+from training.processes import best_device, describe_device
+from training.progress import count, say_done, say_found
+from vqgan.options import TrainOptions
 
-PRINTED_DEFECTS = 10
-"""Defects that are printed, at most; defects.csv has all."""
+NAMED_DEFECTS = 10
+"""Defects that are said, at most; defects.csv has all."""
+
+
+@dataclass(frozen=True)
+class KnownImage:
+    """A row of known_images.csv: a tested image that the tokenizer was trained on."""
+
+    path: str
+    """Of the image, in its list."""
+    side: Literal["studied", "foil"]
+    """What it is in its trial."""
 
 
 def run_memory(options: MemoryOptions) -> list[Accuracy]:
@@ -68,25 +81,28 @@ def run_memory(options: MemoryOptions) -> list[Accuracy]:
         (options.out / "trials.csv").unlink(missing_ok=True)
     write_manifest(lists.first, options.out)
     write_skipped(options.out / "skipped.csv", lists.first.skipped)
-    _warn(lists.first, options)
+    _say_list(lists.first, versions, options)
+    _look_for_known_images(lists.first, options)
     material = encode_lists(lists, options)
+    _say_model(material, options)
     runs = [
         MemoryRun(options.out / "runs" / f"{version}_{seed}", material, listed, version, seed, options)
         for version, listed in versions.items()
-        for seed in range(options.seed, options.seed + options.seeds)
+        for seed in range(options.learning.seed, options.learning.seed + options.learning.seeds)
     ]
     for run in runs:
         if not run.is_finished():
             run.carry_out()
     trials = [trial for run in runs for trial in read_trials(run.folder / "trials.csv")]
-    results = accuracies(trials)
+    results = accuracies(collect(trials))
     write_accuracies(options.out / "accuracy.csv", results)
     left_out = f"{len(lists.first.defects)} defects of the list were left out, see defects.csv"
     draw_memory_curve(options.out / "curve.png", results, note=left_out if lists.first.defects else "")
-    if options.recall:
+    if options.test.recall:
         _join_recall(runs, options.out)
     write_trials(options.out / "trials.csv", trials)  # the last, as those of a run
     print_accuracies(results)
+    say_done(options.out, f"secondsight memory report {options.out} --out REPORT")
     return results
 
 
@@ -100,42 +116,77 @@ def print_accuracies(results: list[Accuracy]) -> None:
         )
 
 
-def _join_recall(runs: Sequence[MemoryRun], out: Path) -> None:
-    """Write the recall.csv of all runs into one, with the version and the seed of each."""
-    rows = []
-    for run in runs:
-        recalled = read_table(run.folder / "recall.csv")
-        rows += [{"version": run.version, "seed": str(run.seed), **row} for row in recalled]
-    write_table(out / "recall.csv", rows, list(rows[0]))
-
-
 def _versions(stimuli: StimulusList, options: MemoryOptions) -> dict[str, StimulusList]:
     """Return the versions of the list, with the trials that are taken; the study list stays whole."""
     versions = {"as_given": stimuli}
     swapped = stimuli.counterbalanced()
-    if swapped is None:
-        print("An image takes part in two trials, so the list cannot be counterbalanced: it runs as given only.")
-    else:
+    if swapped is not None:
         versions["swapped"] = swapped
-    return {name: replace(listed, trials=part_of(listed.trials, options.part)) for name, listed in versions.items()}
+    return {
+        name: replace(listed, trials=half_of(listed.trials, options.material.half)) for name, listed in versions.items()
+    }
 
 
-def _warn(stimuli: StimulusList, options: MemoryOptions) -> None:
-    """Say what may make the results another experiment's, and write down which images the tokenizer knows."""
-    for defect in stimuli.defects[:PRINTED_DEFECTS]:
-        print(f"left out: {defect.reason}")
-    if len(stimuli.defects) > PRINTED_DEFECTS:
-        print(f"and {len(stimuli.defects) - PRINTED_DEFECTS} more: see {options.out / 'defects.csv'}")
-    if options.tokenizer is None or not options.tokenizer.exists():
+def _say_list(stimuli: StimulusList, versions: Mapping[str, StimulusList], options: MemoryOptions) -> None:
+    """Say what is studied and tested, and what may make the results another experiment's."""
+    kind = "studied image" if options.material.noise is None else "studied sequence"
+    by_condition = Counter(trial.condition for trial in versions["as_given"].trials)
+    trials = ", ".join(f"{number:,} {condition}" for condition, number in sorted(by_condition.items()))
+    swapped = "as given, and with studied images and foils swapped"
+    given = "as given only: an image takes part in two trials, so the list cannot be counterbalanced"
+    say_found(
+        device=describe_device(best_device()),
+        list=f"{count(len(stimuli.study), kind)}; trials: {trials}",
+        versions=swapped if "swapped" in versions else given,
+        skipped=describe_skipped(stimuli.skipped),
+        defects=_describe_defects(stimuli, options.out),
+    )
+
+
+def _describe_defects(stimuli: StimulusList, out: Path) -> str:
+    if not stimuli.defects:
+        return "none"
+    named = [f"left out: {defect.reason}" for defect in stimuli.defects[:NAMED_DEFECTS]]
+    if len(stimuli.defects) > NAMED_DEFECTS:
+        named.append(f"and {len(stimuli.defects) - NAMED_DEFECTS} more")
+    return f"{len(stimuli.defects):,} (see {out / 'defects.csv'}), {'; '.join(named)}"
+
+
+def _look_for_known_images(stimuli: StimulusList, options: MemoryOptions) -> None:
+    """Say, and write down, which tested images the tokenizer was trained on."""
+    if options.material.tokenizer is None or not options.material.tokenizer.exists():
         return
-    trained = {image.path for image in trained_images(stimuli, options.tokenizer)}
-    sides = {"studied": [trial.studied for trial in stimuli.trials], "foil": [trial.foil for trial in stimuli.trials]}
-    known = [(image.path, side) for side in sides for image in sides[side] if image.path in trained]
-    rows = [{"path": path, "side": side} for path, side in known]
-    write_table(options.out / "known_images.csv", rows, ["path", "side"])
+    trained = {image.path for image in trained_images(stimuli, options.material.tokenizer, _training_data)}
+    studied = [trial.studied.path for trial in stimuli.trials if trial.studied.path in trained]
+    foils = [trial.foil.path for trial in stimuli.trials if trial.foil.path in trained]
+    known = [KnownImage(path, "studied") for path in studied] + [KnownImage(path, "foil") for path in foils]
+    write_rows(options.out / "known_images.csv", known, KnownImage)
     if known:
-        foils = [path for path, side in known if side == "foil"]
-        print(
-            f"Beware: the tokenizer was trained on {len(known)} of the {2 * len(stimuli.trials)} tested images, "
+        say_found(
+            beware=f"the tokenizer was trained on {len(known)} of the {2 * len(stimuli.trials)} tested images, "
             f"{len(foils)} of them foils (known_images.csv), which should be new to all of the model"
         )
+
+
+def _training_data(run: Path) -> Path:
+    """Return the data of a training run of a tokenizer."""
+    return read_options(run, TrainOptions).data
+
+
+def _say_model(material: Material, options: MemoryOptions) -> None:
+    kind = "image" if options.material.noise is None else "sequence"
+    grid = "x".join(map(str, material.grid))
+    say_found(
+        tokens=f"{prod(material.grid):,} per {kind}, {grid} of {material.vocab_size} codes",
+        model=describe_model(options, material),
+    )
+
+
+def _join_recall(runs: Sequence[MemoryRun], out: Path) -> None:
+    """Write the recall.csv of all runs into one, with the version and the seed of each."""
+    rows = [
+        {"version": run.version, "seed": run.seed, **asdict(row)}
+        for run in runs
+        for row in read_rows(run.folder / "recall.csv", RecallRow)
+    ]
+    write_table(out / "recall.csv", rows, ["version", "seed", *(field.name for field in fields(RecallRow))])

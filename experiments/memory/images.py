@@ -1,4 +1,4 @@
-"""Images of single items: those remembered best and least, and where in an image the memory lies.
+"""Plots of single items: those remembered best and least, and where in an image the memory lies.
 
 They show stimuli, which may not be free to pass on: they are made for a page that stays with the results, and are not
 written as files.
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from PIL import ImageOps
 from data.images import load_image
 from experiments.statistics.items import Item
 from experiments.statistics.outcomes import Floats
-from storage.tables import read_table
+from experiments.statistics.trials import read_trials
 
 COLUMNS = 8
 """Images of a row."""
@@ -32,12 +31,12 @@ SIDE = 96
 
 @dataclass(frozen=True)
 class Maps:
-    """What study has changed at every place of the tested images of one run."""
+    """What study has changed at every grid position of the tested images of one run."""
 
     paths: tuple[str, ...]
     studied: frozenset[str]
     gains: Floats
-    """(P, h, w) NLL of each token before study minus that after it, in nats."""
+    """(P, h, w) float64, NLL of each token before study minus that after it, in nats."""
 
 
 def read_maps(folder: Path) -> Maps | None:
@@ -45,10 +44,11 @@ def read_maps(folder: Path) -> Maps | None:
     if not (folder / "maps.npz").exists():
         return None
     with np.load(folder / "maps.npz") as file:
-        paths, grid = [str(path) for path in file["paths"]], [int(size) for size in file["grid"]]
+        paths = tuple(str(path) for path in file["paths"])
+        grid = tuple(int(size) for size in file["grid"])
         gains = file["before"].astype(np.float64) - file["after"].astype(np.float64)
-    studied = frozenset(row["studied"] for row in read_table(folder / "trials.csv", ["studied"]))
-    return Maps(tuple(paths), studied, gains.reshape(len(paths), *grid)[:, 0])
+    studied = frozenset(trial.studied for trial in read_trials(folder / "trials.csv"))
+    return Maps(paths, studied, gains.reshape(len(paths), *grid)[:, 0])
 
 
 def show_items(items: Sequence[Item], folders: Mapping[str, Path]) -> Figure | None:
@@ -61,53 +61,54 @@ def show_items(items: Sequence[Item], folders: Mapping[str, Path]) -> Figure | N
         folders: the stimuli, by name of the list.
 
     Returns:
-        A figure, or None if the images are no longer where they were.
+        The plot, or None if the images are no longer where they were.
     """
     there = [item for item in items if item.list in folders and (folders[item.list] / item.path).exists()]
     conditions = sorted({item.condition for item in there})
     if not conditions:
         return None
-    figure, axes = _canvas(2 * len(conditions))
-    for row, condition in enumerate(conditions):
+    rows: dict[str, Sequence[Item]] = {}
+    for condition in conditions:
         ranked = sorted((item for item in there if item.condition == condition), key=_memorability)
         shown = min(COLUMNS, max(1, len(ranked) // 2))
-        for part, name in enumerate(("best", "least")):
-            chosen = ranked[::-1][:shown] if part == 0 else ranked[:shown]
-            for panel, item in zip(axes[2 * row + part], chosen, strict=False):
-                panel.imshow(_thumbnail(folders[item.list] / item.path))
-                panel.set_title(_caption(item), fontsize=6)
-            axes[2 * row + part][0].text(-0.1, 0.5, f"{condition}\n{name}", fontsize=8, ha="right", va="center",
-                                         transform=axes[2 * row + part][0].transAxes)  # fmt: skip
+        rows[f"{condition}\nbest"] = ranked[::-1][:shown]
+        rows[f"{condition}\nleast"] = ranked[:shown]
+    figure, axes = _canvas(len(rows))
+    for panels, (name, chosen) in zip(axes, rows.items(), strict=True):
+        for panel, item in zip(panels, chosen, strict=False):
+            panel.imshow(_thumbnail(folders[item.list] / item.path))
+            panel.set_title(_caption(item), fontsize=6)
+        panels[0].text(-0.1, 0.5, name, fontsize=8, ha="right", va="center", transform=panels[0].transAxes)
     return figure
 
 
 def show_maps(maps: Maps, folder: Path) -> Figure | None:
-    """Show images and, below each, what study has changed at every place; the last ones were not studied.
+    """Show images and, below each, what study has changed at every grid position; the last ones were not studied.
 
     Args:
         maps: of one run.
         folder: the stimuli.
 
     Returns:
-        A figure, or None if the images are no longer where they were.
+        The plot, or None if the images are no longer where they were.
     """
-    there = [place for place, path in enumerate(maps.paths) if (folder / path).exists()]
+    there = [index for index, path in enumerate(maps.paths) if (folder / path).exists()]
     studied = sorted(
-        (place for place in there if maps.paths[place] in maps.studied),
-        key=lambda place: -float(maps.gains[place].mean()),
+        (index for index in there if maps.paths[index] in maps.studied),
+        key=lambda index: -float(maps.gains[index].mean()),
     )
-    foils = [place for place in there if maps.paths[place] not in maps.studied]
+    foils = [index for index in there if maps.paths[index] not in maps.studied]
     chosen = _spread(studied, COLUMNS - FOILS) + _spread(foils, FOILS)
     if not chosen:
         return None
     figure, axes = _canvas(2)
     limit = max(float(np.abs(maps.gains[chosen]).max()), 1e-6)
-    for column, place in enumerate(chosen):
-        axes[0][column].imshow(_thumbnail(folder / maps.paths[place]))
-        kind = "studied" if maps.paths[place] in maps.studied else "not studied"
+    for column, index in enumerate(chosen):
+        axes[0][column].imshow(_thumbnail(folder / maps.paths[index]))
+        kind = "studied" if maps.paths[index] in maps.studied else "not studied"
         axes[0][column].set_title(kind, fontsize=7)
-        heat = axes[1][column].imshow(maps.gains[place], cmap="RdBu_r", vmin=-limit, vmax=limit)
-        axes[1][column].set_title(f"{maps.gains[place].mean():+.2f}", fontsize=7)
+        heat = axes[1][column].imshow(maps.gains[index], cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axes[1][column].set_title(f"{maps.gains[index].mean():+.2f}", fontsize=7)
     figure.colorbar(heat, ax=list(axes[1]), label="nats", shrink=0.8)
     return figure
 
@@ -121,21 +122,21 @@ def _caption(item: Item) -> str:
     return f"{100 * item.accuracy_over_exposures:.0f} %{ratio}"
 
 
-def _spread(places: Sequence[int], count: int) -> list[int]:
-    """Return up to `count` of the places, evenly from the first to the last."""
-    chosen = np.linspace(0, len(places) - 1, min(count, len(places))).round().astype(int)
-    return [places[index] for index in chosen]
+def _spread(indices: Sequence[int], count: int) -> list[int]:
+    """Return up to `count` of the indices, evenly from the first to the last."""
+    chosen = np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int)
+    return [indices[index] for index in chosen]
 
 
 def _canvas(rows: int) -> tuple[Figure, NDArray[Any]]:
-    """Return a figure and its (rows, COLUMNS) panels."""
-    figure, axes = plt.subplots(
-        rows, COLUMNS, figsize=(1.15 * COLUMNS + 1, 1.3 * rows), squeeze=False, layout="constrained"
-    )
+    """Return an empty plot and its (rows, COLUMNS) panels."""
+    figure = Figure(figsize=(1.15 * COLUMNS + 1, 1.3 * rows), layout="constrained")
+    axes: NDArray[Any] = figure.subplots(rows, COLUMNS, squeeze=False)
     for panel in axes.flat:
         panel.axis("off")
     return figure, axes
 
 
 def _thumbnail(path: Path) -> NDArray[np.uint8]:
+    """Return the square in the middle of an image, (SIDE, SIDE, 3)."""
     return np.asarray(ImageOps.fit(load_image(path), (SIDE, SIDE)))

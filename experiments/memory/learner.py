@@ -16,15 +16,13 @@ from torch import Tensor
 
 from experiments.memory.material import Material
 from experiments.memory.options import MemoryOptions
-from gpt.config import preset
+from gpt.flops import parameter_count
 from gpt.model import GPT
 from gpt.train import build_optimizer, train_step
 from storage.checkpoints import newest_checkpoint
 from training.order import epoch_order, seed_step
 from training.state import load_training_state, save_checkpoint
 
-CLIP = 1.0
-"""Largest norm of the gradient."""
 MOMENTUM = 0.9
 """Of gradient descent."""
 
@@ -43,9 +41,11 @@ class Learner:
     """
 
     def __init__(self, gpt: GPT, options: MemoryOptions, seed: int, checkpoint: Path | None = None) -> None:
-        self.gpt, self.options, self.seed = gpt, options, seed
-        if options.trained_blocks is not None:
-            freeze(gpt, options.trained_blocks)
+        self.gpt = gpt
+        self.options = options
+        self.seed = seed
+        if options.learning.trained_blocks is not None:
+            freeze(gpt, options.learning.trained_blocks)
         self.accelerator = Accelerator()
         self.model, self.optimizer = self.accelerator.prepare(gpt, make_optimizer(gpt, options))
         if checkpoint is not None:
@@ -74,9 +74,16 @@ class Learner:
         seed_step(self.seed, number)
         self.gpt.train()
         order = listed[epoch_order(len(listed), self.seed, number)]
-        for chosen in batches(order, known, options.batch, options.replay, self.seed + 1_000_003 * number):
-            for _ in range(options.steps_per_exposure):
-                train_step(self.accelerator, self.model, self.optimizer, items[chosen], options.learning_rate, CLIP)
+        for chosen in batches(order, known, options.batch, options.learning.replay, self.seed + 1_000_003 * number):
+            for _ in range(options.learning.steps_per_exposure):
+                train_step(
+                    self.accelerator,
+                    self.model,
+                    self.optimizer,
+                    items[chosen],
+                    options.learning_rate,
+                    options.learning.grad_clip,
+                )
 
     def save(self, folder: Path, number: int) -> None:
         """Write the state after pass `number` as the only checkpoint of `folder`.
@@ -101,12 +108,27 @@ def begin_learner(options: MemoryOptions, material: Material, seed: int, state: 
         return Learner(GPT.from_pretrained(saved), options, seed, saved), int(saved.name)
     if options.gpt is None:
         torch.manual_seed(seed)
-        config = preset(options.preset, material.grid, material.vocab_size, material.fingerprint)
+        config = options.model.for_tokens(material.grid, material.vocab_size, material.fingerprint)
         return Learner(GPT(config), options, seed), 0
-    checkpoint = find_optimizer_state(options.gpt) if options.optimizer_state == "resume" else None
+    checkpoint = find_optimizer_state(options.gpt) if options.learning.optimizer_state == "resume" else None
     gpt = GPT.from_pretrained(checkpoint or options.gpt)
     material.check(gpt)
     return Learner(gpt, options, seed, checkpoint), 0
+
+
+def describe_model(options: MemoryOptions, material: Material) -> str:
+    """Return what every run begins with, in words: its origin, its architecture and its number of parameters.
+
+    Raises:
+        CheckpointError: `--gpt` holds no GPT.
+    """
+    if options.gpt is None:
+        origin = "new"
+        config = options.model.for_tokens(material.grid, material.vocab_size, material.fingerprint)
+    else:
+        origin = f"from {options.gpt}"
+        config = GPT.from_pretrained(options.gpt).config
+    return f"{origin}, {config.describe()}, {parameter_count(config):,} parameters"
 
 
 def find_optimizer_state(path: Path) -> Path:
@@ -134,7 +156,8 @@ def batches(order: Tensor, known: Tensor, size: int, replay: int, seed: int) -> 
         replay: items rehearsed along with each batch, as far as there are any to rehearse.
         seed: decides which.
     """
-    known, generator = known.clone(), torch.Generator().manual_seed(seed)
+    known = known.clone()
+    generator = torch.Generator().manual_seed(seed)
     for chosen in order.split(size):
         known[chosen] = False  # nothing is rehearsed in the batch that presents it
         candidates = known.nonzero().flatten()
@@ -159,7 +182,7 @@ def freeze(gpt: GPT, trained: int) -> None:
 
 def make_optimizer(gpt: GPT, options: MemoryOptions) -> torch.optim.Optimizer:
     """Return Adam (Kingma and Ba 2015, with their defaults) or gradient descent with momentum, without decay."""
-    if options.optimizer == "sgd":
+    if options.learning.optimizer == "sgd":
         return torch.optim.SGD(gpt.parameters(), lr=options.learning_rate, momentum=MOMENTUM)
     # In the groups of a training, so that its moments belong to the same weights.
     groups = build_optimizer(gpt, options.learning_rate, weight_decay=0.0).param_groups

@@ -21,8 +21,8 @@ from data.stimuli.noise import noise_list
 from experiments.memory.changes import CHANGES
 from experiments.memory.options import MemoryOptions
 from experiments.memory.recognition import tested_paths
+from gpt.config import MismatchError
 from gpt.model import GPT
-from sampling.prompts import MismatchError, check_match
 from training.processes import best_device
 from training.progress import Progress
 from vqgan.model import load_tokenizer
@@ -59,6 +59,7 @@ class Material:
     afterwards: Tensor
     """(M, L) int64 tokens of the second list's study; M is 0 without one."""
     grid: tuple[int, int, int]
+    """(t, h, w) of every item."""
     vocab_size: int
     tokenizer: Tokenizer | None
     """None for random sequences."""
@@ -75,7 +76,7 @@ class Material:
             MismatchError: vocabulary, grid or tokenizer differ.
         """
         if self.tokenizer is not None:
-            check_match(gpt, self.tokenizer, self.grid)
+            gpt.config.check_tokens(self.grid, self.vocab_size, self.fingerprint)
         elif gpt.config.vocab_size < self.vocab_size or gpt.config.window != prod(self.grid):
             raise MismatchError(
                 f"the GPT knows {gpt.config.vocab_size} tokens and sequences of {gpt.config.window}: "
@@ -89,15 +90,21 @@ def read_lists(options: MemoryOptions) -> Lists:
     Raises:
         StimulusError: a list has defects, or what is tested is also studied with the second list.
     """
-    if options.noise is not None:
-        tested = min(options.noise, NOISE_TESTED)
-        stimuli, tokens = noise_list(options.noise, tested, options.noise_length, options.noise_codes, options.seed)
+    if options.material.noise is not None:
+        tested = min(options.material.noise, NOISE_TESTED)
+        stimuli, tokens = noise_list(
+            options.material.noise,
+            tested,
+            options.material.noise_length,
+            options.material.noise_codes,
+            options.learning.seed,
+        )
         return Lists(stimuli, noise=tokens)
     assert options.stimuli is not None, "the options ask for one or the other"
-    first = read_stimuli(options.stimuli, options.exclude_defects)
-    if options.fillers is not None:
-        first = first.with_fillers(options.fillers)
-    second = read_stimuli(options.then, options.exclude_defects) if options.then else None
+    first = read_stimuli(options.stimuli, options.material.exclude_defects)
+    if options.material.fillers is not None:
+        first = first.with_fillers(options.material.fillers)
+    second = read_stimuli(options.learning.then, options.material.exclude_defects) if options.learning.then else None
     if second is not None:
         _check_apart(first, second)
     return Lists(first, second)
@@ -111,23 +118,34 @@ def encode_lists(lists: Lists, options: MemoryOptions) -> Material:
         ValueError: the images have fewer colours than the palette is to have.
     """
     if lists.noise is not None:
-        side = isqrt(options.noise_length)
-        nothing = torch.zeros(0, options.noise_length, dtype=torch.int64)
-        return Material({"none": lists.noise}, nothing, (1, side, side), options.noise_codes, tokenizer=None)
-    first, second = lists.first, lists.second
+        side = isqrt(options.material.noise_length)
+        nothing = torch.zeros(0, options.material.noise_length, dtype=torch.int64)
+        return Material(
+            tokens={"none": lists.noise},
+            afterwards=nothing,
+            grid=(1, side, side),
+            vocab_size=options.material.noise_codes,
+            tokenizer=None,
+        )
     tokenizer = _find_tokenizer(options)
-    size = tokenizer.size if tokenizer else options.size
-    batches: Iterable[Clips] = _read(first, size, options.changes)
+    size = tokenizer.size if tokenizer else options.material.size
+    batches: Iterable[Clips] = _read(lists.first, size, options.test.changes)
     if tokenizer is None:
         batches = list(batches)
         tokenizer = _fit_palette(batches, options)
     tokenizer = tokenizer.to(best_device())
     grid = tokenizer.grid(1, size, size)
     afterwards = torch.zeros(0, prod(grid), dtype=torch.int64)
-    if second is not None:
-        studied = _encode(tokenizer, _read(replace(second, trials=()), size))["none"]
+    if lists.second is not None:
+        studied = _encode(tokenizer, _read(replace(lists.second, trials=()), size))["none"]
         afterwards = torch.stack(list(studied.values()))
-    return Material(_encode(tokenizer, batches), afterwards, grid, tokenizer.vocab_size, tokenizer)
+    return Material(
+        tokens=_encode(tokenizer, batches),
+        afterwards=afterwards,
+        grid=grid,
+        vocab_size=tokenizer.vocab_size,
+        tokenizer=tokenizer,
+    )
 
 
 def read_clips(root: Path, paths: Sequence[str], size: int) -> Tensor:
@@ -136,8 +154,9 @@ def read_clips(root: Path, paths: Sequence[str], size: int) -> Tensor:
 
 
 def _read(stimuli: StimulusList, size: int, changes: Sequence[str] = ()) -> Iterator[Clips]:
-    """Yield the images of a list, some at a time, decoded once also where they are changed for the test."""
-    paths, tested = [image.path for image in stimuli.images], set(tested_paths(stimuli.trials))
+    """Yield the images of a list, some at a time; each is decoded once, also where it is changed for the test."""
+    paths = [image.path for image in stimuli.images]
+    tested = set(tested_paths(stimuli.trials))
     with Progress("Reading images", len(paths)) as progress:
         for start in range(0, len(paths), IMAGES_AT_ONCE):
             clips: Clips = {change: {} for change in ("none", *changes)}
@@ -163,14 +182,19 @@ def _encode(tokenizer: Tokenizer, batches: Iterable[Clips]) -> Tokens:
 
 def _find_tokenizer(options: MemoryOptions) -> Tokenizer | None:
     own = options.gpt / "tokenizer" if options.gpt else None
-    folder = options.tokenizer or (own if own and own.is_dir() else None)
+    folder = options.material.tokenizer or (own if own and own.is_dir() else None)
     return load_tokenizer(folder) if folder else None
 
 
 def _fit_palette(batches: Iterable[Clips], options: MemoryOptions) -> Palette:
     """Make a palette of studied images and foils alike, so that it favours neither."""
     clips = torch.stack([clip for batch in batches for clip in batch["none"].values()])
-    palette = Palette.fit(rearrange(clips, "P C T H W -> (P T H W) C"), options.colours, options.size, options.seed)
+    palette = Palette.fit(
+        rearrange(clips, "P C T H W -> (P T H W) C"),
+        options.material.colours,
+        options.material.size,
+        options.learning.seed,
+    )
     palette.save_pretrained(options.out / "tokenizer")
     return palette
 

@@ -2,102 +2,143 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from experiments.statistics.accuracy import read_trials
-from experiments.statistics.outcomes import Run, run_of
-from storage.tables import read_table
+from experiments.memory.options import MemoryOptions
+from experiments.statistics.trials import Run, TrialRow, read_trials
+from storage.run_folder import read_options
+from storage.tables import read_rows
 
-NOT_OF_THE_MODEL = frozenset(
-    {
-        "out", "resume", "overwrite", "save_every", "stimuli", "exclude_defects", "then", "then_exposures",
-        "seed", "seeds", "exposures", "changes", "recall",
-    }
-)  # fmt: skip
-"""Options in which runs of one model may differ: which list, how long, which seeds, and what else is tested."""
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder that `secondsight memory run` wrote."""
+    """A folder that `secondsight memory run` wrote, or one that holds a `trials.csv` and nothing else."""
 
     path: Path
-    options: dict[str, Any]
-    """Its config.json."""
-    trials: list[dict[str, str]]
+    options: MemoryOptions | None
+    """None where there are only trials."""
+    trials: list[TrialRow]
 
     @property
     def stimuli(self) -> Path | None:
         """Folder of the list, if it is there."""
-        stimuli = self.options.get("stimuli")
-        return Path(stimuli) if stimuli and Path(stimuli).is_dir() else None
+        stimuli = self.options.stimuli if self.options else None
+        return stimuli if stimuli and stimuli.is_dir() else None
 
     @property
-    def parts(self) -> list[Path]:
+    def runs(self) -> list[Path]:
         """Folders of its versions and seeds, which hold maps."""
         return sorted(path for path in (self.path / "runs").glob("*") if path.is_dir())
 
-    def table(self, name: str) -> list[dict[str, str]]:
-        """Return the rows of one of its tables, such as `defects.csv`; none if it is not there."""
+    def rows(self, name: str, kind: type[Row]) -> list[Row]:
+        """Return the rows of one of its tables, such as `recall.csv`; none if it is not there."""
         path = self.path / name
-        return read_table(path) if path.exists() else []
+        return read_rows(path, kind) if path.exists() else []
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that was left out of a list as defective."""
+
+    list: str
+    """Name of the list."""
+    file: str
+    """Path in it."""
+    reason: str
+    """What is wrong with it."""
 
 
 def read_run_folders(paths: Sequence[Path]) -> list[RunFolder]:
     """Read finished runs; a folder of `secondsight memory sweep` stands for the finished runs in it.
 
     Raises:
+        RunFolderError: a folder holds a run of another command, or of an older version.
         ValueError: a folder holds no finished run.
     """
     found: list[RunFolder] = []
     for path in paths:
-        folders = (
-            [path] if (path / "trials.csv").exists() else sorted(p.parent for p in path.glob("cells/*/trials.csv"))
-        )
-        if not folders:
+        finished = [path] if (path / "trials.csv").exists() else _cells(path)
+        if not finished:
             raise ValueError(f"{path} holds no trials.csv: give folders of finished runs of `secondsight memory run`")
-        for folder in folders:
-            options = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        for folder in finished:
+            options = read_options(folder, MemoryOptions) if (folder / "config.json").exists() else None
             found.append(RunFolder(folder, options, read_trials(folder / "trials.csv")))
     return found
 
 
-def merge_trials(folders: Sequence[RunFolder]) -> list[dict[str, str]]:
-    """Return the trials of all folders, each with the name of its model in a column `model`.
+def merge_trials(folders: Sequence[RunFolder]) -> list[TrialRow]:
+    """Return the trials of all folders, each with the name of its model.
 
     Raises:
         ValueError: two folders hold the same run of the same model, which would count twice.
     """
     holders: dict[tuple[str, Run], Path] = {}
     merged = []
-    for folder, model in zip(folders, model_names([folder.options for folder in folders]), strict=True):
-        for run in {run_of(trial) for trial in folder.trials}:
-            holder = holders.setdefault((model, run), folder.path)
+    for folder, model in zip(folders, model_names(folders), strict=True):
+        trials = [_of_model(trial, model, folder) for trial in folder.trials]
+        for name, run in sorted({(trial.model, trial.run) for trial in trials}):
+            holder = holders.setdefault((name, run), folder.path)
             if holder != folder.path:
                 raise ValueError(
                     f"{holder} and {folder.path} hold the same run (list {run.list}, version {run.version}, "
                     f"seed {run.seed}): give one of them"
                 )
-        merged += [{"model": model} | trial for trial in folder.trials]
+        merged += trials
     return merged
 
 
-def model_names(configs: Sequence[dict[str, Any]]) -> list[str]:
+def left_out(folders: Sequence[RunFolder]) -> list[LeftOut]:
+    """Return what was left out of the lists of runs, once for each list."""
+    found = {
+        LeftOut(folder.trials[0].list, defect.file, defect.reason): None
+        for folder in folders
+        for defect in folder.rows("defects.csv", _Defect)
+    }
+    return list(found)
+
+
+def model_names(folders: Sequence[RunFolder]) -> list[str]:
     """Return for each run the name of its model: the options in which the models differ; empty if there is one.
 
-    Runs belong to the same model when their options agree but for which list they studied, how long, with which seeds,
-    and what else was tested.
+    Runs belong to the same model when their options agree but for those that only tell runs apart: which list they
+    studied, how long, with which seeds, and what else was tested. Of trials alone the name of their folder is known.
     """
-    keys = sorted({key for config in configs for key in config} - NOT_OF_THE_MODEL)
-    differing = [key for key in keys if len({json.dumps(config.get(key)) for config in configs}) > 1]
-    return [", ".join(_setting(key, config.get(key)) for key in differing) for config in configs]
+    if len(folders) > 1 and any(folder.options is None for folder in folders):
+        return [folder.path.resolve().name for folder in folders]
+    settings = [folder.options.settings("model") if folder.options else {} for folder in folders]
+    names = sorted({name for of_run in settings for name in of_run})
+    differing = [name for name in names if len({of_run.get(name) for of_run in settings}) > 1]
+    worded = [[_setting(name, of_run.get(name)) for name in differing] for of_run in settings]
+    return [", ".join(words for words in of_run if words) for of_run in worded]
 
 
-def _setting(key: str, value: Any) -> str:
-    if key == "gpt":
+@dataclass(frozen=True)
+class _Defect:
+    """A row of a run's `defects.csv`."""
+
+    file: str
+    reason: str
+
+
+def _of_model(trial: TrialRow, model: str, folder: RunFolder) -> TrialRow:
+    """Return a trial with the name of its model, which trials that came without a config.json may have already."""
+    known = folder.options is None and trial.model
+    return trial if known or trial.model == model else replace(trial, model=model)
+
+
+def _cells(path: Path) -> list[Path]:
+    return sorted(table.parent for table in path.glob("cells/*/trials.csv"))
+
+
+def _setting(name: str, value: Any) -> str:
+    """Return an option in words; none for the preset of a GPT that is named by where it comes from."""
+    if name == "gpt":
         return f"from {value}" if value else "from scratch"
-    return f"{key.replace('_', ' ')} {'none' if value is None else value}"
+    if name == "preset" and value is None:
+        return ""
+    return f"{name.replace('_', ' ')} {'none' if value is None else value}"

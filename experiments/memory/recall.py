@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -44,10 +45,13 @@ class RecallRow:
     """
 
     item: str
+    """Name of the trial."""
     condition: str
+    """Test condition of the list."""
     image: str
-    studied: str
-    """`yes`, or `no` for a foil."""
+    """File that was to be recalled."""
+    studied: Literal["yes", "no"]
+    """`no` for a foil."""
     distance: float
     """Mean over the completions."""
     best_distance: float
@@ -89,7 +93,7 @@ def recall(
     lower = _lower_half(tokenizer, completed.flatten(0, 1), clips.shape[3:])
     # Half, because pixels span [-1, 1].
     distances = (torch.cdist(lower, truths) / (2 * truths.shape[1] ** 0.5)).unflatten(0, (len(cues), n))
-    return [_row(cue, distances[number], number) for number, cue in enumerate(cues)]
+    return [_row(cue, distances[index], index) for index, cue in enumerate(cues)]
 
 
 def write_recall(path: Path, rows: Iterable[RecallRow]) -> None:
@@ -98,7 +102,7 @@ def write_recall(path: Path, rows: Iterable[RecallRow]) -> None:
 
 
 def _complete(gpt: GPT, tokenizer: Tokenizer, upper: Tensor, length: int, start: int, n: int, seed: int) -> Tensor:
-    """Return `n` completions (B, n, L) of upper halves, the first of which is number `start` of all images."""
+    """Return `n` completions (B, n, L) of upper halves, the first of which has the index `start` among all."""
     prompt = tokenizer.encode(upper).flatten(1)
     free = prompt.new_full((len(prompt), length - prompt.shape[1]), FREE)
     items = range(start, start + len(prompt))
@@ -108,20 +112,20 @@ def _complete(gpt: GPT, tokenizer: Tokenizer, upper: Tensor, length: int, start:
 def _lower_half(tokenizer: Tokenizer, tokens: Tensor, size: Sequence[int]) -> Tensor:
     """Return the pixels (B, 3 * H / 2 * W) of the lower halves that tokens (B, L) show."""
     grids = tokens.unflatten(1, tokenizer.grid(1, *size))
-    return torch.cat([tokenizer.decode(part)[:, :, :1, size[0] // 2 :] for part in grids.split(BATCH)]).flatten(1)
+    return torch.cat([tokenizer.decode(batch)[:, :, :1, size[0] // 2 :] for batch in grids.split(BATCH)]).flatten(1)
 
 
-def _row(cue: Cue, distances: Tensor, number: int) -> RecallRow:
-    """Judge the completions of image `number` by their distances (n, P) to all images."""
-    own = distances[:, number]
-    others = torch.cat([distances[:, :number], distances[:, number + 1 :]], dim=1)
+def _row(cue: Cue, distances: Tensor, index: int) -> RecallRow:
+    """Judge the completions of the image at `index` by their distances (n, P) to all images."""
+    own = distances[:, index]
+    others = torch.cat([distances[:, :index], distances[:, index + 1 :]], dim=1)
     identified = (own < others.amin(dim=1)).float().mean()
     return RecallRow(
-        cue.item,
-        cue.condition,
-        cue.image,
-        "yes" if cue.studied else "no",
-        float(own.mean()),
-        float(own.min()),
-        float(identified),
+        item=cue.item,
+        condition=cue.condition,
+        image=cue.image,
+        studied="yes" if cue.studied else "no",
+        distance=float(own.mean()),
+        best_distance=float(own.min()),
+        identified=float(identified),
     )

@@ -17,15 +17,14 @@ from torch import Tensor
 from data.errors import StimulusError
 from data.stimuli.lists import StimulusList, Trial
 from experiments.memory.episodic import EpisodicStore
-from experiments.memory.options import Part
-from experiments.statistics.accuracy import correctness
+from experiments.memory.options import Half
+from experiments.statistics.trials import TrialRow, correctness
 from gpt.model import GPT
 
-CPU_TOKENS, GPU_TOKENS = 2**11, 2**14
-"""Tokens of a scoring batch: what a processor's caches hold, and what keeps a GPU busy."""
-
-Row = dict[str, str]
-"""A row of `trials.csv`."""
+CPU_TOKENS = 2**11
+"""Tokens of a scoring batch on a CPU, as many as its caches hold."""
+GPU_TOKENS = 2**14
+"""The same on a GPU, as many as keep it busy."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +61,17 @@ class Session:
         """
         paths = tested_paths(stimuli.trials)
         stacked = {change: torch.stack([of[path] for path in paths]).to(device) for change, of in tokens.items()}
-        return cls(stimuli.root.name, version, seed, stimuli.trials, paths, stacked)
+        return cls(
+            name=stimuli.root.name,
+            version=version,
+            seed=seed,
+            trials=stimuli.trials,
+            paths=paths,
+            tokens=stacked,
+        )
 
-    def test(self, gpt: GPT, store: EpisodicStore | None, exposure: int, interference: int) -> list[Row]:
-        """Return a row for every trial, change and way of scoring.
+    def test(self, gpt: GPT, store: EpisodicStore | None, exposure: int, interference: int) -> list[TrialRow]:
+        """Return a row for every trial, change and readout.
 
         Args:
             gpt: the learner.
@@ -78,43 +84,46 @@ class Session:
         """
         rows = []
         for change, tokens in self.tokens.items():
-            for learner, scores in score(gpt, store, tokens).items():
+            for readout, scores in score(gpt, store, tokens).items():
                 if not scores.isfinite().all():
                     raise FloatingPointError(
                         f"after {exposure} exposures the learner's scores are not finite: "
                         "study with a lower --learning-rate"
                     )
-                taken = {"learner": learner, "change": change, "exposure": str(exposure)}
-                rows += self._rows(scores.tolist(), taken | {"interference": str(interference)})
+                by_path = dict(zip(self.paths, scores.tolist(), strict=True))
+                rows += [self._row(trial, by_path, readout, change, exposure, interference) for trial in self.trials]
         return rows
 
-    def _rows(self, scores: list[float], taken: Row) -> list[Row]:
-        by_path = dict(zip(self.paths, scores, strict=True))
-        return [
-            {
-                "list": self.name,
-                "version": self.version,
-                "seed": str(self.seed),
-                "item": trial.item,
-                "condition": trial.condition,
-                "studied": trial.studied.path,
-                "foil": trial.foil.path,
-                "nll_studied": repr(by_path[trial.studied.path]),
-                "nll_foil": repr(by_path[trial.foil.path]),
-                "correct": str(correctness(by_path[trial.studied.path], by_path[trial.foil.path])),
-            }
-            | taken
-            for trial in self.trials
-        ]
+    def _row(
+        self, trial: Trial, scores: Mapping[str, float], readout: str, change: str, exposure: int, interference: int
+    ) -> TrialRow:
+        nll_studied = scores[trial.studied.path]
+        nll_foil = scores[trial.foil.path]
+        return TrialRow(
+            list=self.name,
+            version=self.version,
+            seed=self.seed,
+            readout=readout,
+            change=change,
+            item=trial.item,
+            condition=trial.condition,
+            exposure=exposure,
+            interference=interference,
+            studied=trial.studied.path,
+            foil=trial.foil.path,
+            nll_studied=nll_studied,
+            nll_foil=nll_foil,
+            correct=correctness(nll_studied, nll_foil),
+        )
 
 
-def part_of(trials: tuple[Trial, ...], part: Part) -> tuple[Trial, ...]:
+def half_of(trials: tuple[Trial, ...], half: Half) -> tuple[Trial, ...]:
     """Return all trials, or one half of every condition, which depends on nothing but the names of the items.
 
     Raises:
         StimulusError: there is nothing in that half.
     """
-    if part == "all":
+    if half == "all":
         return trials
     by_condition: dict[str, list[Trial]] = defaultdict(list)
     for trial in sorted(trials, key=lambda trial: hashlib.sha256(trial.item.encode()).digest()):
@@ -122,9 +131,9 @@ def part_of(trials: tuple[Trial, ...], part: Part) -> tuple[Trial, ...]:
     chosen = set()
     for of_condition in by_condition.values():
         middle = (len(of_condition) + 1) // 2
-        chosen |= {t.item for t in (of_condition[:middle] if part == "first-half" else of_condition[middle:])}
+        chosen |= {t.item for t in (of_condition[:middle] if half == "first" else of_condition[middle:])}
     if not chosen:
-        raise StimulusError(f"--part {part} holds none of the {len(trials)} trials: each condition needs two")
+        raise StimulusError(f"--half {half} holds none of the {len(trials)} trials: each condition needs two")
     return tuple(trial for trial in trials if trial.item in chosen)
 
 
@@ -134,7 +143,7 @@ def tested_paths(trials: Sequence[Trial]) -> list[str]:
 
 
 def score(gpt: GPT, store: EpisodicStore | None, tokens: Tensor) -> dict[str, Tensor]:
-    """Return how unfamiliar each of (P, L) token sequences is: (P,) float32 on the CPU, by way of scoring."""
+    """Return how unfamiliar each of (P, L) token sequences is: (P,) float32 on the CPU, by readout."""
     scores = {"weights": token_nll(gpt, tokens)[:, gpt.first_scored :].mean(dim=1)}
     if store is not None:
         judged = store.score(tokens)

@@ -1,13 +1,13 @@
-"""Merge the trials of several memory runs into tables, figures and one page.
+"""Merge the trials of several memory runs into tables, plots and one page.
 
 trials.csv        all trials, with the name of the model
-accuracy.csv      accuracy of each way of testing at each moment, pooled and of each run
-comparisons.csv   differences between learners, models and changes, on the same items of the same runs
+accuracy.csv      accuracy of each test condition at each moment, pooled and of each run
+comparisons.csv   differences between readouts, models and changes, on the same items of the same runs
 thresholds.csv    exposures to the human level
 sensitivity.csv   d', ROC areas, and judgements by likelihood ratio
 items.csv         what is remembered of each image
 defects.csv       what was left out of the lists, if anything was
-curve.png, roc.png; learners.png, changes.png, forgetting.png where there is something to draw
+curve.png, roc.png; readouts.png, changes.png, forgetting.png where there is something to draw
 report.html
 """
 
@@ -19,8 +19,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from experiments.memory.images import read_maps, show_items, show_maps
-from experiments.memory.merge import RunFolder, merge_trials, read_run_folders
+from experiments.memory.merge import LeftOut, RunFolder, left_out, merge_trials, read_run_folders
 from experiments.memory.options import ReportOptions
+from experiments.memory.recall import RecallRow
 from experiments.memory.sections import (
     comparison_section,
     defect_section,
@@ -31,42 +32,42 @@ from experiments.memory.sections import (
     threshold_section,
 )
 from experiments.pages import Section, embed, embed_figure, percent, write_report
-from experiments.plots import draw_changes, draw_forgetting, draw_learners, draw_memory_curve, draw_roc
-from experiments.statistics.accuracy import (
-    TRIAL_COLUMNS,
-    Accuracy,
-    accuracies,
-    pooled,
-    write_accuracies,
-)
+from experiments.plots import draw_changes, draw_forgetting, draw_memory_curve, draw_readouts, draw_roc
+from experiments.statistics.accuracy import Accuracy, accuracies, pooled, write_accuracies
 from experiments.statistics.comparison import Comparison, compare_all
 from experiments.statistics.items import Item, items
 from experiments.statistics.outcomes import collect
 from experiments.statistics.signal_detection import Sensitivity, sensitivities
 from experiments.statistics.thresholds import Threshold, thresholds
-from storage.tables import write_rows, write_table
+from experiments.statistics.trials import write_trials
+from storage.tables import write_rows
+from training.progress import count, say_done
 
 
 def report_memory(options: ReportOptions) -> Path:
-    """Write the tables, figures and the page of the runs together.
+    """Write the tables, plots and the page of the runs together.
 
     Raises:
         ValueError: a folder holds no finished run, or two hold the same.
     """
     folders = read_run_folders(options.runs)
     trials = merge_trials(folders)
-    results, outcomes = accuracies(trials), collect(trials)
-    comparisons, crossings = compare_all(outcomes), thresholds(outcomes)
-    sensitivity, by_item, defects = sensitivities(trials), items(trials), _defects(folders)
+    outcomes = collect(trials)
+    results = accuracies(outcomes)
+    comparisons = compare_all(outcomes)
+    crossings = thresholds(outcomes)
+    sensitivity = sensitivities(trials)
+    by_item = items(trials)
+    defects = left_out(folders)
 
     out = options.out
-    write_table(out / "trials.csv", trials, ("model", *TRIAL_COLUMNS))
+    write_trials(out / "trials.csv", trials)
     write_accuracies(out / "accuracy.csv", results)
     write_rows(out / "comparisons.csv", comparisons, Comparison)
     write_rows(out / "thresholds.csv", crossings, Threshold)
     write_rows(out / "sensitivity.csv", sensitivity, Sensitivity)
     write_rows(out / "items.csv", by_item, Item)
-    write_table(out / "defects.csv", defects, ("list", "file", "reason"))
+    write_rows(out / "defects.csv", defects, LeftOut)
 
     note = _note(defects)
     draw_memory_curve(out / "curve.png", results, published=True, note=note)
@@ -74,7 +75,7 @@ def report_memory(options: ReportOptions) -> Path:
     sections = [
         memory_section(out, results, published=True),
         *([threshold_section(crossings)] if crossings else []),
-        *_ways(out, results, comparisons, note),
+        *_comparisons(out, results, comparisons, note),
         sensitivity_section(out, sensitivity),
         *_images(folders, by_item),
         *_recall(folders),
@@ -83,29 +84,32 @@ def report_memory(options: ReportOptions) -> Path:
     ]
     names = ", ".join(folder.path.name for folder in folders)
     write_report(out / "report.html", "Recognition memory", f"Runs: {names}. {note}".strip(), sections)
-    _print(results, note, out)
+    _print(results, note)
+    say_done(out / "report.html")
     return out
 
 
-def _ways(out: Path, results: Sequence[Accuracy], comparisons: Sequence[Comparison], note: str) -> Iterator[Section]:
-    """Draw and describe what was compared: models, learners, changes to the images, and forgetting."""
-    between_models = _in(comparisons, "model", learner="weights", change="none")
+def _comparisons(
+    out: Path, results: Sequence[Accuracy], comparisons: Sequence[Comparison], note: str
+) -> Iterator[Section]:
+    """Draw and describe what was compared: models, readouts, changes to the images, and forgetting."""
+    between_models = _in(comparisons, "model", readout="weights", change="none")
     if between_models:
         text = "Models are named by the options in which they differ."
         yield comparison_section("Models compared", text, (), between_models)
-    if draw_learners(out / "learners.png", results, note):
+    if draw_readouts(out / "readouts.png", results, note):
         text = (
             "`weights` judges by the model's NLL; `familiarity` by how near the image's features lie to what an "
             "episodic store has kept of the studied images; `weights+store` by the NLL of model and store mixed."
         )
-        media = embed(out / "learners.png", "Accuracy of each learner against exposures")
-        yield comparison_section("Learners compared", text, (media,), _in(comparisons, "learner", change="none"))
+        media = embed(out / "readouts.png", "Accuracy of each readout against exposures")
+        yield comparison_section("Readouts compared", text, (media,), _in(comparisons, "readout", change="none"))
     if draw_changes(out / "changes.png", results, note):
         text = (
             "The images are studied as they are, and changed at the test, studied ones and foils alike; `none` is "
             "without a change."
         )
-        media = embed(out / "changes.png", "Accuracy on changed images against exposures, a row for each learner")
+        media = embed(out / "changes.png", "Accuracy on changed images against exposures, a row for each readout")
         yield comparison_section("Changed images", text, (media,), _in(comparisons, "change"))
     if draw_forgetting(out / "forgetting.png", results, note):
         text = "After the last exposure another list was studied, and the first was tested after each pass over it."
@@ -122,43 +126,32 @@ def _images(folders: Sequence[RunFolder], by_item: Sequence[Item]) -> Iterator[S
             "which it was, and how much study has raised its log likelihood per token. items.csv has all of them."
         )
         yield Section("Remembered best and least", text, (embed_figure(remembered, "Remembered best and least"),))
-    media = [figure for folder in folders if (figure := _maps_of_first_run(folder))]
-    if media:
+    figures = [figure for folder in folders if (figure := _maps_of_first_run(folder))]
+    if figures:
         text = (
-            "How much study has lowered the NLL of every token, at its place in the image: red has become likelier, "
-            "blue less likely. From the studied image with the most to that with the least on average (the figure "
+            "How much study has lowered the NLL of every token, where it lies in the image: red has become likelier, "
+            "blue less likely. From the studied image with the most to that with the least on average (the number "
             "above each), then images that were not studied: what is red there too was learned of all images."
         )
-        images = tuple(embed_figure(figure, "Images, and NLL before study minus NLL after it") for figure in media)
-        yield Section("Where the memory lies", text, images)
+        media = tuple(embed_figure(figure, "Images, and NLL before study minus NLL after it") for figure in figures)
+        yield Section("Where the memory lies", text, media)
 
 
 def _maps_of_first_run(folder: RunFolder) -> Figure | None:
-    maps = read_maps(folder.parts[0]) if folder.parts else None
+    maps = read_maps(folder.runs[0]) if folder.runs else None
     return show_maps(maps, folder.stimuli) if maps and folder.stimuli else None
 
 
 def _recall(folders: Sequence[RunFolder]) -> list[Section]:
-    rows = [row for folder in folders for row in folder.table("recall.csv")]
+    rows = [row for folder in folders for row in folder.rows("recall.csv", RecallRow)]
     return [recall_section(rows)] if rows else []
 
 
-def _defects(folders: Sequence[RunFolder]) -> list[dict[str, str]]:
-    """Return what was left out, once for each list."""
-    found = {
-        (Path(folder.options["stimuli"]).name, row["file"], row["reason"]): None
-        for folder in folders
-        for row in folder.table("defects.csv")
-    }
-    return [dict(zip(("list", "file", "reason"), key, strict=True)) for key in found]
-
-
-def _note(defects: Sequence[dict[str, str]]) -> str:
+def _note(defects: Sequence[LeftOut]) -> str:
     if not defects:
         return ""
-    lists = ", ".join(sorted({row["list"] for row in defects}))
-    count = "1 file" if len(defects) == 1 else f"{len(defects)} files"
-    return f"Left out as defective: {count} of {lists}, see defects.csv."
+    lists = ", ".join(sorted({defect.list for defect in defects}))
+    return f"Left out as defective: {count(len(defects), 'file')} of {lists}, see defects.csv."
 
 
 def _in(comparisons: Sequence[Comparison], respect: str, **common: str) -> list[Comparison]:
@@ -170,7 +163,7 @@ def _in(comparisons: Sequence[Comparison], respect: str, **common: str) -> list[
     ]
 
 
-def _print(results: Sequence[Accuracy], note: str, out: Path) -> None:
+def _print(results: Sequence[Accuracy], note: str) -> None:
     for model in sorted({result.model for result in results}):
         if model:
             print(f"== {model}")
@@ -180,4 +173,3 @@ def _print(results: Sequence[Accuracy], note: str, out: Path) -> None:
             print(f"{condition}: {percent(last.accuracy)} [{interval}] after {last.exposure} exposures")
     if note:
         print(note)
-    print(f"Open {out / 'report.html'}")

@@ -16,14 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.stimuli.lists import StimulusList
+from data.stimuli.lists import StimulusList, Trial
 from experiments.memory.episodic import EpisodicStore
 from experiments.memory.learner import Learner, begin_learner
 from experiments.memory.material import Material, read_clips
 from experiments.memory.options import MemoryOptions
 from experiments.memory.recall import Cue, RecallRow, recall, write_recall
-from experiments.memory.recognition import Row, Session, token_nll
-from experiments.statistics.accuracy import read_trials, write_trials
+from experiments.memory.recognition import Session, token_nll
+from experiments.statistics.trials import TrialRow, read_trials, write_trials
 from storage.files import atomic_write
 from training.progress import Progress
 from training.stopping import Stopping
@@ -45,7 +45,9 @@ class MemoryRun:
     @property
     def passes(self) -> int:
         """Passes over both lists."""
-        return self.options.exposures + (self.options.then_exposures if len(self.material.afterwards) else 0)
+        return self.options.learning.exposures + (
+            self.options.learning.then_exposures if len(self.material.afterwards) else 0
+        )
 
     @cached_property
     def items(self) -> Tensor:
@@ -73,11 +75,11 @@ class MemoryRun:
             for number in range(done + 1, self.passes + 1):
                 self.present(learner, number)
                 rows += (taken := self._test(learner, session, number))
-                if number == self.options.exposures:
+                if number == self.options.learning.exposures:
                     self._after_exposures(learner, session)
                 progress.show(number, accuracy=_accuracy(taken))
                 stopped = stopping.agreed()
-                if number < self.passes and (stopped or number % self.options.save_every == 0):
+                if number < self.passes and (stopped or number % self.options.learning.save_every == 0):
                     write_trials(self.folder / "state" / "trials.csv", rows)
                     learner.save(self.folder / "state", number)
                     if stopped:
@@ -89,38 +91,39 @@ class MemoryRun:
 
     def present(self, learner: Learner, number: int) -> None:
         """Present the list whose turn it is in pass `number`."""
-        first, exposures = len(self.stimuli.study), self.options.exposures
+        first = len(self.stimuli.study)
+        exposures = self.options.learning.exposures
         index = torch.arange(len(self.items))
         listed = index[:first] if number <= exposures else index[first:]
         known = (index < first) & (number > 1) | (index >= first) & (number > exposures + 1)
         learner.study(self.items.to(learner.device), listed, known, number)
 
-    def _test(self, learner: Learner, session: Session, number: int) -> list[Row]:
+    def _test(self, learner: Learner, session: Session, number: int) -> list[TrialRow]:
         """Take the tests after pass `number`; 0 is before the first."""
-        exposure = min(number, self.options.exposures)
+        exposure = min(number, self.options.learning.exposures)
         interference = number - exposure
         return session.test(learner.gpt, self._store(learner, number), exposure, interference)
 
     def _store(self, learner: Learner, number: int) -> EpisodicStore | None:
         """Return a store of what has been studied in `number` passes, as the learner represents it now."""
-        if self.options.store_layer is None:
+        if self.options.test.store_layer is None:
             return None
-        store = EpisodicStore(learner.gpt, self.options.store_layer)
+        store = EpisodicStore(learner.gpt, self.options.test.store_layer)
         if number > 0:
-            studied = self.items if number > self.options.exposures else self.items[: len(self.stimuli.study)]
+            studied = self.items if number > self.options.learning.exposures else self.items[: len(self.stimuli.study)]
             store.write(studied.to(learner.device))
         return store
 
-    def _before_study(self, learner: Learner, session: Session) -> list[Row]:
+    def _before_study(self, learner: Learner, session: Session) -> list[TrialRow]:
         state = self.folder / "state"
         shutil.rmtree(state, ignore_errors=True)
         state.mkdir(parents=True)
         np.save(state / "before.npy", _map(learner, session))
         return self._test(learner, session, 0)
 
-    def _rows_so_far(self, done: int) -> list[Row]:
+    def _rows_so_far(self, done: int) -> list[TrialRow]:
         rows = read_trials(self.folder / "state" / "trials.csv")
-        return [row for row in rows if int(row["exposure"]) + int(row["interference"]) <= done]
+        return [row for row in rows if row.exposure + row.interference <= done]
 
     def _after_exposures(self, learner: Learner, session: Session) -> None:
         """Write what is looked at once, after the last exposure and before any interference."""
@@ -129,21 +132,27 @@ class MemoryRun:
         grid = np.array(self.material.grid)
         save = partial(np.savez_compressed, paths=paths, before=before, after=_map(learner, session), grid=grid)
         atomic_write(self.folder / "maps.npz", save)
-        if self.options.recall:
+        if self.options.test.recall:
             write_recall(self.folder / "recall.csv", self._recall(learner))
 
     def _recall(self, learner: Learner) -> list[RecallRow]:
         """Let the learner complete some studied images, evenly spread over the trials, and their foils."""
-        trials, tokenizer = self.stimuli.trials, self.material.tokenizer
+        trials = self.stimuli.trials
+        tokenizer = self.material.tokenizer
         assert tokenizer is not None, "the options ask for images"
-        count = min(self.options.recall, len(trials))
-        chosen = [trials[place * len(trials) // count] for place in range(count)]
-        cues = [Cue(t.item, t.condition, t.studied.path, studied=True) for t in chosen]
-        cues += [Cue(t.item, t.condition, t.foil.path, studied=False) for t in chosen]
+        count = min(self.options.test.recall, len(trials))
+        chosen = [trials[index * len(trials) // count] for index in range(count)]
+        cues = [_cue(trial, studied=True) for trial in chosen]
+        cues += [_cue(trial, studied=False) for trial in chosen]
         clips = read_clips(self.stimuli.root, [cue.image for cue in cues], tokenizer.size)
         tokens = torch.stack([self.material.tokens["none"][cue.image] for cue in cues])
         device = learner.device
         return recall(learner.gpt, tokenizer.to(device), cues, clips.to(device), tokens.to(device), seed=self.seed)
+
+
+def _cue(trial: Trial, studied: bool) -> Cue:
+    image = trial.studied if studied else trial.foil
+    return Cue(item=trial.item, condition=trial.condition, image=image.path, studied=studied)
 
 
 def _map(learner: Learner, session: Session) -> np.ndarray[Any, Any]:
@@ -151,7 +160,7 @@ def _map(learner: Learner, session: Session) -> np.ndarray[Any, Any]:
     return token_nll(learner.gpt, session.tokens["none"]).numpy().astype(np.float16)
 
 
-def _accuracy(rows: list[Row]) -> float:
+def _accuracy(rows: list[TrialRow]) -> float:
     """Return the share of correct trials of the weights alone, on images as they were studied."""
-    correct = [float(row["correct"]) for row in rows if (row["learner"], row["change"]) == ("weights", "none")]
+    correct = [row.correct for row in rows if (row.readout, row.change) == ("weights", "none")]
     return sum(correct) / len(correct)

@@ -1,12 +1,15 @@
-"""The parts of the page on recognition memory, each with a sentence on how to read it."""
+"""The sections of the page on recognition memory, each with a sentence on how to read it."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from experiments.human import all_human_figures, human_figures
+from experiments.human import HumanResult, all_human_results, human_results
+from experiments.memory.merge import LeftOut
+from experiments.memory.recall import RecallRow
 from experiments.pages import Medium, Section, embed, percent, without_empty_columns
 from experiments.statistics.accuracy import Accuracy, pooled
 from experiments.statistics.comparison import Comparison
@@ -16,14 +19,14 @@ from experiments.statistics.thresholds import Threshold
 
 def memory_section(folder: Path, results: Sequence[Accuracy], published: bool = False) -> Section:
     """Return the section on the memory curve in `folder/curve.png`."""
-    people = human_figures()
+    people = human_results()
     rows = [("model", "condition", "exposures", "accuracy", "95 % interval", "people")]
     for model in sorted({result.model for result in results}):
         for condition, curve in pooled(results, model=model).items():
-            last, human = curve[-1], people.get(condition)
-            figure = f"{percent(human.accuracy)}{f' ± {percent(human.sem)}' if human.sem else ''}" if human else ""
-            accuracy = percent(last.accuracy), f"{percent(last.low)} to {percent(last.high)}"
-            rows.append((model, condition, str(last.exposure), *accuracy, figure))
+            last = curve[-1]
+            interval = f"{percent(last.low)} to {percent(last.high)}"
+            human = _with_error(people[condition]) if condition in people else ""
+            rows.append((model, condition, str(last.exposure), percent(last.accuracy), interval, human))
     others = (
         " Grey lines are published models, mean and standard error of four runs (Orhan 2022, arXiv 2204.13061; "
         "Image GPT, 64 x 64 pixels, on the stimuli of Brady et al.)."
@@ -42,14 +45,14 @@ def memory_section(folder: Path, results: Sequence[Accuracy], published: bool = 
 
 def threshold_section(thresholds: Sequence[Threshold]) -> Section:
     """Return the section on how many exposures it takes to do as well as people do after one."""
-    rows = [("model", "learner", "condition", "people", "first at or above", "fitted", "95 % interval")]
+    rows = [("model", "readout", "condition", "people", "first at or above", "fitted", "95 % interval")]
     for line in thresholds:
         beyond = f"not within {line.exposures}"
         fitted = beyond if line.fitted is None else f"{line.fitted:.1f}"
         sides = (beyond if side is None else f"{side:.1f}" for side in (line.low, line.high))
         interval = beyond if line.low is None else " to ".join(sides)
         first = beyond if line.first is None else str(line.first)
-        rows.append((line.model, line.learner, line.condition, percent(line.people), first, fitted, interval))
+        rows.append((line.model, line.readout, line.condition, percent(line.people), first, fitted, interval))
     return Section(
         "Exposures to the level of people",
         "The first exposure whose accuracy, of all runs together, is at or above that of people; and where a smooth "
@@ -63,12 +66,13 @@ def threshold_section(thresholds: Sequence[Threshold]) -> Section:
 def comparison_section(title: str, text: str, media: Sequence[Medium], comparisons: Iterable[Comparison]) -> Section:
     """Return a section on differences after the last exposure, before any interference."""
     before_interference = (line for line in comparisons if not line.interference)
-    last = {(line.model, line.learner, line.condition, line.first, line.second): line for line in before_interference}
-    rows = [("model", "learner", "condition", "exposures", "compared", "difference", "95 % interval", "p")]
-    for (model, learner, condition, first, second), line in last.items():
-        difference, interval = f"{100 * line.difference:+.1f}", f"{100 * line.low:+.1f} to {100 * line.high:+.1f}"
+    last = {(line.model, line.readout, line.condition, line.first, line.second): line for line in before_interference}
+    rows = [("model", "readout", "condition", "exposures", "compared", "difference", "95 % interval", "p")]
+    for (model, readout, condition, first, second), line in last.items():
+        difference = f"{100 * line.difference:+.1f}"
+        interval = f"{100 * line.low:+.1f} to {100 * line.high:+.1f}"
         compared = f"{first} minus {second}"
-        rows.append((model, learner, condition, str(line.exposure), compared, difference, interval, p_value(line.p)))
+        rows.append((model, readout, condition, str(line.exposure), compared, difference, interval, p_value(line.p)))
     note = (
         " Differences in percentage points, on the same pairs of the same runs, with 95 % bootstrap intervals; p from "
         "an exact sign-flip permutation test over pairs (for one run McNemar's), not corrected for how many are made. "
@@ -82,23 +86,21 @@ def sensitivity_section(folder: Path, sensitivities: Iterable[Sensitivity]) -> S
     last: dict[tuple[str, ...], Sensitivity] = {}
     for line in sensitivities:
         if line.change == "none" and not line.interference:
-            last[line.model, line.learner, line.condition] = line
+            last[line.model, line.readout, line.condition] = line
     rows: list[tuple[str, ...]] = [
-        ("model", "learner", "condition", "accuracy", "d'", "d' old/new", "AUC", "by ratio", "AUC by ratio")
+        ("model", "readout", "condition", "accuracy", "d'", "d' old/new", "AUC", "by ratio", "AUC by ratio")
     ]
     for line in last.values():
-        ratio, area = line.likelihood_ratio_accuracy, line.likelihood_ratio_auc
-        rows.append(
-            (
-                line.model, line.learner, line.condition,
-                percent(line.accuracy), f"{line.d_prime:.2f}", f"{line.d_prime_old_new:.2f}", f"{line.auc:.3f}",
-                "" if ratio is None else percent(ratio), "" if area is None else f"{area:.3f}",
-            )
-        )  # fmt: skip
+        ratio = line.likelihood_ratio_accuracy
+        area = line.likelihood_ratio_auc
+        tested = (line.model, line.readout, line.condition)
+        measures = (percent(line.accuracy), f"{line.d_prime:.2f}", f"{line.d_prime_old_new:.2f}", f"{line.auc:.3f}")
+        by_ratio = ("" if ratio is None else percent(ratio), "" if area is None else f"{area:.3f}")
+        rows.append((*tested, *measures, *by_ratio))
     return Section(
         "Sensitivity",
-        "d' is the distance between studied and new images on the learner's scale in standard deviations: from the "
-        "choice between two, sqrt(2) z(share correct), and from calling single images old or new with the median "
+        "d' is the distance between studied and new images on the scale of the readout in standard deviations: from "
+        "the choice between two, sqrt(2) z(share correct), and from calling single images old or new with the median "
         "score as criterion. The ROC shows hits against false alarms for every criterion; the area under it is the "
         "accuracy if every studied image were paired with every foil. `By ratio` judges by how much study has "
         "raised an image's likelihood, which takes away that some images are simple in themselves.",
@@ -107,16 +109,16 @@ def sensitivity_section(folder: Path, sensitivities: Iterable[Sensitivity]) -> S
     )
 
 
-def recall_section(rows: Sequence[dict[str, str]]) -> Section:
+def recall_section(rows: Sequence[RecallRow]) -> Section:
     """Return the section on what was recalled: means by condition over the rows of `recall.csv`."""
-    groups: dict[tuple[str, str], list[dict[str, str]]] = {}
+    groups: dict[tuple[str, str], list[RecallRow]] = defaultdict(list)
     for row in rows:
-        groups.setdefault((row["condition"], row["studied"]), []).append(row)
+        groups[row.condition, row.studied].append(row)
     table = [("condition", "studied", "images", "distance", "of the best", "identified")]
     for (condition, studied), group in sorted(groups.items()):
-        distance, best, identified = (
-            fmean(float(row[name]) for row in group) for name in ("distance", "best_distance", "identified")
-        )
+        distance = fmean(row.distance for row in group)
+        best = fmean(row.best_distance for row in group)
+        identified = fmean(row.identified for row in group)
         table.append((condition, studied, str(len(group)), f"{distance:.3f}", f"{best:.3f}", percent(identified)))
     return Section(
         "Recall",
@@ -129,26 +131,25 @@ def recall_section(rows: Sequence[dict[str, str]]) -> Section:
 
 
 def people_section() -> Section:
-    """Return the section with all human figures and how far each can be relied on."""
-    rows = [("study", "condition", "measure", "figure", "status", "source")]
-    for figure in all_human_figures():
-        value = percent(figure.accuracy) + (f" ± {percent(figure.sem)}" if figure.sem else "")
-        rows.append((figure.study, figure.condition, figure.measure, value, figure.status, figure.source))
+    """Return the section with all human results and how far each can be relied on."""
+    rows = [("study", "condition", "measure", "value", "status", "source")]
+    for result in all_human_results():
+        rows.append((result.study, result.condition, result.measure, _with_error(result), result.status, result.source))
     return Section(
         "What people remember",
-        "Figures for orientation: `confirmed` in the publication, `digitised` from its figures by others, or known at "
+        "Results for orientation: `confirmed` in the publication, `digitised` from its plots by others, or known at "
         "`second-hand`. 2AFC: the share of correct choices between a studied image and a foil.",
         table=tuple(rows),
     )
 
 
-def defect_section(defects: Sequence[dict[str, str]]) -> Section:
+def defect_section(left_out: Sequence[LeftOut]) -> Section:
     """Return the section on what was left out of the lists."""
     rows = [("list", "file", "reason")]
-    rows += [(row["list"], row["file"], row["reason"]) for row in defects]
+    rows += [(each.list, each.file, each.reason) for each in left_out]
     return Section(
         "Left out as defective",
-        "These images, and the trials they belong to, are in none of the figures on this page.",
+        "These images, and the trials they belong to, are in none of the results on this page.",
         table=tuple(rows),
     )
 
@@ -156,6 +157,10 @@ def defect_section(defects: Sequence[dict[str, str]]) -> Section:
 def p_value(p: float) -> str:
     """Return a p-value for a table."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _with_error(result: HumanResult) -> str:
+    return percent(result.accuracy) + (f" ± {percent(result.sem)}" if result.sem else "")
 
 
 def _versions(results: Sequence[Accuracy]) -> str:

@@ -8,16 +8,18 @@ cells.txt, sweep.sbatch   with --slurm: one command a line, and the Slurm script
 from __future__ import annotations
 
 import sys
-from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from experiments.memory.experiment import run_memory
-from experiments.memory.options import MemoryOptions, MemorySettings, SweepOptions
+from experiments.memory.options import MemoryOptions, SweepOptions
 from experiments.memory.sweep_array import write_array
 from experiments.memory.sweep_table import print_table, write_sweep
+from gpt.config import PRESETS
+from storage.options import find_preset
 from storage.run_folder import open_run
+from training.progress import say_done
 
 
 class SweepError(ValueError):
@@ -49,6 +51,7 @@ def run_sweep(options: SweepOptions) -> Path:
     if failed:
         listed = "; ".join(f"{name}: {error}" for name, error in failed.items())
         raise SweepError(f"{len(failed)} of {len(cells)} cells failed: {listed}")
+    say_done(options.out, f"secondsight memory report {options.out} --out REPORT")
     return options.out
 
 
@@ -57,22 +60,25 @@ def sweep_cells(options: SweepOptions) -> list[MemoryOptions]:
 
     Raises:
         SweepError: two of them would have the same name.
+        ValueError: there is no such preset.
     """
-    common: dict[str, Any] = {field.name: getattr(options, field.name) for field in fields(MemorySettings)}
-    models: list[dict[str, Any]] = [{"preset": name} for name in options.presets]
+    models: list[dict[str, Any]] = [{"model": find_preset(name, PRESETS)} for name in options.presets]
     models += [{"gpt": path} for path in options.gpts]
+    labels = [*options.presets, *map(_label, options.gpts)]
     cells = [
         MemoryOptions(
-            **common,
-            **model,
+            out=options.out / "cells" / f"{_label_of_list(stimuli, options)}_{label}_rate-{rate:g}_batch-{batch}",
             stimuli=stimuli,
-            learning_rate=rate,
             batch=batch,
+            learning_rate=rate,
+            material=options.material,
+            learning=options.learning,
+            test=options.test,
             resume="auto",
-            out=options.out / "cells" / _name(stimuli, model, rate, batch, options.noise),
+            **model,
         )
-        for stimuli, model, rate, batch in product(
-            options.stimuli or (None,), models, options.learning_rates, options.batches
+        for stimuli, (label, model), rate, batch in product(
+            options.stimuli or (None,), zip(labels, models, strict=True), options.learning_rates, options.batches
         )
     ]
     names = [cell.out.name for cell in cells]
@@ -90,11 +96,9 @@ def run_cell(cell: MemoryOptions) -> None:
         run_memory(cell)
 
 
-def _name(stimuli: Path | None, model: dict[str, Any], rate: float, batch: int, noise: int | None) -> str:
-    """Return the name of a cell, which stays the same when the sweep is asked for more."""
-    subject = _label(stimuli) if stimuli else f"noise-{noise}"
-    learner = model["preset"] if "preset" in model else _label(model["gpt"])
-    return f"{subject}_{learner}_rate-{rate:g}_batch-{batch}"
+def _label_of_list(stimuli: Path | None, options: SweepOptions) -> str:
+    """Return what is studied, for the names of cells, which stay the same when the sweep is asked for more."""
+    return _label(stimuli) if stimuli else f"noise-{options.material.noise}"
 
 
 def _label(path: Path) -> str:

@@ -2,67 +2,78 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from experiments.statistics.accuracy import POOLED
-from storage.tables import read_table, write_table
+from experiments.memory.options import MemoryOptions
+from experiments.statistics.accuracy import POOLED, Accuracy
+from storage.files import to_json
+from storage.run_folder import read_options
+from storage.tables import read_rows, write_table
 
-Row = dict[str, str]
-
-PLACE = frozenset({"out", "resume", "overwrite", "save_every"})
-"""Options that do not tell cells apart."""
-FIGURES = ("learner", "change", "condition", "exposure", "interference", "accuracy", "low", "high", "trials")
+RESULTS = ("readout", "change", "condition", "exposure", "interference", "accuracy", "low", "high", "trials")
+"""Columns of sweep.csv after the options in which the cells differ, those of `Accuracy` by the same names."""
 
 
-def write_sweep(out: Path) -> list[Row]:
-    """Write `out`/sweep.csv, and return it: a row per finished cell, way of scoring, change and condition.
+@dataclass(frozen=True)
+class CellEnd:
+    """Where a cell of a sweep ended, under one test condition."""
 
-    The columns before the accuracy are the options in which the cells differ, as their config.json have them, so that
-    cells of several calls stand in one table.
+    cell: str
+    """Name of its folder."""
+    settings: dict[str, Any]
+    """Its options, by name, in order."""
+    accuracy: Accuracy
+    """After the last test, both versions and all seeds together."""
+
+
+def write_sweep(out: Path) -> list[CellEnd]:
+    """Write `out`/sweep.csv, and return its rows: one per finished cell, readout, change and condition.
+
+    The columns before the accuracy are the options in which the cells differ, so that cells of several calls stand in
+    one table.
     """
-    cells = sorted(path.parent for path in (out / "cells").glob("*/trials.csv"))
-    configs = [json.loads((cell / "config.json").read_text(encoding="utf-8")) for cell in cells]
-    names = [name for name in dict.fromkeys(name for config in configs for name in config) if name not in PLACE]
-    differing = [name for name in names if len({json.dumps(config.get(name)) for config in configs}) > 1]
+    ends = [end for table in sorted((out / "cells").glob("*/trials.csv")) for end in cell_ends(table.parent)]
+    names = dict.fromkeys(name for end in ends for name in end.settings)
+    differing = [name for name in names if len({_text(end.settings.get(name)) for end in ends}) > 1]
     rows = [
         {
-            "cell": cell.name,
-            **{name: _text(config.get(name)) for name in differing},
-            **{name: last[name] for name in FIGURES},
+            "cell": end.cell,
+            **{name: _text(end.settings.get(name)) for name in differing},
+            **{name: getattr(end.accuracy, name) for name in RESULTS},
         }
-        for cell, config in zip(cells, configs, strict=True)
-        for last in last_accuracies(cell)
+        for end in ends
     ]
-    write_table(out / "sweep.csv", rows, ["cell", *differing, *FIGURES])
-    return rows
+    write_table(out / "sweep.csv", rows, ["cell", *differing, *RESULTS])
+    return ends
 
 
-def last_accuracies(cell: Path) -> list[Row]:
-    """Return the rows of a cell's accuracy.csv that tell where it ended, both versions and all seeds together."""
-    rows = [row for row in read_table(cell / "accuracy.csv") if row["version"] == POOLED]
-    end = max(_passes(row) for row in rows)
-    return [row for row in rows if _passes(row) == end]
+def cell_ends(cell: Path) -> list[CellEnd]:
+    """Return where a finished cell ended, under every test condition."""
+    settings = read_options(cell, MemoryOptions).settings("model", "run")
+    pooled = [row for row in read_rows(cell / "accuracy.csv", Accuracy) if row.version == POOLED]
+    last = max((row.exposure, row.interference) for row in pooled)
+    return [CellEnd(cell.name, settings, row) for row in pooled if (row.exposure, row.interference) == last]
 
 
-def print_table(rows: list[Row]) -> None:
+def print_table(ends: list[CellEnd]) -> None:
     """Print the accuracies of the weights alone on unchanged images: a line per cell, a column per condition."""
-    plain = [row for row in rows if (row["learner"], row["change"]) == ("weights", "none")]
-    conditions = sorted({row["condition"] for row in plain})
+    plain = [end for end in ends if (end.accuracy.readout, end.accuracy.change) == ("weights", "none")]
+    conditions = sorted({end.accuracy.condition for end in plain})
     table = Table("cell", "exposures", *conditions, title="Accuracy after the last test")
-    for cell in dict.fromkeys(row["cell"] for row in plain):
-        of_cell = {row["condition"]: row for row in plain if row["cell"] == cell}
-        figures = [f"{100 * float(of_cell[name]['accuracy']):.1f} %" if name in of_cell else "" for name in conditions]
-        table.add_row(cell, next(iter(of_cell.values()))["exposure"], *figures)
+    for cell in dict.fromkeys(end.cell for end in plain):
+        of_cell = {end.accuracy.condition: end.accuracy for end in plain if end.cell == cell}
+        shares = [f"{100 * of_cell[name].accuracy:.1f} %" if name in of_cell else "" for name in conditions]
+        table.add_row(cell, str(next(iter(of_cell.values())).exposure), *shares)
     Console().print(table)
 
 
-def _passes(row: Row) -> tuple[int, int]:
-    return int(row["exposure"]), int(row["interference"])
-
-
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    """Return a setting as a cell of the table: lists in JSON, nothing where there is none."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else to_json(value, indent=None).strip('"')

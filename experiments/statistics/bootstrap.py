@@ -28,8 +28,8 @@ CONFIDENCE = 0.95
 def resampled_shares(correct: Floats, resamples: int = RESAMPLES, seed: int = 0) -> Floats:
     """Return the share of correct trials in resamples of runs and items.
 
-    The same seed and numbers of runs and items give the same draws, so that resampled shares of two learners on the
-    same trials can be subtracted, and the moments of one learner belong together.
+    The same seed and numbers of runs and items give the same draws, so that resampled shares of two test
+    conditions on the same trials can be subtracted, and the moments of one condition belong together.
 
     Args:
         correct: (M, R, I) correctness by moment, run and item; NaN where not tested.
@@ -40,7 +40,8 @@ def resampled_shares(correct: Floats, resamples: int = RESAMPLES, seed: int = 0)
         (B, M) shares. A resample that happens to hold no trial has the share of all trials.
     """
     by_run, by_item = _draws(correct.shape[1], correct.shape[2], resamples, seed)
-    total, weight = np.zeros((resamples, len(correct))), np.zeros((resamples, len(correct)))
+    total = np.zeros((resamples, len(correct)))
+    weight = np.zeros((resamples, len(correct)))
     for run in range(correct.shape[1]):
         outcomes = correct[:, run]
         drawn = by_run[:, run, None]
@@ -77,7 +78,7 @@ def wilson_interval(share: float, count: float) -> tuple[float, float]:
 
 
 def quantile_interval(values: Floats) -> tuple[float, float]:
-    """Return the interval that holds the middle 95 % of resampled values, which may be infinite."""
+    """Return the interval that holds the middle 95 % of resampled values (B,), which may be infinite."""
     low, high = _quantiles(values)
     return float(low), float(high)
 
@@ -88,14 +89,14 @@ def mean_intervals(values: Floats) -> tuple[Floats, Floats]:
     The same number of items gives the same draws. Where all items have the same value, the interval has no width.
 
     Args:
-        values: (I, M) finite figures by item; each column is a figure of its own.
+        values: (I, M) finite values by item; each column is a metric of its own.
 
     Returns:
         (M,) lower and (M,) upper ends, NaN for fewer than two items, of which nothing is known about how items differ.
     """
-    items, figures = values.shape
+    items, metrics = values.shape
     if items < 2:
-        return np.full(figures, np.nan), np.full(figures, np.nan)
+        return np.full(metrics, np.nan), np.full(metrics, np.nan)
     _, by_item = _draws(1, items, RESAMPLES, 0)
     low, high = _quantiles(by_item @ values / items)
     mean = values.mean(axis=0)
@@ -108,8 +109,8 @@ def ratio_interval(a: Floats, b: Floats) -> tuple[float, float]:
     A resample in which mean(b) alone is zero has an infinite ratio, and one in which both are zero a ratio of 1.
 
     Args:
-        a: (I,) finite figures of some items, at least 0.
-        b: (J,) finite figures of other items, at least 0.
+        a: (I,) finite values of some items, at least 0.
+        b: (J,) finite values of other items, at least 0.
 
     Returns:
         Lower and upper end; NaN where either has fewer than two items.
@@ -117,7 +118,8 @@ def ratio_interval(a: Floats, b: Floats) -> tuple[float, float]:
     if min(len(a), len(b)) < 2:
         return math.nan, math.nan
     by_a, by_b = _draws(len(a), len(b), RESAMPLES, 0)
-    above, below = by_a @ a / len(a), by_b @ b / len(b)
+    above = by_a @ a / len(a)
+    below = by_b @ b / len(b)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = above / below
     return quantile_interval(np.where((above == 0) & (below == 0), 1.0, ratios))

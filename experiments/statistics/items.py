@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from experiments.statistics.outcomes import run_of
+from experiments.statistics.trials import TrialRow
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,11 @@ class Item:
     """An image that was studied and tested in a condition, over all runs in which it was studied."""
 
     model: str
+    """Name of the model where several are compared."""
     list: str
+    """Name of the study list."""
     condition: str
+    """Test condition of the list: how the foil differs from what was studied."""
     item: str
     """Name of the trial."""
     path: str
@@ -24,7 +27,7 @@ class Item:
     runs: int
     """In which it was studied."""
     exposure: int
-    """After which the figures hold: the last."""
+    """After which what follows holds: the last."""
     accuracy: float
     """Share of runs in which it was told from its foil."""
     accuracy_over_exposures: float
@@ -37,26 +40,35 @@ class Item:
     """nll_before - nll_after: the log likelihood ratio per token between the models after and before study."""
 
 
-def items(trials: Sequence[dict[str, str]]) -> list[Item]:
+def items(trials: Sequence[TrialRow]) -> list[Item]:
     """Return what the weights alone remember of each image, unchanged and before any interference."""
-    groups: dict[tuple[str, ...], list[dict[str, str]]] = defaultdict(list)
+    groups: dict[tuple[str, ...], list[TrialRow]] = defaultdict(list)
     for trial in trials:
-        if (trial["learner"], trial["change"], trial["interference"]) == ("weights", "none", "0"):
-            key = ("list", "condition", "item", "studied")
-            groups[trial.get("model", ""), *(trial[name] for name in key)].append(trial)
-    return [_item(key, groups[key]) for key in sorted(groups)]
+        if (trial.readout, trial.change, trial.interference) == ("weights", "none", 0):
+            groups[trial.model, trial.list, trial.condition, trial.item, trial.studied].append(trial)
+    return [_item(groups[key]) for key in sorted(groups)]
 
 
-def _item(key: tuple[str, ...], trials: Sequence[dict[str, str]]) -> Item:
-    model, of_list, condition, item, path = key
-    last = max(int(trial["exposure"]) for trial in trials)
-    before = [float(trial["nll_studied"]) for trial in trials if trial["exposure"] == "0"]
-    after = [trial for trial in trials if int(trial["exposure"]) == last]
-    studied = [float(trial["correct"]) for trial in trials if trial["exposure"] != "0"]
-    nll_before, nll_after = fmean(before) if before else None, fmean(float(trial["nll_studied"]) for trial in after)
-    accuracy = fmean(float(trial["correct"]) for trial in after)
+def _item(trials: Sequence[TrialRow]) -> Item:
+    first = trials[0]
+    last = max(trial.exposure for trial in trials)
+    before = [trial.nll_studied for trial in trials if trial.exposure == 0]
+    after = [trial for trial in trials if trial.exposure == last]
+    studied = [trial.correct for trial in trials if trial.exposure > 0]
+    nll_before = fmean(before) if before else None
+    nll_after = fmean(trial.nll_studied for trial in after)
+    accuracy = fmean(trial.correct for trial in after)
     return Item(
-        model, of_list, condition, item, path, len({run_of(trial) for trial in trials}), last, accuracy,
-        fmean(studied) if studied else accuracy, nll_before, nll_after,
-        None if nll_before is None else nll_before - nll_after,
-    )  # fmt: skip
+        model=first.model,
+        list=first.list,
+        condition=first.condition,
+        item=first.item,
+        path=first.studied,
+        runs=len({trial.run for trial in trials}),
+        exposure=last,
+        accuracy=accuracy,
+        accuracy_over_exposures=fmean(studied) if studied else accuracy,
+        nll_before=nll_before,
+        nll_after=nll_after,
+        likelihood_ratio=None if nll_before is None else nll_before - nll_after,
+    )

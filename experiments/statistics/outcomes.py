@@ -9,38 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.statistics.trials import Moment, Run, TestCondition, TrialRow
+
 Floats = NDArray[np.float64]
-
-
-class Way(NamedTuple):
-    """What is tested, and how it is judged."""
-
-    model: str
-    """Empty where there is only one."""
-    learner: str
-    change: str
-    condition: str
-
-
-class Moment(NamedTuple):
-    """When it is tested: after so many passes over the list, and then over another."""
-
-    exposure: int
-    interference: int
-
-
-class Run(NamedTuple):
-    """One model that studied one list."""
-
-    list: str
-    version: str
-    seed: str
-
 
 Item = tuple[str, str]
 """List, and name in it."""
@@ -48,9 +23,9 @@ Item = tuple[str, str]
 
 @dataclass(frozen=True)
 class Outcomes:
-    """All trials of one way of testing."""
+    """All trials of one test condition."""
 
-    way: Way
+    tested: TestCondition
     moments: tuple[Moment, ...]
     """In order."""
     runs: tuple[Run, ...]
@@ -74,50 +49,42 @@ class Outcomes:
         runs: Sequence[Run] | None = None,
         items: Sequence[Item] | None = None,
     ) -> Outcomes:
-        """Return the part with these moments, runs and items, in their order; all runs and items if not given."""
-        runs, items = runs or self.runs, items or self.items
-        index = np.ix_(_places(self.moments, moments), _places(self.runs, runs), _places(self.items, items))
-        return Outcomes(self.way, tuple(moments), tuple(runs), tuple(items), self.correct[index])
+        """Return the outcomes of these moments, runs and items, in their order; all runs and items if not given."""
+        runs = runs or self.runs
+        items = items or self.items
+        index = np.ix_(_positions(self.moments, moments), _positions(self.runs, runs), _positions(self.items, items))
+        return Outcomes(self.tested, tuple(moments), tuple(runs), tuple(items), self.correct[index])
 
     def of_run(self, run: Run) -> Outcomes:
         """Return the trials of one run: the moments and items at which it was tested."""
         tested = np.isfinite(self.correct[:, self.runs.index(run)])
-        moments, items = np.flatnonzero(tested.any(axis=1)), np.flatnonzero(tested.any(axis=0))
-        return self.at([self.moments[place] for place in moments], (run,), [self.items[place] for place in items])
+        moments = [self.moments[index] for index in np.flatnonzero(tested.any(axis=1))]
+        items = [self.items[index] for index in np.flatnonzero(tested.any(axis=0))]
+        return self.at(moments, (run,), items)
 
 
-def collect(trials: Iterable[dict[str, str]]) -> list[Outcomes]:
-    """Return the outcomes of every way of testing among the rows of `trials.csv`, in order."""
-    groups: dict[Way, list[dict[str, str]]] = defaultdict(list)
+def collect(trials: Iterable[TrialRow]) -> list[Outcomes]:
+    """Return the outcomes of every test condition among trials, in order."""
+    groups: dict[TestCondition, list[TrialRow]] = defaultdict(list)
     for trial in trials:
-        way = Way(trial.get("model", ""), trial["learner"], trial["change"], trial["condition"])
-        groups[way].append(trial)
-    return [_outcomes(way, groups[way]) for way in sorted(groups)]
+        groups[trial.tested].append(trial)
+    return [_outcomes(tested, groups[tested]) for tested in sorted(groups)]
 
 
-def run_of(trial: dict[str, str]) -> Run:
-    """Return the run that a row of `trials.csv` belongs to."""
-    return Run(trial["list"], trial["version"], trial["seed"])
-
-
-def moment_of(trial: dict[str, str]) -> Moment:
-    """Return when the trial of a row of `trials.csv` took place."""
-    return Moment(int(trial["exposure"]), int(trial["interference"]))
-
-
-def _outcomes(way: Way, trials: Sequence[dict[str, str]]) -> Outcomes:
-    moments, runs = sorted({moment_of(trial) for trial in trials}), sorted({run_of(trial) for trial in trials})
-    items = sorted({(trial["list"], trial["item"]) for trial in trials})
+def _outcomes(tested: TestCondition, trials: Sequence[TrialRow]) -> Outcomes:
+    moments = sorted({trial.moment for trial in trials})
+    runs = sorted({trial.run for trial in trials})
+    items = sorted({(trial.list, trial.item) for trial in trials})
     index = (
-        _places(moments, [moment_of(trial) for trial in trials]),
-        _places(runs, [run_of(trial) for trial in trials]),
-        _places(items, [(trial["list"], trial["item"]) for trial in trials]),
+        _positions(moments, [trial.moment for trial in trials]),
+        _positions(runs, [trial.run for trial in trials]),
+        _positions(items, [(trial.list, trial.item) for trial in trials]),
     )
     correct = np.full((len(moments), len(runs), len(items)), np.nan)
-    correct[index] = [float(trial["correct"]) for trial in trials]
-    return Outcomes(way, tuple(moments), tuple(runs), tuple(items), correct)
+    correct[index] = [trial.correct for trial in trials]
+    return Outcomes(tested, tuple(moments), tuple(runs), tuple(items), correct)
 
 
-def _places(among: Sequence[Hashable], wanted: Sequence[Hashable]) -> list[int]:
-    places = {value: place for place, value in enumerate(among)}
-    return [places[value] for value in wanted]
+def _positions(among: Sequence[Hashable], wanted: Sequence[Hashable]) -> list[int]:
+    positions = {value: position for position, value in enumerate(among)}
+    return [positions[value] for value in wanted]

@@ -55,7 +55,7 @@ def fit_psychometric(
         exposures: each at least 0; 0 says nothing, because the function is at chance there.
         shares: of correct trials after each.
         counts: trials after each.
-        start: where the search begins; without one it begins at three places, and the best end is taken.
+        start: where the search begins; without one it begins at three scales, and the best end is taken.
 
     Raises:
         ValueError: there is no exposure above 0.
@@ -67,9 +67,9 @@ def fit_psychometric(
     weights = np.asarray(counts, float)[studied]
     right = np.asarray(shares, float)[studied]
     largest = float(log_exposures.max())
-    starts = [(math.log(start.scale), math.log(start.slope), start.lapse)] if start else [
-        (place * largest, math.log(2), 0.02) for place in (0.3, 0.6, 0.9)
-    ]  # fmt: skip
+    starts = [(share * largest, math.log(2), 0.02) for share in (0.3, 0.6, 0.9)]
+    if start is not None:
+        starts = [(math.log(start.scale), math.log(start.slope), start.lapse)]
     bounds = [(-5.0, largest + 5.0), (math.log(0.2), math.log(20)), (0.0, LARGEST_LAPSE)]
     fits = [
         minimize(_loss, begin, (log_exposures, right, weights / weights.sum()), "L-BFGS-B", jac=True, bounds=bounds)
@@ -80,9 +80,10 @@ def fit_psychometric(
 
 
 def _loss(parameters: Floats, log_exposures: Floats, right: Floats, weights: Floats) -> tuple[float, Floats]:
-    """Return the mean negative log likelihood of a trial and its gradient by log scale, log slope and lapse."""
+    """Return the mean negative log likelihood of a trial and its gradient (3,) by log scale, log slope and lapse."""
     log_scale, log_slope, lapse = parameters
-    slope, distance = math.exp(log_slope), log_exposures - log_scale
+    slope = math.exp(log_slope)
+    distance = log_exposures - log_scale
     power = np.exp(np.minimum(slope * distance, math.log(LARGEST_EXPONENT)))
     left = np.exp(-power)
     p = np.clip(0.5 + (0.5 - lapse) * (1 - left), TINY, 1 - TINY)

@@ -1,4 +1,4 @@
-"""Sensitivity: how far apart what was studied and what was not lie on the learner's scale.
+"""Sensitivity: how far apart what was studied and what was not lie on the scale of a readout.
 
 After Macmillan and Creelman (2005, Detection Theory: A User's Guide): a forced choice between two gives
 d' = sqrt(2) z(share correct), and judging single images old or new gives d' = z(hits) - z(false alarms).
@@ -7,27 +7,32 @@ d' = sqrt(2) z(share correct), and judging single images old or new gives d' = z
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm, rankdata
 
-from experiments.statistics.accuracy import likelihood_ratio_trials
-from experiments.statistics.outcomes import Floats, Moment, Run, Way, moment_of, run_of
+from experiments.statistics.outcomes import Floats
+from experiments.statistics.trials import Moment, Run, TestCondition, TrialRow, likelihood_ratio_trials
 
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Measures of one way of testing at one moment, over all runs."""
+    """Measures of one test condition at one moment, over all runs."""
 
     model: str
-    learner: str
+    """Name of the model where several are compared."""
+    readout: str
+    """What decided: `weights`, `weights+store` or `familiarity`."""
     change: str
+    """Change made to the test images."""
     condition: str
+    """Test condition of the list: how the foil differs from what was studied."""
     exposure: int
+    """Passes over the study list."""
     interference: int
+    """Passes over another list after the exposures."""
     accuracy: float
     """Share of pairs in which the studied image has the lower score."""
     d_prime: float
@@ -76,35 +81,37 @@ def area_under_roc(studied: Floats, foils: Floats) -> float:
 
 
 def roc(studied: Floats, foils: Floats) -> tuple[Floats, Floats]:
-    """Return false alarms and hits (N,) as the criterion goes from the lowest score to the highest, from 0 to 1."""
+    """Return the ROC of scores of studied images (S,) and foils (F,): false alarms and hits, (N,) each, from 0 to 1.
+
+    The criterion goes from below the lowest score to the highest, one point for each different score.
+    """
     criteria = np.unique(np.concatenate([studied, foils]))
     hits = np.searchsorted(np.sort(studied), criteria, side="right") / len(studied)
     false_alarms = np.searchsorted(np.sort(foils), criteria, side="right") / len(foils)
     return np.concatenate([[0.0], false_alarms]), np.concatenate([[0.0], hits])
 
 
-def sensitivities(trials: Sequence[dict[str, str]]) -> list[Sensitivity]:
-    """Return the sensitivity of each way of testing at each moment."""
+def sensitivities(trials: Sequence[TrialRow]) -> list[Sensitivity]:
+    """Return the sensitivity of each test condition at each moment."""
     relative = scores(likelihood_ratio_trials(trials))
     return [
-        _sensitivity(way, moment, of_runs, relative.get((way, moment)))
-        for (way, moment), of_runs in sorted(scores(trials).items())
+        _sensitivity(tested, moment, of_runs, relative.get((tested, moment)))
+        for (tested, moment), of_runs in sorted(scores(trials).items())
     ]
 
 
-def scores(trials: Sequence[dict[str, str]]) -> dict[tuple[Way, Moment], list[tuple[Floats, Floats]]]:
+def scores(trials: Sequence[TrialRow]) -> dict[tuple[TestCondition, Moment], list[tuple[Floats, Floats]]]:
     """Return the scores of studied images and of foils, (I,) each, of every run: runs differ in their scale."""
-    pairs: dict[tuple[Way, Moment], dict[Run, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    pairs: dict[tuple[TestCondition, Moment], dict[Run, list[tuple[float, float]]]] = {}
     for trial in trials:
-        way = Way(trial.get("model", ""), trial["learner"], trial["change"], trial["condition"])
-        pair = float(trial["nll_studied"]), float(trial["nll_foil"])
-        pairs[way, moment_of(trial)][run_of(trial)].append(pair)
+        of_run = pairs.setdefault((trial.tested, trial.moment), {}).setdefault(trial.run, [])
+        of_run.append((trial.nll_studied, trial.nll_foil))
     arrays = {key: [np.array(of_run) for of_run in of_runs.values()] for key, of_runs in pairs.items()}
     return {key: [(of_run[:, 0], of_run[:, 1]) for of_run in of_runs] for key, of_runs in arrays.items()}
 
 
 def _sensitivity(
-    way: Way,
+    tested: TestCondition,
     moment: Moment,
     of_runs: list[tuple[Floats, Floats]],
     relative: list[tuple[Floats, Floats]] | None,
@@ -112,13 +119,22 @@ def _sensitivity(
     count = sum(len(studied) for studied, _ in of_runs)
     share = _share(of_runs)
     hits, false_alarms = np.array([_called_old(studied, foils) for studied, foils in of_runs]).sum(axis=0)
-    ratio = (_share(relative), _mean_area(relative)) if relative else (None, None)
     return Sensitivity(
-        way.model, way.learner, way.change, way.condition, moment.exposure, moment.interference,
-        share, forced_choice_d_prime(share * count, count),
-        float(hits / count), float(false_alarms / count), old_new_d_prime(hits, false_alarms, count),
-        _mean_area(of_runs), *ratio,
-    )  # fmt: skip
+        model=tested.model,
+        readout=tested.readout,
+        change=tested.change,
+        condition=tested.condition,
+        exposure=moment.exposure,
+        interference=moment.interference,
+        accuracy=share,
+        d_prime=forced_choice_d_prime(share * count, count),
+        hits=float(hits / count),
+        false_alarms=float(false_alarms / count),
+        d_prime_old_new=old_new_d_prime(hits, false_alarms, count),
+        auc=_mean_area(of_runs),
+        likelihood_ratio_accuracy=_share(relative) if relative else None,
+        likelihood_ratio_auc=_mean_area(relative) if relative else None,
+    )
 
 
 def _share(of_runs: list[tuple[Floats, Floats]]) -> float:

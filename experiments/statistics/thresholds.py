@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.human import human_figures
+from experiments.human import human_results
 from experiments.statistics.bootstrap import quantile_interval, resampled_shares
 from experiments.statistics.outcomes import Outcomes
 from experiments.statistics.psychometric import Psychometric, fit_psychometric
@@ -23,8 +23,11 @@ class Threshold:
     """Exposures to the human level in one condition, by two measures; None where it is not reached."""
 
     model: str
-    learner: str
+    """Name of the model where several are compared."""
+    readout: str
+    """What decided: `weights`, `weights+store` or `familiarity`."""
     condition: str
+    """Test condition of the list: how the foil differs from what was studied."""
     people: float
     """Accuracy of people, taken as exact."""
     exposures: int
@@ -34,12 +37,15 @@ class Threshold:
     fitted: float | None
     """Where the psychometric function fitted to all exposures crosses it, not before the first that was tested."""
     low: float | None
+    """Lower end of the 95 % interval of `fitted` over items and runs; None: beyond the exposures that were made."""
     high: float | None
-    """95 % interval of the latter over items and runs; None: beyond the exposures that were made."""
+    """Upper end of it."""
     scale: float
+    """Scale of the psychometric function (`experiments.statistics.psychometric`)."""
     slope: float
+    """Its slope."""
     lapse: float
-    """Of the psychometric function, see `experiments.statistics.psychometric`."""
+    """Its lapse rate: how far its upper end stays below 1."""
 
 
 def first_exposure_at_or_above(curve: Iterable[tuple[int, float]], people: float) -> int | None:
@@ -54,13 +60,13 @@ def first_exposure_at_or_above(curve: Iterable[tuple[int, float]], people: float
 
 def thresholds(outcomes: Iterable[Outcomes]) -> list[Threshold]:
     """Return the exposures to the human level wherever there is one, for images that were not changed."""
-    people = human_figures()
+    people = human_results()
     return [
-        _threshold(of_way, people[of_way.way.condition].accuracy)
-        for of_way in outcomes
-        if of_way.way.change == "none"
-        and of_way.way.condition in people
-        and any(moment.exposure for moment in of_way.moments)
+        _threshold(of_condition, people[of_condition.tested.condition].accuracy)
+        for of_condition in outcomes
+        if of_condition.tested.change == "none"
+        and of_condition.tested.condition in people
+        and any(moment.exposure for moment in of_condition.moments)
     ]
 
 
@@ -73,12 +79,21 @@ def _threshold(outcomes: Outcomes, people: float) -> Threshold:
         reached.append(_crossing(fit_psychometric(exposures, shares, list(outcomes.counts), fit), people, exposures))
     low, high = quantile_interval(np.array(reached[1:]))
     first = first_exposure_at_or_above(zip(exposures, outcomes.shares, strict=True), people)
-    way = outcomes.way
+    tested = outcomes.tested
     return Threshold(
-        way.model, way.learner, way.condition, people, max(exposures), first,
-        _within(reached[0]), _within(low), _within(high),
-        fit.scale, fit.slope, fit.lapse,
-    )  # fmt: skip
+        model=tested.model,
+        readout=tested.readout,
+        condition=tested.condition,
+        people=people,
+        exposures=max(exposures),
+        first=first,
+        fitted=_within(reached[0]),
+        low=_within(low),
+        high=_within(high),
+        scale=fit.scale,
+        slope=fit.slope,
+        lapse=fit.lapse,
+    )
 
 
 def _within(crossing: float) -> float | None:

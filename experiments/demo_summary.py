@@ -1,0 +1,73 @@
+"""What the demo measures, and the short table that it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from experiments.statistics.accuracy import Accuracy, pooled
+from storage.files import to_json, write_text
+
+
+@dataclass(frozen=True)
+class DemoSummary:
+    """The `summary.json` of the demo."""
+
+    psnr_db: float
+    """Peak signal-to-noise ratio of new clips after tokens and back, in dB."""
+    ssim: float
+    """Structural similarity of the same; 1 is equal."""
+    codebook_usage: float
+    """Share of the codes that new clips use."""
+    gpt_nll: float
+    """Nats per token of new clips."""
+    unigram_entropy: float
+    """The same of a model that knows nothing but how frequent each code is."""
+    memory: dict[str, dict[int, float]]
+    """Accuracy by condition and exposure."""
+    memory_ci: dict[str, dict[int, list[float]]]
+    """Both ends of its 95 % interval."""
+    prompt_tokens_changed: float
+    """Share of the prompt's tokens that change when the second half of a clip is replaced."""
+    diversity: dict[str, dict[str, dict[str, float]]]
+    """What `measure_completions` says, by kind (image, clip) and group (studied, new)."""
+    seconds: dict[str, float]
+    """By stage."""
+    peak_memory_gb: float
+    """The most memory that the process has held, in GB."""
+    seed: int
+    """Of everything drawn by chance."""
+
+    @property
+    def minutes(self) -> float:
+        """How long all stages took."""
+        return sum(self.seconds.values()) / 60
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON."""
+        write_text(path, to_json(self))
+
+
+def print_summary(summary: DemoSummary, memory: Sequence[Accuracy]) -> None:
+    """Print the summary as a short table."""
+    table = Table(title="Secondsight demo")
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    table.add_row("reconstruction of new clips", f"{summary.psnr_db:.1f} dB")
+    table.add_row("codes in use", whole_percent(summary.codebook_usage))
+    table.add_row("GPT, new clips", f"{summary.gpt_nll:.2f} nats per token")
+    table.add_row("their histogram alone", f"{summary.unigram_entropy:.2f} nats per token")
+    table.add_row("prompt tokens that know the future", whole_percent(summary.prompt_tokens_changed))
+    for condition, curve in pooled(memory).items():
+        table.add_row(f"memory, {condition}, {curve[-1].exposure} exposures", f"{100 * curve[-1].accuracy:.1f} %")
+    table.add_row("time", f"{summary.minutes:.1f} min")
+    Console().print(table)
+
+
+def whole_percent(share: float) -> str:
+    """Return a share as a percentage without decimals."""
+    return f"{100 * share:.0f} %"
