@@ -20,7 +20,7 @@ import tyro
 from accelerate import Accelerator
 
 from data.tokens import StoreMetadata, TokenItem, TokenStore, write_shard, write_store
-from gpt.config import preset
+from gpt.config import PRESETS, GPTConfig
 from gpt.flops import flops_per_token
 from gpt.model import GPT
 from gpt.train import build_optimizer, train_step
@@ -47,8 +47,13 @@ class Options:
     """Steps that do not count: the first ones compile."""
     compile: bool = True
     """Compile the model."""
-    checkpointing: bool = False
+    activation_checkpointing: bool = False
     """Compute blocks again in the backward pass, where memory is short."""
+
+    @property
+    def config(self) -> GPTConfig:
+        """The model."""
+        return PRESETS[self.preset].for_tokens(self.grid, self.vocab_size)
 
 
 def make_store(folder: Path, options: Options) -> TokenStore:
@@ -65,10 +70,11 @@ def make_store(folder: Path, options: Options) -> TokenStore:
 def time_steps(options: Options, store: TokenStore) -> tuple[list[float], list[float]]:
     """Return the seconds of reading and of training of every step that counts."""
     accelerator = Accelerator(mixed_precision="bf16", dynamo_backend="inductor" if options.compile else None)
-    plain = GPT(preset(options.preset, options.grid, options.vocab_size))
-    plain.checkpointing = options.checkpointing
+    plain = GPT(options.config)
+    plain.activation_checkpointing = options.activation_checkpointing
     model, optimizer = accelerator.prepare(plain, build_optimizer(plain, RATE, 0.05))
-    reading, training = [], []
+    reading: list[float] = []
+    training: list[float] = []
     for step in range(options.warmup + options.steps):
         began = time.perf_counter()
         first = step * options.batch % len(store)
@@ -86,7 +92,7 @@ def main(options: Options) -> None:
     """Print speed, MFU, the loader's share and the memory that was needed."""
     with tempfile.TemporaryDirectory() as folder:
         reading, training = time_steps(options, make_store(Path(folder) / "tokens", options))
-    config = preset(options.preset, options.grid, options.vocab_size)
+    config = options.config
     loader, step = statistics.median(reading), statistics.median(training)
     tokens = options.batch * config.window / (loader + step)
     print(f"{options.preset}: {1e3 * (loader + step):.1f} ms a step, {tokens:.0f} tokens/s")

@@ -3,7 +3,7 @@
     python benchmarks/gpt_training.py
 
 The reference is what minGPT (Karpathy 2020) computes: separate queries, keys and values, masked softmax over all pairs
-of tokens, and logits of the whole batch; without dropout. Ours is trained in both flavours. The legacy flavour begins
+of tokens, and logits of the whole batch; without dropout. Ours is trained in both variants. The legacy variant begins
 with the reference's weights, so the two losses must agree. The share of the machine's matrix rate counts six operations
 per matrix weight and token, plus attention, once as MFU counts it (all pairs of tokens) and once only the pairs that a
 causal model needs.
@@ -53,7 +53,7 @@ class Options:
 
 
 class WrittenOut(nn.Module):
-    """The legacy flavour as minGPT writes it, with the weights of one of ours."""
+    """The legacy variant as minGPT writes it, with the weights of one of ours."""
 
     def __init__(self, gpt: GPT) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class WrittenOut(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the logits (B, L, V) of the token that follows each of `tokens`."""
-        x = self.gpt.positions.place(self.gpt.embedding(tokens), torch.arange(tokens.shape[1]))
+        x = self.gpt.positions.embed(self.gpt.embedding(tokens), torch.arange(tokens.shape[1]))
         for block, projections in zip(self.gpt.blocks, self.projections, strict=True):
             x = x + self._attend(block, projections, block.attention_norm(x))
             x = x + block.feed_forward(block.feed_forward_norm(x))
@@ -87,7 +87,7 @@ class WrittenOut(nn.Module):
 
 def reference_step(model: WrittenOut, optimizer: torch.optim.Optimizer, tokens: Tensor) -> Tensor:
     """Take one optimizer step as minGPT does, and return the loss."""
-    logits = model(model.gpt.with_start(tokens[:, :-1]))
+    logits = model(model.gpt.with_bos(tokens[:, :-1]))
     loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, model.gpt.first_scored :].flatten())
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
@@ -99,7 +99,7 @@ def reference_step(model: WrittenOut, optimizer: torch.optim.Optimizer, tokens: 
 def make_sides(options: Options, tokens: Tensor) -> tuple[dict[str, Callable[[], object]], dict[str, list[float]]]:
     """Return a training step of every side by name, and the losses that they will append to."""
     config = GPTConfig(options.layers, options.heads, options.width, options.grid, options.vocab_size)
-    legacy = replace(config, flavour="legacy")
+    legacy = replace(config, variant="legacy")
     accelerator, losses = Accelerator(cpu=True), {"rotary": [], "legacy": [], "reference": []}
 
     def ours(name: str, config: GPTConfig) -> Callable[[], None]:
@@ -134,7 +134,7 @@ def main(options: Options) -> None:
     rate = 20 * 2 * rows * options.width * 4 * options.width / seconds.pop("matrix product")
     print(f"matrix rate {rate / 1e9:.0f} GFLOP/s")
     for name, value in seconds.items():
-        whole = config if name == "rotary" else replace(config, flavour="legacy")
+        whole = config if name == "rotary" else replace(config, variant="legacy")
         full, matrices = flops_per_token(whole), 6 * matrix_parameters(whole)
         causal = matrices + (full - matrices) / 2
         shares = " and ".join(f"{100 * rows * flops / value / rate:.0f} %" for flops in (full, causal))

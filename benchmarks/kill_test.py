@@ -60,18 +60,16 @@ def make_store(folder: Path, items: int = 50) -> Path:
     """Write random token grids."""
     metadata = StoreMetadata((2, 8, 8), 64, "", 8.0, 8, 64)
     grids = torch.randint(64, (items, 2, 8, 8), generator=torch.Generator().manual_seed(0))
-    places = [TokenItem(f"film_{n}", 0.0, "validation" if n % 10 == 0 else "train") for n in range(items)]
-    write_store(folder, metadata, [write_shard(folder, 0, metadata, grids)], places)
+    listed = [TokenItem(f"film_{n}", 0.0, "validation" if n % 10 == 0 else "train") for n in range(items)]
+    write_store(folder, metadata, [write_shard(folder, 0, metadata, grids)], listed)
     return folder
 
 
 def start(store: Path, run: Path) -> subprocess.Popen[bytes]:
     """Start the training, or go on with it."""
-    command = [
-        sys.executable, "-m", "gpt.train", "--tokens", str(store), "--out", str(run), "--preset", "demo",
-        "--steps", str(STEPS), "--batch", "4", "--dropout", "0.1", "--save-every", "7", "--log-every", "1",
-        "--resume", "auto",
-    ]  # fmt: skip
+    command = [Path(sys.executable).with_name("secondsight"), "gpt", "train"]
+    command += ["--tokens", str(store), "--out", str(run), "--preset", "demo", "--dropout", "0.1"]
+    command += ["--steps", str(STEPS), "--batch", "4", "--save-every", "7", "--log-every", "1", "--resume", "auto"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
 

@@ -17,7 +17,7 @@ import tyro
 from timing import medians
 
 from data.stimuli.noise import noise_list
-from experiments.memory.learner import CLIP, Learner
+from experiments.memory.learner import Learner
 from experiments.memory.options import MemoryOptions
 from experiments.memory.recognition import Session
 from gpt.config import GPTConfig
@@ -55,16 +55,21 @@ def main(options: Options) -> None:
     length = options.side**2
     stimuli, tokens = noise_list(options.studied, options.tested, length, options.vocab_size, seed=0)
     config = GPTConfig(
-        options.layers, options.heads, options.width, (1, options.side, options.side), options.vocab_size
+        layers=options.layers,
+        heads=options.heads,
+        width=options.width,
+        grid=(1, options.side, options.side),
+        vocab_size=options.vocab_size,
     )
-    study = MemoryOptions(Path("list"), Path("out"), batch=options.batch)
+    study = MemoryOptions(stimuli=Path("list"), out=Path("out"), batch=options.batch)
     learners = []
     for _ in range(2):
         torch.manual_seed(0)
         learners.append(Learner(GPT(config), study, seed=0))
     one, other = learners
     items = torch.stack([tokens[image.path] for image in stimuli.study]).to(one.device)
-    index, known = torch.arange(len(items)), torch.ones(len(items), dtype=torch.bool)
+    index = torch.arange(len(items))
+    known = torch.ones(len(items), dtype=torch.bool)
     session = Session.prepare(stimuli, {"none": tokens}, "as_given", 0, one.device)
 
     def exposure() -> None:
@@ -74,7 +79,14 @@ def main(options: Options) -> None:
     def steps() -> None:
         other.gpt.train()
         for chosen in epoch_order(len(items), 0, 2).split(options.batch):
-            train_step(other.accelerator, other.model, other.optimizer, items[chosen], study.learning_rate, CLIP)
+            train_step(
+                other.accelerator,
+                other.model,
+                other.optimizer,
+                items[chosen],
+                study.learning_rate,
+                study.learning.grad_clip,
+            )
 
     seconds = medians({"exposure": exposure, "steps": steps}, options.runs)
     print(

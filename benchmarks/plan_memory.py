@@ -38,15 +38,15 @@ class Options:
     measure: Literal["", "rotary", "rotary checkpointing", "legacy", "legacy checkpointing"] = ""
     """Measure one way in this process and print bytes; by default all, each in its own."""
 
-    def config(self, flavour: Literal["rotary", "legacy"]) -> GPTConfig:
-        """Return the model of a flavour."""
-        return GPTConfig(self.layers, self.heads, self.width, vocab_size=self.vocab_size, flavour=flavour)
+    def config(self, variant: Literal["rotary", "legacy"]) -> GPTConfig:
+        """Return the model of a variant."""
+        return GPTConfig(self.layers, self.heads, self.width, vocab_size=self.vocab_size, variant=variant)
 
 
 def measure(options: Options) -> int:
     """Return the bytes of the second of two steps at its peak."""
-    flavour: Literal["rotary", "legacy"] = "rotary" if options.measure.startswith("rotary") else "legacy"
-    config = options.config(flavour)
+    variant: Literal["rotary", "legacy"] = "rotary" if options.measure.startswith("rotary") else "legacy"
+    config = options.config(variant)
     train_once(GPTConfig(1, 1, 64, grid=(1, 2, 2), vocab_size=8), batch=1, checkpointing=True, steps=1)  # libraries
     before = resident("VmRSS")
     train_once(config, options.batch, "checkpointing" in options.measure, steps=2)
@@ -57,12 +57,12 @@ def train_once(config: GPTConfig, batch: int, checkpointing: bool, steps: int) -
     """Train a new model; the peak that the system reports is that of the last step."""
     torch.manual_seed(0)
     model = GPT(config)
-    model.checkpointing = checkpointing
+    model.activation_checkpointing = checkpointing
     optimizer = build_optimizer(model, 1e-3, 0.05)
     tokens = torch.randint(config.vocab_size, (batch, config.window))
     for _ in range(steps):
         Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
-        train_step(Accelerator(), model, optimizer, tokens, rate=1e-3, clip=1.0)
+        train_step(Accelerator(), model, optimizer, tokens, rate=1e-3, grad_clip=1.0)
 
 
 def resident(name: str) -> int:
@@ -78,12 +78,12 @@ def main(options: Options) -> None:
         return
     # With a fixed threshold every tensor is given back to the system as soon as it is freed.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
-    for flavour in ("rotary", "legacy"):
+    for variant in ("rotary", "legacy"):
         for checkpointing in (False, True):
-            way = flavour + checkpointing * " checkpointing"
+            way = variant + checkpointing * " checkpointing"
             command = [sys.executable, *sys.argv, "--measure", way]
             done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-            config = options.config(flavour)
+            config = options.config(variant)
             memory = memory_ddp(config, options.batch * config.window, 1, "fp32", checkpointing)
             print(f"{way:22s} {compare(memory, int(done.stdout))}")
 

@@ -17,10 +17,11 @@ import tyro
 from timing import medians
 from torch import nn
 
-from gpt.config import preset
+from gpt.config import PRESETS
 from gpt.model import GPT
 from sampling.decode import FREE, sample
-from sampling.readers import CachedReader
+from sampling.engine import CachedEngine
+from storage.options import find_preset
 from training.processes import best_device
 
 
@@ -50,20 +51,21 @@ def step_bytes(gpt: GPT, length: int, n: int) -> float:
     size = 2 if gpt.head.weight.is_cuda else 4
     weights = sum(module.weight.numel() for module in gpt.modules() if isinstance(module, nn.Linear))
     # On a GPU every step looks at the whole cache; on a CPU at the filled part, which is half on average.
-    slots = length if gpt.head.weight.is_cuda else length / 2
-    return size * (weights + 2 * gpt.config.layers * gpt.config.width * slots * n)
+    positions = length if gpt.head.weight.is_cuda else length / 2
+    return size * (weights + 2 * gpt.config.layers * gpt.config.width * positions * n)
 
 
 def main(options: Options) -> None:
     """Print the share of the floor for one continuation, and tokens a second for 1 and 64."""
     device = best_device()
     torch.manual_seed(0)
-    gpt = GPT(preset(options.preset, options.grid, 16384)).to(device).eval()
+    config = find_preset(options.preset, PRESETS).for_tokens(options.grid, 16384)
+    gpt = GPT(config).to(device).eval()
     bandwidth = copy_bandwidth(device)
     print(f"{options} on {device}: copies {bandwidth / 1e9:.0f} GB/s")
     given = torch.full((1, options.length), FREE, device=device)
     for n in (1, 64):
-        run = partial(sample, gpt, given, n, reader=CachedReader(gpt, n))
+        run = partial(sample, gpt, given, n, engine=CachedEngine(gpt, n))
         step = medians({"sample": run}, options.runs)["sample"] / options.length
         floor = step_bytes(gpt, options.length, n) / bandwidth
         print(f"{n} rows: {1e3 * step:.2f} ms a step, {100 * floor / step:.0f} % of the floor, {n / step:.0f} tokens/s")

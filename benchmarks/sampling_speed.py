@@ -3,8 +3,9 @@
     python benchmarks/sampling_speed.py                                             12 layers, 768 wide, 128 -> 256
     python benchmarks/sampling_speed.py --layers 8 --heads 8 --width 512 --given 512 --length 1024 --every 16
 
-The reference is `NaiveReader`: torch's fused attention over everything, nothing kept. Its steps are timed at every
-`--every`-th token of the sequences that the fast sampler drew, and multiplied; each of them must draw the same tokens.
+The reference is `RecomputingEngine`: torch's fused attention over everything, nothing kept. Its steps are timed at
+every `--every`-th token of the sequences that the fast sampler drew, and multiplied; each of them must draw the same
+tokens.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from torch import Tensor
 
 from gpt.config import GPTConfig
 from gpt.model import GPT
-from sampling.decode import FREE, choose_token, sample, uniform_numbers
+from sampling.decode import FREE, sample, sample_token, uniform_numbers
+from sampling.engine import CachedEngine, RecomputingEngine
 from sampling.options import SamplingOptions
-from sampling.readers import CachedReader, NaiveReader
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def reference_seconds(gpt: GPT, rows: Tensor, options: Options) -> float:
     seconds = 0.0
     for position in range(options.given, options.length, options.every):
         began = time.perf_counter()
-        logits = NaiveReader(gpt).read(rows[:, :position], 1, 1)
-        drawn = choose_token(logits, uniform[:, position - options.given], SamplingOptions())
+        logits = RecomputingEngine(gpt).prefill(rows[:, :position], 1, 1)
+        drawn = sample_token(logits, uniform[:, position - options.given], SamplingOptions())
         seconds += time.perf_counter() - began
         assert torch.equal(drawn, rows[:, position]), f"the samplers drew different tokens at {position}"
     return seconds * options.every
@@ -76,7 +77,7 @@ def reference_seconds(gpt: GPT, rows: Tensor, options: Options) -> float:
 @torch.no_grad()
 def prefill_ratio(gpt: GPT, prompt: Tensor) -> float:
     """Return how much longer a prompt takes for 64 continuations than for one; weights are packed before."""
-    readings = {str(n): partial(CachedReader(gpt, n).read, prompt, n, 2) for n in (1, 64)}
+    readings = {str(n): partial(CachedEngine(gpt, n).prefill, prompt, n, 2) for n in (1, 64)}
     seconds = medians(readings, runs=9)
     return seconds["64"] / seconds["1"]
 
@@ -86,7 +87,8 @@ def main(options: Options) -> None:
     torch.manual_seed(0)
     side = round(options.length**0.5)
     grid = (1, side, -(-options.length // side))
-    gpt = GPT(GPTConfig(options.layers, options.heads, options.width, grid, 16384)).eval()
+    config = GPTConfig(layers=options.layers, heads=options.heads, width=options.width, grid=grid, vocab_size=16384)
+    gpt = GPT(config).eval()
     prompt = torch.randint(16384, (1, options.given))
     before, rows = timed_samples(gpt, prompt, options)
     naive = reference_seconds(gpt, rows, options)

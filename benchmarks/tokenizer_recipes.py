@@ -44,7 +44,7 @@ from vqgan.metrics.reconstruction import codebook_usage, psnr
 from vqgan.options import TrainOptions
 from vqgan.quantizers import VectorQuantizer
 from vqgan.train import random_crop
-from vqgan.trainer import Learner
+from vqgan.trainer import TokenizerTrainer
 
 
 @dataclass(frozen=True)
@@ -129,26 +129,37 @@ def clips_of(options: Options, config: VQGANConfig) -> tuple[Tensor, Tensor]:
     parts = split_items(find_items(options.data, form)[0])
     chosen = [part[:: max(1, len(part) // limit)] for part, limit in zip(parts, (4000, 200), strict=True)]
     first, second = (ClipDataset(part, form) for part in chosen)
-    return tuple(collate([data[place] for place in range(len(data))]).clips for data in (first, second))  # type: ignore[return-value]
+    return _all_clips(first), _all_clips(second)
+
+
+def _all_clips(dataset: ClipDataset) -> Tensor:
+    return collate([dataset[index] for index in range(len(dataset))]).clips
 
 
 def batches(options: Options, clips: Tensor) -> Iterator[Tensor]:
     """Yield the same cropped batches to every recipe."""
-    for step, draws in enumerate(DataOrder(len(clips), options.batch, options.seed, 0, options.steps, 0, 1)):
-        yield random_crop(clips[[draw.index for draw in draws]], options.crop, options.seed + step)
+    for step, samples in enumerate(DataOrder(len(clips), options.batch, options.seed, 0, options.steps, 0, 1)):
+        yield random_crop(clips[[sample.index for sample in samples]], options.crop, options.seed + step)
 
 
 def train_ours(options: Options, clips: Tensor) -> nn.Module:
     """Train our preset and return it."""
-    preset = "demo" if options.kind == "video" else "demo-image"
-    chosen = TrainOptions(
-        Path("data"), Path("run"), preset, options.steps, options.batch, options.crop, options.learning_rate,
-        perceptual=options.perceptual, seed=options.seed,
-    )  # fmt: skip
-    learner = Learner(Accelerator(), chosen)
+    preset = PRESETS["demo" if options.kind == "video" else "demo-image"]
+    chosen = TrainOptions.of(
+        data=Path("data"),
+        out=Path("run"),
+        **preset.flat(),
+        steps=options.steps,
+        batch=options.batch,
+        crop=options.crop,
+        learning_rate=options.learning_rate,
+        perceptual=options.perceptual,
+        seed=options.seed,
+    )
+    trainer = TokenizerTrainer(Accelerator(), chosen)
     for step, batch in enumerate(batches(options, clips)):
-        learner.step(batch, step)
-    return learner.averaged
+        trainer.step(batch, step)
+    return trainer.averaged
 
 
 def train_other(options: Options, clips: Tensor, width: int, rate: float, perceptual: nn.Module | None) -> Recipe:
