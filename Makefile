@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= demo
 SEED ?= 0
 
-.PHONY: demo test lint check setup clean
+.PHONY: demo test lint docs check setup clean
 
 demo: setup
 	$(BIN)/secondsight demo --out $(OUT) --seed $(SEED)
@@ -19,7 +19,12 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: test lint
+# Warnings are errors: a page that names something that is gone does not build.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo 'Open docs/_build/html/index.html'
+
+check: lint docs test
 
 setup: $(VENV)/.installed
 
@@ -28,11 +33,15 @@ $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else "Secondsight needs Python 3.11 to 3.13, found %d.%d: run make PYTHON=/path/to/python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable . --group dev
 	@$(BIN)/python -c 'import torch, torchvision; torchvision.ops.nms(torch.zeros(0, 4), torch.zeros(0), 0.5)' || \
 	    { echo 'torch and torchvision do not belong together (a CPU-only torch beside the default torchvision does this).'; \
 	      echo 'Remove $(VENV), install a matching pair into a new environment from one index, and run make again.'; exit 1; }
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable . --group docs
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist docs/_build docs/reference/generated

@@ -1,0 +1,219 @@
+"""The files that commands write, and what the columns of their tables are: of the dataclasses that are the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+
+from data.inspection import InspectedFile
+from data.media import Skipped
+from data.stimuli.lists import ListedDefect, ListedTrial, Stimulus
+from data.tokens import StoreMetadata, TokenItem
+from experiments.demo_summary import DemoSummary
+from experiments.diversity.reporting.claims import ClaimRow
+from experiments.diversity.reporting.estimates import MetricRow
+from experiments.diversity.tables import AuditRow, ImageRow, ItemRow, PositionRow, RedundancyRow, RunRow
+from experiments.memory.experiment import KnownImage
+from experiments.memory.merge import LeftOut
+from experiments.memory.recall import RecallRow
+from experiments.statistics.accuracy import Accuracy
+from experiments.statistics.comparison import Comparison
+from experiments.statistics.items import Item
+from experiments.statistics.signal_detection import Sensitivity
+from experiments.statistics.thresholds import Threshold
+from experiments.statistics.trials import TrialRow
+from sampling.gallery import GalleryItem
+from storage.field_docs import field_docs
+from vqgan.evaluate import ItemScore
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A file, or a folder, of the output of a command."""
+
+    name: str
+    """Path in the output folder; angle brackets stand for what differs."""
+    meaning: str
+    """What is in it, as one clause."""
+    fields: type | None = None
+    """Dataclass whose fields are the columns of the table or the names in the JSON."""
+
+
+CONFIG = WrittenFile("config.json", "the options, and the `command` they belong to; written before anything else")
+ENVIRONMENT = WrittenFile("environment.json", "versions of Python and packages, device, threads, git commit")
+SKIPPED = WrittenFile("skipped.csv", "files that could not be used: `file` and `reason`")
+MODEL = (
+    WrittenFile("config.json", "class and architecture of a model"),
+    WrittenFile("model.safetensors", "its weights"),
+)
+RUN = (
+    CONFIG,
+    ENVIRONMENT,
+    WrittenFile("metrics.jsonl", "a line of JSON per report: `step` and the metrics by name"),
+    WrittenFile("loss.png", "the metrics over the steps"),
+    WrittenFile("checkpoints/<step>", "a model folder with `training_state/` beside it: the newest two, and the best"),
+    WrittenFile("final", "the model folder that is meant when a command is given the run folder"),
+)
+
+WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
+    "data inspect": (
+        WrittenFile("files.csv", "what can be used", InspectedFile),
+        WrittenFile("skipped.csv", "what cannot be used, and why", Skipped),
+        WrittenFile("contact_sheet.png", "frames of some of them"),
+    ),
+    "data playroom": (
+        WrittenFile("clips/<clip>.mp4", "videos"),
+        WrittenFile("study, test", "images of toys in the layout of a study and test list"),
+        WrittenFile("playroom.json", "the options they were made with"),
+    ),
+    "data stimuli": (
+        WrittenFile("study", "the images that are studied"),
+        WrittenFile("test/<condition>_seen, test/<condition>_unseen", "those that are tested, in pairs"),
+        WrittenFile("stimuli.json", "where the list comes from"),
+    ),
+    "vqgan train": (
+        *RUN,
+        SKIPPED,
+        WrittenFile("training_images.csv", "source and SHA-256 of every image that the tokenizer is trained on"),
+    ),
+    "vqgan palette": (
+        *MODEL,
+        SKIPPED,
+        WrittenFile("training_images.csv", "source and SHA-256 of every image that it is made of"),
+    ),
+    "vqgan import": MODEL,
+    "gpt import": (*MODEL, WrittenFile("tokenizer", "of Image GPT: the model folder of its palette")),
+    "publish": (*MODEL, WrittenFile("README.md", "the model card, with the images of the evaluation beside it")),
+    "vqgan eval": (
+        WrittenFile("metrics.json", "means over the items, codes in use, distances between distributions"),
+        WrittenFile("items.csv", "every item", ItemScore),
+        WrittenFile("reconstructions.png", "originals, reconstructions and errors from the best to the worst"),
+        SKIPPED,
+    ),
+    "vqgan encode, data subset": (
+        WrittenFile("metadata.json", "what the tokens are, and the shards with their SHA-256", StoreMetadata),
+        WrittenFile("items.jsonl", "a line of JSON per item, in the order of the tokens", TokenItem),
+        WrittenFile("tokens-<shard>.bin", "items x tokens in raster order, uint16 (uint32 for large vocabularies)"),
+        WrittenFile("tokens-<shard>.json", "number of items and SHA-256 of a shard, to continue from"),
+        WrittenFile("plan.json", "what is to be encoded, so that processes and later calls agree"),
+        CONFIG,
+        ENVIRONMENT,
+        SKIPPED,
+    ),
+    "vqgan leakage": (
+        WrittenFile("leakage.json", "`prompt_tokens_changed`, a share; the same per row or latent frame; `items`"),
+        SKIPPED,
+    ),
+    "gpt train": (*RUN, WrittenFile("samples", "with `--sample-every`: token grids, and images of them")),
+    "complete": (
+        WrittenFile("index.html", "a page of all items that needs no network"),
+        WrittenFile("items.csv", "a row per item", GalleryItem),
+        WrittenFile("grid.png", "original, prompt and continuations of the first items"),
+        WrittenFile("items", "the same of every item, the entropy of its tokens, and videos as .mp4 and .gif"),
+        WrittenFile("tokens.npy", "(items, n, tokens) int64"),
+        WrittenFile("log_probabilities.npy, entropies.npy", "of the same shape, nats, NaN where a token was given"),
+        WrittenFile("sample.json", "how to do it again: command, options, fingerprints of the models, environment"),
+        CONFIG,
+        ENVIRONMENT,
+        SKIPPED,
+    ),
+    "memory run": (
+        WrittenFile("trials.csv", "a row per trial, readout and test", TrialRow),
+        WrittenFile("accuracy.csv", "accuracies with intervals", Accuracy),
+        WrittenFile("curve.png", "accuracy against exposures"),
+        WrittenFile("study.csv", "the images of the list", Stimulus),
+        WrittenFile("manifest.csv", "its trials", ListedTrial),
+        WrittenFile("defects.csv", "what is wrong with it", ListedDefect),
+        WrittenFile("known_images.csv", "tested images that the tokenizer was trained on", KnownImage),
+        WrittenFile("recall.csv", "with `--recall`; before these columns `version` and `seed` of the run", RecallRow),
+        WrittenFile("runs/<run>/maps.npz", "NLL of every token of the images before and after study"),
+        WrittenFile("runs/<run>/trials.csv, runs/<run>/recall.csv", "the rows of one version under one seed"),
+        WrittenFile("tokenizer", "without `--tokenizer`: the palette that was made for the list"),
+        CONFIG,
+        ENVIRONMENT,
+        SKIPPED,
+    ),
+    "memory sweep": (
+        WrittenFile("cells/<cell>", "a folder of `memory run` for each"),
+        WrittenFile("sweep.csv", "where the cells ended: options in which they differ, then columns of `accuracy.csv`"),
+        WrittenFile("cells.txt, sweep.sbatch, logs", "with `--slurm`: a command a line, the batch script, its output"),
+    ),
+    "memory report": (
+        WrittenFile("report.html", "everything on one page that needs no network"),
+        WrittenFile("trials.csv", "the trials of all runs, as in `memory run`"),
+        WrittenFile("accuracy.csv", "as in `memory run`, with the model"),
+        WrittenFile("comparisons.csv", "models and readouts beside one another on the same trials", Comparison),
+        WrittenFile("thresholds.csv", "exposures to a level of accuracy", Threshold),
+        WrittenFile("sensitivity.csv", "signal detection", Sensitivity),
+        WrittenFile("items.csv", "the images one by one", Item),
+        WrittenFile("defects.csv", "trials that were left out", LeftOut),
+        WrittenFile("curve.png, roc.png, readouts.png, changes.png, forgetting.png", "plots, where there is data"),
+    ),
+    "diversity run": (
+        WrittenFile("items.csv", "a row per item and condition", ItemRow),
+        WrittenFile("positions.csv", "a row per position of the grid and condition", PositionRow),
+        WrittenFile("audit.csv", "every continuation beside the training item that is most like it", AuditRow),
+        WrittenFile("redundancy.csv", "what a compressor knows of the rest from the prompt", RedundancyRow),
+        WrittenFile("images.csv", "the images of extremes", ImageRow),
+        WrittenFile("run.csv", "one row: models, data and training", RunRow),
+        WrittenFile("images", "extremes, drawn"),
+        WrittenFile("continuations", "tokens that were sampled, for `--resume auto`"),
+        CONFIG,
+        ENVIRONMENT,
+        SKIPPED,
+    ),
+    "diversity study": (
+        WrittenFile("clip, image", "tokenizer, token stores and GPTs of each kind"),
+        WrittenFile("runs", "folders of `diversity run`"),
+        WrittenFile("report", "the folder of `diversity report`"),
+        WrittenFile("playroom", "videos, unless `--videos` names others"),
+        WrittenFile("seconds.json", "how long each stage took"),
+        CONFIG,
+        ENVIRONMENT,
+    ),
+    "diversity report": (
+        WrittenFile("report.html", "everything on one page that needs no network"),
+        WrittenFile("metrics.csv", "means with intervals", MetricRow),
+        WrittenFile("claims.csv", "claims, and whether they hold", ClaimRow),
+        WrittenFile("sizes.csv", "the same claims for every size of training set", ClaimRow),
+        WrittenFile("runs.csv", "the rows of all runs' `run.csv`"),
+        WrittenFile("items.csv, positions.csv, audit.csv, redundancy.csv, images.csv", "the rows of all runs"),
+        WrittenFile("*.png", "plots"),
+    ),
+    "demo": (
+        WrittenFile("report.html", "what was made, each image with a sentence on how to read it"),
+        WrittenFile("summary.json", "the metrics", DemoSummary),
+        WrittenFile("completions/diversity.json", "how varied the completions are"),
+        WrittenFile("playroom, tokenizer, tokens, gpt, reconstructions, leakage, completions, memory", "of each stage"),
+        WrittenFile("seconds.json", "how long each stage took"),
+        CONFIG,
+        ENVIRONMENT,
+    ),
+}
+
+
+def files_page() -> str:
+    """Return the page of all files, with the columns of the tables."""
+    lines = [
+        "# Files and columns",
+        "",
+        "Tables are CSV (RFC 4180, UTF-8); an empty cell stands for a value that there is none of. Floats have as many",
+        "digits as it takes to read them back equal. Tables and JSON appear complete or not at all.",
+        "",
+    ]
+    for command, files in WRITTEN.items():
+        lines += [f"## {command}", "", "| file | what is in it |", "|---|---|"]
+        lines += [f"| `{file.name}` | {file.meaning} |" for file in files]
+        lines += ["", *(line for file in files if file.fields is not None for line in _columns(file, file.fields))]
+    return "\n".join(lines)
+
+
+def _columns(file: WrittenFile, kind: type) -> Iterator[str]:
+    yield from (f"### `{file.name}`", "", "| name | meaning |", "|---|---|")
+    docs = field_docs(kind)
+    yield from (f"| `{field.name}` | {_cell(docs[field.name])} |" for field in fields(kind))
+    yield ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "\\<")
