@@ -3,6 +3,7 @@
 import torch
 
 from sampling.completion import Completion
+from sampling.decode import Sampled
 
 ORIGINAL, CONTINUED = 0.6, -0.6
 """Levels in [-1, 1] of the original and of every continuation."""
@@ -13,7 +14,7 @@ def make_completion(
     original_frames: int | None = None,
     n: int = 2,
     grid: tuple[int, int, int] = (1, 2, 2),
-    seams: tuple[int, ...] = (),
+    window_starts: tuple[int, ...] = (),
 ) -> Completion:
     """A completion of n continuations like `given_pixels` (T', H, W), each latent token one part of the grid.
 
@@ -23,8 +24,8 @@ def make_completion(
     original = None
     if given_pixels.any():
         original = torch.full((3, original_frames or frames, height, width), ORIGINAL)
-    places = [torch.arange(small) * large // small for large, small in zip(given_pixels.shape, grid, strict=True)]
-    given = given_pixels[places[0]][:, places[1]][:, :, places[2]]
+    pixels = [torch.arange(small) * large // small for large, small in zip(given_pixels.shape, grid, strict=True)]
+    given = given_pixels[pixels[0]][:, pixels[1]][:, :, pixels[2]]
     bits = torch.arange(given.numel()).reshape(grid) * torch.log(torch.tensor(2.0))
     entropy = bits.expand(n, *grid).masked_fill(given, torch.nan)
     tokens = torch.zeros(n, *grid, dtype=torch.int64)
@@ -32,13 +33,11 @@ def make_completion(
         original=original,
         reconstruction=original,
         continuations=torch.full((n, 3, frames, height, width), CONTINUED),
-        tokens=tokens,
+        sampled=Sampled(tokens, -entropy, entropy),
         truth=None if original is None else tokens[0],
         given=given,
         given_pixels=given_pixels,
-        log_probability=-entropy,
-        entropy=entropy,
-        seams=seams,
+        window_starts=window_starts,
     )
 
 

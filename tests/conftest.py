@@ -1,12 +1,18 @@
 """What all tests share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from golden import SMALL_DEMO
 from hypothesis import settings
 from media import make_video
 from tiny import SHORT, make_tokenizer
+
+import secondsight
+from experiments.demo import run_demo
+from experiments.options import DemoOptions
 
 # The models of the tests are so small that threads would only wait for each other.
 torch.set_num_threads(1)
@@ -34,3 +40,24 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = tmp_path_factory.mktemp("tokenizer")
     make_tokenizer(SHORT).save_pretrained(model)
     return model
+
+
+@pytest.fixture(scope="session")
+def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a demo, made small."""
+    folder = tmp_path_factory.mktemp("demo") / "playroom"
+    run_demo(DemoOptions(folder), SMALL_DEMO)
+    return folder
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """A function that runs a command, which must fail, and returns what it says last."""
+
+    def run(*arguments: object) -> str:
+        with pytest.raises(SystemExit) as stop:
+            secondsight.main([str(argument) for argument in arguments])
+        assert stop.value.code == 1
+        return capsys.readouterr().err.splitlines()[-1]
+
+    return run

@@ -14,25 +14,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from diversity_runs import make_trained, run_options
 from memory_lists import make_list, make_options
 from tiny import GPT_SHORT, SHORT, make_images, make_store
 
-from experiments import demo
+from experiments.demo import DemoSizes, run_demo
 from experiments.diversity.experiment import run_diversity
 from experiments.memory.experiment import run_memory
 from experiments.options import DemoOptions
-from gpt import config as gpt_config
 from gpt.options import TrainOptions as GPTTrainOptions
-from gpt.train import train as train_gpt
-from vqgan import config as tokenizer_config
-from vqgan.options import AdversaryOptions, TrainOptions
+from sampling.watch import train_and_watch
+from vqgan.options import TrainOptions
 from vqgan.train import train as train_tokenizer
 
 RECORDED = Path(__file__).with_name("golden.json")
 DIGITS = 8
+SMALL_DEMO = DemoSizes(clips=4, objects=2, tokenizer_steps=2, gpt_steps=2, exposures=1, items=2, continuations=2)
 
 Numbers = dict[str, list[float]]
 """Values by name, in order."""
@@ -40,30 +38,43 @@ Numbers = dict[str, list[float]]
 
 def tokenizer_curve(folder: Path) -> Numbers:
     """Every metric of a tokenizer trained for 20 steps, the discriminators from step 10 on."""
-    adversary = AdversaryOptions(
-        adversarial_weight=0.5, adversarial_start=10, adversarial_ramp=4, discriminator_width=4, discriminator_layers=2
+    train_tokenizer(
+        TrainOptions.of(
+            data=make_images(folder / "images", 12),
+            out=folder / "run",
+            **replace(SHORT, codes=64).flat(),
+            steps=20,
+            batch=4,
+            crop=8,
+            warmup=5,
+            continuous_steps=4,
+            log_every=1,
+            save_every=10,
+            adversarial_weight=0.5,
+            adversarial_start=10,
+            adversarial_ramp=4,
+            discriminator_width=4,
+            discriminator_layers=2,
+        )
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(tokenizer_config.PRESETS, "golden", replace(SHORT, codes=64))
-        train_tokenizer(
-            TrainOptions(
-                make_images(folder / "images", 12), folder / "run", preset="golden", steps=20, batch=4, crop=8,
-                warmup=5, continuous_steps=4, log_every=1, save_every=10, adversary=adversary,
-            )
-        )  # fmt: skip
     return metrics(folder / "run")
 
 
 def gpt_curve(folder: Path) -> Numbers:
     """Every metric of a GPT trained for 20 steps, with dropout and the batch in two parts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(gpt_config.PRESETS, "golden", GPT_SHORT)
-        train_gpt(
-            GPTTrainOptions(
-                make_store(folder / "store"), folder / "run", preset="golden", steps=20, batch=4, accumulate=2,
-                warmup=5, dropout=0.1, log_every=1, save_every=10,
-            )
-        )  # fmt: skip
+    train_and_watch(
+        GPTTrainOptions.of(
+            tokens=make_store(folder / "store"),
+            out=folder / "run",
+            **replace(GPT_SHORT, dropout=0.1).flat(),
+            steps=20,
+            batch=4,
+            grad_accumulation=2,
+            warmup=5,
+            log_every=1,
+            save_every=10,
+        )
+    )
     return metrics(folder / "run")
 
 
@@ -92,11 +103,7 @@ def diversity_tables(folder: Path) -> Numbers:
 
 def demo_summary(folder: Path) -> Numbers:
     """The figures of the demo, made small."""
-    sizes = {"CLIPS": 4, "OBJECTS": 2, "TOKENIZER_STEPS": 2, "GPT_STEPS": 2, "EXPOSURES": 1, "ITEMS": 2}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**sizes, "CONTINUATIONS": 2}.items():
-            patch.setattr(demo, name, value)
-        demo.run_demo(DemoOptions(folder))
+    run_demo(DemoOptions(folder), SMALL_DEMO)
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     return numbers({name: value for name, value in summary.items() if name not in ("seconds", "peak_memory_gb")})
 

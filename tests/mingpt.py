@@ -52,8 +52,10 @@ def mingpt_logits(state: dict[str, Tensor], tokens: Tensor, heads: int) -> Tenso
     x = state["tok_emb.weight"][tokens] + state["pos_emb"][:, :L]
     for block in range(sum(name.endswith("ln1.weight") for name in state)):
         y = norm(x, f"blocks.{block}.ln1")
-        q, k, v = (linear(y, f"blocks.{block}.attn.{part}").unflatten(2, (heads, -1)).transpose(1, 2)
-                   for part in ("query", "key", "value"))  # fmt: skip
+        q, k, v = (
+            linear(y, f"blocks.{block}.attn.{part}").unflatten(2, (heads, -1)).transpose(1, 2)
+            for part in ("query", "key", "value")
+        )
         scores = (q @ k.transpose(2, 3)) * q.shape[-1] ** -0.5
         scores = scores.masked_fill(torch.ones(L, L).tril() == 0, -torch.inf)
         x = x + linear((scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2), f"blocks.{block}.attn.proj")

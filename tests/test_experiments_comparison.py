@@ -1,4 +1,6 @@
-"""Paired comparisons of learners, models and changes."""
+"""Paired comparisons of readouts, models and changes."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,24 +9,26 @@ from hypothesis import strategies as st
 from memory_runs import make_trials
 from scipy.stats import binomtest, permutation_test
 
+from experiments.statistics import trials as rows
 from experiments.statistics.comparison import compare, compare_all, difference_interval, sign_flip_p
-from experiments.statistics.outcomes import Outcomes, Way, collect
+from experiments.statistics.outcomes import Outcomes, collect
 
 
-def change_learner(trials: list[dict[str, str]], learner: str, correct: str) -> list[dict[str, str]]:
-    """The same trials of another learner, all with one outcome."""
-    return [trial | {"learner": learner, "correct": correct} for trial in trials]
+def change_readout(trials: list[rows.TrialRow], readout: str, correct: float) -> list[rows.TrialRow]:
+    """The same trials judged by another readout, all with one outcome."""
+    return [replace(trial, readout=readout, correct=correct) for trial in trials]
 
 
-def two_learners(first: str = "1.0", second: str = "0.0") -> tuple[Outcomes, Outcomes]:
+def two_readouts(first: float = 1.0, second: float = 0.0) -> tuple[Outcomes, Outcomes]:
     trials = make_trials(conditions=("novel",), exposures=1)
-    one, other = collect(change_learner(trials, "a", first) + change_learner(trials, "b", second))
+    one, other = collect(change_readout(trials, "a", first) + change_readout(trials, "b", second))
     return one, other
 
 
 @given(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=1, max_size=40))
 def test_one_run_without_ties_gives_the_exact_mcnemar_test(differences: list[float]) -> None:
-    better, worse = differences.count(1.0), differences.count(-1.0)
+    better = differences.count(1.0)
+    worse = differences.count(-1.0)
     expected = binomtest(better, better + worse).pvalue if better + worse else 1.0
     assert sign_flip_p(np.array(differences)) == pytest.approx(expected)
 
@@ -37,11 +41,11 @@ def test_p_agrees_with_scipy_over_all_sign_flips(differences: list[float]) -> No
 
 
 def test_difference_is_first_minus_second() -> None:
-    assert {line.difference for line in compare(*two_learners())} == {1.0}
+    assert {line.difference for line in compare(*two_readouts())} == {1.0}
 
 
-def test_learners_that_never_differ_may_still_do_so_on_other_items() -> None:
-    line = compare(*two_learners("1.0", "1.0"))[0]
+def test_readouts_that_never_differ_may_still_do_so_on_other_items() -> None:
+    line = compare(*two_readouts(1.0, 1.0))[0]
     assert (line.difference, line.p) == (0.0, 1.0)
     assert line.low < 0 < line.high
 
@@ -52,35 +56,35 @@ def test_interval_of_differences_that_vary_is_their_middle() -> None:
 
 def test_only_items_and_runs_that_both_have_count() -> None:
     trials = make_trials(conditions=("novel",), exposures=1)
-    fewer = [row for row in trials if row["item"] != "novel/0" and row["version"] == "as_given"]
-    one, other = collect(change_learner(trials, "a", "1.0") + change_learner(fewer, "b", "1.0"))
+    fewer = [trial for trial in trials if trial.item != "novel/0" and trial.version == "as_given"]
+    one, other = collect(change_readout(trials, "a", 1.0) + change_readout(fewer, "b", 1.0))
     assert {(line.items, line.runs) for line in compare(one, other)} == {(5, 1)}
 
 
-def test_learners_without_a_common_run_are_not_compared() -> None:
-    first = change_learner(make_trials(seeds=(0,), conditions=("novel",)), "a", "1.0")
-    second = change_learner(make_trials(seeds=(1,), conditions=("novel",)), "b", "1.0")
+def test_readouts_without_a_common_run_are_not_compared() -> None:
+    first = change_readout(make_trials(seeds=(0,), conditions=("novel",)), "a", 1.0)
+    second = change_readout(make_trials(seeds=(1,), conditions=("novel",)), "b", 1.0)
     assert compare(*collect(first + second)) == []
 
 
 def test_pairs_differ_in_one_respect_and_changes_are_compared_with_none() -> None:
     trials = make_trials(
-        conditions=("novel",), exposures=1, learners=("weights", "familiarity"), changes=("none", "mirror", "jpeg-50")
+        conditions=("novel",), exposures=1, readouts=("weights", "familiarity"), changes=("none", "mirror", "jpeg-50")
     )
     pairs = {
-        (line.respect, line.learner, line.change, line.first, line.second) for line in compare_all(collect(trials))
+        (line.respect, line.readout, line.change, line.first, line.second) for line in compare_all(collect(trials))
     }
-    learners = {("learner", "", change, "weights", "familiarity") for change in ("none", "mirror", "jpeg-50")}
+    readouts = {("readout", "", change, "weights", "familiarity") for change in ("none", "mirror", "jpeg-50")}
     changes = {
-        ("change", learner, "", *pair)
-        for learner in ("weights", "familiarity")
+        ("change", readout, "", *pair)
+        for readout in ("weights", "familiarity")
         for pair in (("none", "mirror"), ("none", "jpeg-50"))
     }
-    assert pairs == learners | changes
+    assert pairs == readouts | changes
 
 
 def test_outcomes_are_named_by_what_is_tested() -> None:
-    assert [outcomes.way for outcomes in collect(make_trials())] == [
-        Way("", "weights", "none", "novel"),
-        Way("", "weights", "none", "state"),
+    assert [outcomes.tested for outcomes in collect(make_trials())] == [
+        rows.TestCondition(model="", readout="weights", change="none", condition="novel"),
+        rows.TestCondition(model="", readout="weights", change="none", condition="state"),
     ]

@@ -11,14 +11,20 @@ from tiny import make_store
 
 from experiments.memory.learner import Learner, batches, begin_learner, find_optimizer_state
 from experiments.memory.material import Material
-from gpt.config import GPTConfig
+from gpt.config import PRESETS, GPTConfig
 from gpt.model import GPT
 from gpt.options import TrainOptions
-from gpt.train import train
+from sampling.watch import train_and_watch
 from training.order import seed_step
 
 CONFIG = GPTConfig(layers=3, heads=2, width=16, grid=(1, 4, 4), vocab_size=32)
-MATERIAL = Material({"none": {}}, torch.zeros(0, 16, dtype=torch.int64), (1, 4, 4), 32, None)
+MATERIAL = Material(
+    tokens={"none": {}},
+    afterwards=torch.zeros(0, 16, dtype=torch.int64),
+    grid=(1, 4, 4),
+    vocab_size=32,
+    tokenizer=None,
+)
 
 
 def make_learner(**options: object) -> Learner:
@@ -71,7 +77,8 @@ def test_an_exposure_takes_one_step_per_batch_unless_more_are_asked_for() -> Non
 
 
 def test_rehearsal_changes_what_is_learned() -> None:
-    plain, rehearsing = weights(study(make_learner(), 2)), weights(study(make_learner(replay=2), 2))
+    plain = weights(study(make_learner(), 2))
+    rehearsing = weights(study(make_learner(replay=2), 2))
     assert not torch.equal(plain["head.weight"], rehearsing["head.weight"])
 
 
@@ -114,12 +121,13 @@ def test_dropout_draws_do_not_depend_on_what_was_drawn_before() -> None:
 def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gpt")
     store = make_store(folder / "tokens", grid=(1, 4, 4))
-    return train(TrainOptions(store, folder / "run", preset="demo", steps=3, batch=2, warmup=1)).parent
+    settings = {**PRESETS["demo"].flat(), "steps": 3, "batch": 2, "warmup": 1}
+    return train_and_watch(TrainOptions.of(tokens=store, out=folder / "run", **settings)).parent
 
 
-@pytest.mark.parametrize("place", [".", "checkpoints/000003"])
-def test_the_optimizer_goes_on_where_training_ended(pretrained: Path, tmp_path: Path, place: str) -> None:
-    options = make_options(Path("list"), Path("out"), gpt=pretrained / place, optimizer_state="resume")
+@pytest.mark.parametrize("where", [".", "checkpoints/000003"])
+def test_the_optimizer_goes_on_where_training_ended(pretrained: Path, tmp_path: Path, where: str) -> None:
+    options = make_options(Path("list"), Path("out"), gpt=pretrained / where, optimizer_state="resume")
     learner, done = begin_learner(options, MATERIAL, 0, tmp_path)
     assert (done, steps(learner)) == (0, 3)
     assert {group["weight_decay"] for group in learner.optimizer.param_groups} == {0.0}

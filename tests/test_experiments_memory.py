@@ -1,7 +1,6 @@
 """The recognition-memory experiment on a small list."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,6 +9,7 @@ import torch
 from memory_lists import make_list, make_options
 from PIL import Image
 
+import secondsight
 from data.errors import StimulusError
 from data.media import catalogue
 from data.training_images import write_training_images
@@ -18,12 +18,12 @@ from experiments.memory.experiment import run_memory
 from experiments.memory.options import Change, MemoryOptions, ReportOptions
 from experiments.memory.report import report_memory
 from experiments.plots import draw_memory_curve
-from experiments.statistics.accuracy import Accuracy, pooled, read_trials
-from gpt.config import GPTConfig
+from experiments.statistics.accuracy import Accuracy, pooled
+from experiments.statistics.trials import read_trials
+from gpt.config import GPTConfig, MismatchError
 from gpt.import_weights import import_weights
 from gpt.model import GPT
 from gpt.options import ImportOptions
-from sampling.prompts import MismatchError
 from storage.run_folder import RunFolderError
 
 
@@ -48,23 +48,23 @@ def test_studied_images_are_recognised(finished: tuple[Path, list[Accuracy]]) ->
 
 def test_every_item_and_exposure_has_a_row(finished: tuple[Path, list[Accuracy]]) -> None:
     rows = read_trials(finished[0] / "trials.csv")
-    keys = {(row["version"], row["item"], row["exposure"]) for row in rows}
+    keys = {(row.version, row.item, row.exposure) for row in rows}
     assert len(rows) == len(keys) == 2 * 10 * 26
 
 
 def test_swapped_version_studies_the_foils(finished: tuple[Path, list[Accuracy]]) -> None:
     rows = read_trials(finished[0] / "trials.csv")
-    pairs = {version: {(r["studied"], r["foil"]) for r in rows if r["version"] == version} for version in
-             ("as_given", "swapped")}  # fmt: skip
-    assert pairs["swapped"] == {(foil, studied) for studied, foil in pairs["as_given"]}
+    as_given = {(row.studied, row.foil) for row in rows if row.version == "as_given"}
+    swapped = {(row.studied, row.foil) for row in rows if row.version == "swapped"}
+    assert swapped == {(foil, studied) for studied, foil in as_given}
 
 
 def test_scores_before_study_agree_between_versions(finished: tuple[Path, list[Accuracy]]) -> None:
-    rows = [row for row in read_trials(finished[0] / "trials.csv") if row["exposure"] == "0"]
-    scores: dict[str, set[str]] = {}
+    rows = [row for row in read_trials(finished[0] / "trials.csv") if row.exposure == 0]
+    scores: dict[str, set[float]] = {}
     for row in rows:
-        scores.setdefault(row["studied"], set()).add(row["nll_studied"])
-        scores.setdefault(row["foil"], set()).add(row["nll_foil"])
+        scores.setdefault(row.studied, set()).add(row.nll_studied)
+        scores.setdefault(row.foil, set()).add(row.nll_foil)
     assert len(scores) == 20
     assert all(len(of_image) == 1 for of_image in scores.values())
 
@@ -74,6 +74,33 @@ def test_curve_and_manifest_are_written(finished: tuple[Path, list[Accuracy]]) -
         assert image.width > 300
     with (finished[0] / "manifest.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == 10
+
+
+def test_what_was_found_is_said_and_accuracies_stand_alone_on_stdout(
+    stimuli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_memory(make_options(stimuli, tmp_path / "run", exposures=1))
+    printed = capsys.readouterr()
+    facts = printed.err.splitlines()
+    assert facts[0].startswith("device       ")
+    assert facts[1:5] == [
+        "list         12 studied images; trials: 5 novel, 5 state",
+        "versions     as given, and with studied images and foils swapped",
+        "skipped      none",
+        "defects      none",
+    ]
+    assert "tokens       16 per image, 1x4x4 of 8 codes" in facts
+    assert "model        new, 4 layers, 4 heads, 128 wide, 855,296 parameters" in facts
+    out = tmp_path / "run"
+    assert facts[-1] == f"{out} is ready; next: secondsight memory report {out} --out REPORT"
+    assert [line.split(":")[0] for line in printed.out.splitlines()] == ["novel", "state"]
+
+
+def test_fillers_that_cannot_be_read_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make_list(tmp_path / "list", items=1)
+    (root / "study" / "filler_0.png").write_bytes(b"")
+    run_memory(make_options(root, tmp_path / "run", exposures=1))
+    assert "skipped      1 file: " in capsys.readouterr().err
 
 
 def test_same_seed_same_trials(stimuli: Path, tmp_path: Path) -> None:
@@ -87,9 +114,10 @@ def test_finished_versions_are_not_run_again(stimuli: Path, tmp_path: Path) -> N
     run_memory(options)
     kept = tmp_path / "run" / "runs" / "as_given_0" / "trials.csv"
     lost = tmp_path / "run" / "runs" / "swapped_0" / "trials.csv"
-    before, contents = kept.stat().st_mtime_ns, lost.read_bytes()
+    before = kept.stat().st_mtime_ns
+    contents = lost.read_bytes()
     lost.unlink()
-    run_memory(replace(options, resume="auto"))
+    run_memory(options.changed(resume="auto"))
     assert kept.stat().st_mtime_ns == before
     assert lost.read_bytes() == contents
 
@@ -104,26 +132,26 @@ def test_second_run_into_a_folder_is_refused(stimuli: Path, tmp_path: Path) -> N
 def test_resuming_with_other_options_is_refused(stimuli: Path, tmp_path: Path) -> None:
     run_memory(make_options(stimuli, tmp_path / "run", exposures=1))
     with pytest.raises(RunFolderError, match="exposures: 1 -> 2"):
-        run_memory(replace(make_options(stimuli, tmp_path / "run", exposures=2), resume="auto"))
+        run_memory(make_options(stimuli, tmp_path / "run", exposures=2, resume="auto"))
 
 
 def test_fillers_can_be_left_out(stimuli: Path, tmp_path: Path) -> None:
-    run_memory(replace(make_options(stimuli, tmp_path / "run", exposures=1), fillers=0))
+    run_memory(make_options(stimuli, tmp_path / "run", exposures=1, fillers=0))
     assert len((tmp_path / "run" / "study.csv").read_text().splitlines()) == 1 + 10
 
 
 def test_pretrained_gpt_of_another_tokenizer_is_refused(stimuli: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     GPT(GPTConfig(layers=1, heads=1, width=16, grid=(1, 4, 4), vocab_size=9)).save_pretrained(tmp_path / "gpt")
-    with pytest.raises(MismatchError, match="knows 9 tokens, the tokenizer makes 8"):
-        run_memory(replace(make_options(stimuli, tmp_path / "run"), gpt=tmp_path / "gpt"))
+    with pytest.raises(MismatchError, match="knows 9 tokens, these are of 8"):
+        run_memory(make_options(stimuli, tmp_path / "run", gpt=tmp_path / "gpt"))
 
 
 def test_imported_gpt_studies_with_its_palette(stimuli: Path, tmp_path: Path) -> None:
     checkpoint = Path(__file__).parent / "fixtures" / "igpt_tiny.pt"
     gpt = import_weights(ImportOptions("igpt", checkpoint, tmp_path / "gpt"))
-    options = make_options(stimuli, tmp_path / "run", exposures=15, learning_rate=1e-2)
-    curves = pooled(run_memory(replace(options, gpt=gpt, tokenizer=gpt / "tokenizer")))
+    settings = {"exposures": 15, "learning_rate": 1e-2, "gpt": gpt, "tokenizer": gpt / "tokenizer"}
+    curves = pooled(run_memory(make_options(stimuli, tmp_path / "run", **settings)))
     assert {curve[0].accuracy for curve in curves.values()} == {0.5}
     assert all(curve[-1].accuracy >= 0.9 for curve in curves.values())
 
@@ -141,8 +169,8 @@ def test_list_that_cannot_be_swapped_runs_as_given(tmp_path: Path, capsys: pytes
     studied = root / "study" / "state_0.png"
     (root / "test" / "novel_seen" / "novel_0.png").write_bytes(studied.read_bytes())
     run_memory(make_options(root, tmp_path / "run", exposures=1))
-    assert "cannot be counterbalanced" in capsys.readouterr().out
-    assert {row["version"] for row in read_trials(tmp_path / "run" / "trials.csv")} == {"as_given"}
+    assert "cannot be counterbalanced" in capsys.readouterr().err
+    assert {row.version for row in read_trials(tmp_path / "run" / "trials.csv")} == {"as_given"}
     report_memory(ReportOptions((tmp_path / "run",), tmp_path / "report"))
     assert "run as given only" in (tmp_path / "report" / "report.html").read_text()
 
@@ -151,24 +179,24 @@ def test_report_merges_runs(stimuli: Path, tmp_path: Path) -> None:
     runs = []
     for seed in (0, 1):
         runs.append(tmp_path / f"run{seed}")
-        run_memory(replace(make_options(stimuli, runs[-1], exposures=1), seed=seed))
+        run_memory(make_options(stimuli, runs[-1], exposures=1, seed=seed))
     report_memory(ReportOptions(tuple(runs), tmp_path / "report"))
     rows = read_trials(tmp_path / "report" / "trials.csv")
-    assert {row["seed"] for row in rows} == {"0", "1"}
+    assert {row.seed for row in rows} == {0, 1}
     page = (tmp_path / "report" / "report.html").read_text()
     assert "data:image/png;base64," in page
     assert "run twice" in page
 
 
-def column(out: Path, name: str) -> set[str]:
-    return {row[name] for row in read_trials(out / "trials.csv")}
+def items_tested(out: Path) -> set[str]:
+    return {row.item for row in read_trials(out / "trials.csv")}
 
 
 def test_overwriting_repeats_every_run(stimuli: Path, tmp_path: Path) -> None:
     options = make_options(stimuli, tmp_path / "run", exposures=1)
     run_memory(options)
-    run_memory(replace(options, exposures=2, overwrite=True))
-    assert column(tmp_path / "run", "exposure") == {"0", "1", "2"}
+    run_memory(options.changed(exposures=2, overwrite=True))
+    assert {row.exposure for row in read_trials(tmp_path / "run" / "trials.csv")} == {0, 1, 2}
 
 
 def test_defects_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,24 +205,24 @@ def test_defects_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[s
     results = run_memory(make_options(root, tmp_path / "run", exposures=1, exclude_defects=True))
     draw_memory_curve(tmp_path / "without_a_word.png", results)
     assert (tmp_path / "run" / "curve.png").read_bytes() != (tmp_path / "without_a_word.png").read_bytes()
-    assert column(tmp_path / "run", "item") == {"novel/novel_1.png", "state/state_0.png", "state/state_1.png"}
-    assert "left out: the foil test/novel_unseen/novel_0.png is also studied" in capsys.readouterr().out
+    assert items_tested(tmp_path / "run") == {"novel/novel_1.png", "state/state_0.png", "state/state_1.png"}
+    assert "left out: the foil test/novel_unseen/novel_0.png is also studied" in capsys.readouterr().err
     assert "novel_0.png" in (tmp_path / "run" / "defects.csv").read_text()
 
 
 def test_half_of_the_trials_are_tested_and_all_images_studied(stimuli: Path, tmp_path: Path) -> None:
     halves = {}
-    for part in ("first-half", "second-half"):
-        run_memory(make_options(stimuli, tmp_path / part, exposures=1, part=part))
-        halves[part] = column(tmp_path / part, "item")
-        assert len((tmp_path / part / "study.csv").read_text().splitlines()) == 1 + 12
-    assert not halves["first-half"] & halves["second-half"]
-    assert len(halves["first-half"] | halves["second-half"]) == 10
+    for half in ("first", "second"):
+        run_memory(make_options(stimuli, tmp_path / half, exposures=1, half=half))
+        halves[half] = items_tested(tmp_path / half)
+        assert len((tmp_path / half / "study.csv").read_text().splitlines()) == 1 + 12
+    assert not halves["first"] & halves["second"]
+    assert len(halves["first"] | halves["second"]) == 10
 
 
 def test_random_sequences_are_learned_without_a_tokenizer(tmp_path: Path) -> None:
-    options = make_options(None, tmp_path / "run", noise=8, noise_length=16, noise_codes=8, exposures=15)
-    (curve,) = pooled(run_memory(replace(options, learning_rate=1e-2))).values()
+    settings = {"noise": 8, "noise_length": 16, "noise_codes": 8, "exposures": 15, "learning_rate": 1e-2}
+    (curve,) = pooled(run_memory(make_options(None, tmp_path / "run", **settings))).values()
     assert curve[0].accuracy == 0.5
     assert curve[-1].accuracy >= 0.9
     assert not (tmp_path / "run" / "tokenizer").exists()
@@ -215,9 +243,9 @@ def test_changes_are_made_to_test_images_only(stimuli: Path, tmp_path: Path) -> 
     run_memory(make_options(stimuli, tmp_path / "plain"))
     run_memory(make_options(stimuli, tmp_path / "changed", changes=("mirror", "brightness")))
     rows = read_trials(tmp_path / "changed" / "trials.csv")
-    assert {row["change"] for row in rows} == {"none", "mirror", "brightness"}
-    assert [row for row in rows if row["change"] == "none"] == read_trials(tmp_path / "plain" / "trials.csv")
-    scores = {row["change"]: row["nll_studied"] for row in rows if row["item"] == "state/state_0.png"}
+    assert {row.change for row in rows} == {"none", "mirror", "brightness"}
+    assert [row for row in rows if row.change == "none"] == read_trials(tmp_path / "plain" / "trials.csv")
+    scores = {row.change: row.nll_studied for row in rows if row.item == "state/state_0.png"}
     assert len(set(scores.values())) == 3
 
 
@@ -230,7 +258,7 @@ def test_tokenizer_that_knows_foils_is_pointed_out(
     write_training_images(tokenizer, catalogue(foil).sources)
     capsys.readouterr()
     run_memory(make_options(stimuli, tmp_path / "second", exposures=1, tokenizer=tokenizer))
-    assert "trained on 1 of the 20 tested images, 1 of them foils" in capsys.readouterr().out
+    assert "trained on 1 of the 20 tested images, 1 of them foils" in capsys.readouterr().err
     known = (tmp_path / "second" / "known_images.csv").read_text().splitlines()
     assert known == ["path,side", "test/state_unseen/state_3.png,foil"]
 
@@ -243,10 +271,11 @@ def test_studied_images_and_foils_are_recalled(stimuli: Path, tmp_path: Path) ->
     assert {(row["version"], row["seed"], row["condition"]) for row in rows} == {
         (version, "0", condition) for version in ("as_given", "swapped") for condition in ("novel", "state")
     }
-    studied = {version: {r["image"] for r in rows if (r["version"], r["studied"]) == (version, "yes")}
-               for version in ("as_given", "swapped")}  # fmt: skip
-    assert all(path.startswith("study/") for path in studied["as_given"])
-    assert all("_unseen/" in path for path in studied["swapped"])
+    as_given = [row["image"] for row in rows if (row["version"], row["studied"]) == ("as_given", "yes")]
+    swapped = [row["image"] for row in rows if (row["version"], row["studied"]) == ("swapped", "yes")]
+    assert len(as_given) == len(swapped) == 2
+    assert all(path.startswith("study/") for path in as_given)
+    assert all("_unseen/" in path for path in swapped)
 
 
 def test_second_list_must_not_show_what_is_tested(stimuli: Path, tmp_path: Path) -> None:
@@ -260,14 +289,28 @@ def test_second_list_must_not_show_what_is_tested(stimuli: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("exposures", 0), ("batch", 0), ("fillers", -1), ("learning_rate", -1.0), ("preset", "tyny"), ("replay", -1),
-        ("steps_per_exposure", 0), ("then_exposures", 0), ("trained_blocks", -1), ("store_layer", 0),
-        ("save_every", 0), ("recall", -2),
+        ("exposures", 0),
+        ("batch", 0),
+        ("fillers", -1),
+        ("learning_rate", -1.0),
+        ("replay", -1),
+        ("steps_per_exposure", 0),
+        ("then_exposures", 0),
+        ("trained_blocks", -1),
+        ("store_layer", 0),
+        ("save_every", 0),
+        ("recall", -2),
     ],
-)  # fmt: skip
-def test_bad_option_is_named(name: str, value: object) -> None:
-    with pytest.raises(ValueError, match=str(value)):
-        MemoryOptions(Path("list"), Path("out"), **{name: value})  # type: ignore[arg-type]
+)
+def test_bad_option_is_named(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} {value:g} must"):
+        MemoryOptions.of(stimuli=Path("list"), out=Path("out"), **{name: value})
+
+
+def test_unknown_preset_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        secondsight.parse(["memory", "run", "--stimuli", "list", "--out", "out", "--preset", "tyny"])
+    assert "there is no preset 'tyny'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -284,9 +327,9 @@ def test_bad_option_is_named(name: str, value: object) -> None:
 )
 def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        MemoryOptions(out=Path("out"), **options)
+        MemoryOptions.of(out=Path("out"), **options)
 
 
 def test_a_run_needs_a_folder() -> None:
     with pytest.raises(ValueError, match="--out is missing"):
-        MemoryOptions(Path("list"))
+        MemoryOptions.of(stimuli=Path("list"))

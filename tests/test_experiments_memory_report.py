@@ -1,6 +1,7 @@
-"""Several runs merged into tables, figures and one page."""
+"""Several runs merged into tables, plots and one page."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,18 @@ from memory_runs import make_maps, make_run, make_stimuli, make_trials
 from PIL import Image
 
 from experiments.memory.images import read_maps, show_items, show_maps
-from experiments.memory.merge import merge_trials, model_names, read_run_folders
-from experiments.memory.options import ReportOptions
+from experiments.memory.merge import RunFolder, merge_trials, model_names, read_run_folders
+from experiments.memory.options import MemoryOptions, ReportOptions
 from experiments.memory.report import report_memory
 from experiments.pages import without_empty_columns
-from experiments.statistics.accuracy import read_trials
 from experiments.statistics.items import items
+from experiments.statistics.trials import read_trials, write_trials
+from gpt.config import PRESETS
 
 EVERYTHING: dict[str, Any] = {
     "conditions": ("novel",),
     "exposures": 3,
-    "learners": ("weights", "familiarity"),
+    "readouts": ("weights", "familiarity"),
     "changes": ("none", "mirror"),
     "interference": 1,
 }
@@ -37,29 +39,37 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("report")
     trials = make_trials(**EVERYTHING)
     stimuli = make_stimuli(root / "list", trials)
-    run = make_run(root / "run", trials, stimuli=str(stimuli))
-    make_maps(run / "runs" / "as_given_0", [row for row in trials if row["version"] == "as_given"])
+    run = make_run(root / "run", trials, stimuli=stimuli)
+    make_maps(run / "runs" / "as_given_0", [trial for trial in trials if trial.version == "as_given"])
     (run / "defects.csv").write_text("defect,file,reason\n0,test/novel_unseen/cat.png,the foil is also studied\n")
     columns = "item,condition,image,studied,distance,best_distance,identified"
     (run / "recall.csv").write_text(f"{columns}\nnovel/0,novel,a.png,yes,0.125,0.1,1.0\n")
     return report_memory(ReportOptions((run,), root / "out"))
 
 
-def test_report_writes_its_tables_and_figures(report: Path) -> None:
-    assert {path.name for path in report.iterdir()} == {
-        "trials.csv", "accuracy.csv", "comparisons.csv", "thresholds.csv", "sensitivity.csv", "items.csv",
-        "defects.csv", "curve.png", "roc.png", "learners.png", "changes.png", "forgetting.png", "report.html",
-    }  # fmt: skip
+def test_report_writes_its_tables_and_plots(report: Path) -> None:
+    tables = {"trials", "accuracy", "comparisons", "thresholds", "sensitivity", "items", "defects"}
+    plots = {"curve", "roc", "readouts", "changes", "forgetting"}
+    expected = {f"{name}.csv" for name in tables} | {f"{name}.png" for name in plots} | {"report.html"}
+    assert {path.name for path in report.iterdir()} == expected
 
 
 @pytest.mark.parametrize(
     "title",
     [
-        "What it remembers", "Exposures to the level of people", "Learners compared", "Changed images", "Forgetting",
-        "Sensitivity", "Remembered best and least", "Where the memory lies", "Recall", "What people remember",
+        "What it remembers",
+        "Exposures to the level of people",
+        "Readouts compared",
+        "Changed images",
+        "Forgetting",
+        "Sensitivity",
+        "Remembered best and least",
+        "Where the memory lies",
+        "Recall",
+        "What people remember",
         "Left out as defective",
     ],
-)  # fmt: skip
+)
 def test_page_has_a_section(report: Path, title: str) -> None:
     assert f"<h2>{title}</h2>" in (report / "report.html").read_text()
 
@@ -76,7 +86,7 @@ def test_exposures_that_were_not_enough_are_said(report: Path) -> None:
 
 
 def test_what_is_defective_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = make_run(tmp_path / "run", make_trials(exposures=1), stimuli="list")
+    run = make_run(tmp_path / "run", make_trials(exposures=1))
     (run / "defects.csv").write_text("defect,file,reason\n0,a.png,broken\n0,b.png,broken\n")
     report_memory(ReportOptions((run,), tmp_path / "out"))
     assert "Left out as defective: 2 files of list" in capsys.readouterr().out
@@ -107,12 +117,26 @@ def test_models_are_kept_apart_and_compared(tmp_path: Path) -> None:
     assert "Models compared" in (tmp_path / "out" / "report.html").read_text()
 
 
+def run_folder(options: MemoryOptions) -> RunFolder:
+    return RunFolder(options.out, options, [])
+
+
 @pytest.mark.parametrize(
     ("first", "second", "names"),
     [
-        ({"preset": "tiny", "seed": 0}, {"preset": "tiny", "seed": 1}, ["", ""]),
-        ({"preset": "tiny"}, {"preset": "bet"}, ["preset tiny", "preset bet"]),
-        ({"gpt": None}, {"gpt": "runs/gpt"}, ["from scratch", "from runs/gpt"]),
+        ({"seed": 0}, {"seed": 1}, ["", ""]),
+        (PRESETS["tiny"].flat(), PRESETS["bet"].flat(), ["preset tiny", "preset bet"]),
+        (
+            PRESETS["tiny"].flat(),
+            {"layers": 2, "heads": 2, "width": 64},
+            ["preset tiny", "preset 2 layers, 2 heads, 64 wide"],
+        ),
+        (
+            {"dropout": 0.1},
+            {"dropout": 0.2},
+            ["preset 6 layers, 4 heads, 256 wide, dropout 0.1", "preset 6 layers, 4 heads, 256 wide, dropout 0.2"],
+        ),
+        ({"gpt": None}, {"gpt": Path("runs/gpt")}, ["from scratch, preset tiny", "from runs/gpt"]),
         ({"batch": 1, "replay": 0}, {"batch": 4, "replay": 2}, ["batch 1, replay 0", "batch 4, replay 2"]),
         ({"fillers": None}, {"fillers": 5}, ["fillers none", "fillers 5"]),
     ],
@@ -120,7 +144,8 @@ def test_models_are_kept_apart_and_compared(tmp_path: Path) -> None:
 def test_models_are_named_by_what_differs(
     first: dict[str, object], second: dict[str, object], names: list[str]
 ) -> None:
-    assert model_names([first, second]) == names
+    folders = [run_folder(MemoryOptions.of(stimuli=Path("list"), out=Path("run"), **own)) for own in (first, second)]
+    assert model_names(folders) == names
 
 
 def test_same_run_twice_is_refused(tmp_path: Path) -> None:
@@ -140,12 +165,48 @@ def test_sweep_stands_for_its_cells(tmp_path: Path) -> None:
     assert [folder.path.name for folder in read_run_folders([tmp_path / "sweep"])] == ["0.1", "0.2"]
 
 
-def test_maps_are_gains_at_places(tmp_path: Path) -> None:
+def trials_alone(folder: Path, **options: Any) -> Path:
+    """A folder that holds a trials.csv and nothing else."""
+    write_trials(folder / "trials.csv", make_trials(exposures=1, **options))
+    return folder
+
+
+def test_trials_alone_can_be_reported(tmp_path: Path) -> None:
+    report_memory(ReportOptions((trials_alone(tmp_path / "trials"),), tmp_path / "out"))
+    assert {row["model"] for row in read_table(tmp_path / "out" / "accuracy.csv")} == {""}
+    assert "<h2>What it remembers</h2>" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_trials_alone_have_the_name_of_their_folder_beside_others(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", make_trials(exposures=1))
+    folders = read_run_folders([trials_alone(tmp_path / "other"), run])
+    assert {trial.model for trial in merge_trials(folders)} == {"other", "run"}
+
+
+def test_a_report_can_be_reported_again(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / f"run{rate}", make_trials(exposures=1), learning_rate=rate) for rate in (0.001, 0.0003)]
+    once = report_memory(ReportOptions(tuple(runs), tmp_path / "once"))
+    again = report_memory(ReportOptions((once,), tmp_path / "again"))
+    for name in ("trials.csv", "accuracy.csv", "comparisons.csv"):
+        assert (again / name).read_bytes() == (once / name).read_bytes()
+
+
+def test_the_page_is_announced_and_results_stand_alone_on_stdout(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report_memory(ReportOptions((trials_alone(tmp_path / "trials", conditions=("novel",)),), tmp_path / "out"))
+    printed = capsys.readouterr()
+    assert printed.err == f"{tmp_path / 'out' / 'report.html'} is ready\n"
+    assert len(printed.out.splitlines()) == 1
+    assert printed.out.startswith("novel: ")
+
+
+def test_maps_are_gains_at_grid_positions(tmp_path: Path) -> None:
     trials = make_trials(items=2, versions=("as_given",), exposures=1)
     make_maps(tmp_path / "as_given_0", trials)
     maps = read_maps(tmp_path / "as_given_0")
     assert maps is not None
-    assert maps.studied == {row["studied"] for row in trials}
+    assert maps.studied == {trial.studied for trial in trials}
     for path, gain in zip(maps.paths, maps.gains, strict=True):
         assert np.array_equal(gain, np.repeat([3.0 if path in maps.studied else 0.0, 0.0], 8).reshape(4, 4))
 
@@ -165,14 +226,13 @@ def test_run_without_maps_has_none(tmp_path: Path) -> None:
 
 def test_best_remembered_images_come_first(tmp_path: Path) -> None:
     trials = make_trials(items=2, versions=("as_given",), conditions=("novel",), exposures=1)
-    for row in trials:
-        row["correct"] = str(float(row["item"] == "novel/1"))
+    trials = [replace(trial, correct=float(trial.item == "novel/1")) for trial in trials]
     folder = make_stimuli(tmp_path / "list", trials)
     for number, colour in enumerate(("red", "blue")):
         Image.new("RGB", (8, 8), colour).save(folder / "study" / f"novel_{number}.png")
     figure = show_items(items(trials), {"list": folder})
     assert figure is not None
-    first_of_rows = [figure.axes[place].images[0].get_array()[0, 0].tolist() for place in (0, 8)]
+    first_of_rows = [figure.axes[index].images[0].get_array()[0, 0].tolist() for index in (0, 8)]
     assert first_of_rows == [[0, 0, 255], [255, 0, 0]]
 
 

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from experiments.memory.learner import Learner
 from experiments.memory.material import encode_lists, read_lists
 from experiments.memory.options import MemoryOptions
 from experiments.memory.run import MemoryRun
-from experiments.statistics.accuracy import read_trials, write_trials
+from experiments.statistics.trials import TrialRow, read_trials, write_trials
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,18 @@ def test_a_resumed_run_ends_with_the_same_bits(
 ) -> None:
     how = {"exposures": 3, "then": other, "then_exposures": 3, "replay": 2, "save_every": 2, "seed": 3}
     carry_out(make_options(stimuli, tmp_path / "whole", **how))
-    options = make_options(stimuli, tmp_path / "parts", **how)
+    options = make_options(stimuli, tmp_path / "stopped", **how)
     with pytest.raises(left_by):
         carry_out(options, Interrupted, happens=happens)
-    assert [path.name for path in (tmp_path / "parts" / "state" / "checkpoints").iterdir()] == [saved]
-    assert not (tmp_path / "parts" / "trials.csv").exists()
-    rows = read_trials(
-        tmp_path / "whole" / "trials.csv"
-    )  # those on disk may be ahead of the learner, which is written last
-    write_trials(tmp_path / "parts" / "state" / "trials.csv", [row for row in rows if row["interference"] != "3"])
+    assert [path.name for path in (tmp_path / "stopped" / "state" / "checkpoints").iterdir()] == [saved]
+    assert not (tmp_path / "stopped" / "trials.csv").exists()
+    # The rows on disk may be ahead of the learner, which is written last.
+    rows = read_trials(tmp_path / "whole" / "trials.csv")
+    write_trials(tmp_path / "stopped" / "state" / "trials.csv", [row for row in rows if row.interference != 3])
     carry_out(options)
     for name in ("trials.csv", "maps.npz"):
-        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert not (tmp_path / "parts" / "state").exists()
+        assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert not (tmp_path / "stopped" / "state").exists()
 
 
 def test_after_the_exposures_another_list_is_studied_and_the_first_tested(
@@ -83,11 +83,10 @@ def test_after_the_exposures_another_list_is_studied_and_the_first_tested(
 ) -> None:
     run = carry_out(make_options(stimuli, tmp_path, exposures=2, then=other, then_exposures=3))
     rows = read_trials(tmp_path / "trials.csv")
-    tested = {(int(row["exposure"]), int(row["interference"])) for row in rows}
-    assert tested == {(0, 0), (1, 0), (2, 0), (2, 1), (2, 2), (2, 3)}
-    assert {row["list"] for row in rows} == {"list"}
+    assert {row.moment for row in rows} == {(0, 0), (1, 0), (2, 0), (2, 1), (2, 2), (2, 3)}
+    assert {row.list for row in rows} == {"list"}
     assert len(run.items) == 6 + 4
-    one = {row["interference"]: row["nll_studied"] for row in rows if row["item"] == "novel/novel_0.png"}
+    one = {row.interference: row.nll_studied for row in rows if row.item == "novel/novel_0.png"}
     assert len(set(one.values())) == 4
 
 
@@ -95,12 +94,12 @@ def test_maps_hold_the_scores_before_study_and_after_the_last_exposure(
     stimuli: Path, other: Path, tmp_path: Path
 ) -> None:
     carry_out(make_options(stimuli, tmp_path, exposures=2, then=other, then_exposures=1))
-    rows = [row for row in read_trials(tmp_path / "trials.csv") if row["interference"] == "0"]
+    rows = [row for row in read_trials(tmp_path / "trials.csv") if row.interference == 0]
     with np.load(tmp_path / "maps.npz") as maps:
         assert tuple(maps["grid"]) == (1, 4, 4)
-        for name, exposure in (("before", "0"), ("after", "2")):
+        for name, exposure in (("before", 0), ("after", 2)):
             assert maps[name].dtype == np.float16
-            scores = {row["studied"]: float(row["nll_studied"]) for row in rows if row["exposure"] == exposure}
+            scores = {row.studied: row.nll_studied for row in rows if row.exposure == exposure}
             means = dict(zip(maps["paths"], maps[name].astype(np.float32).mean(axis=1), strict=True))
             assert all(means[path] == pytest.approx(score, abs=2e-3) for path, score in scores.items())
 
@@ -108,17 +107,14 @@ def test_maps_hold_the_scores_before_study_and_after_the_last_exposure(
 def test_a_store_is_scored_beside_the_weights(stimuli: Path, tmp_path: Path) -> None:
     run = carry_out(make_options(stimuli, tmp_path, exposures=1, store_layer=2, learning_rate=0.0))
     rows = read_trials(run.folder / "trials.csv")
-    assert {row["learner"] for row in rows} == {"weights", "weights+store", "familiarity"}
-    shares = {
-        (row["learner"], row["exposure"]): np.mean([float(r["correct"]) for r in rows if same(r, row)]) for row in rows
-    }
-    assert shares["familiarity", "0"] == 0.5
-    assert shares["weights", "0"] == shares["weights+store", "0"] == shares["weights", "1"]
-    assert shares["familiarity", "1"] == shares["weights+store", "1"] == 1.0
+    assert {row.readout for row in rows} == {"weights", "weights+store", "familiarity"}
+    assert share(rows, "familiarity", 0) == 0.5
+    assert share(rows, "weights", 0) == share(rows, "weights+store", 0) == share(rows, "weights", 1)
+    assert share(rows, "familiarity", 1) == share(rows, "weights+store", 1) == 1.0
 
 
-def same(one: dict[str, str], other: dict[str, str]) -> bool:
-    return all(one[name] == other[name] for name in ("learner", "exposure"))
+def share(rows: list[TrialRow], readout: str, exposure: int) -> float:
+    return fmean(row.correct for row in rows if (row.readout, row.exposure) == (readout, exposure))
 
 
 def test_a_learner_that_diverges_stops_the_run(stimuli: Path, tmp_path: Path) -> None:

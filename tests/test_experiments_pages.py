@@ -1,4 +1,4 @@
-"""Self-contained pages and the figure of the memory curve."""
+"""Self-contained pages, and plots of recognition."""
 
 from pathlib import Path
 
@@ -8,8 +8,21 @@ from memory_runs import make_trials
 from PIL import Image
 
 from experiments.pages import Section, embed, embed_figure, write_report
-from experiments.plots import draw_changes, draw_forgetting, draw_learners, draw_memory_curve, draw_roc
+from experiments.plots import draw_changes, draw_forgetting, draw_memory_curve, draw_readouts, draw_roc
 from experiments.statistics.accuracy import POOLED, Accuracy, accuracies
+from experiments.statistics.outcomes import collect
+
+
+def point(condition: str, exposure: int) -> Accuracy:
+    return Accuracy(
+        version=POOLED,
+        condition=condition,
+        exposure=exposure,
+        accuracy=0.5 + exposure / 4,
+        low=0.4,
+        high=1.0,
+        trials=8,
+    )
 
 
 @pytest.fixture
@@ -19,7 +32,7 @@ def image(tmp_path: Path) -> Path:
 
 
 def test_images_are_inside_the_page(tmp_path: Path, image: Path) -> None:
-    write_report(tmp_path / "page.html", "Title", "Lead.", [Section("Part", "Text.", (embed(image, "red"),))])
+    write_report(tmp_path / "page.html", "Title", "Lead.", [Section("Section", "Text.", (embed(image, "red"),))])
     image.unlink()
     page = (tmp_path / "page.html").read_text()
     assert '<img src="data:image/png;base64,' in page
@@ -31,14 +44,14 @@ def test_names_cannot_inject_markup(tmp_path: Path) -> None:
     assert "<script>" not in (tmp_path / "page.html").read_text()
 
 
-def test_empty_lines_part_the_paragraphs_of_the_lead(tmp_path: Path) -> None:
+def test_empty_lines_divide_the_lead_into_paragraphs(tmp_path: Path) -> None:
     write_report(tmp_path / "page.html", "Title", "First.\n\nSecond.", [])
     assert "<p>First.</p>\n\n<p>Second.</p>" in (tmp_path / "page.html").read_text()
 
 
 def test_first_row_of_a_table_is_its_head(tmp_path: Path) -> None:
     table = (("condition", "accuracy"), ("novel", "93 %"))
-    write_report(tmp_path / "page.html", "Title", "Lead.", [Section("Part", "Text.", table=table)])
+    write_report(tmp_path / "page.html", "Title", "Lead.", [Section("Section", "Text.", table=table)])
     page = (tmp_path / "page.html").read_text()
     assert "<th>condition</th>" in page
     assert "<td>novel</td>" in page
@@ -52,7 +65,7 @@ def test_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
 
 def test_curve_has_a_panel_per_condition(tmp_path: Path) -> None:
     def width(conditions: tuple[str, ...]) -> int:
-        results = [Accuracy(POOLED, name, k, 0.5 + k / 4, 0.4, 1.0, 8) for name in conditions for k in (0, 1, 2)]
+        results = [point(name, exposure) for name in conditions for exposure in (0, 1, 2)]
         draw_memory_curve(tmp_path / "curve.png", results)
         with Image.open(tmp_path / "curve.png") as drawn:
             return drawn.width
@@ -60,36 +73,35 @@ def test_curve_has_a_panel_per_condition(tmp_path: Path) -> None:
     assert width(("novel", "state")) == 2 * width(("novel",))
 
 
-def test_figure_is_embedded_without_a_file() -> None:
+def test_plot_is_embedded_without_a_file() -> None:
     assert embed_figure(Figure(), "nothing").data.startswith("data:image/png;base64,")
 
 
 def test_published_models_are_drawn_beside_where_asked_for(tmp_path: Path) -> None:
-    results = accuracies(make_trials())
+    results = accuracies(collect(make_trials()))
     draw_memory_curve(tmp_path / "alone.png", results)
     draw_memory_curve(tmp_path / "beside.png", results, published=True)
     assert (tmp_path / "alone.png").read_bytes() != (tmp_path / "beside.png").read_bytes()
 
 
 def test_note_is_drawn(tmp_path: Path) -> None:
-    results = accuracies(make_trials(exposures=1))
+    results = accuracies(collect(make_trials(exposures=1)))
     draw_memory_curve(tmp_path / "plain.png", results)
     draw_memory_curve(tmp_path / "noted.png", results, note="2 files were left out")
     assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "noted.png").read_bytes()
 
 
 def test_what_was_not_tested_is_not_drawn(tmp_path: Path) -> None:
-    results = accuracies(make_trials(exposures=1))
-    draws = (draw_learners, draw_changes, draw_forgetting)
-    assert [draw(tmp_path / "figure.png", results) for draw in draws] == [False, False, False]
+    results = accuracies(collect(make_trials(exposures=1)))
+    draws = (draw_readouts, draw_changes, draw_forgetting)
+    assert [draw(tmp_path / "plot.png", results) for draw in draws] == [False, False, False]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_tested_is_drawn(tmp_path: Path) -> None:
-    results = accuracies(
-        make_trials(exposures=1, learners=("weights", "familiarity"), changes=("none", "mirror"), interference=1)
-    )
-    for draw in (draw_learners, draw_changes, draw_forgetting):
+    trials = make_trials(exposures=1, readouts=("weights", "familiarity"), changes=("none", "mirror"), interference=1)
+    results = accuracies(collect(trials))
+    for draw in (draw_readouts, draw_changes, draw_forgetting):
         assert draw(tmp_path / f"{draw.__name__}.png", results)
     assert len(list(tmp_path.glob("*.png"))) == 3
 

@@ -1,6 +1,7 @@
 """The psychometric function and the exposures to the human level."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_runs import make_trials
 
-from experiments.human import human_figures
+from experiments.human import human_results
 from experiments.published import published_curves
 from experiments.statistics.outcomes import collect
 from experiments.statistics.psychometric import Psychometric, fit_psychometric
@@ -62,7 +63,7 @@ def test_fit_without_exposures_is_refused() -> None:
 )
 def test_published_curves_reach_people_where_published(pretraining: str, expected: tuple[int, ...]) -> None:
     curves = {curve.condition: curve for curve in published_curves() if curve.pretraining == pretraining}
-    people = human_figures()
+    people = human_results()
     found = [
         first_exposure_at_or_above(
             zip(curves[name].exposures, curves[name].accuracies, strict=True), people[name].accuracy
@@ -73,7 +74,7 @@ def test_published_curves_reach_people_where_published(pretraining: str, expecte
 
 
 def test_fit_to_a_published_curve_crosses_where_the_curve_does() -> None:
-    people = human_figures()["novel"].accuracy
+    people = human_results()["novel"].accuracy
     curve = next(c for c in published_curves() if (c.pretraining, c.condition) == ("ImageNet", "novel"))
     fit = fit_psychometric(curve.exposures, curve.accuracies, [400] * len(curve.exposures))
     assert 13 <= fit.exposures_at(people) <= 14
@@ -100,9 +101,8 @@ def test_interval_surrounds_the_fitted_exposures() -> None:
 def test_nothing_is_claimed_beyond_the_exposures_that_were_made() -> None:
     trials = make_trials(items=50, exposures=5, conditions=("novel",))
     right = [25, 26, 27, 29, 32, 36]  # of 50 after each exposure, rising ever faster
-    for row in trials:
-        row["correct"] = str(float(int(row["item"].split("/")[1]) < right[int(row["exposure"])]))
-    line = thresholds(collect(trials))[0]
+    judged = [replace(trial, correct=float(int(trial.item.split("/")[1]) < right[trial.exposure])) for trial in trials]
+    line = thresholds(collect(judged))[0]
     assert 5 < Psychometric(line.scale, line.slope, line.lapse).exposures_at(line.people) < 20
     assert (line.first, line.fitted, line.high, line.exposures) == (None, None, None, 5)
 
@@ -119,8 +119,10 @@ def test_same_trials_same_thresholds() -> None:
 def test_published_noise_has_a_curve_for_each_model() -> None:
     noise = [curve for curve in published_curves() if curve.condition == "noise"]
     assert {(curve.pretraining, len(curve.exposures)) for curve in noise} == {
-        ("ImageNet", 50), ("SAYCam", 50), ("from scratch", 50),
-    }  # fmt: skip
+        ("ImageNet", 50),
+        ("SAYCam", 50),
+        ("from scratch", 50),
+    }
 
 
 @pytest.mark.parametrize(("pretraining", "expected"), [("SAYCam", 19), ("from scratch", 25), ("ImageNet", 39)])
@@ -130,6 +132,6 @@ def test_published_noise_is_known_by_heart_when_published(pretraining: str, expe
 
 
 def test_curve_that_is_up_at_the_first_exposure_crosses_there() -> None:
-    trials = [row | {"correct": "1.0"} for row in make_trials(conditions=("novel",)) if row["exposure"] != "0"]
+    trials = [replace(trial, correct=1.0) for trial in make_trials(conditions=("novel",)) if trial.exposure]
     line = thresholds(collect(trials))[0]
     assert (line.first, line.fitted, line.low, line.high) == (1, 1.0, 1.0, 1.0)

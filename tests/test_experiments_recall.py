@@ -1,6 +1,5 @@
 """Recall of lower halves from upper ones."""
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from experiments.memory import recall as recall_file
 from experiments.memory.recall import Cue, RecallRow, recall, write_recall
 from gpt.config import GPTConfig
 from gpt.model import GPT
+from storage.tables import read_rows
 from vqgan.tokenizer import Tokenizer
 
 CONFIG = GPTConfig(layers=2, heads=2, width=32, grid=(1, 4, 4), vocab_size=16)
@@ -19,11 +19,15 @@ STUDIED = 3
 
 
 def make_cues(count: int) -> list[Cue]:
-    return [Cue(f"item_{i}", "novel", f"study/{i}.png", studied=i < STUDIED) for i in range(count)]
+    return [
+        Cue(item=f"item_{index}", condition="novel", image=f"study/{index}.png", studied=index < STUDIED)
+        for index in range(count)
+    ]
 
 
 def make_material(count: int) -> tuple[Tokenizer, Tensor, Tensor]:
-    palette, clips = make_palette(size=4), make_clips(count, frames=1, size=4)
+    palette = make_palette(size=4)
+    clips = make_clips(count, frames=1, size=4)
     return palette, clips, palette.encode(clips).flatten(1)
 
 
@@ -31,7 +35,8 @@ def make_material(count: int) -> tuple[Tokenizer, Tensor, Tensor]:
 def learner() -> GPT:
     """A GPT that knows the first images by heart."""
     torch.manual_seed(0)
-    gpt, studied = GPT(CONFIG), make_material(6)[2][:STUDIED]
+    gpt = GPT(CONFIG)
+    studied = make_material(6)[2][:STUDIED]
     optimizer = torch.optim.Adam(gpt.parameters(), lr=3e-3)
     for _ in range(150):
         optimizer.zero_grad()
@@ -111,7 +116,8 @@ def test_images_are_recalled_alike_in_any_batch(learner: GPT, monkeypatch: pytes
 
 
 def test_the_upper_half_is_encoded_alone_by_networks_too() -> None:
-    tokenizer, clips = make_tokenizer(IMAGE), make_clips(2, frames=1)
+    tokenizer = make_tokenizer(IMAGE)
+    clips = make_clips(2, frames=1)
     gpt = make_gpt(GPTConfig(layers=1, heads=1, width=16, grid=(1, 4, 4), vocab_size=32))
     rows = recall(gpt, tokenizer, make_cues(2), clips, tokenizer.encode(clips).flatten(1), n=2)
     assert all(0 < row.best_distance <= row.distance for row in rows)
@@ -124,7 +130,8 @@ def test_one_image_is_too_few() -> None:
 
 
 def test_an_upper_half_must_divide_into_tokens() -> None:
-    tokenizer, clips = make_tokenizer(IMAGE), make_clips(2, frames=1, size=4)
+    tokenizer = make_tokenizer(IMAGE)
+    clips = make_clips(2, frames=1, size=4)
     gpt = make_gpt(GPTConfig(layers=1, heads=1, width=16, grid=(1, 1, 1), vocab_size=32))
     with pytest.raises(ValueError, match="do not divide"):
         recall(gpt, tokenizer, make_cues(2), clips, tokenizer.encode(clips).flatten(1))
@@ -133,8 +140,4 @@ def test_an_upper_half_must_divide_into_tokens() -> None:
 def test_rows_are_written_as_they_are(learner: GPT, tmp_path: Path) -> None:
     rows = recall_all(learner)
     write_recall(tmp_path / "recall.csv", rows)
-    with (tmp_path / "recall.csv").open(newline="") as file:
-        read = list(csv.DictReader(file))
-    assert [
-        RecallRow(**{**row, **{k: float(row[k]) for k in ("distance", "best_distance", "identified")}}) for row in read
-    ] == rows
+    assert read_rows(tmp_path / "recall.csv", RecallRow) == rows

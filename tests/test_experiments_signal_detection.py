@@ -1,6 +1,7 @@
 """d', ROC, areas, judgements by likelihood ratio, and the table of items."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory_runs import make_trials
 
-from experiments.statistics.accuracy import correctness, likelihood_ratio_trials
 from experiments.statistics.items import items
 from experiments.statistics.signal_detection import (
     area_under_roc,
@@ -18,6 +18,7 @@ from experiments.statistics.signal_detection import (
     roc,
     sensitivities,
 )
+from experiments.statistics.trials import correctness, likelihood_ratio_trials
 
 scores = st.lists(st.integers(0, 9).map(float), min_size=1, max_size=12).map(np.array)
 
@@ -74,11 +75,10 @@ def test_sensitivity_grows_with_study() -> None:
 def test_likelihood_ratio_removes_that_images_are_simple() -> None:
     base = make_trials(items=2, exposures=1, conditions=("novel",), versions=("as_given",))
     simple_foil = [
-        row | {"nll_studied": "5.0" if row["exposure"] == "0" else "4.0", "nll_foil": "1.0", "correct": "0.0"}
-        for row in base
+        replace(trial, nll_studied=4.0 if trial.exposure else 5.0, nll_foil=1.0, correct=0.0) for trial in base
     ]
     judged = likelihood_ratio_trials(simple_foil)
-    assert [row["correct"] for row in judged] == ["0.5", "0.5", "1.0", "1.0"]
+    assert [trial.correct for trial in judged] == [0.5, 0.5, 1.0, 1.0]
     assert [(line.accuracy, line.likelihood_ratio_accuracy) for line in sensitivities(simple_foil)] == [
         (0, 0.5),
         (0, 1),
@@ -86,7 +86,7 @@ def test_likelihood_ratio_removes_that_images_are_simple() -> None:
 
 
 def test_without_a_test_before_study_there_is_no_likelihood_ratio() -> None:
-    after = [row for row in make_trials() if row["exposure"] != "0"]
+    after = [trial for trial in make_trials() if trial.exposure]
     assert likelihood_ratio_trials(after) == []
     assert {line.likelihood_ratio_auc for line in sensitivities(after)} == {None}
 
@@ -96,19 +96,20 @@ def test_items_have_a_row_for_every_image_that_was_studied() -> None:
     table = items(trials)
     assert len(table) == 2 * 3 * 2  # conditions, items, and both images of a pair
     assert {line.runs for line in table} == {2}
-    assert {line.path for line in table} == {row["studied"] for row in trials}
+    assert {line.path for line in table} == {trial.studied for trial in trials}
 
 
 def test_likelihood_ratio_of_an_item_is_nll_before_minus_after() -> None:
     trials = make_trials(items=1, exposures=2, conditions=("novel",), versions=("as_given",))
     line = items(trials)[0]
-    before, after = float(trials[0]["nll_studied"]), float(trials[-1]["nll_studied"])
+    before = trials[0].nll_studied
+    after = trials[-1].nll_studied
     assert (line.nll_before, line.nll_after, line.exposure) == (before, after, 2)
     assert line.likelihood_ratio == before - after
 
 
 def test_items_are_those_of_the_weights_on_unchanged_images() -> None:
     plain = make_trials(items=2)
-    more = [row | {"learner": "familiarity", "correct": "0.0"} for row in plain]
-    more += [row | {"change": "mirror", "correct": "0.0"} for row in plain]
+    more = [replace(trial, readout="familiarity", correct=0.0) for trial in plain]
+    more += [replace(trial, change="mirror", correct=0.0) for trial in plain]
     assert items(plain + more) == items(plain)

@@ -1,5 +1,6 @@
 """Accuracy and intervals from trials."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -7,25 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from memory_runs import make_trials
 
-from experiments.human import all_human_figures, human_figures
-from experiments.statistics.accuracy import (
-    POOLED,
-    TRIAL_COLUMNS,
-    accuracies,
-    correctness,
-    pooled,
-    read_trials,
-    write_accuracies,
-    write_trials,
-)
+from experiments.human import all_human_results, human_results
+from experiments.statistics.accuracy import POOLED, accuracies, pooled, write_accuracies
+from experiments.statistics.outcomes import collect
+from experiments.statistics.trials import TrialRow, correctness, read_trials, write_trials
 
 
-def make_trial(version: str, item: str, exposure: int, correct: float, condition: str = "novel") -> dict[str, str]:
-    values = dict.fromkeys(TRIAL_COLUMNS, "0") | {"learner": "weights", "change": "none"}
-    return values | {
-        "list": "list", "version": version, "item": item, "condition": condition,
-        "exposure": str(exposure), "correct": str(correct),
-    }  # fmt: skip
+def make_trial(version: str, item: str, exposure: int, correct: float, condition: str = "novel") -> TrialRow:
+    return TrialRow(
+        list="list",
+        version=version,
+        seed=0,
+        readout="weights",
+        change="none",
+        item=item,
+        condition=condition,
+        exposure=exposure,
+        interference=0,
+        studied="0",
+        foil="0",
+        nll_studied=0.0,
+        nll_foil=0.0,
+        correct=correct,
+    )
 
 
 def test_lower_nll_of_the_studied_image_is_correct() -> None:
@@ -42,58 +47,58 @@ def test_tie_counts_one_half() -> None:
 
 def test_accuracy_is_the_mean_of_correctness() -> None:
     trials = [make_trial("as_given", str(item), 3, correct) for item, correct in enumerate((1.0, 0.5, 0.0, 1.0))]
-    assert accuracies(trials)[0].accuracy == 0.625
+    assert accuracies(collect(trials))[0].accuracy == 0.625
 
 
 def test_versions_are_pooled() -> None:
     trials = [make_trial("as_given", "a", 0, 1.0), make_trial("swapped", "a", 0, 0.0)]
-    point = pooled(accuracies(trials))["novel"][0]
+    point = pooled(accuracies(collect(trials)))["novel"][0]
     assert (point.version, point.accuracy, point.trials) == (POOLED, 0.5, 2)
 
 
 def test_every_run_has_its_own_accuracy() -> None:
-    results = accuracies(make_trials(items=3, exposures=1, conditions=("novel",), seeds=(0, 1)))
+    results = accuracies(collect(make_trials(items=3, exposures=1, conditions=("novel",), seeds=(0, 1))))
     runs = {(result.list, result.version, result.seed) for result in results}
     assert runs == {(POOLED, POOLED, POOLED)} | {("list", v, s) for v in ("as_given", "swapped") for s in ("0", "1")}
 
 
 def test_counterbalanced_list_is_at_one_half_before_study_whatever_its_runs_are() -> None:
     trials = [make_trial("as_given", "a", 0, 1.0), make_trial("swapped", "a", 0, 0.0)]
-    by_version = {result.version: result.accuracy for result in accuracies(trials)}
+    by_version = {result.version: result.accuracy for result in accuracies(collect(trials))}
     assert by_version == {"as_given": 1.0, "swapped": 0.0, POOLED: 0.5}
 
 
 def test_interval_without_an_error_has_width() -> None:
-    point = pooled(accuracies([make_trial("as_given", str(item), 0, 1.0) for item in range(20)]))["novel"][0]
+    trials = [make_trial("as_given", str(item), 0, 1.0) for item in range(20)]
+    point = pooled(accuracies(collect(trials)))["novel"][0]
     assert point.low < 0.9
     assert point.high == 1.0
 
 
 def test_same_trials_same_accuracies() -> None:
-    assert accuracies(make_trials()) == accuracies(make_trials())
+    assert accuracies(collect(make_trials())) == accuracies(collect(make_trials()))
 
 
 @given(order=st.permutations(range(24)))
 def test_order_of_the_trials_does_not_matter(order: list[int]) -> None:
     trials = make_trials(items=2, exposures=2)
-    assert accuracies([trials[place] for place in order]) == accuracies(trials)
+    assert accuracies(collect([trials[index] for index in order])) == accuracies(collect(trials))
 
 
-def test_ways_of_testing_are_kept_apart() -> None:
-    results = accuracies(make_trials(learners=("weights", "familiarity"), changes=("none", "mirror"), interference=2))
-    ways = {(result.learner, result.change, result.interference) for result in results}
-    assert ways == {(name, change, k) for name in ("weights", "familiarity") for change in ("none", "mirror") for k in
-                    (0, 1, 2)}  # fmt: skip
+def test_test_conditions_are_kept_apart() -> None:
+    trials = make_trials(readouts=("weights", "familiarity"), changes=("none", "mirror"), interference=2)
+    tested = {(result.readout, result.change, result.interference) for result in accuracies(collect(trials))}
+    assert tested == set(product(("weights", "familiarity"), ("none", "mirror"), (0, 1, 2)))
 
 
 def test_curve_is_of_the_weights_on_unchanged_images_before_interference() -> None:
-    results = accuracies(make_trials(learners=("weights", "familiarity"), changes=("none", "mirror"), interference=2))
-    assert [point.exposure for point in pooled(results)["novel"]] == [0, 1, 2, 3, 4]
+    trials = make_trials(readouts=("weights", "familiarity"), changes=("none", "mirror"), interference=2)
+    assert [point.exposure for point in pooled(accuracies(collect(trials)))["novel"]] == [0, 1, 2, 3, 4]
 
 
 def test_curve_is_in_order_of_exposure() -> None:
     trials = [make_trial("as_given", "a", exposure, 1.0) for exposure in (10, 2, 0)]
-    assert [point.exposure for point in pooled(accuracies(trials))["novel"]] == [0, 2, 10]
+    assert [point.exposure for point in pooled(accuracies(collect(trials)))["novel"]] == [0, 2, 10]
 
 
 def test_trials_survive_the_file(tmp_path: Path) -> None:
@@ -109,29 +114,29 @@ def test_missing_column_is_named(tmp_path: Path) -> None:
 
 
 def test_accuracy_table_has_rows_for_all_runs_and_for_each(tmp_path: Path) -> None:
-    results = accuracies([make_trial("as_given", "a", 0, 1.0), make_trial("swapped", "a", 0, 0.0)])
+    results = accuracies(collect([make_trial("as_given", "a", 0, 1.0), make_trial("swapped", "a", 0, 0.0)]))
     write_accuracies(tmp_path / "accuracy.csv", results)
     lines = (tmp_path / "accuracy.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in lines] == ["version", POOLED, "as_given", "swapped"]
 
 
-def test_human_figures_are_those_of_brady_2008() -> None:
-    figures = {name: (figure.accuracy, figure.sem) for name, figure in human_figures().items()}
-    assert figures["novel"] == pytest.approx((0.925, 0.016))
-    assert figures["exemplar"] == pytest.approx((0.876, 0.018))
-    assert figures["state"] == pytest.approx((0.872, 0.018))
+def test_human_results_are_those_of_brady_2008() -> None:
+    results = {name: (result.accuracy, result.sem) for name, result in human_results().items()}
+    assert results["novel"] == pytest.approx((0.925, 0.016))
+    assert results["exemplar"] == pytest.approx((0.876, 0.018))
+    assert results["state"] == pytest.approx((0.872, 0.018))
 
 
 def test_rates_of_single_images_are_no_landmarks_for_choices_between_two() -> None:
-    assert {figure.measure for figure in human_figures().values()} == {"2AFC"}
-    assert {figure.measure for figure in all_human_figures()} == {"2AFC", "hit rate", "false alarm rate"}
+    assert {result.measure for result in human_results().values()} == {"2AFC"}
+    assert {result.measure for result in all_human_results()} == {"2AFC", "hit rate", "false alarm rate"}
 
 
 def test_conditions_of_people_are_unambiguous() -> None:
-    choices = [figure.condition for figure in all_human_figures() if figure.measure == "2AFC"]
+    choices = [result.condition for result in all_human_results() if result.measure == "2AFC"]
     assert len(set(choices)) == len(choices)
 
 
-def test_every_human_figure_has_a_source_and_a_status() -> None:
-    assert all(figure.source for figure in all_human_figures())
-    assert {figure.status for figure in all_human_figures()} == {"confirmed", "digitised", "second-hand"}
+def test_every_human_result_has_a_source_and_a_status() -> None:
+    assert all(result.source for result in all_human_results())
+    assert {result.status for result in all_human_results()} == {"confirmed", "digitised", "second-hand"}

@@ -2,7 +2,6 @@
 
 import csv
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,10 @@ from memory_lists import make_list
 import secondsight
 from experiments.memory.options import MemoryOptions, SweepOptions
 from experiments.memory.sweep import SweepError, run_sweep, sweep_cells
-from experiments.statistics.accuracy import read_trials
-from gpt.config import GPTConfig
+from experiments.statistics.trials import read_trials
+from gpt.config import PRESETS, GPTConfig
 from gpt.model import GPT
-from storage.command import arguments
+from storage.command import arguments_of
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,7 @@ def gpt(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make_sweep(stimuli: Path, out: Path, **others: Any) -> SweepOptions:
     settings = {"stimuli": (stimuli,), "presets": ("demo",), "colours": 8, "size": 4, "exposures": 1}
-    return SweepOptions(out, **(settings | others))
+    return SweepOptions.of(out=out, **(settings | others))
 
 
 def table(out: Path) -> list[dict[str, str]]:
@@ -43,26 +42,39 @@ def table(out: Path) -> list[dict[str, str]]:
 
 
 def test_every_combination_is_a_cell() -> None:
-    lists, gpts = (Path("a/brady_1"), Path("a/brady_2")), (Path("runs/say/final"), Path("runs/say/checkpoints/000500"))
-    options = SweepOptions(
-        Path("out"), lists, ("tiny",), gpts, learning_rates=(1e-3, 3e-5), batches=(1, 16), replay=3, seeds=2
+    lists = (Path("a/brady_1"), Path("a/brady_2"))
+    options = SweepOptions.of(
+        out=Path("out"),
+        stimuli=lists,
+        presets=("tiny",),
+        gpts=(Path("runs/say/final"), Path("runs/say/checkpoints/000500")),
+        learning_rates=(1e-3, 3e-5),
+        batches=(1, 16),
+        replay=3,
+        seeds=2,
     )
     cells = sweep_cells(options)
     assert len(cells) == 2 * 3 * 2 * 2
-    assert cells[0] == MemoryOptions(
-        lists[0], Path("out/cells/brady_1_tiny_rate-0.001_batch-1"), preset="tiny", learning_rate=1e-3, batch=1,
-        replay=3, seeds=2, resume="auto",
-    )  # fmt: skip
+    assert cells[0] == MemoryOptions.of(
+        stimuli=lists[0],
+        out=Path("out/cells/brady_1_tiny_rate-0.001_batch-1"),
+        **PRESETS["tiny"].flat(),
+        learning_rate=1e-3,
+        batch=1,
+        replay=3,
+        seeds=2,
+        resume="auto",
+    )
     assert {cell.out.name.split("_")[2] for cell in cells} == {"tiny", "say", "say-000500"}
 
 
 def test_random_sequences_can_be_swept() -> None:
-    (cell,) = sweep_cells(SweepOptions(Path("out"), presets=("tiny",), noise=2500))
-    assert (cell.stimuli, cell.noise, cell.out.name) == (None, 2500, "noise-2500_tiny_rate-0.0003_batch-2")
+    (cell,) = sweep_cells(SweepOptions.of(out=Path("out"), presets=("tiny",), noise=2500))
+    assert (cell.stimuli, cell.material.noise, cell.out.name) == (None, 2500, "noise-2500_tiny_rate-0.0003_batch-2")
 
 
 def test_folders_of_the_same_name_are_refused() -> None:
-    options = SweepOptions(Path("out"), (Path("a/list"), Path("b/list")), ("tiny",))
+    options = SweepOptions(out=Path("out"), stimuli=(Path("a/list"), Path("b/list")), presets=("tiny",))
     with pytest.raises(SweepError, match=r"two combinations would be called list_tiny_rate-0\.0003_batch-2"):
         sweep_cells(options)
 
@@ -71,11 +83,11 @@ def test_the_table_has_the_options_that_differ(stimuli: Path, gpt: Path, tmp_pat
     run_sweep(make_sweep(stimuli, tmp_path, gpts=(gpt,), batches=(1, 4), exposures=2))
     rows = table(tmp_path)
     assert len(rows) == 2 * 2 * 2
-    assert list(rows[0])[:5] == ["cell", "gpt", "preset", "batch", "learner"]
+    assert list(rows[0])[:5] == ["cell", "gpt", "preset", "batch", "readout"]
     assert {row["exposure"] for row in rows} == {"2"}
     for row in rows:
         trials = read_trials(tmp_path / "cells" / row["cell"] / "trials.csv")
-        correct = [float(t["correct"]) for t in trials if (t["condition"], t["exposure"]) == (row["condition"], "2")]
+        correct = [trial.correct for trial in trials if (trial.condition, trial.exposure) == (row["condition"], 2)]
         assert float(row["accuracy"]) == pytest.approx(sum(correct) / len(correct))
 
 
@@ -86,10 +98,12 @@ def test_a_sweep_that_is_asked_for_more_does_only_what_is_missing(
     run_sweep(options)
     first = tmp_path / "cells" / "list_demo_rate-0.0003_batch-2" / "trials.csv"
     before = first.stat().st_mtime_ns
-    run_sweep(replace(options, batches=(2, 4)))
+    run_sweep(options.changed(batches=(2, 4)))
     assert first.stat().st_mtime_ns == before
     assert {row["batch"] for row in table(tmp_path)} == {"2", "4"}
-    assert "list_demo_rate-0.0003_batch-4" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "list_demo_rate-0.0003_batch-4" in printed.out
+    assert printed.err.endswith(f"{tmp_path} is ready; next: secondsight memory report {tmp_path} --out REPORT\n")
 
 
 def test_a_finished_cell_of_other_options_is_refused(stimuli: Path, tmp_path: Path) -> None:
@@ -99,8 +113,7 @@ def test_a_finished_cell_of_other_options_is_refused(stimuli: Path, tmp_path: Pa
 
 
 def test_a_cell_that_fails_does_not_stop_the_others(stimuli: Path, tmp_path: Path) -> None:
-    options = make_sweep(stimuli, tmp_path, presets=(), gpts=(tmp_path / "none",))
-    options = replace(options, presets=("demo",))
+    options = make_sweep(stimuli, tmp_path, gpts=(tmp_path / "none",))
     with pytest.raises(SweepError, match=r"1 of 2 cells failed: list_none_rate-0.0003_batch-2: .*none holds no model"):
         run_sweep(options)
     assert {row["cell"] for row in table(tmp_path)} == {"list_demo_rate-0.0003_batch-2"}
@@ -127,19 +140,27 @@ def test_a_slurm_task_carries_out_its_line(stimuli: Path, tmp_path: Path, capsys
 def test_a_command_line_means_its_options(
     stimuli: Path | None, rate: float, changes: tuple[Any, ...], layer: int | None, flags: bool
 ) -> None:
-    options = MemoryOptions(
-        stimuli, Path("out"), noise=None if stimuli else 9, changes=changes if stimuli else (), learning_rate=rate,
-        store_layer=layer, exclude_defects=flags, optimizer="sgd", resume="auto", preset="alef",
-    )  # fmt: skip
-    assert secondsight._parse(arguments("memory run", options)) == options
+    options = MemoryOptions.of(
+        stimuli=stimuli,
+        out=Path("out"),
+        **PRESETS["alef"].flat(),
+        noise=None if stimuli else 9,
+        changes=changes if stimuli else (),
+        learning_rate=rate,
+        store_layer=layer,
+        exclude_defects=flags,
+        optimizer="sgd",
+        resume="auto",
+    )
+    assert secondsight.parse(arguments_of(options)) == options
 
 
 def test_a_sweep_without_a_model_is_refused() -> None:
     with pytest.raises(ValueError, match="a sweep needs models"):
-        SweepOptions(Path("out"), (Path("list"),))
+        SweepOptions(out=Path("out"), stimuli=(Path("list"),))
 
 
 @pytest.mark.parametrize("name", ["learning_rates", "batches"])
 def test_a_sweep_over_nothing_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} needs at least one value"):
-        SweepOptions(Path("out"), (Path("list"),), ("tiny",), **{name: ()})
+        SweepOptions(out=Path("out"), stimuli=(Path("list"),), presets=("tiny",), **{name: ()})

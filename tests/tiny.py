@@ -26,9 +26,9 @@ IMAGE = VQGANConfig(resolution=16, frames=1, fps=FPS, widths=(4, 8), strides=((1
 """1x4x4 tokens of images."""
 GPT_SHORT = GPTConfig(layers=2, heads=2, width=16, grid=(2, 4, 4), vocab_size=32)
 """A GPT for the tokens of `SHORT`."""
-GPT_LEGACY = replace(GPT_SHORT, flavour="legacy", start_token=False)
-"""The same of imported weights without a start token."""
-GPT_LEGACY_START = replace(GPT_LEGACY, start_token=True)
+GPT_LEGACY = replace(GPT_SHORT, variant="legacy", bos=False)
+"""The same of imported weights without a BOS token."""
+GPT_LEGACY_START = replace(GPT_LEGACY, bos=True)
 """The same of imported weights with one."""
 
 
@@ -108,7 +108,7 @@ def make_store(
     grids = torch.randint(vocab_size, (items, *grid), generator=torch.Generator().manual_seed(1))
     frames = 4 * grid[0] if grid[0] > 1 else 1
     metadata = StoreMetadata(grid, vocab_size, tokenizer, FPS, frames, 16)
-    parts = ["train"] * (items - held_out) + ["validation"] * held_out
-    listed = [TokenItem(f"film_{number}.mp4", 0.0, part) for number, part in enumerate(parts)]
+    splits = ["train"] * (items - held_out) + ["validation"] * held_out
+    listed = [TokenItem(f"film_{number}.mp4", 0.0, split) for number, split in enumerate(splits)]
     write_store(folder, metadata, [write_shard(folder, 0, metadata, grids)], listed)
     return folder

@@ -24,13 +24,13 @@ from accelerate import DistributedType, PartialState
 from accelerate.state import AcceleratorState, GradientState
 from tiny import GPT_SHORT, SHORT
 
-from gpt import config as gpt_config
 from gpt import train as gpt
 from gpt.options import TrainOptions as GPTTrainOptions
+from sampling.watch import train_and_watch
+from storage.config_file import values_of
 from training import state
-from vqgan import config as tokenizer_config
-from vqgan import options as tokenizer_options
 from vqgan import train as tokenizer
+from vqgan.options import TrainOptions as TokenizerTrainOptions
 
 TESTS = Path(__file__).parent
 CPU = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(TESTS)}
@@ -41,8 +41,19 @@ SHARDED = {
     "FSDP_TRANSFORMER_CLS_TO_WRAP": "Block",
     "FSDP_CPU_RAM_EFFICIENT_LOADING": "true",
 }
-GPT = {"preset": "demo", "steps": 6, "batch": 4, "warmup": 1, "log_every": 1, "save_every": 3}
-TOKENIZER = {**GPT, "continuous_steps": 1, "learning_rate": 3e-3}
+SCHEDULE = {"steps": 6, "batch": 4, "warmup": 1, "log_every": 1, "save_every": 3}
+GPT = {**GPT_SHORT.flat(), **SCHEDULE}
+TOKENIZER = {
+    **replace(SHORT, codes=256).flat(),
+    **SCHEDULE,
+    "continuous_steps": 1,
+    "learning_rate": 3e-3,
+    "adversarial_weight": 0.5,
+    "adversarial_start": 2,
+    "adversarial_ramp": 2,
+    "discriminator_width": 4,
+    "discriminator_layers": 2,
+}
 Job = dict[str, Any]
 
 
@@ -126,26 +137,19 @@ def metrics(run: Path) -> list[dict[str, float]]:
 def do(jobs: list[Job]) -> None:
     """Do the jobs in this process."""
     torch.set_num_threads(1)
-    gpt_config.PRESETS["demo"] = GPT_SHORT
-    tokenizer_config.PRESETS["demo"] = replace(SHORT, codes=256)
     for job in jobs:
         AcceleratorState._reset_state()
         GradientState._reset_state()
         shard(job["sharded"])
-        paths = {key: Path(value) for key, value in job["options"].items() if key in ("tokens", "data", "out")}
         state.save_file = delayed(state.save_file, job["save_seconds"])
         if job["kind"] == "gpt":
             gpt.seed_step = delayed(gpt.seed_step, job["step_seconds"])
             if job["broken"] == int(os.environ.get("RANK", 0)):
                 gpt.train_step = not_finite(gpt.train_step)
-            gpt.train(GPTTrainOptions(**{**job["options"], **paths}))
+            train_and_watch(GPTTrainOptions.of(**values_of(job["options"], GPTTrainOptions)))
         else:
-            adversary = tokenizer_options.AdversaryOptions(
-                adversarial_weight=0.5, adversarial_start=2, adversarial_ramp=2,
-                discriminator_width=4, discriminator_layers=2,
-            )  # fmt: skip
             tokenizer.random_crop = delayed(tokenizer.random_crop, job["step_seconds"])
-            tokenizer.train(tokenizer_options.TrainOptions(**{**job["options"], **paths}, adversary=adversary))
+            tokenizer.train(TokenizerTrainOptions.of(**values_of(job["options"], TokenizerTrainOptions)))
 
 
 def shard(wanted: bool) -> None:
