@@ -107,7 +107,7 @@ def run_demo(options: DemoOptions, sizes: DemoSizes = DemoSizes()) -> DemoSummar
     summary.write(out / "summary.json")
     write_demo_report(out, summary, memory, playroom=options.videos is None)
     print_summary(summary, memory)
-    say_done(out / "report.html")
+    say_done(out / "report.html", "open it in a browser")
     return summary
 
 

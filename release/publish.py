@@ -18,7 +18,7 @@ from storage.hub import MODEL_FILES, upload_model
 from storage.model_folder import CheckpointError, find_model, load_model_folder, save_model_folder
 from storage.pretrained import Pretrained, model_class
 from storage.templates import render_template
-from training.progress import say_done
+from training.progress import count, say_done, say_found
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ def publish(options: PublishOptions) -> None:
     config, tensors = load_model_folder(source)
     evaluation = read_evaluation(options.evaluation)
     _check_out(options.out, source, evaluation)
+    say_found(
+        model=f"{config['kind']} in {source}, {sum(tensor.numel() for tensor in tensors.values()):,} numbers",
+        evaluation=f"{count(len(evaluation.metrics), 'metric')}, {count(len(evaluation.images), 'image')}",
+    )
     if options.half:
         tensors = {name: to_half(tensor) for name, tensor in tensors.items()}
     save_model_folder(options.out, config, tensors)

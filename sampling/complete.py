@@ -91,7 +91,7 @@ def complete(options: CompleteOptions) -> Path:
     if unread:
         check_skipped(unread, len(work.items), options.input[0])
     _summarise(work, options)
-    say_done(options.out / "index.html")
+    say_done(options.out / "index.html", "open it in a browser")
     return options.out
 
 

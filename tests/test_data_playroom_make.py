@@ -347,3 +347,10 @@ def test_images_without_pixels_are_refused() -> None:
 def test_options_import_without_torch() -> None:
     code = "import sys, data.options; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_it_is_said_what_is_made_and_what_comes_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_playroom(PlayroomOptions(tmp_path, clips=1, size=32, frames=2, seed=5))
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].split() == ["clips", "1", "of", "2", "frames", "at", "8", "a", "second,", "32", "px"]
+    assert said[-1].startswith(f"{tmp_path} is ready; next: secondsight vqgan train ")

@@ -289,4 +289,6 @@ def test_the_command_line_makes_a_list(brady: Path, tmp_path: Path, capsys: pyte
     out = str(tmp_path / "list")
     folders = [str(brady / "OBJECTSALL"), str(brady / "Exemplar")]
     main(["data", "stimuli", "--kind", "brady", "--source", *folders, "--out", out, "--trials", "2"])
-    assert capsys.readouterr().out.startswith("12 studied images, trials: 2 exemplar, 2 novel; 0 images left out")
+    said = capsys.readouterr()
+    assert "for study and test\nleft out     0 images, listed in stimuli.json" in said.err
+    assert said.out.startswith("12 studied images, trials: 2 exemplar, 2 novel; 0 images left out")

@@ -196,7 +196,8 @@ def test_the_page_is_announced_and_results_stand_alone_on_stdout(
 ) -> None:
     report_memory(ReportOptions((trials_alone(tmp_path / "trials", conditions=("novel",)),), tmp_path / "out"))
     printed = capsys.readouterr()
-    assert printed.err == f"{tmp_path / 'out' / 'report.html'} is ready\n"
+    assert printed.err.startswith(f"runs         {tmp_path / 'trials'}\ntrials       ")
+    assert printed.err.endswith(f"{tmp_path / 'out' / 'report.html'} is ready; next: open it in a browser\n")
     assert len(printed.out.splitlines()) == 1
     assert printed.out.startswith("novel: ")
 

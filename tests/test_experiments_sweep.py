@@ -103,6 +103,7 @@ def test_a_sweep_that_is_asked_for_more_does_only_what_is_missing(
     assert {row["batch"] for row in table(tmp_path)} == {"2", "4"}
     printed = capsys.readouterr()
     assert "list_demo_rate-0.0003_batch-4" in printed.out
+    assert "cells        2, 1 of them finished" in printed.err
     assert printed.err.endswith(f"{tmp_path} is ready; next: secondsight memory report {tmp_path} --out REPORT\n")
 
 

@@ -76,7 +76,9 @@ def test_the_folder_holds_the_model_its_card_and_the_images(tokenizer: Path, eva
 
 def test_what_to_do_next_is_said(tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     publish(PublishOptions(tokenizer, tmp_path / "out"))
-    assert f"hf upload owner/name {tmp_path / 'out'}" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("model        vqgan in ")
+    assert f"hf upload owner/name {tmp_path / 'out'}" in said
 
 
 def test_an_earlier_publication_is_replaced(tokenizer: Path, evaluation: Path, tmp_path: Path) -> None:

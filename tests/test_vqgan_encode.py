@@ -64,6 +64,13 @@ def test_no_video_is_in_both_splits(store: TokenStore) -> None:
     assert not sources[0] & sources[1]
 
 
+def test_the_split_is_said_at_the_start(
+    videos: Path, tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encode(EncodeOptions(tokenizer, videos, tmp_path, workers=0))
+    assert "split        4 for training, 2 for validation\n" in capsys.readouterr().err
+
+
 def test_overlap_adds_shifted_clips(videos: Path, tokenizer: Path, tmp_path: Path) -> None:
     store = TokenStore(encode(EncodeOptions(tokenizer, videos, tmp_path, overlap=2, workers=0)))
     assert [item.start for item in store.items[:3]] == [0.0, 0.5, 1.0]

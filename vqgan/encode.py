@@ -62,10 +62,12 @@ def encode(options: EncodeOptions) -> Path:
     tokenizer = load_tokenizer(options.tokenizer).to(state.device)
     on_first_process(lambda: prepare(options, tokenizer))
     plan = read_plan(options.out)
+    training, validation = split_items(plan.items)
     say_found(
         device=describe_device(state.device),
         tokenizer=tokenizer.describe(),
         data=describe_items(plan.items),
+        split=f"{len(training):,} for training, {len(validation):,} for validation",
         skipped=describe_skipped(plan.skipped),
     )
     mine = range(state.process_index, plan.shards, state.num_processes)

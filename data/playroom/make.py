@@ -27,7 +27,7 @@ from data.playroom.solids import Solids
 from data.playroom.toys import CATEGORIES, generator, make_toy
 from data.video import write_video
 from storage.files import atomic_write, write_text
-from training.progress import say_done
+from training.progress import say_done, say_found
 
 SAMPLES = 2
 """Rays per pixel and axis in clips; object images, which people look at for longer, have OBJECT_SAMPLES."""
@@ -306,6 +306,11 @@ def make_playroom(options: PlayroomOptions) -> None:
         elif value != before[name]:
             raise ValueError(f"{options.out} holds a playroom made with {name}={before[name]}, not {value}")
     write_text(path, json.dumps(record, indent=2) + "\n")
+    say_found(
+        clips=f"{options.clips:,} of {options.frames} frames at {options.fps:g} a second, {options.size} px",
+        images=f"{options.objects:,} trials of each condition, {options.fillers:,} fillers",
+        seed=options.seed,
+    )
     if options.clips:
         write_clips(options.out, options.clips, options.seed, options.size, options.frames, options.fps)
     if options.objects:

@@ -27,7 +27,7 @@ from data.options import StimuliOptions
 from data.stimuli.lists import read_stimuli
 from data.stimuli.pairs import thing
 from storage.files import to_json, write_text
-from training.progress import say_done
+from training.progress import say_done, say_found
 
 BRADY_TRIALS = 100
 """Trials of each condition of Brady et al. (2008)."""
@@ -80,6 +80,10 @@ def make_stimuli(options: StimuliOptions) -> Path:
     if options.out.exists() and any(options.out.iterdir()):
         raise StimulusError(f"{options.out} is not empty: choose another --out")
     draft = _brady(options) if options.kind == "brady" else _categories(options)
+    say_found(
+        files=f"{len(draft.placed):,} for study and test",
+        left_out=f"{len(draft.left_out):,} images, listed in stimuli.json",
+    )
     part = options.out.with_name(options.out.name + ".tmp")
     shutil.rmtree(part, ignore_errors=True)
     for path, original in draft.placed.items():

@@ -41,7 +41,7 @@ from experiments.statistics.signal_detection import Sensitivity, sensitivities
 from experiments.statistics.thresholds import Threshold, thresholds
 from experiments.statistics.trials import write_trials
 from storage.tables import write_rows
-from training.progress import count, say_done
+from training.progress import count, say_done, say_found
 
 
 def report_memory(options: ReportOptions) -> Path:
@@ -59,6 +59,12 @@ def report_memory(options: ReportOptions) -> Path:
     sensitivity = sensitivities(trials)
     by_item = items(trials)
     defects = left_out(folders)
+    readouts = sorted({trial.readout for trial in trials})
+    say_found(
+        runs=", ".join(str(folder.path) for folder in folders),
+        trials=f"{len(trials):,}, judged by {', '.join(readouts)}",
+        left_out=count(len(defects), "defective trial"),
+    )
 
     out = options.out
     write_trials(out / "trials.csv", trials)
@@ -85,7 +91,7 @@ def report_memory(options: ReportOptions) -> Path:
     names = ", ".join(folder.path.name for folder in folders)
     write_report(out / "report.html", "Recognition memory", f"Runs: {names}. {note}".strip(), sections)
     _print(results, note)
-    say_done(out / "report.html")
+    say_done(out / "report.html", "open it in a browser")
     return out
 
 

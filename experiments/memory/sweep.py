@@ -19,7 +19,8 @@ from experiments.memory.sweep_table import print_table, write_sweep
 from gpt.config import PRESETS
 from storage.options import find_preset
 from storage.run_folder import open_run
-from training.progress import say_done
+from training.processes import best_device, describe_device
+from training.progress import say_done, say_found
 
 
 class SweepError(ValueError):
@@ -36,6 +37,8 @@ def run_sweep(options: SweepOptions) -> Path:
         RunFolderError: a cell in `out` was made with other options.
     """
     cells = sweep_cells(options)
+    finished = sum((cell.out / "trials.csv").exists() for cell in cells)
+    say_found(device=describe_device(best_device()), cells=f"{len(cells):,}, {finished:,} of them finished")
     if options.slurm:
         write_array(cells, options.out)
         return options.out

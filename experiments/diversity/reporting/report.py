@@ -83,7 +83,7 @@ def report_diversity(options: DiversityReportOptions) -> Path:
     ]
     write_report(out / "report.html", "How diverse are continuations?", lead(found, chosen), sections)
     _print(found)
-    say_done(out / "report.html")
+    say_done(out / "report.html", "open it in a browser")
     return out
 
 
