@@ -9,7 +9,7 @@
 #     plain 100
 #     NO_COLOR=1 100
 #     TERM=dumb 0
-# Secondsight sets TERM=dumb around tyro where NO_COLOR is set (storage/parser.py).
+# TERM=dumb around the call is a way to leave colours out.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
