@@ -33,3 +33,5 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 default_role = "code"
+# Two hyphens begin an option; they are no dash.
+smartquotes = False
