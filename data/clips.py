@@ -19,8 +19,8 @@ from data.errors import MediaError
 from data.frames import Crop
 from data.images import image_to_clip, load_image
 from data.items import Item
-from data.media import Skipped
 from data.probe import probe_video
+from data.sources import Skipped
 from data.video import read_clip
 from training.order import DataOrder, SampleIndex
 from training.stopping import ignore_signals

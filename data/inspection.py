@@ -9,9 +9,10 @@ from typing import Literal
 from data.drawing import Tile, draw_grid, save_image
 from data.errors import MediaError
 from data.images import clip_to_image, image_to_clip, load_image
-from data.media import Source, catalogue, check_skipped, describe_skipped, write_skipped
+from data.media import catalogue, check_skipped, describe_skipped, write_skipped
 from data.options import InspectOptions
 from data.probe import probe_video
+from data.sources import Source
 from data.video import read_clip
 from storage.tables import write_rows
 from training.progress import count, say_done, say_found

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from data.clip_format import ClipFormat
 from data.errors import MediaError
-from data.media import Skipped, Source, catalogue, check_skipped
+from data.media import catalogue, check_skipped
+from data.sources import Skipped, Source
 from training.progress import count
 
 # One constant and no option, so that the GPT's held-out files are always the tokenizer's too.

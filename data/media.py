@@ -13,49 +13,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from data.errors import MediaError
 from data.images import IMAGE_SUFFIXES, load_image, pixel_digest
 from data.probe import VIDEO_SUFFIXES, probe_video
+from data.sources import Skipped, Source
 from storage.tables import write_rows
-
-
-@dataclass(frozen=True)
-class Source:
-    """One video or image: the unit by which data are split into training and validation."""
-
-    name: str
-    """Path relative to the folder that was searched; for a member of a tar shard `shard.tar/member`."""
-    path: Path
-    """The file, or the tar shard that holds it."""
-    kind: Literal["video", "image"]
-    offset: int = 0
-    """Where an image begins within its tar shard, in bytes; 0 for a file of its own."""
-    size: int = 0
-    """Length of an image within its tar shard, in bytes."""
-    seconds: float = 0.0
-    """Duration of a video."""
-    sha256: str = ""
-    """Of an image's pixels (`data.images.pixel_digest`)."""
-
-    def image_bytes(self) -> Path | bytes:
-        """Return what `load_image` reads: the file's path, or the bytes inside a shard."""
-        if not self.offset:
-            return self.path
-        with self.path.open("rb") as shard:
-            shard.seek(self.offset)
-            return shard.read(self.size)
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that cannot be used, and why."""
-
-    file: str
-    """Path relative to the folder that was searched; for a member of a tar shard `shard.tar/member`."""
-    reason: str
-    """Why."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +137,9 @@ def _in_tar(file: Path, name: str) -> Iterator[Source | Skipped]:
         suffix = Path(path).suffix.lower()
         if is_litter(Path(path)):
             continue
-        if suffix in VIDEO_SUFFIXES:
+        if not member.size:
+            yield Skipped(f"{name}/{path}", "it is empty (0 bytes)")
+        elif suffix in VIDEO_SUFFIXES:
             yield Skipped(f"{name}/{path}", "videos are not read from tar shards: unpack them")
         elif suffix in IMAGE_SUFFIXES:
             yield Source(f"{name}/{path}", file, "image", member.offset_data, member.size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
-from data.media import Source
+from data.sources import Source
 from data.stimuli.lists import Stimulus, StimulusList
 from storage.run_folder import RunFolderError
 from storage.tables import read_table, write_table

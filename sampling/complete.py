@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from data.clip_format import ClipFormat
 from data.items import describe_items
-from data.media import Skipped, check_skipped, describe_skipped, write_skipped
+from data.media import check_skipped, describe_skipped, write_skipped
+from data.sources import Skipped
 from gpt.model import GPT
 from sampling.completion import Completion, assemble, sample_layout
 from sampling.gallery import GalleryItem, show_grid, show_item, write_gallery

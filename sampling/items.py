@@ -19,8 +19,8 @@ from data.clips import ClipDataset
 from data.errors import MediaError
 from data.images import load_image
 from data.items import Item, find_items, split_items
-from data.media import Skipped
 from data.probe import probe_video
+from data.sources import Skipped
 from sampling.completion import Completion, distances_to_truth
 from sampling.decode import Sampled
 from sampling.gallery import GalleryItem

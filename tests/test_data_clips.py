@@ -12,7 +12,8 @@ from data.clip_format import ClipFormat
 from data.clips import ClipDataset, collate, training_loader
 from data.errors import MediaError
 from data.items import Item, list_items
-from data.media import Source, catalogue
+from data.media import catalogue
+from data.sources import Source
 from training.order import DataOrder, SampleIndex
 
 FORM = ClipFormat(frames=8, fps=8, size=32)

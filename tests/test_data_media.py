@@ -17,7 +17,8 @@ from PIL import Image
 from data.errors import MediaError
 from data.images import load_image
 from data.items import split
-from data.media import Skipped, Source, catalogue, check_skipped, expand_braces, write_skipped
+from data.media import catalogue, check_skipped, expand_braces, write_skipped
+from data.sources import Skipped, Source
 
 
 def png(level: int = 0) -> bytes:
@@ -147,7 +148,7 @@ def test_half_unreadable_is_tolerated(tmp_path: Path) -> None:
 def test_the_list_of_skipped_files_is_a_csv(tmp_path: Path) -> None:
     write_skipped(tmp_path / "new" / "skipped.csv", [Skipped("a, b.png", 'says "no"')])
     with (tmp_path / "new" / "skipped.csv").open(newline="") as file:
-        assert list(csv.reader(file)) == [["file", "reason"], ["a, b.png", 'says "no"']]
+        assert list(csv.reader(file)) == [["file", "reason", "is_media"], ["a, b.png", 'says "no"', "True"]]
 
 
 def test_a_name_that_is_not_utf8_does_not_stop_anything(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from stimulus_files import copy, draw
 
-from data.media import Source, catalogue
+from data.media import catalogue
+from data.sources import Source
 from data.stimuli.lists import StimulusList, read_stimuli
 from data.training_images import IMAGES, shared_images, trained_images, write_training_images
 from storage.run_folder import open_run, read_options

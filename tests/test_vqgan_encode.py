@@ -17,7 +17,7 @@ from tiny import IMAGE, SHORT, make_images, make_store, make_tokenizer, make_vid
 from data.errors import MediaError
 from data.images import image_to_clip, load_image
 from data.items import Item, find_items
-from data.media import Skipped
+from data.sources import Skipped
 from data.tokens import TokenStore, TokenStoreError
 from data.video import read_clip
 from storage.run_folder import RunFolderError
@@ -352,7 +352,7 @@ def test_a_file_on_which_a_worker_hangs_is_skipped(
     assert [item.source for item in store.items] == ["image_0.png", "image_2.png", "image_3.png"]
     with (tmp_path / "out" / "skipped.csv").open() as file:
         assert list(csv.DictReader(file)) == [
-            {"file": "image_1.png", "reason": "reading it took more than 0.3 s, 2 times"}
+            {"file": "image_1.png", "reason": "reading it took more than 0.3 s, 2 times", "is_media": "True"}
         ]
 
 

@@ -15,7 +15,7 @@ from tiny import SHORT, make_images, make_palette, make_tokenizer, make_videos
 from data.clips import read_batches
 from data.drawing import CAPTION, MARGIN
 from data.items import Item, find_items
-from data.media import Source
+from data.sources import Source
 from vqgan.evaluate import ItemScore, best_to_worst, evaluate
 from vqgan.metrics.i3d import I3D
 from vqgan.metrics.reconstruction import psnr

@@ -20,7 +20,8 @@ from torch import Tensor
 from data.clips import Reading, read_item
 from data.errors import MediaError
 from data.items import describe_items, find_items, split_items
-from data.media import Skipped, describe_skipped, write_skipped
+from data.media import describe_skipped, write_skipped
+from data.sources import Skipped
 from data.tokens import REPAIR, StoreMetadata, TokenStoreError, write_shard, write_store
 from data.workers import Workers
 from storage.run_folder import RunFolderError, open_run

@@ -17,7 +17,7 @@ from typing import cast
 
 from data.clip_format import ClipFormat
 from data.items import Item, list_items, split_items
-from data.media import Skipped, Source
+from data.sources import Skipped, Source
 from data.tokens import Shard, Split, StoreMetadata, TokenItem, TokenStoreError, check_digest, check_size
 from storage.files import to_json, write_text
 from vqgan.augment import augmented_size, crop_names
@@ -111,7 +111,7 @@ def read_plan(folder: Path) -> Plan:
         metadata = raw.pop("metadata")
         return Plan(
             metadata=StoreMetadata(**{**metadata, "grid": tuple(metadata["grid"])}),
-            sources=tuple(Source(**{**source, "path": Path(source["path"])}) for source in raw.pop("sources")),
+            sources=tuple(Source.from_json(source) for source in raw.pop("sources")),
             skipped=tuple(Skipped(**skipped) for skipped in raw.pop("skipped")),
             **raw,
         )

@@ -22,8 +22,9 @@ from pathlib import Path, PurePath
 
 from data.errors import MediaError, StimulusError
 from data.images import IMAGE_SUFFIXES, load_image, pixel_digest
-from data.media import Skipped, is_litter
+from data.media import is_litter
 from data.options import StimuliOptions
+from data.sources import Skipped
 from data.stimuli.lists import read_stimuli
 from data.stimuli.pairs import thing
 from storage.files import to_json, write_text

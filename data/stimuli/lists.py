@@ -27,7 +27,7 @@ from pathlib import Path
 
 from data.errors import MediaError, StimulusError
 from data.images import load_image, pixel_digest
-from data.media import Skipped
+from data.sources import Skipped
 from data.stimuli.checks import find_broken, find_copies
 from data.stimuli.pairs import Defect, find_pairs, list_images
 from storage.tables import write_rows

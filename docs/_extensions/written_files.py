@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from data.inspection import InspectedFile
-from data.media import Skipped
+from data.sources import Skipped
 from data.stimuli.lists import ListedDefect, ListedTrial, Stimulus
 from data.tokens import StoreMetadata, TokenItem
 from experiments.demo_summary import DemoSummary

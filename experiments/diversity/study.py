@@ -38,9 +38,10 @@ from typing import Any, get_args
 from data.clip_format import ClipFormat
 from data.errors import MediaError
 from data.items import Item, describe_items, find_items, split_items
-from data.media import Skipped, describe_skipped
+from data.media import describe_skipped
 from data.options import PlayroomOptions
 from data.playroom.make import make_playroom
+from data.sources import Skipped
 from data.subset import write_subset
 from data.tokens import TokenStore
 from experiments.diversity.experiment import run_diversity
