@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,14 +17,18 @@ from torch.utils.data import DataLoader, Dataset
 
 from data.clip_format import ClipFormat
 from data.errors import MediaError
-from data.frames import Crop
+from data.frames import Crop, to_clip
 from data.images import image_to_clip, load_image
 from data.items import Item
 from data.probe import probe_video
 from data.sources import Skipped
-from data.video import read_clip
+from data.video import decode_clips, read_clip
 from training.order import DataOrder, SampleIndex
 from training.stopping import ignore_signals
+
+CLIPS_OF_BATCH = 24
+BYTES_OF_BATCH = 64 << 20
+"""Clips that a worker reads at a time, and their bytes in memory, at most."""
 
 
 @dataclass(frozen=True)
@@ -81,31 +86,70 @@ class ClipDataset(Dataset[Sample]):
         form = self.form
         crop: Crop = "centre" if seed is None else "random"
         crop_seed = seed or 0
+        source.check_unchanged()
         if source.kind == "image":
             return image_to_clip(load_image(source.image_bytes()), form.size, crop, crop_seed)
         start = item.start if seed is None else _jitter(item, form, seed)
-        return read_clip(source.path, start, form.frames, form.fps, form.size, crop, crop_seed)
+        info = probe_video(source.bytes_of_file, source.table)
+        return read_clip(info, start, form.frames, form.fps, form.size, crop, crop_seed)
 
 
 @dataclass(frozen=True)
 class Reading:
     """What was read of an item: plain arrays, because they travel between processes."""
 
-    clip: np.ndarray[Any, Any]
-    """(3, T, H, W) float32 in [-1, 1]."""
+    levels: np.ndarray[Any, Any]
+    """(3, T, H, W): uint8 of a video, float32 in [-1, 1] of an image."""
     decoder: str
-    """Name and version of the decoder of a video; empty for an image."""
+    """Name and version of what decoded a video; empty for an image."""
+
+    def clip(self) -> Tensor:
+        """Return the clip (3, T, H, W) float32 in [-1, 1]."""
+        values = torch.from_numpy(self.levels)
+        return to_clip(values) if values.dtype == torch.uint8 else values
 
 
-def read_item(request: tuple[Item, ClipFormat]) -> Reading:
-    """Read the clip of an item, in this process or in a worker.
+Request = tuple[Item, ClipFormat]
+"""An item, and how it is to be read."""
+
+
+def read_items(requests: Sequence[Request]) -> Iterator[Reading | MediaError]:
+    """Yield the clips of items, in this process or in a worker; those of a video decode it once, in order.
+
+    Args:
+        requests: of each video in order of time.
 
     Raises:
-        MediaError: the file cannot be read.
+        MediaError: the file of the next request cannot be read; the requests behind it were not tried.
     """
-    item, form = request
-    clip = ClipDataset([item], form).read(item).numpy()
-    return Reading(clip, probe_video(item.source.path).decoder_version if item.source.kind == "video" else "")
+    for (source, form), group in itertools.groupby(requests, key=lambda request: (request[0].source, request[1])):
+        items = [item for item, _ in group]
+        if source.kind == "image":
+            yield from (Reading(ClipDataset([item], form).read(item).numpy(), "") for item in items)
+            continue
+        source.check_unchanged()
+        info = probe_video(source.bytes_of_file, source.table)
+        for decoded in decode_clips(info, [item.start for item in items], form.frames, form.fps, form.size):
+            yield decoded if isinstance(decoded, MediaError) else Reading(decoded.levels.numpy(), decoded.decoder)
+
+
+def batches_to_read(requests: Iterable[Request]) -> Iterator[list[Request]]:
+    """Yield requests in batches for `read_items`: few enough to be shared among workers and to fit into memory.
+
+    Of a video they are many enough that decoding up to the first frame, from the key frame before it, counts little.
+    """
+    batch: list[Request] = []
+    size = 0
+    for request in requests:
+        _, form = request
+        if batch and (len(batch) == CLIPS_OF_BATCH or size > BYTES_OF_BATCH):
+            yield batch
+            batch = []
+            size = 0
+        batch.append(request)
+        size += 3 * form.frames * form.size**2
+    if batch:
+        yield batch
 
 
 def read_batches(

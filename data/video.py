@@ -1,14 +1,10 @@
-"""Videos: a clip of one by time, and writing one.
-
-Every reading of a video goes through `read_clip`, which picks frames by their own presentation times. Decord
-decodes ordinary videos; PyAV the ones on which decord hangs, returns other frames or is slow (`VideoInfo.reason`).
-Both give the same pixels for 8-bit video, so the choice never shows in a clip.
-"""
+"""Clips of a video by time: one, or many in order of time. And writing a video."""
 
 import os
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -19,18 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from data.decoding import changed_size, damaged_frame, frames_in_order, read_frames
 from data.errors import MediaError
-from data.frames import Crop, resize_and_crop, to_uint8
-from data.probe import (
-    DAMAGE,
-    VideoInfo,
-    conversion_hint,
-    decode_frames,
-    import_decord,
-    open_video,
-    probe_video,
-    video_stream,
-)
+from data.frames import Crop, resize_and_crop_levels, to_clip, to_uint8
+from data.probe import VideoInfo, probe_video
 
 TIME_SLACK = 1e-3
 """Seconds by which a frame may come after the moment asked for: Matroska rounds times to a millisecond."""
@@ -63,19 +51,109 @@ def read_clip(
 
     Raises:
         MediaError: `probe_video` refuses the video, it ends before the clip does (by more than half a frame of
-            the clip), or a frame of the clip cannot be decoded. Damage that leaves a frame decodable goes
-            unnoticed in decord and is mostly noticed by PyAV.
+            the clip), it shows no new frame for longer than the clip lasts, a frame of the clip cannot be decoded, or
+            the file was changed since it was probed. Damage that leaves a frame decodable goes unnoticed in decord
+            and is mostly noticed by PyAV.
         ValueError: `start` is negative, `frames`, `fps` or `size` not positive, or `crop` unknown.
+    """
+    info = source if isinstance(source, VideoInfo) else probe_video(source)
+    return to_clip(decode_clip(info, start, frames, fps, size, crop, seed).levels)
+
+
+class DecodedClip(NamedTuple):
+    """A clip as its decoder gave it."""
+
+    levels: Tensor
+    """(3, T, size, size) uint8."""
+    decoder: str
+    """Name and version of what decoded it."""
+
+
+def decode_clip(
+    info: VideoInfo, start: float, frames: int, fps: float, size: int, crop: Crop = "centre", seed: int = 0
+) -> DecodedClip:
+    """Return a clip, and which decoder really gave it: see `read_clip`."""
+    indices, inverse = np.unique(frame_indices(info, start, frames, fps), return_inverse=True)
+    images, decoder = read_frames(info, indices)
+    levels = resize_and_crop_levels(torch.from_numpy(np.stack(images)), size, crop, seed)
+    return DecodedClip(levels[:, torch.from_numpy(inverse)], info.decoder_version(decoder))
+
+
+def decode_clips(
+    info: VideoInfo, starts: Sequence[float], frames: int, fps: float, size: int
+) -> Iterator[DecodedClip | MediaError]:
+    """Yield centre-cropped clips that begin at ascending times, decoding the video once: see `read_clip`.
+
+    A clip that cannot be read gives the error that says why, and the others follow.
+
+    Raises:
+        MediaError: the video cannot be opened, or was changed since it was probed.
+    """
+    info.check_unchanged()
+    requests = [_request(info, start, frames, fps) for start in starts]
+    wanted = {int(index) for request in requests if not isinstance(request, MediaError) for index in request}
+    pictures = frames_in_order(info, sorted(wanted))
+    squares: dict[int, Tensor | None] = {}
+    shapes: dict[int, tuple[int, ...]] = {}
+    version = info.decoder_version("pyav")
+    for request in requests:
+        if isinstance(request, MediaError):
+            yield request
+            continue
+        # What came before this clip begins is needed no more: clips begin at ascending times.
+        for index in [index for index in squares if index < request[0]]:
+            del squares[index], shapes[index]
+        while request[-1] not in squares:
+            index, image = next(pictures)
+            shapes[index] = () if image is None else image.shape
+            squares[index] = None if image is None else resize_and_crop_levels(torch.from_numpy(image)[None], size)
+        parts = [squares[index] for index in request.tolist()]
+        lost = next((index for index in request.tolist() if squares[index] is None), None)
+        if lost is not None:
+            yield damaged_frame(info, lost)
+        elif len({shapes[index] for index in request.tolist()}) > 1:
+            yield changed_size(info)
+        else:
+            yield DecodedClip(torch.cat([part for part in parts if part is not None], dim=1), version)
+    info.check_unchanged()
+
+
+def _request(info: VideoInfo, start: float, frames: int, fps: float) -> NDArray[np.int64] | MediaError:
+    try:
+        return frame_indices(info, start, frames, fps)
+    except MediaError as error:
+        return error
+
+
+def frame_indices(info: VideoInfo, start: float, frames: int, fps: float) -> NDArray[np.int64]:
+    """Return (frames,) indices of the frames on display at even times.
+
+    Raises:
+        MediaError: the video ends before the clip does, or shows no new frame for longer than the clip lasts.
+        ValueError: `start` is negative, or `frames` or `fps` not positive.
     """
     if not (start >= 0 and frames >= 1 and fps > 0):
         raise ValueError(f"start must be >= 0, frames >= 1 and fps > 0, not start={start}, frames={frames}, fps={fps}")
-    info = source if isinstance(source, VideoInfo) else probe_video(source)
-    indices, inverse = np.unique(_frame_indices(info, start, frames, fps), return_inverse=True)
-    images = _read_decord(info, indices) if info.decoder == "decord" else None
-    if images is None:
-        images = _read_pyav(info, indices)
-    clip = resize_and_crop(torch.from_numpy(np.stack(images)), size, crop, seed)
-    return clip[:, torch.from_numpy(inverse)]
+    room = int((info.duration + 0.5 / fps + TIME_SLACK - start) * fps)
+    if frames > room:
+        raise MediaError(
+            f"{info.path} is {info.duration:.2f} s long, but {frames} frames at {fps:g} per second from"
+            f" {start:.2f} s need {start + frames / fps:.2f} s: at most {max(room, 0)} frames fit there"
+        )
+    times = start + np.arange(frames) / fps
+    _check_gaps(info, times, frames / fps)
+    return np.searchsorted(info.timestamps, times + TIME_SLACK, side="right") - 1
+
+
+def _check_gaps(info: VideoInfo, times: NDArray[np.float64], seconds: float) -> None:
+    """Refuse moments in a gap that is longer than the clip; a clip of one frame asks for what is on display."""
+    for gap in info.gaps if len(times) > 1 else ():
+        inside = (times + TIME_SLACK >= gap.start) & (times + TIME_SLACK < gap.end)
+        if gap.end - gap.start > seconds and inside.any():
+            raise MediaError(
+                f"{info.path} shows no new frame from {gap.start:.2f} s to {gap.end:.2f} s, which is longer than a"
+                f" clip of {seconds:.2f} s: none is cut across that gap"
+            )
 
 
 def write_video(path: Path | str, clip: Tensor, fps: float) -> None:
@@ -103,106 +181,6 @@ def write_video(path: Path | str, clip: Tensor, fps: float) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _frame_indices(info: VideoInfo, start: float, frames: int, fps: float) -> NDArray[np.int64]:
-    """(frames,) indices into `info.timestamps` of the frames on display."""
-    room = int((info.duration + 0.5 / fps + TIME_SLACK - start) * fps)
-    if frames > room:
-        raise MediaError(
-            f"{info.path} is {info.duration:.2f} s long, but {frames} frames at {fps:g} per second from"
-            f" {start:.2f} s need {start + frames / fps:.2f} s: at most {max(room, 0)} frames fit there"
-        )
-    times = start + np.arange(frames) / fps
-    return np.searchsorted(info.timestamps, times + TIME_SLACK, side="right") - 1
-
-
-def _read_decord(info: VideoInfo, indices: NDArray[np.int64]) -> list[NDArray[np.uint8]] | None:
-    """The (H, W, 3) frames at ascending `indices`; None where decord fails or sees another video than PyAV."""
-    decord = import_decord()
-    assert decord is not None
-    # Above 0 and less than one frame: fail at the first frame that is replaced by a copy of its neighbour.
-    tolerance = f"{0.5 / len(info.pts):.12f}"
-    try:
-        reader = decord.VideoReader(str(info.path), num_threads=1, fault_tol=tolerance)
-        times = reader.get_frame_timestamp(range(len(reader)))[:, 0].astype(np.float64)
-        if len(times) != len(info.pts) or not np.allclose(times - times[0], info.timestamps, atol=4 * TIME_SLACK):
-            return None
-        images = _step_decord(reader, info, indices)
-        # Of videos a few pixels wide decord returns rows of another length.
-        sound = all(image.shape == (info.height, info.width, 3) for image in images)
-        return images if sound else None
-    # Only the first of decord's errors is a RuntimeError; StopIteration is its end of video.
-    except (RuntimeError, decord.DECORDError, decord.DECORDLimitReachedError, StopIteration):
-        return None
-
-
-def _step_decord(reader: Any, info: VideoInfo, indices: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
-    """Reads on from key frames one by one: decord's own skipping waits for ever for a frame that is lost."""
-    images = []
-    position = 0
-    for index, key in zip(indices, _key_before(info, indices), strict=True):
-        if key > position:
-            reader.seek_accurate(key)
-            position = key
-        while position <= index:
-            frame = reader.next()
-            position += 1
-        images.append(frame.asnumpy())
-    return images
-
-
-def _key_before(info: VideoInfo, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The nearest key frame at or before each index; 0 where there is none."""
-    positions = np.searchsorted(info.key_frames, indices, side="right") - 1
-    return (
-        np.where(positions < 0, 0, info.key_frames[np.maximum(positions, 0)]) if len(info.key_frames) else 0 * indices
-    )
-
-
-def _read_pyav(info: VideoInfo, indices: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
-    """The (H, W, 3) frames at ascending `indices`, upright."""
-    wanted = info.pts[indices]
-    key = int(_key_before(info, indices[:1])[0])
-    found = _decode_wanted(info, wanted, seek_to=int(info.pts[key]) if key else None)
-    if key and len(found) < len(wanted):
-        # Some containers cannot seek exactly; from its beginning every video decodes as far as it can.
-        found = _decode_wanted(info, wanted, seek_to=None)
-    missing = next((i for i in indices if int(info.pts[i]) not in found), None)
-    if missing is not None:
-        raise MediaError(
-            f"{info.path} is damaged: the frame at {info.timestamps[missing]:.2f} s cannot be decoded;"
-            " copy the video again"
-        )
-    images = [found[int(pts)] for pts in wanted]
-    if len({image.shape for image in images}) > 1:
-        raise MediaError(f"{info.path} changes its image size on the way; {conversion_hint(info.path)}")
-    return images
-
-
-def _decode_wanted(info: VideoInfo, wanted: NDArray[np.int64], seek_to: int | None) -> dict[int, NDArray[np.uint8]]:
-    """Those of the `wanted` presentation times that decode without damage, with their frames."""
-    missing = set(wanted.tolist())
-    found: dict[int, NDArray[np.uint8]] = {}
-    with open_video(info.path) as container:
-        stream = video_stream(container, info.path)
-        try:
-            if seek_to is not None:
-                container.seek(seek_to, stream=stream)
-            for frame in decode_frames(container, stream):
-                if frame.pts is not None and frame.pts in missing and not frame.is_corrupt:
-                    missing.discard(frame.pts)
-                    found[frame.pts] = _upright(frame, info.rotation)
-                if not missing:
-                    break
-        except DAMAGE:
-            return found
-    return found
-
-
-def _upright(frame: VideoFrame, clockwise: int) -> NDArray[np.uint8]:
-    pixels = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-    return np.ascontiguousarray(np.rot90(pixels, k=-clockwise // 90))
 
 
 def _write_mp4(path: Path, images: Tensor, fps: float) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import queue
 import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -30,16 +31,19 @@ class WorkerError(OSError):
 
 
 class Workers(Generic[Input, Output]):
-    """Processes that call one function, each for one input at a time; a context manager that ends them.
+    """Processes that call one function, each for a batch of inputs at a time; a context manager that ends them.
 
     Args:
-        function: what is called, importable by name; a MediaError or OSError that it raises becomes a result, any
+        function: what is called, importable by name. It is given a batch and yields a result for each of its inputs,
+            in order; a MediaError or OSError that it raises becomes the result of the input that it had come to, any
             other error is raised in this process.
         count: processes; 0 calls the function in this process, where nothing can stop a call that hangs.
-        timeout: seconds after which a call is given up and its process killed.
+        timeout: seconds without a result after which a call is given up and its process killed.
     """
 
-    def __init__(self, function: Callable[[Input], Output], count: int, timeout: float) -> None:
+    def __init__(
+        self, function: Callable[[Sequence[Input]], Iterable[Output | MediaError]], count: int, timeout: float
+    ) -> None:
         self._function = function
         self._count = count
         self._timeout = timeout
@@ -62,39 +66,47 @@ class Workers(Generic[Input, Output]):
             process.kill()
         self._threads.shutdown(cancel_futures=True)
 
-    def map(self, inputs: Iterable[Input], ahead: int) -> Iterator[Output | MediaError]:
-        """Yield the result of each input in their order, or why there is none.
+    def map(self, batches: Iterable[Sequence[Input]]) -> Iterator[Output | MediaError]:
+        """Yield the results of all inputs in their order, each as soon as it is there, or why there is none.
 
-        Args:
-            inputs: any number.
-            ahead: calls that may be under way or done before their results are asked for.
+        Besides the batches that are being read, one waits.
 
         Raises:
             WorkerError: processes cannot be started.
         """
         if not self._count:
-            yield from (_attempt(self._function, value) for value in inputs)
+            for batch in batches:
+                yield from _attempt(self._function, batch)
             return
-        pending: deque[Future[Output | MediaError]] = deque()
-        for value in inputs:
-            pending.append(self._threads.submit(self._call, value))
-            if len(pending) > ahead:
-                yield pending.popleft().result()
+        pending: deque[_Answers[Input, Output]] = deque()
+        for batch in batches:
+            answers: _Answers[Input, Output] = _Answers(batch)
+            self._threads.submit(self._call, answers)
+            pending.append(answers)
+            if len(pending) > self._count:
+                yield from pending.popleft()
         while pending:
-            yield pending.popleft().result()
+            yield from pending.popleft()
 
-    def _call(self, value: Input) -> Output | MediaError:
-        for _ in range(ATTEMPTS):
-            process = self._process_of_thread()
-            answer = process.ask(value, self._timeout)
-            if not isinstance(answer, _Lost):
-                break
-            process.kill()
-        if isinstance(answer, _Lost):
-            return MediaError(f"{answer.reason}, {ATTEMPTS} times")
-        if isinstance(answer, Exception) and not isinstance(answer, MediaError):
-            raise answer
-        return answer
+    def _call(self, answers: _Answers[Input, Output]) -> None:
+        """Have a batch read; an input at which the process is lost twice is given up, and the rest read on."""
+        rest = list(answers.batch)
+        attempts = 0
+        try:
+            while rest:
+                process = self._process_of_thread()
+                done, lost = process.ask(rest, self._timeout, answers.put)
+                rest = rest[done:]
+                if lost is None:
+                    continue
+                process.kill()
+                attempts = 1 if done else attempts + 1
+                if attempts == ATTEMPTS:
+                    answers.put(MediaError(f"{lost}, {ATTEMPTS} times"))
+                    rest = rest[1:]
+                    attempts = 0
+        except Exception as error:
+            answers.put(_Raised(error))
 
     def _process_of_thread(self) -> _Process[Input, Output]:
         process: _Process[Input, Output] | None = getattr(self._own, "process", None)
@@ -109,16 +121,35 @@ class Workers(Generic[Input, Output]):
 
 
 @dataclass(frozen=True)
-class _Lost:
-    """A process gave no answer."""
+class _Raised:
+    """An error that is to be raised where the results are asked for."""
 
-    reason: str
+    error: Exception
+
+
+@dataclass
+class _Answers(Generic[Input, Output]):
+    """The results of a batch, which come one by one from another thread."""
+
+    batch: Sequence[Input]
+    _queue: queue.SimpleQueue[Output | MediaError | _Raised] = field(default_factory=queue.SimpleQueue)
+
+    def put(self, answer: Output | MediaError | _Raised) -> None:
+        """Hand over the next result."""
+        self._queue.put(answer)
+
+    def __iter__(self) -> Iterator[Output | MediaError]:
+        for _ in self.batch:
+            answer = self._queue.get()
+            if isinstance(answer, _Raised):
+                raise answer.error
+            yield answer
 
 
 class _Process(Generic[Input, Output]):
     """One process and the pipe to it."""
 
-    def __init__(self, function: Callable[[Input], Output]) -> None:
+    def __init__(self, function: Callable[[Sequence[Input]], Iterable[Output | MediaError]]) -> None:
         # A fork of a process with threads or a GPU in use may hang; a fork server has neither, and starts in no time.
         context: Any = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
         if sys.platform != "win32":
@@ -140,16 +171,28 @@ class _Process(Generic[Input, Output]):
         except (EOFError, OSError) as error:
             raise WorkerError(f"a worker process does not start: it {self._how_it_ended()}") from error
 
-    def ask(self, value: Input, timeout: float) -> Output | Exception | _Lost:
-        """Return the function's result, the error that it raised, or a `_Lost` if there is no answer."""
+    def ask(
+        self, values: Sequence[Input], timeout: float, put: Callable[[Output | MediaError], None]
+    ) -> tuple[int, str | None]:
+        """Hand over results as they come; return how many came and, if not all did, what became of the process.
+
+        Raises:
+            Exception: whatever the function raised that says nothing of a file.
+        """
+        done = 0
         try:
-            self._pipe.send(value)
-            if not self._pipe.poll(timeout):
-                return _Lost(f"reading it took more than {timeout:g} s")
-            answer: Output | Exception = self._pipe.recv()
-        except (EOFError, OSError):
-            return _Lost(f"the process that read it {self._how_it_ended()}")
-        return answer
+            self._pipe.send(values)
+            for _ in values:
+                if not self._pipe.poll(timeout):
+                    return done, f"reading it took more than {timeout:g} s"
+                answer: Output | MediaError | _Raised = self._pipe.recv()
+                if isinstance(answer, _Raised):
+                    raise answer.error
+                put(answer)
+                done += 1
+        except (EOFError, ConnectionError):
+            return done, f"the process that read it {self._how_it_ended()}"
+        return done, None
 
     def kill(self) -> None:
         """End the process, whatever it is doing."""
@@ -162,27 +205,37 @@ class _Process(Generic[Input, Output]):
         return f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
 
 
-def _serve(function: Callable[[Input], Output], pipe: Connection) -> None:
-    """Answers every input that comes through the pipe until the other end is gone."""
+def _serve(function: Callable[[Sequence[Input]], Iterable[Output | MediaError]], pipe: Connection) -> None:
+    """Answer every batch that comes through the pipe until the other end is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for the answers
     torch.set_num_threads(1)
     pipe.send("ready")
     while True:
         try:
-            value = pipe.recv()
+            values = pipe.recv()
         except EOFError:
             return
         try:
-            answer: Output | Exception = _attempt(function, value)
+            for answer in _attempt(function, values):
+                pipe.send(answer)
         except Exception as error:
-            answer = error
-        pipe.send(answer)
+            pipe.send(_Raised(error))
 
 
-def _attempt(function: Callable[[Input], Output], value: Input) -> Output | MediaError:
-    try:
-        return function(value)
-    except MediaError as error:
-        return error
-    except OSError as error:
-        return MediaError(f"it cannot be read: {error}")
+def _attempt(
+    function: Callable[[Sequence[Input]], Iterable[Output | MediaError]], values: Sequence[Input]
+) -> Iterator[Output | MediaError]:
+    """Yield a result for each value; after an error that says why one cannot be read, go on with the next."""
+    rest = values
+    while rest:
+        done = 0
+        try:
+            for answer in function(rest):
+                done += 1
+                yield answer
+            return
+        except MediaError as error:
+            yield error
+        except OSError as error:
+            yield MediaError(f"it cannot be read: {error}")
+        rest = rest[done + 1 :]

@@ -20,7 +20,7 @@ from media import (
 )
 from PIL import Image
 
-from data import video as reading
+from data.decoding import read_frames
 from data.errors import MediaError
 from data.probe import probe_video
 from data.video import read_clip
@@ -132,7 +132,7 @@ def test_an_image_size_that_changes_on_the_way_is_refused(tmp_path: Path) -> Non
     larger = np.full((2 * HEIGHT, WIDTH, 3), 90, dtype=np.uint8)
     parts = [
         make_video(tmp_path / "one.ts", seconds=[i / FPS for i in range(20)]),
-        make_video(tmp_path / "two.ts", seconds=[2.5 + i / FPS for i in range(20)], image=lambda _: larger),
+        make_video(tmp_path / "two.ts", seconds=[2.75 + i / FPS for i in range(20)], image=lambda _: larger),
     ]
     video = tmp_path / "both.ts"
     video.write_bytes(b"".join(part.read_bytes() for part in parts))
@@ -149,7 +149,7 @@ def test_pyav_refuses_a_frame_whose_damage_the_decoder_patched_up(tmp_path: Path
         data[place] ^= 0x55
     video.write_bytes(data)
     with pytest.raises(MediaError, match="damaged: the frame at"):
-        reading._read_pyav(probe_video(video), np.arange(COUNT))
+        read_frames(replace(probe_video(video), decoder="pyav"), np.arange(COUNT))
 
 
 @pytest.mark.parametrize("decoder", ["decord", "pyav"])

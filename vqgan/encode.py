@@ -17,7 +17,7 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from data.clips import Reading, read_item
+from data.clips import Reading, batches_to_read, read_items
 from data.errors import MediaError
 from data.items import describe_items, find_items, split_items
 from data.media import describe_skipped, write_skipped
@@ -138,10 +138,9 @@ def encode_shards(
 ) -> None:
     """Encode some shards of a plan, and record each when it is complete."""
     indices = [index for shard in shards for index in plan.indices(shard)]
-    workers = Workers(read_item, options.workers, options.timeout)
+    workers = Workers(read_items, options.workers, options.timeout)
     with workers, Progress("Encoding", len(indices), visible=state.is_main_process) as progress:
-        requests = (plan.request(index) for index in indices)
-        readings = workers.map(requests, ahead=options.workers + 2 * options.batch)
+        readings = workers.map(batches_to_read(plan.request(index) for index in indices))
         clips = ClipStream(plan, zip(indices, readings, strict=True), progress)
         for number in shards:
             cut = clips.shard(number)
@@ -181,7 +180,7 @@ class ClipStream:
                 self.skipped[index] = str(reading)
                 continue
             self.decoders.update({reading.decoder} - {""})
-            yield from cut_crops(torch.from_numpy(reading.clip), self._plan.augment(index), self._plan.metadata.size)
+            yield from cut_crops(reading.clip(), self._plan.augment(index), self._plan.metadata.size)
 
 
 def batches(clips: Iterator[Tensor], size: int) -> Iterator[list[Tensor]]:
