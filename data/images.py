@@ -1,6 +1,7 @@
 """Still images: any file that people call an image to RGB, to a one-frame clip, and back."""
 
 import hashlib
+import importlib
 import io
 import warnings
 from pathlib import Path
@@ -8,22 +9,39 @@ from typing import IO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from data.colours import BAND, boxes, opened, to_srgb
 from data.errors import MediaError
-from data.frames import Crop, resize_and_crop, to_uint8
+from data.frames import Crop, find_square, resize, to_clip, to_uint8
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".heic", ".heif"}
+    | {".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"}
+    | {".bmp", ".dib", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".pcx"}
+)
 """Lower-case suffixes that name an image; compare with `path.suffix.lower()`."""
+
+GREEDY = {"WEBP": 32_000_000, "JPEG2000": 32_000_000}
+"""Most pixels of kinds whose decoders take four times the memory of the pixels and more."""
+
+MOST_ROWS = 2_000_000
+"""Pillow takes memory for every row, however short."""
+
+HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
+"""What the first box of a HEIF file with HEVC inside names as its kind."""
 
 
 def load_image(source: Path | bytes | IO[bytes], max_pixels: int = 64_000_000) -> Image.Image:
-    """Reads one image as RGB, upright, transparent parts on white; of a moving image the first frame.
+    """Reads one image as sRGB, upright, transparent parts on white; of a moving image the first frame.
+
+    Colours with an embedded profile are converted; grey of 10 to 16 bits is scaled so that white is white.
 
     Args:
         source: a path, the bytes of a file, or an open binary file.
-        max_pixels: larger images are refused from their header alone, before memory is taken for them.
+        max_pixels: larger images are refused from their header alone, before memory is taken for them; WebP and
+            JPEG 2000 from 32 million pixels on, whose decoders take more memory.
 
     Raises:
         MediaError: the file is missing, empty, not an image, damaged, cut short or too large.
@@ -48,17 +66,27 @@ def load_image(source: Path | bytes | IO[bytes], max_pixels: int = 64_000_000) -
 
 def pixel_digest(image: Image.Image) -> str:
     """Return the SHA-256 of an image's pixels and of their shape: the same for a copy in another file or format."""
-    pixels = np.asarray(image)
-    return hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
+    channels = np.asarray(image.crop((0, 0, 1, 1))).shape[2:]
+    digest = hashlib.sha256(f"{(image.height, image.width, *channels)}".encode())
+    # Part by part: of the whole, Pillow makes two copies more.
+    for box in boxes(image.width, image.height):
+        digest.update(np.asarray(image.crop(box)).tobytes())
+    return digest.hexdigest()
 
 
 def image_to_clip(image: Image.Image, size: int, crop: Crop = "centre", seed: int = 0) -> Tensor:
     """An RGB image as a clip of one frame: (3, 1, size, size) float32 in [-1, 1].
 
-    The short side is scaled to `size` and a square cut out, as `data.frames.resize_and_crop` does for videos.
+    The short side is scaled to `size` and a square cut out, as `data.frames.resize_and_crop` does.
     """
-    pixels = torch.from_numpy(np.array(image.convert("RGB")))
-    return resize_and_crop(pixels[None], size, crop, seed)
+    square = find_square(image.height, image.width, size, crop, seed)
+    narrow = []
+    # The width is scaled band by band: an array of the whole would take as much memory as the image again.
+    for left, top, right, bottom in boxes(square.width, square.height, max(BAND, square.width)):
+        box = (square.left + left, square.top + top, square.left + right, square.top + bottom)
+        band = torch.from_numpy(np.array(image.crop(box).convert("RGB"))).float()
+        narrow.append(resize(band, bottom - top, square.scaled_width).permute(1, 2, 0))
+    return to_clip(torch.stack([square.cut(torch.cat(narrow))], dim=1))
 
 
 def clip_to_image(clip: Tensor) -> Image.Image:
@@ -75,44 +103,52 @@ def clip_to_image(clip: Tensor) -> Image.Image:
 
 
 def _open(file: Path | bytes, name: str, max_pixels: int) -> Image.Image:
+    with opened(file) as source:
+        if _is_heif(source.read(64)):
+            _read_heif_too(name)
     with _header(file) as image:
-        if image.width * image.height > max_pixels:
-            raise MediaError(
-                f"{name} has {image.width}x{image.height} pixels, over the limit of {max_pixels:,}: make it smaller"
-            )
+        _check_size(image, name, max_pixels)
         # Only this compares a PNG's checksums: decoding alone turns a flipped bit into other pixels.
         image.verify()
     with _header(file) as image:
-        image.load()
-        return _to_rgb(ImageOps.exif_transpose(image), name)
+        return to_srgb(image, file, name)
 
 
 def _header(file: Path | bytes) -> Image.Image:
     return Image.open(io.BytesIO(file) if isinstance(file, bytes) else file)
 
 
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _wide_grey_to_rgb(image, name)
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _wide_grey_to_rgb(image: Image.Image, name: str) -> Image.Image:
-    """Grey of 16 bits is scaled to 8; Pillow's own conversion would turn all above 255 white."""
-    levels = np.asarray(image)
-    if image.mode == "F" or levels.min() < 0 or levels.max() > 65535:
+def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    most = min(max_pixels, GREEDY.get(image.format or "", max_pixels))
+    if image.width * image.height > most:
+        raise MediaError(f"{name} has {image.width}x{image.height} pixels, over the limit of {most:,}: make it smaller")
+    if image.height > MOST_ROWS:
         raise MediaError(
-            f"{name} has 32-bit grey levels, whose white is not known: save it with 8 or 16 bits per channel"
+            f"{name} has {image.width}x{image.height} pixels, over the limit of {MOST_ROWS:,} rows: make it smaller"
         )
-    return Image.fromarray((levels / 257).round().astype(np.uint8)).convert("RGB")
+
+
+def _is_heif(head: bytes) -> bool:
+    """Whether a file of these first bytes is a photo as phones take them, which Pillow alone cannot read."""
+    if head[4:8] != b"ftyp":
+        return False
+    box = head[8 : int.from_bytes(head[:4], "big")]
+    return not HEIF_BRANDS.isdisjoint(box[start : start + 4] for start in range(0, len(box), 4))
+
+
+def _read_heif_too(name: str) -> None:
+    try:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    except ImportError as error:
+        raise MediaError(
+            f"{name} is a HEIC image, and the package that reads these is missing: `pip install pillow-heif`, or"
+            " convert it to PNG or JPEG"
+        ) from error
 
 
 def _not_an_image(file: Path | bytes, name: str) -> str:
-    with io.BytesIO(file) if isinstance(file, bytes) else file.open("rb") as opened:
-        head = opened.read(64)
+    with opened(file) as source:
+        head = source.read(64)
     if not head:
         return f"{name} is empty (0 bytes): copy or download it again"
     if head.lstrip().startswith(b"<"):
