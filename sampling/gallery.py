@@ -14,7 +14,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from data.drawing import printable, save_image, stack_images
-from data.video import write_video
+from data.video_writing import write_video
 from sampling.completion import Completion
 from sampling.panels import completion_panels, draw_scale, heat_panels, top_of_scale
 from sampling.stills import colour_signs, draw_legend, draw_still, line_signs

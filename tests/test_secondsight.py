@@ -17,7 +17,7 @@ from tiny import GPT_SHORT
 
 import secondsight
 from data.playroom.make import render_clip
-from data.video import write_video
+from data.video_writing import write_video
 from gpt.config import PRESETS
 from gpt.options import TrainOptions
 from storage.config_file import config_of

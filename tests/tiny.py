@@ -10,7 +10,7 @@ from torch import Tensor
 
 from data.playroom.make import render_clip
 from data.tokens import StoreMetadata, TokenItem, write_shard, write_store
-from data.video import write_video
+from data.video_writing import write_video
 from gpt.config import GPTConfig
 from gpt.model import GPT
 from vqgan.config import VQGANConfig

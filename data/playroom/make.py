@@ -25,7 +25,7 @@ from data.playroom.creatures import STATES
 from data.playroom.room import FLOOR, Scene, Walk, make_scene, make_walk
 from data.playroom.solids import Solids
 from data.playroom.toys import CATEGORIES, generator, make_toy
-from data.video import write_video
+from data.video_writing import write_video
 from storage.files import atomic_write, write_text
 from training.progress import say_done, say_found
 

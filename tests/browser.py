@@ -1,0 +1,125 @@
+"""What Chromium shows of a video, played on a page of a server of our own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+REQUIRED = "SECONDSIGHT_REQUIRE_BROWSER"
+"""Environment variable that makes a missing browser a failure: set where all tests must run."""
+PATIENCE = 200.0
+"""Seconds after which a browser that has not answered is taken to hang."""
+
+PAGE = b"""<!doctype html><meta charset="utf-8"><video muted></video><script>
+const video = document.querySelector("video");
+const answer = (path, body) => fetch(path, {method: "POST", body});
+video.onerror = () => answer("/error", `${video.error.code} ${video.error.message}`);
+video.onended = () => {
+  const canvas = document.createElement("canvas");
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  const context = canvas.getContext("2d");
+  context.drawImage(video, 0, 0);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
+  answer(`/pixels/${canvas.height}/${canvas.width}`, pixels);
+};
+video.src = "/video.mp4";
+video.play().catch((error) => answer("/error", String(error)));
+</script>"""
+
+
+def find_browser() -> str:
+    """The program to run; without one the test is skipped, or fails where `REQUIRED` is set."""
+    found = next((path for path in map(shutil.which, NAMES) if path), None)
+    if found is None and os.environ.get(REQUIRED):
+        pytest.fail(f"none of {', '.join(NAMES)} is installed, and {REQUIRED} is set")
+    if found is None:
+        pytest.skip(f"needs a browser: none of {', '.join(NAMES)} is installed (Debian: apt-get install chromium)")
+    return found
+
+
+def last_frame(video: Path, folder: Path) -> np.ndarray:
+    """(H, W, 3) uint8: what a browser shows of an MP4 that it has played to its end.
+
+    Args:
+        video: to play.
+        folder: for the browser's profile and its log, `browser.log`.
+    """
+    browser = find_browser()
+    with _Server(video) as server, (folder / "browser.log").open("wb") as log:
+        command = [browser, *_flags(folder / "profile"), f"http://127.0.0.1:{server.server_port}/"]
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        try:
+            assert server.answered.wait(PATIENCE), f"no answer:\n{(folder / 'browser.log').read_text(errors='replace')}"
+        finally:
+            # The browser's own processes are of the group that it leads.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    kind, *size = server.answer_path.strip("/").split("/")
+    assert kind == "pixels", server.answer.decode()
+    return np.frombuffer(server.answer, np.uint8).reshape(*map(int, size), 4)[..., :3]
+
+
+def _flags(profile: Path) -> list[str]:
+    return [
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+        "--no-default-browser-check",
+        "--autoplay-policy=no-user-gesture-required",
+        "--force-color-profile=srgb",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        f"--user-data-dir={profile}",
+    ]
+
+
+class _Server(ThreadingHTTPServer):
+    """Gives the page and the video, and keeps what the page answers."""
+
+    def __init__(self, video: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files = {"/": ("text/html", PAGE), "/video.mp4": ("video/mp4", video.read_bytes())}
+        self.answered = threading.Event()
+        self.answer_path = ""
+        self.answer = b""
+
+    def __enter__(self) -> "_Server":
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        kind, content = self.server.files.get(self.path, ("text/plain", b""))
+        self.send_response(200 if content else 404)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        self.server.answer = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.answer_path = self.path
+        self.send_response(204)
+        self.end_headers()
+        self.server.answered.set()
+
+    def log_message(self, *_: object) -> None:
+        pass
