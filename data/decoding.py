@@ -15,9 +15,10 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from data.containers import DAMAGE, conversion_hint, open_video, video_stream
+from data.decoders import import_decord
 from data.errors import MediaError
-from data.packets import DAMAGE, conversion_hint, open_video, video_stream
-from data.probe import VideoInfo, decode_frames, import_decord
+from data.probe import VideoInfo, decode_frames
 
 Image = NDArray[np.uint8]
 """(H, W, 3) RGB."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import av
 import numpy as np
@@ -19,24 +18,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from data.containers import DAMAGE, Header, conversion_hint, open_video, video_stream
+from data.decoders import import_decord, why_not_decord
 from data.errors import MediaError
-from data.packets import (
-    DAMAGE,
-    STREAMS,
-    UNKNOWN,
-    JoinedVideoError,
-    Packets,
-    codec_name,
-    conversion_hint,
-    open_video,
-    read_packets,
-    video_stream,
-    video_streams,
-)
+from data.orientation import find_orientation
+from data.packets import UNKNOWN, Packets, read_packets
 from data.sources import ByteRange, Stamp, Stretch
 from storage.files import atomic_write
-
-__all__ = ["VIDEO_SUFFIXES", "JoinedVideoError", "VideoInfo", "find_gaps", "import_decord", "probe_video"]
 
 _SUFFIXES = """
     mp4 m4v mov qt avi divx mkv webm ts mts m2ts m2t tod trp mpg mpeg mpe m2v vob mod dv wmv asf flv f4v 3gp 3g2
@@ -44,12 +32,6 @@ _SUFFIXES = """
 """
 VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 """Lower-case suffixes that name a video; compare with `path.suffix.lower()`."""
-
-DECORD_CODECS = frozenset({"h264", "hevc", "vp8", "vp9"})
-"""Those in which one packet is one frame, so that decord, which counts frames, cannot lose its place."""
-
-LONG_VIDEO = 600.0
-"""Seconds from which a video goes to PyAV: decord reads the whole file anew each time it opens it."""
 
 SHORTEST_GAP = 0.5
 """Seconds without a new frame from which it is called a gap, unless the video's frames are always that far apart."""
@@ -62,18 +44,6 @@ LOOK_AT = 24
 
 HDR = {16: "PQ (SMPTE ST 2084)", 18: "HLG (ARIB STD-B67)"}
 """Transfer functions of high dynamic range, by their number in ITU-T H.273."""
-
-TURNS: dict[tuple[int, int, int, int], tuple[Literal[0, 90, 180, 270], bool]] = {
-    (1, 0, 0, 1): (0, False),
-    (0, 1, -1, 0): (90, False),
-    (-1, 0, 0, -1): (180, False),
-    (0, -1, 1, 0): (270, False),
-    (-1, 0, 0, 1): (0, True),
-    (1, 0, 0, -1): (180, True),
-    (0, 1, 1, 0): (270, True),
-    (0, -1, -1, 0): (90, True),
-}
-"""Signs of a display matrix (a, b, c, d) to degrees clockwise after, perhaps, an exchange of left and right."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,17 +208,6 @@ def decode_frames(
             begun = False
 
 
-@functools.cache
-def import_decord() -> ModuleType | None:
-    """Return the decord package; None where there is none, for instance on macOS and ARM, where it has no build."""
-    try:
-        import decord
-    except (ImportError, OSError):
-        return None
-    decord.logging.set_level(decord.logging.QUIET)
-    return decord
-
-
 @functools.lru_cache(maxsize=256)
 def _probe(file: ByteRange, stamp: Stamp, table: Path | None) -> VideoInfo:
     """`stamp` tells the cache whether the file is still the same."""
@@ -261,187 +220,128 @@ def _probe(file: ByteRange, stamp: Stamp, table: Path | None) -> VideoInfo:
 
 
 def _look(file: ByteRange, stamp: Stamp) -> VideoInfo:
-    with open_video(file) as container:
-        packets = read_packets(container, file)
-    with open_video(file) as container:
-        stream = video_stream(container, file)
-        counted, halves = _how_frames_are_told(container, stream, packets, file)
-    with open_video(file) as container:
-        stream = video_stream(container, file)
-        first, begin = _first_frame(container, stream, file)
-        rotation, mirrored = _orientation(first, file)
-        reason = _why_not_decord(container, stream, packets, first, file, counted)
-        tick = float(stream.time_base or Fraction(0))
-        rate = stream.guessed_rate
-        tracks = len(video_streams(container))
-        codec = codec_name(stream)
-        seek_by_byte = container.format.name in STREAMS
-    # A video cut between key frames begins with packets that nothing can decode: they are never displayed.
-    displayed = ~packets.hidden & ~halves & (packets.pts >= (packets.pts.min() if counted else begin))
-    pts = np.unique(packets.pts[displayed])
-    interval = float(np.median(np.diff(pts))) * tick if len(pts) > 1 else float(1 / rate) if rate else 0.0
+    header, first = _first_look(file)
+    packets = read_packets(file, header)
+    if isinstance(first, MediaError):
+        raise first
+    orientation = find_orientation(first, file)
+    counted, halves = _how_frames_are_told(file, header, packets)
+    reason = why_not_decord(file, header, packets, first, orientation, counted)
+    displayed = np.ones(len(packets.pts), np.bool_)
+    displayed[packets.hidden] = False
+    displayed[halves] = False
+    if not counted:
+        # A video cut between key frames begins with packets that nothing can decode: they are never displayed.
+        displayed &= packets.pts >= (first.pts or 0)
     at_keys = displayed[packets.keys]
-    keys = np.searchsorted(pts, packets.pts[packets.keys[at_keys]])
+    key_times = packets.pts[packets.keys[at_keys]]
+    pts = _ascending(packets.pts, displayed)
+    interval = _median_step(pts) * header.tick if len(pts) > 1 else 1 / header.rate if header.rate else 0.0
+    keys = np.searchsorted(pts, key_times)
     order = np.argsort(keys, kind="stable")
-    turned = rotation in (90, 270)
+    turned = orientation.rotation in (90, 270)
     return VideoInfo(
         file=file,
         stamp=stamp,
         width=first.height if turned else first.width,
         height=first.width if turned else first.height,
-        rotation=rotation,
-        mirrored=mirrored,
-        codec=codec,
+        rotation=orientation.rotation,
+        mirrored=orientation.mirrored,
+        codec=header.codec,
         hdr=HDR.get(int(first.color_trc), ""),
-        tracks=tracks,
-        tick=tick,
+        tracks=header.tracks,
+        tick=header.tick,
         interval=interval,
         decoder="pyav" if reason else "decord",
         reason=reason,
         counted=counted,
         recovering=packets.recovering,
-        seek_by_byte=seek_by_byte,
+        seek_by_byte=header.is_stream,
         pts=_frozen(pts),
         key_frames=_frozen(np.zeros(1, np.int64) if counted else keys[order]),
         key_positions=_frozen(np.full((1, 2), -1) if counted else packets.positions[at_keys][order]),
     )
 
 
+def _ascending(pts: NDArray[np.int64], displayed: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the times that are displayed, each once, ascending; `pts` is sorted in place to save memory."""
+    times = pts if displayed.all() else pts[displayed]
+    times.sort()
+    return np.unique(times) if (times[1:] == times[:-1]).any() else times
+
+
+def _median_step(times: NDArray[np.int64]) -> float:
+    return float(np.median(np.diff(times), overwrite_input=True))
+
+
+def _first_look(file: ByteRange) -> tuple[Header, VideoFrame | MediaError]:
+    """Return what the header says and the first frame that is displayed, or why it cannot be decoded."""
+    with open_video(file) as container:
+        stream = video_stream(container, file)
+        header = Header.of(container, stream)
+        try:
+            for frame in decode_frames(container, stream, strict=True):
+                assert frame.pts is not None  # PyAV numbers frames that have no time of their own
+                return header, frame
+        except DAMAGE as error:
+            return header, MediaError(f"{file.path} is damaged: its first frame cannot be decoded ({error})")
+    return header, MediaError(f"{file.path} holds no frame that can be decoded")
+
+
 def _frozen(array: NDArray[np.int64]) -> NDArray[np.int64]:
-    array = array.astype(np.int64)
+    array = array.astype(np.int64, copy=False)
     array.setflags(write=False)
     return array
 
 
-def _first_frame(container: InputContainer, stream: VideoStream, file: ByteRange) -> tuple[VideoFrame, int]:
-    """Return the first frame that is displayed, and its presentation time in ticks."""
-    try:
-        for frame in decode_frames(container, stream, strict=True):
-            assert frame.pts is not None  # PyAV numbers frames that have no time of their own
-            return frame, frame.pts
-    except DAMAGE as error:
-        raise MediaError(f"{file.path} is damaged: its first frame cannot be decoded ({error})") from error
-    raise MediaError(f"{file.path} holds no frame that can be decoded")
-
-
-def _how_frames_are_told(
-    container: InputContainer, stream: VideoStream, packets: Packets, file: ByteRange
-) -> tuple[bool, NDArray[np.bool_]]:
-    """Return whether frames must be counted, and (packets,) which packets are second halves of a frame.
+def _how_frames_are_told(file: ByteRange, header: Header, packets: Packets) -> tuple[bool, NDArray[np.int64]]:
+    """Return whether frames must be counted, and the indices of packets that are second halves of a frame.
 
     DivX packed its B-frames into the packet before, so that the times of an AVI are those of decoding. Interlaced
     H.264 may store the two fields of a frame as packets of their own, of which the second has no frame of its own.
     """
-    halves = np.zeros(len(packets.pts), np.bool_)
-    may_be_packed = container.format.name == "avi" and codec_name(stream) == "mpeg4"
-    may_be_fields = codec_name(stream) == "h264" and _twice_as_many(packets, stream)
-    if not may_be_packed and not may_be_fields:
-        return False, _check_known(packets, halves, file)
-    times = []
-    for frame in decode_frames(container, stream):
-        times.append(frame.pts or 0)
-        if len(times) == LOOK_AT:
-            break
-    steps = np.diff(times)
-    if may_be_packed:
-        return bool((steps <= 0).any()), _check_known(packets, halves, file)
-    seen = packets.pts[(packets.pts >= min(times, default=0)) & (packets.pts <= max(times, default=0))]
-    if (packets.pts != UNKNOWN).all() and np.isin(seen, times).all():
-        return False, halves  # frames at uneven times, each in a packet of its own
-    interval = float(np.median(steps)) if len(steps) else 0.0
-    return False, _check_known(packets, _second_fields(packets.pts, interval), file)
-
-
-def _check_known(packets: Packets, halves: NDArray[np.bool_], file: ByteRange) -> NDArray[np.bool_]:
-    if (packets.pts[~halves] == UNKNOWN).any():
+    may_be_packed = header.format == "avi" and header.codec == "mpeg4"
+    may_be_fields = header.codec == "h264" and _twice_as_many(packets, header)
+    halves = np.zeros(0, np.int64)
+    counted = False
+    if may_be_packed or may_be_fields:
+        times = _first_times(file)
+        counted = may_be_packed and bool((np.diff(times) <= 0).any())
+        seen = packets.pts[(packets.pts >= times.min()) & (packets.pts <= times.max())]
+        # Frames at uneven times, each in a packet of its own, are no fields.
+        if may_be_fields and ((packets.pts == UNKNOWN).any() or not np.isin(seen, times).all()):
+            halves = _second_fields(packets.pts, float(np.median(np.diff(times))) if len(times) > 1 else 0.0)
+    unknown = packets.pts == UNKNOWN
+    unknown[halves] = False
+    if unknown.any():
         raise MediaError(f"{file.path} does not say at what times its frames are displayed; {conversion_hint(file)}")
-    return halves
+    return counted, halves
 
 
-def _twice_as_many(packets: Packets, stream: VideoStream) -> bool:
+def _first_times(file: ByteRange) -> NDArray[np.int64]:
+    """Return the presentation times of the first frames, in the order in which they are decoded for display."""
+    with open_video(file) as container:
+        frames = itertools.islice(decode_frames(container, video_stream(container, file)), LOOK_AT)
+        return np.array([frame.pts or 0 for frame in frames])
+
+
+def _twice_as_many(packets: Packets, header: Header) -> bool:
     """Whether there are more packets than frames by the stream's frame rate, or some that have no time."""
     if (packets.pts == UNKNOWN).any():
         return True
-    times = np.unique(packets.pts)
-    rate = stream.guessed_rate or stream.average_rate
-    if len(times) < 2 or not rate or not stream.time_base:
+    times = np.unique(packets.pts[:MANY_FRAMES])
+    if len(times) < 2 or not header.rate or not header.tick:
         return False
-    return bool(np.percentile(np.diff(times), 25) < 0.75 / float(rate * stream.time_base))
+    return bool(np.percentile(np.diff(times), 25) < 0.75 / (header.rate * header.tick))
 
 
-def _second_fields(pts: NDArray[np.int64], interval: float) -> NDArray[np.bool_]:
-    """Return (packets,) which packets come half a frame after the one stored before them, or have no time."""
+def _second_fields(pts: NDArray[np.int64], interval: float) -> NDArray[np.int64]:
+    """Return the packets that come half a frame after the one stored before them, or have no time."""
     halves = pts == UNKNOWN
     close = np.abs(np.diff(pts) - interval / 2) <= interval / 8
     for index in np.flatnonzero(close) + 1:
         halves[index] = not halves[index - 1]
-    return halves
-
-
-def _orientation(frame: VideoFrame, file: ByteRange) -> tuple[Literal[0, 90, 180, 270], bool]:
-    """Return how stored images are turned for display, and whether they are mirrored before.
-
-    Raises:
-        MediaError: by another angle than a quarter turn, or scaled unevenly.
-    """
-    data: Any = frame.side_data.get("DISPLAYMATRIX")
-    if data is None:
-        return 0, False
-    matrix = np.frombuffer(bytes(data), np.int32)[[0, 1, 3, 4]].astype(np.float64)
-    scale = np.abs(matrix).max()
-    signs = tuple(int(value) for value in np.round(matrix / scale)) if scale else ()
-    if signs not in TURNS or np.abs(np.abs(matrix / scale) - np.abs(signs)).max() > 0.02:
-        angle = math.degrees(math.atan2(matrix[1], matrix[0]))
-        raise MediaError(
-            f"{file.path} asks to be turned by {angle:.0f} degrees for display, not by a quarter;"
-            f" {conversion_hint(file)}"
-        )
-    return TURNS[signs]
-
-
-def _why_not_decord(
-    container: InputContainer,
-    stream: VideoStream,
-    packets: Packets,
-    first: VideoFrame,
-    file: ByteRange,
-    counted: bool,
-) -> str:
-    """Return why decord cannot be trusted with this video or would be slow, or an empty string.
-
-    Decord counts frames from the key frame it seeks to and takes a key frame in the k-th packet for the k-th
-    frame. Where the two orders differ it returns other frames after a seek than in sequence, or waits for
-    ever (dmlc/decord#373). Of H.264 with periodic intra refresh it counts frames from the first one that is whole.
-    """
-    later = np.append(np.minimum.accumulate(packets.pts[::-1])[::-1][1:], np.iinfo(np.int64).max)
-    codec = codec_name(stream)
-    seconds = float(np.ptp(packets.pts)) * float(stream.time_base or 0)
-    rotation, mirrored = _orientation(first, file)
-    keys = packets.keys
-    reasons = {
-        "decord is not installed": import_decord() is None,
-        "a part of a file": file.size > 0,
-        "MPEG transport stream": container.format.name == "mpegts",
-        "AVI": container.format.name == "avi",
-        "the video is rotated": rotation != 0,
-        "the video is mirrored": mirrored,
-        "frames before time zero (edit list)": bool(packets.hidden.any() or (packets.pts < 0).any()),
-        "no key frame at the start": not len(keys) or keys[0] != 0,
-        "open groups of pictures": bool((later[keys] < packets.pts[keys]).any()),
-        "periodic intra refresh or other recovery points": packets.recovering,
-        "times of decoding (packed B-frames)": counted,
-        f"longer than {LONG_VIDEO:.0f} s": seconds > LONG_VIDEO,
-        f"the codec {codec}": codec not in DECORD_CODECS,
-        "more than 8 bits per channel": any(component.bits > 8 for component in first.format.components),
-        "several video streams": len(container.streams.video) > 1,
-        "a header that announces too many frames": _announced(container, stream) > 2 * len(packets.pts) + 1000,
-    }
-    return "; ".join(reason for reason, applies in reasons.items() if applies)
-
-
-def _announced(container: InputContainer, stream: VideoStream) -> float:
-    """Return the frames that the header announces, for which decord takes memory unseen and may end the process."""
-    return stream.frames or float(stream.average_rate or 0) * (container.duration or 0) / av.time_base
+    return np.flatnonzero(halves)
 
 
 ARRAYS = ("pts", "key_frames", "key_positions")
@@ -461,10 +361,10 @@ def _write_table(path: Path, info: VideoInfo) -> None:
 def _read_table(path: Path, file: ByteRange, stamp: Stamp) -> VideoInfo | None:
     """Return what was kept of a video, unless it is of another file, another version of FFmpeg, or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as kept:
             facts = json.loads(str(kept["facts"]))
             arrays = {name: _frozen(kept[name]) for name in ARRAYS}
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
     if facts.pop("av") != av.__version__ or Stamp(*facts.pop("stamp")) != stamp:
         return None

@@ -1,24 +1,19 @@
-"""Clips of a video by time: one, or many in order of time. And writing a video."""
+"""Clips of a video by time: one, or many in order of time."""
 
-import os
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-import av
 import numpy as np
 import torch
-import torch.nn.functional as F
-from av.video.frame import VideoFrame
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from data.decoding import changed_size, damaged_frame, frames_in_order, read_frames
 from data.errors import MediaError
-from data.frames import Crop, resize_and_crop_levels, to_clip, to_uint8
+from data.frames import Crop, resize_and_crop_levels, to_clip
 from data.probe import VideoInfo, probe_video
+from data.sources import Stretch
 
 TIME_SLACK = 1e-3
 """Seconds by which a frame may come after the moment asked for: Matroska rounds times to a millisecond."""
@@ -134,80 +129,36 @@ def frame_indices(info: VideoInfo, start: float, frames: int, fps: float) -> NDA
     """
     if not (start >= 0 and frames >= 1 and fps > 0):
         raise ValueError(f"start must be >= 0, frames >= 1 and fps > 0, not start={start}, frames={frames}, fps={fps}")
-    room = int((info.duration + 0.5 / fps + TIME_SLACK - start) * fps)
-    if frames > room:
-        raise MediaError(
-            f"{info.path} is {info.duration:.2f} s long, but {frames} frames at {fps:g} per second from"
-            f" {start:.2f} s need {start + frames / fps:.2f} s: at most {max(room, 0)} frames fit there"
-        )
+    check_length(info.path, info.duration, start, frames, fps)
     times = start + np.arange(frames) / fps
-    _check_gaps(info, times, frames / fps)
+    check_gaps(info.path, info.gaps, times, frames / fps)
     return np.searchsorted(info.timestamps, times + TIME_SLACK, side="right") - 1
 
 
-def _check_gaps(info: VideoInfo, times: NDArray[np.float64], seconds: float) -> None:
-    """Refuse moments in a gap that is longer than the clip; a clip of one frame asks for what is on display."""
-    for gap in info.gaps if len(times) > 1 else ():
+def check_length(name: Path | str, duration: float, start: float, frames: int, fps: float) -> None:
+    """Check that a clip fits into a video of `duration` seconds; its last frame may end after it by half.
+
+    Raises:
+        MediaError: it does not.
+    """
+    room = int((duration + 0.5 / fps + TIME_SLACK - start) * fps)
+    if frames > room:
+        raise MediaError(
+            f"{name} is {duration:.2f} s long, but {frames} frames at {fps:g} per second from"
+            f" {start:.2f} s need {start + frames / fps:.2f} s: at most {max(room, 0)} frames fit there"
+        )
+
+
+def check_gaps(name: Path | str, gaps: Sequence[Stretch], times: NDArray[np.float64], seconds: float) -> None:
+    """Check that none of the moments of a clip lies in a gap longer than it; of a clip of one frame any moment may.
+
+    Raises:
+        MediaError: one does.
+    """
+    for gap in gaps if len(times) > 1 else ():
         inside = (times + TIME_SLACK >= gap.start) & (times + TIME_SLACK < gap.end)
         if gap.end - gap.start > seconds and inside.any():
             raise MediaError(
-                f"{info.path} shows no new frame from {gap.start:.2f} s to {gap.end:.2f} s, which is longer than a"
+                f"{name} shows no new frame from {gap.start:.2f} s to {gap.end:.2f} s, which is longer than a"
                 f" clip of {seconds:.2f} s: none is cut across that gap"
             )
-
-
-def write_video(path: Path | str, clip: Tensor, fps: float) -> None:
-    """Writes a clip as MP4 (H.264, yuv420p: plays in browsers) or, to a name in .gif, as an endless GIF.
-
-    The file appears complete or not at all. MP4 needs even sides: odd ones grow by a copy of the last pixels.
-
-    Args:
-        path: ends in .mp4 or .gif; its folder exists.
-        clip: (3, T, H, W) in [-1, 1]; values outside are clipped.
-        fps: frames per second. A GIF rounds the time between frames to hundredths of a second.
-
-    Raises:
-        ValueError: another suffix or shape, or `fps` not positive.
-    """
-    path = Path(path)
-    writers = {".mp4": _write_mp4, ".gif": _write_gif}
-    if path.suffix.lower() not in writers:
-        raise ValueError(f"a video's name must end in .mp4 or .gif, not {path.name!r}")
-    if clip.dim() != 4 or clip.shape[0] != 3 or clip.shape[1] == 0 or not fps > 0:
-        raise ValueError(f"clip must be (3, T, H, W) and fps > 0, not {tuple(clip.shape)} and fps={fps}")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        writers[path.suffix.lower()](unfinished, to_uint8(clip), fps)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _write_mp4(path: Path, images: Tensor, fps: float) -> None:
-    """(3, T, H, W) uint8."""
-    height, width = images.shape[2:]
-    even = images
-    if height % 2 or width % 2:
-        even = F.pad(images.float(), (0, width % 2, 0, height % 2), mode="replicate").to(torch.uint8)
-    with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        # Without macroblock-tree rate control, with which x264 wrote other bytes on some repetitions of the same video.
-        options = {"crf": "12", "x264-params": "mbtree=0"}
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
-        stream.height = even.shape[2]
-        stream.width = even.shape[3]
-        stream.pix_fmt = "yuv420p"
-        for image in even.permute(1, 2, 3, 0).contiguous().numpy():
-            frame = VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-
-
-def _write_gif(path: Path, images: Tensor, fps: float) -> None:
-    """(3, T, H, W) uint8; one palette, without dithering, so that what rests in the video rests in the GIF."""
-    frames = [Image.fromarray(image) for image in images.permute(1, 2, 3, 0).contiguous().numpy()]
-    # Colours are counted on some 32 rows of an image: counting all pixels takes longer than everything else.
-    step = max(1, images.shape[2] // 32)
-    sparse = images[:, :, ::step, ::step].permute(1, 2, 3, 0).flatten(0, 1)
-    palette = Image.fromarray(sparse.contiguous().numpy()).quantize(256)
-    first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    first.save(path, format="GIF", save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)

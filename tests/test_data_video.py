@@ -25,11 +25,12 @@ from media import (
     trimmed,
 )
 
-from data import decoding, probe
+from data import decoders, decoding, probe
 from data.decoding import frames_in_order, read_by_decord, read_frames
 from data.errors import MediaError
 from data.probe import VideoInfo, probe_video
-from data.video import TIME_SLACK, read_clip, write_video
+from data.video import TIME_SLACK, read_clip
+from data.video_writing import write_video
 
 FPS = 8
 COUNT = 40
@@ -194,7 +195,7 @@ def test_decord_never_passes_copies_off_as_frames(folder: Path) -> None:
 
 def test_without_decord_pyav_reads_the_same(plain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_decord = read_clip(plain, 1, 8, FPS, 32)
-    monkeypatch.setattr(probe, "import_decord", lambda: None)
+    monkeypatch.setattr(decoders, "import_decord", lambda: None)
     probe._probe.cache_clear()
     info = probe_video(plain)
     probe._probe.cache_clear()
