@@ -93,6 +93,11 @@ class Source:
                 " rest"
             )
 
+    def skip(self, error: Exception | str) -> Skipped:
+        """Return that it is not used, and why, without the place of the data on this machine."""
+        reason = str(error).replace(str(self.path.absolute()), self.name).replace(str(self.path), self.name)
+        return Skipped(self.name, reason)
+
     def image_bytes(self) -> Path | bytes:
         """Return what `load_image` reads: the file's path, or the bytes inside a shard."""
         if not self.size:

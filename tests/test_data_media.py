@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import os
+import socket
 import tarfile
 from pathlib import Path
 
@@ -12,13 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from media import make_video, moov_first
+from media_kinds import joined_streams
 from PIL import Image
 
 from data.errors import MediaError
 from data.images import load_image
-from data.items import split
-from data.media import catalogue, check_skipped, expand_braces, write_skipped
+from data.media import catalogue, check_skipped, describe_skipped, write_skipped
 from data.sources import Skipped, Source
+from data.split import split_sources
 
 
 def png(level: int = 0) -> bytes:
@@ -89,12 +91,15 @@ def test_a_named_file_is_tried_whatever_it_is_called(tmp_path: Path) -> None:
     assert names(put(tmp_path / "image.data")) == ["image.data"]
 
 
-def test_litter_of_operating_systems_is_passed_over(tmp_path: Path) -> None:
+def test_litter_of_operating_systems_is_listed_apart(tmp_path: Path) -> None:
     for name in ("._a.png", "__MACOSX/b.png", "Thumbs.db", ".DS_Store", "notes.txt"):
         put(tmp_path / name, b"litter")
     put(tmp_path / "image.png")
     found = catalogue(tmp_path)
-    assert ([source.name for source in found.sources], found.skipped) == (["image.png"], ())
+    assert [source.name for source in found.sources] == ["image.png"]
+    assert [(skip.file, skip.is_media) for skip in found.skipped] == [
+        (name, False) for name in (".DS_Store", "._a.png", "Thumbs.db", "__MACOSX/b.png", "notes.txt")
+    ]
 
 
 @pytest.mark.parametrize("content", [{}, {"notes.txt": b"no image"}])
@@ -108,6 +113,146 @@ def test_a_folder_without_media_is_refused(tmp_path: Path, content: dict[str, by
 def test_a_missing_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="nowhere does not exist"):
         catalogue(tmp_path / "nowhere")
+
+
+def test_linked_folders_are_followed(tmp_path: Path) -> None:
+    put(tmp_path / "elsewhere" / "a.png")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "linked").symlink_to(tmp_path / "elsewhere")
+    assert names(tmp_path / "data") == ["linked/a.png"]
+
+
+def test_a_link_that_leads_back_is_listed_and_not_followed(tmp_path: Path) -> None:
+    put(tmp_path / "inner" / "a.png")
+    (tmp_path / "inner" / "back").symlink_to(tmp_path)
+    found = catalogue(tmp_path)
+    assert [source.name for source in found.sources] == ["inner/a.png"]
+    assert [(skip.file, skip.is_media) for skip in found.skipped] == [("inner/back", False)]
+
+
+def test_a_folder_is_searched_once_and_under_its_own_name(tmp_path: Path) -> None:
+    put(tmp_path / "b" / "a.png")
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    found = catalogue(tmp_path)
+    assert [source.name for source in found.sources] == ["b/a.png"]
+    assert found.skipped == (Skipped("a", "is a link to b: not searched twice", False),)
+
+
+def test_links_between_folders_do_not_multiply(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / "data" / str(number)).mkdir(parents=True)
+        for name in ("x", "y"):
+            (tmp_path / "data" / str(number) / name).symlink_to(tmp_path / "data" / str(number + 1))
+    put(tmp_path / "data" / "40" / "a.png")
+    assert names(tmp_path / "data" / "0") == ["x/" * 40 + "a.png"]
+
+
+def test_a_file_is_known_by_its_own_name_rather_than_a_links(tmp_path: Path) -> None:
+    put(tmp_path / "b.png")
+    (tmp_path / "a.png").symlink_to(tmp_path / "b.png")
+    assert names(tmp_path) == ["b.png"]
+
+
+def test_a_folder_that_cannot_be_searched_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "a.png")
+    # Deeper than a path may be long.
+    monkeypatch.chdir(tmp_path)
+    for _ in range(50):
+        Path("x" * 100).mkdir()
+        os.chdir("x" * 100)
+    os.chdir(tmp_path)
+    found = catalogue(tmp_path)
+    assert [source.name for source in found.sources] == ["a.png"]
+    (skip,) = found.skipped
+    assert (skip.reason, skip.is_media) == ("cannot be read: File name too long", False)
+
+
+def test_prepared_shards_in_a_folder_are_no_images_of_it(tmp_path: Path) -> None:
+    put(tmp_path / "a.png")
+    put(tmp_path / "shards" / "prepared.json", b"{}")
+    make_tar(tmp_path / "shards" / "shard-00000.tar", {"0.png": png()})
+    found = catalogue(tmp_path)
+    assert [source.name for source in found.sources] == ["a.png"]
+    ((name, reason),) = [(skip.file, skip.reason) for skip in found.skipped]
+    assert (name, "prepared shards" in reason) == ("shards", True)
+
+
+@pytest.mark.parametrize("link", ["hard", "soft"])
+def test_a_second_name_of_a_file_is_listed_so_that_it_is_not_on_both_sides_of_a_split(
+    tmp_path: Path, link: str
+) -> None:
+    first = put(tmp_path / "a.png")
+    if link == "hard":
+        (tmp_path / "b.png").hardlink_to(first)
+    else:
+        (tmp_path / "b.png").symlink_to(first)
+    found = catalogue(tmp_path)
+    assert [source.name for source in found.sources] == ["a.png"]
+    assert found.skipped == (Skipped("b.png", "is the same file as a.png", False),)
+
+
+def test_pipes_and_sockets_are_listed_and_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind("socket.png")
+        skipped = catalogue(tmp_path).skipped
+    assert [skip.file for skip in skipped] == ["pipe.mp4", "socket.png"]
+    assert all("is a pipe, socket or device" in skip.reason for skip in skipped)
+
+
+@pytest.mark.parametrize("suffix", [".WMV", ".3gp", ".flv", ".vob", ".mod", ".dv", ".LRV", ".insv", ".ogv"])
+def test_what_cameras_call_their_videos_is_read_as_one(tmp_path: Path, suffix: str) -> None:
+    make_video(tmp_path / "video.mp4", count=8).rename(tmp_path / f"video{suffix}")
+    assert [source.kind for source in catalogue(tmp_path).sources] == ["video"]
+
+
+@pytest.mark.parametrize("suffix", [".ppm", ".avif", ".tga", ".jp2"])
+def test_less_common_images_are_read(tmp_path: Path, suffix: str) -> None:
+    Image.new("RGB", (16, 16), "red").save(tmp_path / f"image{suffix}")
+    assert names(tmp_path) == [f"image{suffix}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [("a.tar.gz", "gunzip"), ("a.zip", "unzip"), ("a.tar.zst", "unzstd"), ("a.tgz", "gunzip"), ("a.mp4.xz", "unxz")],
+)
+def test_packed_files_are_listed_with_what_unpacks_them(tmp_path: Path, name: str, program: str) -> None:
+    put(tmp_path / "a.png")
+    put(tmp_path / name, b"packed")
+    (skip,) = catalogue(tmp_path).skipped
+    assert (skip.file, skip.is_media) == (name, True)
+    assert f"{program} {name}" in skip.reason
+
+
+def test_packed_notes_are_no_media(tmp_path: Path) -> None:
+    put(tmp_path / "a.png")
+    put(tmp_path / "a.json.gz", b"packed")
+    assert catalogue(tmp_path).skipped == (Skipped("a.json.gz", "is no video or image by its name (.gz)", False),)
+
+
+def test_files_that_are_no_media_do_not_count_as_unreadable(tmp_path: Path) -> None:
+    check_skipped([Skipped(f"{number}.json", "is no video", False) for number in range(9)], 1, tmp_path)
+
+
+def test_reasons_name_no_place_outside_the_data(tmp_path: Path) -> None:
+    put(tmp_path / "good.png")
+    put(tmp_path / "a" / "text.mp4", b"no video at all, only text" * 20)
+    put(tmp_path / "a" / "cut.png", png()[:40])
+    for skip in catalogue(tmp_path).skipped:
+        assert str(tmp_path) not in skip.reason
+        assert skip.file in skip.reason
+
+
+def test_a_joined_recording_is_several_sources_of_one_group(tmp_path: Path) -> None:
+    joined_streams(tmp_path / "joined.ts")
+    found = catalogue(tmp_path)
+    assert [(source.name, source.group) for source in found.sources] == [
+        ("joined.ts", "joined.ts"),
+        ("joined.ts@2", "joined.ts"),
+    ]
+    assert [source.seconds for source in found.sources] == pytest.approx([2, 2], abs=0.01)
 
 
 # What cannot be used
@@ -141,6 +286,21 @@ def test_more_than_half_unreadable_stops_with_the_reasons(tmp_path: Path) -> Non
         check_skipped(bad, 9, tmp_path)
 
 
+def test_what_is_not_used_is_described_by_reason(tmp_path: Path) -> None:
+    skipped = [
+        Skipped("a.png", "a.png is empty (0 bytes): copy or download it again"),
+        Skipped("b.png", "b.png is empty (0 bytes): copy or download it again"),
+        Skipped("c.png", "is the same file as a/b.png", False),
+        Skipped("d.png", "is the same file as a/c.png", False),
+        Skipped("e.json", "is no video or image by its name (.json)", False),
+    ]
+    assert describe_skipped(skipped) == (
+        "2 files: 2 is empty; 3 other files: 2 is the same file as another, 1 is no video or image by its name"
+        " (see skipped.csv)"
+    )
+    assert describe_skipped([]) == "none"
+
+
 def test_half_unreadable_is_tolerated(tmp_path: Path) -> None:
     check_skipped([Skipped("a.png", "empty")] * 2, 4, tmp_path)
 
@@ -159,7 +319,15 @@ def test_a_name_that_is_not_utf8_does_not_stop_anything(tmp_path: Path) -> None:
     found = catalogue(tmp_path)
     write_skipped(tmp_path / "skipped.csv", found.skipped)
     assert "se.png" in (tmp_path / "skipped.csv").read_text(encoding="utf-8")
-    assert [len(part) for part in split(found.sources, 0.5)] == [1, 1]
+    assert [len(part) for part in split_sources(found.sources, 0.5)] == [1, 1]
+
+
+def test_alike_reasons_are_counted_together() -> None:
+    skipped = [Skipped(f"{n}.mkv", f"{n}.mkv is cut short: use ffmpeg -i {n}.mkv -c copy {n}-fixed.mkv") for n in "ab"]
+    others = [Skipped("a.json", "is no video or image by its name (.json)", False)]
+    assert describe_skipped([*skipped, *others]) == (
+        "2 files: 2 is cut short; 1 other file: 1 is no video or image by its name (see skipped.csv)"
+    )
 
 
 # Shards
@@ -175,15 +343,26 @@ def test_a_pattern_of_shards_keeps_its_leading_zeros(tmp_path: Path) -> None:
     ]
 
 
-@given(first=st.integers(0, 120), length=st.integers(1, 30), digits=st.integers(1, 4))
-def test_a_brace_range_names_every_shard_once(first: int, length: int, digits: int) -> None:
-    last = first + length - 1
-    expected = [f"a-{number:0{digits}d}.tar" for number in range(first, last + 1)]
-    assert expand_braces(f"a-{{{first:0{digits}d}..{last}}}.tar") == expected
+def test_a_path_that_is_there_is_no_pattern(tmp_path: Path) -> None:
+    put(tmp_path / "{1..3}" / "a.png")
+    assert names(tmp_path / "{1..3}") == ["a.png"]
 
 
-def test_two_brace_ranges_give_every_pair() -> None:
-    assert expand_braces("{0..1}/s{0..1}") == ["0/s0", "0/s1", "1/s0", "1/s1"]
+def test_what_a_pattern_names_twice_is_used_once(tmp_path: Path) -> None:
+    shard = make_tar(tmp_path / "a.tar", {"a.png": png()})
+    assert names(Path(f"{shard}::{shard}")) == ["a.tar/a.png"]
+
+
+def test_a_pattern_may_be_longer_than_a_path(tmp_path: Path) -> None:
+    shards = [make_tar(tmp_path / f"{number:030d}.tar", {"a.png": png()}) for number in range(60)]
+    assert len(names(Path("::".join(map(str, shards))))) == 60
+
+
+def test_a_pattern_may_name_relative_and_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_tar(tmp_path / "a.tar", {"a.png": png()})
+    make_tar(tmp_path / "b.tar", {"b.png": png()})
+    assert names(Path(f"a.tar::{tmp_path}/b.tar")) == ["a.tar/a.png", "b.tar/b.png"]
 
 
 def test_a_shard_that_is_missing_from_a_pattern_is_named(tmp_path: Path) -> None:
@@ -215,7 +394,9 @@ def test_an_unreadable_member_is_listed(tmp_path: Path) -> None:
     make_tar(tmp_path / "shard.tar", {"a.png": png(), "b.png": b"", "c.png": b"<html>", "d.mp4": b"video"})
     reasons = {skip.file: skip.reason for skip in catalogue(tmp_path).skipped}
     assert list(reasons) == ["shard.tar/b.png", "shard.tar/c.png", "shard.tar/d.mp4"]
-    for reason, expected in zip(reasons.values(), ("is empty", "web page or other text", "unpack them"), strict=True):
+    for reason, expected in zip(
+        reasons.values(), ("is empty", "web page or other text", "is not a video"), strict=True
+    ):
         assert expected in reason
 
 
@@ -241,7 +422,8 @@ def test_a_malicious_shard_is_harmless(tmp_path: Path) -> None:
         link.type, link.linkname = tarfile.SYMTYPE, str(secret)
         shard.addfile(link)
     found = catalogue(path)
-    assert ([level(source) for source in found.sources], found.skipped) == ([10, 20], ())
+    assert [level(source) for source in found.sources] == [10, 20]
+    assert [skip.file for skip in found.skipped] == ["shard.tar/link.png"]
     assert sorted(file.name for file in tmp_path.rglob("*")) == ["inner", "secret.png", "shard.tar"]
 
 
@@ -254,7 +436,7 @@ def sources(count: int) -> list[Source]:
 
 @given(count=st.integers(2, 60), fraction=st.floats(0, 1))
 def test_a_split_shares_no_source_and_leaves_none_out(count: int, fraction: float) -> None:
-    training, validation = split(sources(count), fraction)
+    training, validation = split_sources(sources(count), fraction)
     assert training
     assert validation
     assert sorted(training + validation, key=lambda source: source.name) == sorted(
@@ -266,19 +448,19 @@ def test_a_split_shares_no_source_and_leaves_none_out(count: int, fraction: floa
 @given(order=st.permutations(range(12)))
 def test_a_split_does_not_depend_on_the_order_of_the_sources(order: list[int]) -> None:
     every = sources(12)
-    assert split([every[place] for place in order], 0.3) == split(every, 0.3)
+    assert split_sources([every[place] for place in order], 0.3) == split_sources(every, 0.3)
 
 
 def test_a_split_holds_out_the_fraction_asked_for() -> None:
-    assert [len(part) for part in split(sources(40), 0.1)] == [36, 4]
+    assert [len(part) for part in split_sources(sources(40), 0.1)] == [36, 4]
 
 
 def test_a_split_picks_other_places_than_the_first_names() -> None:
-    held_out = [int(source.path.stem) for source in split(sources(40), 0.5)[1]]
+    held_out = [int(source.path.stem) for source in split_sources(sources(40), 0.5)[1]]
     assert any(after - before > 1 for before, after in itertools.pairwise(held_out))
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_one_source_cannot_be_split(count: int) -> None:
     with pytest.raises(MediaError, match="at least two files"):
-        split(sources(count), 0.1)
+        split_sources(sources(count), 0.1)
