@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import math
 import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,10 +20,11 @@ from data.clip_format import ClipFormat
 from data.errors import MediaError
 from data.frames import Crop, to_clip
 from data.images import image_to_clip, load_image
-from data.items import Item
+from data.items import Item, stretches
+from data.prepared import open_prepared
 from data.probe import probe_video
 from data.sources import Skipped
-from data.video import decode_clips, read_clip
+from data.video import TIME_SLACK, decode_clips, read_clip
 from training.order import DataOrder, SampleIndex
 from training.stopping import ignore_signals
 
@@ -73,7 +75,7 @@ class ClipDataset(Dataset[Sample]):
             try:
                 return Sample(self.read(item, seed), (index + attempt) % len(self.items), tuple(skipped))
             except MediaError as error:
-                skipped.append(Skipped(item.source.name, str(error)))
+                skipped.append(item.source.skip(error))
         raise MediaError(f"{len(skipped)} files in a row cannot be read; the last: {skipped[-1].reason}")
 
     def read(self, item: Item, seed: int | None = None) -> Tensor:
@@ -90,6 +92,10 @@ class ClipDataset(Dataset[Sample]):
         if source.kind == "image":
             return image_to_clip(load_image(source.image_bytes()), form.size, crop, crop_seed)
         start = item.start if seed is None else _jitter(item, form, seed)
+        if source.prepared is not None:
+            shards = open_prepared(source.path)
+            cut = shards.read(source.prepared, start, form.frames, form.fps, form.size, crop, crop_seed)
+            return to_clip(cut)
         info = probe_video(source.bytes_of_file, source.table)
         return read_clip(info, start, form.frames, form.fps, form.size, crop, crop_seed)
 
@@ -99,7 +105,7 @@ class Reading:
     """What was read of an item: plain arrays, because they travel between processes."""
 
     levels: np.ndarray[Any, Any]
-    """(3, T, H, W): uint8 of a video, float32 in [-1, 1] of an image."""
+    """(3, T, H, W): uint8 of a video file, float32 in [-1, 1] of anything else."""
     decoder: str
     """Name and version of what decoded a video; empty for an image."""
 
@@ -124,8 +130,9 @@ def read_items(requests: Sequence[Request]) -> Iterator[Reading | MediaError]:
     """
     for (source, form), group in itertools.groupby(requests, key=lambda request: (request[0].source, request[1])):
         items = [item for item, _ in group]
-        if source.kind == "image":
-            yield from (Reading(ClipDataset([item], form).read(item).numpy(), "") for item in items)
+        if source.kind == "image" or source.prepared is not None:
+            decoder = open_prepared(source.path).metadata.decoder if source.prepared is not None else ""
+            yield from (Reading(ClipDataset([item], form).read(item).numpy(), decoder) for item in items)
             continue
         source.check_unchanged()
         info = probe_video(source.bytes_of_file, source.table)
@@ -167,7 +174,7 @@ def read_batches(
         try:
             ready.append((item, dataset.read(item)))
         except MediaError as error:
-            skipped.append(Skipped(item.source.name, str(error)))
+            skipped.append(item.source.skip(error))
         if len(ready) == batch:
             yield [item for item, _ in ready], torch.stack([clip for _, clip in ready])
             ready = []
@@ -179,9 +186,15 @@ def read_batches(
 
 
 def _jitter(item: Item, form: ClipFormat, seed: int) -> float:
+    """Draw where a clip begins: within a clip's length of the item, in its stretch, between two frames of a clip."""
     generator = torch.Generator().manual_seed(seed)
     shift = (2 * torch.rand((), generator=generator).item() - 1) * form.seconds
-    return min(max(0.0, item.start + shift), max(0.0, item.source.seconds - form.seconds))
+    here = [stretch for stretch in stretches(item.source, form) if stretch.start <= item.start < stretch.end]
+    first, end = here[0] if here else (0.0, item.source.seconds)
+    last = max(first, math.floor((end - form.seconds) * form.fps + 0.5) / form.fps)
+    # The frame that is on display at the moment drawn, which of a video with as many frames a second is the one before.
+    drawn = math.floor((item.start + shift + TIME_SLACK) * form.fps) / form.fps
+    return min(max(first, drawn), last)
 
 
 def collate(samples: list[Sample]) -> Batch:

@@ -80,9 +80,11 @@ class TokenItem:
     start: float
     """Seconds into a video; 0 for an image."""
     split: Split
-    """`train` or `validation`; all items of a file are in one."""
+    """`train` or `validation`; all items of a group are in one."""
     crop: str = "centre"
     """Which crop of the frames it is."""
+    group: str = ""
+    """What the split kept together; empty for the file itself."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ from storage.run_folder import environment, open_run
 from storage.tables import write_rows
 from training.processes import best_device, describe_device
 from training.progress import Progress, count, say_done, say_found
+from vqgan.grouping import group_by_of
 from vqgan.model import load_tokenizer
 from vqgan.tokenizer import Tokenizer
 
@@ -115,7 +116,8 @@ def _prepare(options: CompleteOptions) -> Work:
     request = options.request(None if options.seconds is None else count_frames(tokenizer, options.seconds))
     frames = 1 if options.prompt in STILL_KINDS else min(tokenizer.frames, request.frames or tokenizer.frames)
     form = ClipFormat(frames, tokenizer.fps, tokenizer.size)
-    items, skipped = choose_items(options.input, form, options.items, options.split)
+    group_by = group_by_of(options.tokenizer, None, options.tokenizer)
+    items, skipped = choose_items(options.input, form, options.items, options.split, group_by)
     return Work(
         gpt=gpt,
         tokenizer=tokenizer,

@@ -19,6 +19,7 @@ from data.clips import ClipDataset
 from data.errors import MediaError
 from data.images import load_image
 from data.items import Item, find_items, split_items
+from data.prepared import open_prepared
 from data.probe import probe_video
 from data.sources import Skipped
 from sampling.completion import Completion, distances_to_truth
@@ -76,7 +77,7 @@ class FinishedItem:
 
 
 def choose_items(
-    paths: Sequence[Path], form: ClipFormat, count: int, split: Split = "all"
+    paths: Sequence[Path], form: ClipFormat, count: int, split: Split = "all", group_by: str | None = None
 ) -> tuple[list[CompletionItem], list[Skipped]]:
     """Return at most `count` items, evenly spread over the input, and the files that cannot be used.
 
@@ -85,6 +86,7 @@ def choose_items(
         form: the clips to cut videos into.
         count: items that are wanted.
         split: which of the items of a path they are chosen from.
+        group_by: what the split keeps together: see `data.items.find_sources`.
 
     Raises:
         MediaError: a path holds nothing usable, more than half of its files are unusable, or videos and images are
@@ -95,7 +97,7 @@ def choose_items(
     items: list[Item] = []
     skipped: list[Skipped] = []
     for path in paths:
-        found, unusable = find_items(path, form)
+        found, unusable = find_items(path, form, group_by=None if split == "all" else group_by)
         items += _of_split(found, split)
         skipped += unusable
     if form.frames > 1 and len({item.source.kind for item in items}) > 1:
@@ -119,8 +121,10 @@ def image_size(item: Item) -> tuple[int, int]:
     Raises:
         MediaError: it cannot be read.
     """
+    if item.source.prepared is not None:
+        return open_prepared(item.source.path).image_size(item.source.prepared)
     if item.source.kind == "video":
-        info = probe_video(item.source.path)
+        info = probe_video(item.source.bytes_of_file, item.source.table)
         return info.width, info.height
     return load_image(item.source.image_bytes()).size
 

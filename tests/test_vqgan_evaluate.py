@@ -40,7 +40,8 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def test_the_promised_files_are_written(out: Path) -> None:
-    assert {path.name for path in out.iterdir()} == {"metrics.json", "items.csv", "skipped.csv", "reconstructions.png"}
+    names = {"metrics.json", "items.csv", "skipped.csv", "reconstructions.png", "listing"}
+    assert {path.name for path in out.iterdir()} == names
 
 
 def test_every_clip_has_a_row(out: Path) -> None:

@@ -11,17 +11,19 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 from tiny import SHORT, make_clips, make_images, make_tokenizer, make_videos
 
+from data.clips import ClipDataset
 from data.errors import MediaError
-from data.items import split_items
+from data.items import Item, split_items
 from data.media import catalogue
 from data.playroom.make import render_clip
+from data.sources import Source
 from storage.checkpoints import list_checkpoints
 from storage.run_folder import RunFolderError
 from vqgan import train as train_module
 from vqgan.config import VQGANConfig
 from vqgan.model import VQGAN
 from vqgan.options import TrainOptions
-from vqgan.train import random_crop, train, validate
+from vqgan.train import _advise_preparing, random_crop, train, validate
 from vqgan.trainer import TokenizerTrainer
 
 # Eight codes for many more vectors than that: none would ever restart, so there are more codes than vectors.
@@ -117,8 +119,8 @@ def test_codes_start_after_the_continuous_steps(videos: Path, tmp_path: Path) ->
     assert VQGAN.from_pretrained(quantized).quantizer.initialised
 
 
-def test_one_video_is_too_few(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="give at least two files"):
+def test_one_short_video_is_too_few(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"is the only video, .* 0\.20 s for validation.* at least two files"):
         train(options(make_videos(tmp_path / "videos", 1), tmp_path / "run"))
 
 
@@ -227,9 +229,9 @@ def test_a_file_that_turns_unreadable_in_training_is_listed(tmp_path: Path, monk
     images = make_images(tmp_path / "images", count=4)
     found = train_module.find_items
 
-    def find_then_damage(*arguments: Any) -> Any:
+    def find_then_damage(*arguments: Any, **options: Any) -> Any:
         """List the files as usual; then one is cut short, as by a failing disk."""
-        items, skipped = found(*arguments)
+        items, skipped = found(*arguments, **options)
         training = split_items(items)[0]
         training[0].source.path.write_bytes(b"")
         return items, skipped
@@ -242,3 +244,15 @@ def test_a_file_that_turns_unreadable_in_training_is_listed(tmp_path: Path, monk
 def test_the_curves_are_drawn_at_the_end(videos: Path, tmp_path: Path) -> None:
     train(options(videos, tmp_path, steps=1))
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("waiting", "prepared", "said"), [(0.5, None, True), (0.1, None, False), (0.5, 0, False)])
+def test_a_training_that_waits_for_videos_is_told_of_preparing(
+    waiting: float, prepared: int | None, said: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = Source("a.mp4", tmp_path / "a.mp4", "video", seconds=9, prepared=prepared)
+    dataset = ClipDataset([Item(source, 0.0)], SHORT.clip_format)
+    assert _advise_preparing(waiting, options(tmp_path / "videos", tmp_path / "run"), dataset) == said
+    text = capsys.readouterr().err
+    assert ("50% of the time goes into reading videos" in text) == said
+    assert (f"secondsight data prepare {tmp_path / 'videos'} --out SHARDS --size 160 --fps 8" in text) == said

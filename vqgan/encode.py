@@ -19,9 +19,8 @@ from torch import Tensor
 
 from data.clips import Reading, batches_to_read, read_items
 from data.errors import MediaError
-from data.items import describe_items, find_items, split_items
+from data.items import LISTING, describe_items, find_items, split_items
 from data.media import describe_skipped, write_skipped
-from data.sources import Skipped
 from data.tokens import REPAIR, StoreMetadata, TokenStoreError, write_shard, write_store
 from data.workers import Workers
 from storage.run_folder import RunFolderError, open_run
@@ -41,6 +40,7 @@ from vqgan.encoding_plan import (
     write_plan,
     write_record,
 )
+from vqgan.grouping import describe_groups, group_by_of
 from vqgan.model import load_tokenizer
 from vqgan.options import EncodeOptions
 from vqgan.tokenizer import Tokenizer
@@ -69,6 +69,7 @@ def encode(options: EncodeOptions) -> Path:
         tokenizer=tokenizer.describe(),
         data=describe_items(plan.items),
         split=f"{len(training):,} for training, {len(validation):,} for validation",
+        **describe_groups(group_by_of(options.tokenizer, options.group_by, options.data)),
         skipped=describe_skipped(plan.skipped),
     )
     mine = range(state.process_index, plan.shards, state.num_processes)
@@ -116,7 +117,8 @@ def make_plan(options: EncodeOptions, tokenizer: Tokenizer) -> Plan:
     """
     form = tokenizer.clip_format
     hop = options.hop(form.seconds)
-    items, skipped = find_items(options.data, form, hop)
+    group_by = group_by_of(options.tokenizer, options.group_by, options.data)
+    items, skipped = find_items(options.data, form, hop, options.out / LISTING, group_by)
     split_items(items)  # stops here where there is one source, which cannot be in both splits
     frames = form.frames if items[0].source.kind == "video" else 1
     metadata = StoreMetadata(
@@ -198,7 +200,7 @@ def join_shards(plan: Plan, out: Path) -> None:
     """
     records = [_record(out, number) for number in range(plan.shards)]
     reasons = {index: reason for record in records for index, reason in record.skipped.items()}
-    unread = [Skipped(plan.items[index].source.name, reason) for index, reason in reasons.items()]
+    unread = [plan.items[index].source.skip(reason) for index, reason in reasons.items()]
     write_skipped(out / "skipped.csv", [*plan.skipped, *unread])
     if 2 * len(unread) > len(plan.items):
         raise MediaError(

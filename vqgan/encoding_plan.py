@@ -43,9 +43,18 @@ class Plan:
 
     @cached_property
     def items(self) -> list[Item]:
-        """All items in order."""
+        """All items in order; of one long video those between training and validation are left out."""
+        kept = {_place(item): item for side in self._split for item in side}
+        return [kept[_place(item)] for item in self._listed if _place(item) in kept]
+
+    @cached_property
+    def _listed(self) -> list[Item]:
         metadata = self.metadata
         return list_items(self.sources, ClipFormat(metadata.frames, metadata.fps, metadata.size), self.hop)[0]
+
+    @cached_property
+    def _split(self) -> tuple[list[Item], list[Item]]:
+        return split_items(self._listed)
 
     @property
     def shards(self) -> int:
@@ -59,7 +68,7 @@ class Plan:
 
     def augment(self, index: int) -> Augment:
         """Return which crops of an item are encoded; those of validation items are never augmented."""
-        return "none" if self.items[index].source.name in self._held_out else cast(Augment, self.metadata.augment)
+        return "none" if _place(self.items[index]) in self._held_out else cast(Augment, self.metadata.augment)
 
     def request(self, index: int) -> tuple[Item, ClipFormat]:
         """Return an item and how it is to be read."""
@@ -71,12 +80,17 @@ class Plan:
         """Yield what the store says of each crop of an item."""
         item = self.items[index]
         for crop in crop_names(self.augment(index)):
-            split: Split = "validation" if item.source.name in self._held_out else "train"
-            yield TokenItem(item.source.name, item.start, split, crop)
+            split: Split = "validation" if _place(item) in self._held_out else "train"
+            yield TokenItem(item.source.name, item.start, split, crop, item.source.group)
 
     @cached_property
-    def _held_out(self) -> frozenset[str]:
-        return frozenset(item.source.name for item in split_items(self.items)[1])
+    def _held_out(self) -> frozenset[tuple[str, int, float]]:
+        return frozenset(map(_place, self._split[1]))
+
+
+def _place(item: Item) -> tuple[str, int, float]:
+    """Return what tells an item from all others of a data set."""
+    return item.source.name, item.source.offset, item.start
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from data.clip_format import ClipFormat
 from data.clips import read_batches
 from data.drawing import Tile, draw_grid, image_of, save_image
-from data.items import Item, describe_items, find_items, split_items
+from data.items import LISTING, Item, describe_items, find_items, split_items
 from data.media import describe_skipped, write_skipped
 from storage.files import to_json, write_text
 from storage.tables import write_table
 from training.processes import best_device, describe_device
 from training.progress import Progress, say_done, say_found
+from vqgan.grouping import describe_groups, group_by_of
 from vqgan.metrics.frechet import FrechetDistance, build_frechet, build_fvd
 from vqgan.metrics.perceptual import build_perceptual, frame_distance
 from vqgan.metrics.reconstruction import bits_per_pixel, codebook_usage, perplexity, psnr, ssim
@@ -57,7 +58,8 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
     perceptual = perceptual and perceptual.to(device)
     distances = [distance for distance in (build_frechet(options.frechet),) if distance]
     form = tokenizer.clip_format
-    items, skipped = find_items(options.data, form)
+    group_by = group_by_of(options.tokenizer, options.group_by, options.data) if options.split != "all" else None
+    items, skipped = find_items(options.data, form, cache=options.out / LISTING, group_by=group_by)
     if options.split == "validation":
         items = split_items(items)[1]
     say_found(
@@ -65,6 +67,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
         tokenizer=tokenizer.describe(),
         data=describe_items(items),
         split=options.split,
+        **describe_groups(group_by),
         skipped=describe_skipped(skipped),
     )
     frames = 1 if items[0].source.kind == "image" else form.frames

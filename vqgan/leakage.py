@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from data.clips import read_batches
-from data.items import describe_items, find_items, split_items
+from data.items import LISTING, describe_items, find_items, split_items
 from data.media import describe_skipped, write_skipped
 from storage.files import to_json, write_text
 from training.processes import best_device, describe_device
 from training.progress import say_done, say_found
+from vqgan.grouping import describe_groups, group_by_of
 from vqgan.model import load_tokenizer
 from vqgan.options import LeakageOptions
 from vqgan.tokenizer import Tokenizer
@@ -46,7 +47,8 @@ def measure_leakage(options: LeakageOptions) -> dict[str, Any]:
     device = best_device()
     tokenizer = load_tokenizer(options.tokenizer).to(device)
     form = tokenizer.clip_format
-    items, skipped = find_items(options.data, form)
+    group_by = group_by_of(options.tokenizer, options.group_by, options.data) if options.split != "all" else None
+    items, skipped = find_items(options.data, form, cache=options.out / LISTING, group_by=group_by)
     if options.split == "validation":
         items = split_items(items)[1]
     say_found(
@@ -54,6 +56,7 @@ def measure_leakage(options: LeakageOptions) -> dict[str, Any]:
         tokenizer=tokenizer.describe(),
         data=describe_items(items),
         split=options.split,
+        **describe_groups(group_by),
         skipped=describe_skipped(skipped),
     )
     stills = form.frames == 1 or items[0].source.kind == "image"

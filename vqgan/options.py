@@ -40,12 +40,15 @@ class TrainOptions(Options):
     takes_config = True
 
     data: Path
-    """Folder of videos or images, one file, or a pattern of tar shards."""
+    """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path = field(metadata=about(identity="none"))
     """Run folder."""
     model: VQGANConfig = option(PRESETS["demo"], presets=PRESETS)
     training: TrainingOptions = TrainingOptions(validation_items=64)
     adversary: AdversaryOptions = AdversaryOptions()
+    group_by: str | None = None
+    """What the split keeps together, if not each file: a column of a CSV, or a regular expression that finds the group
+    in a path: '^(.+?)/' is the first folder."""
     crop: int | None = option(None, at_least=1)
     """Pixels a side of the random crops it is trained on; the whole clip if not given."""
     continuous_steps: int = option(100, at_least=0)
@@ -104,11 +107,14 @@ class EvaluateOptions(Options):
     tokenizer: Path
     """The tokenizer: a model folder, a run, or owner/name on the Hugging Face hub."""
     data: Path
-    """Folder of videos or images, one file, or a pattern of tar shards."""
+    """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path
     """Folder for metrics.json, items.csv and reconstructions.png."""
     split: Literal["all", "validation"] = "all"
     """Everything, or only the source files that `vqgan train` and `vqgan encode` keep for validation."""
+    group_by: str | None = None
+    """What the split keeps together, if not each file: a column of a CSV, or a regular expression that finds the group
+    in a path: '^(.+?)/' is the first folder. As in the tokenizer's training if not given."""
     perceptual: str = "none"
     """Perceptual distance to report: none, lpips, efficientnet-lite0, or timm:<model>:<weights file>."""
     frechet: str = "none"
@@ -118,6 +124,14 @@ class EvaluateOptions(Options):
     """Weights of I3D for Kinetics-400 (i3d_pretrained_400.pt), to report rFVD; only for clips of 9 frames or more."""
     batch: int = option(8, at_least=1)
     """Clips per forward pass."""
+
+    def check(self) -> None:
+        """Check that groups are named only for a split.
+
+        Raises:
+            ValueError: they are not.
+        """
+        _check_groups(self.group_by, self.split)
 
 
 @dataclass(frozen=True)
@@ -130,7 +144,7 @@ class EncodeOptions(Options):
     tokenizer: Path = field(metadata=about(identity="none"))
     """The tokenizer: a model folder, a run, or owner/name on the Hugging Face hub."""
     data: Path
-    """Folder of videos or images, one file, or a pattern of tar shards."""
+    """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path = field(metadata=about(identity="none"))
     """Folder of the token store."""
     overlap: int = option(1, at_least=1)
@@ -138,6 +152,9 @@ class EncodeOptions(Options):
     every: float | None = option(None, above=0)
     """Seconds from the beginning of a clip to that of the next; by default a clip's length, divided by --overlap. With
     a tokenizer of stills, 2 encodes one frame of every two seconds."""
+    group_by: str | None = None
+    """What the split keeps together, if not each file: a column of a CSV, or a regular expression that finds the group
+    in a path: '^(.+?)/' is the first folder. As in the tokenizer's training if not given."""
     augment: Augment = "none"
     """Further crops of training items: flip (each clip and its mirror image) or ten-crop (read a tenth larger; the
     corners, the centre and their mirror images). Validation items are never augmented."""
@@ -177,13 +194,24 @@ class LeakageOptions(Options):
     tokenizer: Path
     """The tokenizer: a model folder, a run, or owner/name on the Hugging Face hub."""
     data: Path
-    """Folder of videos or images, one file, or a pattern of tar shards."""
+    """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path
     """Folder for leakage.json."""
     split: Literal["all", "validation"] = "all"
     """Everything, or only the source files that `vqgan train` and `vqgan encode` keep for validation."""
+    group_by: str | None = None
+    """What the split keeps together, if not each file: a column of a CSV, or a regular expression that finds the group
+    in a path: '^(.+?)/' is the first folder. As in the tokenizer's training if not given."""
     batch: int = option(8, at_least=1)
     """Clips per forward pass."""
+
+    def check(self) -> None:
+        """Check that groups are named only for a split.
+
+        Raises:
+            ValueError: they are not.
+        """
+        _check_groups(self.group_by, self.split)
 
 
 @dataclass(frozen=True)
@@ -210,3 +238,8 @@ class ImportOptions(Options):
         """
         if self.config is not None and self.kind != "taming":
             raise ValueError(f"--config belongs to --kind taming; --kind {self.kind} needs the weights alone")
+
+
+def _check_groups(group_by: str | None, split: str) -> None:
+    if group_by is not None and split == "all":
+        raise ValueError(f"--group-by {group_by!r} says what the split keeps together: give --split validation too")

@@ -9,7 +9,7 @@ from einops import rearrange
 
 from data.clip_format import ClipFormat
 from data.clips import read_batches
-from data.items import describe_items, find_items
+from data.items import LISTING, describe_items, find_items
 from data.media import describe_skipped, write_skipped
 from data.training_images import write_training_images
 from training.progress import say_done, say_found
@@ -25,7 +25,7 @@ def make_palette(options: PaletteOptions) -> Path:
         ValueError: the images have fewer colours than were asked for.
     """
     form = ClipFormat(frames=1, fps=1.0, size=options.size)
-    items, skipped = find_items(options.data, form)
+    items, skipped = find_items(options.data, form, cache=options.out / LISTING)
     say_found(data=describe_items(items), skipped=describe_skipped(skipped))
     step = max(1, len(items) * options.size**2 // (4 * FIT_PIXELS))
     clips = torch.cat([clips for _, clips in read_batches(items[::step], form, 64, skipped)])

@@ -9,7 +9,7 @@ from accelerate import Accelerator, DistributedType
 from torch import Tensor
 
 from data.clips import ClipDataset, collate, training_loader
-from data.items import Item, describe_items, find_items, split_items
+from data.items import LISTING, Item, describe_items, find_items, split_items
 from data.media import describe_skipped, write_skipped
 from data.sources import Skipped
 from data.training_images import write_training_images
@@ -20,10 +20,14 @@ from training.loop import TrainingLoop, make_accelerator, make_order
 from training.processes import describe_device, gather_values, on_first_process
 from training.progress import say_done, say_found
 from training.state import save_gathered
+from vqgan.grouping import describe_groups
 from vqgan.metrics.reconstruction import codebook_usage, psnr
 from vqgan.model import VQGAN
 from vqgan.options import TrainOptions
 from vqgan.trainer import TokenizerTrainer
+
+MUCH_WAITING = 0.2
+"""Share of the time of a training from which waiting for videos is worth a word."""
 
 CURVES = {
     "loss": ("loss", "discriminator_loss"),
@@ -58,12 +62,15 @@ def train(options: TrainOptions) -> Path:
     order = make_order(accelerator, training, len(dataset), first)
     held = _held_out_clips(validation, training.validation_items)
     unreadable: list[Skipped] = []
-    _say_found(accelerator, trainer, dataset, validation, skipped)
+    advised = False
+    _say_found(accelerator, trainer, dataset, validation, skipped, options.group_by)
     with TrainingLoop("Tokenizer", options, accelerator, order, lambda i: _name(dataset.items[i])) as loop:
         for step, batch in loop.steps(training_loader(dataset, order, options.workers)):
             unreadable += batch.skipped
             clips = random_crop(batch.clips, options.crop, training.seed + step).to(accelerator.device)
             loop.report(trainer.step(clips, step), learning_rate=trainer.rate(step))
+            if loop.reporting:
+                advised = advised or _advise_preparing(loop.waiting, options, dataset)
             if loop.reporting or loop.stopping:
                 skipped = _note_skipped(out, skipped, unreadable)
             if loop.saving:
@@ -100,7 +107,9 @@ def random_crop(clips: Tensor, size: int | None, seed: int) -> Tensor:
 
 def _datasets(options: TrainOptions) -> tuple[ClipDataset, ClipDataset, list[Skipped]]:
     form = options.model.clip_format
-    items, skipped = find_items(options.data, form)
+    items, skipped = on_first_process(
+        lambda: find_items(options.data, form, cache=options.out / LISTING, group_by=options.group_by)
+    )
     on_first_process(lambda: write_skipped(options.out / "skipped.csv", skipped))
     training, validation = split_items(items)
     on_first_process(lambda: write_training_images(options.out, (item.source for item in training)))
@@ -116,6 +125,25 @@ def _note_skipped(out: Path, known: list[Skipped], new: list[Skipped]) -> list[S
     return known + fresh
 
 
+def _advise_preparing(waiting: float, options: TrainOptions, dataset: ClipDataset) -> bool:
+    """Say, if training on videos waits for them much of the time, that preparing them would help; whether it was said.
+
+    Args:
+        waiting: share of the time in which the training waited for data.
+        options: of the training.
+        dataset: what it reads.
+    """
+    raw = any(item.source.kind == "video" and item.source.prepared is None for item in dataset.items)
+    if waiting < MUCH_WAITING or not raw:
+        return False
+    form = dataset.form
+    say_found(
+        hint=f"{waiting:.0%} of the time goes into reading videos; it would be less after `secondsight data prepare"
+        f" {options.data} --out SHARDS --size {max(160, form.size)} --fps {form.fps:g}`"
+    )
+    return True
+
+
 def _held_out_clips(dataset: ClipDataset, limit: int) -> Tensor:
     """Return at most so many clips (B, 3, T, H, W), evenly spread."""
     number = min(limit, len(dataset))
@@ -128,11 +156,13 @@ def _say_found(
     dataset: ClipDataset,
     validation: ClipDataset,
     skipped: list[Skipped],
+    group_by: str | None,
 ) -> None:
     say_found(
         device=describe_device(accelerator.device),
         training=describe_items(dataset.items),
         validation=describe_items(validation.items),
+        **describe_groups(group_by),
         skipped=describe_skipped(skipped),
         model=f"{trainer.tokenizer.config.describe()}, "
         f"{sum(p.numel() for p in trainer.tokenizer.parameters()):,} parameters",

@@ -233,7 +233,7 @@ def _read(wanted: Iterable[_ChosenItem], form: ClipFormat) -> tuple[list[_Chosen
             clips.append(ClipDataset([one.item], form).read(one.item))
             chosen.append(one)
         except MediaError as error:
-            unread.append(Skipped(one.item.source.name, str(error)))
+            unread.append(one.item.source.skip(error))
     return chosen, clips, unread
 
 

@@ -128,6 +128,9 @@ class StudyOptions(Options):
     """Your own videos; clips of the playroom if not given."""
     images: Path | None = None
     """Your own images, in place of the first frames of the clips."""
+    group_by: str | None = None
+    """What the split keeps together, if not each file: a column of a CSV, or a regular expression that finds the group
+    in a path."""
     clips: int = option(480, at_least=1)
     """Clips of the playroom that are rendered, without --videos."""
     clip_tokenizer: str = "demo-8x8"

@@ -37,7 +37,7 @@ from typing import Any, get_args
 
 from data.clip_format import ClipFormat
 from data.errors import MediaError
-from data.items import Item, describe_items, find_items, split_items
+from data.items import LISTING, Item, describe_items, find_items, split_items
 from data.media import describe_skipped
 from data.options import PlayroomOptions
 from data.playroom.make import make_playroom
@@ -56,6 +56,7 @@ from training.processes import best_device, describe_device
 from training.progress import count, say_done, say_found
 from vqgan.config import PRESETS
 from vqgan.encode import encode
+from vqgan.grouping import group_by_of
 from vqgan.model import load_tokenizer
 from vqgan.options import EncodeOptions
 from vqgan.options import TrainOptions as TokenizerTrainOptions
@@ -136,7 +137,9 @@ class Arm:
     @cached_property
     def found(self) -> tuple[list[Item], list[Skipped]]:
         """The items that there are, and the files that cannot be used."""
-        return find_items(self.data, item_format(self.options, self.kind), self._hop())
+        form = item_format(self.options, self.kind)
+        group_by = group_by_of(self.tokenizer, self.options.group_by, self.data)
+        return find_items(self.data, form, self._hop(), self.options.out / LISTING, group_by)
 
     def check_items(self) -> None:
         """Refuse data with too few items before anything is trained.
@@ -161,6 +164,7 @@ class Arm:
             TokenizerTrainOptions.of(
                 data=self.data,
                 out=self.tokenizer,
+                group_by=self.options.group_by,
                 **PRESETS[name].flat(),
                 steps=self.options.tokenizer_steps,
                 batch=8,
@@ -179,7 +183,13 @@ class Arm:
         # Read in this process: the training of a tokenizer has read the same videos so already.
         encode(
             EncodeOptions(
-                tokenizer=self.tokenizer, data=self.data, out=tokens, every=self._hop(), workers=0, resume="auto"
+                tokenizer=self.tokenizer,
+                data=self.data,
+                out=tokens,
+                every=self._hop(),
+                group_by=self.options.group_by,
+                workers=0,
+                resume="auto",
             )
         )
         for items in self.options.training_items:
