@@ -24,7 +24,7 @@ from typing import Annotated, Any, NoReturn
 
 import tyro
 
-from data.options import InspectOptions, PlayroomOptions, StimuliOptions, SubsetOptions
+from data.options import InspectOptions, PlayroomOptions, PrepareOptions, StimuliOptions, SubsetOptions
 from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
 from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
 from experiments.options import DemoOptions
@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (PlayroomOptions, "data.playroom.make:make_playroom"),
         (StimuliOptions, "data.stimuli.layouts:make_stimuli"),
         (InspectOptions, "data.inspection:inspect_media"),
+        (PrepareOptions, "data.prepare:prepare"),
         (SubsetOptions, "data.subset:make_subset"),
         (vqgan.TrainOptions, "vqgan.train:train"),
         (vqgan.PaletteOptions, "vqgan.palette_fit:make_palette"),

@@ -52,15 +52,57 @@ class PlayroomOptions(Options):
 
 @dataclass(frozen=True)
 class InspectOptions(Options):
-    """Say what in a data set is readable, what is not and why, and draw a contact sheet."""
+    """Say what of a data set training will use, what it will not and why, and draw a contact sheet."""
 
     command = "data inspect"
     example = "secondsight data inspect VIDEOS --out runs/inspect"
 
     path: Path = field(metadata=about(positional=True))
-    """Folder of videos or images, one file, or a pattern of tar shards such as 'shards-{0000..0003}.tar'."""
+    """Folder of videos or images, one file, a CSV of path,start,end[,group], prepared shards, or a pattern of tar
+    shards such as 'shards-{0000..0003}.tar'."""
     out: Path
-    """Folder for files.csv, skipped.csv and contact_sheet.png."""
+    """Folder for files.csv, skipped.csv, near_duplicates.csv and contact_sheet.png."""
+    group_by: str | None = None
+    """What the split keeps together, if not each file: a column of the CSV, or a regular expression that finds the
+    group in a path, such as '^(.+?)/' for its first folder."""
+    frames: int = option(1, at_least=1)
+    """Frames of the clips that training will cut out of videos; 1 for still images."""
+    fps: float = option(8.0, above=0)
+    """Frames per second of these clips."""
+
+
+@dataclass(frozen=True)
+class PrepareOptions(Options):
+    """Decode videos once into shards of small images, from which clips are read many times as fast."""
+
+    command = "data prepare"
+    example = "secondsight data prepare VIDEOS --out SHARDS --size 160 --fps 8"
+
+    path: Path = field(metadata=about(positional=True))
+    """Folder of videos, one video, a CSV of path,start,end[,group], or a pattern of tar shards."""
+    out: Path = field(metadata=about(identity="none"))
+    """Folder of the shards, which every command takes as --data or --videos."""
+    size: int = option(160, at_least=1)
+    """Pixels of the short side; clips can be cut at this size or smaller ones. A smaller video keeps its own size."""
+    fps: float = option(8.0, above=0)
+    """Frames per second; clips can have as many, or a half, a third and so on."""
+    format: Literal["jpeg", "png"] = "jpeg"
+    """png loses nothing: clips of --size pixels are then the same as from the videos. jpeg takes a fifth of the room.
+    """
+    quality: int = option(95, at_least=1, at_most=100)
+    """Quality of JPEG images."""
+    group_by: str | None = None
+    """What the split keeps together, if not each video: a column of the CSV, or a regular expression that finds the
+    group in a path."""
+    workers: int | None = option(None, at_least=0, identity="none")
+    """Processes that decode, by default as many as there are cores; 0 decodes in this process, where nothing can stop a
+    video on which the decoder hangs."""
+    timeout: float = option(1800.0, above=0, identity="none")
+    """Seconds after which a worker's work on a shard is given up; after a second attempt its frames are left out."""
+    resume: Literal["no", "auto"] = option("no", identity="none")
+    """`auto` continues the preparation in --out, or starts it."""
+    overwrite: bool = option(False, identity="none")
+    """Replace the shards that --out holds."""
 
 
 @dataclass(frozen=True)

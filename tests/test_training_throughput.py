@@ -36,7 +36,7 @@ def test_the_speed_is_that_of_the_steps_since_the_last_report() -> None:
 
 def test_what_is_not_known_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert Throughput(samples=1).measure(1).keys() == {"samples/s"}
+    assert Throughput(samples=1).measure(1).keys() == {"samples/s", "waiting"}
 
 
 def test_time_before_a_restart_does_not_count() -> None:

@@ -16,6 +16,7 @@ A trainer stays a loop that can be read where it stands:
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -126,6 +127,8 @@ class TrainingLoop:
         """The step that is being taken."""
         self.reporting = False
         """Whether the metrics of this step are written down."""
+        self.waiting = 0.0
+        """Share of the time up to the last report in which the training waited for data."""
         self.saving = False
         """Whether a checkpoint is due after this step."""
         self.stopping = False
@@ -154,13 +157,25 @@ class TrainingLoop:
         Raises:
             SystemExit: a signal asked the run to end, and what was done is saved.
         """
-        for step, batch in enumerate(batches, start=self.order.first_step):
+        for step, batch in enumerate(self._timed(batches), start=self.order.first_step):
             self.step = step
             yield step, batch
             if self.saving:
                 self.speed.restart(self.done)
             if self.stopping and self.done < self.training.steps:
                 self._signals.leave(self.done, self.main)
+
+    def _timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield batches, and count how long they let the training wait."""
+        iterator = iter(batches)
+        while True:
+            began = time.perf_counter()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            self.speed.waited += time.perf_counter() - began
+            yield batch
 
     def due(self, every: int) -> bool:
         """Whether this step is one of every so many; of every 0 none is."""
@@ -185,6 +200,7 @@ class TrainingLoop:
         if self.reporting:
             means = {name: float(self.accelerator.reduce(loss, "mean")) for name, loss in losses.items()}
             rates = self.speed.measure(self.done)
+            self.waiting = rates["waiting"]
             self._write({**means, **values}, rates)
             self.progress.show(self.done, **means, **rates)
 

@@ -73,14 +73,19 @@ class Throughput:
         """Begin to measure anew after `done` steps: what was done since, such as validation, was no training."""
         self.done = done
         self.began = time.perf_counter()
+        self.waited = 0.0
+        """Seconds since then in which the training waited for data."""
 
     def measure(self, done: int) -> dict[str, float]:
-        """Return the speed of the steps since the last report, by name, and begin to measure anew."""
+        """Return the speed of the steps since the last report, by name, and begin to measure anew.
+
+        `waiting` is the share of the time in which the training waited for data.
+        """
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         seconds = max(1e-9, time.perf_counter() - self.began)
         samples = self.samples * (done - self.done) / seconds
-        values = {"samples/s": samples}
+        values = {"samples/s": samples, "waiting": self.waited / seconds}
         if self.tokens:
             values["tokens/s"] = samples * self.tokens
         if self.flops and self.peak:
