@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 from data.inspection import InspectedFile
+from data.near_duplicates import NearDuplicate
+from data.prepared import PreparedMetadata, PreparedVideo
 from data.sources import Skipped
 from data.stimuli.lists import ListedDefect, ListedTrial, Stimulus
 from data.tokens import StoreMetadata, TokenItem
@@ -41,7 +43,8 @@ class WrittenFile:
 
 CONFIG = WrittenFile("config.json", "the options, and the `command` they belong to; written before anything else")
 ENVIRONMENT = WrittenFile("environment.json", "versions of Python and packages, device, threads, git commit")
-SKIPPED = WrittenFile("skipped.csv", "files that could not be used: `file` and `reason`")
+SKIPPED = WrittenFile("skipped.csv", "files that are not used: `file`, `reason` and `is_media`")
+LISTED = WrittenFile("listing", "what was found out about the data, kept so that a later call does not look again")
 MODEL = (
     WrittenFile("config.json", "class and architecture of a model"),
     WrittenFile("model.safetensors", "its weights"),
@@ -58,8 +61,21 @@ RUN = (
 WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     "data inspect": (
         WrittenFile("files.csv", "what can be used", InspectedFile),
-        WrittenFile("skipped.csv", "what cannot be used, and why", Skipped),
+        WrittenFile("skipped.csv", "what is not used, and why", Skipped),
+        WrittenFile("near_duplicates.csv", "files that look much the same", NearDuplicate),
         WrittenFile("contact_sheet.png", "frames of some of them"),
+        LISTED,
+    ),
+    "data prepare": (
+        WrittenFile("shard-<shard>.tar", "webdataset samples: a frame and its `source`, `time` and `group` as JSON"),
+        WrittenFile("prepared.json", "what the shards hold; written last", PreparedMetadata),
+        WrittenFile("videos.jsonl", "a line of JSON per video", PreparedVideo),
+        WrittenFile("index.npy", "where each frame lies: video, frame number, shard, offset and size in bytes"),
+        WrittenFile("plan.json", "the videos, so that later calls agree"),
+        CONFIG,
+        ENVIRONMENT,
+        SKIPPED,
+        LISTED,
     ),
     "data playroom": (
         WrittenFile("clips/<clip>.mp4", "videos"),
@@ -74,11 +90,13 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     "vqgan train": (
         *RUN,
         SKIPPED,
+        LISTED,
         WrittenFile("training_images.csv", "source and SHA-256 of every image that the tokenizer is trained on"),
     ),
     "vqgan palette": (
         *MODEL,
         SKIPPED,
+        LISTED,
         WrittenFile("training_images.csv", "source and SHA-256 of every image that it is made of"),
     ),
     "vqgan import": MODEL,
@@ -89,6 +107,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("items.csv", "every item", ItemScore),
         WrittenFile("reconstructions.png", "originals, reconstructions and errors from the best to the worst"),
         SKIPPED,
+        LISTED,
     ),
     "vqgan encode, data subset": (
         WrittenFile("metadata.json", "what the tokens are, and the shards with their SHA-256", StoreMetadata),
@@ -99,10 +118,12 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         CONFIG,
         ENVIRONMENT,
         SKIPPED,
+        LISTED,
     ),
     "vqgan leakage": (
         WrittenFile("leakage.json", "`prompt_tokens_changed`, a share; the same per row or latent frame; `items`"),
         SKIPPED,
+        LISTED,
     ),
     "gpt train": (*RUN, WrittenFile("samples", "with `--sample-every`: token grids, and images of them")),
     "complete": (
