@@ -17,7 +17,7 @@ from data.errors import MediaError
 from data.frames import to_clip
 from data.images import clip_to_image, load_image
 from data.items import LISTING, Item, find_sources, list_items, split_items, stretches
-from data.media import WORTH_SHOWING, check_skipped, describe_skipped, write_skipped
+from data.media import WORTH_SHOWING
 from data.near_duplicates import (
     FrameName,
     HashedFrame,
@@ -29,6 +29,7 @@ from data.near_duplicates import (
 from data.options import InspectOptions
 from data.prepared import open_prepared
 from data.probe import probe_video
+from data.skipping import check_skipped, describe_skipped, write_skipped
 from data.sources import Skipped, Source, Stretch
 from data.split import group_of
 from data.video import read_clip

@@ -31,7 +31,6 @@ from data.decoding import changed_size, damaged_frame, frames_in_order
 from data.errors import MediaError
 from data.frames import resize_short_side
 from data.items import describe_sources, find_sources
-from data.media import describe_skipped, write_skipped
 from data.options import PrepareOptions
 from data.prepared import (
     ROW,
@@ -43,6 +42,7 @@ from data.prepared import (
     write_prepared,
 )
 from data.probe import probe_video
+from data.skipping import describe_skipped, write_skipped
 from data.sources import Skipped, Source, Stretch
 from data.video import TIME_SLACK
 from data.workers import Workers

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from data.clip_format import ClipFormat
 from data.items import describe_items
-from data.media import check_skipped, describe_skipped, write_skipped
+from data.skipping import check_skipped, describe_skipped, write_skipped
 from data.sources import Skipped
 from gpt.model import GPT
 from sampling.completion import Completion, assemble, sample_layout

@@ -18,7 +18,8 @@ from PIL import Image
 
 from data.errors import MediaError
 from data.images import load_image
-from data.media import catalogue, check_skipped, describe_skipped, write_skipped
+from data.media import catalogue
+from data.skipping import check_skipped, describe_skipped, write_skipped
 from data.sources import Skipped, Source
 from data.split import split_sources
 

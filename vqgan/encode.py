@@ -20,7 +20,7 @@ from torch import Tensor
 from data.clips import Reading, batches_to_read, read_items
 from data.errors import MediaError
 from data.items import LISTING, describe_items, find_items, split_items
-from data.media import describe_skipped, write_skipped
+from data.skipping import describe_skipped, write_skipped
 from data.tokens import REPAIR, StoreMetadata, TokenStoreError, write_shard, write_store
 from data.workers import Workers
 from storage.run_folder import RunFolderError, open_run

@@ -14,7 +14,7 @@ from data.clip_format import ClipFormat
 from data.clips import read_batches
 from data.drawing import Tile, draw_grid, image_of, save_image
 from data.items import LISTING, Item, describe_items, find_items, split_items
-from data.media import describe_skipped, write_skipped
+from data.skipping import describe_skipped, write_skipped
 from storage.files import to_json, write_text
 from storage.tables import write_table
 from training.processes import best_device, describe_device

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from data.clips import read_batches
 from data.items import LISTING, describe_items, find_items, split_items
-from data.media import describe_skipped, write_skipped
+from data.skipping import describe_skipped, write_skipped
 from storage.files import to_json, write_text
 from training.processes import best_device, describe_device
 from training.progress import say_done, say_found

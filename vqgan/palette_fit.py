@@ -10,7 +10,7 @@ from einops import rearrange
 from data.clip_format import ClipFormat
 from data.clips import read_batches
 from data.items import LISTING, describe_items, find_items
-from data.media import describe_skipped, write_skipped
+from data.skipping import describe_skipped, write_skipped
 from data.training_images import write_training_images
 from training.progress import say_done, say_found
 from vqgan.options import PaletteOptions

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from data.clips import ClipDataset, collate, training_loader
 from data.items import LISTING, Item, describe_items, find_items, split_items
-from data.media import describe_skipped, write_skipped
+from data.skipping import describe_skipped, write_skipped
 from data.sources import Skipped
 from data.training_images import write_training_images
 from storage.checkpoints import newest_checkpoint

@@ -19,7 +19,7 @@ from math import prod
 from pathlib import Path
 
 from data.items import describe_items
-from data.media import describe_skipped, write_skipped
+from data.skipping import describe_skipped, write_skipped
 from data.tokens import TokenStore, TokenStoreError
 from experiments.diversity.baselines import redundancy_rows
 from experiments.diversity.continuing import Continuing, ModelUnderTest, position_rows

@@ -20,7 +20,8 @@ from data.clip_format import ClipFormat
 from data.clips import ClipDataset
 from data.errors import MediaError
 from data.items import Item
-from data.media import catalogue, check_skipped
+from data.media import catalogue
+from data.skipping import check_skipped
 from data.sources import Skipped
 from data.subset import clip_of, rank
 from data.tokens import TokenStore, TokenStoreError

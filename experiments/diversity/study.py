@@ -38,9 +38,9 @@ from typing import Any, get_args
 from data.clip_format import ClipFormat
 from data.errors import MediaError
 from data.items import LISTING, Item, describe_items, find_items, split_items
-from data.media import describe_skipped
 from data.options import PlayroomOptions
 from data.playroom.make import make_playroom
+from data.skipping import describe_skipped
 from data.sources import Skipped
 from data.subset import write_subset
 from data.tokens import TokenStore

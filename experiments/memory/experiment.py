@@ -27,7 +27,7 @@ from math import prod
 from pathlib import Path
 from typing import Literal
 
-from data.media import describe_skipped, write_skipped
+from data.skipping import describe_skipped, write_skipped
 from data.stimuli.lists import StimulusList, write_manifest
 from data.training_images import trained_images
 from experiments.memory.learner import describe_model
