@@ -97,7 +97,10 @@ def run_demo(options: DemoOptions, sizes: DemoSizes = DemoSizes()) -> DemoSummar
         gpt_nll=likelihood["gpt_nll"],
         unigram_entropy=likelihood["unigram_entropy"],
         memory={name: {p.exposure: p.accuracy for p in curve} for name, curve in pooled(memory).items()},
-        memory_ci={name: {p.exposure: [p.low, p.high] for p in curve} for name, curve in pooled(memory).items()},
+        memory_ci={
+            name: {point.exposure: [point.low_images, point.high_images] for point in curve}
+            for name, curve in pooled(memory).items()
+        },
         prompt_tokens_changed=leak["prompt_tokens_changed"],
         diversity=diversity,
         seconds=stage.seconds,

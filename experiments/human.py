@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from storage.tables import read_rows
 
 TWO_ALTERNATIVES = "2AFC"
+EXPERIMENTS = {
+    "Brady et al. 2008": ("novel", "exemplar", "state"),
+    "Konkle et al. 2010": ("novel", "1_exemplar", "2_exemplar", "4_exemplar", "8_exemplar", "16_exemplar"),
+}
+"""Test conditions of the experiments whose lists are read, by study: the same name may mean different images there."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,28 @@ def all_human_results() -> list[HumanResult]:
     ]
 
 
-def human_results() -> dict[str, HumanResult]:
-    """Return the accuracies of people in a choice between two, by condition."""
-    return {result.condition: result for result in all_human_results() if result.measure == TWO_ALTERNATIVES}
+def experiment_of(conditions: Iterable[str]) -> str | None:
+    """Return the study whose experiment has all these test conditions; None where it is none, or not certain."""
+    wanted = set(conditions)
+    found = [study for study, names in EXPERIMENTS.items() if wanted and wanted <= set(names)]
+    return found[0] if len(found) == 1 else None
+
+
+def human_results(conditions: Iterable[str]) -> dict[str, HumanResult]:
+    """Return the accuracies of people in a choice between two, by condition.
+
+    Args:
+        conditions: all test conditions of the lists that a model studied. They tell which experiment people took part
+            in; without one, there are no results to set beside.
+    """
+    study = experiment_of(conditions)
+    return {
+        result.condition: result
+        for result in all_human_results()
+        if result.study == study
+        and result.condition in EXPERIMENTS[result.study]
+        and result.measure == TWO_ALTERNATIVES
+    }
 
 
 @dataclass(frozen=True)

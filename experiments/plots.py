@@ -154,7 +154,7 @@ def draw_rows(path: Path, rows: Mapping[str, Mapping[str, Sequence[Line]]], axis
     every = [line for panels in rows.values() for lines in panels.values() for line in lines]
     labels = _in_order(line.label for line in every if not line.published)
     labels += _in_order(line.label for line in every if line.published)
-    people = human_results()
+    people = human_results(condition for panels in rows.values() for condition in panels)
     for row, (name, panels) in zip(axes, rows.items(), strict=True):
         for panel, (condition, lines) in zip(row, panels.items(), strict=True):
             for line in lines:
@@ -220,8 +220,8 @@ def _line(label: str, curve: Sequence[Accuracy], passes: Sequence[int] | None = 
         label=label,
         passes=passes or [point.exposure for point in curve],
         accuracies=[point.accuracy for point in curve],
-        low=[point.low for point in curve],
-        high=[point.high for point in curve],
+        low=[point.low_images for point in curve],
+        high=[point.high_images for point in curve],
     )
 
 

@@ -16,11 +16,11 @@ from experiments.memory.options import MemoryOptions, ReportOptions
 from experiments.memory.report import report_memory
 from experiments.pages import without_empty_columns
 from experiments.statistics.items import items
-from experiments.statistics.trials import read_trials, write_trials
+from experiments.statistics.trials import TrialRow, read_trials, write_trials
 from gpt.config import PRESETS
 
 EVERYTHING: dict[str, Any] = {
-    "conditions": ("novel",),
+    "conditions": ("novel", "state"),
     "exposures": 3,
     "readouts": ("weights", "familiarity"),
     "changes": ("none", "mirror"),
@@ -104,7 +104,7 @@ def test_runs_of_one_model_are_pooled(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / f"run{seed}", make_trials(exposures=1, seeds=(seed,)), seed=seed) for seed in (0, 1)]
     report_memory(ReportOptions(tuple(runs), tmp_path / "out"))
     rows = [row for row in read_table(tmp_path / "out" / "accuracy.csv") if row["list"] == "pooled"]
-    assert {(row["model"], row["trials"]) for row in rows} == {("", "24")}
+    assert {(row["model"], row["trials"]) for row in rows} == {("tiny", "24")}
 
 
 def test_models_are_kept_apart_and_compared(tmp_path: Path) -> None:
@@ -113,7 +113,9 @@ def test_models_are_kept_apart_and_compared(tmp_path: Path) -> None:
     models = {"learning rate 0.001", "learning rate 0.0003"}
     assert {row["model"] for row in read_table(tmp_path / "out" / "accuracy.csv")} == models
     compared = read_table(tmp_path / "out" / "comparisons.csv")
-    assert {(row["respect"], row["difference"], row["p"]) for row in compared} == {("model", "0.0", "1.0")}
+    assert {(row["respect"], row["difference"], row["p"], row["p_holm"]) for row in compared} == {
+        ("model", "0.0", "1.0", "1.0")
+    }
     assert "Models compared" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -124,7 +126,7 @@ def run_folder(options: MemoryOptions) -> RunFolder:
 @pytest.mark.parametrize(
     ("first", "second", "names"),
     [
-        ({"seed": 0}, {"seed": 1}, ["", ""]),
+        ({"seed": 0}, {"seed": 1}, ["tiny", "tiny"]),
         (PRESETS["tiny"].flat(), PRESETS["bet"].flat(), ["preset tiny", "preset bet"]),
         (
             PRESETS["tiny"].flat(),
@@ -173,7 +175,7 @@ def trials_alone(folder: Path, **options: Any) -> Path:
 
 def test_trials_alone_can_be_reported(tmp_path: Path) -> None:
     report_memory(ReportOptions((trials_alone(tmp_path / "trials"),), tmp_path / "out"))
-    assert {row["model"] for row in read_table(tmp_path / "out" / "accuracy.csv")} == {""}
+    assert {row["model"] for row in read_table(tmp_path / "out" / "accuracy.csv")} == {"trials"}
     assert "<h2>What it remembers</h2>" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -200,6 +202,73 @@ def test_the_page_is_announced_and_results_stand_alone_on_stdout(
     assert printed.err.endswith(f"{tmp_path / 'out' / 'report.html'} is ready; next: open it in a browser\n")
     assert len(printed.out.splitlines()) == 1
     assert printed.out.startswith("novel: ")
+
+
+def test_model_that_began_from_a_gpt_is_named_by_its_folder(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", make_trials(exposures=1), gpt=Path("runs/pretrained"))
+    assert {trial.model for trial in merge_trials(read_run_folders([run]))} == {"pretrained"}
+
+
+def test_seed_is_a_number_or_nothing(report: Path) -> None:
+    rows = read_table(report / "accuracy.csv")
+    assert {(row["version"], row["seed"]) for row in rows} == {("pooled", ""), ("as_given", "0"), ("swapped", "0")}
+
+
+def test_runs_that_are_not_pooled_are_named_by_their_options(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [make_run(tmp_path / f"run{rate}", make_trials(exposures=1), learning_rate=rate) for rate in (0.001, 0.0003)]
+    report_memory(ReportOptions(tuple(runs), tmp_path / "out"))
+    assert "2, which differ in learning rate and are not pooled" in capsys.readouterr().err
+
+
+def told(tmp_path: Path, capsys: pytest.CaptureFixture[str], *trials: list[TrialRow]) -> str:
+    """What a report on folders of trials says on stderr; the page has to say it, too."""
+    for number, of_folder in enumerate(trials):
+        write_trials(tmp_path / f"model{number}" / "trials.csv", of_folder)
+    folders = tuple(tmp_path / f"model{number}" for number in range(len(trials)))
+    report_memory(ReportOptions(folders, tmp_path / "out"))
+    return capsys.readouterr().err
+
+
+def test_models_tested_on_different_trials_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(tmp_path, capsys, make_trials(exposures=1), make_trials(exposures=1, seeds=(1,)))
+    sentence = "model1 and model0 share no trial of the same list, version and seed, and are not compared"
+    assert said.count(sentence) == 1
+    assert sentence in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_one_trial_is_not_taken_for_a_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(tmp_path, capsys, make_trials(items=1, exposures=1))
+    assert "model0: there is one trial in the condition state, from which nothing follows for other images." in said
+
+
+def test_scores_that_tell_no_images_apart_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trials = [replace(trial, nll_studied=1.0, nll_foil=1.0, correct=0.5) for trial in make_trials(exposures=1)]
+    said = told(tmp_path, capsys, trials)
+    assert "model0: all 12 trials in the condition novel after 1 exposure are ties by weights" in said
+
+
+def test_runs_of_different_length_are_pooled_as_far_as_both_go(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trials = [*make_trials(exposures=1), *make_trials(exposures=2, seeds=(1,))]
+    said = told(tmp_path, capsys, trials)
+    assert "model0: some runs were tested after 2 exposures, others not; they are pooled up to 1." in said
+
+
+def test_single_run_is_said_to_tell_nothing_of_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told(tmp_path, capsys, make_trials(exposures=1, versions=("as_given",)))
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "There is one run: intervals allow for other images and say nothing about other runs" in page
+    assert "images and runs</th>" not in page
+
+
+def test_learner_at_chance_is_said_to_have_learned_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trials = [replace(trial, correct=float(trial.version == "swapped")) for trial in make_trials(exposures=1)]
+    told(tmp_path, capsys, trials)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "At or below chance after study, so that nothing was learned of it: model0 novel, model0 state." in page
 
 
 def test_maps_are_gains_at_grid_positions(tmp_path: Path) -> None:

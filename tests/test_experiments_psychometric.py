@@ -16,6 +16,7 @@ from experiments.statistics.psychometric import Psychometric, fit_psychometric
 from experiments.statistics.thresholds import first_exposure_at_or_above, thresholds
 
 EXPOSURES = range(1, 31)
+BRADY = ("novel", "exemplar", "state")
 
 
 @settings(max_examples=30)
@@ -63,18 +64,18 @@ def test_fit_without_exposures_is_refused() -> None:
 )
 def test_published_curves_reach_people_where_published(pretraining: str, expected: tuple[int, ...]) -> None:
     curves = {curve.condition: curve for curve in published_curves() if curve.pretraining == pretraining}
-    people = human_results()
+    people = human_results(BRADY)
     found = [
         first_exposure_at_or_above(
             zip(curves[name].exposures, curves[name].accuracies, strict=True), people[name].accuracy
         )
-        for name in ("novel", "exemplar", "state")
+        for name in BRADY
     ]
     assert tuple(found) == expected
 
 
 def test_fit_to_a_published_curve_crosses_where_the_curve_does() -> None:
-    people = human_results()["novel"].accuracy
+    people = human_results(BRADY)["novel"].accuracy
     curve = next(c for c in published_curves() if (c.pretraining, c.condition) == ("ImageNet", "novel"))
     fit = fit_psychometric(curve.exposures, curve.accuracies, [400] * len(curve.exposures))
     assert 13 <= fit.exposures_at(people) <= 14
@@ -89,17 +90,36 @@ def test_level_of_people_counts_as_reached() -> None:
 
 
 def test_interval_surrounds_the_fitted_exposures() -> None:
-    lines = thresholds(collect(make_trials(items=40, exposures=10)))
+    lines = thresholds(collect(make_trials(items=150, exposures=10, seeds=(0, 1))))
     assert [line.condition for line in lines] == ["novel", "state"]
     for line in lines:
-        assert line.low is not None
         assert line.fitted is not None
-        assert line.high is not None
-        assert line.low <= line.fitted <= line.high
+        assert line.low_images is not None
+        assert line.high_images is not None
+        assert line.low is not None
+        assert line.low <= line.low_images <= line.fitted <= line.high_images
+
+
+def test_ends_are_where_the_intervals_of_accuracies_reach_people() -> None:
+    """A straight line from .5 by .05 an exposure, of 1,000 images: .872 lies between the 7th and the 8th."""
+    trials = make_trials(items=1000, exposures=10, conditions=("state", "novel"), versions=("as_given",))
+    judged = [
+        replace(trial, correct=float(int(trial.item.split("/")[1]) < 500 + 50 * trial.exposure)) for trial in trials
+    ]
+    line = next(line for line in thresholds(collect(judged)) if line.condition == "state")
+    half = 1.96 * np.sqrt(0.872 * 0.128 / 1000) / 0.05
+    assert line.low_images == pytest.approx(7.44 - half, abs=0.2)
+    assert line.high_images == pytest.approx(7.44 + half, abs=0.2)
+
+
+def test_one_run_has_no_interval_over_runs() -> None:
+    line = thresholds(collect(make_trials(items=40, exposures=10, versions=("as_given",))))[0]
+    assert (line.runs, line.low, line.high) == (1, None, None)
+    assert line.low_images is not None
 
 
 def test_nothing_is_claimed_beyond_the_exposures_that_were_made() -> None:
-    trials = make_trials(items=50, exposures=5, conditions=("novel",))
+    trials = make_trials(items=50, exposures=5)
     right = [25, 26, 27, 29, 32, 36]  # of 50 after each exposure, rising ever faster
     judged = [replace(trial, correct=float(int(trial.item.split("/")[1]) < right[trial.exposure])) for trial in trials]
     line = thresholds(collect(judged))[0]
@@ -112,7 +132,7 @@ def test_conditions_that_people_were_not_tested_on_have_no_threshold() -> None:
 
 
 def test_same_trials_same_thresholds() -> None:
-    trials = make_trials(exposures=3, conditions=("novel",))
+    trials = make_trials(exposures=3)
     assert thresholds(collect(trials)) == thresholds(collect(trials))
 
 
@@ -132,6 +152,6 @@ def test_published_noise_is_known_by_heart_when_published(pretraining: str, expe
 
 
 def test_curve_that_is_up_at_the_first_exposure_crosses_there() -> None:
-    trials = [replace(trial, correct=1.0) for trial in make_trials(conditions=("novel",)) if trial.exposure]
+    trials = [replace(trial, correct=1.0) for trial in make_trials(items=60) if trial.exposure]
     line = thresholds(collect(trials))[0]
-    assert (line.first, line.fitted, line.low, line.high) == (1, 1.0, 1.0, 1.0)
+    assert (line.first, line.fitted, line.low_images, line.high_images) == (1, 1.0, 1.0, 1.0)

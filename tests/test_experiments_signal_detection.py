@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from memory_runs import make_trials
 
 from experiments.statistics.items import items
+from experiments.statistics.outcomes import collect
 from experiments.statistics.signal_detection import (
+    Sensitivity,
     area_under_roc,
     corrected_rate,
     forced_choice_d_prime,
@@ -18,7 +20,12 @@ from experiments.statistics.signal_detection import (
     roc,
     sensitivities,
 )
-from experiments.statistics.trials import correctness, likelihood_ratio_trials
+from experiments.statistics.trials import TrialRow, correctness, likelihood_ratio_trials
+
+
+def measured(trials: list[TrialRow]) -> list[Sensitivity]:
+    return sensitivities(trials, collect(trials))
+
 
 scores = st.lists(st.integers(0, 9).map(float), min_size=1, max_size=12).map(np.array)
 
@@ -31,7 +38,7 @@ def test_chance_has_no_sensitivity(count: int) -> None:
 
 def test_d_prime_of_a_known_case() -> None:
     # Macmillan and Creelman's table for two alternatives: 76 % correct is d' = 1.
-    assert forced_choice_d_prime(76, 100) == pytest.approx(1.0, abs=0.01)
+    assert forced_choice_d_prime(7600, 10_000) == pytest.approx(1.0, abs=0.01)
 
 
 @given(count=st.integers(1, 1000))
@@ -40,8 +47,10 @@ def test_perfect_scores_have_a_finite_d_prime(count: int) -> None:
     assert forced_choice_d_prime(count, count) == pytest.approx(-forced_choice_d_prime(0, count))
 
 
-def test_only_rates_of_zero_and_one_are_corrected() -> None:
-    assert (corrected_rate(99, 100), corrected_rate(100, 100)) == (0.99, 100.5 / 101)
+def test_every_rate_gets_half_a_success_and_half_a_failure() -> None:
+    """Hautus (1995) adds to all rates: of 99 correct choices in 100, d' is 3.075, not 3.290."""
+    assert (corrected_rate(99, 100), corrected_rate(100, 100)) == (99.5 / 101, 100.5 / 101)
+    assert forced_choice_d_prime(99, 100) == pytest.approx(3.075, abs=0.0005)
 
 
 @given(studied=scores, foils=scores)
@@ -63,11 +72,46 @@ def test_roc_goes_from_corner_to_corner(studied: np.ndarray, foils: np.ndarray) 
 
 
 def test_judge_calls_as_many_images_old_as_new() -> None:
-    assert all(line.hits + line.false_alarms == pytest.approx(1) for line in sensitivities(make_trials()))
+    assert all(line.hits + line.false_alarms == pytest.approx(1) for line in measured(make_trials()))
+
+
+def test_d_prime_lies_in_its_intervals() -> None:
+    for line in measured(make_trials(items=40, exposures=3)):
+        assert line.d_prime_low_images is not None
+        assert line.d_prime_high_images is not None
+        assert line.d_prime_low_images <= line.d_prime <= line.d_prime_high_images
+
+
+def test_perfect_recognition_has_no_upper_end_of_d_prime() -> None:
+    line = measured([replace(trial, correct=1.0) for trial in make_trials(exposures=1)])[-1]
+    assert line.d_prime_high is None
+    assert line.d_prime_low is not None
+
+
+def test_one_run_is_tested_over_images_alone() -> None:
+    line = measured(make_trials(versions=("as_given",)))[-1]
+    assert (line.p_chance, line.p_people, line.d_prime_low) == (None, None, None)
+    assert line.p_people_images is not None
+
+
+def test_accuracy_is_tested_against_chance_and_against_people() -> None:
+    """Of 400 trials 92.5 % are correct, which is what people reach."""
+    trials = make_trials(items=400, exposures=1, versions=("as_given",))
+    judged = [replace(trial, correct=float(int(trial.item.split("/")[1]) >= 30)) for trial in trials]
+    line = next(line for line in measured(judged) if line.condition == "novel")
+    assert line.p_chance_images < 1e-6
+    assert line.people == 0.925
+    assert line.p_people_images is not None
+    assert line.p_people_images > 0.8
+
+
+def test_conditions_that_no_people_saw_are_not_tested_against_people() -> None:
+    line = measured(make_trials(conditions=("noise",)))[-1]
+    assert (line.people, line.p_people, line.p_people_images) == (None, None, None)
 
 
 def test_sensitivity_grows_with_study() -> None:
-    lines = [line for line in sensitivities(make_trials(items=40, exposures=8)) if line.condition == "novel"]
+    lines = [line for line in measured(make_trials(items=40, exposures=8)) if line.condition == "novel"]
     assert lines[-1].d_prime > lines[4].d_prime > lines[0].d_prime
     assert lines[-1].auc > lines[0].auc
 
@@ -79,7 +123,7 @@ def test_likelihood_ratio_removes_that_images_are_simple() -> None:
     ]
     judged = likelihood_ratio_trials(simple_foil)
     assert [trial.correct for trial in judged] == [0.5, 0.5, 1.0, 1.0]
-    assert [(line.accuracy, line.likelihood_ratio_accuracy) for line in sensitivities(simple_foil)] == [
+    assert [(line.accuracy, line.likelihood_ratio_accuracy) for line in measured(simple_foil)] == [
         (0, 0.5),
         (0, 1),
     ]
@@ -88,7 +132,7 @@ def test_likelihood_ratio_removes_that_images_are_simple() -> None:
 def test_without_a_test_before_study_there_is_no_likelihood_ratio() -> None:
     after = [trial for trial in make_trials() if trial.exposure]
     assert likelihood_ratio_trials(after) == []
-    assert {line.likelihood_ratio_auc for line in sensitivities(after)} == {None}
+    assert {line.likelihood_ratio_auc for line in measured(after)} == {None}
 
 
 def test_items_have_a_row_for_every_image_that_was_studied() -> None:

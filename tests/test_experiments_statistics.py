@@ -59,7 +59,15 @@ def test_versions_are_pooled() -> None:
 def test_every_run_has_its_own_accuracy() -> None:
     results = accuracies(collect(make_trials(items=3, exposures=1, conditions=("novel",), seeds=(0, 1))))
     runs = {(result.list, result.version, result.seed) for result in results}
-    assert runs == {(POOLED, POOLED, POOLED)} | {("list", v, s) for v in ("as_given", "swapped") for s in ("0", "1")}
+    assert runs == {(POOLED, POOLED, None)} | {("list", v, s) for v in ("as_given", "swapped") for s in (0, 1)}
+
+
+def test_runs_are_pooled_where_all_of_them_were_tested() -> None:
+    short = make_trials(exposures=1, seeds=(0,), conditions=("novel",))
+    long = make_trials(exposures=3, seeds=(1,), conditions=("novel",))
+    results = accuracies(collect(short + long))
+    assert {result.exposure for result in results if result.version == POOLED} == {0, 1}
+    assert {result.exposure for result in results if result.seed == 1} == {0, 1, 2, 3}
 
 
 def test_counterbalanced_list_is_at_one_half_before_study_whatever_its_runs_are() -> None:
@@ -71,8 +79,21 @@ def test_counterbalanced_list_is_at_one_half_before_study_whatever_its_runs_are(
 def test_interval_without_an_error_has_width() -> None:
     trials = [make_trial("as_given", str(item), 0, 1.0) for item in range(20)]
     point = pooled(accuracies(collect(trials)))["novel"][0]
-    assert point.low < 0.9
-    assert point.high == 1.0
+    assert point.low_images < 0.9
+    assert point.high_images == 1.0
+
+
+def test_one_run_has_an_interval_over_images_alone() -> None:
+    point = accuracies(collect(make_trials(versions=("as_given",))))[0]
+    assert (point.low, point.high, point.runs) == (None, None, 1)
+    assert point.low_images < point.high_images
+
+
+def test_several_runs_have_an_interval_over_runs() -> None:
+    point = pooled(accuracies(collect(make_trials(seeds=(0, 1)))))["novel"][-1]
+    assert point.low is not None
+    assert point.low <= point.low_images
+    assert (point.runs, point.images, point.trials) == (4, 6, 24)
 
 
 def test_same_trials_same_accuracies() -> None:
@@ -120,21 +141,32 @@ def test_accuracy_table_has_rows_for_all_runs_and_for_each(tmp_path: Path) -> No
     assert [line.split(",")[0] for line in lines] == ["version", POOLED, "as_given", "swapped"]
 
 
+BRADY = ("novel", "exemplar", "state")
+KONKLE = ("novel", "1_exemplar", "2_exemplar", "4_exemplar", "8_exemplar", "16_exemplar")
+
+
 def test_human_results_are_those_of_brady_2008() -> None:
-    results = {name: (result.accuracy, result.sem) for name, result in human_results().items()}
+    results = {name: (result.accuracy, result.sem) for name, result in human_results(BRADY).items()}
     assert results["novel"] == pytest.approx((0.925, 0.016))
     assert results["exemplar"] == pytest.approx((0.876, 0.018))
     assert results["state"] == pytest.approx((0.872, 0.018))
 
 
+def test_novel_foils_of_another_experiment_are_not_those_of_brady() -> None:
+    assert {name: result.accuracy for name, result in human_results(KONKLE).items()} == {
+        "1_exemplar": 0.89,
+        "16_exemplar": 0.82,
+    }
+
+
+@pytest.mark.parametrize("conditions", [("novel",), ("novel", "state", "16_exemplar"), ("noise",), ()])
+def test_people_are_not_set_beside_lists_of_an_uncertain_experiment(conditions: tuple[str, ...]) -> None:
+    assert human_results(conditions) == {}
+
+
 def test_rates_of_single_images_are_no_landmarks_for_choices_between_two() -> None:
-    assert {result.measure for result in human_results().values()} == {"2AFC"}
+    assert {result.measure for result in human_results(BRADY).values()} == {"2AFC"}
     assert {result.measure for result in all_human_results()} == {"2AFC", "hit rate", "false alarm rate"}
-
-
-def test_conditions_of_people_are_unambiguous() -> None:
-    choices = [result.condition for result in all_human_results() if result.measure == "2AFC"]
-    assert len(set(choices)) == len(choices)
 
 
 def test_every_human_result_has_a_source_and_a_status() -> None:

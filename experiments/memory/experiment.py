@@ -111,7 +111,7 @@ def print_accuracies(results: list[Accuracy]) -> None:
     for condition, curve in pooled(results).items():
         last = curve[-1]
         print(
-            f"{condition}: {100 * last.accuracy:.1f} % [{100 * last.low:.1f}, {100 * last.high:.1f}] "
+            f"{condition}: {100 * last.accuracy:.1f} % [{100 * last.low_images:.1f}, {100 * last.high_images:.1f}] "
             f"after {last.exposure} exposures"
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -103,18 +103,37 @@ def left_out(folders: Sequence[RunFolder]) -> list[LeftOut]:
 
 
 def model_names(folders: Sequence[RunFolder]) -> list[str]:
-    """Return for each run the name of its model: the options in which the models differ; empty if there is one.
+    """Return for each run the name of its model: the options in which the models differ.
 
-    Runs belong to the same model when their options agree but for those that only tell runs apart: which list they
-    studied, how long, with which seeds, and what else was tested. Of trials alone the name of their folder is known.
+    Where there is one model, it is the preset of its GPT or the folder that this came from. Runs belong to the same
+    model when their options agree but for those that only tell runs apart: which list they studied, how long, with
+    which seeds, and what else was tested. Of trials alone the name of their folder is known.
     """
-    if len(folders) > 1 and any(folder.options is None for folder in folders):
+    if any(folder.options is None for folder in folders):
         return [folder.path.resolve().name for folder in folders]
-    settings = [folder.options.settings("model") if folder.options else {} for folder in folders]
-    names = sorted({name for of_run in settings for name in of_run})
-    differing = [name for name in names if len({of_run.get(name) for of_run in settings}) > 1]
+    settings = [folder.options.settings("model") for folder in folders if folder.options]
+    differing = differing_options(folders)
+    if not differing:
+        return [model_name(of_run) for of_run in settings]
     worded = [[_setting(name, of_run.get(name)) for name in differing] for of_run in settings]
     return [", ".join(words for words in of_run if words) for of_run in worded]
+
+
+def differing_options(folders: Sequence[RunFolder]) -> list[str]:
+    """Return the options that tell the models of these runs apart, whose runs are therefore never pooled."""
+    settings = [folder.options.settings("model") for folder in folders if folder.options]
+    names = sorted({name for of_run in settings for name in of_run})
+    return [name for name in names if len({of_run.get(name) for of_run in settings}) > 1]
+
+
+def model_name(settings: Mapping[str, Any]) -> str:
+    """Return what a model is called where there is no other: the preset of its GPT, or the folder it came from.
+
+    Args:
+        settings: the options that tell models apart, by name.
+    """
+    gpt = settings["gpt"]
+    return Path(gpt).name if gpt else str(settings["preset"])
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,22 @@ report.html
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from experiments.memory.images import read_maps, show_items, show_maps
-from experiments.memory.merge import LeftOut, RunFolder, left_out, merge_trials, read_run_folders
+from experiments.memory.merge import (
+    LeftOut,
+    RunFolder,
+    differing_options,
+    left_out,
+    merge_trials,
+    read_run_folders,
+)
+from experiments.memory.notices import notices
 from experiments.memory.options import ReportOptions
 from experiments.memory.recall import RecallRow
 from experiments.memory.sections import (
@@ -36,7 +45,7 @@ from experiments.plots import draw_changes, draw_forgetting, draw_memory_curve, 
 from experiments.statistics.accuracy import Accuracy, accuracies, pooled, write_accuracies
 from experiments.statistics.comparison import Comparison, compare_all
 from experiments.statistics.items import Item, items
-from experiments.statistics.outcomes import collect
+from experiments.statistics.outcomes import Outcomes, collect
 from experiments.statistics.signal_detection import Sensitivity, sensitivities
 from experiments.statistics.thresholds import Threshold, thresholds
 from experiments.statistics.trials import write_trials
@@ -56,15 +65,19 @@ def report_memory(options: ReportOptions) -> Path:
     results = accuracies(outcomes)
     comparisons = compare_all(outcomes)
     crossings = thresholds(outcomes)
-    sensitivity = sensitivities(trials)
+    sensitivity = sensitivities(trials, outcomes)
     by_item = items(trials)
     defects = left_out(folders)
     readouts = sorted({trial.readout for trial in trials})
     say_found(
         runs=", ".join(str(folder.path) for folder in folders),
         trials=f"{len(trials):,}, judged by {', '.join(readouts)}",
+        models=_describe_models(folders, outcomes),
         left_out=count(len(defects), "defective trial"),
     )
+    remarks = notices(trials, outcomes)
+    for remark in remarks:
+        print(remark, file=sys.stderr)
 
     out = options.out
     write_trials(out / "trials.csv", trials)
@@ -76,6 +89,7 @@ def report_memory(options: ReportOptions) -> Path:
     write_rows(out / "defects.csv", defects, LeftOut)
 
     note = _note(defects)
+    introduction = " ".join([note, *remarks])
     draw_memory_curve(out / "curve.png", results, published=True, note=note)
     draw_roc(out / "roc.png", trials, note)
     sections = [
@@ -89,10 +103,17 @@ def report_memory(options: ReportOptions) -> Path:
         *([defect_section(defects)] if defects else []),
     ]
     names = ", ".join(folder.path.name for folder in folders)
-    write_report(out / "report.html", "Recognition memory", f"Runs: {names}. {note}".strip(), sections)
+    write_report(out / "report.html", "Recognition memory", f"Runs: {names}. {introduction}".strip(), sections)
     _print(results, note)
     say_done(out / "report.html", "open it in a browser")
     return out
+
+
+def _describe_models(folders: Sequence[RunFolder], outcomes: Sequence[Outcomes]) -> str:
+    """Return the number of models, and by what they are told apart and not pooled."""
+    models = len({of_condition.tested.model for of_condition in outcomes})
+    differing = [name.replace("_", " ") for name in differing_options(folders)]
+    return f"{models:,}, which differ in {', '.join(differing)} and are not pooled" if differing else f"{models:,}"
 
 
 def _comparisons(
@@ -170,12 +191,13 @@ def _in(comparisons: Sequence[Comparison], respect: str, **common: str) -> list[
 
 
 def _print(results: Sequence[Accuracy], note: str) -> None:
-    for model in sorted({result.model for result in results}):
-        if model:
+    models = sorted({result.model for result in results})
+    for model in models:
+        if len(models) > 1:
             print(f"== {model}")
         for condition, curve in pooled(results, model=model).items():
             last = curve[-1]
-            interval = f"{percent(last.low)} to {percent(last.high)}"
-            print(f"{condition}: {percent(last.accuracy)} [{interval}] after {last.exposure} exposures")
+            interval = f"{percent(last.low_images)} to {percent(last.high_images)}"
+            print(f"{condition}: {percent(last.accuracy)} [{interval} over images] after {last.exposure} exposures")
     if note:
         print(note)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -13,20 +13,32 @@ from experiments.memory.recall import RecallRow
 from experiments.pages import Medium, Section, embed, percent, without_empty_columns
 from experiments.statistics.accuracy import Accuracy, pooled
 from experiments.statistics.comparison import Comparison
-from experiments.statistics.signal_detection import Sensitivity
+from experiments.statistics.signal_detection import CHANCE, Sensitivity
 from experiments.statistics.thresholds import Threshold
+
+ONE_RUN = (
+    " There is one run: intervals allow for other images and say nothing about other runs, of which nothing is known. "
+    "More of them: --seeds."
+)
+TWO_RUNS = " Two runs hardly tell how runs differ: what is said over runs is accordingly wide."
+FULL_WIDTH = (
+    "`Images` is the 95 % interval for other images and these very runs, `images and runs` that for other runs as well "
+    "(Student's t, with two images added that nobody has seen)."
+)
 
 
 def memory_section(folder: Path, results: Sequence[Accuracy], published: bool = False) -> Section:
     """Return the section on the memory curve in `folder/curve.png`."""
-    people = human_results()
-    rows = [("model", "condition", "exposures", "accuracy", "95 % interval", "people")]
+    people = human_results(result.condition for result in results)
+    rows = [("model", "condition", "exposures", "runs", "accuracy", "images", "images and runs", "people")]
+    last: list[Accuracy] = []
     for model in sorted({result.model for result in results}):
         for condition, curve in pooled(results, model=model).items():
-            last = curve[-1]
-            interval = f"{percent(last.low)} to {percent(last.high)}"
+            last.append(curve[-1])
             human = _with_error(people[condition]) if condition in people else ""
-            rows.append((model, condition, str(last.exposure), percent(last.accuracy), interval, human))
+            intervals = (_range(curve[-1].low_images, curve[-1].high_images), _range(curve[-1].low, curve[-1].high))
+            place = (model, condition, str(curve[-1].exposure), str(curve[-1].runs))
+            rows.append((*place, percent(curve[-1].accuracy), *intervals, human))
     others = (
         " Grey lines are published models, mean and standard error of four runs (Orhan 2022, arXiv 2204.13061; "
         "Image GPT, 64 x 64 pixels, on the stimuli of Brady et al.)."
@@ -34,10 +46,10 @@ def memory_section(folder: Path, results: Sequence[Accuracy], published: bool = 
     return Section(
         title="What it remembers",
         text="Each point is the share of pairs in which the model finds the image it studied likelier than a foil it "
-        "never saw, after that many passes over the study list; the band is the 95 % interval over pairs of images "
-        f"and over runs, the dotted line chance. {_versions(results)} The grey band is what people reach after seeing "
-        "2,500 objects once (mean ± s.e.m., Brady et al. 2008): for other lists than theirs a landmark, not a "
-        f"competitor.{others if published else ''}",
+        "never saw, after that many passes over the study list; the dark band is the 95 % interval over pairs of "
+        f"images, the light one that over images and runs, the dotted line chance. {_versions(results)}"
+        f"{_about_people(people)}{others if published else ''} {FULL_WIDTH}{_about_runs(point.runs for point in last)}"
+        f"{_about_chance(last)}",
         media=(embed(folder / "curve.png", "Recognition accuracy against exposures, one panel per condition"),),
         table=without_empty_columns(rows),
     )
@@ -45,20 +57,23 @@ def memory_section(folder: Path, results: Sequence[Accuracy], published: bool = 
 
 def threshold_section(thresholds: Sequence[Threshold]) -> Section:
     """Return the section on how many exposures it takes to do as well as people do after one."""
-    rows = [("model", "readout", "condition", "people", "first at or above", "fitted", "95 % interval")]
+    rows = [("model", "readout", "condition", "people", "first at or above", "fitted", "images", "images and runs")]
     for line in thresholds:
         beyond = f"not within {line.exposures}"
         fitted = beyond if line.fitted is None else f"{line.fitted:.1f}"
-        sides = (beyond if side is None else f"{side:.1f}" for side in (line.low, line.high))
-        interval = beyond if line.low is None else " to ".join(sides)
+        over_images = _exposures(line.low_images, line.high_images, beyond)
+        over_runs = _exposures(line.low, line.high, beyond) if line.runs > 1 else ""
         first = beyond if line.first is None else str(line.first)
-        rows.append((line.model, line.readout, line.condition, percent(line.people), first, fitted, interval))
+        what = (line.model, line.readout, line.condition, percent(line.people), first)
+        rows.append((*what, fitted, over_images, over_runs))
     return Section(
         "Exposures to the level of people",
         "The first exposure whose accuracy, of all runs together, is at or above that of people; and where a smooth "
         "psychometric function (Weibull's, with chance at one half and a lapse rate; Wichmann and Hill 2001), fitted "
-        "to all exposures by maximum likelihood, crosses their level. Its interval allows for other images and other "
-        "runs, and takes the accuracy of people as exact. Nothing is extrapolated beyond the exposures that were made.",
+        "to all exposures by maximum likelihood, crosses their level. Its intervals hold the exposures at which that "
+        "level lies inside the interval of the accuracy, over images, and over images and runs; the accuracy of people "
+        "is taken as exact. Nothing is extrapolated beyond the exposures that were made."
+        f"{_about_runs(line.runs for line in thresholds)}",
         table=without_empty_columns(rows),
     )
 
@@ -67,18 +82,32 @@ def comparison_section(title: str, text: str, media: Sequence[Medium], compariso
     """Return a section on differences after the last exposure, before any interference."""
     before_interference = (line for line in comparisons if not line.interference)
     last = {(line.model, line.readout, line.condition, line.first, line.second): line for line in before_interference}
-    rows = [("model", "readout", "condition", "exposures", "compared", "difference", "95 % interval", "p")]
+    rows = [
+        (
+            *("model", "readout", "condition", "exposures", "compared", "difference"),
+            *("images", "p", "p (Holm)", "images and runs", "p", "p (Holm)"),
+        )
+    ]
     for (model, readout, condition, first, second), line in last.items():
-        difference = f"{100 * line.difference:+.1f}"
-        interval = f"{100 * line.low:+.1f} to {100 * line.high:+.1f}"
-        compared = f"{first} minus {second}"
-        rows.append((model, readout, condition, str(line.exposure), compared, difference, interval, p_value(line.p)))
-    note = (
-        " Differences in percentage points, on the same pairs of the same runs, with 95 % bootstrap intervals; p from "
-        "an exact sign-flip permutation test over pairs (for one run McNemar's), not corrected for how many are made. "
-        "All exposures are in comparisons.csv."
+        what = (model, readout, condition, str(line.exposure), f"{first} minus {second}", _points(line.difference))
+        over_images = f"{_points(line.low_images)} to {_points(line.high_images)}"
+        over_runs = "" if line.low is None or line.high is None else f"{_points(line.low)} to {_points(line.high)}"
+        p_images = (p_value(line.p_images), p_value(line.p_images_holm))
+        rows.append((*what, over_images, *p_images, over_runs, p_value(line.p), p_value(line.p_holm)))
+    return Section(
+        title,
+        text + COMPARED + _about_runs(line.runs for line in last.values()) + _about_trials(last.values()),
+        tuple(media),
+        without_empty_columns(rows),
     )
-    return Section(title, text + note, tuple(media), without_empty_columns(rows))
+
+
+COMPARED = (
+    " Differences in percentage points, on the same pairs of the same runs. `Images`: the 95 % interval and an exact "
+    "sign-flip permutation test for other images and these very runs (of one run McNemar's test). `Images and runs`: "
+    "interval and p for other runs as well. `Holm`: corrected for all comparisons of this kind after as many "
+    "exposures. All exposures are in comparisons.csv."
+)
 
 
 def sensitivity_section(folder: Path, sensitivities: Iterable[Sensitivity]) -> Section:
@@ -88,22 +117,34 @@ def sensitivity_section(folder: Path, sensitivities: Iterable[Sensitivity]) -> S
         if line.change == "none" and not line.interference:
             last[line.model, line.readout, line.condition] = line
     rows: list[tuple[str, ...]] = [
-        ("model", "readout", "condition", "accuracy", "d'", "d' old/new", "AUC", "by ratio", "AUC by ratio")
+        (
+            *("model", "readout", "condition", "accuracy", "p (chance)", "p (people)", "d'", "images"),
+            *("images and runs", "d' old/new", "AUC", "by ratio", "AUC by ratio"),
+        )
     ]
     for line in last.values():
         ratio = line.likelihood_ratio_accuracy
         area = line.likelihood_ratio_auc
-        tested = (line.model, line.readout, line.condition)
-        measures = (percent(line.accuracy), f"{line.d_prime:.2f}", f"{line.d_prime_old_new:.2f}", f"{line.auc:.3f}")
+        tested = (line.model, line.readout, line.condition, percent(line.accuracy))
+        one_run = line.p_chance is None
+        chance = line.p_chance_images if one_run else line.p_chance
+        people = line.p_people_images if one_run else line.p_people
+        over_images = _numbers(line.d_prime_low_images, line.d_prime_high_images)
+        over_runs = "" if one_run else _numbers(line.d_prime_low, line.d_prime_high)
+        d_prime = (f"{line.d_prime:.2f}", over_images, over_runs, f"{line.d_prime_old_new:.2f}")
         by_ratio = ("" if ratio is None else percent(ratio), "" if area is None else f"{area:.3f}")
-        rows.append((*tested, *measures, *by_ratio))
+        rows.append((*tested, p_value(chance), p_value(people), *d_prime, f"{line.auc:.3f}", *by_ratio))
     return Section(
         "Sensitivity",
         "d' is the distance between studied and new images on the scale of the readout in standard deviations: from "
         "the choice between two, sqrt(2) z(share correct), and from calling single images old or new with the median "
-        "score as criterion. The ROC shows hits against false alarms for every criterion; the area under it is the "
-        "accuracy if every studied image were paired with every foil. `By ratio` judges by how much study has "
-        "raised an image's likelihood, which takes away that some images are simple in themselves.",
+        "score as criterion. Half a success and half a failure are added to every rate (Hautus 1995). Its intervals "
+        "are those of the accuracy, over images, and over images and runs; an end at 100 % has no finite d'. "
+        "p (chance) tests the accuracy against one half, p (people) against that of people with its standard error, "
+        "for other images and runs (of one run: for other images). The ROC shows hits against false alarms for every "
+        "criterion; the area under it is the accuracy if every studied image were paired with every foil. `By ratio` "
+        "judges by how much study has raised an image's likelihood, which takes away that some images are simple in "
+        "themselves.",
         (embed(folder / "roc.png", "Hits against false alarms after the last exposure"),),
         without_empty_columns(rows),
     )
@@ -154,13 +195,39 @@ def defect_section(left_out: Sequence[LeftOut]) -> Section:
     )
 
 
-def p_value(p: float) -> str:
-    """Return a p-value for a table."""
+def p_value(p: float | None) -> str:
+    """Return a p-value for a table, nothing where there is none."""
+    if p is None:
+        return ""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _with_error(result: HumanResult) -> str:
     return percent(result.accuracy) + (f" ± {percent(result.sem)}" if result.sem else "")
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
+
+
+def _exposures(low: float | None, high: float | None, beyond: str) -> str:
+    """Return an interval of exposures; None lies beyond those that were made."""
+    if low is None:
+        return beyond
+    return " to ".join(beyond if end is None else f"{end:.1f}" for end in (low, high))
+
+
+def _numbers(low: float | None, high: float | None) -> str:
+    """Return an interval that may have no lower or no upper end."""
+    if low is None and high is None:
+        return "any"
+    if low is None:
+        return f"up to {high:.2f}"
+    return f"from {low:.2f}" if high is None else f"{low:.2f} to {high:.2f}"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}"
 
 
 def _versions(results: Sequence[Accuracy]) -> str:
@@ -170,3 +237,36 @@ def _versions(results: Sequence[Accuracy]) -> str:
             "stands at exactly one half."
         )
     return "The list was run as given only, so that a model may favour its studied images before any study."
+
+
+def _about_runs(runs: Iterable[int]) -> str:
+    """Return what few runs leave unknown."""
+    fewest = min(runs, default=3)
+    return {1: ONE_RUN, 2: TWO_RUNS}.get(fewest, "")
+
+
+def _about_people(people: Mapping[str, HumanResult]) -> str:
+    if not people:
+        return (
+            " No results of people are set beside it: the test conditions are those of no experiment, or of several, "
+            "that people took part in."
+        )
+    study = next(iter(people.values())).study
+    return (
+        f" The grey band is what people reach after one exposure (mean ± s.e.m., {study}): for other lists than theirs "
+        "a landmark, not a competitor."
+    )
+
+
+def _about_chance(last: Sequence[Accuracy]) -> str:
+    """Name the models and conditions whose accuracy after study is no better than chance."""
+    low = [f"{point.model} {point.condition}".strip() for point in last if point.exposure and point.accuracy <= CHANCE]
+    return f" At or below chance after study, so that nothing was learned of it: {', '.join(low)}." if low else ""
+
+
+def _about_trials(comparisons: Iterable[Comparison]) -> str:
+    """Say how many trials were not compared because only one side has them."""
+    left_out = max((line.left_out for line in comparisons), default=0)
+    if not left_out:
+        return ""
+    return f" Up to {left_out:,} trials that only one side has are left out of a comparison (column left_out)."

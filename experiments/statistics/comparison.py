@@ -1,15 +1,23 @@
-"""Two test conditions compared on the same items of the same runs."""
+"""Two test conditions compared on the same images of the same runs.
+
+A comparison over images alone says what other images would give with these very runs; one over images and runs what
+other runs would give as well, and there is none for a single run. Families of comparisons are corrected by Holm's
+method: those of one respect at one moment, whatever models, readouts, changes and test conditions they are between.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
-from experiments.statistics.bootstrap import quantile_interval, resampled_shares, wilson_interval
-from experiments.statistics.outcomes import Floats, Outcomes
+from experiments.statistics.intervals import crossed_mean
+from experiments.statistics.multiplicity import holm
+from experiments.statistics.outcomes import Floats, Outcomes, known
 from experiments.statistics.trials import Moment, TestCondition
 
 
@@ -37,20 +45,33 @@ class Comparison:
     """Passes over another list after the exposures."""
     difference: float
     """Accuracy of the first minus that of the second."""
-    low: float
-    """Lower end of the 95 % interval over items and runs."""
-    high: float
+    low: float | None
+    """Lower end of the 95 % interval for other images and other runs; empty for one run."""
+    high: float | None
     """Upper end of it."""
-    p: float
-    """Two-sided, exact; not corrected for how many comparisons are made."""
-    items: int
+    p: float | None
+    """Two-sided, for other images and other runs: the level at which that interval would just reach 0; empty for one
+    run."""
+    low_images: float
+    """Lower end of the 95 % interval for other images, judged by the same runs."""
+    high_images: float
+    """Upper end of it."""
+    p_images: float
+    """Two-sided, for other images and the same runs: exact sign-flip test (of one run McNemar's)."""
+    images: int
     """Images that both were tested on."""
     runs: int
     """Runs that both have."""
+    left_out: int
+    """Trials of either that the other does not have."""
+    p_holm: float | None = None
+    """`p` corrected for all comparisons in the same respect at the same moment (Holm 1979)."""
+    p_images_holm: float | None = None
+    """`p_images` corrected likewise."""
 
 
 def compare(first: Outcomes, second: Outcomes) -> list[Comparison]:
-    """Compare two test conditions at every moment that both have, on the items and runs that both have.
+    """Compare two test conditions at every moment that both have, on the images and runs that both have.
 
     Runs are the same when list, version and seed are; two models that share none cannot be paired, and give nothing.
 
@@ -63,23 +84,57 @@ def compare(first: Outcomes, second: Outcomes) -> list[Comparison]:
     items = [item for item in first.items if item in second.items]
     if not moments or not runs or not items:
         return []
+    tested = first.at(moments).counts + second.at(moments).counts
     first = first.at(moments, runs, items)
     second = second.at(moments, runs, items)
-    first, second = _where_both(first, second), _where_both(second, first)
-    moments = [moment for moment, count in zip(moments, first.counts, strict=True) if count]
-    first = first.at(moments)
-    second = second.at(moments)
-    resampled = resampled_shares(first.correct) - resampled_shares(second.correct)
-    return [_at_moment(first, second, index, moment, resampled[:, index]) for index, moment in enumerate(moments)]
+    differences = first.correct - second.correct
+    common = np.isfinite(differences).sum(axis=(1, 2))
+    kept = np.flatnonzero(common)
+    if not len(kept):
+        return []
+    pair = _Pair(first.tested, second.tested, _respects(first.tested, second.tested)[0])
+    left_out = (tested - 2 * common).tolist()
+    return [
+        _at_moment(pair, moments[moment], differences[moment], numbers, left_out[moment])
+        for moment, numbers in zip(kept.tolist(), _numbers(differences[kept]), strict=True)
+    ]
 
 
 def compare_all(outcomes: Sequence[Outcomes]) -> list[Comparison]:
-    """Compare all pairs that differ in one respect: model, readout, or whether the images were changed."""
-    return [
+    """Compare all pairs that differ in one respect: model, readout, or whether the images were changed.
+
+    p-values are corrected for the other comparisons in that respect at that moment.
+    """
+    found = [
         comparison
         for second, first in combinations(outcomes, 2)
         if _is_of_interest(first.tested, second.tested)
         for comparison in compare(first, second)
+    ]
+    return corrected(found)
+
+
+def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons, in their order, with p-values corrected within families (see above)."""
+    families: dict[tuple[str, int, int], list[int]] = defaultdict(list)
+    for index, line in enumerate(comparisons):
+        families[line.respect, line.exposure, line.interference].append(index)
+    results = list(comparisons)
+    for family in families.values():
+        over_images = holm([comparisons[index].p_images for index in family])
+        over_runs = {index: p for index in family if (p := comparisons[index].p) is not None}
+        adjusted = dict(zip(over_runs, holm(list(over_runs.values())), strict=True))
+        for index, p_images in zip(family, over_images, strict=True):
+            results[index] = replace(comparisons[index], p_holm=adjusted.get(index), p_images_holm=p_images)
+    return results
+
+
+def incomparable(outcomes: Sequence[Outcomes]) -> list[tuple[Outcomes, Outcomes]]:
+    """Return the pairs of models that share no trial in the same test condition, and so cannot be compared."""
+    return [
+        (first, second)
+        for second, first in combinations(outcomes, 2)
+        if _respects(first.tested, second.tested) == ["model"] and not compare(first, second)
     ]
 
 
@@ -104,19 +159,23 @@ def sign_flip_p(differences: Floats) -> float:
     return float(min(1.0, chances[extreme].sum()))
 
 
-def difference_interval(difference: float, resampled: Floats, items: int) -> tuple[float, float]:
-    """Return the interval of a difference, given the differences (B,) in resamples.
+class _Numbers(NamedTuple):
+    """The difference at a moment with its intervals; NaN over runs where there is one."""
 
-    Where these do not vary, because all items differ alike, as when neither errs, it reaches as far as there may be
-    items of another kind, of which none has been seen: the upper end of the score interval of 0 out of so many.
-    """
-    low, high = quantile_interval(resampled)
-    unseen = wilson_interval(0.0, items)[1] if low == high else 0.0
-    return max(-1.0, low - unseen), min(1.0, high + unseen)
+    difference: float
+    low: float
+    high: float
+    p: float
+    low_images: float
+    high_images: float
 
 
-def _where_both(outcomes: Outcomes, other: Outcomes) -> Outcomes:
-    return replace(outcomes, correct=np.where(np.isnan(other.correct), np.nan, outcomes.correct))
+class _Pair(NamedTuple):
+    """What is compared."""
+
+    first: TestCondition
+    second: TestCondition
+    respect: str
 
 
 def _is_of_interest(first: TestCondition, second: TestCondition) -> bool:
@@ -128,26 +187,36 @@ def _respects(first: TestCondition, second: TestCondition) -> list[str]:
     return [name for name, one, other in zip(TestCondition._fields, first, second, strict=True) if one != other]
 
 
-def _at_moment(first: Outcomes, second: Outcomes, index: int, moment: Moment, resampled: Floats) -> Comparison:
-    difference = float(first.shares[index] - second.shares[index])
-    per_item = np.nansum(first.correct[index] - second.correct[index], axis=0)
-    respect = _respects(first.tested, second.tested)[0]
-    common = first.tested._replace(**{respect: ""})
-    low, high = difference_interval(difference, resampled, len(first.items))
+def _numbers(differences: Floats) -> list[_Numbers]:
+    """Return what is computed of differences (M, R, I) at each moment."""
+    mean = crossed_mean(differences, -1.0, 1.0)
+    p = mean.p_over_images_and_runs(0.0)
+    columns = (mean.means, *mean.over_images_and_runs(), p, *mean.over_images())
+    return [_Numbers(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def _at_moment(pair: _Pair, moment: Moment, differences: Floats, numbers: _Numbers, left_out: int) -> Comparison:
+    """Return the comparison of a moment, of differences (R, I) by run and image, NaN where one lacks the trial."""
+    common = pair.first._replace(**{pair.respect: ""})
+    judged = np.isfinite(differences)
     return Comparison(
-        respect=respect,
-        first=getattr(first.tested, respect),
-        second=getattr(second.tested, respect),
+        respect=pair.respect,
+        first=getattr(pair.first, pair.respect),
+        second=getattr(pair.second, pair.respect),
         model=common.model,
         readout=common.readout,
         change=common.change,
         condition=common.condition,
         exposure=moment.exposure,
         interference=moment.interference,
-        difference=difference,
-        low=low,
-        high=high,
-        p=sign_flip_p(per_item),
-        items=len(first.items),
-        runs=len(first.runs),
+        difference=numbers.difference,
+        low=known(numbers.low),
+        high=known(numbers.high),
+        p=known(numbers.p),
+        low_images=numbers.low_images,
+        high_images=numbers.high_images,
+        p_images=sign_flip_p(np.nansum(differences, axis=0)),
+        images=int(judged.any(axis=0).sum()),
+        runs=int(judged.any(axis=1).sum()),
+        left_out=left_out,
     )

@@ -6,6 +6,7 @@ is resampled or compared is computed from these arrays.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,15 @@ class Outcomes:
         """Share of correct trials at each moment, (M,)."""
         return np.nansum(self.correct, axis=(1, 2)) / self.counts
 
+    def judged_images(self) -> NDArray[np.int64]:
+        """Return the number of different images that were judged at each moment, (M,)."""
+        return np.isfinite(self.correct).any(axis=1).sum(axis=1)
+
+    def common_moments(self) -> list[Moment]:
+        """Return the moments at which every run was tested."""
+        tested = np.isfinite(self.correct).any(axis=2).sum(axis=1)
+        return [moment for moment, runs in zip(self.moments, tested, strict=True) if runs == len(self.runs)]
+
     def at(
         self,
         moments: Sequence[Moment],
@@ -69,6 +79,11 @@ def collect(trials: Iterable[TrialRow]) -> list[Outcomes]:
     for trial in trials:
         groups[trial.tested].append(trial)
     return [_outcomes(tested, groups[tested]) for tested in sorted(groups)]
+
+
+def known(value: float) -> float | None:
+    """Return a number for a table, None for NaN."""
+    return None if math.isnan(value) else value
 
 
 def _outcomes(tested: TestCondition, trials: Sequence[TrialRow]) -> Outcomes:

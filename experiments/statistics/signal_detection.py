@@ -7,14 +7,20 @@ d' = sqrt(2) z(share correct), and judging single images old or new gives d' = z
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
-from scipy.stats import norm, rankdata
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
-from experiments.statistics.outcomes import Floats
+from experiments.human import HumanResult, human_results
+from experiments.statistics.intervals import crossed_mean
+from experiments.statistics.outcomes import Floats, Outcomes
 from experiments.statistics.trials import Moment, Run, TestCondition, TrialRow, likelihood_ratio_trials
+
+CHANCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,27 @@ class Sensitivity:
     """Passes over another list after the exposures."""
     accuracy: float
     """Share of pairs in which the studied image has the lower score."""
+    p_chance: float | None
+    """Two-sided, that the accuracy is one half, for other images and other runs; empty for one run."""
+    p_chance_images: float
+    """The same for other images, judged by the same runs."""
+    people: float | None
+    """Accuracy of people in the experiment that the list is from; empty where it is not known."""
+    p_people: float | None
+    """Two-sided, that the accuracy is that of people, for other images and other runs, and other people where their
+    standard error is known; empty for one run."""
+    p_people_images: float | None
+    """The same for other images, judged by the same runs."""
     d_prime: float
     """d' of the forced choice between two."""
+    d_prime_low: float | None
+    """Lower end of its 95 % interval for other images and other runs; empty for one run, or where it has no end."""
+    d_prime_high: float | None
+    """Upper end of it; empty for one run, or where it has no end."""
+    d_prime_low_images: float | None
+    """Lower end of its 95 % interval for other images, judged by the same runs; empty where it has no end."""
+    d_prime_high_images: float | None
+    """Upper end of it; empty where it has no end."""
     hits: float
     """Share of studied images called old, when as many images are called old as new."""
     false_alarms: float
@@ -53,20 +78,21 @@ class Sensitivity:
 
 
 def corrected_rate(successes: float, count: int) -> float:
-    """Return a rate whose z is finite: of 0 or 1, the log-linear correction (Hautus 1995, Behavior Research Methods 27,
-    46-51), which adds half a success and half a failure.
+    """Return a rate with the log-linear correction: half a success and half a failure are added to every rate, not only
+    to those of 0 and 1, so that its z is finite and its bias small (Hautus 1995, Behavior Research Methods, Instruments
+    & Computers 27, 46-51).
     """
-    return successes / count if 0 < successes < count else (successes + 0.5) / (count + 1)
+    return (successes + 0.5) / (count + 1)
 
 
 def forced_choice_d_prime(correct: float, count: int) -> float:
     """Return d' of `correct` choices between two out of `count`; 0 at chance."""
-    return math.sqrt(2) * float(norm.ppf(corrected_rate(correct, count)))
+    return _d_prime(corrected_rate(correct, count))
 
 
 def old_new_d_prime(hits: float, false_alarms: float, count: int) -> float:
     """Return d' of judging `count` old and `count` new images."""
-    return float(norm.ppf(corrected_rate(hits, count)) - norm.ppf(corrected_rate(false_alarms, count)))
+    return float(ndtri(corrected_rate(hits, count)) - ndtri(corrected_rate(false_alarms, count)))
 
 
 def area_under_roc(studied: Floats, foils: Floats) -> float:
@@ -91,11 +117,18 @@ def roc(studied: Floats, foils: Floats) -> tuple[Floats, Floats]:
     return np.concatenate([[0.0], false_alarms]), np.concatenate([[0.0], hits])
 
 
-def sensitivities(trials: Sequence[TrialRow]) -> list[Sensitivity]:
-    """Return the sensitivity of each test condition at each moment."""
+def sensitivities(trials: Sequence[TrialRow], outcomes: Sequence[Outcomes]) -> list[Sensitivity]:
+    """Return the sensitivity of each test condition at each moment.
+
+    Args:
+        trials: of any test conditions.
+        outcomes: of the same trials (`experiments.statistics.outcomes.collect`).
+    """
     relative = scores(likelihood_ratio_trials(trials))
+    people = human_results(of_condition.tested.condition for of_condition in outcomes)
+    tests = {key: test for of_condition in outcomes for key, test in _tests(of_condition, people).items()}
     return [
-        _sensitivity(tested, moment, of_runs, relative.get((tested, moment)))
+        _sensitivity(tested, moment, of_runs, relative.get((tested, moment)), tests[tested, moment])
         for (tested, moment), of_runs in sorted(scores(trials).items())
     ]
 
@@ -110,11 +143,57 @@ def scores(trials: Sequence[TrialRow]) -> dict[tuple[TestCondition, Moment], lis
     return {key: [(of_run[:, 0], of_run[:, 1]) for of_run in of_runs] for key, of_runs in arrays.items()}
 
 
+@dataclass(frozen=True)
+class _Tests:
+    """The accuracy at a moment beside chance and people, and the interval of its d'."""
+
+    p_chance: float | None
+    p_chance_images: float
+    people: float | None
+    p_people: float | None
+    p_people_images: float | None
+    d_prime_low: float | None
+    d_prime_high: float | None
+    d_prime_low_images: float | None
+    d_prime_high_images: float | None
+
+
+def _tests(outcomes: Outcomes, people: Mapping[str, HumanResult]) -> dict[tuple[TestCondition, Moment], _Tests]:
+    mean = crossed_mean(outcomes.correct, 0.0, 1.0)
+    human = people.get(outcomes.tested.condition)
+    level = human.accuracy if human else math.nan
+    error = (human.sem if human else None) or 0.0
+    columns = {
+        "p_chance": mean.p_over_images_and_runs(CHANCE),
+        "p_chance_images": mean.p_over_images(CHANCE),
+        "people": np.full(len(mean.means), level),
+        "p_people": mean.p_over_images_and_runs(level, error),
+        "p_people_images": mean.p_over_images(level, error),
+    }
+    ends = (*mean.over_images_and_runs(), *mean.over_images())
+    names = ("d_prime_low", "d_prime_high", "d_prime_low_images", "d_prime_high_images")
+    columns |= {name: math.sqrt(2) * ndtri(end) for name, end in zip(names, ends, strict=True)}
+    return {
+        (outcomes.tested, moment): _Tests(**{name: _finite(column[index]) for name, column in columns.items()})
+        for index, moment in enumerate(outcomes.moments)
+    }
+
+
+def _finite(value: float) -> Any:
+    """Return a number for a table, None for one that is not finite."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _d_prime(share: float) -> float:
+    return math.sqrt(2) * float(ndtri(share))
+
+
 def _sensitivity(
     tested: TestCondition,
     moment: Moment,
     of_runs: list[tuple[Floats, Floats]],
     relative: list[tuple[Floats, Floats]] | None,
+    tests: _Tests,
 ) -> Sensitivity:
     count = sum(len(studied) for studied, _ in of_runs)
     share = _share(of_runs)
@@ -127,6 +206,7 @@ def _sensitivity(
         exposure=moment.exposure,
         interference=moment.interference,
         accuracy=share,
+        **asdict(tests),
         d_prime=forced_choice_d_prime(share * count, count),
         hits=float(hits / count),
         false_alarms=float(false_alarms / count),

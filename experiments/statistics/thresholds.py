@@ -1,20 +1,25 @@
-"""How many exposures a learner needs to recognise as well as people do after one."""
+"""How many exposures a learner needs to recognise as well as people do after one.
+
+The interval is found by turning those of accuracies around (as Fieller did for ratios; 1954, Journal of the Royal
+Statistical Society B 16, 175-185): it holds the exposures at which the level of people lies inside the interval of the
+accuracy, straight lines being drawn between the exposures that were tested. A resampled curve may never reach people,
+and has then no crossing to take quantiles of; an interval of accuracies is always there.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from experiments.human import human_results
-from experiments.statistics.bootstrap import quantile_interval, resampled_shares
-from experiments.statistics.outcomes import Outcomes
+from experiments.statistics.intervals import crossed_mean
+from experiments.statistics.outcomes import Floats, Outcomes
 from experiments.statistics.psychometric import Psychometric, fit_psychometric
+from experiments.statistics.trials import Moment
 
-FITS = 200
-"""Resamples to which a psychometric function is fitted."""
 ROUNDING = 1e-9
 
 
@@ -36,10 +41,17 @@ class Threshold:
     """First exposure whose accuracy, of all runs together, is at or above that of people."""
     fitted: float | None
     """Where the psychometric function fitted to all exposures crosses it, not before the first that was tested."""
+    runs: int
+    """Runs that were made; with one, nothing is known about how runs differ."""
     low: float | None
-    """Lower end of the 95 % interval of `fitted` over items and runs; None: beyond the exposures that were made."""
+    """Lower end of the 95 % interval of `fitted` for other images and other runs; empty for one run, or beyond the
+    exposures that were made."""
     high: float | None
-    """Upper end of it."""
+    """Upper end of it; empty for one run, or beyond the exposures that were made."""
+    low_images: float | None
+    """Lower end of the 95 % interval for other images, judged by the same runs; empty beyond the exposures."""
+    high_images: float | None
+    """Upper end of it; empty beyond the exposures that were made."""
     scale: float
     """Scale of the psychometric function (`experiments.statistics.psychometric`)."""
     slope: float
@@ -58,26 +70,26 @@ def first_exposure_at_or_above(curve: Iterable[tuple[int, float]], people: float
     return min((exposure for exposure, accuracy in curve if accuracy >= people - ROUNDING), default=None)
 
 
-def thresholds(outcomes: Iterable[Outcomes]) -> list[Threshold]:
+def thresholds(outcomes: Sequence[Outcomes]) -> list[Threshold]:
     """Return the exposures to the human level wherever there is one, for images that were not changed."""
-    people = human_results()
+    people = human_results(of_condition.tested.condition for of_condition in outcomes)
     return [
         _threshold(of_condition, people[of_condition.tested.condition].accuracy)
         for of_condition in outcomes
         if of_condition.tested.change == "none"
         and of_condition.tested.condition in people
-        and any(moment.exposure for moment in of_condition.moments)
+        and any(moment.exposure for moment in _studied_moments(of_condition))
     ]
 
 
 def _threshold(outcomes: Outcomes, people: float) -> Threshold:
-    outcomes = outcomes.at([moment for moment in outcomes.moments if not moment.interference])
+    outcomes = outcomes.at(_studied_moments(outcomes))
     exposures = [moment.exposure for moment in outcomes.moments]
     fit = fit_psychometric(exposures, list(outcomes.shares), list(outcomes.counts))
-    reached = [_crossing(fit, people, exposures)]
-    for shares in resampled_shares(outcomes.correct, FITS):
-        reached.append(_crossing(fit_psychometric(exposures, shares, list(outcomes.counts), fit), people, exposures))
-    low, high = quantile_interval(np.array(reached[1:]))
+    fitted = _crossing(fit, people, exposures)
+    mean = crossed_mean(outcomes.correct, 0.0, 1.0)
+    low, high = _interval(exposures, mean.over_images_and_runs(), people, fitted)
+    low_images, high_images = _interval(exposures, mean.over_images(), people, fitted)
     first = first_exposure_at_or_above(zip(exposures, outcomes.shares, strict=True), people)
     tested = outcomes.tested
     return Threshold(
@@ -87,13 +99,50 @@ def _threshold(outcomes: Outcomes, people: float) -> Threshold:
         people=people,
         exposures=max(exposures),
         first=first,
-        fitted=_within(reached[0]),
+        fitted=_within(fitted),
+        runs=len(outcomes.runs),
         low=_within(low),
         high=_within(high),
+        low_images=_within(low_images),
+        high_images=_within(high_images),
         scale=fit.scale,
         slope=fit.slope,
         lapse=fit.lapse,
     )
+
+
+def _studied_moments(outcomes: Outcomes) -> list[Moment]:
+    """Return the moments before any interference, at which all runs were tested."""
+    return [moment for moment in outcomes.common_moments() if not moment.interference]
+
+
+def _interval(
+    exposures: Sequence[int], ends: tuple[Floats, Floats], people: float, fitted: float
+) -> tuple[float, float]:
+    """Return the first exposure at which the upper ends (M,) reach people, and the last at which the lower ones do not.
+
+    Both are at least the first exposure that was tested, infinite beyond the last, and surround what was fitted.
+    """
+    lower, upper = ends
+    if not np.isfinite(lower).all():
+        return math.nan, math.nan
+    first = min(exposure for exposure in exposures if exposure)
+    early = max(first, _reached(exposures, upper, people, last=False))
+    late = max(first, _reached(exposures, lower, people, last=True))
+    return min(early, fitted), max(late, fitted)
+
+
+def _reached(exposures: Sequence[int], curve: Floats, level: float, last: bool) -> float:
+    """Return where straight lines between points first reach a level, or reach it for good; infinity for never."""
+    below = np.flatnonzero(curve < level - ROUNDING)
+    above = np.flatnonzero(curve >= level - ROUNDING)
+    if not len(above) or (last and len(below) and below[-1] == len(curve) - 1):
+        return math.inf
+    index = (int(below[-1]) + 1 if len(below) else 0) if last else int(above[0])
+    if index == 0:
+        return float(exposures[0])
+    share = (level - curve[index - 1]) / (curve[index] - curve[index - 1])
+    return float(exposures[index - 1] + min(1.0, share) * (exposures[index] - exposures[index - 1]))
 
 
 def _within(crossing: float) -> float | None:
