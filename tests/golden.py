@@ -86,7 +86,7 @@ def memory_tables(folder: Path) -> Numbers:
     return {
         **columns(folder / "run" / "trials.csv", "nll_studied", "nll_foil", "correct"),
         **columns(folder / "run" / "accuracy.csv", "accuracy", "low", "high"),
-        **columns(folder / "run" / "recall.csv", "distance", "best_distance", "identified"),
+        **columns(folder / "run" / "recall.csv", "distance", "best_of_all_distance", "identified"),
     }
 
 

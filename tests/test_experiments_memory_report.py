@@ -42,8 +42,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = make_run(root / "run", trials, stimuli=stimuli)
     make_maps(run / "runs" / "as_given_0", [trial for trial in trials if trial.version == "as_given"])
     (run / "defects.csv").write_text("defect,file,reason\n0,test/novel_unseen/cat.png,the foil is also studied\n")
-    columns = "item,condition,image,studied,distance,best_distance,identified"
-    (run / "recall.csv").write_text(f"{columns}\nnovel/0,novel,a.png,yes,0.125,0.1,1.0\n")
+    columns = "item,condition,image,studied,completions,distance,best_of_2_distance,best_of_all_distance,identified"
+    (run / "recall.csv").write_text(f"{columns}\nnovel/0,novel,a.png,yes,4,0.125,0.12,0.1,1.0\n")
     return report_memory(ReportOptions((run,), root / "out"))
 
 

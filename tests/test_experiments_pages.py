@@ -21,7 +21,11 @@ def point(condition: str, exposure: int) -> Accuracy:
         accuracy=0.5 + exposure / 4,
         low=0.4,
         high=1.0,
+        low_images=0.45,
+        high_images=0.95,
         trials=8,
+        images=4,
+        runs=2,
     )
 
 

@@ -52,10 +52,14 @@ class RecallRow:
     """File that was to be recalled."""
     studied: Literal["yes", "no"]
     """`no` for a foil."""
+    completions: int
+    """Completions that were drawn."""
     distance: float
-    """Mean over the completions."""
-    best_distance: float
-    """Of the nearest completion."""
+    """Mean over the completions: what the nearest of one is expected to have."""
+    best_of_2_distance: float
+    """Mean of the nearer of every two completions; the more one draws, the nearer the nearest."""
+    best_of_all_distance: float
+    """Of the nearest of all `completions`."""
     identified: float
     """Share of the completions that are nearer to this image than to any other image tested; one that shows the
     same lower half as another image is never identified."""
@@ -125,7 +129,18 @@ def _row(cue: Cue, distances: Tensor, index: int) -> RecallRow:
         condition=cue.condition,
         image=cue.image,
         studied="yes" if cue.studied else "no",
+        completions=len(own),
         distance=float(own.mean()),
-        best_distance=float(own.min()),
+        best_of_2_distance=nearer_of_two(own),
+        best_of_all_distance=float(own.min()),
         identified=float(identified),
     )
+
+
+def nearer_of_two(distances: Tensor) -> float:
+    """Return the mean over all pairs of distances (n,) of the smaller; of one, itself."""
+    n = len(distances)
+    if n == 1:
+        return float(distances[0])
+    nearest_in = torch.arange(n - 1, -1, -1, device=distances.device)  # pairs in which the i-th smallest is the smaller
+    return float((distances.sort().values * nearest_in).sum() / (n * (n - 1) / 2))

@@ -155,18 +155,26 @@ def recall_section(rows: Sequence[RecallRow]) -> Section:
     groups: dict[tuple[str, str], list[RecallRow]] = defaultdict(list)
     for row in rows:
         groups[row.condition, row.studied].append(row)
-    table = [("condition", "studied", "images", "distance", "of the best", "identified")]
+    n = max((row.completions for row in rows), default=0)
+    table: list[tuple[str, ...]] = [
+        ("condition", "studied", "images", "distance", "best of 2", f"best of {n}", "identified")
+    ]
     for (condition, studied), group in sorted(groups.items()):
-        distance = fmean(row.distance for row in group)
-        best = fmean(row.best_distance for row in group)
+        distances = (
+            fmean(row.distance for row in group),
+            fmean(row.best_of_2_distance for row in group),
+            fmean(row.best_of_all_distance for row in group),
+        )
         identified = fmean(row.identified for row in group)
-        table.append((condition, studied, str(len(group)), f"{distance:.3f}", f"{best:.3f}", percent(identified)))
+        numbers = (f"{distance:.3f}" for distance in distances)
+        table.append((condition, studied, str(len(group)), *numbers, percent(identified)))
     return Section(
         "Recall",
         "The model is given the upper half of an image and completes the lower several times. Distances are root mean "
         "square differences of pixels to the true lower half (0 the same, 1 black against white), of all completions "
-        "and of the nearest; identified are completions nearer to their own image than to any other. What is "
-        "recalled, and not guessed, is the advantage of studied images over foils.",
+        "on average and of the nearest of so many, which falls with their number; identified are completions nearer to "
+        "their own image than to any other. What is recalled, and not guessed, is the advantage of studied images over "
+        "foils.",
         table=tuple(table),
     )
 
