@@ -1,5 +1,6 @@
 """One run: interrupted and continued, with a second list, with a store, and what it leaves behind."""
 
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -111,6 +112,15 @@ def test_a_store_is_scored_beside_the_weights(stimuli: Path, tmp_path: Path) -> 
     assert share(rows, "familiarity", 0) == 0.5
     assert share(rows, "weights", 0) == share(rows, "weights+store", 0) == share(rows, "weights", 1)
     assert share(rows, "familiarity", 1) == share(rows, "weights+store", 1) == 1.0
+
+
+def test_a_familiarity_is_no_likelihood_and_has_no_bits(stimuli: Path, tmp_path: Path) -> None:
+    run = carry_out(make_options(stimuli, tmp_path, exposures=1, store_layer=2))
+    rows = read_trials(run.folder / "trials.csv")
+    assert {row.bits_per_pixel_studied for row in rows if row.readout == "familiarity"} == {None}
+    for row in rows:
+        if row.readout == "weights+store":
+            assert row.bits_per_pixel_foil == pytest.approx(row.nll_foil / math.log(2))
 
 
 def share(rows: list[TrialRow], readout: str, exposure: int) -> float:
