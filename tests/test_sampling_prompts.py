@@ -160,7 +160,8 @@ def test_exactly_the_prompt_tokens_that_look_at_what_is_not_given_change(
     prompt: Prompt, shown: int, count: int
 ) -> None:
     """`count` tokens of each latent frame look at a pixel of the last frame, which is bright up to `shown`, then dark;
-    of one clip it stays bright."""
+    of one clip it stays bright.
+    """
     places = {(t, n // 4, n % 4): (15, n, n) for t in range(4) for n in range(count)}
     clips = make_clips(3).abs()
     clips[:2, :, shown:] *= -1
