@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from memory_lists import make_list, make_options
+from tiny import SHORT, make_tokenizer
 
 from experiments.memory.learner import Learner
 from experiments.memory.material import encode_lists, read_lists
@@ -121,6 +122,14 @@ def test_a_familiarity_is_no_likelihood_and_has_no_bits(stimuli: Path, tmp_path:
     for row in rows:
         if row.readout == "weights+store":
             assert row.bits_per_pixel_foil == pytest.approx(row.nll_foil / math.log(2))
+
+
+def test_bits_are_per_pixel_of_the_image_that_a_tokenizer_of_clips_encodes(stimuli: Path, tmp_path: Path) -> None:
+    """4x4 tokens stand for one image of 16 pixels a side, not for the four frames of a latent frame."""
+    make_tokenizer(SHORT).save_pretrained(tmp_path / "tokenizer")
+    run = carry_out(make_options(stimuli, tmp_path / "run", exposures=1, tokenizer=tmp_path / "tokenizer"))
+    for row in read_trials(run.folder / "trials.csv"):
+        assert row.bits_per_pixel_studied == pytest.approx(row.nll_studied / math.log(2) * 16 / 256)
 
 
 def share(rows: list[TrialRow], readout: str, exposure: int) -> float:
