@@ -66,6 +66,11 @@ class StoreMetadata:
         return int(np.prod(self.grid))
 
     @property
+    def pixels(self) -> int:
+        """Pixels of an item before the tokenizer, a pixel being a place in a frame with all of its colours."""
+        return self.frames * self.size**2
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Smallest unsigned type that holds the vocabulary."""
         return np.dtype(np.uint16 if self.vocab_size <= 1 << 16 else np.uint32)

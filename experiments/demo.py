@@ -96,6 +96,8 @@ def run_demo(options: DemoOptions, sizes: DemoSizes = DemoSizes()) -> DemoSummar
         codebook_usage=scores["codebook_usage"],
         gpt_nll=likelihood["gpt_nll"],
         unigram_entropy=likelihood["unigram_entropy"],
+        unigram_nll=likelihood["unigram_nll"],
+        bits_per_pixel=likelihood["bits_per_pixel"],
         memory={name: {p.exposure: p.accuracy for p in curve} for name, curve in pooled(memory).items()},
         memory_ci={
             name: {point.exposure: [point.low_images, point.high_images] for point in curve}

@@ -45,7 +45,17 @@ def _metrics(summary: DemoSummary) -> Section:
         ("reconstruction", f"{summary.psnr_db:.1f} dB", "PSNR of new clips after tokens and back; higher is better"),
         ("codes in use", whole_percent(summary.codebook_usage), "share of the vocabulary that new clips use"),
         ("GPT", f"{summary.gpt_nll:.2f} nats", "negative log-likelihood per token of new clips; lower is better"),
-        ("histogram", f"{summary.unigram_entropy:.2f} nats", "the best that ignoring all context can do on them"),
+        (
+            "GPT per pixel",
+            f"{summary.bits_per_pixel:.3g} bits",
+            "the same per pixel of the clips, before the tokenizer",
+        ),
+        (
+            "counting",
+            f"{summary.unigram_nll:.2f} nats",
+            "the same of a model that only knows how frequent each code is",
+        ),
+        ("histogram", f"{summary.unigram_entropy:.2f} nats", "the least that ignoring all context could reach on them"),
         (
             "leak",
             whole_percent(summary.prompt_tokens_changed),
@@ -53,7 +63,12 @@ def _metrics(summary: DemoSummary) -> Section:
         ),
         ("memory used", f"{summary.peak_memory_gb:.1f} GB", "most that the process held"),
     )
-    return Section("In numbers", "All of it is in summary.json.", table=rows)
+    text = " ".join(filter(None, ("All of it is in summary.json.", _sentence(summary.floor_sentence))))
+    return Section("In numbers", text, table=rows)
+
+
+def _sentence(text: str | None) -> str:
+    return f"{text}." if text else ""
 
 
 def _reconstructions(out: Path) -> Section:

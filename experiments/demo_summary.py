@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.statistics.accuracy import Accuracy, pooled
+from experiments.statistics.chance import chance_sentences
+from gpt.likelihood import floor_sentence
 from storage.files import to_json, write_text
 
 
@@ -26,7 +28,11 @@ class DemoSummary:
     gpt_nll: float
     """Nats per token of new clips."""
     unigram_entropy: float
-    """The same of a model that knows nothing but how frequent each code is."""
+    """Entropy of their histogram: the least that a model without context can reach on these very tokens."""
+    unigram_nll: float
+    """Nats per token of new clips under how frequent each code is in the clips that were studied."""
+    bits_per_pixel: float
+    """`gpt_nll` in bits per pixel of the clips before the tokenizer."""
     memory: dict[str, dict[int, float]]
     """Accuracy by condition and exposure."""
     memory_ci: dict[str, dict[int, list[float]]]
@@ -41,6 +47,11 @@ class DemoSummary:
     """The most memory that the process has held, in GB."""
     seed: int
     """Of everything drawn by chance."""
+
+    @property
+    def floor_sentence(self) -> str | None:
+        """A sentence for people where the GPT is no better than counting tokens; None where it is better."""
+        return floor_sentence(self.gpt_nll, self.unigram_nll)
 
     @property
     def minutes(self) -> float:
@@ -60,12 +71,16 @@ def print_summary(summary: DemoSummary, memory: Sequence[Accuracy]) -> None:
     table.add_row("reconstruction of new clips", f"{summary.psnr_db:.1f} dB")
     table.add_row("codes in use", whole_percent(summary.codebook_usage))
     table.add_row("GPT, new clips", f"{summary.gpt_nll:.2f} nats per token")
-    table.add_row("their histogram alone", f"{summary.unigram_entropy:.2f} nats per token")
+    table.add_row("the same per pixel", f"{summary.bits_per_pixel:.3g} bits per pixel")
+    table.add_row("counting codes alone", f"{summary.unigram_nll:.2f} nats per token")
     table.add_row("prompt tokens that know the future", whole_percent(summary.prompt_tokens_changed))
     for condition, curve in pooled(memory).items():
         table.add_row(f"memory, {condition}, {curve[-1].exposure} exposures", f"{100 * curve[-1].accuracy:.1f} %")
     table.add_row("time", f"{summary.minutes:.1f} min")
     Console().print(table)
+    for sentence in (summary.floor_sentence, *chance_sentences(memory)):
+        if sentence:
+            print(sentence)
 
 
 def whole_percent(share: float) -> str:

@@ -1,4 +1,4 @@
-"""How well a GPT predicts held-out token grids, beside what their histogram alone would give."""
+"""How well a GPT predicts held-out token grids, beside what counting tokens alone would give."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from data.tokens import TokenStore, unigram_entropy
 from gpt.config import MismatchError
 from gpt.flops import parameter_count
+from gpt.likelihood import bits_per_pixel, bits_per_token, floor_sentence, unigram_nll
 from gpt.model import GPT
 from gpt.options import EvaluateOptions
 from training.processes import best_device, describe_device
@@ -55,21 +56,47 @@ def held_out(store: TokenStore, limit: int | None = None) -> Sequence[int]:
 
 
 def evaluate(options: EvaluateOptions) -> dict[str, float]:
-    """Score the held-out items of a token store, print and return the mean NLL and the unigram entropy in nats."""
+    """Score the held-out items of a token store, print and return how well they are predicted.
+
+    All of it speaks of tokens, whose likelihood is exact, and not of pixels: `docs/explanation/likelihood.md`.
+
+    Returns:
+        `gpt_nll`, mean NLL in nats per token; `bits_per_token` and `bits_per_pixel`, the same in these units;
+        `unigram_entropy` of the tokens' own histogram and `unigram_nll` under that of the training items (left out
+        where the store has none), in nats per token; `items`, `tokens_per_item` and `pixels_per_item`.
+    """
     device = best_device()
     model = GPT.from_pretrained(options.gpt).to(device)
     store = TokenStore(options.tokens)
     check_store(store, model)
     tokens = store.read(held_out(store))
+    metadata = store.metadata
     say_found(
         device=describe_device(device),
-        tokens=f"{count(len(tokens), 'held-out item')} of {len(store):,}, {store.metadata.length} tokens each",
+        tokens=f"{count(len(tokens), 'held-out item')} of {len(store):,}, {metadata.length} tokens each",
         model=f"{model.config.describe()}, {parameter_count(model.config):,} parameters",
     )
+    scored = tokens[:, model.first_scored :]
+    nll = float(item_nll(model, tokens, options.batch).mean())
+    entropy = unigram_entropy(scored, metadata.vocab_size)
+    counted = unigram_nll(store, scored)
     result = {
-        "gpt_nll": float(item_nll(model, tokens, options.batch).mean()),
-        "unigram_entropy": unigram_entropy(tokens[:, model.first_scored :], model.config.vocab_size),
+        "gpt_nll": nll,
+        "bits_per_token": bits_per_token(nll),
+        "bits_per_pixel": bits_per_pixel(nll, metadata.length, metadata.pixels),
+        "unigram_entropy": entropy,
+        **({} if counted is None else {"unigram_nll": counted}),
         "items": len(tokens),
+        "tokens_per_item": metadata.length,
+        "pixels_per_item": metadata.pixels,
     }
     print(json.dumps(result, indent=2))
+    say_if_at_floor(nll, entropy if counted is None else counted)
     return result
+
+
+def say_if_at_floor(nll: float, floor: float) -> None:
+    """Say that a model is no better than a unigram, if it is not; both in nats per token."""
+    sentence = floor_sentence(nll, floor)
+    if sentence:
+        say_found(beware=sentence)

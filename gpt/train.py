@@ -12,8 +12,9 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from data.tokens import TokenItem, TokenStore, TokenStoreError, unigram_entropy
-from gpt.evaluate import check_store, held_out, item_nll
+from gpt.evaluate import check_store, held_out, item_nll, say_if_at_floor
 from gpt.flops import flops_per_token
+from gpt.likelihood import bits_per_pixel, unigram_nll
 from gpt.model import GPT
 from gpt.options import TrainOptions
 from storage.checkpoints import newest_checkpoint
@@ -26,7 +27,7 @@ from training.progress import count, say_done, say_found
 from training.schedule import FLOORS, learning_rate, set_learning_rate
 from training.state import load_training_state, save_checkpoint, save_gathered
 
-CURVES = {"nats per token": ("loss", "validation_nll", "unigram_entropy")}
+CURVES = {"nats per token": ("loss", "validation_nll", "unigram_nll")}
 SampleFn = Callable[[GPT, Tensor, Path], None]
 """Samples from a GPT, some of them continuing halves of (B, L) held-out grids, into files that begin with a path; all
 processes call it together. See `sampling.watch`."""
@@ -66,7 +67,8 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
     on_first_process(lambda: truncate_metrics(out, first))
 
     held = store.read(held_out(store, training.validation_items))
-    floor = unigram_entropy(held, store.metadata.vocab_size)
+    floors = _floors(store, held[:, plain.first_scored :])
+    nll = None
     order = make_order(accelerator, training, len(items), first)
     _say_found(accelerator, store, plain, len(items), len(held))
     cost = (plain.config.window, flops_per_token(plain.config))
@@ -81,7 +83,8 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
             loop.report({"loss": loss}, learning_rate=rate)
             if loop.saving:
                 nll = validate(plain, held, training.batch)
-                loop.report_scores({"validation_nll": nll, "unigram_entropy": floor})
+                bits = bits_per_pixel(nll, store.metadata.length, store.metadata.pixels)
+                loop.report_scores({"validation_nll": nll, "validation_bits_per_pixel": bits, **floors})
                 save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep, score=-nll)
             elif loop.stopping:
                 save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep)
@@ -90,6 +93,8 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
                 loop.speed.restart(loop.done)
     on_first_process(lambda: draw_curves(out, CURVES))
     final = save_gathered(plain, out / "final")
+    if nll is not None:
+        say_if_at_floor(nll, floors["unigram_nll"])
     say_done(out, f"secondsight complete --gpt {out} --tokenizer TOKENIZER --input VIDEOS --out COMPLETIONS")
     return final
 
@@ -100,6 +105,16 @@ def _training_items(store: TokenStore, path: Path) -> list[int]:
     if not items:
         raise TokenStoreError(f"{path} has no training items")
     return items
+
+
+def _floors(store: TokenStore, held: Tensor) -> dict[str, float]:
+    """Return what a model without context reaches on int64 held-out tokens, in nats per token.
+
+    `unigram_entropy` is that of their own histogram, `unigram_nll` under that of the training items.
+    """
+    counted = unigram_nll(store, held)
+    assert counted is not None, "a store without training items is refused"
+    return {"unigram_entropy": unigram_entropy(held, store.metadata.vocab_size), "unigram_nll": counted}
 
 
 def new_gpt(options: TrainOptions, store: TokenStore) -> GPT:

@@ -61,15 +61,19 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """Return the rows that `write_rows` wrote, as instances of `kind`.
 
     The annotations of its fields say what becomes of a cell: str, int, float, bool, Literal, or one of these and None,
-    which an empty cell stands for.
+    which an empty cell stands for. A column whose field is None by default may be missing: tables of before it was
+    there are read too.
 
     Raises:
         ValueError: a column is missing, or a cell holds something else than its column should; it is named.
     """
     annotations = get_type_hints(kind)
-    parsers = {name: _parser(annotation) for name, annotation in annotations.items()}
+    optional = {field.name for field in fields(cast(Any, kind)) if field.default is None}
+    table = read_table(path, [name for name in annotations if name not in optional])
+    there = set(table[0]) if table else set()
+    parsers = {name: _parser(annotation) for name, annotation in annotations.items() if name in there}
     rows = []
-    for number, row in enumerate(read_table(path, annotations), start=1):
+    for number, row in enumerate(table, start=1):
         try:
             values = {name: parse(row[name]) for name, parse in parsers.items()}
         except (KeyError, ValueError) as error:

@@ -1,9 +1,12 @@
-"""A tokenizer whose latent frames depend on later frames."""
+"""Tokenizers whose latent frames depend on later frames."""
 
 import torch
-from tiny import FPS, make_clips
+from tiny import FPS, make_clips, make_tokenizer
+from torch import Tensor
 
+from vqgan.config import VQGANConfig
 from vqgan.foreign.tats import TATSVQGAN, TATSConfig
+from vqgan.model import VQGAN
 
 
 def make_tats(frames: int = 16) -> TATSVQGAN:
@@ -13,4 +16,33 @@ def make_tats(frames: int = 16) -> TATSVQGAN:
     with torch.no_grad():
         latents = model.pre_vq_conv(model.encoder(make_clips(2) / 2)).movedim(1, -1).flatten(0, -2)
         model.codebook.embeddings.copy_(latents[torch.randperm(len(latents))[:32]])
+    return model
+
+
+Place = tuple[int, int, int]
+
+
+class Peeking(VQGAN):
+    """A causal tokenizer, but for some places of the grid, whose token only says whether one pixel is bright.
+
+    Where that pixel lies behind the clip's end, it is that of the last frame. How many tokens of a prompt change with
+    what is not given is known: as many as look there.
+    """
+
+    places: dict[Place, Place]
+    """(frame, row, column) of the pixel by (latent frame, row, column) of the token."""
+
+    def encode(self, clip: Tensor) -> Tensor:
+        tokens = super().encode(clip)
+        for (t, h, w), (frame, row, column) in self.places.items():
+            if t < tokens.shape[1]:
+                tokens[:, t, h, w] = (clip[:, 0, min(frame, clip.shape[2] - 1), row, column] > 0).long()
+        return tokens
+
+
+def make_peeking(config: VQGANConfig, places: dict[Place, Place]) -> Peeking:
+    """A tokenizer of random weights that peeks at these pixels."""
+    model = Peeking(config).eval()
+    model.load_state_dict(make_tokenizer(config).state_dict())
+    model.places = places
     return model

@@ -1,6 +1,7 @@
 """The demo from end to end, made small."""
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ METRICS = (
     "codebook_usage",
     "gpt_nll",
     "unigram_entropy",
+    "unigram_nll",
+    "bits_per_pixel",
     "memory",
     "memory_ci",
     "prompt_tokens_changed",
@@ -44,6 +47,19 @@ def test_summary_has_the_documented_shape(out: Path) -> None:
     assert set(summary["memory"]) == set(summary["memory_ci"]) == {"novel", "exemplar", "state"}
     assert summary["memory"]["novel"]["0"] == 0.5
     assert {"pairwise", "to_truth"} <= summary["diversity"]["clip"]["new"].keys()
+
+
+def test_nats_per_token_are_given_in_bits_per_pixel(out: Path) -> None:
+    """4x16x16 tokens stand for 16 frames of 64 pixels a side."""
+    summary = json.loads((out / "summary.json").read_text())
+    bits = summary["gpt_nll"] / math.log(2) * 4 * 16 * 16
+    assert summary["bits_per_pixel"] == pytest.approx(bits / (16 * 64 * 64))
+
+
+def test_a_gpt_that_has_learned_nothing_is_said_to_have(out: Path) -> None:
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["gpt_nll"] > summary["unigram_nll"]
+    assert "is worse than the unigram floor" in (out / "report.html").read_text()
 
 
 def test_prompts_know_nothing_of_the_future(out: Path) -> None:

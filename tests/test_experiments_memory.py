@@ -1,6 +1,7 @@
 """The recognition-memory experiment on a small list."""
 
 import csv
+import math
 from pathlib import Path
 from typing import Any, get_args
 
@@ -50,6 +51,13 @@ def test_every_item_and_exposure_has_a_row(finished: tuple[Path, list[Accuracy]]
     rows = read_trials(finished[0] / "trials.csv")
     keys = {(row.version, row.item, row.exposure) for row in rows}
     assert len(rows) == len(keys) == 2 * 10 * 26
+
+
+def test_nll_is_in_bits_per_pixel_too(finished: tuple[Path, list[Accuracy]]) -> None:
+    """A palette has one token for each pixel."""
+    for row in read_trials(finished[0] / "trials.csv"):
+        assert row.bits_per_pixel_studied == pytest.approx(row.nll_studied / math.log(2))
+        assert row.bits_per_pixel_foil == pytest.approx(row.nll_foil / math.log(2))
 
 
 def test_swapped_version_studies_the_foils(finished: tuple[Path, list[Accuracy]]) -> None:
@@ -226,6 +234,8 @@ def test_random_sequences_are_learned_without_a_tokenizer(tmp_path: Path) -> Non
     assert curve[0].accuracy == 0.5
     assert curve[-1].accuracy >= 0.9
     assert not (tmp_path / "run" / "tokenizer").exists()
+    rows = read_trials(tmp_path / "run" / "trials.csv")
+    assert {(row.bits_per_pixel_studied, row.bits_per_pixel_foil) for row in rows} == {(None, None)}  # no pixels
 
 
 def test_gpt_too_small_for_random_sequences_is_refused(tmp_path: Path) -> None:

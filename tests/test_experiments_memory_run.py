@@ -1,5 +1,6 @@
 """One run: interrupted and continued, with a second list, with a store, and what it leaves behind."""
 
+import math
 import os
 import signal
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from memory_lists import make_list, make_options
+from tiny import SHORT, make_tokenizer
 
 from experiments.memory.learner import Learner
 from experiments.memory.material import encode_lists, read_lists
@@ -111,6 +113,23 @@ def test_a_store_is_scored_beside_the_weights(stimuli: Path, tmp_path: Path) -> 
     assert share(rows, "familiarity", 0) == 0.5
     assert share(rows, "weights", 0) == share(rows, "weights+store", 0) == share(rows, "weights", 1)
     assert share(rows, "familiarity", 1) == share(rows, "weights+store", 1) == 1.0
+
+
+def test_a_familiarity_is_no_likelihood_and_has_no_bits(stimuli: Path, tmp_path: Path) -> None:
+    run = carry_out(make_options(stimuli, tmp_path, exposures=1, store_layer=2))
+    rows = read_trials(run.folder / "trials.csv")
+    assert {row.bits_per_pixel_studied for row in rows if row.readout == "familiarity"} == {None}
+    for row in rows:
+        if row.readout == "weights+store":
+            assert row.bits_per_pixel_foil == pytest.approx(row.nll_foil / math.log(2))
+
+
+def test_bits_are_per_pixel_of_the_image_that_a_tokenizer_of_clips_encodes(stimuli: Path, tmp_path: Path) -> None:
+    """4x4 tokens stand for one image of 16 pixels a side, not for the four frames of a latent frame."""
+    make_tokenizer(SHORT).save_pretrained(tmp_path / "tokenizer")
+    run = carry_out(make_options(stimuli, tmp_path / "run", exposures=1, tokenizer=tmp_path / "tokenizer"))
+    for row in read_trials(run.folder / "trials.csv"):
+        assert row.bits_per_pixel_studied == pytest.approx(row.nll_studied / math.log(2) * 16 / 256)
 
 
 def share(rows: list[TrialRow], readout: str, exposure: int) -> float:

@@ -152,6 +152,32 @@ def test_likelihood_ratio_of_an_item_is_nll_before_minus_after() -> None:
     assert line.likelihood_ratio == before - after
 
 
+def test_items_have_bits_per_pixel_before_and_after_study() -> None:
+    trials = [
+        replace(trial, bits_per_pixel_studied=2 * trial.nll_studied, bits_per_pixel_foil=2 * trial.nll_foil)
+        for trial in make_trials(items=2, seeds=(0, 1))
+    ]
+    for line in items(trials):
+        assert line.bits_per_pixel_before == pytest.approx(2 * (line.nll_before or math.nan))
+        assert line.bits_per_pixel_after == pytest.approx(2 * line.nll_after)
+
+
+def test_items_have_no_bits_per_pixel_where_a_run_has_none() -> None:
+    some, others = make_trials(items=1, seeds=(0,)), make_trials(items=1, seeds=(1,))
+    mixed = [replace(trial, bits_per_pixel_studied=1.0, bits_per_pixel_foil=1.0) for trial in some] + others
+    assert {(line.bits_per_pixel_before, line.bits_per_pixel_after) for line in items(mixed)} == {(None, None)}
+
+
+def test_trials_judged_by_likelihood_ratio_have_its_bits_per_pixel() -> None:
+    trials = [
+        replace(trial, bits_per_pixel_studied=2 * trial.nll_studied, bits_per_pixel_foil=2 * trial.nll_foil)
+        for trial in make_trials(items=1)
+    ]
+    for trial in likelihood_ratio_trials(trials):
+        assert trial.bits_per_pixel_studied == pytest.approx(2 * trial.nll_studied)
+        assert trial.bits_per_pixel_foil == pytest.approx(2 * trial.nll_foil)
+
+
 def test_items_are_those_of_the_weights_on_unchanged_images() -> None:
     plain = make_trials(items=2)
     more = [replace(trial, readout="familiarity", correct=0.0) for trial in plain]

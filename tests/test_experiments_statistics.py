@@ -33,6 +33,16 @@ def make_trial(version: str, item: str, exposure: int, correct: float, condition
     )
 
 
+def test_trials_of_before_there_were_bits_per_pixel_are_read(tmp_path: Path) -> None:
+    trial = make_trial("as_given", "0", 1, 1.0)
+    write_trials(tmp_path / "trials.csv", [trial])
+    lines = (tmp_path / "trials.csv").read_text().splitlines()
+    assert lines[0].endswith(",model,bits_per_pixel_studied,bits_per_pixel_foil")
+    old = "\n".join([lines[0].removesuffix(",bits_per_pixel_studied,bits_per_pixel_foil"), lines[1][:-2]])
+    (tmp_path / "old.csv").write_text(old)
+    assert read_trials(tmp_path / "old.csv") == [trial]
+
+
 def test_lower_nll_of_the_studied_image_is_correct() -> None:
     assert correctness(1.0, 2.0) == 1.0
 

@@ -13,12 +13,13 @@ from accelerate import Accelerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from tiny import GPT_SHORT, make_gpt, make_store
+from tiny import GPT_LEGACY, GPT_SHORT, make_gpt, make_store
 
-from data.tokens import TokenStore, TokenStoreError, unigram_entropy
+from data.tokens import TokenStore, TokenStoreError, unigram_entropy, write_shard, write_store
 from gpt import train as training
 from gpt.config import MismatchError
 from gpt.evaluate import check_store, evaluate, held_out, item_nll
+from gpt.likelihood import unigram_nll
 from gpt.model import GPT
 from gpt.options import EvaluateOptions, TrainOptions
 from gpt.train import build_optimizer, train_step
@@ -42,6 +43,14 @@ def train(options: TrainOptions) -> Path:
 
 def metrics(out: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+
+def make_repetitive_store(folder: Path) -> Path:
+    """A store whose items are all alike, in each of which every code occurs once."""
+    store = TokenStore(make_store(folder))
+    grids = torch.arange(32).expand(12, 32).unflatten(1, (2, 4, 4))
+    write_store(folder, store.metadata, [write_shard(folder, 0, store.metadata, grids)], store.items)
+    return folder
 
 
 def test_it_overfits_one_batch() -> None:
@@ -97,6 +106,48 @@ def test_validation_and_unigram_entropy_are_logged(store: Path, tmp_path: Path) 
     tokens = TokenStore(store).read([9, 10, 11])
     assert line["validation_nll"] == pytest.approx(float(item_nll(GPT.from_pretrained(final), tokens, 8).mean()))
     assert line["unigram_entropy"] == pytest.approx(unigram_entropy(tokens, 32))
+    assert line["unigram_nll"] == pytest.approx(unigram_nll(TokenStore(store), tokens))
+
+
+def test_validation_is_logged_in_bits_per_pixel_too(store: Path, tmp_path: Path) -> None:
+    train(options(store, tmp_path, steps=1))
+    line = metrics(tmp_path)[-1]
+    bits = line["validation_nll"] / math.log(2) * 32  # of an item
+    assert line["validation_bits_per_pixel"] == pytest.approx(bits / (8 * 16 * 16))
+
+
+def test_a_model_that_has_learned_nothing_is_said_to_have(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights of a few steps at a rate that is far too high are worse than counts."""
+    train(options(store, tmp_path, steps=4, learning_rate=1.0, warmup=0))
+    nll = metrics(tmp_path)[-1]["validation_nll"]
+    assert f"NLL {nll:.2f} nats per token is worse than the unigram floor" in capsys.readouterr().err
+
+
+def test_of_a_model_that_has_learned_something_nothing_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = make_repetitive_store(tmp_path / "store")
+    train(options(store, tmp_path / "run", steps=60, learning_rate=1e-2, warmup=0))
+    line = metrics(tmp_path / "run")[-1]
+    assert line["validation_nll"] < line["unigram_nll"]
+    assert "unigram floor" not in capsys.readouterr().err
+
+
+def test_a_finished_run_that_is_continued_says_nothing_of_its_loss(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(options(store, tmp_path, steps=1))
+    capsys.readouterr()
+    train(options(store, tmp_path, steps=1, resume="auto"))
+    assert "unigram floor" not in capsys.readouterr().err
+
+
+def test_the_entropy_of_models_without_a_bos_token_leaves_the_first_token_out(store: Path, tmp_path: Path) -> None:
+    train(options(store, tmp_path, steps=1, **GPT_LEGACY.flat()))
+    tokens = TokenStore(store).read([9, 10, 11])[:, 1:]
+    assert metrics(tmp_path)[-1]["unigram_entropy"] == pytest.approx(unigram_entropy(tokens, 32))
 
 
 @pytest.mark.parametrize(
@@ -212,6 +263,33 @@ def test_evaluate_scores_the_held_out_items(store: Path, tmp_path: Path) -> None
     tokens = TokenStore(store).read([9, 10, 11])
     assert result["gpt_nll"] == pytest.approx(float(make_gpt().nll(tokens).detach().mean()), rel=1e-5)
     assert result["items"] == 3
+
+
+def test_evaluate_gives_the_same_in_other_units(store: Path, tmp_path: Path) -> None:
+    make_gpt().save_pretrained(tmp_path)
+    result = evaluate(EvaluateOptions(tmp_path, store))
+    bits = result["gpt_nll"] / math.log(2)
+    assert result["bits_per_token"] == pytest.approx(bits)
+    assert result["bits_per_pixel"] == pytest.approx(bits * result["tokens_per_item"] / result["pixels_per_item"])
+    assert (result["tokens_per_item"], result["pixels_per_item"]) == (32, 8 * 16 * 16)
+
+
+def test_evaluate_says_that_a_model_is_worse_than_counting(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_gpt().save_pretrained(tmp_path)
+    result = evaluate(EvaluateOptions(tmp_path, store))
+    assert result["unigram_nll"] == pytest.approx(unigram_nll(TokenStore(store), TokenStore(store).read([9, 10, 11])))
+    assert f"is worse than the unigram floor {result['unigram_nll']:.2f}" in capsys.readouterr().err
+
+
+def test_evaluate_without_training_items_takes_the_entropy_as_the_floor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_gpt().save_pretrained(tmp_path / "gpt")
+    result = evaluate(EvaluateOptions(tmp_path / "gpt", make_store(tmp_path / "store", items=3, held_out=3)))
+    assert "unigram_nll" not in result
+    assert f"is worse than the unigram floor {result['unigram_entropy']:.2f}" in capsys.readouterr().err
 
 
 def test_evaluate_refuses_another_models_store(tmp_path: Path) -> None:

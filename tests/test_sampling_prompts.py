@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from looking_ahead import make_tats
+from looking_ahead import make_peeking, make_tats
 from tiny import GPT_SHORT, IMAGE, SHORT, VIDEO, make_clips, make_gpt, make_palette, make_tokenizer
 
 from gpt.config import MismatchError
@@ -152,6 +152,21 @@ def test_a_part_of_an_image_encoded_whole_knows_the_rest(prompt: Prompt) -> None
 
 def test_half_a_clip_encoded_whole_by_a_tokenizer_that_looks_ahead_knows_the_rest() -> None:
     assert int(count_changed(make_tats(), make_clips(2), Prompt("half-clip")).sum()) > 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 16])
+@pytest.mark.parametrize(("prompt", "shown"), [(Prompt("half-clip"), 8), (Prompt("frames", 3), 12)])
+def test_exactly_the_prompt_tokens_that_look_at_what_is_not_given_change(
+    prompt: Prompt, shown: int, count: int
+) -> None:
+    """`count` tokens of each latent frame look at a pixel of the last frame, which is bright up to `shown`, then dark;
+    of one clip it stays bright.
+    """
+    places = {(t, n // 4, n % 4): (15, n, n) for t in range(4) for n in range(count)}
+    clips = make_clips(3).abs()
+    clips[:2, :, shown:] *= -1
+    changed = count_changed(make_peeking(VIDEO, places), clips, prompt)
+    assert changed.tolist() == [count * shown // 4, count * shown // 4, 0]
 
 
 def test_full_encoding_cuts_the_prompt_out_of_all_tokens() -> None:

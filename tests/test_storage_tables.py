@@ -105,6 +105,12 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
         read_rows(tmp_path / "table.csv", Row)
 
 
+def test_a_column_that_came_later_and_is_none_by_default_may_be_missing(tmp_path: Path) -> None:
+    grown = make_dataclass("Grown", [("name", str), ("share", float | None, None)])
+    (tmp_path / "table.csv").write_text("name\na\n")
+    assert read_rows(tmp_path / "table.csv", grown) == [grown("a", None)]
+
+
 def test_an_empty_file_has_no_columns(tmp_path: Path) -> None:
     (tmp_path / "table.csv").touch()
     assert read_table(tmp_path / "table.csv") == []

@@ -1,7 +1,9 @@
 """Does a prompt know the future? Replace what is not given and count the prompt tokens that change.
 
-For clips the second half is replaced by its negative, for stills the lower half; tokens of the given half are compared
-with those of the unchanged item, both encoded whole. A tokenizer that is causal in time changes none.
+Given is half of the token grid, as with `--prompt half-clip` and `half-image`: of clips the latent frames of the first
+half, of stills the rows of tokens of the upper half (of an odd number the smaller part). All that follows these is
+replaced by its negative, and the tokens of the given half are compared with those of the unchanged item, both encoded
+whole. A tokenizer that is causal in time changes none.
 """
 
 from __future__ import annotations
@@ -24,18 +26,24 @@ from vqgan.tokenizer import Tokenizer
 
 
 def prompt_changes(tokenizer: Tokenizer, clips: Tensor) -> Tensor:
-    """Return which prompt tokens of clips (B, 3, T, H, W) change with the half that is not given.
+    """Return which prompt tokens of clips (B, 3, T, H, W) change with what is not given.
 
     Returns:
-        (B, t / 2, h, w) bool for clips, (B, 1, h / 2, w) for stills.
+        (B, t // 2, h, w) bool for clips, (B, 1, h // 2, w) for stills.
+
+    Raises:
+        ValueError: the items are one latent frame long, or one row of tokens high, so that half of them is none.
     """
     axis = 2 if clips.shape[2] > 1 else 3
-    half = clips.shape[axis] // 2
-    given, rest = clips.split([half, clips.shape[axis] - half], dim=axis)
-    changed = torch.cat([given, -rest], dim=axis)
     before = tokenizer.encode(clips)
-    after = tokenizer.encode(changed)
-    return before.ne(after).narrow(axis - 1, 0, before.shape[axis - 1] // 2)
+    units = before.shape[axis - 1]
+    if units < 2:
+        unit = "latent frame" if axis == 2 else "row of tokens"
+        raise ValueError(f"items of one {unit} cannot be tested for leakage: no half of it can be given as a prompt")
+    shown = units // 2 * (clips.shape[axis] // units)
+    given, rest = clips.split([shown, clips.shape[axis] - shown], dim=axis)
+    after = tokenizer.encode(torch.cat([given, -rest], dim=axis))
+    return before.ne(after).narrow(axis - 1, 0, units // 2)
 
 
 def measure_leakage(options: LeakageOptions) -> dict[str, Any]:
@@ -43,6 +51,7 @@ def measure_leakage(options: LeakageOptions) -> dict[str, Any]:
 
     Raises:
         MediaError: nothing is usable, or more than half of the files are not.
+        ValueError: see `prompt_changes`.
     """
     device = best_device()
     tokenizer = load_tokenizer(options.tokenizer).to(device)
@@ -66,8 +75,8 @@ def measure_leakage(options: LeakageOptions) -> dict[str, Any]:
     changes = torch.cat(parts)
     axes = (0, 1, 3) if stills else (0, 2, 3)
     result = {
-        "prompt_tokens_changed": float(changes.float().mean()),
-        "per_row" if stills else "per_latent_frame": changes.float().mean(dim=axes).tolist(),
+        "prompt_tokens_changed": float(changes.double().mean()),
+        "per_row" if stills else "per_latent_frame": changes.double().mean(dim=axes).tolist(),
         "items": len(changes),
     }
     write_text(options.out / "leakage.json", to_json(result))

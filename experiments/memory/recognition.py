@@ -19,8 +19,11 @@ from data.stimuli.lists import StimulusList, Trial
 from experiments.memory.episodic import EpisodicStore
 from experiments.memory.options import Half
 from experiments.statistics.trials import TrialRow, correctness
+from gpt.likelihood import bits_per_pixel
 from gpt.model import GPT
 
+LIKELIHOODS = ("weights", "weights+store")
+"""Readouts that are a mean NLL per token, and so have bits per pixel."""
 CPU_TOKENS = 2**11
 """Tokens of a scoring batch on a CPU, as many as its caches hold."""
 GPU_TOKENS = 2**14
@@ -40,6 +43,8 @@ class Session:
     """Every tested image once, in order of path, so that both versions of a list score the same batches."""
     tokens: Mapping[str, Tensor]
     """(P, L) int64 tokens of the tested images under each change."""
+    pixels: int | None = None
+    """Of an image before the tokenizer; None for random sequences, which stand for none."""
 
     @classmethod
     def prepare(
@@ -49,6 +54,7 @@ class Session:
         version: str,
         seed: int,
         device: torch.device,
+        pixels: int | None = None,
     ) -> Session:
         """Gather what the tests of a list need.
 
@@ -58,6 +64,7 @@ class Session:
             version: of the list, for the rows.
             seed: of the run, for the rows.
             device: where the learner is.
+            pixels: of an image before the tokenizer; None for random sequences.
         """
         paths = tested_paths(stimuli.trials)
         stacked = {change: torch.stack([of[path] for path in paths]).to(device) for change, of in tokens.items()}
@@ -68,6 +75,7 @@ class Session:
             trials=stimuli.trials,
             paths=paths,
             tokens=stacked,
+            pixels=pixels,
         )
 
     def test(self, gpt: GPT, store: EpisodicStore | None, exposure: int, interference: int) -> list[TrialRow]:
@@ -99,6 +107,7 @@ class Session:
     ) -> TrialRow:
         nll_studied = scores[trial.studied.path]
         nll_foil = scores[trial.foil.path]
+        bits_studied, bits_foil = (self._bits_per_pixel(nll, readout) for nll in (nll_studied, nll_foil))
         return TrialRow(
             list=self.name,
             version=self.version,
@@ -114,7 +123,14 @@ class Session:
             nll_studied=nll_studied,
             nll_foil=nll_foil,
             correct=correctness(nll_studied, nll_foil),
+            bits_per_pixel_studied=bits_studied,
+            bits_per_pixel_foil=bits_foil,
         )
+
+    def _bits_per_pixel(self, score: float, readout: str) -> float | None:
+        if self.pixels is None or readout not in LIKELIHOODS:
+            return None
+        return bits_per_pixel(score, self.tokens["none"].shape[1], self.pixels)
 
 
 def half_of(trials: tuple[Trial, ...], half: Half) -> tuple[Trial, ...]:

@@ -68,7 +68,7 @@ class MemoryRun:
             SystemExit: a signal asked the run to end, and its state was saved.
         """
         learner, done = begin_learner(self.options, self.material, self.seed, self.folder / "state")
-        session = Session.prepare(self.stimuli, self.material.tokens, self.version, self.seed, learner.device)
+        session = self._prepare(learner.device)
         rows = self._rows_so_far(done) if done else self._before_study(learner, session)
         title = f"Memory {self.version} {self.seed}"
         with Progress(title, self.passes, done) as progress, Stopping() as stopping:
@@ -97,6 +97,12 @@ class MemoryRun:
         listed = index[:first] if number <= exposures else index[first:]
         known = (index < first) & (number > 1) | (index >= first) & (number > exposures + 1)
         learner.study(self.items.to(learner.device), listed, known, number)
+
+    def _prepare(self, device: torch.device) -> Session:
+        """Gather what the tests need; `device` is the learner's."""
+        tokenizer = self.material.tokenizer
+        pixels = tokenizer.size**2 if tokenizer else None
+        return Session.prepare(self.stimuli, self.material.tokens, self.version, self.seed, device, pixels)
 
     def _test(self, learner: Learner, session: Session, number: int) -> list[TrialRow]:
         """Take the tests after pass `number`; 0 is before the first."""

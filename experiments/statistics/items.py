@@ -38,6 +38,10 @@ class Item:
     """The same after the last exposure."""
     likelihood_ratio: float | None
     """nll_before - nll_after: the log likelihood ratio per token between the models after and before study."""
+    bits_per_pixel_before: float | None
+    """`nll_before` in bits per pixel of the image before the tokenizer; empty where a run does not tell."""
+    bits_per_pixel_after: float | None
+    """`nll_after` in bits per pixel."""
 
 
 def items(trials: Sequence[TrialRow]) -> list[Item]:
@@ -52,10 +56,10 @@ def items(trials: Sequence[TrialRow]) -> list[Item]:
 def _item(trials: Sequence[TrialRow]) -> Item:
     first = trials[0]
     last = max(trial.exposure for trial in trials)
-    before = [trial.nll_studied for trial in trials if trial.exposure == 0]
+    before = [trial for trial in trials if trial.exposure == 0]
     after = [trial for trial in trials if trial.exposure == last]
     studied = [trial.correct for trial in trials if trial.exposure > 0]
-    nll_before = fmean(before) if before else None
+    nll_before = fmean(trial.nll_studied for trial in before) if before else None
     nll_after = fmean(trial.nll_studied for trial in after)
     accuracy = fmean(trial.correct for trial in after)
     return Item(
@@ -71,4 +75,12 @@ def _item(trials: Sequence[TrialRow]) -> Item:
         nll_before=nll_before,
         nll_after=nll_after,
         likelihood_ratio=None if nll_before is None else nll_before - nll_after,
+        bits_per_pixel_before=_bits_per_pixel(before),
+        bits_per_pixel_after=_bits_per_pixel(after),
     )
+
+
+def _bits_per_pixel(trials: Sequence[TrialRow]) -> float | None:
+    """Return the mean over trials; None where there are none, or one of them does not tell."""
+    bits = [trial.bits_per_pixel_studied for trial in trials if trial.bits_per_pixel_studied is not None]
+    return fmean(bits) if bits and len(bits) == len(trials) else None

@@ -69,6 +69,12 @@ class TrialRow:
     """1 when the studied image has the lower score, 0 when the foil has, one half for a tie."""
     model: str = ""
     """Name of the model where several are compared."""
+    bits_per_pixel_studied: float | None = None
+    """`nll_studied` in bits per pixel of the image before the tokenizer (see "Likelihoods and their units"); empty for
+    random sequences, which have no pixels, for `familiarity`, which is no likelihood, and in tables of before this
+    column was there."""
+    bits_per_pixel_foil: float | None = None
+    """`nll_foil` in bits per pixel."""
 
     @property
     def run(self) -> Run:
@@ -123,4 +129,15 @@ def _key(trial: TrialRow) -> tuple[object, ...]:
 def _relative(trial: TrialRow, before: TrialRow) -> TrialRow:
     studied = trial.nll_studied - before.nll_studied
     foil = trial.nll_foil - before.nll_foil
-    return replace(trial, nll_studied=studied, nll_foil=foil, correct=correctness(studied, foil))
+    return replace(
+        trial,
+        nll_studied=studied,
+        nll_foil=foil,
+        correct=correctness(studied, foil),
+        bits_per_pixel_studied=_difference(trial.bits_per_pixel_studied, before.bits_per_pixel_studied),
+        bits_per_pixel_foil=_difference(trial.bits_per_pixel_foil, before.bits_per_pixel_foil),
+    )
+
+
+def _difference(value: float | None, before: float | None) -> float | None:
+    return None if value is None or before is None else value - before

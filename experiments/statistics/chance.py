@@ -1,0 +1,45 @@
+"""Accuracies that are no better than guessing, said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from experiments.statistics.accuracy import Accuracy, pooled
+
+CHANCE = 0.5
+"""Accuracy of guessing between two images."""
+
+
+def chance_sentences(results: Iterable[Accuracy], model: str = "") -> list[str]:
+    """Return a sentence for every condition whose accuracy after study is not above chance.
+
+    Judged are all runs together by the weights alone, on unchanged images, after the last exposure and before any
+    interference. Of results without an exposure nothing is said.
+
+    Args:
+        results: of one model or several.
+        model: of which of them.
+    """
+    curves = pooled(results, model=model)
+    sentences = (chance_sentence(curve[-1]) for curve in curves.values())
+    return [sentence for sentence in sentences if sentence]
+
+
+def chance_sentence(result: Accuracy) -> str | None:
+    """Return a sentence for people where an accuracy after study is not above chance; None where it is.
+
+    It is above chance when all of its interval is.
+    """
+    if not result.exposure or result.low > CHANCE:
+        return None
+    number = f"{result.condition}: {100 * result.accuracy:.1f} % correct after {_count(result.exposure)}"
+    if result.high < CHANCE:
+        return f"{number} is worse than guessing (50 %): study has made the studied images the less likely ones"
+    if result.accuracy <= CHANCE:
+        return f"{number} is no better than guessing (50 %): the test shows no memory"
+    interval = f"{100 * result.low:.1f} to {100 * result.high:.1f} %"
+    return f"{number} is not told apart from guessing (50 %): the 95 % interval is {interval}"
+
+
+def _count(exposures: int) -> str:
+    return f"{exposures} exposure{'' if exposures == 1 else 's'}"

@@ -1,0 +1,42 @@
+"""Accuracies at chance are said to be at chance."""
+
+import pytest
+
+from experiments.statistics.accuracy import POOLED, Accuracy
+from experiments.statistics.chance import chance_sentence, chance_sentences
+
+
+def result(accuracy: float, low: float, high: float, exposure: int = 10, condition: str = "novel") -> Accuracy:
+    return Accuracy(
+        version=POOLED, condition=condition, exposure=exposure, accuracy=accuracy, low=low, high=high, trials=100
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((0.48, 0.38, 0.58), "novel: 48.0 % correct after 10 exposures is no better than guessing (50 %)"),
+        ((0.30, 0.22, 0.40), "novel: 30.0 % correct after 10 exposures is worse than guessing (50 %)"),
+        ((0.56, 0.46, 0.66), "not told apart from guessing (50 %): the 95 % interval is 46.0 to 66.0 %"),
+    ],
+)
+def test_what_is_not_above_chance_is_said(values: tuple[float, float, float], expected: str) -> None:
+    assert expected in (chance_sentence(result(*values)) or "")
+
+
+def test_of_what_is_above_chance_nothing_is_said() -> None:
+    assert chance_sentence(result(0.8, 0.7, 0.9)) is None
+
+
+def test_before_study_chance_is_expected() -> None:
+    assert chance_sentence(result(0.5, 0.4, 0.6, exposure=0)) is None
+
+
+def test_only_the_last_exposure_counts() -> None:
+    early, late = result(0.5, 0.4, 0.6, exposure=1), result(0.9, 0.8, 0.95, exposure=2)
+    assert chance_sentences([early, late]) == []
+
+
+def test_every_condition_is_judged() -> None:
+    results = [result(0.5, 0.4, 0.6, condition=name) for name in ("novel", "state")]
+    assert [sentence.split(":")[0] for sentence in chance_sentences(results)] == ["novel", "state"]
