@@ -17,7 +17,7 @@ from torch import Tensor
 from data.errors import StimulusError
 from data.stimuli.lists import StimulusList, Trial
 from experiments.memory.episodic import EpisodicStore
-from experiments.memory.options import Half
+from experiments.memory.options import Half, Ties
 from experiments.statistics.trials import TrialRow, correctness
 from gpt.model import GPT
 
@@ -40,6 +40,8 @@ class Session:
     """Every tested image once, in order of path, so that both versions of a list score the same batches."""
     tokens: Mapping[str, Tensor]
     """(P, L) int64 tokens of the tested images under each change."""
+    ties: Ties = "half"
+    """What a trial counts in which both images have the same score."""
 
     @classmethod
     def prepare(
@@ -49,6 +51,7 @@ class Session:
         version: str,
         seed: int,
         device: torch.device,
+        ties: Ties = "half",
     ) -> Session:
         """Gather what the tests of a list need.
 
@@ -58,6 +61,7 @@ class Session:
             version: of the list, for the rows.
             seed: of the run, for the rows.
             device: where the learner is.
+            ties: what a trial counts in which both images have the same score.
         """
         paths = tested_paths(stimuli.trials)
         stacked = {change: torch.stack([of[path] for path in paths]).to(device) for change, of in tokens.items()}
@@ -68,6 +72,7 @@ class Session:
             trials=stimuli.trials,
             paths=paths,
             tokens=stacked,
+            ties=ties,
         )
 
     def test(self, gpt: GPT, store: EpisodicStore | None, exposure: int, interference: int) -> list[TrialRow]:
@@ -113,7 +118,7 @@ class Session:
             foil=trial.foil.path,
             nll_studied=nll_studied,
             nll_foil=nll_foil,
-            correct=correctness(nll_studied, nll_foil),
+            correct=correctness(nll_studied, nll_foil) if self.ties == "half" else float(nll_studied < nll_foil),
         )
 
 

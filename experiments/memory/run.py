@@ -18,7 +18,7 @@ from torch import Tensor
 
 from data.stimuli.lists import StimulusList, Trial
 from experiments.memory.episodic import EpisodicStore
-from experiments.memory.learner import Learner, begin_learner
+from experiments.memory.learner import Learner, begin_learner, image_folder_order
 from experiments.memory.material import Material, read_clips
 from experiments.memory.options import MemoryOptions
 from experiments.memory.recall import Cue, RecallRow, recall, write_recall
@@ -68,7 +68,9 @@ class MemoryRun:
             SystemExit: a signal asked the run to end, and its state was saved.
         """
         learner, done = begin_learner(self.options, self.material, self.seed, self.folder / "state")
-        session = Session.prepare(self.stimuli, self.material.tokens, self.version, self.seed, learner.device)
+        session = Session.prepare(
+            self.stimuli, self.material.tokens, self.version, self.seed, learner.device, self.options.test.ties
+        )
         rows = self._rows_so_far(done) if done else self._before_study(learner, session)
         title = f"Memory {self.version} {self.seed}"
         with Progress(title, self.passes, done) as progress, Stopping() as stopping:
@@ -94,9 +96,16 @@ class MemoryRun:
         first = len(self.stimuli.study)
         exposures = self.options.learning.exposures
         index = torch.arange(len(self.items))
-        listed = index[:first] if number <= exposures else index[first:]
+        listed = self._listed if number <= exposures else index[first:]
         known = (index < first) & (number > 1) | (index >= first) & (number > exposures + 1)
         learner.study(self.items.to(learner.device), listed, known, number)
+
+    @cached_property
+    def _listed(self) -> Tensor:
+        """(M,) int64 indices of the first list's study, as it is shuffled."""
+        if self.options.learning.order == "igpt2022":
+            return torch.tensor(image_folder_order(self.stimuli))
+        return torch.arange(len(self.stimuli.study))
 
     def _test(self, learner: Learner, session: Session, number: int) -> list[TrialRow]:
         """Take the tests after pass `number`; 0 is before the first."""
@@ -144,7 +153,7 @@ class MemoryRun:
         chosen = [trials[index * len(trials) // count] for index in range(count)]
         cues = [_cue(trial, studied=True) for trial in chosen]
         cues += [_cue(trial, studied=False) for trial in chosen]
-        clips = read_clips(self.stimuli.root, [cue.image for cue in cues], tokenizer.size)
+        clips = read_clips(self.stimuli.root, [cue.image for cue in cues], tokenizer.size, self.options.material.resize)
         tokens = torch.stack([self.material.tokens["none"][cue.image] for cue in cues])
         device = learner.device
         return recall(learner.gpt, tokenizer.to(device), cues, clips.to(device), tokens.to(device), seed=self.seed)
