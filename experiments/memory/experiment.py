@@ -3,10 +3,9 @@
 Question: after k passes over a study list, does the model find the studied image of a pair likelier than the foil?
 And if the images are changed a little, if an episodic store helps, or after another list has been studied?
 Method: after Brady et al. (2008) with the two-alternative rule of Orhan (2022, arXiv 2204.13061): a trial is correct
-when the studied image has the lower mean NLL per token; a tie counts one half, or nothing with `--ties wrong`. Study and
-test use the same pixels.
-The list is run as given and with studied images and foils swapped, so that an untrained model sits at exactly one
-half.
+when the studied image has the lower mean NLL per token; a tie counts one half, or nothing with `--ties wrong`. Study
+and test use the same pixels. The list is run as given and with studied images and foils swapped, so that an untrained
+model sits at exactly one half.
 Output:
 
     trials.csv, accuracy.csv, curve.png     a row per trial, exposure and readout; shares of correct ones
