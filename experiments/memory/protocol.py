@@ -49,7 +49,7 @@ class ProtocolOption:
     option: str
     """Name of the option; of an imported GPT and of a tokenizer also what they are."""
     protocol: str
-    """Its value in the protocol; empty stands for none."""
+    """Its value in the protocol; empty where it is not given."""
     run: str
     """Its value in this run."""
     differs: Literal["yes", "no"]
@@ -104,7 +104,7 @@ def compare(protocol: Protocol, run: Mapping[str, Any]) -> list[ProtocolOption]:
 def describe_protocol(protocol: Protocol, options: list[ProtocolOption]) -> str:
     """Return the name of the protocol and what the run does otherwise, in words."""
     others = [
-        f"--{row.option.replace('_', '-')} {row.run or 'none'} (there {row.protocol or 'none'})"
+        f"--{row.option.replace('_', '-')} {row.run or 'not given'} (there {row.protocol or 'not given'})"
         for row in options
         if row.differs == "yes"
     ]
