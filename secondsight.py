@@ -177,7 +177,10 @@ def _given(kind: type[Options], words: Sequence[str]) -> frozenset[str]:
 
 
 def _resolve_defaults(kind: type[Options], words: Sequence[str]) -> dict[str, Any]:
-    """Return the values that options have unless they are given: of the class, then the preset, then the config file.
+    """Return the values that options have unless they are given.
+
+    They are those of the class, then of the preset, then what the options that are given imply, then those of the
+    config file.
 
     Raises:
         ValueError: there is no such preset, the file cannot be used, or both describe an architecture.
@@ -190,8 +193,11 @@ def _resolve_defaults(kind: type[Options], words: Sequence[str]) -> dict[str, An
         preset = find_preset(name, by_name)
         defaults |= {leaf.name: value_at(preset, leaf.path[1:]) for leaf in of_group(kind, field)}
     path = _value_of("--config", words) if kind.takes_config else None
+    values = read_config_file(Path(path), kind) if path is not None else {}
+    given = {name: _value_of(f"--{name.replace('_', '-')}", words) for name in _given(kind, words)}
+    _refuse_two_protocols(given, path, values)
+    defaults |= kind.implied({**values, **given})
     if path is not None:
-        values = read_config_file(Path(path), kind)
         if presets and name is not None:
             _refuse_two_architectures(name, path, {leaf.name for leaf in of_group(kind, presets[0])}, defaults, values)
         defaults |= values
@@ -204,6 +210,15 @@ def _refuse_two_architectures(
     """Refuse a preset beside a file that describes a whole architecture, another one."""
     if names <= values.keys() and any(values[name] != defaults[name] for name in names):
         raise ValueError(f"--preset {preset} and the architecture in --config {path} exclude each other: give one")
+
+
+def _refuse_two_protocols(given: Mapping[str, Any], path: str | None, values: Mapping[str, Any]) -> None:
+    """Refuse a protocol beside a file with the options of a run that had another one, or none."""
+    if "protocol" in given and values.get("protocol", given["protocol"]) != given["protocol"]:
+        raise ValueError(
+            f"--protocol {given['protocol']} and --config {path}, which has the protocol "
+            f"{values['protocol'] or 'none'}, exclude each other: give one"
+        )
 
 
 def _value_of(flag: str, words: Sequence[str]) -> str | None:

@@ -1,5 +1,7 @@
 """Translating the weights of other GPTs: pure functions from state dict to state dict of the legacy variant.
 
+And drawing those that igpt-memory begins with.
+
 Facts of the layouts (read in karpathy/minGPT, eminorhan/vqgan-gpt, eminorhan/igpt-memory and songweige/TATS): all three
 are minGPT, with separate queries, keys and values, and a buffer `attn.mask` that only repeats that attention is causal.
 Nothing is passed over in silence: a name or shape that does not belong stops the translation.
@@ -12,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from gpt.config import GPTConfig
 from storage.model_folder import CheckpointError
 
 # Where a checkpoint of TATS keeps the GPT, and what else it holds: its tokenizers, and what they were trained with.
@@ -44,6 +47,38 @@ def convert_mingpt(state: Mapping[str, Any]) -> dict[str, Tensor]:
     for block in range(_layers(weights)):
         converted |= _converted_block(weights, f"blocks.{block}.")
     return converted
+
+
+def draw_mingpt(config: GPTConfig, seed: int) -> dict[str, Tensor]:
+    """Draw the weights of a new minGPT, as igpt-memory begins with them under a seed.
+
+    All matrices and embeddings are normal with a deviation of 0.02, positions and biases zero. The layers of torch
+    draw weights of their own when they are made, before those; that is done here too, so that the generator stands
+    where it stands there.
+
+    Args:
+        config: of a legacy GPT without a BOS token; its grid and vocabulary are those of the tokens.
+        seed: of torch's generator, which is left where the drawing ends.
+
+    Returns:
+        the state dict of that minGPT, for `convert_mingpt`.
+    """
+    torch.manual_seed(seed)
+    width = config.width
+    parts = {f"attn.{part}": (width, width) for part in ("key", "query", "value", "proj")}
+    parts |= {"mlp.0": (width, 4 * width), "mlp.2": (4 * width, width)}
+    layers: dict[str, nn.Embedding | nn.Linear] = {"tok_emb": nn.Embedding(config.vocab_size, width)}
+    for block in range(config.layers):
+        layers |= {f"blocks.{block}.{name}": nn.Linear(*shape) for name, shape in parts.items()}
+    layers["head"] = nn.Linear(width, config.vocab_size, bias=False)
+    state = {"pos_emb": torch.zeros(1, config.window - 1, width)}
+    for name, layer in layers.items():
+        state[f"{name}.weight"] = nn.init.normal_(layer.weight.detach(), std=0.02)
+        if isinstance(layer, nn.Linear) and name != "head":
+            state[f"{name}.bias"] = torch.zeros(layer.out_features)
+    norms = ["ln_f", *(f"blocks.{block}.{norm}" for block in range(config.layers) for norm in ("ln1", "ln2"))]
+    state |= {f"{norm}.weight": torch.ones(width) for norm in norms}
+    return state | {f"{norm}.bias": torch.zeros(width) for norm in norms}
 
 
 def convert_tats(state: Mapping[str, Any], codes: int) -> dict[str, Tensor]:

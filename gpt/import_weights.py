@@ -175,7 +175,7 @@ def _palette(clusters: Any, colours: int, window: int) -> Palette | None:
     if not isinstance(clusters, Tensor) or tuple(clusters.shape) != (colours, 3):
         shape = tuple(clusters.shape) if isinstance(clusters, Tensor) else type(clusters).__name__
         raise CheckpointError(f"clusters is {shape}, not one RGB colour for each of {colours} tokens")
-    values = clusters.float()
+    values = clusters.double()  # two whites of a palette may differ in the last digits only
     if not (torch.isfinite(values).all() and values.min() >= 0 and values.max() <= 255):
         raise CheckpointError("clusters holds values that are not RGB between 0 and 255")
     return Palette(values / 127.5 - 1, _square(window))

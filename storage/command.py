@@ -18,14 +18,18 @@ def command_line(options: Options) -> str:
 def arguments_of(options: Options) -> list[str]:
     """Return the arguments of `secondsight` that mean these options, those with their default values left out."""
     words = options.command.split()
+    given = options.flat()
     presets = presets_of(type(options))
     if presets is not None:
         field, by_name = presets
         chosen = _nearest_preset(getattr(options, field), by_name)
-        words += [] if by_name[chosen] == _default_of(type(options), field) else ["--preset", chosen]
         base = {name: value_at(by_name[chosen], leaf.path[1:]) for name, leaf in _below(type(options), field).items()}
+        if by_name[chosen] != _default_of(type(options), field) or base.keys() & type(options).implied(given):
+            words += ["--preset", chosen]
+            given["preset"] = chosen
     else:
         base = {}
+    base |= type(options).implied(given)
     for name, leaf in leaves(type(options)).items():
         value = value_at(options, leaf.path)
         if value == base.get(name, leaf.default):

@@ -155,8 +155,19 @@ class Options:
         """
 
     @classmethod
+    def implied(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return values that options have because of others that were given, unless they are given themselves.
+
+        Args:
+            given: options by name; `preset` is among them where one was named.
+        """
+        return {}
+
+    @classmethod
     def of(cls, **values: Any) -> Self:
-        """Build from options by name, those of nested classes among them; those left out have their defaults.
+        """Build from options by name, those of nested classes among them.
+
+        Those left out have the values that the others imply, or their defaults.
 
         Raises:
             OptionError: there is no such option, one that must be given is missing, or a value is out of its range.
@@ -166,7 +177,7 @@ class Options:
         for name in values:
             if name not in known:
                 raise OptionError(unknown_name("option", name, known))
-        return _build(cls, values)
+        return _build(cls, {**cls.implied(values), **values})
 
     def flat(self) -> dict[str, Any]:
         """Return all options by name, those of nested classes among them; those not asked for are left out."""

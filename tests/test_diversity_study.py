@@ -45,6 +45,7 @@ def small(out: Path, tokenizers: Tokenizers | None = None, **changes: Any) -> St
         "tokenizer_steps": 2,
         "steps": 2,
         "gpt_batch": 2,
+        "grad_clip": 0.0,
         "training_items": (2, 4),
         "checkpoints": (0.5, 1.0),
         "n": 2,
@@ -130,6 +131,10 @@ def test_images_and_clips_are_trained_alike(out: Path) -> None:
     assert configs[0] == configs[1]
 
 
+def test_gpts_are_trained_without_clipping_when_asked_to(out: Path) -> None:
+    assert {json.loads(path.read_text())["grad_clip"] for path in out.glob("*/gpt_*/config.json")} == {0.0}
+
+
 def test_stopped_study_continues(out: Path, tokenizers: Tokenizers) -> None:
     weights = list(out.glob("*/gpt_*/checkpoints/*/model.*"))
     kept = [*weights, *out.glob("playroom/clips/*"), *out.glob("*/tokens*/*.bin"), *out.glob("runs/*/continuations/*")]
@@ -179,6 +184,7 @@ def test_tokenizers_of_presets_are_trained_once(tmp_path: Path, kind: Kind, fram
     videos = make_videos(tmp_path / "videos", 4, frames=32, size=64)
     arm = Arm(kind, small(tmp_path / "study", tokenizer_steps=1), videos)
     arm.make_tokenizer()
+    assert json.loads((arm.tokenizer / "config.json").read_text())["grad_clip"] == 0
     (weights,) = arm.tokenizer.glob("checkpoints/*/model.safetensors")
     before = weights.stat().st_mtime_ns
     arm.make_tokenizer()

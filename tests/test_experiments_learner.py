@@ -71,6 +71,12 @@ def test_what_is_rehearsed_was_presented_before(
     assert seen == order.tolist()
 
 
+def test_gradients_are_not_clipped_when_none_are_to_be() -> None:
+    whole, far, short = (weights(study(make_learner(optimizer="sgd", grad_clip=clip))) for clip in (0.0, 1e9, 1e-2))
+    assert all(torch.equal(value, far[name]) for name, value in whole.items())
+    assert any(not torch.equal(value, short[name]) for name, value in whole.items())
+
+
 def test_an_exposure_takes_one_step_per_batch_unless_more_are_asked_for() -> None:
     assert steps(study(make_learner(batch=4))) == 2
     assert steps(study(make_learner(batch=4, steps_per_exposure=3))) == 6

@@ -94,7 +94,7 @@ def test_the_palette_gives_the_tokens_of_igpt(igpt: Path) -> None:
     expected = load_file(FIXTURES / "igpt_tiny_expected.safetensors")
     palette = load_tokenizer(igpt / "tokenizer")
     clips = (expected["image"].float() / 127.5 - 1).permute(0, 3, 1, 2)[:, :, None]
-    assert (palette.encode(clips).flatten(1) == expected["tokens"]).float().mean() >= 0.999
+    assert torch.equal(palette.encode(clips).flatten(1), expected["tokens"])
     assert isinstance(palette, Palette)
     assert GPT.from_pretrained(igpt).config.tokenizer == palette.fingerprint
 
@@ -151,6 +151,14 @@ def test_bare_weights_are_imported(suffix: str, tmp_path: Path) -> None:
     model = GPT.from_pretrained(import_weights(ImportOptions("vqgan-gpt", tmp_path / f"a.{suffix}", tmp_path / "gpt")))
     tokens = torch.arange(15)[None] % 8
     torch.testing.assert_close(model(tokens), mingpt_logits(make_mingpt(8, 15), tokens, 2), rtol=1e-4, atol=1e-4)
+
+
+def test_two_whites_that_float32_cannot_tell_apart_in_minus_one_to_one_keep_their_tokens(tmp_path: Path) -> None:
+    colours = torch.tensor([[0.0] * 3, [1e-6] * 3, [254.99998] * 3, [255.0] * 3, *([[9.0] * 3] * 4)])
+    import_weights(ImportOptions("igpt", save_igpt(tmp_path / "a.pt", clusters=colours), tmp_path / "gpt"))
+    palette = load_tokenizer(tmp_path / "gpt" / "tokenizer")
+    levels = torch.tensor([0.0, 255.0, 254.0, 1.0]).expand(1, 3, 1, 1, 4)
+    assert palette.encode(levels / 127.5 - 1).flatten().tolist() == [0, 3, 2, 1]
 
 
 def test_a_model_of_noise_has_no_palette(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,20 @@ def test_it_overfits_one_batch() -> None:
     assert losses[-1] < 0.5
 
 
+@pytest.mark.parametrize(("grad_clip", "largest"), [(0.0, None), (0.5, 0.5)])
+def test_a_gradient_is_taken_whole_or_clipped(grad_clip: float, largest: float | None) -> None:
+    tokens = torch.randint(32, (2, 32), generator=torch.Generator().manual_seed(0))
+    model = make_gpt()
+    model.nll(tokens).mean().backward()
+    gradient = torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
+    assert gradient.norm() > 0.6
+    before = torch.nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+    train_step(Accelerator(), model, torch.optim.SGD(model.parameters(), lr=1.0), tokens, 1.0, grad_clip)
+    step = before - torch.nn.utils.parameters_to_vector(model.parameters()).detach()
+    expected = gradient if largest is None else gradient * (largest / gradient.norm())
+    torch.testing.assert_close(step, expected, rtol=1e-3, atol=1e-5)
+
+
 def test_the_reported_loss_is_the_mean_nll() -> None:
     model, tokens = make_gpt(), torch.randint(32, (2, 32), generator=torch.Generator().manual_seed(0))
     expected = float(model.nll(tokens).detach().mean())

@@ -13,7 +13,7 @@ from tiny import make_clips, make_images, make_palette, make_videos
 from data.errors import MediaError
 from storage.model_folder import CheckpointError
 from vqgan.options import PaletteOptions
-from vqgan.palette import Palette
+from vqgan.palette import Palette, nearest_colour
 from vqgan.palette_fit import make_palette as fit_folder
 
 
@@ -30,6 +30,70 @@ def test_a_token_is_the_nearest_colour() -> None:
     pixels = clip[0, :, 0].flatten(1).T
     nearest = torch.cdist(pixels, palette.colours).argmin(dim=1)
     assert torch.equal(palette.encode(clip).flatten(), nearest)
+
+
+WHITE_GROUND = torch.cat([torch.full((40, 3), 255.0), torch.tensor([[254.0] * 3, [250, 251, 252], [0, 0, 0]])])
+"""Levels of an image on white."""
+
+
+@pytest.mark.parametrize("gap", [1e-6, 1e-7, 1e-8, 1e-9])
+@pytest.mark.parametrize("white", [1, 2])
+def test_of_two_nearly_equal_whites_the_nearer_one_is_taken(gap: float, white: int) -> None:
+    centres = torch.tensor([[0.0] * 3, [255.0] * 3, [255.0] * 3], dtype=torch.float64)
+    centres[3 - white, 1] -= gap
+    tokens = assert_nearest(WHITE_GROUND, centres)
+    assert set(tokens[:40].tolist()) == {white}
+
+
+def test_of_equal_colours_the_first_is_taken() -> None:
+    colours = torch.tensor([[0.3] * 3, [1.0] * 3, [1.0] * 3, [1.0] * 3])
+    assert set(nearest_colour(torch.ones(500, 3), colours).tolist()) == {1}
+
+
+def test_of_colours_equally_far_on_two_sides_the_first_is_taken() -> None:
+    for level in range(1, 255):
+        centres = torch.tensor([[level + 1.0] * 3, [level - 1.0] * 3], dtype=torch.float64)
+        assert assert_nearest(torch.full((1, 3), float(level)), centres).item() == 0
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10**6),
+    colours=st.integers(2, 40),
+    copies=st.integers(0, 10),
+    gap=st.sampled_from([0.0, 1e-9, 1e-7, 1e-5, 1e-3]),
+    fractions=st.booleans(),
+)
+def test_a_token_is_the_nearest_colour_of_exact_arithmetic(
+    seed: int, colours: int, copies: int, gap: float, fractions: bool
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    levels = torch.randint(256, (200, 3), generator=generator).float()
+    if fractions:
+        levels += torch.rand(200, 3, generator=generator) * 0.9 + 0.05
+    centres = torch.rand(colours, 3, generator=generator, dtype=torch.float64) * 255
+    centres[: colours // 2] = centres[: colours // 2].round()
+    near = centres[torch.randint(colours, (copies,), generator=generator)]
+    near = near + gap * torch.randn(copies, 3, generator=generator, dtype=torch.float64)
+    assert_nearest(levels, torch.cat([centres, near]).clamp(0, 255))
+
+
+def assert_nearest(levels: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """Compare the tokens of (R, 3) levels with the smallest of all distances to (K, 3) colours in [0, 255]."""
+    clip = (levels / 127.5 - 1).T[None, :, None, :, None]
+    tokens = Palette(centres / 127.5 - 1, 4).encode(clip).flatten()
+    whole = torch.equal(levels, levels.round())
+    pixels = levels.double() if whole else (clip[0, :, 0, :, 0].T.double() + 1) * 127.5
+    assert torch.equal(tokens, (pixels[:, None] - centres[None]).square().sum(dim=2).argmin(dim=1))
+    return tokens
+
+
+def test_colours_that_are_equal_in_float32_stay_apart_in_a_saved_palette(tmp_path: Path) -> None:
+    colours = torch.tensor([[-1.0] * 3, [-1 + 1e-9] * 3], dtype=torch.float64)
+    Palette(colours, 4).save_pretrained(tmp_path)
+    loaded = Palette.from_pretrained(tmp_path)
+    assert torch.equal(loaded.colours, colours)
+    assert loaded.decode(torch.zeros(1, 1, 4, 4).long()).dtype == torch.float32
 
 
 @settings(max_examples=20)

@@ -47,6 +47,17 @@ def weights(trainer: TokenizerTrainer) -> list[bytes]:
     return [tensor.numpy().tobytes() for module in modules for tensor in module.state_dict().values()]
 
 
+@pytest.mark.parametrize("adversary", [ALONE, ADVERSARY], ids=["alone", "adversary"])
+def test_gradients_are_not_clipped_when_none_are_to_be(adversary: AdversaryOptions) -> None:
+    ends = []
+    for grad_clip in (0.0, 1e9, 1e-3):
+        trainer = make_trainer(adversary, grad_clip=grad_clip)
+        run(trainer, 0, 4)
+        ends.append(weights(trainer))
+    assert ends[0] == ends[1]
+    assert ends[0] != ends[2]
+
+
 def test_without_average_the_last_weights_are_kept() -> None:
     trainer = make_trainer(ema_decay=0.0)
     run(trainer, 0, 3)

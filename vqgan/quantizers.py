@@ -35,7 +35,11 @@ class Quantized(NamedTuple):
 def nearest_code(rows: Tensor, codebook: Tensor, chunk: int = 256) -> Tensor:
     """Return the index of the nearest of (K, D) codes to each of (R, D) rows: (R,) int64.
 
-    The nearest code maximises z.e - |e|^2 / 2; rows go in chunks so that the R x K matrix never exists.
+    The nearest code maximises z.e - |e|^2 / 2; rows go in chunks so that the R x K matrix never exists. In float32
+    this cannot tell apart codes whose distances agree in their first six digits or so, which does no harm to learned
+    codes: rows come out of a network with errors of that size, and such codes stand for the same. It is a product of
+    matrices, many times as fast as differences are for wide codes. Colours of a palette are another matter, see
+    `vqgan.palette.nearest_colour`. Of codes that score equally the first is taken.
     """
     bias = -0.5 * codebook.square().sum(dim=1)
     transposed = codebook.T.contiguous()

@@ -17,6 +17,7 @@ from experiments.diversity.reporting.estimates import MetricRow
 from experiments.diversity.tables import AuditRow, ImageRow, ItemRow, PositionRow, RedundancyRow, RunRow
 from experiments.memory.experiment import KnownImage
 from experiments.memory.merge import LeftOut
+from experiments.memory.protocol import ProtocolOption
 from experiments.memory.recall import RecallRow
 from experiments.statistics.accuracy import Accuracy
 from experiments.statistics.comparison import Comparison
@@ -146,6 +147,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("manifest.csv", "its trials", ListedTrial),
         WrittenFile("defects.csv", "what is wrong with it", ListedDefect),
         WrittenFile("known_images.csv", "tested images that the tokenizer was trained on", KnownImage),
+        WrittenFile("protocol.csv", "with `--protocol`: its options, and what they are in this run", ProtocolOption),
         WrittenFile("recall.csv", "with `--recall`; before these columns `version` and `seed` of the run", RecallRow),
         WrittenFile("runs/<run>/maps.npz", "NLL of every token of the images before and after study"),
         WrittenFile("runs/<run>/trials.csv, runs/<run>/recall.csv", "the rows of one version under one seed"),

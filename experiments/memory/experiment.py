@@ -3,15 +3,16 @@
 Question: after k passes over a study list, does the model find the studied image of a pair likelier than the foil?
 And if the images are changed a little, if an episodic store helps, or after another list has been studied?
 Method: after Brady et al. (2008) with the two-alternative rule of Orhan (2022, arXiv 2204.13061): a trial is correct
-when the studied image has the lower mean NLL per token; a tie counts one half. Study and test use the same pixels.
-The list is run as given and with studied images and foils swapped, so that an untrained model sits at exactly one
-half.
+when the studied image has the lower mean NLL per token; a tie counts one half, or nothing with `--ties wrong`. Study
+and test use the same pixels. The list is run as given and with studied images and foils swapped, so that an untrained
+model sits at exactly one half.
 Output:
 
     trials.csv, accuracy.csv, curve.png     a row per trial, exposure and readout; shares of correct ones
     study.csv, manifest.csv                 the study list and the explicit trials
     skipped.csv, defects.csv                fillers that could not be read, and what was left out as defective
     known_images.csv                        tested images that the tokenizer was trained on
+    protocol.csv                            with --protocol: its options, and what they are in this run
     recall.csv                              with --recall: how well lower halves were recalled
     runs/<version>_<seed>/                  of each run the above, and maps.npz, the NLL of every token of the tested
                                             images before study and after the last exposure
@@ -33,6 +34,7 @@ from data.training_images import trained_images
 from experiments.memory.learner import describe_model
 from experiments.memory.material import Material, encode_lists, read_lists
 from experiments.memory.options import MemoryOptions
+from experiments.memory.protocol import ProtocolOption, compare, describe_protocol
 from experiments.memory.recall import RecallRow
 from experiments.memory.recognition import half_of
 from experiments.memory.run import MemoryRun
@@ -40,6 +42,7 @@ from experiments.plots import draw_memory_curve
 from experiments.statistics.accuracy import Accuracy, accuracies, pooled, write_accuracies
 from experiments.statistics.outcomes import collect
 from experiments.statistics.trials import read_trials, write_trials
+from gpt.model import GPT
 from storage.run_folder import open_run, read_options
 from storage.tables import read_rows, write_rows, write_table
 from training.processes import best_device, describe_device
@@ -85,6 +88,7 @@ def run_memory(options: MemoryOptions) -> list[Accuracy]:
     _look_for_known_images(lists.first, options)
     material = encode_lists(lists, options)
     _say_model(material, options)
+    _say_protocol(material, options)
     runs = [
         MemoryRun(options.out / "runs" / f"{version}_{seed}", material, listed, version, seed, options)
         for version, listed in versions.items()
@@ -180,6 +184,21 @@ def _say_model(material: Material, options: MemoryOptions) -> None:
         tokens=f"{prod(material.grid):,} per {kind}, {grid} of {material.vocab_size} codes",
         model=describe_model(options, material),
     )
+
+
+def _say_protocol(material: Material, options: MemoryOptions) -> None:
+    """Say, and write down, what of the run is as its protocol has it, and what is not."""
+    if options.protocol is None:
+        return
+    run = options.flat()
+    if material.tokenizer is not None:
+        run |= {"colours": material.vocab_size, "size": material.tokenizer.size}
+    if options.gpt is not None:
+        config = GPT.from_pretrained(options.gpt).config
+        run |= {"variant": config.variant, "bos": config.bos, "dropout": config.dropout}
+    compared = compare(options.protocol, run)
+    write_rows(options.out / "protocol.csv", compared, ProtocolOption)
+    say_found(protocol=describe_protocol(options.protocol, compared))
 
 
 def _join_recall(runs: Sequence[MemoryRun], out: Path) -> None:

@@ -7,24 +7,30 @@ restored goes on as if nothing had happened.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from data.stimuli.lists import StimulusList
 from experiments.memory.material import Material
 from experiments.memory.options import MemoryOptions
+from gpt.convert import convert_mingpt, draw_mingpt
 from gpt.flops import parameter_count
 from gpt.model import GPT
 from gpt.train import build_optimizer, train_step
 from storage.checkpoints import newest_checkpoint
+from storage.model_folder import load_weights
 from training.order import epoch_order, seed_step
 from training.state import load_training_state, save_checkpoint
 
 MOMENTUM = 0.9
 """Of gradient descent."""
+IGPT2022_PROCESSES = 16
+"""GPUs that the public code of Orhan (2022) studies on."""
 
 
 class Learner:
@@ -63,7 +69,7 @@ class Learner:
 
         Args:
             items: (N, L) int64 token sequences, those of the list and others.
-            listed: (M,) int64 indices of the items on the list.
+            listed: (M,) int64 indices of the items on the list, as they are shuffled.
             known: (N,) bool, the items that earlier passes presented; with those that this pass has presented they
                 may be rehearsed.
             number: passes so far, this one included: 1, 2, ...
@@ -73,7 +79,8 @@ class Learner:
             return
         seed_step(self.seed, number)
         self.gpt.train()
-        order = listed[epoch_order(len(listed), self.seed, number)]
+        shuffle = igpt2022_order if options.learning.order == "igpt2022" else epoch_order
+        order = listed[shuffle(len(listed), self.seed, number)]
         for chosen in batches(order, known, options.batch, options.learning.replay, self.seed + 1_000_003 * number):
             for _ in range(options.learning.steps_per_exposure):
                 train_step(
@@ -109,7 +116,10 @@ def begin_learner(options: MemoryOptions, material: Material, seed: int, state: 
     if options.gpt is None:
         torch.manual_seed(seed)
         config = options.model.for_tokens(material.grid, material.vocab_size, material.fingerprint)
-        return Learner(GPT(config), options, seed), 0
+        gpt = GPT(config)
+        if options.learning.initial_weights == "mingpt":
+            load_weights(gpt, convert_mingpt(draw_mingpt(config, seed)), "minGPT")
+        return Learner(gpt, options, seed), 0
     checkpoint = find_optimizer_state(options.gpt) if options.learning.optimizer_state == "resume" else None
     gpt = GPT.from_pretrained(checkpoint or options.gpt)
     material.check(gpt)
@@ -144,6 +154,36 @@ def find_optimizer_state(path: Path) -> Path:
             "or begin with --optimizer-state fresh"
         )
     return checkpoint
+
+
+def igpt2022_order(items: int, seed: int, number: int) -> Tensor:
+    """Return the order of pass `number` (1, 2, ...) of the public code of Orhan (2022): (M,) int64 indices.
+
+    That code has its items shuffled by the DistributedSampler of torch, which fills up the last turn of its 16
+    processes with the first items once more: M is the next multiple of 16, and up to 15 items are presented twice.
+    Each process takes every 16th item, and the processes average their gradients, so that a step sees the next
+    `--batch` items (a multiple of 16) of this order.
+    """
+    generator = torch.Generator().manual_seed(seed + number - 1)
+    order = torch.randperm(items, generator=generator)
+    length = math.ceil(items / IGPT2022_PROCESSES) * IGPT2022_PROCESSES
+    return order.repeat(math.ceil(length / items))[:length]
+
+
+def image_folder_order(stimuli: StimulusList) -> list[int]:
+    """Return the indices of the studied images in the order in which torchvision's ImageFolder lists them.
+
+    It goes by class (the folder within `study`), then by folder, then by file name. In a swapped list a foil lies in
+    the folder of the image that it replaces, under its own name, as in the second of the published lists.
+    """
+    replaced = {trial.studied.path: trial.foil.path for trial in stimuli.trials}
+
+    def key(index: int) -> tuple[str, str, str]:
+        path = stimuli.study[index].path
+        place = PurePath(path if path.startswith("study/") else replaced.get(path, path))
+        return "".join(place.parts[1:2]), str(place.parent), PurePath(path).name
+
+    return sorted(range(len(stimuli.study)), key=key)
 
 
 def batches(order: Tensor, known: Tensor, size: int, replay: int, seed: int) -> Iterator[Tensor]:

@@ -10,16 +10,19 @@ from dataclasses import dataclass, replace
 from math import isqrt, prod
 from pathlib import Path
 
+import numpy as np
 import torch
 from einops import rearrange
+from PIL import Image
 from torch import Tensor
 
 from data.errors import StimulusError
+from data.frames import resize_and_crop
 from data.images import image_to_clip, load_image
 from data.stimuli.lists import StimulusList, read_stimuli
 from data.stimuli.noise import noise_list
 from experiments.memory.changes import CHANGES
-from experiments.memory.options import MemoryOptions
+from experiments.memory.options import MemoryOptions, Resize
 from experiments.memory.recognition import tested_paths
 from gpt.config import MismatchError
 from gpt.model import GPT
@@ -115,7 +118,8 @@ def encode_lists(lists: Lists, options: MemoryOptions) -> Material:
 
     Raises:
         CheckpointError: `--tokenizer` holds none.
-        ValueError: the images have fewer colours than the palette is to have.
+        ValueError: the images have fewer colours than the palette is to have, or there is no tokenizer and no palette
+            is to be made.
     """
     if lists.noise is not None:
         side = isqrt(options.material.noise_length)
@@ -129,15 +133,18 @@ def encode_lists(lists: Lists, options: MemoryOptions) -> Material:
         )
     tokenizer = _find_tokenizer(options)
     size = tokenizer.size if tokenizer else options.material.size
-    batches: Iterable[Clips] = _read(lists.first, size, options.test.changes)
+    resize = options.material.resize
+    batches: Iterable[Clips] = _read(lists.first, size, resize, options.test.changes)
     if tokenizer is None:
+        if not options.material.fit_palette:
+            raise ValueError(f"--gpt {options.gpt} has no tokenizer beside it: give --tokenizer, or --fit-palette")
         batches = list(batches)
         tokenizer = _fit_palette(batches, options)
     tokenizer = tokenizer.to(best_device())
     grid = tokenizer.grid(1, size, size)
     afterwards = torch.zeros(0, prod(grid), dtype=torch.int64)
     if lists.second is not None:
-        studied = _encode(tokenizer, _read(replace(lists.second, trials=()), size))["none"]
+        studied = _encode(tokenizer, _read(replace(lists.second, trials=()), size, resize))["none"]
         afterwards = torch.stack(list(studied.values()))
     return Material(
         tokens=_encode(tokenizer, batches),
@@ -148,12 +155,29 @@ def encode_lists(lists: Lists, options: MemoryOptions) -> Material:
     )
 
 
-def read_clips(root: Path, paths: Sequence[str], size: int) -> Tensor:
+def read_clips(root: Path, paths: Sequence[str], size: int, resize: Resize) -> Tensor:
     """Return images of a list as clips (P, 3, 1, size, size) in [-1, 1], the square in their middle cut out."""
-    return torch.stack([image_to_clip(load_image(root / path), size) for path in paths])
+    return torch.stack([scale_image(load_image(root / path), size, resize) for path in paths])
 
 
-def _read(stimuli: StimulusList, size: int, changes: Sequence[str] = ()) -> Iterator[Clips]:
+def scale_image(image: Image.Image, size: int, resize: Resize) -> Tensor:
+    """Return an RGB image as a clip (3, 1, size, size) in [-1, 1], the square in its middle cut out.
+
+    Args:
+        image: of any shape; its short side is scaled to `size`.
+        size: pixels a side.
+        resize: `exact` keeps fractions of levels; `pillow` gives whole levels, for square images those of
+            torchvision's `Resize(size)`.
+    """
+    if resize == "exact":
+        return image_to_clip(image, size)
+    short = min(image.size)
+    width, height = (int(size * side / short) for side in image.size)
+    scaled = image.resize((width, height), Image.Resampling.BILINEAR)
+    return resize_and_crop(torch.from_numpy(np.array(scaled))[None], size)
+
+
+def _read(stimuli: StimulusList, size: int, resize: Resize, changes: Sequence[str] = ()) -> Iterator[Clips]:
     """Yield the images of a list, some at a time; each is decoded once, also where it is changed for the test."""
     paths = [image.path for image in stimuli.images]
     tested = set(tested_paths(stimuli.trials))
@@ -162,9 +186,9 @@ def _read(stimuli: StimulusList, size: int, changes: Sequence[str] = ()) -> Iter
             clips: Clips = {change: {} for change in ("none", *changes)}
             for path in paths[start : start + IMAGES_AT_ONCE]:
                 loaded = load_image(stimuli.root / path)
-                clips["none"][path] = image_to_clip(loaded, size)
+                clips["none"][path] = scale_image(loaded, size, resize)
                 for change in changes if path in tested else ():
-                    clips[change][path] = image_to_clip(CHANGES[change](loaded, size), size)
+                    clips[change][path] = scale_image(CHANGES[change](loaded, size), size, resize)
             yield clips
             progress.show(min(len(paths), start + IMAGES_AT_ONCE))
 

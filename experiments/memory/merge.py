@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -114,7 +114,7 @@ def model_names(folders: Sequence[RunFolder]) -> list[str]:
     settings = [folder.options.settings("model") for folder in folders if folder.options]
     differing = differing_options(folders)
     if not differing:
-        return [model_name(of_run) for of_run in settings]
+        return [folder.options.model_name() for folder in folders if folder.options]
     worded = [[_setting(name, of_run.get(name)) for name in differing] for of_run in settings]
     return [", ".join(words for words in of_run if words) for of_run in worded]
 
@@ -124,16 +124,6 @@ def differing_options(folders: Sequence[RunFolder]) -> list[str]:
     settings = [folder.options.settings("model") for folder in folders if folder.options]
     names = sorted({name for of_run in settings for name in of_run})
     return [name for name in names if len({of_run.get(name) for of_run in settings}) > 1]
-
-
-def model_name(settings: Mapping[str, Any]) -> str:
-    """Return what a model is called where there is no other: the preset of its GPT, or the folder it came from.
-
-    Args:
-        settings: the options that tell models apart, by name.
-    """
-    gpt = settings["gpt"]
-    return Path(gpt).name if gpt else str(settings["preset"])
 
 
 @dataclass(frozen=True)

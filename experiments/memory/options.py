@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from experiments.memory.protocol import Protocol, protocol_options, sweep_options
 from gpt.config import PRESETS, GPTConfig
 from storage.options import Identity, Options, about, leaves, option, preset_name, value_at
 
 Half = Literal["all", "first", "second"]
+Resize = Literal["exact", "pillow"]
+Ties = Literal["half", "wrong"]
 Change = Literal["jpeg-50", "shift-1", "brightness", "mirror"]
 """The names of `experiments.memory.changes.CHANGES`."""
 
@@ -39,6 +43,11 @@ class MaterialOptions(Options):
     """Colours of the palette that is made."""
     size: int = option(8, at_least=1)
     """Pixels a side at which the palette sees the images."""
+    fit_palette: bool = True
+    """Make a palette where there is no tokenizer; otherwise a missing one is an error."""
+    resize: Resize = "exact"
+    """How images are scaled down: `exact` keeps fractions of levels; `pillow` rounds to 8 bits, with the bilinear
+    filter of Pillow, as torchvision's Resize does."""
 
     def check(self) -> None:
         """Check that what is said of random sequences, and of images, goes together.
@@ -71,6 +80,12 @@ class LearningOptions(Options):
     """`resume` begins with the moments of Adam that the training of --gpt ended with."""
     grad_clip: float = option(1.0, at_least=0)
     """Largest norm of the gradient; 0 does not clip it."""
+    order: Literal["own", "igpt2022"] = "own"
+    """Order of study: `own`, or that of the public code of Orhan (2022) on its 16 GPUs. Both are new in each pass and
+    depend on the seed alone."""
+    initial_weights: Literal["scaled", "mingpt"] = "scaled"
+    """Weights of a new GPT: `scaled` are drawn as for GPT-2, with the last layers of branches scaled down by depth;
+    `mingpt` are those that the public code of Orhan (2022) draws under the seed."""
     trained_blocks: int | None = option(None, at_least=0)
     """Train only the last so many transformer blocks, the norm and the head after them; all weights if not given."""
     then: Path | None = option(None, identity="run")
@@ -107,6 +122,8 @@ class TestOptions(Options):
     weights and the store together, are recorded beside those of the weights. No store if not given."""
     recall: int = option(0, at_least=0, identity="run")
     """Studied images, and their foils, whose lower half is recalled from the upper after the last exposure."""
+    ties: Ties = option("half", identity="run")
+    """What a trial counts in which both images have the same score: one half, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +140,9 @@ class MemoryOptions(Options):
     """Folder of the list, in the study/test layout (study/**, test/<condition>_<seen|unseen>/**); or --noise."""
     gpt: Path | None = None
     """Pretrained GPT to begin from; without one, a new GPT of --preset."""
+    protocol: Protocol | None = None
+    """Study and test as a published experiment did, in all options that are not given: `igpt2022` is Orhan (2022),
+    arXiv 2204.13061. Needs --tokenizer, a --gpt that has one, or --fit-palette."""
     model: GPTConfig = option(PRESETS["tiny"], presets=PRESETS)
     batch: int = option(2, at_least=1)
     """Images per optimizer step."""
@@ -142,7 +162,10 @@ class MemoryOptions(Options):
         Raises:
             ValueError: there is none, or there are two.
         """
+        _check_protocol(self.protocol)
         _check_combination(self, bool(self.stimuli), bool(self.gpt))
+        self._check_palette()
+        self._check_initial_weights()
 
     def settings(self, *identities: Identity) -> dict[str, Any]:
         """Return the options that tell these things apart, by name, in order.
@@ -158,18 +181,49 @@ class MemoryOptions(Options):
                     settings[name] = value_at(self, leaf.path)
         return settings
 
+    def model_name(self) -> str:
+        """Return what a model is called where there is no other: the preset of its GPT, or the folder it came from."""
+        return self.gpt.name if self.gpt else str(self._architecture())
+
     @classmethod
     def check_given(cls, given: frozenset[str]) -> None:
-        """Refuse an architecture beside the GPT that has one.
+        """Refuse an architecture beside the GPT that has one, and a palette of the list beside a tokenizer.
 
         Raises:
             ValueError: both were given.
         """
+        if {"tokenizer", "fit_palette"} <= given:
+            raise ValueError("--tokenizer and --fit-palette exclude each other: give one")
         architecture = sorted(given & {"preset", *leaves(GPTConfig)})
         if "gpt" in given and architecture:
             raise ValueError(
                 f"--gpt and --{architecture[0].replace('_', '-')} exclude each other: the one begins from a GPT that "
                 "is there, the other describes a new one"
+            )
+
+    @classmethod
+    def implied(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the protocol sets."""
+        return protocol_options(given)
+
+    def _check_palette(self) -> None:
+        material = self.material
+        if not (material.fit_palette or material.noise or material.tokenizer or self.gpt):
+            reason = f"--protocol {self.protocol}" if self.protocol else "--no-fit-palette"
+            raise ValueError(
+                f"{reason} makes no palette of the list: give --tokenizer, a --gpt that has one, or --fit-palette"
+            )
+
+    def _check_initial_weights(self) -> None:
+        if self.learning.initial_weights == "scaled":
+            return
+        if self.gpt is not None:
+            raise ValueError("--initial-weights mingpt is for a new GPT: leave it out with --gpt")
+        if self.model.variant != "legacy" or self.model.bos:
+            bos = "--bos" if self.model.bos else "--no-bos"
+            raise ValueError(
+                f"--initial-weights mingpt needs --variant legacy --no-bos, not --variant {self.model.variant} {bos}: "
+                "give --initial-weights scaled with those"
             )
 
     def _architecture(self) -> str | None:
@@ -203,6 +257,8 @@ class SweepOptions(Options):
     """Presets of new GPTs: demo, tiny, alef, bet, gimel, dalet, igpt-mini or igpt-s."""
     gpts: tuple[Path, ...] = ()
     """Pretrained GPTs to begin from."""
+    protocol: Protocol | None = None
+    """Study and test as a published experiment did, in all options that are not given: see `memory run --protocol`."""
     learning_rates: tuple[float, ...] = option((3e-4,), at_least=0)
     """Learning rates."""
     batches: tuple[int, ...] = option((2,), at_least=1)
@@ -219,12 +275,23 @@ class SweepOptions(Options):
         Raises:
             ValueError: a combination would be empty.
         """
+        _check_protocol(self.protocol)
         _check_combination(self, bool(self.stimuli), bool(self.gpts) and not self.presets)
         for name in ("learning_rates", "batches"):
             if not getattr(self, name):
                 raise ValueError(f"--{name.replace('_', '-')} needs at least one value")
         if not self.presets and not self.gpts:
             raise ValueError("a sweep needs models: presets of new ones with --presets, or folders with --gpts")
+
+    @classmethod
+    def implied(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the protocol sets."""
+        return sweep_options(given)
+
+
+def _check_protocol(protocol: str | None) -> None:
+    if protocol is not None and protocol not in get_args(Protocol):
+        raise ValueError(f"--protocol {protocol!r} must be {' or '.join(get_args(Protocol))}")
 
 
 def _check_combination(options: MemoryOptions | SweepOptions, stimuli: bool, gpt: bool) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from data.errors import StimulusError
 from data.stimuli.lists import StimulusList, Trial
 from experiments.memory.episodic import EpisodicStore
-from experiments.memory.options import Half
+from experiments.memory.options import Half, Ties
 from experiments.statistics.trials import TrialRow, correctness
 from gpt.likelihood import bits_per_pixel
 from gpt.model import GPT
@@ -43,8 +43,12 @@ class Session:
     """Every tested image once, in order of path, so that both versions of a list score the same batches."""
     tokens: Mapping[str, Tensor]
     """(P, L) int64 tokens of the tested images under each change."""
+    model: str = ""
+    """Name of the learner, for the rows."""
     pixels: int | None = None
     """Of an image before the tokenizer; None for random sequences, which stand for none."""
+    ties: Ties = "half"
+    """What a trial counts in which both images have the same score."""
 
     @classmethod
     def prepare(
@@ -54,7 +58,9 @@ class Session:
         version: str,
         seed: int,
         device: torch.device,
+        model: str = "",
         pixels: int | None = None,
+        ties: Ties = "half",
     ) -> Session:
         """Gather what the tests of a list need.
 
@@ -64,7 +70,9 @@ class Session:
             version: of the list, for the rows.
             seed: of the run, for the rows.
             device: where the learner is.
+            model: name of the learner, for the rows.
             pixels: of an image before the tokenizer; None for random sequences.
+            ties: what a trial counts in which both images have the same score.
         """
         paths = tested_paths(stimuli.trials)
         stacked = {change: torch.stack([of[path] for path in paths]).to(device) for change, of in tokens.items()}
@@ -75,7 +83,9 @@ class Session:
             trials=stimuli.trials,
             paths=paths,
             tokens=stacked,
+            model=model,
             pixels=pixels,
+            ties=ties,
         )
 
     def test(self, gpt: GPT, store: EpisodicStore | None, exposure: int, interference: int) -> list[TrialRow]:
@@ -109,6 +119,7 @@ class Session:
         nll_foil = scores[trial.foil.path]
         bits_studied, bits_foil = (self._bits_per_pixel(nll, readout) for nll in (nll_studied, nll_foil))
         return TrialRow(
+            model=self.model,
             list=self.name,
             version=self.version,
             seed=self.seed,
@@ -122,7 +133,7 @@ class Session:
             foil=trial.foil.path,
             nll_studied=nll_studied,
             nll_foil=nll_foil,
-            correct=correctness(nll_studied, nll_foil),
+            correct=correctness(nll_studied, nll_foil) if self.ties == "half" else float(nll_studied < nll_foil),
             bits_per_pixel_studied=bits_studied,
             bits_per_pixel_foil=bits_foil,
         )

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from data.stimuli.lists import StimulusList, Trial
 from experiments.memory.episodic import EpisodicStore
-from experiments.memory.learner import Learner, begin_learner
+from experiments.memory.learner import Learner, begin_learner, image_folder_order
 from experiments.memory.material import Material, read_clips
 from experiments.memory.options import MemoryOptions
 from experiments.memory.recall import Cue, RecallRow, recall, write_recall
@@ -94,15 +94,31 @@ class MemoryRun:
         first = len(self.stimuli.study)
         exposures = self.options.learning.exposures
         index = torch.arange(len(self.items))
-        listed = index[:first] if number <= exposures else index[first:]
+        listed = self._listed if number <= exposures else index[first:]
         known = (index < first) & (number > 1) | (index >= first) & (number > exposures + 1)
         learner.study(self.items.to(learner.device), listed, known, number)
+
+    @cached_property
+    def _listed(self) -> Tensor:
+        """(M,) int64 indices of the first list's study, as it is shuffled."""
+        if self.options.learning.order == "igpt2022":
+            return torch.tensor(image_folder_order(self.stimuli))
+        return torch.arange(len(self.stimuli.study))
 
     def _prepare(self, device: torch.device) -> Session:
         """Gather what the tests need; `device` is the learner's."""
         tokenizer = self.material.tokenizer
         pixels = tokenizer.size**2 if tokenizer else None
-        return Session.prepare(self.stimuli, self.material.tokens, self.version, self.seed, device, pixels)
+        return Session.prepare(
+            self.stimuli,
+            self.material.tokens,
+            self.version,
+            self.seed,
+            device,
+            model=self.options.model_name(),
+            pixels=pixels,
+            ties=self.options.test.ties,
+        )
 
     def _test(self, learner: Learner, session: Session, number: int) -> list[TrialRow]:
         """Take the tests after pass `number`; 0 is before the first."""
@@ -150,7 +166,7 @@ class MemoryRun:
         chosen = [trials[index * len(trials) // count] for index in range(count)]
         cues = [_cue(trial, studied=True) for trial in chosen]
         cues += [_cue(trial, studied=False) for trial in chosen]
-        clips = read_clips(self.stimuli.root, [cue.image for cue in cues], tokenizer.size)
+        clips = read_clips(self.stimuli.root, [cue.image for cue in cues], tokenizer.size, self.options.material.resize)
         tokens = torch.stack([self.material.tokens["none"][cue.image] for cue in cues])
         device = learner.device
         return recall(learner.gpt, tokenizer.to(device), cues, clips.to(device), tokens.to(device), seed=self.seed)

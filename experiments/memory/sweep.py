@@ -8,12 +8,14 @@ cells.txt, sweep.sbatch   with --slurm: one command a line, and the Slurm script
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from experiments.memory.experiment import run_memory
 from experiments.memory.options import MemoryOptions, SweepOptions
+from experiments.memory.protocol import ARCHITECTURE
 from experiments.memory.sweep_array import write_array
 from experiments.memory.sweep_table import print_table, write_sweep
 from gpt.config import PRESETS
@@ -65,8 +67,13 @@ def sweep_cells(options: SweepOptions) -> list[MemoryOptions]:
         SweepError: two of them would have the same name.
         ValueError: there is no such preset.
     """
-    models: list[dict[str, Any]] = [{"model": find_preset(name, PRESETS)} for name in options.presets]
-    models += [{"gpt": path} for path in options.gpts]
+    kind = ARCHITECTURE if options.protocol else {}
+    models: list[dict[str, Any]] = [
+        {"model": find_preset(name, PRESETS).changed(**kind), "learning": options.learning} for name in options.presets
+    ]
+    # The weights of new GPTs, where there are any, are no matter of those that begin from one.
+    learning = replace(options.learning, initial_weights="scaled") if options.presets else options.learning
+    models += [{"gpt": path, "learning": learning} for path in options.gpts]
     labels = [*options.presets, *map(_label, options.gpts)]
     cells = [
         MemoryOptions(
@@ -75,7 +82,7 @@ def sweep_cells(options: SweepOptions) -> list[MemoryOptions]:
             batch=batch,
             learning_rate=rate,
             material=options.material,
-            learning=options.learning,
+            protocol=options.protocol,
             test=options.test,
             resume="auto",
             **model,

@@ -66,7 +66,7 @@ class TrialRow:
     nll_foil: float
     """Score of the foil."""
     correct: float
-    """1 when the studied image has the lower score, 0 when the foil has, one half for a tie."""
+    """1 when the studied image has the lower score, 0 when the foil has, one half for a tie (0 with `--ties wrong`)."""
     model: str = ""
     """Name of the model where several are compared."""
     bits_per_pixel_studied: float | None = None
