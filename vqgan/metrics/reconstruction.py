@@ -7,7 +7,7 @@ import math
 import torch
 from einops import rearrange
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from data.tokens import unigram_entropy
 
@@ -16,6 +16,8 @@ MAX_PSNR = 100.0
 would be infinite, which no mean bears and JSON does not know; half a level of 8 bits at every pixel is 54 dB."""
 SSIM_WINDOW = 11
 """Pixels a side of the window of SSIM, and so of the smallest image that has one."""
+SSIM_SIGMA = 1.5
+"""Standard deviation of its Gaussian weights, in pixels."""
 
 
 def psnr(decoded: Tensor, clips: Tensor) -> Tensor:
@@ -48,14 +50,13 @@ def ssim(decoded: Tensor, clips: Tensor) -> Tensor:
             f"SSIM compares windows of {SSIM_WINDOW} pixels and these images have {height} x {width}: "
             "use larger images, or PSNR, which has no window"
         )
-    x, y = (rearrange((clip.float() + 1) / 2, "B C T H W -> (B T) C H W") for clip in (decoded, clips))
-    _, similarity = structural_similarity_index_measure(
-        x, y, sigma=1.5, data_range=1.0, k1=0.01, k2=0.03, reduction="none", return_full_image=True
-    )
-    # The map is as large as the image: at its border, windows look at pixels that are mirrored.
-    border = SSIM_WINDOW // 2
-    within = similarity[..., border:-border, border:-border]
-    return rearrange(within.mean(dim=(1, 2, 3)), "(B T) -> B T", B=len(clips)).mean(dim=1)
+    x, y = (rearrange(_intensities(clip), "B C T H W -> B T C H W") for clip in (decoded, clips))
+    above, beside = (_gaussian_windows(side).to(x) for side in clips.shape[-2:])
+    mean_x, mean_y, square_x, square_y, product = (above.T @ part @ beside for part in (x, y, x * x, y * y, x * y))
+    luminance = (2 * mean_x * mean_y + 0.01**2) / (mean_x**2 + mean_y**2 + 0.01**2)
+    variances = (square_x - mean_x**2) + (square_y - mean_y**2)
+    structure = (2 * (product - mean_x * mean_y) + 0.03**2) / (variances + 0.03**2)
+    return (luminance * structure).mean(dim=(1, 2, 3, 4)).to(clips)
 
 
 def has_ssim(height: int, width: int) -> bool:
@@ -85,3 +86,23 @@ def rate_bits_per_pixel(codes: float, tokens: int, pixels: int) -> float:
         pixels: pixels per clip, those of all frames together.
     """
     return math.log2(codes) * tokens / pixels
+
+
+def _intensities(clips: Tensor) -> Tensor:
+    """Return clips in [-1, 1] as float64 in [0, 1].
+
+    A variance is the difference of a mean square and a squared mean, whose digits float32 loses in flat areas.
+    """
+    precise = clips.cpu() if clips.device.type == "mps" else clips  # Apple's GPUs have no float64
+    return (precise.double() + 1) / 2
+
+
+def _gaussian_windows(side: int) -> Tensor:
+    """Return the weights (side, side - 10) of the pixels of a row or column in each window that lies within it."""
+    steps = torch.arange(SSIM_WINDOW, dtype=torch.float64) - SSIM_WINDOW // 2
+    weights = torch.exp(-(steps**2) / (2 * SSIM_SIGMA**2))
+    count = side - SSIM_WINDOW + 1
+    windows = torch.zeros(side, count, dtype=torch.float64)
+    for step, weight in enumerate(weights / weights.sum()):
+        windows[torch.arange(count) + step, torch.arange(count)] = weight
+    return windows
