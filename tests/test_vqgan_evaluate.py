@@ -182,7 +182,7 @@ def test_images_too_small_for_lpips_are_refused_before_the_work(
 def test_one_image_has_no_spread_and_is_refused_before_the_work(perfect: Path, tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "one.png")
     spec = f"timm:test_resnet:{make_network(tmp_path / 'net.safetensors')}"
-    with pytest.raises(ValueError, match="frechet_test_resnet compares spreads and needs at least 2 images, not 1: use"):
+    with pytest.raises(ValueError, match="frechet_test_resnet compares spreads and needs at least 2 images, not 1"):
         evaluate(EvaluateOptions(perfect / "palette", tmp_path, tmp_path / "out", frechet=spec))
     assert not (tmp_path / "out" / "metrics.json").exists()
 

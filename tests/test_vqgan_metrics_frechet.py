@@ -79,7 +79,7 @@ def test_none_is_no_distance() -> None:
 
 @pytest.mark.parametrize("spec", ["inception", "inception:", "timm:resnet18", "lpips", ""])
 def test_an_unknown_distance_is_refused(spec: str) -> None:
-    with pytest.raises(ValueError, match="is not one of none, inception:<weights file>, efficientnet-lite0, .*timm"):
+    with pytest.raises(ValueError, match=r"is not one of none, inception:<weights file>, efficientnet-lite0, .*timm"):
         build_frechet(spec)
 
 

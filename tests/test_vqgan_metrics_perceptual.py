@@ -65,7 +65,9 @@ def test_none_is_no_distance() -> None:
     "spec", ["vgg", "timm", "timm:", "timm:resnet18", "timm:resnet18:", "lpips:x", "efficientnet-lite0:x", ""]
 )
 def test_an_unknown_distance_is_refused(spec: str) -> None:
-    with pytest.raises(ValueError, match="is not one of none, lpips, efficientnet-lite0, .*timm:<model>:<weights file>"):
+    with pytest.raises(
+        ValueError, match=r"is not one of none, lpips, efficientnet-lite0, .*timm:<model>:<weights file>"
+    ):
         build_perceptual(spec)
 
 
@@ -91,7 +93,7 @@ def test_lpips_is_the_squared_distance_of_its_vectors(lpips_distance: LPIPS, siz
 
 
 def test_images_too_small_for_lpips_are_refused_in_one_line(lpips_distance: LPIPS) -> None:
-    with pytest.raises(ValueError, match=r"--perceptual lpips needs images of 16 pixels a side, and these have 15: use"):
+    with pytest.raises(ValueError, match=r"--perceptual lpips needs images of 16 pixels a side, and these have 15"):
         check_size(lpips_distance, 15)
     check_size(lpips_distance, 16)
 

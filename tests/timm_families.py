@@ -88,7 +88,9 @@ FAMILIES = {
     "fastvit": Small("fastvit_t8"),
     "focalnet": Small("focalnet_tiny_srf"),
     "gcvit": Small("gcvit_xxtiny", changes={"img_size": 32}),
-    "gemma4_vit": Small("gemma4_vit_167m", 96, {"embed_dim": 48, "depth": 4, "num_heads": 3, "head_dim": 16, "intermediate_size": 96}),
+    "gemma4_vit": Small(
+        "gemma4_vit_167m", 96, {"embed_dim": 48, "depth": 4, "num_heads": 3, "head_dim": 16, "intermediate_size": 96}
+    ),
     "ghostnet": Small("ghostnet_050"),
     "hardcorenas": Small("hardcorenas_b"),
     "hgnet": Small("hgnetv2_b0"),

@@ -17,12 +17,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import timm
 import torch
-from timm.data import resolve_data_config
-from timm.layers import Format
+from timm.data.config import resolve_data_config
+from timm.layers.format import Format
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -158,8 +158,9 @@ class PooledNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (B, 3, H, W) in [-1, 1], brought to the size that the network was trained on, to (B, D)."""
-        features = self.network.forward_features(self.images.normalize(self.images.resize(x)))
-        return self.network.forward_head(features, pre_logits=True)
+        model = cast(Any, self.network)
+        features = model.forward_features(self.images.normalize(self.images.resize(x)))
+        return model.forward_head(features, pre_logits=True)
 
 
 def build_features(spec: str) -> FeatureNetwork | None:

@@ -83,7 +83,8 @@ class FrechetDistance:
     def _check_count(self, count: int) -> None:
         if count < 2:
             raise ValueError(
-                f"{self.key} compares spreads and needs at least 2 {self.unit}, not {count}: use more data, or leave it out"
+                f"{self.key} compares spreads and needs at least 2 {self.unit}, not {count}: "
+                "use more data, or leave it out"
             )
 
 

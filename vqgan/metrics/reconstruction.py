@@ -12,8 +12,8 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 from data.tokens import unigram_entropy
 
 MAX_PSNR = 100.0
-"""dB of the highest PSNR that is reported, that of a mean square error of 1e-10 on the scale [0, 1]. Without any error it
-would be infinite, which no mean bears and JSON does not know; half a level of 8 bits at every pixel is 54 dB."""
+"""dB of the highest PSNR that is reported, that of a mean square error of 1e-10 on the scale [0, 1]. Without any error
+it would be infinite, which no mean bears and JSON does not know; half a level of 8 bits at every pixel is 54 dB."""
 SSIM_WINDOW = 11
 """Pixels a side of the window of SSIM, and so of the smallest image that has one."""
 SSIM_SIGMA = 1.5
