@@ -11,8 +11,15 @@ from typing import IO, Any
 
 
 def to_json(value: Any, indent: int | None = 2) -> str:
-    """Return `value` as JSON, on one line if `indent` is None; paths become strings and dataclasses become objects."""
-    return json.dumps(value, indent=indent, default=_plain)
+    """Return `value` as JSON, on one line if `indent` is None; paths become strings and dataclasses become objects.
+
+    Numbers that are not finite become null: JSON has no word for them, and most of its readers refuse Python's.
+    """
+    try:
+        return json.dumps(value, indent=indent, default=_plain, allow_nan=False)
+    except ValueError:
+        finite = json.loads(json.dumps(value, default=_plain), parse_constant=lambda _: None)
+        return json.dumps(finite, indent=indent)
 
 
 def write_text(path: Path, text: str) -> None:

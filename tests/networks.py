@@ -7,6 +7,7 @@ import timm
 import torch
 import torchvision
 from safetensors.torch import save_file
+from torch import nn
 
 
 class Malice:
@@ -37,5 +38,10 @@ def make_vgg(torch_home: Path) -> Path:
 def make_network(path: Path, model: str = "test_resnet", seed: int = 0) -> Path:
     """A file with random weights of a timm model."""
     torch.manual_seed(seed)
-    save_file(timm.create_model(model, pretrained=False).state_dict(), path)
+    return save_network(path, timm.create_model(model, pretrained=False))
+
+
+def save_network(path: Path, network: nn.Module) -> Path:
+    """A file with the weights of a network, each on its own where layers share them."""
+    save_file({name: tensor.clone() for name, tensor in network.state_dict().items()}, path)
     return path

@@ -20,6 +20,7 @@ from vqgan.evaluate import ItemScore, best_to_worst, evaluate
 from vqgan.metrics.i3d import I3D
 from vqgan.metrics.reconstruction import psnr
 from vqgan.options import EvaluateOptions
+from vqgan.palette import Palette
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +97,10 @@ def test_only_the_distance_of_lpips_is_called_so(
     assert "perceptual" not in {*metrics, *rows(tmp_path / "out")[0]}
 
 
-def test_bits_per_pixel_of_a_fixed_code_and_of_the_entropy_are_reported(out: Path) -> None:
+def test_rates_of_a_fixed_code_and_of_the_entropy_are_reported(out: Path) -> None:
     metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["bits_per_pixel"] == 5 * (2 * 4 * 4) / (8 * 16 * 16)
-    assert metrics["bits_per_pixel_entropy"] == pytest.approx(
+    assert metrics["rate_bits_per_pixel"] == 5 * (2 * 4 * 4) / (8 * 16 * 16)
+    assert metrics["rate_bits_per_pixel_entropy"] == pytest.approx(
         math.log2(metrics["perplexity"]) * (2 * 4 * 4) / (8 * 16 * 16)
     )
 
@@ -135,6 +136,55 @@ def test_a_palette_is_measured(tmp_path: Path) -> None:
     make_palette(size=16).save_pretrained(tmp_path / "palette")
     images = make_images(tmp_path / "images")
     assert evaluate(EvaluateOptions(tmp_path / "palette", images, tmp_path / "out"))["psnr_db"] > 5
+
+
+@pytest.fixture(scope="module")
+def perfect(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The evaluation of images of 8 pixels a side that a palette holds every colour of."""
+    folder = tmp_path_factory.mktemp("perfect")
+    colours = torch.tensor([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0]])
+    Palette(colours, 8).eval().save_pretrained(folder / "palette")
+    (folder / "images").mkdir()
+    for number in range(3):
+        Image.new("RGB", (8, 8), "white" if number else "black").save(folder / "images" / f"{number}.png")
+    evaluate(EvaluateOptions(folder / "palette", folder / "images", folder / "out"))
+    return folder
+
+
+def test_a_perfect_reconstruction_has_the_highest_psnr(perfect: Path) -> None:
+    assert json.loads((perfect / "out" / "metrics.json").read_text())["psnr_db"] == 100
+
+
+def test_clips_too_small_for_ssim_have_an_empty_column(perfect: Path) -> None:
+    assert {row["ssim"] for row in rows(perfect / "out")} == {""}
+
+
+def test_clips_too_small_for_ssim_have_no_mean_of_it(perfect: Path) -> None:
+    assert "ssim" not in json.loads((perfect / "out" / "metrics.json").read_text())
+
+
+def test_clips_too_small_for_ssim_are_said_to_be(perfect: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate(EvaluateOptions(perfect / "palette", perfect / "images", perfect / "again"))
+    said = capsys.readouterr().err
+    assert said.count("warning: ssim is left out: its windows have 11 pixels a side, these clips 8\n") == 1
+
+
+def test_images_too_small_for_lpips_are_refused_before_the_work(
+    perfect: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_vgg(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(ValueError, match="--perceptual lpips needs images of 16 pixels a side, and these have 8"):
+        evaluate(EvaluateOptions(perfect / "palette", perfect / "images", tmp_path / "out", perceptual="lpips"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_image_has_no_spread_and_is_refused_before_the_work(perfect: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "one.png")
+    spec = f"timm:test_resnet:{make_network(tmp_path / 'net.safetensors')}"
+    with pytest.raises(ValueError, match="frechet_test_resnet compares spreads and needs at least 2 images, not 1"):
+        evaluate(EvaluateOptions(perfect / "palette", tmp_path, tmp_path / "out", frechet=spec))
+    assert not (tmp_path / "out" / "metrics.json").exists()
 
 
 @pytest.mark.parametrize(("count", "shown"), [(1, [0]), (3, [2, 1, 0]), (15, [14, 12, 10, 8, 6, 4, 2, 0]), (300, None)])

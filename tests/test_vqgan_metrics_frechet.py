@@ -1,10 +1,13 @@
 """Frechet distances: of nothing to itself, of more to worse, under names that say what they are."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+import timm
 import torch
 import torchvision
 from networks import Malice, make_network
@@ -76,7 +79,7 @@ def test_none_is_no_distance() -> None:
 
 @pytest.mark.parametrize("spec", ["inception", "inception:", "timm:resnet18", "lpips", ""])
 def test_an_unknown_distance_is_refused(spec: str) -> None:
-    with pytest.raises(ValueError, match="is not one of none, inception:<weights file>, efficientnet-lite0, timm"):
+    with pytest.raises(ValueError, match=r"is not one of none, inception:<weights file>, efficientnet-lite0, .*timm"):
         build_frechet(spec)
 
 
@@ -117,6 +120,13 @@ def test_one_image_is_refused() -> None:
         distance.compute()
 
 
+@pytest.mark.parametrize(("unit", "frames", "enough"), [("images", 1, False), ("images", 2, True), ("clips", 9, False)])
+def test_too_few_are_refused_before_the_work(unit: Literal["images", "clips"], frames: int, enough: bool) -> None:
+    distance = FrechetDistance("frechet_x", Channels(), unit)
+    with nullcontext() if enough else pytest.raises(ValueError, match=f"frechet_x .* at least 2 {unit}, not 1"):
+        distance.check(clips=1, frames=frames)
+
+
 @pytest.mark.parametrize(("count", "warned"), [(3, True), (4, False)])
 def test_too_few_images_for_the_features_are_reported(
     count: int, warned: bool, capsys: pytest.CaptureFixture[str]
@@ -150,17 +160,20 @@ def test_the_distance_of_a_timm_model_bears_its_name(tmp_path: Path) -> None:
     assert distance.key == "frechet_test_resnet"
 
 
-def test_the_features_of_a_timm_model_are_its_last_level(tmp_path: Path) -> None:
-    distance = build_frechet(f"timm:test_resnet:{make_network(tmp_path / 'net.safetensors')}")
+def test_the_features_of_a_timm_model_are_what_its_classifier_sees(tmp_path: Path) -> None:
+    distance = build_frechet(f"timm:test_vit:{make_network(tmp_path / 'net.safetensors', 'test_vit')}")
     assert distance is not None
     features, image = distance.metric.inception, make_clips(2, 1, 160)[:, :, 0]
-    torch.testing.assert_close(features(image), features.network(image)[-1].mean(dim=(2, 3)))
+    torch.manual_seed(0)
+    model = timm.create_model("test_vit").eval()
+    expected = model.forward_head(model.forward_features(features.images.normalize(image)), pre_logits=True)
+    torch.testing.assert_close(features(image), expected)
 
 
 def test_images_of_other_sizes_are_brought_to_that_of_the_model() -> None:
     features = efficientnet().metric.inception
     image = make_clips(1, 1, 16)[:, :, 0]
-    large = nn.functional.interpolate(image, (224, 224), mode="bilinear")
+    large = nn.functional.interpolate(image, (224, 224), mode="bicubic", antialias=True).clamp(-1, 1)
     torch.testing.assert_close(features(image), features(large), rtol=1e-3, atol=1e-3)
 
 

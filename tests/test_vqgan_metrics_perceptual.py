@@ -14,7 +14,7 @@ from torch import Tensor
 
 from data.playroom.make import render_clip
 from vqgan.metrics.features import WeightsMissingError
-from vqgan.metrics.perceptual import LPIPS, FeatureDistance, build_perceptual, frame_distance
+from vqgan.metrics.perceptual import LPIPS, FeatureDistance, build_perceptual, check_size, frame_distance
 
 MODEL = "test_resnet"
 FLATTENED = "test_convnext"
@@ -65,7 +65,9 @@ def test_none_is_no_distance() -> None:
     "spec", ["vgg", "timm", "timm:", "timm:resnet18", "timm:resnet18:", "lpips:x", "efficientnet-lite0:x", ""]
 )
 def test_an_unknown_distance_is_refused(spec: str) -> None:
-    with pytest.raises(ValueError, match="is not one of none, lpips, efficientnet-lite0, timm:<model>:<weights file>"):
+    with pytest.raises(
+        ValueError, match=r"is not one of none, lpips, efficientnet-lite0, .*timm:<model>:<weights file>"
+    ):
         build_perceptual(spec)
 
 
@@ -88,6 +90,18 @@ def test_lpips_is_the_squared_distance_of_its_vectors(lpips_distance: LPIPS, siz
     of_vectors = (lpips_distance.embed(x) - lpips_distance.embed(y)).square().sum(dim=1)
     torch.testing.assert_close(of_vectors, lpips_distance(x, y), rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(of_vectors, lpips_distance.distance(x, y).flatten(), rtol=1e-5, atol=1e-7)
+
+
+def test_images_too_small_for_lpips_are_refused_in_one_line(lpips_distance: LPIPS) -> None:
+    with pytest.raises(ValueError, match=r"--perceptual lpips needs images of 16 pixels a side, and these have 15"):
+        check_size(lpips_distance, 15)
+    check_size(lpips_distance, 16)
+
+
+@pytest.mark.parametrize("size", [8, 15])
+def test_lpips_would_fail_on_such_images(lpips_distance: LPIPS, size: int) -> None:
+    with pytest.raises(RuntimeError):
+        lpips_distance(*(make_clips(1, 1, size, seed)[:, :, 0] for seed in (0, 1)))
 
 
 def test_lpips_with_a_negative_weight_has_no_vectors(lpips_distance: LPIPS) -> None:

@@ -256,3 +256,11 @@ def test_a_training_that_waits_for_videos_is_told_of_preparing(
     text = capsys.readouterr().err
     assert ("50% of the time goes into reading videos" in text) == said
     assert (f"secondsight data prepare {tmp_path / 'videos'} --out SHARDS --size 160 --fps 8" in text) == said
+
+
+def test_a_perfect_reconstruction_is_validated_with_finite_metrics() -> None:
+    """Of a tokenizer that decodes zeros, clips of zeros."""
+    model = make_tokenizer(SHORT)
+    torch.nn.init.zeros_(model.decoder.last.weight)
+    torch.nn.init.zeros_(model.decoder.last.bias)
+    assert validate(model, torch.zeros(2, 3, 8, 16, 16), 2)["psnr_db"] == 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -21,8 +22,16 @@ from training.processes import best_device, describe_device
 from training.progress import Progress, say_done, say_found
 from vqgan.grouping import describe_groups, group_by_of
 from vqgan.metrics.frechet import FrechetDistance, build_frechet, build_fvd
-from vqgan.metrics.perceptual import build_perceptual, frame_distance
-from vqgan.metrics.reconstruction import bits_per_pixel, codebook_usage, perplexity, psnr, ssim
+from vqgan.metrics.perceptual import build_perceptual, check_size, frame_distance
+from vqgan.metrics.reconstruction import (
+    SSIM_WINDOW,
+    codebook_usage,
+    has_ssim,
+    perplexity,
+    psnr,
+    rate_bits_per_pixel,
+    ssim,
+)
 from vqgan.model import load_tokenizer
 from vqgan.options import EvaluateOptions
 from vqgan.tokenizer import Tokenizer
@@ -37,9 +46,9 @@ class ItemScore:
     start: float
     """Seconds into a video; 0 for an image."""
     psnr_db: float
-    """Peak signal-to-noise ratio in dB, on pixels in [0, 1]."""
-    ssim: float
-    """Structural similarity, mean over the frames; 1 is equal."""
+    """Peak signal-to-noise ratio in dB, on pixels in [0, 1]; 100 where it is higher, or nothing was lost."""
+    ssim: float | None
+    """Structural similarity on pixels in [0, 1], mean over the frames; 1 is equal. Empty below 11 pixels a side."""
     perceptual: float | None
     """Distance of the network of `--perceptual`, empty without one; the column is called `lpips` if that is it."""
 
@@ -50,12 +59,15 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
     Raises:
         MediaError: nothing is usable, or more than half of the files are not.
         WeightsMissingError: the weights of a network that was asked for are not on this machine.
-        ValueError: a weights file holds something else, or there are too few or too short clips for a distance.
+        ValueError: a weights file holds something else, or there are too few, too short or too small clips for a
+            distance that was asked for.
     """
     device = best_device()
     tokenizer = load_tokenizer(options.tokenizer).to(device)
     perceptual = build_perceptual(options.perceptual)
-    perceptual = perceptual and perceptual.to(device)
+    if perceptual is not None:
+        check_size(perceptual, tokenizer.clip_format.size)
+        perceptual.to(device)
     distances = [distance for distance in (build_frechet(options.frechet),) if distance]
     form = tokenizer.clip_format
     group_by = group_by_of(options.tokenizer, options.group_by, options.data) if options.split != "all" else None
@@ -73,6 +85,10 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
     frames = 1 if items[0].source.kind == "image" else form.frames
     if options.fvd:
         distances.append(build_fvd(options.fvd, frames))
+    for distance in distances:
+        distance.check(clips=len(items), frames=frames)
+    if not has_ssim(form.size, form.size):
+        _say_without_ssim(form.size)
     with Progress("Evaluating", len(items)) as progress:
         batches = read_batches(items, form, options.batch, skipped)
         scores, tokens = measure(tokenizer, batches, perceptual, distances, progress)
@@ -144,23 +160,30 @@ def _score(items: list[Item], decoded: Tensor, clips: Tensor, perceptual: nn.Mod
     distance: list[float | None] = [None] * len(clips)
     if perceptual is not None:
         distance = frame_distance(perceptual, decoded, clips).tolist()
-    columns = zip(items, psnr(decoded, clips).tolist(), ssim(decoded, clips).tolist(), distance, strict=True)
+    similarity: list[float | None] = [None] * len(clips)
+    if has_ssim(*clips.shape[-2:]):
+        similarity = ssim(decoded, clips).tolist()
+    columns = zip(items, psnr(decoded, clips).tolist(), similarity, distance, strict=True)
     return [
-        ItemScore(source=item.source.name, start=item.start, psnr_db=psnr_db, ssim=similarity, perceptual=perceived)
-        for item, psnr_db, similarity, perceived in columns
+        ItemScore(source=item.source.name, start=item.start, psnr_db=psnr_db, ssim=similar, perceptual=perceived)
+        for item, psnr_db, similar, perceived in columns
     ]
 
 
+def _say_without_ssim(size: int) -> None:
+    print(
+        f"warning: ssim is left out: its windows have {SSIM_WINDOW} pixels a side, these clips {size}", file=sys.stderr
+    )
+
+
 def _mean_scores(scores: Sequence[ItemScore], perceptual: str) -> dict[str, float]:
-    metrics: dict[str, float] = {
-        "psnr_db": sum(score.psnr_db for score in scores) / len(scores),
-        "ssim": sum(score.ssim for score in scores) / len(scores),
-        "items": len(scores),
+    columns = {
+        "psnr_db": [score.psnr_db for score in scores],
+        "ssim": [score.ssim for score in scores if score.ssim is not None],
+        perceptual: [score.perceptual for score in scores if score.perceptual is not None],
     }
-    distances = [score.perceptual for score in scores if score.perceptual is not None]
-    if distances:
-        metrics[perceptual] = sum(distances) / len(distances)
-    return metrics
+    means = {name: sum(values) / len(values) for name, values in columns.items() if values}
+    return {**means, "items": len(scores)}
 
 
 def _code_metrics(tokens: Tensor, vocab_size: int, pixels: int) -> dict[str, float]:
@@ -169,8 +192,8 @@ def _code_metrics(tokens: Tensor, vocab_size: int, pixels: int) -> dict[str, flo
     return {
         "codebook_usage": codebook_usage(tokens, vocab_size),
         "perplexity": in_use,
-        "bits_per_pixel": bits_per_pixel(vocab_size, per_clip, pixels),
-        "bits_per_pixel_entropy": bits_per_pixel(in_use, per_clip, pixels),
+        "rate_bits_per_pixel": rate_bits_per_pixel(vocab_size, per_clip, pixels),
+        "rate_bits_per_pixel_entropy": rate_bits_per_pixel(in_use, per_clip, pixels),
     }
 
 

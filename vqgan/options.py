@@ -54,7 +54,7 @@ class TrainOptions(Options):
     continuous_steps: int = option(100, at_least=0)
     """First optimizer steps without quantization; the codes then start from k-means over what was learned."""
     perceptual: str = "none"
-    """Perceptual loss: none, lpips, efficientnet-lite0, or timm:<model>:<weights file>."""
+    """Perceptual loss: none, lpips, efficientnet-lite0 (or 1, 2), or timm:<model>:<weights file>."""
     perceptual_weight: float = option(1.0, at_least=0)
     """Weight of the perceptual loss against the pixel error."""
     ema_decay: float = option(0.999, at_least=0, below=1)
@@ -116,10 +116,10 @@ class EvaluateOptions(Options):
     """What the split keeps together, if not each file: a column of a CSV, or a regular expression that finds the group
     in a path: '^(.+?)/' is the first folder. As in the tokenizer's training if not given."""
     perceptual: str = "none"
-    """Perceptual distance to report: none, lpips, efficientnet-lite0, or timm:<model>:<weights file>."""
+    """Perceptual distance to report: none, lpips, efficientnet-lite0 (or 1, 2), or timm:<model>:<weights file>."""
     frechet: str = "none"
     """Frechet distance between images to report: none, inception:<weights file> for the rFID of the literature,
-    efficientnet-lite0, or timm:<model>:<weights file>."""
+    efficientnet-lite0 (or 1, 2), or timm:<model>:<weights file>."""
     fvd: Path | None = None
     """Weights of I3D for Kinetics-400 (i3d_pretrained_400.pt), to report rFVD; only for clips of 9 frames or more."""
     batch: int = option(8, at_least=1)

@@ -14,7 +14,7 @@ from training.schedule import learning_rate, set_learning_rate
 from training.state import load_training_state, save_checkpoint
 from vqgan.discriminator import Adversary
 from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
-from vqgan.metrics.perceptual import build_perceptual
+from vqgan.metrics.perceptual import build_perceptual, check_size
 from vqgan.model import VQGAN
 from vqgan.options import TrainOptions
 
@@ -34,6 +34,7 @@ class TokenizerTrainer:
         self.options = options
         self.perceptual = build_perceptual(options.perceptual)
         if self.perceptual is not None:
+            check_size(self.perceptual, min(options.crop or options.model.resolution, options.model.resolution))
             self.perceptual.to(accelerator.device)
         torch.manual_seed(options.training.seed)
         self.tokenizer = VQGAN(options.model)

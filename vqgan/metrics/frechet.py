@@ -5,8 +5,10 @@ What the features of images come from is named by a spec:
     none                        no Frechet distance
     inception:<file>            rFID: the Inception-v3 of the published numbers, its weights from a local file
                                 (pt_inception-2015-12-05-6726825d.pth or weights-inception-2015-12-05-6726825d.pth)
-    efficientnet-lite0          the coarsest features of EfficientNet-Lite0, see vqgan/metrics/features.py
-    timm:<model>:<file>         the coarsest features of a timm model with weights from a local file
+    efficientnet-lite0          what the classifier of EfficientNet-Lite0 would see (likewise -lite1 and -lite2)
+    timm:<model>:<file>         what the classifier of a timm model would see, its weights from a local file
+
+The last two are told in vqgan/metrics/features.py.
 """
 
 from __future__ import annotations
@@ -19,17 +21,10 @@ from typing import Literal
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from training.processes import best_device
-from vqgan.metrics.features import (
-    LITE0,
-    FeatureNetwork,
-    WeightsMissingError,
-    build_features,
-    read_tensors,
-)
+from vqgan.metrics.features import LITE, WeightsMissingError, build_pooled, read_tensors
 from vqgan.metrics.i3d import MIN_FRAMES, load_i3d
 
 
@@ -55,6 +50,18 @@ class FrechetDistance:
             images = rearrange(batch, "B C T H W -> (B T) C H W") if self.unit == "images" else batch
             self.metric.update(images.to(self.metric.device), real=real)
 
+    def check(self, clips: int, frames: int) -> None:
+        """Check, before the work, that so many clips are enough to have a spread.
+
+        Args:
+            clips: how many there are.
+            frames: of each.
+
+        Raises:
+            ValueError: there are fewer than two images or clips.
+        """
+        self._check_count(clips if self.unit == "clips" else clips * frames)
+
     def compute(self) -> float:
         """Return the distance; say so on stderr where the sets are too small to trust it.
 
@@ -63,8 +70,7 @@ class FrechetDistance:
         """
         count = int(self.metric.real_features_num_samples)
         dimensions = len(self.metric.real_features_sum)
-        if count < 2:
-            raise ValueError(f"{self.key} compares spreads and needs at least 2 {self.unit}, not {count}")
+        self._check_count(count)
         if count <= dimensions:
             print(
                 f"warning: {self.key} of {count} {self.unit} is biased: "
@@ -74,19 +80,12 @@ class FrechetDistance:
         # Rounding makes the distance of equal sets a little less than nothing.
         return float(self.metric.compute().clamp(min=0))
 
-
-class PooledFeatures(nn.Module):
-    """The coarsest level of a network's features, averaged over rows and columns."""
-
-    def __init__(self, network: FeatureNetwork) -> None:
-        super().__init__()
-        self.network = network
-        self.num_features = network.channels[-1]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map images (B, 3, H, W) in [-1, 1], brought to the size that the network was trained on, to (B, C)."""
-        size = (self.network.size, self.network.size)
-        return self.network(functional.interpolate(x, size, mode="bilinear", antialias=True))[-1].mean(dim=(2, 3))
+    def _check_count(self, count: int) -> None:
+        if count < 2:
+            raise ValueError(
+                f"{self.key} compares spreads and needs at least 2 {self.unit}, not {count}: "
+                "use more data, or leave it out"
+            )
 
 
 class InceptionFeatures(nn.Module):
@@ -140,14 +139,14 @@ def build_frechet(spec: str) -> FrechetDistance | None:
     kind, _, file = spec.partition(":")
     if kind == "inception" and file:
         return FrechetDistance("rfid", InceptionFeatures(Path(file)), "images")
-    network = build_features(spec)
+    network = build_pooled(spec)
     if network is None:
         raise ValueError(
-            f"--frechet {spec!r} is not one of none, inception:<weights file>, efficientnet-lite0, "
+            f"--frechet {spec!r} is not one of none, inception:<weights file>, {', '.join(LITE)}, "
             "timm:<model>:<weights file>"
         )
-    name = LITE0 if spec == LITE0 else network.model
-    return FrechetDistance(f"frechet_{name}", PooledFeatures(network), "images")
+    name = spec if spec in LITE else network.model
+    return FrechetDistance(f"frechet_{name}", network, "images")
 
 
 def build_fvd(weights: Path, frames: int) -> FrechetDistance:

