@@ -1,0 +1,42 @@
+"""What the files of a figure hold: fonts of a PDF, and what an SVG shows of its axes."""
+
+import re
+import zlib
+from pathlib import Path
+from xml.etree import ElementTree
+
+SVG = "{http://www.w3.org/2000/svg}"
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
+TOLERANCE = 0.01
+"""Points of 1/72 inch."""
+
+
+def pdf_objects(path: Path) -> str:
+    """The objects of a PDF as text, those in compressed object streams too, without the content of other streams."""
+    content = path.read_bytes()
+    streams = re.findall(rb"/Type */ObjStm.*?stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL)
+    plain = re.sub(rb"stream\r?\n.*?endstream", b"", content, flags=re.DOTALL)
+    return b"\n".join([plain, *(zlib.decompress(stream) for stream in streams)]).decode("latin-1")
+
+
+def fonts_of(path: Path) -> list[str]:
+    """The subtype of every font of a PDF."""
+    objects = re.findall(r"<<[^<>]*/Type */Font\b.*?endobj", pdf_objects(path), re.DOTALL)
+    return [found for text in objects for found in re.findall(r"/Subtype */(\w+)", text)]
+
+
+def beyond_axes(path: Path) -> list[str]:
+    """The names of what an SVG draws beyond the axes that it is clipped by, above them or below."""
+    root = ElementTree.parse(path).getroot()
+    rectangles = {clip.get("id"): clip[0] for clip in root.iter(f"{SVG}clipPath")}
+    found = []
+    for group in root.iter(f"{SVG}g"):
+        for element in group:
+            clip = rectangles.get(element.get("clip-path", "").removeprefix("url(#").removesuffix(")"))
+            if clip is not None and element.tag == f"{SVG}path":
+                top = float(clip.get("y", ""))
+                bottom = top + float(clip.get("height", ""))
+                heights = [float(number) for number in NUMBER.findall(element.get("d", ""))[1::2]]
+                if min(heights) < top - TOLERANCE or max(heights) > bottom + TOLERANCE:
+                    found.append(group.get("id", ""))
+    return found
