@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 SVG = "{http://www.w3.org/2000/svg}"
+LINK = "{http://www.w3.org/1999/xlink}href"
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
 TOLERANCE = 0.01
 """Points of 1/72 inch."""
@@ -28,15 +29,25 @@ def fonts_of(path: Path) -> list[str]:
 def beyond_axes(path: Path) -> list[str]:
     """The names of what an SVG draws beyond the axes that it is clipped by, above them or below."""
     root = ElementTree.parse(path).getroot()
-    rectangles = {clip.get("id"): clip[0] for clip in root.iter(f"{SVG}clipPath")}
+    clips = {f"url(#{clip.get('id')})": clip[0] for clip in root.iter(f"{SVG}clipPath")}
+    shapes = {f"#{shape.get('id')}": shape for shape in root.iter(f"{SVG}path")}
     found = []
     for group in root.iter(f"{SVG}g"):
         for element in group:
-            clip = rectangles.get(element.get("clip-path", "").removeprefix("url(#").removesuffix(")"))
-            if clip is not None and element.tag == f"{SVG}path":
-                top = float(clip.get("y", ""))
-                bottom = top + float(clip.get("height", ""))
-                heights = [float(number) for number in NUMBER.findall(element.get("d", ""))[1::2]]
-                if min(heights) < top - TOLERANCE or max(heights) > bottom + TOLERANCE:
-                    found.append(group.get("id", ""))
+            clip = clips.get(element.get("clip-path", group.get("clip-path", "")))
+            heights = _heights(element, shapes)
+            if clip is not None and heights:
+                top = float(clip.get("y", "")) - TOLERANCE
+                bottom = top + float(clip.get("height", "")) + 2 * TOLERANCE
+                if min(heights) < top or max(heights) > bottom:
+                    found.append(element.get(LINK) or group.get("id", ""))
     return found
+
+
+def _heights(element: ElementTree.Element, shapes: dict[str, ElementTree.Element]) -> list[float]:
+    """The vertical coordinates of what is drawn; of a mark, which is drawn around a point, that of the point."""
+    offset = float(element.get("y", "0"))
+    if float(element.get("x", "0")):
+        return [offset]
+    shape = shapes.get(element.get(LINK, ""), element)
+    return [offset + float(number) for number in NUMBER.findall(shape.get("d", ""))[1::2]]
