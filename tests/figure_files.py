@@ -27,7 +27,7 @@ def fonts_of(path: Path) -> list[str]:
 
 
 def beyond_axes(path: Path) -> list[str]:
-    """The names of what an SVG draws beyond the axes that it is clipped by, above them or below."""
+    """The names of what an SVG draws beyond the axes that it is clipped by, above them or below; images do not count."""
     root = ElementTree.parse(path).getroot()
     clips = {f"url(#{clip.get('id')})": clip[0] for clip in root.iter(f"{SVG}clipPath")}
     shapes = {f"#{shape.get('id')}": shape for shape in root.iter(f"{SVG}path")}
@@ -36,7 +36,7 @@ def beyond_axes(path: Path) -> list[str]:
         for element in group:
             clip = clips.get(element.get("clip-path", group.get("clip-path", "")))
             heights = _heights(element, shapes)
-            if clip is not None and heights:
+            if clip is not None and heights and element.tag != f"{SVG}image":
                 top = float(clip.get("y", "")) - TOLERANCE
                 bottom = top + float(clip.get("height", "")) + 2 * TOLERANCE
                 if min(heights) < top or max(heights) > bottom:

@@ -7,7 +7,8 @@ thresholds.csv    exposures to the human level
 sensitivity.csv   d', ROC areas, and judgements by likelihood ratio
 items.csv         what is remembered of each image
 defects.csv       what was left out of the lists, if anything was
-curve.png, roc.png; readouts.png, changes.png, forgetting.png where there is something to draw
+curve.png, roc.png; readouts.png, changes.png, forgetting.png where there is something to draw; remembered.png and
+maps_<number>.png where the images are at hand; all of them as .pdf and .svg too
 report.html
 """
 
@@ -31,7 +32,7 @@ from experiments.memory.sections import (
     sensitivity_section,
     threshold_section,
 )
-from experiments.pages import Section, embed, embed_figure, percent, write_report
+from experiments.pages import Medium, Section, embed, percent, write_report
 from experiments.plots import draw_changes, draw_forgetting, draw_memory_curve, draw_readouts, draw_roc
 from experiments.statistics.accuracy import Accuracy, accuracies, pooled, write_accuracies
 from experiments.statistics.comparison import Comparison, compare_all
@@ -41,6 +42,7 @@ from experiments.statistics.signal_detection import Sensitivity, sensitivities
 from experiments.statistics.thresholds import Threshold, thresholds
 from experiments.statistics.trials import write_trials
 from storage.tables import write_rows
+from training.figures import save_figure
 from training.progress import count, say_done, say_found
 
 
@@ -83,7 +85,7 @@ def report_memory(options: ReportOptions) -> Path:
         *([threshold_section(crossings)] if crossings else []),
         *_comparisons(out, results, comparisons, note),
         sensitivity_section(out, sensitivity),
-        *_images(folders, by_item),
+        *_images(out, folders, by_item),
         *_recall(folders),
         people_section(),
         *([defect_section(defects)] if defects else []),
@@ -122,7 +124,7 @@ def _comparisons(
         yield Section("Forgetting", text, (embed(out / "forgetting.png", "Accuracy against passes over another list"),))
 
 
-def _images(folders: Sequence[RunFolder], by_item: Sequence[Item]) -> Iterator[Section]:
+def _images(out: Path, folders: Sequence[RunFolder], by_item: Sequence[Item]) -> Iterator[Section]:
     """Show single images, as far as the stimuli are still there."""
     stimuli = {folder.stimuli.name: folder.stimuli for folder in folders if folder.stimuli}
     remembered = show_items(by_item, stimuli)
@@ -131,7 +133,7 @@ def _images(folders: Sequence[RunFolder], by_item: Sequence[Item]) -> Iterator[S
             "Ranked by how soon they are told from their foils: above each image the share of runs and exposures in "
             "which it was, and how much study has raised its log likelihood per token. items.csv has all of them."
         )
-        yield Section("Remembered best and least", text, (embed_figure(remembered, "Remembered best and least"),))
+        yield Section("Remembered best and least", text, (_saved(remembered, out / "remembered.png", "Best and least"),))
     figures = [figure for folder in folders if (figure := _maps_of_first_run(folder))]
     if figures:
         text = (
@@ -139,8 +141,15 @@ def _images(folders: Sequence[RunFolder], by_item: Sequence[Item]) -> Iterator[S
             "blue less likely. From the studied image with the most to that with the least on average (the number "
             "above each), then images that were not studied: what is red there too was learned of all images."
         )
-        media = tuple(embed_figure(figure, "Images, and NLL before study minus NLL after it") for figure in figures)
+        media = tuple(
+            _saved(figure, out / f"maps_{number}.png", "Images, and NLL before study minus NLL after it")
+            for number, figure in enumerate(figures, start=1)
+        )
         yield Section("Where the memory lies", text, media)
+
+
+def _saved(figure: Figure, path: Path, caption: str) -> Medium:
+    return embed(save_figure(figure, path), caption)
 
 
 def _maps_of_first_run(folder: RunFolder) -> Figure | None:
