@@ -125,7 +125,7 @@ def columns(table: str, kind: type) -> Iterator[Column]:
     for field in fields(kind):
         annotation, empty = _without_none(annotations[field.name])
         scale = scale_of(kind, field.name) if annotation in (int, float) else None
-        choices = ", ".join(map(str, get_args(annotation))) if get_origin(annotation) is Literal else ""
+        choices = ", ".join(get_args(annotation)).strip(" ,") if get_origin(annotation) is Literal else ""
         yield Column(
             table=table,
             column=field.name,
@@ -160,7 +160,8 @@ def write_codebook(folder: Path, tables: Mapping[str, type]) -> None:
         tables: the dataclass of the rows of each, by the name of its file.
     """
     described = {**tables, "codebook.csv": Column}
-    write_rows(folder / "codebook.csv", [row for name, kind in described.items() for row in columns(name, kind)], Column)
+    rows = [row for name, kind in described.items() for row in columns(name, kind)]
+    write_rows(folder / "codebook.csv", rows, Column)
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

@@ -27,7 +27,7 @@ def fonts_of(path: Path) -> list[str]:
 
 
 def beyond_axes(path: Path) -> list[str]:
-    """The names of what an SVG draws beyond the axes that it is clipped by, above them or below; images do not count."""
+    """The names of what an SVG draws, other than images, above or below the axes that it is clipped by."""
     root = ElementTree.parse(path).getroot()
     clips = {f"url(#{clip.get('id')})": clip[0] for clip in root.iter(f"{SVG}clipPath")}
     shapes = {f"#{shape.get('id')}": shape for shape in root.iter(f"{SVG}path")}

@@ -49,10 +49,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_report_writes_its_tables_and_plots(report: Path) -> None:
-    tables = {"trials", "accuracy", "comparisons", "thresholds", "sensitivity", "items", "defects"}
+    tables = {"trials", "accuracy", "comparisons", "thresholds", "sensitivity", "items", "defects", "codebook"}
     plots = {"curve", "roc", "readouts", "changes", "forgetting", "remembered", "maps_1"}
     drawn = {f"{name}.{ending}" for name in plots for ending in ("png", "pdf", "svg")}
-    expected = {f"{name}.csv" for name in tables} | drawn | {"report.html"}
+    expected = {f"{name}.csv" for name in tables} | drawn | {"report.html", "methods.txt"}
     assert {path.name for path in report.iterdir()} == expected
 
 

@@ -229,8 +229,8 @@ def files_page() -> str:
         "# Files and columns",
         "",
         "Tables are CSV (RFC 4180, UTF-8); an empty cell stands for a value that there is none of. Floats have as many",
-        "digits as it takes to read them back equal. Tables and JSON appear complete or not at all. A unit of `none` is",
-        "that of a number without one; of a column of text nothing is said.",
+        "digits as it takes to read them back equal. Tables and JSON appear complete or not at all. Numbers whose unit",
+        "is `none` have none; in a column of text the unit is empty.",
         "",
     ]
     for command, files in WRITTEN.items():

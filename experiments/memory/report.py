@@ -7,6 +7,8 @@ thresholds.csv    exposures to the human level
 sensitivity.csv   d', ROC areas, and judgements by likelihood ratio
 items.csv         what is remembered of each image
 defects.csv       what was left out of the lists, if anything was
+codebook.csv      what the columns of these tables are
+methods.txt       how the runs were made, in words
 curve.png, roc.png; readouts.png, changes.png, forgetting.png where there is something to draw; remembered.png and
 maps_<number>.png where the images are at hand; all of them as .pdf and .svg too
 report.html
@@ -19,8 +21,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from experiments.codebook import write_codebook
 from experiments.memory.images import read_maps, show_items, show_maps
 from experiments.memory.merge import LeftOut, RunFolder, left_out, merge_trials, read_run_folders
+from experiments.memory.methods import memory_methods
 from experiments.memory.options import ReportOptions
 from experiments.memory.recall import RecallRow
 from experiments.memory.sections import (
@@ -40,10 +44,21 @@ from experiments.statistics.items import Item, items
 from experiments.statistics.outcomes import collect
 from experiments.statistics.signal_detection import Sensitivity, sensitivities
 from experiments.statistics.thresholds import Threshold, thresholds
-from experiments.statistics.trials import write_trials
+from experiments.statistics.trials import TrialRow, write_trials
 from storage.tables import write_rows
 from training.figures import save_figure
 from training.progress import count, say_done, say_found
+
+TABLES: dict[str, type] = {
+    "trials.csv": TrialRow,
+    "accuracy.csv": Accuracy,
+    "comparisons.csv": Comparison,
+    "thresholds.csv": Threshold,
+    "sensitivity.csv": Sensitivity,
+    "items.csv": Item,
+    "defects.csv": LeftOut,
+}
+"""The rows of the tables, for the codebook."""
 
 
 def report_memory(options: ReportOptions) -> Path:
@@ -76,6 +91,7 @@ def report_memory(options: ReportOptions) -> Path:
     write_rows(out / "sensitivity.csv", sensitivity, Sensitivity)
     write_rows(out / "items.csv", by_item, Item)
     write_rows(out / "defects.csv", defects, LeftOut)
+    write_codebook(out, TABLES)
 
     note = _note(defects)
     draw_memory_curve(out / "curve.png", results, published=True, note=note)
@@ -88,6 +104,7 @@ def report_memory(options: ReportOptions) -> Path:
         *_images(out, folders, by_item),
         *_recall(folders),
         people_section(),
+        memory_methods(out, folders),
         *([defect_section(defects)] if defects else []),
     ]
     names = ", ".join(folder.path.name for folder in folders)
@@ -133,7 +150,8 @@ def _images(out: Path, folders: Sequence[RunFolder], by_item: Sequence[Item]) ->
             "Ranked by how soon they are told from their foils: above each image the share of runs and exposures in "
             "which it was, and how much study has raised its log likelihood per token. items.csv has all of them."
         )
-        yield Section("Remembered best and least", text, (_saved(remembered, out / "remembered.png", "Best and least"),))
+        medium = _saved(remembered, out / "remembered.png", "Remembered best and least")
+        yield Section("Remembered best and least", text, (medium,))
     figures = [figure for folder in folders if (figure := _maps_of_first_run(folder))]
     if figures:
         text = (
