@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,8 @@ def draw_roc(path: Path, trials: Sequence[TrialRow], note: str = "") -> None:
     labels = _in_order(_joined(tested.model, tested.readout) for tested in last)
     conditions = _in_order(tested.condition for tested in last)
     rates = np.linspace(0, 1, 201)
-    figure = Figure(figsize=(3 * len(conditions), 3.6), layout="constrained")
+    legend = 0.16 * math.ceil(len(labels) / 2)
+    figure = Figure(figsize=(3 * len(conditions), 3.5 + legend), layout="compressed")
     axes = figure.subplots(1, len(conditions), squeeze=False, sharey=True)
     for panel, condition in zip(axes[0], conditions, strict=True):
         for tested, moment in last.items():

@@ -92,7 +92,7 @@ def _material(folder: RunFolder) -> str:
     if options is not None and options.material.noise is not None:
         length = f"{options.material.noise_length:,} tokens"
         drawn = f"drawn uniformly from {options.material.noise_codes:,} codes"
-        return f"Studied were {several(studied, 'random sequence')} of {length}, {drawn}; {pairs}."
+        return f"Studied were {several(options.material.noise, 'random sequence')} of {length}, {drawn}; {pairs}."
     begin = "Studied were" if known else "Studied and tested were"
     sentence = f"{begin} {several(studied, 'image')} of the list `{trials[0].list}`; {pairs}."
     if options is not None and options.material.half != "all":

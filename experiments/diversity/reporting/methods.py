@@ -115,10 +115,10 @@ def _training(options: DiversityOptions) -> str:
     clipping = f"clipped to a norm of {how.grad_clip:g}" if how.grad_clip else "not clipped"
     after = "followed by a cosine down to a tenth of it" if training.schedule == "cosine" else "and constant afterwards"
     sentence = (
-        f"Its training was planned for {several(how.steps, 'step')} in batches of {how.batch} with AdamW (betas 0.9 and "
-        f"0.95, weight decay {training.weight_decay:g} on matrices) at a peak learning rate of {how.learning_rate:g}, "
-        f"reached in {several(how.warmup, 'step')} {after}; gradients were {clipping}; precision {how.precision}, seed "
-        f"{how.seed}."
+        f"Its training was planned for {several(how.steps, 'step')} in batches of {how.batch} with AdamW (betas 0.9 "
+        f"and 0.95, weight decay {training.weight_decay:g} on matrices) at a peak learning rate of "
+        f"{how.learning_rate:g}, reached in {several(how.warmup, 'step')} {after}; gradients were {clipping}; "
+        f"precision {how.precision}, seed {how.seed}."
     )
     return " ".join(filter(None, [sentence, further_options(training, TRAINING_WORDED)]))
 
