@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,7 +16,7 @@ from storage.files import atomic_write
 
 FORMATS = ("png", "pdf", "svg")
 """Endings of the files of a figure."""
-STYLE = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "secondsight"}
+STYLE: Any = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "secondsight"}
 """A PDF holds the letters it shows as TrueType: many journals refuse Type 3 fonts. In an SVG letters are outlines, as
 programs that edit one ignore a font inside it. Neither needs a font where it is looked at."""
 SVG_HEAD = b"<svg "
