@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.figure import Figure
+from markupsafe import Markup, escape
 
 from storage.files import write_text
 from storage.templates import render_template
@@ -16,6 +16,7 @@ from storage.templates import render_template
 Table = tuple[tuple[str, ...], ...]
 """Cells by row; the first row holds the heads."""
 
+CODE = re.compile("`([^`]+)`")
 MEDIA_TYPES = {".png": "image/png", ".gif": "image/gif", ".mp4": "video/mp4"}
 
 
@@ -31,7 +32,7 @@ class Medium:
 
 @dataclass(frozen=True)
 class Section:
-    """What stands under one heading of a page: a sentence on how to read it, media and a table (first row: heads)."""
+    """What stands under one heading of a page: a text on how to read it, media and a table (first row: heads)."""
 
     title: str
     text: str
@@ -45,18 +46,34 @@ def embed(path: Path, caption: str) -> Medium:
     return Medium(f"data:{MEDIA_TYPES[path.suffix]};base64,{encoded}", caption, video=path.suffix == ".mp4")
 
 
-def embed_figure(figure: Figure, caption: str) -> Medium:
-    """Return a plot for a page, without writing it anywhere else."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110)
-    encoded = base64.b64encode(file.getvalue()).decode("ascii")
-    return Medium(f"data:image/png;base64,{encoded}", caption, video=False)
-
-
 def write_report(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
-    """Write one HTML page; empty lines divide the lead into paragraphs."""
-    page = render_template(Path(__file__), "page.html.j2", html=True, title=title, lead=lead, sections=sections)
+    """Write one HTML page.
+
+    Empty lines divide the lead and the texts of sections into paragraphs; what stands between back-ticks, there, in
+    captions and in cells, is set as code.
+    """
+    page = render_template(
+        Path(__file__),
+        "page.html.j2",
+        html=True,
+        title=title,
+        lead=lead,
+        sections=sections,
+        prose=prose,
+        plain=plain,
+    )
     write_text(path, page)
+
+
+def prose(text: str) -> Markup:
+    """Return text as HTML, with what stands between back-ticks as code."""
+    marked = CODE.sub(r"<code>\1</code>", str(escape(text)))
+    return Markup(marked.replace("`", "&#96;"))
+
+
+def plain(text: str) -> str:
+    """Return text without back-ticks, for where HTML has no code: the title of a window, what stands for an image."""
+    return text.replace("`", "")
 
 
 def percent(share: float) -> str:

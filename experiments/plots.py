@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,15 @@ from experiments.statistics.accuracy import POOLED, Accuracy, pooled
 from experiments.statistics.signal_detection import roc, scores
 from experiments.statistics.trials import TrialRow
 from training.curves import COLOURS
+from training.figures import save_figure
 
 PUBLISHED_LINES = ("--", ":", "-.")
 PANEL = (3.4, 3.2)
 """Inches."""
 LOGARITHMIC_FROM = 20
 """Passes from which on their axis is logarithmic."""
+MARGIN = 0.02
+"""Of an axis, kept free beyond what it had to be widened for."""
 TICKS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
@@ -118,7 +122,8 @@ def draw_roc(path: Path, trials: Sequence[TrialRow], note: str = "") -> None:
     labels = _in_order(_joined(tested.model, tested.readout) for tested in last)
     conditions = _in_order(tested.condition for tested in last)
     rates = np.linspace(0, 1, 201)
-    figure = Figure(figsize=(3 * len(conditions), 3.6), layout="constrained")
+    legend = 0.16 * math.ceil(len(labels) / 2)
+    figure = Figure(figsize=(3 * len(conditions), 3.5 + legend), layout="compressed")
     axes = figure.subplots(1, len(conditions), squeeze=False, sharey=True)
     for panel, condition in zip(axes[0], conditions, strict=True):
         for tested, moment in last.items():
@@ -170,17 +175,36 @@ def draw_rows(path: Path, rows: Mapping[str, Mapping[str, Sequence[Line]]], axis
 
 
 def finish_figure(figure: Figure, axes: Iterable[Axes], path: Path, note: str = "", columns: int = 2) -> None:
-    """Add the legend, in so many columns, and the note under the panels, and write the plot."""
+    """Add the legend and a note under the panels, have the axes contain what is drawn on them, and write the plot.
+
+    Args:
+        figure: with everything else drawn.
+        axes: its panels.
+        path: of the PNG; PDF and SVG are written beside it.
+        note: a line under the panels.
+        columns: of the legend.
+    """
+    panels = list(axes)
+    contain(panels)
     handles = {
-        label: handle for panel in axes for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
     figure.legend(
         handles.values(), handles.keys(), loc="outside upper center", ncols=columns, frameon=False, fontsize=7
     )
     if note:
         figure.supxlabel(note, fontsize=7, color="0.3")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
+
+
+def contain(panels: Iterable[Axes]) -> None:
+    """Widen vertical axes, never narrow them, until every line, band and error bar lies between their ends."""
+    for panel in panels:
+        bottom, top = panel.get_ylim()
+        low, high = panel.dataLim.intervaly
+        if np.isfinite([low, high]).all():
+            margin = MARGIN * (max(high, top) - min(low, bottom))
+            panel.set_ylim(low - margin if low < bottom else bottom, high + margin if high > top else top)
 
 
 def _draw_line(panel: Axes, line: Line, index: int) -> None:

@@ -1,5 +1,6 @@
-"""What Chromium shows of a video, played on a page of a server of our own."""
+"""What Chromium shows of a video, played on a page of a server of our own, and how it lays out a page."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +36,18 @@ video.src = "/video.mp4";
 video.play().catch((error) => answer("/error", String(error)));
 </script>"""
 
+FRAME = """<!doctype html><meta charset="utf-8"><body style="margin: 0">
+<iframe src="/page.html" width="{width}" height="800" style="border: 0"></iframe><script>
+const frame = document.querySelector("iframe");
+frame.onload = () => {{
+  const page = frame.contentDocument;
+  let answer;
+  try {{ answer = {{value: (() => {{ {script} }})()}}; }} catch (error) {{ answer = {{error: String(error)}}; }}
+  fetch("/json", {{method: "POST", body: JSON.stringify(answer)}});
+}};
+</script>"""
+"""A page in a frame, because a window of Chromium cannot be as narrow as a telephone."""
+
 
 def find_browser() -> str:
     """The program to run; without one the test is skipped, or fails where `REQUIRED` is set."""
@@ -52,8 +66,34 @@ def last_frame(video: Path, folder: Path) -> np.ndarray:
         video: to play.
         folder: for the browser's profile and its log, `browser.log`.
     """
+    files = {"/": ("text/html", PAGE), "/video.mp4": ("video/mp4", video.read_bytes())}
+    path, answer = _answer(files, folder)
+    kind, *size = path.strip("/").split("/")
+    assert kind == "pixels", answer.decode()
+    return np.frombuffer(answer, np.uint8).reshape(*map(int, size), 4)[..., :3]
+
+
+def laid_out(page: Path, width: int, script: str, folder: Path) -> Any:
+    """What a script returns of a page that is so many pixels wide; in it the document is called `page`.
+
+    Args:
+        page: an HTML file that needs no other.
+        width: of the page, in CSS pixels.
+        script: JavaScript, the body of a function that returns what JSON can say.
+        folder: for the browser's profile and its log, `browser.log`.
+    """
+    frame = FRAME.format(width=width, script=script).encode()
+    files = {"/": ("text/html", frame), "/page.html": ("text/html; charset=utf-8", page.read_bytes())}
+    _, answer = _answer(files, folder)
+    said = json.loads(answer)
+    assert "error" not in said, said["error"]
+    return said["value"]
+
+
+def _answer(files: dict[str, tuple[str, bytes]], folder: Path) -> tuple[str, bytes]:
+    """The path and the content of what the page at `/` posts, opened in a browser of its own."""
     browser = find_browser()
-    with _Server(video) as server, (folder / "browser.log").open("wb") as log:
+    with _Server(files) as server, (folder / "browser.log").open("wb") as log:
         command = [browser, *_flags(folder / "profile"), f"http://127.0.0.1:{server.server_port}/"]
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
@@ -62,9 +102,7 @@ def last_frame(video: Path, folder: Path) -> np.ndarray:
             # The browser's own processes are of the group that it leads.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    kind, *size = server.answer_path.strip("/").split("/")
-    assert kind == "pixels", server.answer.decode()
-    return np.frombuffer(server.answer, np.uint8).reshape(*map(int, size), 4)[..., :3]
+    return server.answer_path, server.answer
 
 
 def _flags(profile: Path) -> list[str]:
@@ -72,6 +110,7 @@ def _flags(profile: Path) -> list[str]:
         "--headless=new",
         "--no-sandbox",
         "--disable-gpu",
+        "--hide-scrollbars",
         "--disable-dev-shm-usage",
         "--disable-background-networking",
         "--disable-component-update",
@@ -85,11 +124,11 @@ def _flags(profile: Path) -> list[str]:
 
 
 class _Server(ThreadingHTTPServer):
-    """Gives the page and the video, and keeps what the page answers."""
+    """Gives files by path, and keeps what the page answers."""
 
-    def __init__(self, video: Path) -> None:
+    def __init__(self, files: dict[str, tuple[str, bytes]]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.files = {"/": ("text/html", PAGE), "/video.mp4": ("video/mp4", video.read_bytes())}
+        self.files = files
         self.answered = threading.Event()
         self.answer_path = ""
         self.answer = b""

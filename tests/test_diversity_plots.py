@@ -1,13 +1,15 @@
 """Plots of the report."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from diversity_tables import Simulated, items_of
+from diversity_tables import BOTH, Simulated, items_of
+from figure_files import beyond_axes
 from PIL import Image
 
 from experiments.diversity.reporting.estimates import Estimate, metric_means
-from experiments.diversity.reporting.plots import draw_distances, draw_settings, error
+from experiments.diversity.reporting.plots import draw_context, draw_distances, draw_settings, draw_training, error
 from experiments.diversity.reporting.runs import choose
 from experiments.diversity.tables import DISTANCES
 
@@ -34,3 +36,12 @@ def test_one_setting_is_not_drawn(tmp_path: Path) -> None:
 def test_missing_interval_has_no_length() -> None:
     assert error(Estimate(1.0, np.nan, np.nan)).tolist() == [[0.0], [0.0]]
     assert error(Estimate(1.0, 0.5, 3.0)).tolist() == [[0.5], [2.0]]
+
+
+def test_error_bars_below_zero_and_above_one_are_inside_the_axes(tmp_path: Path) -> None:
+    rows = items_of(*BOTH)
+    means = [replace(row, low=min(row.mean, 0) - 0.2, high=max(row.mean, 1) + 0.4) for row in metric_means(rows)]
+    draw_distances(tmp_path / "distances.png", means, choose(rows))
+    draw_context(tmp_path / "context.png", means, choose(rows))
+    draw_training(tmp_path / "training.png", means, choose(rows))
+    assert [path.name for path in tmp_path.glob("*.svg") if beyond_axes(path)] == []

@@ -72,8 +72,9 @@ def images_page(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_report_writes_its_tables_and_plots(report: Path) -> None:
     tables = "runs items positions audit redundancy images metrics claims sizes"
     plots = "distances entropy context conjecture training redundancy audit settings"
-    written = [f"{name}.csv" for name in tables.split()] + [f"{name}.png" for name in plots.split()]
-    assert {path.name for path in report.iterdir()} == {*written, "report.html"}
+    drawn = {f"{name}.{ending}" for name in plots.split() for ending in ("png", "pdf", "svg")}
+    written = {f"{name}.csv" for name in tables.split()} | {"codebook.csv"}
+    assert {path.name for path in report.iterdir()} == written | drawn | {"report.html", "methods.txt"}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from figure_files import beyond_axes, fonts_of, pdf_objects
 from memory_runs import make_maps, make_run, make_stimuli, make_trials
 from PIL import Image
 
@@ -48,9 +49,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_report_writes_its_tables_and_plots(report: Path) -> None:
-    tables = {"trials", "accuracy", "comparisons", "thresholds", "sensitivity", "items", "defects"}
-    plots = {"curve", "roc", "readouts", "changes", "forgetting"}
-    expected = {f"{name}.csv" for name in tables} | {f"{name}.png" for name in plots} | {"report.html"}
+    tables = {"trials", "accuracy", "comparisons", "thresholds", "sensitivity", "items", "defects", "codebook"}
+    plots = {"curve", "roc", "readouts", "changes", "forgetting", "remembered", "maps_1"}
+    drawn = {f"{name}.{ending}" for name in plots for ending in ("png", "pdf", "svg")}
+    expected = {f"{name}.csv" for name in tables} | drawn | {"report.html", "methods.txt"}
     assert {path.name for path in report.iterdir()} == expected
 
 
@@ -92,7 +94,22 @@ def test_what_is_defective_is_printed(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "Left out as defective: 2 files of list" in capsys.readouterr().out
 
 
-def test_images_are_in_the_page_only(report: Path) -> None:
+def test_no_font_of_a_plot_is_missing_elsewhere(report: Path) -> None:
+    for pdf in report.glob("*.pdf"):
+        fonts = fonts_of(pdf)
+        assert set(fonts) == {"Type0", "CIDFontType2"}
+        assert pdf_objects(pdf).count("/FontFile2 ") == fonts.count("Type0")
+
+
+def test_axes_contain_what_is_drawn(report: Path) -> None:
+    assert {path.name: beyond_axes(path) for path in report.glob("*.svg") if beyond_axes(path)} == {}
+
+
+def test_no_back_tick_is_on_the_page(report: Path) -> None:
+    assert "`" not in (report / "report.html").read_text()
+
+
+def test_images_are_in_no_folder_of_their_own(report: Path) -> None:
     assert not [path for path in report.rglob("*") if path.is_dir()]
 
 

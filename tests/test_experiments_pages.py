@@ -1,16 +1,19 @@
 """Self-contained pages, and plots of recognition."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from figure_files import beyond_axes
 from matplotlib.figure import Figure
 from memory_runs import make_trials
 from PIL import Image
 
-from experiments.pages import Section, embed, embed_figure, write_report
-from experiments.plots import draw_changes, draw_forgetting, draw_memory_curve, draw_readouts, draw_roc
+from experiments.pages import Section, embed, prose, write_report
+from experiments.plots import contain, draw_changes, draw_forgetting, draw_memory_curve, draw_readouts, draw_roc
 from experiments.statistics.accuracy import POOLED, Accuracy, accuracies
 from experiments.statistics.outcomes import collect
+from training.figures import save_figure
 
 
 def point(condition: str, exposure: int) -> Accuracy:
@@ -53,6 +56,25 @@ def test_empty_lines_divide_the_lead_into_paragraphs(tmp_path: Path) -> None:
     assert "<p>First.</p>\n\n<p>Second.</p>" in (tmp_path / "page.html").read_text()
 
 
+def test_empty_lines_divide_the_text_of_a_section_into_paragraphs(tmp_path: Path) -> None:
+    write_report(tmp_path / "page.html", "Title", "Lead.", [Section("Section", "First.\n\nSecond.")])
+    assert "<p>First.</p>\n\n<p>Second.</p>" in (tmp_path / "page.html").read_text()
+
+
+def test_what_stands_between_back_ticks_is_code() -> None:
+    assert prose("`weights` judges, `a<b` too") == "<code>weights</code> judges, <code>a&lt;b</code> too"
+
+
+def test_no_page_shows_a_back_tick(tmp_path: Path, image: Path) -> None:
+    table = (("`head`",), ("`cell` of a file called a`b",))
+    section = Section("`Title`", "`text`", (embed(image, "`caption`"),), table)
+    write_report(tmp_path / "page.html", "`Title`", "`lead`", [section])
+    page = (tmp_path / "page.html").read_text()
+    assert "`" not in page
+    assert page.count("<code>") == 7
+    assert "a&#96;b" in page
+
+
 def test_first_row_of_a_table_is_its_head(tmp_path: Path) -> None:
     table = (("condition", "accuracy"), ("novel", "93 %"))
     write_report(tmp_path / "page.html", "Title", "Lead.", [Section("Section", "Text.", table=table)])
@@ -75,10 +97,6 @@ def test_curve_has_a_panel_per_condition(tmp_path: Path) -> None:
             return drawn.width
 
     assert width(("novel", "state")) == 2 * width(("novel",))
-
-
-def test_plot_is_embedded_without_a_file() -> None:
-    assert embed_figure(Figure(), "nothing").data.startswith("data:image/png;base64,")
 
 
 def test_published_models_are_drawn_beside_where_asked_for(tmp_path: Path) -> None:
@@ -117,3 +135,35 @@ def test_roc_has_a_panel_per_condition(tmp_path: Path) -> None:
             return drawn.width
 
     assert width(("novel", "state")) == 2 * width(("novel",))
+
+
+def test_bands_are_inside_the_axes(tmp_path: Path) -> None:
+    results = [replace(point("novel", exposure), low=low, high=1.0) for exposure, low in enumerate((0.3, 0.05, 0.9))]
+    draw_memory_curve(tmp_path / "curve.png", results)
+    assert beyond_axes(tmp_path / "curve.svg") == []
+
+
+def test_a_band_beyond_the_axes_is_found(tmp_path: Path) -> None:
+    figure = Figure()
+    panel = figure.subplots()
+    panel.fill_between([0, 1], [0.1, 0.2], 1)
+    panel.set_ylim(0.3, 1)
+    save_figure(figure, tmp_path / "plot.png")
+    assert beyond_axes(tmp_path / "plot.svg") == ["FillBetweenPolyCollection_1"]
+
+
+def test_axes_are_widened_as_far_as_error_bars_reach() -> None:
+    panel = Figure().subplots()
+    panel.errorbar([0, 1], [0.5, 0.6], 0.3)
+    panel.set_ylim(0.4, 2)
+    contain([panel])
+    bottom, top = panel.get_ylim()
+    assert bottom < 0.2
+    assert top == 2
+
+
+def test_axes_of_nothing_stay(tmp_path: Path) -> None:
+    panel = Figure().subplots()
+    panel.set_ylim(0.3, 1)
+    contain([panel])
+    assert panel.get_ylim() == (0.3, 1)

@@ -26,3 +26,9 @@ def test_metrics_of_other_names_are_left_out(tmp_path: Path) -> None:
     log_metrics(tmp_path, step=0, learning_rate=1.0)
     assert draw_curves(tmp_path, PANELS) == tmp_path / "loss.png"
     assert (tmp_path / "loss.png").stat().st_size > 0
+
+
+def test_curves_are_also_pdf_and_svg(tmp_path: Path) -> None:
+    log_metrics(tmp_path, step=0, loss=1.0)
+    drawn = draw_curves(tmp_path, PANELS)
+    assert all(drawn.with_suffix(ending).stat().st_size > 0 for ending in (".pdf", ".svg"))

@@ -9,12 +9,14 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from training.figures import save_figure
+
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
 def draw_curves(run: Path, panels: Mapping[str, Sequence[str]]) -> Path:
-    """Draw metrics against the optimizer step into `run/loss.png` and return its path.
+    """Draw metrics against the optimizer step into `run/loss.png` (.pdf and .svg beside it) and return its path.
 
     Args:
         run: a run folder.
@@ -29,8 +31,7 @@ def draw_curves(run: Path, panels: Mapping[str, Sequence[str]]) -> Path:
         axes.spines[["top", "right"]].set_visible(False)
         if axes.lines:
             axes.legend(frameon=False)
-    figure.savefig(run / "loss.png", dpi=120)
-    return run / "loss.png"
+    return save_figure(figure, run / "loss.png")
 
 
 def _draw(axes: Axes, points: Sequence[tuple[int, float]], name: str, colour: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from data.inspection import InspectedFile
 from data.near_duplicates import NearDuplicate
@@ -11,6 +11,7 @@ from data.prepared import PreparedMetadata, PreparedVideo
 from data.sources import Skipped
 from data.stimuli.lists import ListedDefect, ListedTrial, Stimulus
 from data.tokens import StoreMetadata, TokenItem
+from experiments.codebook import Column, columns
 from experiments.demo_summary import DemoSummary
 from experiments.diversity.reporting.claims import ClaimRow
 from experiments.diversity.reporting.estimates import MetricRow
@@ -26,7 +27,6 @@ from experiments.statistics.signal_detection import Sensitivity
 from experiments.statistics.thresholds import Threshold
 from experiments.statistics.trials import TrialRow
 from sampling.gallery import GalleryItem
-from storage.field_docs import field_docs
 from vqgan.evaluate import ItemScore
 
 
@@ -46,6 +46,9 @@ CONFIG = WrittenFile("config.json", "the options, and the `command` they belong 
 ENVIRONMENT = WrittenFile("environment.json", "versions of Python and packages, device, threads, git commit")
 SKIPPED = WrittenFile("skipped.csv", "files that are not used: `file`, `reason` and `is_media`")
 LISTED = WrittenFile("listing", "what was found out about the data, kept so that a later call does not look again")
+FIGURE_FILES = "the same plots, with letters that need no font where they are looked at"
+METHODS = WrittenFile("methods.txt", "how the runs were made, in words, from their options and versions")
+CODEBOOK = WrittenFile("codebook.csv", "what each column of the tables in this folder is", Column)
 MODEL = (
     WrittenFile("config.json", "class and architecture of a model"),
     WrittenFile("model.safetensors", "its weights"),
@@ -54,7 +57,7 @@ RUN = (
     CONFIG,
     ENVIRONMENT,
     WrittenFile("metrics.jsonl", "a line of JSON per report: `step` and the metrics by name"),
-    WrittenFile("loss.png", "the metrics over the steps"),
+    WrittenFile("loss.png, loss.pdf, loss.svg", "the metrics over the steps"),
     WrittenFile("checkpoints/<step>", "a model folder with `training_state/` beside it: the newest two, and the best"),
     WrittenFile("final", "the model folder that is meant when a command is given the run folder"),
 )
@@ -142,7 +145,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     "memory run": (
         WrittenFile("trials.csv", "a row per trial, readout and test", TrialRow),
         WrittenFile("accuracy.csv", "accuracies with intervals", Accuracy),
-        WrittenFile("curve.png", "accuracy against exposures"),
+        WrittenFile("curve.png, curve.pdf, curve.svg", "accuracy against exposures"),
         WrittenFile("study.csv", "the images of the list", Stimulus),
         WrittenFile("manifest.csv", "its trials", ListedTrial),
         WrittenFile("defects.csv", "what is wrong with it", ListedDefect),
@@ -170,7 +173,11 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("sensitivity.csv", "signal detection", Sensitivity),
         WrittenFile("items.csv", "the images one by one", Item),
         WrittenFile("defects.csv", "trials that were left out", LeftOut),
+        METHODS,
+        CODEBOOK,
         WrittenFile("curve.png, roc.png, readouts.png, changes.png, forgetting.png", "plots, where there is data"),
+        WrittenFile("remembered.png, maps_<number>.png", "images of the lists, as far as they are still there"),
+        WrittenFile("*.pdf, *.svg", FIGURE_FILES),
     ),
     "diversity run": (
         WrittenFile("items.csv", "a row per item and condition", ItemRow),
@@ -201,7 +208,10 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("sizes.csv", "the same claims for every size of training set", ClaimRow),
         WrittenFile("runs.csv", "the rows of all runs' `run.csv`"),
         WrittenFile("items.csv, positions.csv, audit.csv, redundancy.csv, images.csv", "the rows of all runs"),
+        METHODS,
+        CODEBOOK,
         WrittenFile("*.png", "plots"),
+        WrittenFile("*.pdf, *.svg", FIGURE_FILES),
     ),
     "demo": (
         WrittenFile("report.html", "what was made, each image with a sentence on how to read it"),
@@ -221,7 +231,8 @@ def files_page() -> str:
         "# Files and columns",
         "",
         "Tables are CSV (RFC 4180, UTF-8); an empty cell stands for a value that there is none of. Floats have as many",
-        "digits as it takes to read them back equal. Tables and JSON appear complete or not at all.",
+        "digits as it takes to read them back equal. Tables and JSON appear complete or not at all. Numbers whose unit",
+        "is `none` have none; in a column of text the unit is empty.",
         "",
     ]
     for command, files in WRITTEN.items():
@@ -232,9 +243,10 @@ def files_page() -> str:
 
 
 def _columns(file: WrittenFile, kind: type) -> Iterator[str]:
-    yield from (f"### `{file.name}`", "", "| name | meaning |", "|---|---|")
-    docs = field_docs(kind)
-    yield from (f"| `{field.name}` | {_cell(docs[field.name])} |" for field in fields(kind))
+    yield from (f"### `{file.name}`", "", "| name | type | unit | values | meaning |", "|---|---|---|---|---|")
+    for column in columns(file.name, kind):
+        cells = map(_cell, (column.type, column.unit, column.range, column.meaning))
+        yield f"| `{column.column}` | {' | '.join(cells)} |"
     yield ""
 
 

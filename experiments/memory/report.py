@@ -7,7 +7,10 @@ thresholds.csv    exposures to the human level
 sensitivity.csv   d', ROC areas, and judgements by likelihood ratio
 items.csv         what is remembered of each image
 defects.csv       what was left out of the lists, if anything was
-curve.png, roc.png; readouts.png, changes.png, forgetting.png where there is something to draw
+codebook.csv      what the columns of these tables are
+methods.txt       how the runs were made, in words
+curve.png, roc.png; readouts.png, changes.png, forgetting.png where there is something to draw; remembered.png and
+maps_<number>.png where the images are at hand; all of them as .pdf and .svg too
 report.html
 """
 
@@ -19,6 +22,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from experiments.codebook import write_codebook
 from experiments.memory.images import read_maps, show_items, show_maps
 from experiments.memory.merge import (
     LeftOut,
@@ -28,6 +32,7 @@ from experiments.memory.merge import (
     merge_trials,
     read_run_folders,
 )
+from experiments.memory.methods import memory_methods
 from experiments.memory.notices import notices
 from experiments.memory.options import ReportOptions
 from experiments.memory.recall import RecallRow
@@ -40,7 +45,7 @@ from experiments.memory.sections import (
     sensitivity_section,
     threshold_section,
 )
-from experiments.pages import Section, embed, embed_figure, percent, write_report
+from experiments.pages import Medium, Section, embed, percent, write_report
 from experiments.plots import draw_changes, draw_forgetting, draw_memory_curve, draw_readouts, draw_roc
 from experiments.statistics.accuracy import Accuracy, accuracies, pooled, write_accuracies
 from experiments.statistics.comparison import Comparison, compare_all
@@ -48,9 +53,21 @@ from experiments.statistics.items import Item, items
 from experiments.statistics.outcomes import Outcomes, collect
 from experiments.statistics.signal_detection import Sensitivity, sensitivities
 from experiments.statistics.thresholds import Threshold, thresholds
-from experiments.statistics.trials import write_trials
+from experiments.statistics.trials import TrialRow, write_trials
 from storage.tables import write_rows
+from training.figures import save_figure
 from training.progress import count, say_done, say_found
+
+TABLES: dict[str, type] = {
+    "trials.csv": TrialRow,
+    "accuracy.csv": Accuracy,
+    "comparisons.csv": Comparison,
+    "thresholds.csv": Threshold,
+    "sensitivity.csv": Sensitivity,
+    "items.csv": Item,
+    "defects.csv": LeftOut,
+}
+"""The rows of the tables, for the codebook."""
 
 
 def report_memory(options: ReportOptions) -> Path:
@@ -87,6 +104,7 @@ def report_memory(options: ReportOptions) -> Path:
     write_rows(out / "sensitivity.csv", sensitivity, Sensitivity)
     write_rows(out / "items.csv", by_item, Item)
     write_rows(out / "defects.csv", defects, LeftOut)
+    write_codebook(out, TABLES)
 
     note = _note(defects)
     introduction = " ".join([note, *remarks])
@@ -97,9 +115,10 @@ def report_memory(options: ReportOptions) -> Path:
         *([threshold_section(crossings)] if crossings else []),
         *_comparisons(out, results, comparisons, note),
         sensitivity_section(out, sensitivity),
-        *_images(folders, by_item),
+        *_images(out, folders, by_item),
         *_recall(folders),
         people_section(),
+        memory_methods(out, folders),
         *([defect_section(defects)] if defects else []),
     ]
     names = ", ".join(folder.path.name for folder in folders)
@@ -143,7 +162,7 @@ def _comparisons(
         yield Section("Forgetting", text, (embed(out / "forgetting.png", "Accuracy against passes over another list"),))
 
 
-def _images(folders: Sequence[RunFolder], by_item: Sequence[Item]) -> Iterator[Section]:
+def _images(out: Path, folders: Sequence[RunFolder], by_item: Sequence[Item]) -> Iterator[Section]:
     """Show single images, as far as the stimuli are still there."""
     stimuli = {folder.stimuli.name: folder.stimuli for folder in folders if folder.stimuli}
     remembered = show_items(by_item, stimuli)
@@ -152,7 +171,8 @@ def _images(folders: Sequence[RunFolder], by_item: Sequence[Item]) -> Iterator[S
             "Ranked by how soon they are told from their foils: above each image the share of runs and exposures in "
             "which it was, and how much study has raised its log likelihood per token. items.csv has all of them."
         )
-        yield Section("Remembered best and least", text, (embed_figure(remembered, "Remembered best and least"),))
+        medium = _saved(remembered, out / "remembered.png", "Remembered best and least")
+        yield Section("Remembered best and least", text, (medium,))
     figures = [figure for folder in folders if (figure := _maps_of_first_run(folder))]
     if figures:
         text = (
@@ -160,8 +180,15 @@ def _images(folders: Sequence[RunFolder], by_item: Sequence[Item]) -> Iterator[S
             "blue less likely. From the studied image with the most to that with the least on average (the number "
             "above each), then images that were not studied: what is red there too was learned of all images."
         )
-        media = tuple(embed_figure(figure, "Images, and NLL before study minus NLL after it") for figure in figures)
+        media = tuple(
+            _saved(figure, out / f"maps_{number}.png", "Images, and NLL before study minus NLL after it")
+            for number, figure in enumerate(figures, start=1)
+        )
         yield Section("Where the memory lies", text, media)
+
+
+def _saved(figure: Figure, path: Path, caption: str) -> Medium:
+    return embed(save_figure(figure, path), caption)
 
 
 def _maps_of_first_run(folder: RunFolder) -> Figure | None:

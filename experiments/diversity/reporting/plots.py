@@ -286,7 +286,7 @@ def _draw_exposures(panel: Axes, rows: Sequence[MetricRow]) -> None:
         style = {"linestyle": "-" if encoding == "alone" else "--", "marker": "o", "markersize": 4}
         _draw_line(panel, points, colour, f"{size} training items, {describe_encoding(encoding)}", **style)
     if rows:
-        panel.set_xscale("log")
+        _make_logarithmic(panel, [float(row.exposures or 0) for row in rows])
 
 
 def _one_each(rows: Sequence[MetricRow], axis: str) -> list[MetricRow]:
@@ -310,6 +310,9 @@ def _draw_line(panel: Axes, points: Points, colour: str, label: str, **style: An
         mean, low, high = np.array([found for _, found in points]).T
         panel.plot(x, mean, color=colour, label=label, **style)
         panel.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0)
+    if len(points) == 1:
+        # A band over one point has no width.
+        panel.errorbar(points[0][0], points[0][1].value, error(points[0][1]), color=colour)
 
 
 def _make_logarithmic(panel: Axes, values: Sequence[float]) -> None:

@@ -5,7 +5,9 @@ metrics.csv        means over items of every metric, with intervals
 claims.csv         what was asked of the models of the largest training set, and whether it holds
 sizes.csv          identification and determinism for each size of training set
 distances.png, entropy.png, context.png, conjecture.png, training.png, redundancy.png, audit.png
-settings.png       where there are several sampling settings
+settings.png       where there are several sampling settings; all plots as .pdf and .svg too
+codebook.csv       what the columns of these tables are
+methods.txt        how the runs were made, in words
 report.html
 """
 
@@ -17,11 +19,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from experiments.codebook import write_codebook
 from experiments.diversity.options import DiversityReportOptions
 from experiments.diversity.reporting.answers import headlines, lead, pivot, statement
 from experiments.diversity.reporting.claims import ClaimRow, claims, claims_by_size
 from experiments.diversity.reporting.context import Context, contexts, growths
 from experiments.diversity.reporting.estimates import MetricRow, metric_means
+from experiments.diversity.reporting.methods import diversity_methods
 from experiments.diversity.reporting.plots import (
     draw_audit,
     draw_conjecture,
@@ -48,9 +52,18 @@ from experiments.diversity.reporting.sections import (
     size_section,
     training_section,
 )
+from experiments.diversity.tables import ROW_TYPES
 from experiments.pages import Section, percent, write_report
 from storage.tables import write_rows
 from training.progress import count, say_done, say_found
+
+TABLES: dict[str, type] = {
+    **{f"{'runs' if name == 'run' else name}.csv": kind for name, kind in ROW_TYPES.items()},
+    "metrics.csv": MetricRow,
+    "claims.csv": ClaimRow,
+    "sizes.csv": ClaimRow,
+}
+"""The rows of the tables, for the codebook."""
 
 
 def report_diversity(options: DiversityReportOptions) -> Path:
@@ -72,6 +85,7 @@ def report_diversity(options: DiversityReportOptions) -> Path:
     write_rows(out / "metrics.csv", means, MetricRow)
     write_rows(out / "claims.csv", found, ClaimRow)
     write_rows(out / "sizes.csv", by_size, ClaimRow)
+    write_codebook(out, TABLES)
 
     sections = [
         claim_section(found),
@@ -80,6 +94,7 @@ def report_diversity(options: DiversityReportOptions) -> Path:
         *_plots(out, tables, means, chosen, needed, found),
         *image_sections(tables, chosen),
         *all_metrics_sections(means, chosen),
+        diversity_methods(out, tables),
     ]
     write_report(out / "report.html", "How diverse are continuations?", lead(found, chosen), sections)
     _print(found)

@@ -1,0 +1,171 @@
+"""The codebook: every column of every table with its type, unit, range and meaning.
+
+Type and meaning are those of the dataclass whose fields are the columns: its annotations, and the sentences under its
+fields. Units and ranges follow from the names of columns (`SCALES`): a name that several tables have means the same in
+all of them, unless `EXCEPTIONS` says otherwise. A column of numbers whose name no rule knows is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+from storage.field_docs import field_docs
+from storage.tables import write_rows
+
+TYPES = {str: "text", int: "whole number", float: "number", bool: "True or False"}
+
+
+class Scale(NamedTuple):
+    """What the numbers of a column are in, and between which ends they lie."""
+
+    unit: str
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def range(self) -> str:
+        """In words; empty for any number."""
+        if math.isinf(self.low):
+            return "" if math.isinf(self.high) else f"at most {self.high:g}"
+        return f"at least {self.low:g}" if math.isinf(self.high) else f"{self.low:g} to {self.high:g}"
+
+
+SHARE = Scale("share", 0, 1)
+DIFFERENCE = Scale("share", -1, 1)
+PIXELS_APART = Scale("of 1, from black to white", 0, 1)
+PASSES = Scale("passes", 0)
+OF_METRIC = Scale("that of the metric")
+WITHOUT = Scale("none", 0)
+
+SCALES: tuple[tuple[str, Scale], ...] = (
+    (r"accuracy|accuracy_over_exposures|likelihood_ratio_accuracy|people|hits|false_alarms|lapse|correct", SHARE),
+    (r"auc|likelihood_ratio_auc|identified(_\w+)?|retrieved|exact|given_share|(truth_)?matching", SHARE),
+    (r"(pairwise|truth|best)_token|top_p|min_p|codebook_usage", SHARE),
+    (r"(pairwise|truth|best)_pixel|distance|best_distance|distance_to_truth", PIXELS_APART),
+    (r"(pairwise|truth|best)_(perceptual|feature)|perceptual|temperature|slope|seed", WITHOUT),
+    (r"ssim", Scale("none", -1, 1)),
+    (r"p(_\w+)?", Scale("probability", 0, 1)),
+    (r"difference", DIFFERENCE),
+    (r"nll_(studied|foil)", Scale("nats per token; of familiarity none")),
+    (r"nll_\w+|\w+_nll|unigram_entropy", Scale("nats per token", 0)),
+    (r"likelihood_ratio", Scale("nats per token")),
+    (r"bits_per_pixel(_\w+)?", Scale("bits per pixel")),
+    (r"(entropy|truth)_(bits|low|high)|(pixel|token)_bits_\w+", Scale("bits", 0)),
+    (r"psnr_db", Scale("dB", 0)),
+    (r"d_prime(_\w+)?", Scale("standard deviations")),
+    (r"exposures?|interference|first|fitted|scale", PASSES),
+    (r"seconds|usable_seconds|longest_gap|start|nearest_start", Scale("seconds", 0)),
+    (r"fps", Scale("frames per second", 0)),
+    (r"width|height|size|augment_size|generated_pixels", Scale("pixels", 0)),
+    (r"rotation", Scale("degrees", -360, 360)),
+    (r"quality", Scale("of JPEG", 0, 100)),
+    (r"peak_memory_gb", Scale("GB", 0)),
+    (r"trials|left_out", Scale("trials", 0)),
+    (r"(\w+_)?groups", Scale("groups of sources", 0)),
+    (r"(\w+_)?items", Scale("items", 0)),
+    (r"n|best_of", Scale("continuations", 1)),
+    (r"training_tokens|generated_tokens|prompt_tokens_changed", Scale("tokens", 0)),
+    (r"given", Scale("latent frames of clips, rows of tokens of images", 1)),
+    (r"top_k|vocab_size", Scale("codes", 0)),
+    (r"gpt_parameters", Scale("parameters", 1)),
+    (r"item|latent_frame|row|column|continuation_index|defect", Scale("index", 0)),
+    *((name, Scale(name, 0)) for name in ("clips", "frames", "gaps", "images", "rows", "runs", "tracks", "videos")),
+    *((name, Scale(name, 1)) for name in ("heads", "layers")),
+)
+"""Regular expressions of names of columns of numbers, and their scales; the first that fits holds."""
+
+EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
+    ("Accuracy", r"(low|high)(_\w+)?", SHARE),
+    ("Comparison", r"(low|high)(_\w+)?", DIFFERENCE),
+    ("Comparison", r"items", Scale("images", 0)),
+    ("Threshold", r"(low|high)(_\w+)?", PASSES),
+    ("MetricRow", r"mean|low|high", OF_METRIC),
+    ("ClaimRow", r"value|low|high|threshold", OF_METRIC),
+    ("ImageRow", r"value", OF_METRIC),
+    ("RunRow", r"width", Scale("numbers in a vector", 1)),
+    ("NearDuplicate", r"distance", Scale("bits of 64", 0, 64)),
+    ("PreparedVideo", r"first", Scale("index", 0)),
+    ("DemoSummary", r"prompt_tokens_changed", SHARE),
+)
+"""Dataclasses, regular expressions of fields in which they differ from that, and the scales of these."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: a row of codebook.csv."""
+
+    table: str
+    """Name of the file."""
+    column: str
+    """Name of the column."""
+    type: str
+    """text, whole number, number or `True or False`; `or empty` where there may be no value."""
+    unit: str
+    """What numbers are in; empty for text."""
+    range: str
+    """Between which ends numbers lie, or which texts there are; empty where any may be."""
+    meaning: str
+    """What the column says."""
+
+
+def columns(table: str, kind: type) -> Iterator[Column]:
+    """Yield the columns of a table whose rows are instances of a dataclass.
+
+    Raises:
+        ValueError: the unit of a column of numbers is not known.
+    """
+    docs = field_docs(kind)
+    annotations = get_type_hints(kind)
+    for field in fields(kind):
+        annotation, empty = _without_none(annotations[field.name])
+        scale = scale_of(kind, field.name) if annotation in (int, float) else None
+        choices = ", ".join(get_args(annotation)).strip(" ,") if get_origin(annotation) is Literal else ""
+        yield Column(
+            table=table,
+            column=field.name,
+            type=TYPES.get(annotation, "text" if choices else "JSON") + (" or empty" if empty else ""),
+            unit=scale.unit if scale else "",
+            range=scale.range if scale else choices,
+            meaning=docs[field.name],
+        )
+
+
+def scale_of(kind: type, name: str) -> Scale:
+    """Return the scale of a column of numbers.
+
+    Raises:
+        ValueError: it is not known.
+    """
+    rules = [(pattern, scale) for owner, pattern, scale in EXCEPTIONS if owner == kind.__name__]
+    for pattern, scale in (*rules, *SCALES):
+        if re.fullmatch(pattern, name):
+            return scale
+    raise ValueError(
+        f"column {name} of {kind.__name__} has no unit: add its name to SCALES, or to EXCEPTIONS, "
+        "in experiments/codebook.py"
+    )
+
+
+def write_codebook(folder: Path, tables: Mapping[str, type]) -> None:
+    """Write `codebook.csv` on tables of a folder, itself included.
+
+    Args:
+        folder: of the tables.
+        tables: the dataclass of the rows of each, by the name of its file.
+    """
+    described = {**tables, "codebook.csv": Column}
+    rows = [row for name, kind in described.items() for row in columns(name, kind)]
+    write_rows(folder / "codebook.csv", rows, Column)
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    """Return an annotation without None, and whether it had it."""
+    choices = [choice for choice in get_args(annotation) if choice is not NoneType]
+    empty = NoneType in get_args(annotation)
+    return (choices[0], True) if empty and len(choices) == 1 else (annotation, empty)

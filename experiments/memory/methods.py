@@ -1,0 +1,241 @@
+"""How the runs of a report were made, in words that a paper can take over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.stimuli.lists import Stimulus
+from experiments.memory.learner import MOMENTUM
+from experiments.memory.merge import RunFolder
+from experiments.memory.options import MemoryOptions
+from experiments.methods import Facts, compose, further_options, listed, methods_section, several, software
+from experiments.pages import Section
+from experiments.statistics.trials import TrialRow
+from gpt.config import GPTConfig
+from gpt.flops import parameter_count
+from gpt.model import GPT
+from storage.model_folder import CheckpointError
+from vqgan.model import load_tokenizer
+
+STATISTICS = (
+    "Accuracy is the share of correct trials over all runs. Its 95 % intervals allow for other images and other runs, "
+    "which are crossed: Student's t with degrees of freedom by Satterthwaite (1946), of two runs after Graybill and "
+    "Wang (1980), after two images that nobody saw, one always right and one always wrong, were added (Agresti and "
+    "Coull 1998). For one run there are intervals over images alone. Differences are taken on the same pairs of the "
+    "same runs; their p-values are those of these intervals and, over images alone, of an exact sign-flip permutation "
+    "test (of one run McNemar's), both two-sided and corrected by Holm's method (1979) for all comparisons in one "
+    "respect after as many exposures. d' of the forced choice is sqrt(2) z(accuracy), with the log-linear correction "
+    "of Hautus (1995). Exposures to the level of people are read from a Weibull function fitted by maximum likelihood "
+    "(Wichmann and Hill 2001)."
+)
+"""How the numbers of the tables were computed: what `experiments.statistics` does, in a paragraph."""
+
+WORDED = frozenset(
+    (
+        *("stimuli", "gpt", "layers", "heads", "width", "dropout", "variant", "bos", "batch", "learning_rate"),
+        *("noise", "noise_length", "noise_codes", "exclude_defects", "fillers", "half", "tokenizer", "colours", "size"),
+        *("exposures", "steps_per_exposure", "replay", "optimizer", "optimizer_state", "grad_clip", "trained_blocks"),
+        *("then", "then_exposures", "seeds", "seed", "changes", "store_layer", "recall", "ties"),
+    )
+)
+"""Options that the sentences below are about; others are named where they have not their default."""
+TIES = {"half": "a tie counted one half", "wrong": "a tie counted as wrong"}
+VARIANTS = {
+    "rotary": "RMS norm, rotary positions and SwiGLU, without biases",
+    "legacy": "the parts of GPT-2: layer norm, learned absolute positions, GELU and biases",
+}
+READOUTS = {
+    "familiarity": "by how near the features of an image lie to what an episodic store has kept of the studied images",
+    "weights+store": "by the NLL of model and store mixed",
+}
+
+
+def memory_methods(out: Path, folders: Sequence[RunFolder]) -> Section:
+    """Write `out/methods.txt` on the runs of a report, and return the section of its page."""
+    names = [folder.path.name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder.path) for folder in folders]
+    paragraphs = compose(dict(zip(names, map(_facts, folders), strict=True)))
+    return methods_section(out, [*paragraphs, STATISTICS])
+
+
+def _facts(folder: RunFolder) -> Facts:
+    facts = {"material": _material(folder), "versions": _versions(folder.trials)}
+    options = folder.options
+    if options is None:
+        return facts | {"test": _test(folder.trials, "half"), "unknown": "How it learned is not recorded."}
+    facts |= {
+        "tokenizer": _tokenizer(options),
+        "model": _model(options),
+        "learning": _learning(options),
+        "optimizer": _optimizer(options),
+        "seeds": _seeds(options),
+        "test": _test(folder.trials, str(options.flat().get("ties", "half"))),
+        "further": further_options(options, WORDED),
+        "software": software(folder.path),
+    }
+    return {topic: sentence for topic, sentence in facts.items() if sentence}
+
+
+def _material(folder: RunFolder) -> str:
+    """Return what was studied, and in how many pairs it was tested."""
+    trials = folder.trials
+    options = folder.options
+    known = folder.rows("study.csv", Stimulus)
+    first = [trial for trial in trials if _test_of(trial) == _test_of(trials[0])]
+    studied = len(known) or len({trial.studied for trial in first})
+    by_condition = Counter(trial.condition for trial in first)
+    tested = listed([f"{number:,} {condition}" for condition, number in sorted(by_condition.items())])
+    pairs = f"tested were {several(len(first), 'pair')} of a studied one and a foil ({tested})"
+    if options is not None and options.material.noise is not None:
+        length = f"{options.material.noise_length:,} tokens"
+        drawn = f"drawn uniformly from {options.material.noise_codes:,} codes"
+        return f"Studied were {several(options.material.noise, 'random sequence')} of {length}, {drawn}; {pairs}."
+    begin = "Studied were" if known else "Studied and tested were"
+    sentence = f"{begin} {several(studied, 'image')} of the list `{trials[0].list}`; {pairs}."
+    if options is not None and options.material.half != "all":
+        sentence += f" These are the {options.material.half} half of each condition, by the hash of their names."
+    if options is not None and options.material.exclude_defects:
+        sentence += " What was found defective in the list was left out."
+    return sentence
+
+
+def _test_of(trial: TrialRow) -> tuple[object, ...]:
+    """Return what trials of one test have in common."""
+    return trial.run, trial.readout, trial.change, trial.moment
+
+
+def _versions(trials: Sequence[TrialRow]) -> str:
+    if any(trial.version == "swapped" for trial in trials):
+        return (
+            "The list was counterbalanced: every run was made twice, with studied images and foils swapped in the "
+            "second."
+        )
+    return "The list was run as given, without counterbalancing."
+
+
+def _tokenizer(options: MemoryOptions) -> str:
+    """Return how images became tokens."""
+    path = _tokenizer_path(options)
+    if options.material.noise is not None:
+        return ""
+    if path is None:
+        return (
+            f"Images were scaled to {options.material.size} x {options.material.size} pixels, and each pixel became "
+            f"the nearest of {options.material.colours} colours, a palette made by k-means of all images of the list."
+        )
+    if not path.exists():
+        return f"Images became tokens of the tokenizer `{path}`."
+    try:
+        return f"Images became tokens of the tokenizer `{path}`, of {load_tokenizer(path).describe()}."
+    except CheckpointError:
+        return f"Images became tokens of the tokenizer `{path}`."
+
+
+def _tokenizer_path(options: MemoryOptions) -> Path | None:
+    beside = None if options.gpt is None else options.gpt / "tokenizer"
+    return options.material.tokenizer or (beside if beside is not None and beside.exists() else None)
+
+
+def _model(options: MemoryOptions) -> str:
+    """Return the architecture, its number of parameters and where it came from."""
+    config = _config(options)
+    origin = "A new GPT" if options.gpt is None else f"The GPT `{options.gpt}`"
+    if config is None:
+        return f"{origin} learned them; its architecture is not at hand."
+    size = f"{config.layers} layers, {config.heads} heads, width {config.width}"
+    parameters = f", {parameter_count(config):,} parameters" if config.window > 1 else ""
+    start = "" if config.bos else ", without a BOS token"
+    dropout = f", dropout {config.dropout:g}" if config.dropout else ""
+    weights = " Its weights were drawn anew for each seed." if options.gpt is None else ""
+    return f"{origin} learned them: {size}{parameters}; {VARIANTS[config.variant]}{start}{dropout}.{weights}"
+
+
+def _config(options: MemoryOptions) -> GPTConfig | None:
+    """Return the architecture of the learner; None where its folder is not there.
+
+    Its grid is (1, 1, 1) where the tokenizer is not there.
+    """
+    try:
+        if options.gpt is not None:
+            return GPT.from_pretrained(options.gpt).config if options.gpt.exists() else None
+        if options.material.noise is not None:
+            side = round(options.material.noise_length**0.5)
+            return options.model.for_tokens((1, side, side), options.material.noise_codes)
+        path = _tokenizer_path(options)
+        if path is None:
+            return options.model.for_tokens((1, options.material.size, options.material.size), options.material.colours)
+        if path.exists():
+            tokenizer = load_tokenizer(path)
+            grid = tokenizer.grid(1, tokenizer.size, tokenizer.size)
+            return options.model.for_tokens(grid, tokenizer.vocab_size)
+    except CheckpointError:
+        return None
+    return options.model.for_tokens((1, 1, 1), 2)
+
+
+def _learning(options: MemoryOptions) -> str:
+    """Return how the list was presented."""
+    learning = options.learning
+    if options.learning_rate == 0:
+        return "The weights were not trained: only the episodic store learned."
+    passes = "each pass in a new random order" if learning.exposures > 1 else "in random order"
+    sentence = f"The list was presented {several(learning.exposures, 'time')}, {passes}, in batches of {options.batch}"
+    if learning.steps_per_exposure > 1:
+        sentence += f", with {learning.steps_per_exposure} optimizer steps in a row on each"
+    if learning.replay:
+        sentence += f", each with up to {learning.replay} images studied earlier"
+    sentence += "."
+    if learning.then is not None:
+        then = several(learning.then_exposures, "time")
+        sentence += f" Afterwards another list, `{learning.then.name}`, was presented {then}."
+    return sentence
+
+
+def _optimizer(options: MemoryOptions) -> str:
+    """Return how the weights changed."""
+    learning = options.learning
+    if options.learning_rate == 0:
+        return ""
+    adam = f"Adam (Kingma and Ba 2015, with their defaults) {_moments(options)}"
+    optimizer = adam if learning.optimizer == "adam" else f"gradient descent with momentum {MOMENTUM}"
+    clipping = f"clipped to a norm of {learning.grad_clip:g}" if learning.grad_clip else "not clipped"
+    sentence = (
+        f"The optimizer was {optimizer}, with a constant learning rate of {options.learning_rate:g} and without "
+        f"weight decay; gradients were {clipping}."
+    )
+    if learning.trained_blocks is not None:
+        sentence += f" Only the last {several(learning.trained_blocks, 'block')}, the norm and the head were trained."
+    return sentence
+
+
+def _moments(options: MemoryOptions) -> str:
+    if options.learning.optimizer_state == "resume":
+        return "that began with the moments in which the training of the GPT had ended"
+    return "that began afresh"
+
+
+def _seeds(options: MemoryOptions) -> str:
+    first = options.learning.seed
+    last = first + options.learning.seeds - 1
+    return f"Seed {first}." if first == last else f"Seeds {first} to {last}."
+
+
+def _test(trials: Sequence[TrialRow], ties: str) -> str:
+    """Return what a correct trial is, and under which conditions trials were taken."""
+    exposures = sorted({trial.exposure for trial in trials})
+    before = "before the first and " if exposures[0] == 0 else ""
+    sentence = (
+        f"Recognition was tested {before}after each exposure. A trial was correct when the studied image had the lower "
+        f"mean negative log likelihood per token (NLL); {TIES[ties]}."
+    )
+    readouts = sorted({trial.readout for trial in trials} - {"weights"})
+    if readouts:
+        judged = listed([f"{READOUTS.get(readout, '')} (`{readout}`)" for readout in readouts])
+        sentence += f" Trials were also judged {judged}."
+    changes = sorted({trial.change for trial in trials} - {"none"})
+    if changes:
+        sentence += f" Images were tested as they were studied, and changed: {listed(changes)}."
+    return sentence

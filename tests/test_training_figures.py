@@ -1,0 +1,70 @@
+"""Figures as PNG, PDF and SVG that look the same everywhere."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from figure_files import fonts_of, pdf_objects
+from matplotlib.figure import Figure
+from PIL import Image
+
+from training.figures import FORMATS, save_figure
+
+
+def draw() -> Figure:
+    figure = Figure(figsize=(3, 2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], label="weights")
+    axes.fill_between([0, 1], [0, 0.5], [0.5, 1], alpha=0.2)
+    axes.imshow(np.eye(3), extent=(0, 1, 0, 1))
+    axes.set(title="95 % ± s.e.m.", xlabel="exposures")
+    axes.legend()
+    return figure
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_figure(draw(), tmp_path_factory.mktemp("figures") / "new" / "plot.png")
+
+
+def test_three_files_have_one_name(saved: Path) -> None:
+    assert saved.name == "plot.png"
+    assert {path.name for path in saved.parent.iterdir()} == {f"plot.{ending}" for ending in FORMATS}
+
+
+def test_the_png_has_the_size_that_was_asked_for(saved: Path) -> None:
+    with Image.open(saved) as image:
+        assert image.size == (360, 240)
+
+
+def test_fonts_are_inside_the_pdf_as_truetype(saved: Path) -> None:
+    pdf = saved.with_suffix(".pdf")
+    fonts = fonts_of(pdf)
+    assert fonts.count("Type0") == fonts.count("CIDFontType2") == pdf_objects(pdf).count("/FontFile2 ") >= 1
+
+
+def test_no_font_of_the_pdf_is_of_type_3(saved: Path) -> None:
+    assert "Type3" not in fonts_of(saved.with_suffix(".pdf"))
+
+
+def test_the_svg_is_valid_and_needs_no_font(saved: Path) -> None:
+    tags = {element.tag.split("}")[1] for element in ElementTree.parse(saved.with_suffix(".svg")).iter()}
+    assert "path" in tags
+    assert "text" not in tags
+
+
+def test_the_svg_names_nothing_outside_of_it(saved: Path) -> None:
+    text = saved.with_suffix(".svg").read_text(encoding="utf-8")
+    root = ElementTree.fromstring(text)
+    links = [value for element in root.iter() for name, value in element.attrib.items() if name.endswith("href")]
+    assert links
+    assert all(link.startswith(("#", "data:")) for link in links)
+    assert "<!DOCTYPE" not in text
+    assert "url(" not in text.replace("url(#", "")
+
+
+def test_a_figure_drawn_anew_has_the_same_bytes(saved: Path, tmp_path: Path) -> None:
+    again = save_figure(draw(), tmp_path / "plot.png")
+    for ending in FORMATS:
+        assert again.with_suffix(f".{ending}").read_bytes() == saved.with_suffix(f".{ending}").read_bytes()

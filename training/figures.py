@@ -1,0 +1,76 @@
+"""Figures as files: PNG for the screen, PDF and SVG for a paper, with the same bytes whenever they are drawn anew."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+from storage.files import atomic_write
+
+FORMATS = ("png", "pdf", "svg")
+"""Endings of the files of a figure."""
+STYLE: Any = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "secondsight"}
+"""A PDF holds the letters it shows as TrueType: many journals refuse Type 3 fonts. In an SVG letters are outlines, as
+programs that edit one ignore a font inside it. Neither needs a font where it is looked at."""
+SVG_HEAD = b"<svg "
+"""What comes before it in a file names one on the web, which nothing needs."""
+
+
+def save_figure(figure: Figure, path: Path, dpi: int = 120) -> Path:
+    """Write a figure as `path`, and beside it under the same name as PDF and SVG.
+
+    None of the files says when, or by which version of what, it was drawn.
+
+    Args:
+        figure: is laid out once and then left so, that all three agree.
+        path: of the PNG; its folder is made if it is not there.
+        dpi: pixels per inch of the PNG, and of images inside the other two.
+
+    Returns:
+        `path`.
+    """
+    figure.set_dpi(dpi)
+    with rc_context(STYLE):
+        # `Figure.savefig` would draw each of them twice, to lay it out and to write it.
+        _lay_out(figure)
+        for ending, content in (("png", _png(figure)), ("pdf", _pdf(figure)), ("svg", _svg(figure))):
+            _write(path.with_suffix(f".{ending}"), content)
+    return path
+
+
+def _lay_out(figure: Figure) -> None:
+    FigureCanvasAgg(figure)
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+        figure.set_layout_engine("none")
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
+    return file.getvalue()
+
+
+def _pdf(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    FigureCanvasPdf(figure).print_pdf(file, metadata={"Creator": None, "Producer": None, "CreationDate": None})
+    return file.getvalue()
+
+
+def _svg(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    FigureCanvasSVG(figure).print_svg(file, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    head, _, body = file.getvalue().partition(SVG_HEAD)
+    return head.splitlines(keepends=True)[0] + SVG_HEAD + body
+
+
+def _write(path: Path, content: bytes) -> None:
+    atomic_write(path, lambda file: file.write(content))
