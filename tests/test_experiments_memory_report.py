@@ -285,7 +285,7 @@ def test_learner_at_chance_is_said_to_have_learned_nothing(tmp_path: Path, capsy
     trials = [replace(trial, correct=float(trial.version == "swapped")) for trial in make_trials(exposures=1)]
     told(tmp_path, capsys, trials)
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "At or below chance after study, so that nothing was learned of it: model0 novel, model0 state." in page
+    assert "novel: 50.0 % correct after 1 exposure is no better than guessing (50 %): the test shows no memory." in page
 
 
 def test_maps_are_gains_at_grid_positions(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ STATISTICS = (
     "test (of one run McNemar's), both two-sided and corrected by Holm's method (1979) for all comparisons in one "
     "respect after as many exposures. d' of the forced choice is sqrt(2) z(accuracy), with the log-linear correction "
     "of Hautus (1995). Exposures to the level of people are read from a Weibull function fitted by maximum likelihood "
-    "(Wichmann and Hill 2001)."
+    "(Wichmann and Hill 2001); their intervals hold the exposures at which that level lies inside the interval of the "
+    "accuracy."
 )
 """How the numbers of the tables were computed: what `experiments.statistics` does, in a paragraph."""
 

@@ -12,8 +12,9 @@ from experiments.memory.merge import LeftOut
 from experiments.memory.recall import RecallRow
 from experiments.pages import Medium, Section, embed, percent, without_empty_columns
 from experiments.statistics.accuracy import Accuracy, pooled
+from experiments.statistics.chance import chance_sentence
 from experiments.statistics.comparison import Comparison
-from experiments.statistics.signal_detection import CHANCE, Sensitivity
+from experiments.statistics.signal_detection import Sensitivity
 from experiments.statistics.thresholds import Threshold
 
 ONE_RUN = (
@@ -267,9 +268,10 @@ def _about_people(people: Mapping[str, HumanResult]) -> str:
 
 
 def _about_chance(last: Sequence[Accuracy]) -> str:
-    """Name the models and conditions whose accuracy after study is no better than chance."""
-    low = [f"{point.model} {point.condition}".strip() for point in last if point.exposure and point.accuracy <= CHANCE]
-    return f" At or below chance after study, so that nothing was learned of it: {', '.join(low)}." if low else ""
+    """Name the models and conditions whose accuracy after study is not above chance."""
+    several = len({point.model for point in last}) > 1
+    sentences = [(point.model, sentence) for point in last if (sentence := chance_sentence(point))]
+    return "".join(f" {model}, {sentence}." if several else f" {sentence}." for model, sentence in sentences)
 
 
 def _about_trials(comparisons: Iterable[Comparison]) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from experiments.statistics.accuracy import Accuracy, pooled
-
-CHANCE = 0.5
-"""Accuracy of guessing between two images."""
+from experiments.statistics.signal_detection import CHANCE
 
 
-def chance_sentences(results: Iterable[Accuracy], model: str = "") -> list[str]:
+def chance_sentences(results: Iterable[Accuracy], model: str | None = None) -> list[str]:
     """Return a sentence for every condition whose accuracy after study is not above chance.
 
     Judged are all runs together by the weights alone, on unchanged images, after the last exposure and before any
@@ -18,7 +16,7 @@ def chance_sentences(results: Iterable[Accuracy], model: str = "") -> list[str]:
 
     Args:
         results: of one model or several.
-        model: of which of them.
+        model: of which of them; not needed where there is one.
     """
     curves = pooled(results, model=model)
     sentences = (chance_sentence(curve[-1]) for curve in curves.values())
@@ -28,17 +26,17 @@ def chance_sentences(results: Iterable[Accuracy], model: str = "") -> list[str]:
 def chance_sentence(result: Accuracy) -> str | None:
     """Return a sentence for people where an accuracy after study is not above chance; None where it is.
 
-    It is above chance when all of its interval is.
+    It is above chance when all of its interval over images is: what these very runs remember.
     """
-    if not result.exposure or result.low > CHANCE:
+    if not result.exposure or result.low_images > CHANCE:
         return None
     number = f"{result.condition}: {100 * result.accuracy:.1f} % correct after {_count(result.exposure)}"
-    if result.high < CHANCE:
+    if result.high_images < CHANCE:
         return f"{number} is worse than guessing (50 %): study has made the studied images the less likely ones"
     if result.accuracy <= CHANCE:
         return f"{number} is no better than guessing (50 %): the test shows no memory"
-    interval = f"{100 * result.low:.1f} to {100 * result.high:.1f} %"
-    return f"{number} is not told apart from guessing (50 %): the 95 % interval is {interval}"
+    interval = f"{100 * result.low_images:.1f} to {100 * result.high_images:.1f} %"
+    return f"{number} is not told apart from guessing (50 %): the 95 % interval over images is {interval}"
 
 
 def _count(exposures: int) -> str:

@@ -21,6 +21,7 @@ from experiments.statistics.outcomes import Floats, Outcomes
 from experiments.statistics.trials import Moment, Run, TestCondition, TrialRow, likelihood_ratio_trials
 
 CHANCE = 0.5
+"""Accuracy of guessing between two images."""
 
 
 @dataclass(frozen=True)
