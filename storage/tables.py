@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -61,15 +61,19 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """Return the rows that `write_rows` wrote, as instances of `kind`.
 
     The annotations of its fields say what becomes of a cell: str, int, float, bool, Literal, or one of these and None,
-    which an empty cell stands for.
+    which an empty cell stands for. A field with a default may have no column: tables of earlier versions lack it.
 
     Raises:
         ValueError: a column is missing, or a cell holds something else than its column should; it is named.
     """
     annotations = get_type_hints(kind)
     parsers = {name: _parser(annotation) for name, annotation in annotations.items()}
+    optional = {field.name for field in fields(cast(Any, kind)) if field.default is not MISSING}
+    table = read_table(path, set(annotations) - optional)
+    absent = optional - set(table[0] if table else ())
+    parsers = {name: parse for name, parse in parsers.items() if name not in absent}
     rows = []
-    for number, row in enumerate(read_table(path, annotations), start=1):
+    for number, row in enumerate(table, start=1):
         try:
             values = {name: parse(row[name]) for name, parse in parsers.items()}
         except (KeyError, ValueError) as error:
