@@ -228,9 +228,7 @@ class Continuing:
             for name, continuations in made.items()
         ]
         columns = {name: value for name, value in condition.items() if name != "start"}
-        best = [
-            BestRow(**columns, continuation=name, **asdict(best)) for name in made for best in measured[name].best
-        ]
+        best = [BestRow(**columns, continuation=name, **asdict(best)) for name in made for best in measured[name].best]
         return rows, best
 
     def _audit_rows(self, item: int, condition: Mapping[str, Any], tokens: Tensor) -> Iterator[AuditRow]:

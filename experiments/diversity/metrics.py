@@ -114,15 +114,12 @@ def best_of_some(to_truth: Mapping[str, Tensor]) -> tuple[BestOfSome, ...]:
     """
     drawn = len(to_truth["pixel"])
     sizes = [size for size in (2**power for power in range(drawn.bit_length())) if size < drawn]
-    return tuple(
-        BestOfSome(
-            best_of=size,
-            **{
-                f"best_{name}": expected_best(to_truth[name], size) if name in to_truth else None for name in DISTANCES
-            },
-        )
-        for size in [*sizes, drawn]
-    )
+    best: list[BestOfSome] = []
+    for size in [*sizes, drawn]:
+        found: dict[str, Any] = dict.fromkeys(f"best_{name}" for name in DISTANCES)
+        found |= {f"best_{name}": expected_best(distances, size) for name, distances in to_truth.items()}
+        best.append(BestOfSome(best_of=size, **found))
+    return tuple(best)
 
 
 def expected_best(distances: Tensor, size: int) -> float:

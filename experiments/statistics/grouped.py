@@ -34,8 +34,8 @@ CONFIDENCE = 0.95
 GROUPS_FOR_INTERVAL = 2
 """Groups that an interval takes: of one it is not known how groups differ."""
 GROUPS_FOR_VERDICT = 6
-"""Groups that a verdict takes. Of fewer not even agreement of all of them is a surprise: a sign-flip test of G groups has
-no p-value below 2 ** (1 - G), which is .06 for five."""
+"""Groups that a verdict takes. Of fewer not even agreement of all of them is a surprise: a sign-flip test of G groups
+has no p-value below 2 ** (1 - G), which is .06 for five."""
 ALLOWANCE: dict[Scale, float] = {"linear": 12.0, "log": 4.0}
 """By how much of its skewness, divided by the groups, a margin grows; found by simulation with lognormal values."""
 UNKNOWN_SKEWNESS = 1.5

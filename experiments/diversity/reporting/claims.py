@@ -7,11 +7,11 @@ context          a model that knows more needs more context to retrieve the righ
 leakage          a prompt that contains the future makes continuations nearer to the truth and more alike
 memorisation     continuations copy training items, their own or others
 
-Each claim is a test of its threshold, and the p-values of the claims of one kind, repeated over metrics, groups, prompt
-encodings and sizes, are corrected together (`experiments.statistics.multiplicity`). A claim holds where the metric is on
-the right side of the threshold and its corrected p-value is at most .05, fails where it is on the wrong side and the
-p-value is, too, and is undecided otherwise, and always where items are of fewer than `GROUPS_FOR_VERDICT` groups of
-sources. Rows without a verdict are for information.
+Each claim is a test of its threshold, and the p-values of the claims of one kind, repeated over metrics, groups,
+prompt encodings and sizes, are corrected together (`experiments.statistics.multiplicity`). A claim holds where the
+metric is on the right side of the threshold and its corrected p-value is at most .05, fails where it is on the wrong
+side and the p-value is, too, and is undecided otherwise, and always where items are of fewer than
+`GROUPS_FOR_VERDICT` groups of sources. Rows without a verdict are for information.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ Claim = Literal["identification", "determinism", "closeness", "context", "leakag
 IDENTIFIED = ("identified_feature", "identified_pixel", "identified_token")
 ALPHA = 0.05
 """Largest corrected p-value that decides a claim."""
+STRADDLES = "the interval straddles the threshold"
+UNDEFINED = "undefined for one continuation"
 MOST = 0.9
 """Share of continuations that identification asks for; and share of common tokens that makes a near-copy."""
 HALF = 0.5
@@ -185,11 +187,11 @@ def _decided(row: ClaimRow, p_holm: float | None, tests: int) -> ClaimRow:
 def _why_undecided(row: ClaimRow, p_holm: float | None, tests: int) -> str:
     """Return why a claim is undecided, or nothing where it is decided."""
     if row.value is None or row.groups is None:
-        return "undefined for one continuation"
+        return UNDEFINED
     if row.groups < GROUPS_FOR_VERDICT:
         return few_groups(row.groups)
     if row.p is None or p_holm is None or row.p > ALPHA:
-        return "the interval straddles the threshold"
+        return STRADDLES if row.low is not None else "no group differs from the threshold"
     if p_holm > ALPHA:
         return f"p = {row.p:.2g} is {p_holm:.2g} when corrected for {tests} tests"
     return ""
@@ -303,6 +305,8 @@ def _leakage(items: Sequence[ItemRow], choice: Choice, group: Group) -> Iterator
     rows = select(items, **choice.continuations(MODEL), group=group)
     alone = select(rows, encoding="alone")
     full = select(rows, encoding="full")
+    # A causal tokenizer makes the same prompts either way, and there is nothing to test.
+    asked = any(row.prompt_tokens_changed for row in full)
     for metric, rises in LEAKED.items():
         found = paired_finding(full, alone, metric)
         if found is None:
@@ -311,9 +315,9 @@ def _leakage(items: Sequence[ItemRow], choice: Choice, group: Group) -> Iterator
             claim="leakage",
             **_condition(choice, {"group": group, "encoding": "full - alone"}),
             metric=metric,
-            **_evidence(found, 0.0, "above" if rises else "below"),
+            **_evidence(found, 0.0 if asked else None, "above" if rises else "below"),
             sentence=f"With prompts encoded in full, in place of alone, {metric} of {group} {choice.kind}s changes "
-            f"by {found.estimate.text(metric, signed=True)}.",
+            f"by {found.estimate.text(metric, signed=True)}{'' if asked else ': the prompts are the same'}.",
         )
 
 

@@ -1,8 +1,8 @@
 """How much must be given until the right thing is retrieved, and whether that grows with what a model knows.
 
-The interval of what must be given are all shares at which one half lies within the interval of the share retrieved: from
-where the upper ends of these reach one half to where the lower ends do. Ends between two shares given are linear, which
-is at least as wide as the interval of the retrieval in between.
+The interval of what must be given are all shares at which one half lies within the interval of the share retrieved:
+from where the upper ends of these reach one half to where the lower ends do. Ends between two shares given are linear,
+which is at least as wide as the interval of the retrieval in between.
 """
 
 from __future__ import annotations

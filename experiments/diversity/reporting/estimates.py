@@ -178,9 +178,7 @@ def ratio_finding(
     a: Floats, names_of_a: Sequence[str], b: Floats, names_of_b: Sequence[str], threshold: float | None = None
 ) -> Finding:
     """Return mean(a) / mean(b) of different items (I,) and (J,); 1 where both are zero."""
-    return Finding.of(
-        ratio_of(a[:, None], Grouping.of(names_of_a), b[:, None], Grouping.of(names_of_b)), threshold
-    )
+    return Finding.of(ratio_of(a[:, None], Grouping.of(names_of_a), b[:, None], Grouping.of(names_of_b)), threshold)
 
 
 def paired_finding(
