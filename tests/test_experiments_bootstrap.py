@@ -9,9 +9,7 @@ from scipy.stats import binomtest
 
 from experiments.statistics import bootstrap
 from experiments.statistics.bootstrap import (
-    mean_intervals,
     quantile_interval,
-    ratio_interval,
     resampled_shares,
     share_interval,
     wilson_interval,
@@ -95,65 +93,3 @@ def test_score_interval_agrees_with_scipy(count: int, data: st.DataObject) -> No
 def test_quantiles_may_be_infinite() -> None:
     values = np.array([1.0] * 10 + [np.inf] * 90)
     assert quantile_interval(values) == (1.0, np.inf)
-
-
-metrics = arrays(np.float64, st.tuples(st.integers(2, 12), st.integers(1, 3)), elements=st.floats(-1e6, 1e6))
-
-
-@given(metrics)
-def test_interval_of_a_mean_contains_it(values: Floats) -> None:
-    low, high = mean_intervals(values)
-    assert (low <= values.mean(axis=0)).all()
-    assert (values.mean(axis=0) <= high).all()
-
-
-def test_each_metric_has_the_interval_that_it_has_alone() -> None:
-    values = np.random.default_rng(0).normal(size=(9, 3))
-    together = mean_intervals(values)
-    for metric in range(3):
-        alone = mean_intervals(values[:, metric : metric + 1])
-        assert np.allclose([end[metric] for end in together], [end[0] for end in alone], rtol=1e-12)
-
-
-def test_mean_intervals_are_the_same_every_time() -> None:
-    values = np.random.default_rng(0).normal(size=(9, 1))
-    first = mean_intervals(values)
-    bootstrap._draws.cache_clear()
-    assert mean_intervals(values) == first
-
-
-@pytest.mark.parametrize("items", [0, 1])
-def test_fewer_than_two_items_have_no_interval(items: int) -> None:
-    assert np.isnan(mean_intervals(np.ones((items, 2)))).all()
-    assert np.isnan(ratio_interval(np.ones(items), np.ones(5))).all()
-    assert np.isnan(ratio_interval(np.ones(5), np.ones(items))).all()
-
-
-def test_items_that_agree_leave_no_width() -> None:
-    low, high = mean_intervals(np.full((20, 1), 0.1))
-    assert high[0] - low[0] < 1e-12
-
-
-def test_intervals_of_means_cover_the_truth() -> None:
-    low, high = mean_intervals(np.random.default_rng(1).normal(3, 1, (40, 1000)))
-    assert 0.92 < ((low <= 3) & (high >= 3)).mean() < 0.97
-
-
-def test_intervals_of_ratios_cover_the_truth() -> None:
-    generator = np.random.default_rng(2)
-    draws = [(generator.gamma(4, 1, 30), generator.gamma(4, 2, 40)) for _ in range(200)]
-    covered = [low <= 0.5 <= high for low, high in (ratio_interval(a, b) for a, b in draws)]
-    assert 0.9 < np.mean(covered) < 0.99
-
-
-def test_items_of_a_ratio_are_drawn_independently() -> None:
-    values = np.random.default_rng(3).gamma(4, 1, 30)
-    low, high = ratio_interval(values, values)
-    assert low < 0.9
-    assert high > 1.1
-
-
-def test_ratio_to_nothing_is_infinite() -> None:
-    assert ratio_interval(np.ones(4), np.zeros(4)) == (np.inf, np.inf)
-    assert ratio_interval(np.zeros(4), np.zeros(4)) == (1.0, 1.0)
-    assert ratio_interval(np.ones(9), np.array([0.0] * 8 + [1.0]))[1] == np.inf

@@ -6,9 +6,6 @@ replacement, draws items with replacement, and weights each trial by the product
 drawn. It errs, if at all, towards wide intervals, except that few runs tell little about how runs differ: of two runs
 it sees half of the variance between runs, of one none. The two versions of a counterbalanced list are two runs, though
 what a model prefers in one it lacks in the other: this too can only widen the interval.
-
-Where there is one run, items alone are resampled (`mean_intervals`, `ratio_interval`; Efron and Tibshirani 1993, An
-Introduction to the Bootstrap, chapter 13).
 """
 
 from __future__ import annotations
@@ -81,48 +78,6 @@ def quantile_interval(values: Floats) -> tuple[float, float]:
     """Return the interval that holds the middle 95 % of resampled values (B,), which may be infinite."""
     low, high = _quantiles(values)
     return float(low), float(high)
-
-
-def mean_intervals(values: Floats) -> tuple[Floats, Floats]:
-    """Return percentile intervals of means over items; every interval contains its mean.
-
-    The same number of items gives the same draws. Where all items have the same value, the interval has no width.
-
-    Args:
-        values: (I, M) finite values by item; each column is a metric of its own.
-
-    Returns:
-        (M,) lower and (M,) upper ends, NaN for fewer than two items, of which nothing is known about how items differ.
-    """
-    items, metrics = values.shape
-    if items < 2:
-        return np.full(metrics, np.nan), np.full(metrics, np.nan)
-    _, by_item = _draws(1, items, RESAMPLES, 0)
-    low, high = _quantiles(by_item @ values / items)
-    mean = values.mean(axis=0)
-    return np.minimum(low, mean), np.maximum(high, mean)
-
-
-def ratio_interval(a: Floats, b: Floats) -> tuple[float, float]:
-    """Return the percentile interval of mean(a) / mean(b), items of both resampled independently.
-
-    A resample in which mean(b) alone is zero has an infinite ratio, and one in which both are zero a ratio of 1.
-
-    Args:
-        a: (I,) finite values of some items, at least 0.
-        b: (J,) finite values of other items, at least 0.
-
-    Returns:
-        Lower and upper end; NaN where either has fewer than two items.
-    """
-    if min(len(a), len(b)) < 2:
-        return math.nan, math.nan
-    by_a, by_b = _draws(len(a), len(b), RESAMPLES, 0)
-    above = by_a @ a / len(a)
-    below = by_b @ b / len(b)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = above / below
-    return quantile_interval(np.where((above == 0) & (below == 0), 1.0, ratios))
 
 
 def _quantiles(values: Floats) -> Floats:
