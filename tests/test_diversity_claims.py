@@ -157,6 +157,12 @@ def test_one_continuation_does_not_differ_from_another() -> None:
     assert "undefined for one continuation" in found.sentence
 
 
+def test_nothing_is_not_compared_with_nothing() -> None:
+    items = with_metrics(with_metrics(items_of(*BOTH), "clip", pairwise_pixel=0.0), "image", pairwise_pixel=0.0)
+    found = one(claims_of(items), claim="determinism", metric="pairwise_pixel")
+    assert (found.value, found.verdict, found.reason) == (1.0, "undecided", "nothing differs on either side")
+
+
 def test_one_kind_is_not_compared_with_another() -> None:
     assert not select(claims_of(items_of(BOTH[0])), claim="determinism")
 

@@ -117,7 +117,7 @@ class Grouped:
         """Return two-sided p-values (M,) of the threshold: 1 less the confidence at which the interval touches it.
 
         Where all groups agree exactly it is that of the sign-flip test of so many groups, 2 ** (1 - groups), and 1 at
-        the threshold itself. It is NaN where groups are fewer than two.
+        the threshold itself. It is NaN where groups are fewer than two, and of the ratio of nothing to nothing.
         """
         at = threshold
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -168,7 +168,7 @@ def ratio_of(a: Floats, of_a: Grouping, b: Floats, of_b: Grouping) -> Grouped:
 
     Both sides are taken as independent. Where they are of the same films, and so vary together, the interval is wider
     than it need be. The degrees of freedom are Satterthwaite's (1946, Biometrics Bulletin 2, 110-114). A ratio of two
-    means of 0 is 1, that to a mean of 0 alone infinite.
+    means of 0 is called 1, without interval and p-value; that to a mean of 0 alone is infinite.
     """
     above, below = mean_of(a, of_a, "log"), mean_of(b, of_b, "log")
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -181,7 +181,8 @@ def ratio_of(a: Floats, of_a: Grouping, b: Floats, of_b: Grouping) -> Grouped:
         total = variances[0] + variances[1]
         parts = [square**2 / side.freedom for square, side in zip(variances, (above, below), strict=True)]
         freedom = np.where(total > 0, np.square(total) / (parts[0] + parts[1]), float(groups - 1))
-        spread = np.where(known, np.sqrt(total), 0.0)
+        nothing = (above.value == 0) & (below.value == 0)
+        spread = np.where(known, np.sqrt(total), np.where(nothing, np.nan, 0.0))
         return Grouped(value, np.log(value), spread, freedom, groups, "log")
 
 

@@ -190,7 +190,9 @@ def _why_undecided(row: ClaimRow, p_holm: float | None, tests: int) -> str:
         return UNDEFINED
     if row.groups < GROUPS_FOR_VERDICT:
         return few_groups(row.groups)
-    if row.p is None or p_holm is None or row.p > ALPHA:
+    if row.p is None or p_holm is None:
+        return "nothing differs on either side"
+    if row.p > ALPHA:
         return STRADDLES if row.low is not None else "no group differs from the threshold"
     if p_holm > ALPHA:
         return f"p = {row.p:.2g} is {p_holm:.2g} when corrected for {tests} tests"
