@@ -199,7 +199,9 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("claims.csv", "claims, and whether they hold", ClaimRow),
         WrittenFile("sizes.csv", "the same claims for every size of training set", ClaimRow),
         WrittenFile("runs.csv", "the rows of all runs' `run.csv`"),
-        WrittenFile("items.csv, best.csv, positions.csv, audit.csv, redundancy.csv, images.csv", "the rows of all runs"),
+        WrittenFile(
+            "items.csv, best.csv, positions.csv, audit.csv, redundancy.csv, images.csv", "the rows of all runs"
+        ),
         WrittenFile("*.png", "plots"),
     ),
     "demo": (
