@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,12 +23,15 @@ from data.items import Item, find_items, split_items
 from data.prepared import open_prepared
 from data.probe import probe_video
 from data.sources import Skipped
+from data.split import group_of
 from sampling.completion import Completion, distances_to_truth
 from sampling.decode import Sampled
 from sampling.gallery import GalleryItem
 from sampling.options import Split
 from storage.files import atomic_write
 from storage.run_folder import RunFolderError
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,9 @@ def choose_items(
 ) -> tuple[list[CompletionItem], list[Skipped]]:
     """Return at most `count` items, evenly spread over the input, and the files that cannot be used.
 
+    As equally many of each group of sources as there are, however many clips it has; groups, and items in a group, lie
+    evenly among all of them.
+
     Args:
         paths: folders, files or patterns of tar shards; none where nothing is given, which makes one item.
         form: the clips to cut videos into.
@@ -102,8 +109,8 @@ def choose_items(
         skipped += unusable
     if form.frames > 1 and len({item.source.kind for item in items}) > 1:
         raise MediaError("--input names both videos and images: complete them in two runs")
-    count = min(count, len(items))
-    return [CompletionItem(index, items[index * len(items) // count]) for index in range(count)], skipped
+    chosen = _spread(items, min(count, len(items)))
+    return [CompletionItem(index, item) for index, item in enumerate(chosen)], skipped
 
 
 def describe_resizing(items: Sequence[CompletionItem], size: int) -> str | None:
@@ -202,6 +209,26 @@ def write_arrays(out: Path, finished: Sequence[FinishedItem]) -> None:
     }
     for name, array in arrays.items():
         atomic_write(out / f"{name}.npy", partial(np.save, arr=array.numpy()))
+
+
+def _spread(items: Sequence[Item], count: int) -> list[Item]:
+    """Return `count` of the items, in their order, as equally many of each group of sources as there are."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(group_of(item.source), []).append(item)
+    taken = dict.fromkeys(groups, 0)
+    while count:
+        open_groups = [name for name in groups if taken[name] < len(groups[name])]
+        for name in _evenly(open_groups, min(count, len(open_groups))):
+            taken[name] += 1
+            count -= 1
+    chosen = {id(item) for name, number in taken.items() for item in _evenly(groups[name], number)}
+    return [item for item in items if id(item) in chosen]
+
+
+def _evenly(values: Sequence[Value], count: int) -> list[Value]:
+    """Return `count` of the values that lie evenly among them."""
+    return [values[index * len(values) // count] for index in range(count)]
 
 
 def _of_split(items: list[Item], split: Split) -> list[Item]:

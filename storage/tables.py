@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -61,14 +61,13 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """Return the rows that `write_rows` wrote, as instances of `kind`.
 
     The annotations of its fields say what becomes of a cell: str, int, float, bool, Literal, or one of these and None,
-    which an empty cell stands for. A column whose field is None by default may be missing: tables of before it was
-    there are read too.
+    which an empty cell stands for. A field with a default may have no column: tables of earlier versions lack it.
 
     Raises:
         ValueError: a column is missing, or a cell holds something else than its column should; it is named.
     """
     annotations = get_type_hints(kind)
-    optional = {field.name for field in fields(cast(Any, kind)) if field.default is None}
+    optional = {field.name for field in fields(cast(Any, kind)) if field.default is not MISSING}
     table = read_table(path, [name for name in annotations if name not in optional])
     there = set(table[0]) if table else set()
     parsers = {name: _parser(annotation) for name, annotation in annotations.items() if name in there}

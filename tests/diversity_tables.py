@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -18,6 +18,7 @@ from experiments.diversity.tables import (
     DISTANCES,
     MODEL,
     AuditRow,
+    BestRow,
     Group,
     ImageRow,
     ItemRow,
@@ -55,6 +56,8 @@ class Simulated:
     needed: float = 0.5
     """Share of the grid from which half of the continuations are retrieved."""
     identified: float = 0.97
+    videos: int | None = None
+    """Videos that the items are from, in turn; one for each item if not given."""
 
     @property
     def grid(self) -> tuple[int, int, int]:
@@ -74,6 +77,15 @@ class Simulated:
             "given_share": given / 4,
             **dict(zip(SETTING, setting, strict=True)),
         }
+
+    def origin(self, item: int) -> dict[str, Any]:
+        """The columns that say which item it is."""
+        name = f"video{item if self.videos is None else item % self.videos}.mp4"
+        return {"item": item, "source": name, "start": 2.0 * item, "source_group": name}
+
+    def pixels(self, given: int) -> int:
+        """Pixels to generate, of clips of 16 frames of 64 x 64 and images of that size."""
+        return (16 if self.kind == "clip" else 1) * 64 * 64 * (4 - given) // 4
 
     def generated(self, given: int) -> int:
         """Tokens to generate."""
@@ -102,7 +114,9 @@ def make_run(folder: Path, run: Simulated) -> Path:
     out = folder / run.model
     generator = np.random.default_rng(len(run.model) + run.training_items)
     write_rows(out / "run.csv", [_run_row(run)], RunRow)
-    write_rows(out / "items.csv", make_items(run, generator), ItemRow)
+    items = make_items(run, generator)
+    write_rows(out / "items.csv", items, ItemRow)
+    write_rows(out / "best.csv", make_best(items), BestRow)
     write_rows(out / "positions.csv", make_positions(run), PositionRow)
     write_rows(out / "audit.csv", make_audit(run, generator), AuditRow)
     write_rows(out / "redundancy.csv", _redundancy(run, generator), RedundancyRow)
@@ -144,10 +158,11 @@ def _item(run: Simulated, condition: dict[str, Any], name: str, item: int, gener
     return ItemRow(
         **condition,
         **measured,
-        **_origin(item),
+        **run.origin(item),
         continuation=name,
         n=n,
         generated_tokens=run.generated(condition["given"]),
+        generated_pixels=run.pixels(condition["given"]),
         prompt_tokens_changed=3,
         identified_pixel=identified,
         identified_token=identified,
@@ -157,6 +172,19 @@ def _item(run: Simulated, condition: dict[str, Any], name: str, item: int, gener
         entropy_bits=bits if made else None,
         truth_bits=bits * (2 if new else 1.1) if made else None,
     )
+
+
+def make_best(items: Sequence[ItemRow]) -> list[BestRow]:
+    """Rows of best.csv: one continuation is as near as all of them are on average, all are as near as the best."""
+    shared = [field.name for field in fields(BestRow) if field.name != "best_of"]
+    return [
+        BestRow(
+            **{name: getattr(row, name.replace("best_", "truth_") if size < row.n else name) for name in shared},
+            best_of=size,
+        )
+        for row in items
+        for size in sorted({1, row.n})
+    ]
 
 
 def make_positions(run: Simulated) -> list[PositionRow]:
@@ -179,6 +207,7 @@ def _position(run: Simulated, condition: dict[str, Any], frame: int, row: int, c
         row=row,
         column=column,
         items=run.items,
+        groups=run.videos or run.items,
         entropy_bits=entropy,
         entropy_low=0.9 * entropy,
         entropy_high=1.1 * entropy,
@@ -208,7 +237,7 @@ def _audit_of_item(
         matching = 1 - float(generator.beta(1, 8)) * (generator.random() < 0.7) if own else common
         yield AuditRow(
             **condition,
-            **_origin(item),
+            **run.origin(item),
             continuation_index=index,
             nearest_source="video0.mp4",
             nearest_start=0.0,
@@ -225,7 +254,7 @@ def _redundancy(run: Simulated, generator: np.random.Generator) -> list[Redundan
             model=run.model,
             kind=run.kind,
             group=group,
-            **_origin(item),
+            **run.origin(item),
             given=given,
             given_share=given / 4,
             generated_pixels=1000,
@@ -251,7 +280,8 @@ def _images(run: Simulated, out: Path, generator: np.random.Generator) -> list[I
         condition = run.condition(group, run.encodings[0], run.given[len(run.given) // 2], run.settings[0])
         for name in ("training_items", "exposures", "given_share"):
             del condition[name]
-        rows.append(ImageRow(**condition, **_origin(item), reason="most varied", value=0.2, file=file))
+        origin = {name: value for name, value in run.origin(item).items() if name != "source_group"}
+        rows.append(ImageRow(**condition, **origin, reason="most varied", value=0.2, file=file))
     return rows
 
 
@@ -274,17 +304,14 @@ def _run_row(run: Simulated) -> RunRow:
         training_tokens=None if run.exposures is None else int(run.training_items * run.exposures * tokens),
         studied_items=run.items,
         new_items=run.items,
+        studied_groups=run.videos or run.items,
+        new_groups=run.videos or run.items,
         n=run.n,
         perceptual="efficientnet-lite0" if "perceptual" in run.distances else "none",
         features="efficientnet-lite0" if "feature" in run.distances else "none",
         seed=0,
         command="secondsight",
     )
-
-
-def _origin(item: int) -> dict[str, Any]:
-    """The columns that say which item it is."""
-    return {"item": item, "source": f"video{item}.mp4", "start": 2.0 * item}
 
 
 def make_study(folder: Path, **common: Any) -> list[Path]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from diversity_tables import BOTH, PAIRWISE, Simulated, claims_of, items_of, make_audit, with_metrics
 
-from experiments.diversity.reporting.claims import ClaimRow, claims_by_size
+from experiments.diversity.reporting.claims import ClaimRow, claims_by_size, decide
 from experiments.diversity.reporting.runs import select
-from experiments.diversity.tables import ItemRow
+from experiments.diversity.tables import MODEL, ItemRow
 from storage.tables import read_rows, write_rows
 
 
@@ -45,8 +45,83 @@ def test_clips_are_to_differ_half_as_much_as_images(distance: float, verdict: st
 
 
 def test_interval_across_the_threshold_is_undecided() -> None:
-    items = [replace(row, identified_feature=0.75 + row.item % 2 * 0.25) for row in items_of(Simulated(items=3))]
-    assert one(claims_of(items), claim="identification", metric="identified_feature").verdict == "undecided"
+    items = [replace(row, identified_feature=0.75 + row.item % 2 * 0.25) for row in items_of(Simulated(items=9))]
+    found = one(claims_of(items), claim="identification", metric="identified_feature")
+    assert (found.verdict, found.reason) == ("undecided", "the interval straddles the threshold")
+
+
+def test_few_groups_decide_nothing_however_many_items_they_have() -> None:
+    items = with_metrics(items_of(replace(BOTH[0], videos=5)), "clip", identified_feature=0.0)
+    found = one(claims_of(items), claim="identification", metric="identified_feature")
+    assert (found.groups, found.verdict, found.p) == (5, "undecided", None)
+    assert found.reason == "only 5 groups of sources, a verdict takes 6"
+
+
+def test_one_group_has_no_interval() -> None:
+    found = one(claims_of(items_of(replace(BOTH[0], videos=1))), claim="closeness", metric="truth_pixel - copy")
+    assert (found.groups, found.low, found.high, found.verdict) == (1, None, None, "undecided")
+
+
+def test_clips_of_few_videos_say_less_than_as_many_videos() -> None:
+    widths = []
+    for videos in (8, 48):
+        found = one(
+            claims_of(items_of(replace(BOTH[0], videos=videos, identified=0.7))),
+            claim="identification",
+            metric="identified_pixel",
+        )
+        assert found.low is not None
+        assert found.high is not None
+        widths.append(found.high - found.low)
+    assert widths[0] > 1.5 * widths[1]
+
+
+def test_groups_of_sources_count_and_not_sources() -> None:
+    items = [replace(row, source_group=f"child {row.item % 7}") for row in items_of(BOTH[0])]
+    assert one(claims_of(items), claim="identification", metric="identified_pixel").groups == 7
+
+
+def claim(p: float, **changes: Any) -> ClaimRow:
+    """A claim before it is decided, of a metric at 0.95 that is to be above 0.9."""
+    rows = claims_of(items_of(Simulated(items=6)))
+    row = one(rows, claim="identification", metric="identified_pixel")
+    measured = {"value": 0.95, "low": 0.91, "high": 0.99, "groups": 12, "verdict": None, "reason": ""}
+    return replace(row, **{**measured, "p": p, **changes})
+
+
+def test_claims_of_a_kind_are_corrected_together() -> None:
+    rows = decide([claim(0.03), claim(0.01, metric="identified_token"), claim(0.04, claim="closeness")])
+    assert [row.p_holm for row in rows] == pytest.approx([0.03, 0.02, 0.04])
+    rows = decide([claim(0.03), claim(0.04, metric="identified_token"), claim(0.04, claim="closeness")])
+    assert [(row.verdict, row.p_holm) for row in rows[:2]] == [("undecided", 0.06), ("undecided", 0.06)]
+    assert rows[0].reason == "p = 0.03 is 0.06 when corrected for 2 tests"
+    assert rows[2].verdict == "holds"
+
+
+def test_an_encoding_that_changes_nothing_is_no_further_test() -> None:
+    rows = decide([claim(0.03), claim(0.03, encoding="full"), claim(0.01, group="new")])
+    assert [row.p_holm for row in rows] == pytest.approx([0.03, 0.03, 0.02])
+
+
+def test_claim_on_the_wrong_side_fails() -> None:
+    (found,) = decide([claim(0.01, value=0.5, low=0.4, high=0.6)])
+    assert found.verdict == "fails"
+
+
+@pytest.mark.parametrize(
+    ("metric", "kind"), [("identified_pixel", "identification"), ("truth_pixel - copy", "closeness")]
+)
+def test_p_value_and_interval_agree(metric: str, kind: str) -> None:
+    for seed in range(20):
+        items = items_of(replace(BOTH[0], items=8, identified=0.55 + seed / 50))
+        items = [
+            replace(row, truth_pixel=row.truth_pixel + (seed - 10) / 100 * (row.continuation == MODEL)) for row in items
+        ]
+        found = one(claims_of(items), claim=kind, metric=metric)
+        measured = (found.p, found.low, found.high, found.threshold)
+        assert None not in measured
+        p, low, high, threshold = (float(value or 0.0) for value in measured)
+        assert (p <= 0.05) == (not low <= threshold <= high)
 
 
 def test_perceptual_distance_comes_first() -> None:
@@ -82,6 +157,12 @@ def test_one_continuation_does_not_differ_from_another() -> None:
     assert "undefined for one continuation" in found.sentence
 
 
+def test_nothing_is_not_compared_with_nothing() -> None:
+    items = with_metrics(with_metrics(items_of(*BOTH), "clip", pairwise_pixel=0.0), "image", pairwise_pixel=0.0)
+    found = one(claims_of(items), claim="determinism", metric="pairwise_pixel")
+    assert (found.value, found.verdict, found.reason) == (1.0, "undecided", "nothing differs on either side")
+
+
 def test_one_kind_is_not_compared_with_another() -> None:
     assert not select(claims_of(items_of(BOTH[0])), claim="determinism")
 
@@ -97,7 +178,14 @@ def test_clips_are_to_be_nearer_than_baselines(distance: float, verdict: str) ->
 def test_leak_helps_where_the_truth_costs_fewer_bits() -> None:
     items = [replace(row, truth_bits=32.0 if row.encoding == "full" else 64.0) for row in items_of(*BOTH)]
     found = one(claims_of(items), claim="leakage", kind="clip", metric="truth_bits_per_token", encoding="full - alone")
-    assert (found.value, found.low, found.high, found.verdict) == (-1.0, -1.0, -1.0, "holds")
+    assert (found.value, found.low, found.high, found.verdict) == (-1.0, None, None, "holds")
+
+
+def test_prompts_that_are_the_same_test_nothing() -> None:
+    items = [replace(row, prompt_tokens_changed=0) for row in items_of(*BOTH)]
+    rows = select(claims_of(items), claim="leakage")
+    assert {(row.verdict, row.p) for row in rows} == {(None, None)}
+    assert all(row.sentence.endswith(": the prompts are the same.") for row in rows)
 
 
 def test_leak_does_not_help_where_less_is_retrieved() -> None:
@@ -133,7 +221,7 @@ def test_new_items_are_not_in_the_training_set() -> None:
 
 def sized(needed: float, size: int, **changes: Any) -> list[ItemRow]:
     """Items of a model of so many training items that retrieves everything from this share on."""
-    items = items_of(Simulated(model=f"clip-{size}", training_items=size, **changes))
+    items = items_of(Simulated(**{"model": f"clip-{size}", "training_items": size, "items": 12, **changes}))
     return [replace(row, retrieved=float(row.given_share >= needed)) for row in items]
 
 

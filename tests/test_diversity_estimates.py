@@ -5,23 +5,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from diversity_tables import Simulated, items_of
+from diversity_tables import Simulated, items_of, make_best
 
 from experiments.diversity.reporting.estimates import (
     Estimate,
     MetricRow,
     bracketed,
     item_values,
-    mean_estimate,
-    mean_estimates,
+    mean_finding,
+    mean_findings,
     metric_means,
-    paired_estimate,
-    ratio_estimate,
-    share_estimate,
+    paired_finding,
+    ratio_finding,
+    share_finding,
     written,
 )
 from experiments.diversity.reporting.runs import select
 from experiments.diversity.tables import BASELINES, MODEL
+from experiments.statistics.outcomes import Floats
 from storage.tables import read_rows, write_rows
 
 
@@ -31,29 +32,39 @@ def the_mean(rows: list[MetricRow], name: str, **columns: object) -> MetricRow:
     return row
 
 
+def names(count: int) -> list[str]:
+    """Groups of one item each."""
+    return [str(index) for index in range(count)]
+
+
+def share(values: Floats) -> Estimate:
+    """The estimate of shares of items that have groups of their own."""
+    return share_finding(values, names(len(values))).estimate
+
+
 def test_a_share_of_all_items_still_has_an_interval() -> None:
-    found = share_estimate(np.ones(24))
+    found = share(np.ones(24))
     assert (found.value, found.high) == (1.0, 1.0)
     assert 0.8 < found.low < 0.9
 
 
 def test_more_items_make_a_share_surer() -> None:
-    assert share_estimate(np.ones(48)).low > share_estimate(np.ones(24)).low
+    assert share(np.ones(48)).low > share(np.ones(24)).low
 
 
 def test_shares_that_differ_between_items_are_less_sure() -> None:
     half = np.full(24, 0.5)
-    assert share_estimate(np.repeat([0.0, 1.0], 12)).low < share_estimate(half + np.tile([0.1, -0.1], 12)).low
+    assert share(np.repeat([0.0, 1.0], 12)).low < share(half + np.tile([0.1, -0.1], 12)).low
 
 
 def test_a_single_item_has_no_interval() -> None:
-    assert np.isnan(share_estimate(np.ones(1)).low)
+    assert np.isnan(share(np.ones(1)).low)
 
 
-def test_other_metrics_are_resampled() -> None:
-    found = mean_estimates({"truth_pixel": np.full(8, 0.25), "retrieved": np.full(8, 1.0)})
-    assert found["truth_pixel"] == pytest.approx((0.25, 0.25, 0.25))
-    assert found["retrieved"].low < 0.8
+def test_shares_have_an_interval_where_all_agree_and_means_have_none() -> None:
+    found = mean_findings({"truth_pixel": np.full(8, 0.25), "retrieved": np.full(8, 1.0)}, names(8))
+    assert np.isnan(found["truth_pixel"].estimate[1:]).all()
+    assert found["retrieved"].estimate.low < 0.8
 
 
 def test_a_metric_is_the_mean_over_items_within_its_interval() -> None:
@@ -71,6 +82,28 @@ def test_bits_are_also_counted_for_each_token() -> None:
     found = metric_means(items_of(Simulated()))
     total = the_mean(found, "entropy_bits", continuation=MODEL)
     assert the_mean(found, "entropy_bits_per_token", continuation=MODEL).mean == pytest.approx(total.mean / 32)
+
+
+def test_bits_are_also_counted_for_each_pixel() -> None:
+    found = metric_means(items_of(Simulated()))
+    total = the_mean(found, "truth_bits", continuation=MODEL)
+    assert the_mean(found, "truth_bits_per_pixel", continuation=MODEL).mean == pytest.approx(total.mean / (8 * 64 * 64))
+
+
+def test_the_best_is_named_by_how_many_it_is_of() -> None:
+    rows = items_of(Simulated())
+    found = metric_means(rows, make_best(rows))
+    one = the_mean(found, "best_pixel_of_1", continuation=MODEL)
+    assert one.mean == pytest.approx(the_mean(found, "truth_pixel", continuation=MODEL).mean)
+    wanted = select(rows, group="studied", encoding="alone", given=2, continuation=MODEL)
+    best = the_mean(found, "best_pixel_of_4", continuation=MODEL)
+    assert best.mean == pytest.approx(np.mean([row.best_pixel for row in wanted]))
+    assert not select(found, metric="best_pixel")
+
+
+def test_means_say_how_many_groups_they_are_over() -> None:
+    found = the_mean(metric_means(items_of(Simulated(items=6, videos=2))), "truth_pixel", continuation=MODEL)
+    assert (found.items, found.groups) == (6, 2)
 
 
 def test_every_condition_and_baseline_has_its_metrics() -> None:
@@ -96,51 +129,30 @@ def test_metrics_are_the_same_every_time_and_read_back_equal(tmp_path: Path) -> 
     assert read_rows(tmp_path / "metrics.csv", MetricRow) == metric_means(items_of(Simulated())) == found
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "at_least", "at_most"),
-    [
-        (0.5, 0.7, "holds", "undecided"),
-        (0.3, 0.49, "fails", "holds"),
-        (0.4, 0.6, "undecided", "undecided"),
-        (0.51, 0.6, "holds", "fails"),
-        (np.nan, np.nan, "undecided", "undecided"),
-        (0.6, np.inf, "holds", "fails"),
-    ],
-)
-def test_verdict_takes_the_whole_interval(low: float, high: float, at_least: str, at_most: str) -> None:
-    found = Estimate(0.5, low, high)
-    assert (found.at_least(0.5), found.at_most(0.5)) == (at_least, at_most)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "above", "below"),
-    [
-        (0.1, 0.2, "holds", "fails"),
-        (-0.2, -0.1, "fails", "holds"),
-        (-0.1, 0.1, "undecided", "undecided"),
-        (0.0, 0.0, "undecided", "undecided"),
-        (np.nan, np.nan, "undecided", "undecided"),
-    ],
-)
-def test_no_difference_decides_nothing(low: float, high: float, above: str, below: str) -> None:
-    found = Estimate(0.0, low, high)
-    assert (found.above_zero(), found.below_zero()) == (above, below)
-
-
 def test_difference_is_paired_by_item() -> None:
     rows = select(items_of(Simulated()), group="studied", encoding="alone", given=2, continuation=MODEL)
     nearer = [replace(row, truth_pixel=row.truth_pixel - 0.25) for row in reversed(rows)]
-    found = paired_estimate(nearer, rows, "truth_pixel")
-    assert found == pytest.approx((-0.25, -0.25, -0.25))
+    found = paired_finding(nearer, rows, "truth_pixel")
+    assert found is not None
+    assert found.estimate.value == pytest.approx(-0.25)
+
+
+def test_differences_of_shares_have_an_interval_where_all_agree() -> None:
+    rows = select(items_of(Simulated(items=12)), group="studied", encoding="alone", given=2, continuation=MODEL)
+    found = paired_finding(rows, rows, "retrieved")
+    assert found is not None
+    assert found.estimate.low == pytest.approx(-found.estimate.high)
+    assert 0.05 < found.estimate.high < 0.4
+    assert found.p == pytest.approx(1.0)
 
 
 def test_items_that_only_one_side_has_are_not_compared() -> None:
     rows = select(items_of(Simulated()), group="studied", encoding="alone", given=2, continuation=MODEL)
-    found = paired_estimate(rows, [replace(rows[0], truth_pixel=0.0), replace(rows[1], item=99)], "truth_pixel")
+    found = paired_finding(rows, [replace(rows[0], truth_pixel=0.0), replace(rows[1], item=99)], "truth_pixel")
     assert found is not None
-    assert found.value == rows[0].truth_pixel
-    assert np.isnan(found.low)
-    assert paired_estimate(rows, [], "truth_pixel") is None
+    assert found.estimate.value == rows[0].truth_pixel
+    assert np.isnan(found.estimate.low)
+    assert paired_finding(rows, [], "truth_pixel") is None
 
 
 def test_a_missing_metric_has_no_values() -> None:
@@ -149,13 +161,15 @@ def test_a_missing_metric_has_no_values() -> None:
 
 
 def test_ratio_to_no_distance_is_infinite() -> None:
-    assert ratio_estimate(np.ones(3), np.zeros(3)).value == np.inf
-    assert ratio_estimate(np.zeros(3), np.zeros(3)) == (1.0, 1.0, 1.0)
+    assert ratio_finding(np.ones(3), names(3), np.zeros(3), names(3)).estimate.value == np.inf
+    found = ratio_finding(np.zeros(3), names(3), np.zeros(3), names(3)).estimate
+    assert found.value == 1.0
+    assert np.isnan(found.low)
 
 
 def test_numbers_are_written_with_their_unit_once() -> None:
-    assert mean_estimate(np.full(4, 0.5)).text("identified_pixel") == "50.0 [50.0 to 50.0] %"
-    assert mean_estimate(np.full(1, 0.5)).text("truth_pixel") == "0.5"
+    assert Estimate(0.5, 0.25, 0.75).text("identified_pixel") == "50.0 [25.0 to 75.0] %"
+    assert mean_finding(np.full(1, 0.5), names(1)).estimate.text("truth_pixel") == "0.5"
     assert bracketed("+∞", "+28.4 points", "+∞") == "+∞ [+28.4 to +∞] points"
     assert written(-0.05, "retrieved", signed=True) == "-5.0 points"
     assert written(np.inf, "context") == "never"

@@ -17,12 +17,24 @@ import secondsight
 from data.subset import write_subset
 from data.tokens import TokenStore, TokenStoreError
 from experiments.diversity.experiment import run_diversity
-from experiments.diversity.tables import AuditRow, ItemRow, PositionRow, RedundancyRow, RunRow
+from experiments.diversity.material import choose_items
+from experiments.diversity.tables import AuditRow, BestRow, ItemRow, PositionRow, RedundancyRow, RunRow
 from storage.run_folder import RunFolderError
 from storage.tables import read_rows
+from vqgan.encode import encode
 from vqgan.metrics.features import WeightsMissingError
+from vqgan.options import EncodeOptions
 
-TABLES = ("run.csv", "items.csv", "positions.csv", "audit.csv", "redundancy.csv", "images.csv", "skipped.csv")
+TABLES = (
+    "run.csv",
+    "items.csv",
+    "best.csv",
+    "positions.csv",
+    "audit.csv",
+    "redundancy.csv",
+    "images.csv",
+    "skipped.csv",
+)
 MODEL_BATCHES = "temperature-1_top-k-0_top-p-1_min-p-0_alone"
 
 
@@ -92,6 +104,47 @@ def test_other_items_are_never_retrieved(clip_run: Path) -> None:
 def test_baselines_have_no_likelihood(clip_run: Path) -> None:
     rows = [row for row in items(clip_run) if row.continuation != "model"]
     assert {(row.entropy_bits, row.truth_bits, row.temperature) for row in rows} == {(None, None, None)}
+
+
+def test_the_best_is_told_of_one_two_and_all_three(clip_run: Path) -> None:
+    rows = read_rows(clip_run / "best.csv", BestRow)
+    made = [row for row in rows if (row.continuation, row.encoding, row.item) == ("model", "alone", 0)]
+    assert [row.best_of for row in made] == [1, 2, 3]
+    (item,) = items(clip_run, continuation="model", encoding="alone", item=0)
+    assert (made[0].best_pixel, made[-1].best_pixel) == pytest.approx((item.truth_pixel, item.best_pixel))
+    assert {row.best_of for row in rows if row.continuation == "copy"} == {1}
+
+
+def test_studied_items_are_spread_over_the_videos(clip_run: Path) -> None:
+    """Eighteen videos have two clips each."""
+    (run,) = read_rows(clip_run / "run.csv", RunRow)
+    assert (run.studied_items, run.studied_groups, run.new_items, run.new_groups) == (4, 4, 4, 2)
+    assert len({row.source for row in items(clip_run, group="studied")}) == 4
+
+
+def test_each_video_has_its_turn_before_any_has_two(clips: Trained) -> None:
+    store = TokenStore(clips.tokens)
+    sources = [store.items[index].source for index in choose_items(store, "studied", 25)]
+    assert len(set(sources[:18])) == 18
+    assert len(sources) == 25
+    assert max(sources.count(source) for source in sources) == 2
+
+
+def test_groups_of_sources_count_as_one(clips: Trained, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    encode(EncodeOptions(tokenizer=clips.tokenizer, data=clips.data, out=tokens, workers=0, group_by=r"(\d)\.mp4"))
+    run = run_diversity(run_options(clips._replace(tokens=tokens), tmp_path / "run", items=30))
+    rows = items(run, group="studied", continuation="model", encoding="alone")
+    assert len({row.source_group for row in rows}) < len({row.source for row in rows})
+    assert read_rows(run / "run.csv", RunRow)[0].studied_groups == len({row.source_group for row in rows})
+
+
+def test_bits_are_of_the_pixels_that_were_generated(clip_run: Path, image_run: Path) -> None:
+    """A clip of two latent frames of four frames each of 16 x 16, of which one is given, and an image of that size."""
+    (run,) = read_rows(clip_run / "run.csv", RunRow)
+    assert {row.generated_pixels for row in items(clip_run)} == {(run.frames // 2) * run.size**2}
+    (run,) = read_rows(image_run / "run.csv", RunRow)
+    assert {row.generated_pixels for row in items(image_run, given=1)} == {run.size**2 * 3 // 4}
 
 
 def test_of_clips_both_encodings_give_the_same_metrics(clip_run: Path) -> None:
@@ -207,6 +260,7 @@ def test_it_is_said_what_was_found_and_what_comes_next(
     assert "device       " in said
     assert "2 layers, 2 heads, 16 wide, " in said
     assert "items        4 studied, 4 new; " in said
+    assert "observations groups of sources: 4 studied, 2 new; a verdict takes 6" in said
     assert "prompts      1 of 2 latent frames; 3 continuations of each" in said
     assert f"{run} is ready; next: secondsight diversity report {run} --out REPORT" in said
 

@@ -1,6 +1,8 @@
 """Metrics of the continuations of one item."""
 
 from dataclasses import asdict, replace
+from itertools import combinations
+from statistics import fmean
 
 import pytest
 import torch
@@ -16,7 +18,7 @@ from experiments.diversity.distances import (
     TokenDistance,
     build_distances,
 )
-from experiments.diversity.metrics import embed_truths, measure, measure_completions
+from experiments.diversity.metrics import best_of_some, embed_truths, expected_best, measure, measure_completions
 from experiments.diversity.tables import ContinuationMetrics
 from sampling.completion import Completion
 from sampling.decode import Sampled
@@ -36,16 +38,16 @@ def rows(of: Generated, *indices: int) -> Generated:
 
 def measured(continuations: Generated, truths: Generated, item: int = 0) -> ContinuationMetrics:
     made = {"model": continuations}
-    return measure(DISTANCES, made, rows(truths, item), embed_truths(DISTANCES, truths), item)["model"]
+    return measure(DISTANCES, made, rows(truths, item), embed_truths(DISTANCES, truths), item)["model"].metrics
 
 
 def test_each_maker_is_measured_by_its_own_continuations() -> None:
     truths = generated(5)
     made = {"model": rows(truths, 2, 2), "other": rows(truths, 0, 1, 3), "reconstruction": rows(truths, 2)}
     metrics = measure(DISTANCES, made, rows(truths, 2), embed_truths(DISTANCES, truths), 2)
-    assert [metrics[name].exact for name in made] == [1, 0, 1]
-    assert metrics["other"] == measured(made["other"], truths, 2)
-    assert metrics["reconstruction"].pairwise_pixel is None
+    assert [metrics[name].metrics.exact for name in made] == [1, 0, 1]
+    assert metrics["other"].metrics == measured(made["other"], truths, 2)
+    assert metrics["reconstruction"].metrics.pairwise_pixel is None
 
 
 def test_a_continuation_equal_to_the_truth_is_found_by_every_metric() -> None:
@@ -129,7 +131,7 @@ def test_networks_measure_as_pixels_do() -> None:
     distances = build_distances("efficientnet-lite0", "efficientnet-lite0", torch.device("cpu"))
     truths = generated(3)
     made = {"model": rows(truths, 1, 0)}
-    metrics = measure(distances, made, rows(truths, 1), embed_truths(distances, truths), 1)["model"]
+    metrics = measure(distances, made, rows(truths, 1), embed_truths(distances, truths), 1)["model"].metrics
     assert metrics.best_perceptual == pytest.approx(0, abs=1e-6)
     assert metrics.best_feature == pytest.approx(0, abs=1e-6)
     # One continuation is the truth, so the mean distance to it is half of that between the two.
@@ -223,3 +225,26 @@ def test_continuations_without_a_truth_are_refused() -> None:
     completion = replace(make_completion([0.0, 1.0], 0.0), original=None, reconstruction=None, truth=None)
     with pytest.raises(ValueError, match="there is no truth to compare with"):
         measure_completions([completion, completion])
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=7), st.data())
+def test_the_best_of_some_is_expected_over_all_choices(distances: list[float], data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, len(distances)))
+    every = fmean(min(chosen) for chosen in combinations(distances, size))
+    assert expected_best(torch.tensor(distances, dtype=torch.float64), size) == pytest.approx(every)
+
+
+@pytest.mark.parametrize(("drawn", "sizes"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])])
+def test_the_best_is_told_of_one_two_four_and_all(drawn: int, sizes: list[int]) -> None:
+    found = best_of_some({"pixel": torch.rand(drawn), "token": torch.rand(drawn)})
+    assert [best.best_of for best in found] == sizes
+    assert {(best.best_perceptual, best.best_feature) for best in found} == {(None, None)}
+
+
+def test_the_best_of_one_is_the_mean_and_that_of_all_the_smallest() -> None:
+    truths = generated(5)
+    made = measure(DISTANCES, {"model": generated(4, seed=3)}, rows(truths, 0), embed_truths(DISTANCES, truths), 0)
+    metrics, best = made["model"].metrics, made["model"].best
+    assert best[0].best_pixel == pytest.approx(metrics.truth_pixel)
+    assert best[-1].best_pixel == pytest.approx(metrics.best_pixel)
+    assert best[-1].best_token == pytest.approx(metrics.best_token)

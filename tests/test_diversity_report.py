@@ -43,7 +43,7 @@ def said() -> io.StringIO:
 def report(tmp_path_factory: pytest.TempPathFactory, printed: io.StringIO, said: io.StringIO) -> Path:
     """The report of a whole study."""
     folder = tmp_path_factory.mktemp("study")
-    runs = tuple(make_study(folder, settings=SETTINGS, items=3))
+    runs = tuple(make_study(folder, settings=SETTINGS, items=6))
     with redirect_stdout(printed), redirect_stderr(said):
         return report_diversity(DiversityReportOptions(runs, folder / "report"))
 
@@ -70,7 +70,7 @@ def images_page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_report_writes_its_tables_and_plots(report: Path) -> None:
-    tables = "runs items positions audit redundancy images metrics claims sizes"
+    tables = "runs items best positions audit redundancy images metrics claims sizes"
     plots = "distances entropy context conjecture training redundancy audit settings"
     drawn = {f"{name}.{ending}" for name in plots.split() for ending in ("png", "pdf", "svg")}
     written = {f"{name}.csv" for name in tables.split()} | {"codebook.csv"}
@@ -90,6 +90,7 @@ def test_report_writes_its_tables_and_plots(report: Path) -> None:
         "How redundant the rest is",
         "Copies of training items",
         "Sampling settings",
+        "The best of several",
         "Behind the metrics: studied clips",
         "Behind the metrics: new images",
         "All metrics: images",
@@ -105,7 +106,7 @@ def test_merged_tables_hold_all_rows(report: Path) -> None:
         models = [row["model"] for row in csv.DictReader(file)]
     conditions = 2 * 2 * 3 * (len(SETTINGS) + 4)
     assert {model: models.count(model) for model in set(models)} == dict.fromkeys(
-        ("image-16", "image-64", "clip-16", "clip-64", "clip-64-early"), 3 * conditions
+        ("image-16", "image-64", "clip-16", "clip-64", "clip-64-early"), 6 * conditions
     )
 
 
@@ -155,3 +156,51 @@ def test_one_continuation_has_no_distance_to_another(least_page: str) -> None:
 
 def test_one_item_has_no_interval(least_page: str) -> None:
     assert "[" not in re.sub(r"<style>.*</style>|data:[^\"]*", "", least_page, flags=re.DOTALL)
+
+
+def test_page_says_how_many_groups_intervals_are_over(page: str) -> None:
+    assert "<th>studied, alone, 6 groups</th>" in page
+    assert re.search(r"✓ holds [^<]*\(6 groups, p = ", page)
+
+
+def test_bits_stand_beside_one_another_by_token_and_by_pixel(page: str) -> None:
+    assert "surprise, bits per pixel" in page
+
+
+def test_the_best_is_told_by_how_many_it_is_of(page: str) -> None:
+    assert "<th>best of 1</th><th>best of 4</th>" in re.sub(r">\s+<", "><", page)
+
+
+def test_clips_of_one_video_have_no_interval_and_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = report_of(tmp_path, small(items=12, videos=1), small(kind="image", model="image", items=12, videos=1))
+    text = re.sub(r"<style>.*</style>|data:[^\"]*", "", (folder / "report.html").read_text(), flags=re.DOTALL)
+    assert "[" not in text
+    assert "(only 1 group of sources, a verdict takes 6)" in text
+    assert "✓ holds" not in text
+    said = capsys.readouterr().err
+    assert "groups of sources: 1 of studied images" in said
+    assert "a verdict takes 6" in said
+
+
+def test_runs_without_the_tables_of_this_version_are_reported(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, small(items=6))
+    (folder / "best.csv").unlink()
+    _leave_out(folder / "items.csv", "source_group", "generated_pixels")
+    _leave_out(folder / "audit.csv", "source_group")
+    out = report_diversity(DiversityReportOptions((folder,), tmp_path / "report"))
+    with (out / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["groups"] for row in rows} == {"6"}
+    assert "best_pixel_of_4" in {row["metric"] for row in rows}
+    assert not {"best_pixel", "best_pixel_of_2", "truth_bits_per_pixel"} & {row["metric"] for row in rows}
+
+
+def _leave_out(path: Path, *columns: str) -> None:
+    """Write a table again without some columns."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    kept = [name for name in rows[0] if name not in columns]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, kept, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,11 +1,14 @@
 """The runs of a report: merged tables, and the rows that stand for images and for clips."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from diversity_tables import Simulated, items_of, make_run
+from diversity_tables import BOTH, Simulated, items_of, make_run
 
 from experiments.diversity.reporting.runs import PLAIN, choose, describe_setting, latest, merge_runs
+from experiments.diversity.tables import RunRow
+from storage.tables import read_rows, write_rows
 
 
 def test_main_comparison_takes_the_best_trained_model_and_half_of_the_tokens() -> None:
@@ -61,3 +64,32 @@ def test_two_runs_of_one_name_are_refused(tmp_path: Path) -> None:
     folders = [make_run(tmp_path / name, Simulated(items=3)) for name in ("a", "b")]
     with pytest.raises(ValueError, match=r"a/clip-16 and .*b/clip-16 are both called clip-16"):
         merge_runs(folders)
+
+
+@pytest.mark.parametrize(("column", "value"), [("perceptual", "lpips"), ("features", "none")])
+def test_runs_measured_by_other_networks_are_refused(tmp_path: Path, column: str, value: str) -> None:
+    folders = [make_run(tmp_path, run) for run in BOTH]
+    change(folders[1], column, value)
+    message = rf"clip-16 and image-16 differ in {column} \(efficientnet-lite0 and {value}\).*report them apart"
+    with pytest.raises(ValueError, match=message):
+        merge_runs(folders)
+
+
+@pytest.mark.parametrize("column", ["tokenizer", "grid", "frames", "size"])
+def test_runs_of_one_kind_with_other_tokens_are_refused(tmp_path: Path, column: str) -> None:
+    folders = [make_run(tmp_path, Simulated(model=name, items=3)) for name in ("one", "other")]
+    change(folders[1], column, "32")
+    with pytest.raises(ValueError, match=rf"one and other differ in {column} \(.* and 32\)"):
+        merge_runs(folders)
+
+
+def test_runs_may_differ_in_what_is_compared(tmp_path: Path) -> None:
+    runs = [Simulated(model="one", items=3), Simulated(model="other", items=4, n=2, training_items=64, given=(1,))]
+    assert len(merge_runs([make_run(tmp_path, run) for run in runs]).run) == 2
+
+
+def change(folder: Path, column: str, value: str) -> None:
+    """Write run.csv with another value in a column."""
+    (row,) = read_rows(folder / "run.csv", RunRow)
+    kind = type(getattr(row, column))
+    write_rows(folder / "run.csv", [replace(row, **{column: kind(value)})], RunRow)

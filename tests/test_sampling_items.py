@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 from completions import first_half, make_completion, nothing
+from tiny import make_videos
 
+from data.clip_format import ClipFormat
 from sampling.completion import distances_to_truth
 from sampling.items import (
     CompletionItem,
+    choose_items,
     finished_path,
     gallery_item,
     read_finished,
@@ -97,3 +100,21 @@ def test_arrays_have_a_row_per_item_in_raster_order(tmp_path: Path) -> None:
     write_arrays(tmp_path, read_finished(tmp_path, [ITEM]) * 3)
     assert np.load(tmp_path / "tokens.npy").tolist() == [[[3, 5], [3, 6]]] * 3
     assert np.load(tmp_path / "entropies.npy").shape == np.load(tmp_path / "log_probabilities.npy").shape == (3, 2, 2)
+
+
+def test_items_are_spread_over_videos_however_long_these_are(tmp_path: Path) -> None:
+    """One video of eight clips and three of one clip each, 16 px and 8 frames per second."""
+    long = make_videos(tmp_path / "long", 1, frames=64, size=16)
+    short = make_videos(tmp_path / "short", 4, frames=8, size=16)
+    (short / "film_0.mp4").unlink()
+    (long / "film_0.mp4").rename(short / "film_0.mp4")
+    form = ClipFormat(frames=8, fps=8, size=16)
+
+    def chosen(count: int) -> list[tuple[str, float]]:
+        items, _ = choose_items([short], form, count)
+        return [(item.found.source.name, item.found.start) for item in items if item.found]
+
+    assert [name for name, _ in chosen(4)] == [f"film_{index}.mp4" for index in range(4)]
+    assert chosen(5)[:2] == [("film_0.mp4", 0.0), ("film_0.mp4", 4.0)]
+    assert [name for name, _ in chosen(2)] == ["film_0.mp4", "film_2.mp4"]
+    assert len(chosen(99)) == 11

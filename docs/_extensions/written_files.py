@@ -15,7 +15,7 @@ from experiments.codebook import Column, columns
 from experiments.demo_summary import DemoSummary
 from experiments.diversity.reporting.claims import ClaimRow
 from experiments.diversity.reporting.estimates import MetricRow
-from experiments.diversity.tables import AuditRow, ImageRow, ItemRow, PositionRow, RedundancyRow, RunRow
+from experiments.diversity.tables import AuditRow, BestRow, ImageRow, ItemRow, PositionRow, RedundancyRow, RunRow
 from experiments.memory.experiment import KnownImage
 from experiments.memory.merge import LeftOut
 from experiments.memory.protocol import ProtocolOption
@@ -181,6 +181,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     ),
     "diversity run": (
         WrittenFile("items.csv", "a row per item and condition", ItemRow),
+        WrittenFile("best.csv", "the best of 1, 2, 4 ... continuations of an item", BestRow),
         WrittenFile("positions.csv", "a row per position of the grid and condition", PositionRow),
         WrittenFile("audit.csv", "every continuation beside the training item that is most like it", AuditRow),
         WrittenFile("redundancy.csv", "what a compressor knows of the rest from the prompt", RedundancyRow),
@@ -207,7 +208,9 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("claims.csv", "claims, and whether they hold", ClaimRow),
         WrittenFile("sizes.csv", "the same claims for every size of training set", ClaimRow),
         WrittenFile("runs.csv", "the rows of all runs' `run.csv`"),
-        WrittenFile("items.csv, positions.csv, audit.csv, redundancy.csv, images.csv", "the rows of all runs"),
+        WrittenFile(
+            "items.csv, best.csv, positions.csv, audit.csv, redundancy.csv, images.csv", "the rows of all runs"
+        ),
         METHODS,
         CODEBOOK,
         WrittenFile("*.png", "plots"),

@@ -122,6 +122,7 @@ def redundancy_rows(model: str, prompts: PromptLength) -> Iterator[RedundancyRow
             item=index,
             source=item.source.name,
             start=item.start,
+            source_group=material.source_groups[index],
             given=prompts.given,
             given_share=prompts.given_share,
             generated_pixels=truth.pixels[0, 0].numel(),

@@ -26,9 +26,9 @@ from experiments.diversity.baselines import Baselines
 from experiments.diversity.distances import EmbeddingDistance, Generated
 from experiments.diversity.material import PromptLength
 from experiments.diversity.metrics import embed_truths, measure
-from experiments.diversity.tables import MODEL, AuditRow, ConditionColumns, Group, ItemRow, PositionRow
+from experiments.diversity.tables import MODEL, AuditRow, BestRow, ConditionColumns, Group, ItemRow, PositionRow
 from experiments.diversity.training_set import TrainingTokens
-from experiments.statistics.bootstrap import mean_intervals
+from experiments.statistics.grouped import Grouping, mean_of
 from gpt.model import GPT
 from sampling.decode import Sampled, sample
 from sampling.options import PromptEncoding, SamplingOptions
@@ -66,6 +66,8 @@ class BatchResult:
 
     rows: tuple[ItemRow, ...]
     """Of items.csv."""
+    best: tuple[BestRow, ...]
+    """Of best.csv."""
     audit: tuple[AuditRow, ...]
     """Of audit.csv; none of baselines."""
     tokens: Tensor
@@ -80,6 +82,7 @@ class BatchResult:
         return replace(
             self,
             rows=tuple(replace(row, encoding=encoding) for row in self.rows),
+            best=tuple(replace(row, encoding=encoding) for row in self.best),
             audit=tuple(replace(row, encoding=encoding) for row in self.audit),
         )
 
@@ -136,16 +139,20 @@ class Continuing:
         entropy = sampled.entropy[..., self.prompts.generated_positions]
         entropy_bits = entropy.double().mean(dim=1) / math.log(2)
         rows: list[ItemRow] = []
+        best: list[BestRow] = []
         audit: list[AuditRow] = []
         for row, item in enumerate(items):
             grids = sampled.tokens[row].unflatten(1, self.prompts.layout.grid)
             continuations = self.prompts.decode(self.model.tokenizer, grids)
             condition = self._columns(item, encoding, asdict(setting))
             bits = {"entropy_bits": float(entropy_bits[row].sum()), "truth_bits": float(truth_bits[row].sum())}
-            rows += self._item_rows(item, condition, {MODEL: continuations}, bits)
+            of_item, best_of_item = self._item_rows(item, condition, {MODEL: continuations}, bits)
+            rows += of_item
+            best += best_of_item
             audit += self._audit_rows(item, condition, continuations.tokens)
         return BatchResult(
             rows=tuple(rows),
+            best=tuple(best),
             audit=tuple(audit),
             tokens=sampled.tokens,
             entropy_bits=entropy_bits,
@@ -155,12 +162,16 @@ class Continuing:
     def _take_baselines(self, items: Sequence[int], encoding: PromptEncoding) -> BatchResult:
         """Measure the baselines of some items."""
         rows: list[ItemRow] = []
+        best: list[BestRow] = []
         for item in items:
             condition = self._columns(item, encoding, NO_SAMPLING)
             bits = {"entropy_bits": None, "truth_bits": None}
-            rows += self._item_rows(item, condition, self.baselines.of(item, encoding), bits)
+            of_item, best_of_item = self._item_rows(item, condition, self.baselines.of(item, encoding), bits)
+            rows += of_item
+            best += best_of_item
         return BatchResult(
             rows=tuple(rows),
+            best=tuple(best),
             audit=(),
             tokens=torch.empty(len(items), 0, 0, dtype=torch.int64),
             entropy_bits=torch.empty(len(items), 0, dtype=torch.float64),
@@ -194,26 +205,31 @@ class Continuing:
             "item": item,
             "source": material.items[item].source.name,
             "start": material.items[item].start,
+            "source_group": material.source_groups[item],
         }
 
     def _item_rows(
         self, item: int, condition: Mapping[str, Any], made: Mapping[str, Generated], bits: Mapping[str, Any]
-    ) -> list[ItemRow]:
+    ) -> tuple[list[ItemRow], list[BestRow]]:
         """Measure what the model or the baselines made of an item."""
         truth = self.prompts.truth(item)
         measured = measure(self.model.distances, made, truth, self.truths, item)
-        return [
+        rows = [
             ItemRow(
                 **condition,
                 continuation=name,
                 n=len(continuations.tokens),
                 generated_tokens=continuations.tokens.shape[1],
                 prompt_tokens_changed=int(self.prompts.changed[item]),
-                **asdict(measured[name]),
+                generated_pixels=truth.pixels[0, 0].numel(),
+                **asdict(measured[name].metrics),
                 **bits,
             )
             for name, continuations in made.items()
         ]
+        columns = {name: value for name, value in condition.items() if name != "start"}
+        best = [BestRow(**columns, continuation=name, **asdict(best)) for name in made for best in measured[name].best]
+        return rows, best
 
     def _audit_rows(self, item: int, condition: Mapping[str, Any], tokens: Tensor) -> Iterator[AuditRow]:
         """Look for the continuations (n, G) of an item in the training tokens."""
@@ -248,8 +264,9 @@ def position_rows(prompts: PromptLength, result: BatchResult) -> Iterator[Positi
             continue
         first = result.rows[members[0]]
         condition = {field.name: getattr(first, field.name) for field in fields(ConditionColumns)}
-        entropy = _means(result.entropy_bits[members])
-        surprise = _means(result.truth_bits[members])
+        grouping = Grouping.of([result.rows[index].group_name for index in members])
+        entropy = _means(result.entropy_bits[members], grouping)
+        surprise = _means(result.truth_bits[members], grouping)
         for index, position in enumerate(prompts.generated_positions.tolist()):
             yield PositionRow(
                 **condition,
@@ -257,6 +274,7 @@ def position_rows(prompts: PromptLength, result: BatchResult) -> Iterator[Positi
                 row=position // w % h,
                 column=position % w,
                 items=len(members),
+                groups=grouping.count,
                 entropy_bits=entropy.mean[index],
                 entropy_low=entropy.low[index],
                 entropy_high=entropy.high[index],
@@ -287,6 +305,7 @@ def _concatenate(results: Sequence[BatchResult]) -> BatchResult:
     """Return the results of different items as one."""
     return BatchResult(
         rows=tuple(row for result in results for row in result.rows),
+        best=tuple(row for result in results for row in result.best),
         audit=tuple(row for result in results for row in result.audit),
         tokens=torch.cat([result.tokens for result in results]),
         entropy_bits=torch.cat([result.entropy_bits for result in results]),
@@ -295,7 +314,7 @@ def _concatenate(results: Sequence[BatchResult]) -> BatchResult:
 
 
 def _write(path: Path, result: BatchResult) -> None:
-    tables = {"rows": [asdict(row) for row in result.rows], "audit": [asdict(row) for row in result.audit]}
+    tables = {name: [asdict(row) for row in getattr(result, name)] for name in ("rows", "best", "audit")}
     save = partial(
         np.savez_compressed,
         tokens=result.tokens.numpy(),
@@ -311,6 +330,7 @@ def _read(path: Path) -> BatchResult:
         tables = json.loads(str(kept["tables"]))
         return BatchResult(
             rows=tuple(ItemRow(**row) for row in tables["rows"]),
+            best=tuple(BestRow(**row) for row in tables["best"]),
             audit=tuple(AuditRow(**row) for row in tables["audit"]),
             tokens=torch.from_numpy(kept["tokens"]),
             entropy_bits=torch.from_numpy(kept["entropy_bits"]),
@@ -323,11 +343,12 @@ class _Means:
     """Means over items at G positions, with the ends of their intervals."""
 
     mean: list[float]
-    low: list[float]
-    high: list[float]
+    low: list[float | None]
+    high: list[float | None]
 
 
-def _means(bits: Tensor) -> _Means:
+def _means(bits: Tensor, grouping: Grouping) -> _Means:
     """Return the means over items of (I, G) bits."""
-    low, high = mean_intervals(bits.numpy())
-    return _Means(mean=bits.numpy().mean(axis=0).tolist(), low=low.tolist(), high=high.tolist())
+    found = mean_of(bits.numpy(), grouping, "log")
+    low, high = ([None if math.isnan(end) else end for end in ends.tolist()] for ends in found.interval())
+    return _Means(mean=found.value.tolist(), low=low, high=high)

@@ -6,8 +6,8 @@ Method: n continuations of each prompt, with every prompt encoding and every sam
 and to the truth over what was generated only, entropies and the truth's probability exact from the model, and the same
 metrics of continuations that no model made (`experiments.diversity.baselines`). The tables are described in
 `experiments.diversity.tables`.
-Output: the run folder with run.csv (written last), items.csv, positions.csv, audit.csv, redundancy.csv, skipped.csv,
-images/ with images.csv, and continuations/, the finished batches from which an interrupted run continues.
+Output: the run folder with run.csv (written last), items.csv, best.csv, positions.csv, audit.csv, redundancy.csv,
+skipped.csv, images/ with images.csv, and continuations/, the finished batches from which an interrupted run continues.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from experiments.diversity.material import Material, PromptLength, make_prompts,
 from experiments.diversity.options import DiversityOptions
 from experiments.diversity.tables import RunRow, Tables
 from experiments.diversity.training_set import TrainingTokens, count_sequences_seen, count_training_items
+from experiments.statistics.grouped import GROUPS_FOR_VERDICT
 from gpt.evaluate import check_store
 from gpt.model import GPT
 from sampling.decode import check_options
@@ -134,6 +135,8 @@ def _run_row(
         training_tokens=None if sequences is None else sequences * prod(store.metadata.grid),
         studied_items=len(material.members("studied")),
         new_items=len(material.members("new")),
+        studied_groups=material.count_groups("studied"),
+        new_groups=material.count_groups("new"),
         n=options.measuring.n,
         perceptual=options.measuring.perceptual,
         features=options.measuring.features,
@@ -155,10 +158,18 @@ def _say_found(work: Work) -> None:
         gpt=f"{work.model.gpt.config.describe()}, {run.gpt_parameters:,} parameters",
         trained_on=count(run.training_items, "item") + seen,
         items=f"{run.studied_items:,} studied, {run.new_items:,} new; {describe_items(work.material.items)}",
+        observations=_describe_groups(run),
         skipped=describe_skipped(work.material.skipped),
         prompts=f"{given} of {work.material.prompt_units} {unit}; {count(run.n, 'continuation')} of each{alone}",
         distances=", ".join(distance.name for distance in work.model.distances),
     )
+
+
+def _describe_groups(run: RunRow) -> str:
+    """Return how many groups of sources intervals are over, and whether they are enough for a verdict."""
+    counts = [run.studied_groups or 0, run.new_groups or 0]
+    few = f"; a verdict takes {GROUPS_FOR_VERDICT}" if min(counts) < GROUPS_FOR_VERDICT else ""
+    return f"groups of sources: {counts[0]:,} studied, {counts[1]:,} new{few}"
 
 
 def _continue_all(work: Work, options: DiversityOptions) -> Tables:
@@ -173,12 +184,15 @@ def _continue_all(work: Work, options: DiversityOptions) -> Tables:
             continuing = Continuing(work.model, prompts, options.out / "continuations", options.measuring.batch)
             tables.redundancy.extend(redundancy_rows(work.run.model, prompts))
             for encoding in encodings:
-                tables.items.extend(continuing.without_model(encoding).rows)
+                baselines = continuing.without_model(encoding)
+                tables.items.extend(baselines.rows)
+                tables.best.extend(baselines.best)
                 done += 1
                 progress.show(done)
             for encoding, setting in product(encodings, settings):
                 result = continuing.with_model(encoding, setting)
                 tables.items.extend(result.rows)
+                tables.best.extend(result.best)
                 tables.positions.extend(position_rows(prompts, result))
                 tables.audit.extend(result.audit)
                 if prompts is shown and setting is settings[0]:

@@ -6,6 +6,7 @@ given and G generated.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +25,7 @@ from data.media import catalogue
 from data.skipping import check_skipped
 from data.sources import Skipped
 from data.subset import clip_of, rank
-from data.tokens import TokenStore, TokenStoreError
+from data.tokens import TokenItem, TokenStore, TokenStoreError
 from experiments.diversity.distances import Generated
 from experiments.diversity.tables import Group, Kind
 from gpt.model import GPT
@@ -48,6 +49,8 @@ class Material:
     """Where each was read from."""
     groups: tuple[Group, ...]
     """Of each item; studied ones come first."""
+    source_groups: tuple[str, ...]
+    """Of each item: what the split kept together, its source without --group-by."""
     clips: Tensor
     """(I, 3, T, H, W) in [-1, 1]: the originals."""
     tokens: Tensor
@@ -61,6 +64,10 @@ class Material:
         """Return the indices of the items of a group."""
         return [index for index, other in enumerate(self.groups) if other == group]
 
+    def count_groups(self, group: Group) -> int:
+        """Return how many groups of sources the items of a group are from."""
+        return len({self.source_groups[index] for index in self.members(group)})
+
     @property
     def prompt_units(self) -> int:
         """What prompt lengths are counted in: the latent frames of a clip, the rows of tokens of an image."""
@@ -70,7 +77,9 @@ class Material:
 def read_material(data: Path, store: TokenStore, tokenizer: Tokenizer, count: int) -> Material:
     """Choose, read and encode at most `count` items of each group.
 
-    The items are those that `data.subset` ranks first, so that they are the same for a store and for its subsets.
+    They are spread over the groups of sources: of each group one item before any has two, of both the ones that
+    `data.subset` ranks first. So they are the same for a store and for its subsets, as long as no more are asked for
+    than the subset has groups of.
 
     Raises:
         MediaError: `data` holds nothing usable, or more than half of the items cannot be found or read there.
@@ -94,6 +103,7 @@ def read_material(data: Path, store: TokenStore, tokenizer: Tokenizer, count: in
         kind="image" if metadata.frames == 1 else "clip",
         items=tuple(one.item for one in chosen),
         groups=tuple(one.group for one in chosen),
+        source_groups=tuple(source_group_of(store.items[one.index]) for one in chosen),
         clips=originals,
         tokens=tokens,
         reconstructions=torch.stack([render(tokenizer, grid, originals.shape[2]) for grid in tokens]),
@@ -205,7 +215,7 @@ def _find(data: Path, store: TokenStore, count: int) -> tuple[list[_ChosenItem],
     wanted: list[_ChosenItem] = []
     missing: list[Skipped] = []
     for group in get_args(Group):
-        for index in _first_items(store, group, count):
+        for index in choose_items(store, group, count):
             stored = store.items[index]
             if stored.source in sources:
                 wanted.append(_ChosenItem(Item(sources[stored.source], stored.start), group, index))
@@ -214,14 +224,31 @@ def _find(data: Path, store: TokenStore, count: int) -> tuple[list[_ChosenItem],
     return wanted, missing
 
 
-def _first_items(store: TokenStore, group: Group, count: int) -> list[int]:
-    """Return the indices of the items of a group that come first in rank, at most `count`."""
+def choose_items(store: TokenStore, group: Group, count: int) -> list[int]:
+    """Return the indices of at most `count` items that are spread over the groups of sources.
+
+    Raises:
+        TokenStoreError: there are no items of the group.
+    """
     split = store.split("train" if group == "studied" else "validation")
     # Further crops of an item would be read as other pixels than they were encoded from.
     whole = [index for index in split if store.items[index].crop == store.metadata.crop]
     if not whole:
         raise TokenStoreError(f"{store.folder} has no {group} items: encode data of several videos or images")
-    return sorted(whole, key=lambda index: rank(clip_of(store.items[index])))[:count]
+    ranked = sorted(whole, key=lambda index: rank(clip_of(store.items[index])))
+    rounds: Counter[str] = Counter()
+    turns: list[tuple[int, int]] = []
+    for index in ranked:
+        name = source_group_of(store.items[index])
+        turns.append((rounds[name], index))
+        rounds[name] += 1
+    # Sorting keeps the order of rank within a round.
+    return [index for _, index in sorted(turns, key=lambda turn: turn[0])][:count]
+
+
+def source_group_of(item: TokenItem) -> str:
+    """Return what the split kept together with an item: its group of sources, or its source alone."""
+    return item.group or item.source
 
 
 def _read(wanted: Iterable[_ChosenItem], form: ClipFormat) -> tuple[list[_ChosenItem], list[Tensor], list[Skipped]]:

@@ -8,6 +8,8 @@ Axes: N continuations of an item, I items, T frames, H rows, W columns of pixels
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import comb
 from statistics import fmean
 from typing import Any
 
@@ -15,7 +17,7 @@ import torch
 from torch import Tensor
 
 from experiments.diversity.distances import EmbeddingDistance, Generated, build_distances
-from experiments.diversity.tables import MODEL, ContinuationMetrics
+from experiments.diversity.tables import DISTANCES, MODEL, BestOfSome, ContinuationMetrics
 from sampling.completion import Completion
 
 RETRIEVED_PERCENT = 90
@@ -47,13 +49,23 @@ def embed_truths(distances: Sequence[EmbeddingDistance], truths: Generated) -> d
     return {distance.name: distance.embed(truths) for distance in distances if distance.name != "perceptual"}
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What the continuations of one item, by one model or baseline, were measured to be."""
+
+    metrics: ContinuationMetrics
+    """Of all of them."""
+    best: tuple[BestOfSome, ...]
+    """Of the best of 1, 2, 4 ... of them."""
+
+
 def measure(
     distances: Sequence[EmbeddingDistance],
     continuations: Mapping[str, Generated],
     truth: Generated,
     truths: Mapping[str, Tensor],
     item: int,
-) -> dict[str, ContinuationMetrics]:
+) -> dict[str, Measured]:
     """Measure the continuations of one item, by whom they were made.
 
     Distances to the truth are to the original. A continuation counts as identified if it is nearer to its own truth
@@ -69,13 +81,16 @@ def measure(
     found: dict[str, dict[str, Any]] = {
         name: dict.fromkeys(ContinuationMetrics.__dataclass_fields__) for name in continuations
     }
+    to_truth: dict[str, dict[str, Tensor]] = {name: {} for name in continuations}
     together = _concatenated([*continuations.values(), truth])
     counts = [len(made.tokens) for made in continuations.values()]
     for distance in distances:
         # All at once, since networks take nearly as long for few images as for many.
         *vectors, own_truth = distance.embed(together).split([*counts, 1])
         for name, vectors_of_name in zip(continuations, vectors, strict=True):
-            found[name] |= _distance_metrics(distance, vectors_of_name, own_truth)
+            distances_of_name = distance.between(vectors_of_name, torch.cat([vectors_of_name, own_truth]))
+            to_truth[name][distance.name] = distances_of_name[:, -1]
+            found[name] |= _distance_metrics(distance.name, distances_of_name)
             if distance.name in truths:
                 to_truths = distance.between(vectors_of_name, truths[distance.name])
                 found[name][f"identified_{distance.name}"] = _share_identified(to_truths, item)
@@ -84,7 +99,38 @@ def measure(
         matching = made.tokens.eq(truth.tokens).sum(dim=1)
         found[name]["retrieved"] = _share(100 * matching >= RETRIEVED_PERCENT * length)
         found[name]["exact"] = _share(matching == length)
-    return {name: ContinuationMetrics(**metrics) for name, metrics in found.items()}
+    return {
+        name: Measured(metrics=ContinuationMetrics(**metrics), best=best_of_some(to_truth[name]))
+        for name, metrics in found.items()
+    }
+
+
+def best_of_some(to_truth: Mapping[str, Tensor]) -> tuple[BestOfSome, ...]:
+    """Return the smallest distance to the truth of 1, 2, 4 ... and of all of N continuations.
+
+    Args:
+        to_truth: (N,) distances of the continuations to the truth, by the name of the distance; pixels and tokens are
+            among them.
+    """
+    drawn = len(to_truth["pixel"])
+    sizes = [size for size in (2**power for power in range(drawn.bit_length())) if size < drawn]
+    best: list[BestOfSome] = []
+    for size in [*sizes, drawn]:
+        found: dict[str, Any] = dict.fromkeys(f"best_{name}" for name in DISTANCES)
+        found |= {f"best_{name}": expected_best(distances, size) for name, distances in to_truth.items()}
+        best.append(BestOfSome(best_of=size, **found))
+    return tuple(best)
+
+
+def expected_best(distances: Tensor, size: int) -> float:
+    """Return the mean, over all ways to choose `size` of N distances (N,), of the smallest one chosen.
+
+    The i-th smallest of all is the smallest of those chosen in C(N - i, size - 1) of the C(N, size) ways.
+    """
+    ordered = distances.double().sort().values.tolist()
+    last = len(ordered) - 1
+    ways = [comb(last - index, size - 1) for index in range(len(ordered))]
+    return sum(way * distance for way, distance in zip(ways, ordered, strict=True)) / comb(len(ordered), size)
 
 
 def measure_completions(completions: Sequence[Completion]) -> dict[str, float]:
@@ -112,7 +158,7 @@ def measure_completions(completions: Sequence[Completion]) -> dict[str, float]:
     several = len(truths) > 1
     embedded = embed_truths(distances, _concatenated(truths)) if several else {}
     measured = [
-        measure(distances, {MODEL: made}, truth, embedded, item)[MODEL]
+        measure(distances, {MODEL: made}, truth, embedded, item)[MODEL].metrics
         for item, (made, truth) in enumerate(zip(continuations, truths, strict=True))
     ]
     names = [name for name in COMPLETION_METRICS if several or name != "identified"]
@@ -127,13 +173,12 @@ def _concatenated(several: Sequence[Generated]) -> Generated:
     )
 
 
-def _distance_metrics(distance: EmbeddingDistance, vectors: Tensor, truth: Tensor) -> dict[str, float | None]:
-    """Return the mean distances among continuations (N, D) and to the truth (1, D), and the smallest to the truth."""
-    distances = distance.between(vectors, torch.cat([vectors, truth]))
+def _distance_metrics(name: str, distances: Tensor) -> dict[str, float | None]:
+    """Return the means of distances (N, N + 1) of continuations among each other and to the truth, which is last."""
     return {
-        f"pairwise_{distance.name}": _mean_of_pairs(distances[:, :-1]),
-        f"truth_{distance.name}": float(distances[:, -1].mean()),
-        f"best_{distance.name}": float(distances[:, -1].min()),
+        f"pairwise_{name}": _mean_of_pairs(distances[:, :-1]),
+        f"truth_{name}": float(distances[:, -1].mean()),
+        f"best_{name}": float(distances[:, -1].min()),
     }
 
 

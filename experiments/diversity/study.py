@@ -42,9 +42,10 @@ from data.options import PlayroomOptions
 from data.playroom.make import make_playroom
 from data.skipping import describe_skipped
 from data.sources import Skipped
-from data.subset import write_subset
+from data.subset import clip_of, write_subset
 from data.tokens import TokenStore
 from experiments.diversity.experiment import run_diversity
+from experiments.diversity.material import choose_items
 from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
 from experiments.diversity.reporting.report import report_diversity
 from experiments.diversity.tables import Kind
@@ -235,10 +236,22 @@ class Arm:
     def _small_run(self, items: int, name: str, gpt: Path, given: tuple[int, ...] = ()) -> DiversityOptions:
         measuring = self.options.measuring
         first_setting: dict[str, Any] = {name: getattr(measuring, name)[:1] for name in GRID}
-        # No more items than the smallest training set has, so that they are the same ones for all sizes.
-        continued = min(max(2, measuring.items // 2), *self.options.training_items)
+        continued = self._comparable_items(max(2, measuring.items // 2))
         run = self._run(items, name, gpt)
         return run.changed(n=max(2, measuring.n // 2), items=continued, given=given, **first_setting)
+
+    def _comparable_items(self, most: int) -> int:
+        """Return how many items to continue, so that they are the same ones for training sets of all sizes."""
+        stores = [TokenStore(self._tokens(items)) for items in self.options.training_items]
+        for continued in range(min(most, *self.options.training_items), 2, -1):
+            choices = [choose_items(store, "studied", continued) for store in stores]
+            clips = [
+                [clip_of(store.items[index]) for index in indices]
+                for store, indices in zip(stores, choices, strict=True)
+            ]
+            if all(one == clips[0] for one in clips):
+                return continued
+        return 2
 
     def _run(self, items: int, name: str, gpt: Path) -> DiversityOptions:
         return DiversityOptions(

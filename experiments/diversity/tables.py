@@ -2,6 +2,7 @@
 
 run.csv          one row: what was compared, and on what
 items.csv        a row for every item and condition, baselines included
+best.csv         a row for every item, condition and n: the distance of the best of n continuations
 positions.csv    entropy and surprise at every grid position, means over items with intervals
 audit.csv        a row for every continuation: the training item that is most like it
 redundancy.csv   a row for every item and prompt length: how much of it a compressor knows from the prompt
@@ -64,6 +65,10 @@ class RunRow:
     """Items continued that are in the training split."""
     new_items: int
     """Items continued that are in the validation split."""
+    studied_groups: int | None = None
+    """Groups of sources that the studied items are from: as many observations there are. None in earlier versions."""
+    new_groups: int | None = None
+    """The same of the new items."""
     n: int
     """Continuations of each prompt."""
     perceptual: str
@@ -124,6 +129,17 @@ class ItemColumns(ConditionColumns):
     """Tokens of each continuation, without the prompt."""
     prompt_tokens_changed: int
     """Prompt tokens that differ between the encodings."""
+    source_group: str = ""
+    """Group of sources that the item is from, which counts as one observation; the source itself without --group-by.
+    Tables of earlier versions lack the column: there, too, it is the source."""
+    generated_pixels: int | None = None
+    """Pixels of the original that the generated tokens stand for, frames x rows x columns, at the size that the
+    tokenizer is given: each pixel counts once, not each of its three colours."""
+
+    @property
+    def group_name(self) -> str:
+        """What counts as one observation: the group of sources, or the source."""
+        return self.source_group or self.source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,13 +167,14 @@ class ContinuationMetrics:
     truth_feature: float | None
     """Mean distance of features to the original."""
     best_perceptual: float | None
-    """Smallest perceptual distance of a continuation to the original."""
+    """Smallest perceptual distance to the original of all `n` continuations. The more there are, the smaller it is:
+    see best.csv for the best of fewer."""
     best_pixel: float
-    """Smallest root mean square difference of pixels from the original."""
+    """Smallest root mean square difference of pixels from the original of all `n` continuations."""
     best_token: float
-    """Smallest share of tokens in which a continuation differs from the original."""
+    """Smallest share of tokens that differ from the original of all `n` continuations."""
     best_feature: float | None
-    """Smallest distance of features to the original."""
+    """Smallest distance of features to the original of all `n` continuations."""
     identified_pixel: float
     """Share of the continuations nearer, in pixels, to what followed in their own item than in any other of the run,
     studied or new, all as the tokenizer shows it."""
@@ -183,8 +200,49 @@ class ItemRow(ContinuationMetrics, ItemColumns):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BestOfSome:
+    """The distance to the original of the best of some of the continuations of an item, expected over which those are.
+
+    Of the N that were drawn, every choice of so many is as likely as another: see `experiments.diversity.metrics`.
+    """
+
+    best_of: int
+    """How many continuations it is the best of."""
+    best_perceptual: float | None
+    """Smallest perceptual distance."""
+    best_pixel: float
+    """Smallest root mean square difference of pixels, on the scale [0, 1]."""
+    best_token: float
+    """Smallest share of tokens that differ."""
+    best_feature: float | None
+    """Smallest distance of features."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestRow(BestOfSome, ConditionColumns):
+    """The best of some continuations of one item under one condition: a row of best.csv."""
+
+    continuation: str
+    """Who continued it: `model` or the name of a baseline."""
+    item: int
+    """Index among the items of the run; the same under all conditions."""
+    source: str
+    """Video or image that the item is from."""
+    source_group: str
+    """Group of sources that the item is from, which counts as one observation."""
+
+    @property
+    def group_name(self) -> str:
+        """What counts as one observation."""
+        return self.source_group
+
+
+@dataclass(frozen=True, kw_only=True)
 class PositionRow(ConditionColumns):
-    """One grid position, over the items of a group: a row of positions.csv. Intervals are 95 % bootstrap intervals."""
+    """One grid position, over the items of a group: a row of positions.csv. Intervals are 95 % intervals.
+
+    Ends of intervals are empty where the items are of one group of sources, or have all the same value.
+    """
 
     latent_frame: int
     """Index of the latent frame."""
@@ -194,18 +252,20 @@ class PositionRow(ConditionColumns):
     """Index of the column of tokens."""
     items: int
     """Items that the means are taken over."""
+    groups: int | None = None
+    """Groups of sources that these are from, which the intervals are over. None in earlier versions."""
     entropy_bits: float
     """Mean entropy of the model's distributions of this token."""
-    entropy_low: float
-    """Lower end of the interval of that mean over items."""
-    entropy_high: float
-    """Upper end of the interval of that mean over items."""
+    entropy_low: float | None
+    """Lower end of the interval of that mean."""
+    entropy_high: float | None
+    """Upper end of the interval of that mean."""
     truth_bits: float
     """Mean of minus the binary logarithm of the probability of the truth's token: its surprise."""
-    truth_low: float
-    """Lower end of the interval of that mean over items."""
-    truth_high: float
-    """Upper end of the interval of that mean over items."""
+    truth_low: float | None
+    """Lower end of the interval of that mean."""
+    truth_high: float | None
+    """Upper end of the interval of that mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +291,14 @@ class AuditRow(ConditionColumns):
     truth_matching: float
     """Share of tokens that the item's truth has in common with the training item, other than itself, that it is most
     like: what agreement is worth without any copying."""
+    source_group: str = ""
+    """Group of sources that the item is from, which counts as one observation; the source itself without --group-by.
+    Tables of earlier versions lack the column: there, too, it is the source."""
+
+    @property
+    def group_name(self) -> str:
+        """What counts as one observation: the group of sources, or the source."""
+        return self.source_group or self.source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,6 +333,14 @@ class RedundancyRow:
     """Bits that the tokens of the rest take by themselves."""
     token_bits_given: int
     """Bits that they take on top of those of the given part."""
+    source_group: str = ""
+    """Group of sources that the item is from, which counts as one observation; the source itself without --group-by.
+    Tables of earlier versions lack the column: there, too, it is the source."""
+
+    @property
+    def group_name(self) -> str:
+        """What counts as one observation: the group of sources, or the source."""
+        return self.source_group or self.source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,6 +382,7 @@ class ImageRow:
 ROW_TYPES: dict[str, type] = {
     "run": RunRow,
     "items": ItemRow,
+    "best": BestRow,
     "positions": PositionRow,
     "audit": AuditRow,
     "redundancy": RedundancyRow,
@@ -320,6 +397,7 @@ class Tables:
 
     run: list[RunRow] = field(default_factory=list)
     items: list[ItemRow] = field(default_factory=list)
+    best: list[BestRow] = field(default_factory=list)
     positions: list[PositionRow] = field(default_factory=list)
     audit: list[AuditRow] = field(default_factory=list)
     redundancy: list[RedundancyRow] = field(default_factory=list)

@@ -8,7 +8,7 @@ from itertools import product
 from math import isinf, nan
 from typing import get_args
 
-from experiments.diversity.reporting.claims import COMPARED, MOST, RELATIVE, ClaimRow
+from experiments.diversity.reporting.claims import COMPARED, MOST, RELATIVE, STRADDLES, UNDEFINED, ClaimRow
 from experiments.diversity.reporting.estimates import Estimate, Verdict, written
 from experiments.diversity.reporting.runs import Chosen, describe_encoding, in_order, select
 from experiments.diversity.tables import Group
@@ -75,10 +75,20 @@ def cell(rows: Sequence[ClaimRow]) -> str:
         return ""
     row = rows[0]
     if row.value is None:
-        return f"{MARKS[row.verdict]}undefined for one continuation"
+        return MARKS[row.verdict] + UNDEFINED
     low, high = (nan if end is None else end for end in (row.low, row.high))
-    found = Estimate(row.value, low, high)
-    return MARKS[row.verdict] + found.text(row.metric, signed=_is_difference(row))
+    found = Estimate(row.value, low, high).text(row.metric, signed=_is_difference(row))
+    return MARKS[row.verdict] + found + _beside(row)
+
+
+def _beside(row: ClaimRow) -> str:
+    """Return what stands in a cell after the interval: why it is undecided, if not for that, or groups and p-value."""
+    if row.reason and row.reason != STRADDLES:
+        return f" ({row.reason})"
+    groups = "" if row.groups is None else f"{row.groups} groups"
+    tested = "" if row.p_holm is None else f"p = {row.p_holm:.2g}"
+    inside = ", ".join(text for text in (groups, tested) if text)
+    return f" ({inside})" if inside else ""
 
 
 def statement(row: ClaimRow) -> str:

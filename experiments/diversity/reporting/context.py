@@ -1,23 +1,30 @@
-"""How much must be given until the right thing is retrieved, and whether that grows with what a model knows."""
+"""How much must be given until the right thing is retrieved, and whether that grows with what a model knows.
+
+The interval of what must be given are all shares at which one half lies within the interval of the share retrieved:
+from where the upper ends of these reach one half to where the lower ends do. Ends between two shares given are linear,
+which is at least as wide as the interval of the retrieval in between.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import get_args
 
 import numpy as np
 
-from experiments.diversity.reporting.estimates import Estimate, bracketed
+from experiments.diversity.reporting.estimates import Estimate, Finding, bracketed
 from experiments.diversity.reporting.runs import in_order, latest, main_setting, select, setting_columns, training
 from experiments.diversity.tables import MODEL, Group, ItemRow, Kind
-from experiments.statistics.bootstrap import quantile_interval, resampled_shares
+from experiments.statistics.grouped import CONFIDENCE, Grouped, Grouping, share_of
 from experiments.statistics.outcomes import Floats
 
 HALF = 0.5
 """Share of the continuations that are to be retrieved."""
+HALVINGS = 30
+"""Of the range in which a p-value lies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +47,22 @@ class Context:
     """Shares that were given, in order; linear in between, and nothing is said of what lies beyond."""
     needed: Estimate
     """Infinite if no share is enough; the smallest share if that is enough already."""
-    resampled: Floats
-    """(B,) the same in resamples of the items, drawn alike for all models with as many items."""
+    retrieved: Grouped
+    """Shares of the continuations that were retrieved, by share given."""
+
+    @property
+    def groups(self) -> int:
+        """Groups of sources that the items are from."""
+        return self.retrieved.groups
+
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
+        """Return the ends of the interval of the context needed; NaN where items are of one group."""
+        # Ends beyond 0 and 1 are kept: cut off there, the lines between them would meet one half too late.
+        lower, upper = replace(self.retrieved, lowest=-np.inf, highest=np.inf).interval(confidence)
+        if np.isnan(lower).any():
+            return math.nan, math.nan
+        first, last = crossing(np.array(self.shares), np.stack([upper, lower])).tolist()
+        return first, last
 
     def text(self) -> str:
         """Return the context needed for readers."""
@@ -72,7 +93,7 @@ class Growth:
     """Of the smallest training set."""
     largest: Context
     """Of the largest, with the same kind, group and encoding."""
-    difference: Estimate
+    difference: Finding
     """Context of the largest minus that of the smallest, in shares of the grid."""
 
 
@@ -136,14 +157,10 @@ def crossing(shares: Floats, retrieved: Floats) -> Floats:
 def _context(rows: Sequence[ItemRow]) -> Context:
     """Return the context that a model needs in one group and encoding, of which `rows` are."""
     shares = sorted({row.given_share for row in rows})
-    by_share = [{row.item: row.retrieved for row in select(rows, given_share=share)} for share in shares]
-    common = sorted(set.intersection(*(set(retrieved) for retrieved in by_share)))
-    retrieved = np.array([[of_share[item] for item in common] for of_share in by_share])
-    given = np.array(shares)
-    needed = float(crossing(given, retrieved.mean(axis=1)[None])[0])
-    resampled = crossing(given, resampled_shares(retrieved[:, None]))
-    ends = quantile_interval(resampled) if len(common) > 1 else (math.nan, math.nan)
-    return Context(
+    by_share = [{row.item: row for row in select(rows, given_share=share)} for share in shares]
+    common = sorted(set.intersection(*(set(of_share) for of_share in by_share)))
+    retrieved = np.array([[of_share[item].retrieved for of_share in by_share] for item in common])
+    context = Context(
         kind=rows[0].kind,
         model=rows[0].model,
         training_items=rows[0].training_items,
@@ -151,17 +168,41 @@ def _context(rows: Sequence[ItemRow]) -> Context:
         group=rows[0].group,
         encoding=rows[0].encoding,
         shares=tuple(shares),
-        needed=Estimate(needed, *ends),
-        resampled=resampled,
+        needed=Estimate(float(crossing(np.array(shares), retrieved.mean(axis=0)[None])[0]), math.nan, math.nan),
+        retrieved=share_of(retrieved, Grouping.of([by_share[0][item].group_name for item in common])),
     )
+    return replace(context, needed=Estimate(context.needed.value, *context.interval()))
 
 
-def _difference(smallest: Context, largest: Context) -> Estimate:
+def _difference(smallest: Context, largest: Context) -> Finding:
     """Return the difference; that of two that never retrieve is zero, as none was seen."""
-    above = np.append(largest.resampled, largest.needed.value)
-    below = np.append(smallest.resampled, smallest.needed.value)
-    same = above == below
-    differences = np.where(same, 0.0, above) - np.where(same, 0.0, below)
-    known = not math.isnan(smallest.needed.low + largest.needed.low)
-    ends = quantile_interval(differences[:-1]) if known else (math.nan, math.nan)
-    return Estimate(float(differences[-1]), *ends)
+    needed = (smallest.needed.value, largest.needed.value)
+    value = 0.0 if needed[0] == needed[1] else needed[1] - needed[0]
+    ends = _ends_of_difference(smallest, largest, CONFIDENCE)
+    p = None if math.isnan(ends[0]) else _p_of_zero(smallest, largest)
+    return Finding(Estimate(value, *ends), min(smallest.groups, largest.groups), p)
+
+
+def _ends_of_difference(smallest: Context, largest: Context, confidence: float) -> tuple[float, float]:
+    """Return an interval of the difference: of all pairs out of the two intervals, each missed half as often.
+
+    It holds whether or not both are of the same items.
+    """
+    of_each = 1 - (1 - confidence) / 2
+    (low_small, high_small), (low_large, high_large) = (one.interval(of_each) for one in (smallest, largest))
+    low = -math.inf if math.isinf(high_small) else low_large - high_small
+    high = math.inf if math.isinf(high_large) else high_large - low_small
+    return low, high
+
+
+def _p_of_zero(smallest: Context, largest: Context) -> float:
+    """Return 1 less the confidence at which the interval of the difference touches zero, found by halving."""
+    touching, apart = 0.0, 1.0
+    for _ in range(HALVINGS):
+        p = (touching + apart) / 2
+        low, high = _ends_of_difference(smallest, largest, 1 - p)
+        if low <= 0 <= high:
+            touching = p
+        else:
+            apart = p
+    return apart

@@ -1,4 +1,6 @@
-"""Metrics with intervals over items: means of every metric of items.csv, differences, ratios, and how they are written.
+"""Metrics with intervals: means of every metric of items.csv, differences, ratios, and how they are written.
+
+Intervals are over the groups of sources that items are from (`experiments.statistics.grouped`).
 
 Axes: I and J items.
 """
@@ -8,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from experiments.diversity.tables import ConditionColumns, ItemColumns, ItemRow, RedundancyRow
+from experiments.diversity.tables import DISTANCES, BestRow, ConditionColumns, ItemColumns, ItemRow, RedundancyRow
 from experiments.pages import percent
-from experiments.statistics.bootstrap import mean_intervals, ratio_interval, share_interval
+from experiments.statistics.grouped import Grouped, Grouping, mean_of, ratio_of, share_of
 from experiments.statistics.outcomes import Floats
 
 Verdict = Literal["holds", "fails", "undecided"]
@@ -24,48 +27,48 @@ SHARES = ("identified", "retrieved", "exact", "truth_probability", "context", "c
 CONDITION = tuple(field.name for field in fields(ConditionColumns))
 NO_METRICS = {field.name for field in fields(ItemColumns)} - {"prompt_tokens_changed"}
 """Columns of items.csv that say what was continued, and how; all others are metrics."""
+PER_TOKEN = "_per_token"
+PER_PIXEL = "_per_pixel"
 METRICS = (
     *(field.name for field in fields(ItemRow) if field.name not in NO_METRICS),
     "entropy_bits_per_token",
     "truth_bits_per_token",
+    "entropy_bits_per_pixel",
+    "truth_bits_per_pixel",
     "truth_probability",
 )
 
 
 class Estimate(NamedTuple):
-    """A metric and its 95 % bootstrap interval over items, NaN where that takes more items than there are."""
+    """A metric and its 95 % interval, NaN where there is none."""
 
     value: float
     low: float
     high: float
 
-    def at_least(self, threshold: float) -> Verdict:
-        """Return whether the whole interval lies at or above the threshold, or the whole interval below it."""
-        if self.low >= threshold:
-            return "holds"
-        return "fails" if self.high < threshold else "undecided"
-
-    def at_most(self, threshold: float) -> Verdict:
-        """Return whether the whole interval lies at or below the threshold, or the whole interval above it."""
-        if self.high <= threshold:
-            return "holds"
-        return "fails" if self.low > threshold else "undecided"
-
-    def above_zero(self) -> Verdict:
-        """Return whether the whole interval lies above zero, or the whole interval below it."""
-        if self.low > 0:
-            return "holds"
-        return "fails" if self.high < 0 else "undecided"
-
-    def below_zero(self) -> Verdict:
-        """Return whether the whole interval lies below zero, or the whole interval above it."""
-        if self.high < 0:
-            return "holds"
-        return "fails" if self.low > 0 else "undecided"
-
     def text(self, metric: str, signed: bool = False) -> str:
         """Return the estimate as it is written for readers; shares are percentages."""
         return bracketed(*(written(number, metric, signed) for number in self))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a claim rests on: a metric, from how many groups of sources it is, and its p-value."""
+
+    estimate: Estimate
+    """The metric and its interval."""
+    groups: int
+    """Groups of sources, of two sides the fewer."""
+    p: float | None = None
+    """Of the threshold of the claim, two-sided; None without one, and where there is only one group."""
+
+    @classmethod
+    def of(cls, found: Grouped, threshold: float | None = None) -> Finding:
+        """Return the first of several estimates."""
+        low, high = found.interval()
+        p = math.nan if threshold is None else float(found.p_values(threshold)[0])
+        estimate = Estimate(float(found.value[0]), float(low[0]), float(high[0]))
+        return cls(estimate=estimate, groups=found.groups, p=None if math.isnan(p) else p)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,16 +78,19 @@ class MetricRow(ConditionColumns):
     continuation: str
     """Who continued the items: `model` or the name of a baseline."""
     metric: str
-    """A column of items.csv, one of its bits `_per_token`, for each generated token, or `truth_probability`, the exact
-    chance of regenerating the truth token by token."""
+    """A column of items.csv; one of its bits `_per_token`, for each generated token, or `_per_pixel`, for each pixel of
+    the original that these stand for; `best_<distance>_of_<n>`, of the best of n continuations; or `truth_probability`,
+    the exact chance of regenerating the truth token by token."""
     items: int
     """Items that the mean is taken over."""
+    groups: int
+    """Groups of sources that the items are from, which the interval is over."""
     mean: float
     """Mean of the metric over the items."""
     low: float | None
-    """Lower end of the 95 % interval; empty for a single item."""
+    """Lower end of the 95 % interval; empty for a single group, and for groups that agree exactly."""
     high: float | None
-    """Upper end of the 95 % interval; empty for a single item."""
+    """Upper end of the 95 % interval; empty for a single group, and for groups that agree exactly."""
 
     @property
     def estimate(self) -> Estimate:
@@ -93,32 +99,44 @@ class MetricRow(ConditionColumns):
         return Estimate(self.mean, low, high)
 
 
-def metric_means(items: Sequence[ItemRow]) -> list[MetricRow]:
-    """Return the means of all metrics under all conditions, those left out that the items lack."""
+def metric_means(items: Sequence[ItemRow], best: Sequence[BestRow] = ()) -> list[MetricRow]:
+    """Return the means of all metrics under all conditions, those left out that the items lack.
+
+    Args:
+        items: of items.csv.
+        best: of best.csv; without it there is only the best of as many continuations as were drawn.
+    """
     groups: dict[tuple[object, ...], list[ItemRow]] = {}
     for row in items:
-        condition = tuple(getattr(row, name) for name in CONDITION)
-        groups.setdefault((*condition, row.continuation), []).append(row)
-    return [row for group in groups.values() for row in _metric_means_of(group)]
+        groups.setdefault(_continued(row), []).append(row)
+    of_some: dict[tuple[object, ...], dict[int, dict[int, BestRow]]] = {}
+    for one in best:
+        of_some.setdefault(_continued(one), {}).setdefault(one.best_of, {})[one.item] = one
+    return [row for key, group in groups.items() for row in _metric_means_of(group, of_some.get(key, {}))]
 
 
 def redundancies(rows: Sequence[RedundancyRow]) -> dict[str, Estimate]:
     """Return what the rest of items takes on top of the given part, in what it takes alone: of pixels and of tokens."""
+    names = [row.group_name for row in rows]
     return {
-        "pixel": mean_estimate(np.array([row.pixel_bits_given / row.pixel_bits_alone for row in rows])),
-        "token": mean_estimate(np.array([row.token_bits_given / row.token_bits_alone for row in rows])),
+        "pixel": mean_finding(np.array([row.pixel_bits_given / row.pixel_bits_alone for row in rows]), names).estimate,
+        "token": mean_finding(np.array([row.token_bits_given / row.token_bits_alone for row in rows]), names).estimate,
     }
 
 
 def item_value(row: ItemRow, metric: str) -> float | None:
-    """Return a metric of an item: a column of items.csv, bits `_per_token`, or the probability of the truth.
+    """Return a metric of an item: a column of items.csv, bits by token or pixel, or the probability of the truth.
 
     That is the exact chance of regenerating it token by token, at temperature 1 without filters.
     """
     if metric == "truth_probability":
         return None if row.truth_bits is None else 2.0**-row.truth_bits
-    value = getattr(row, metric.removesuffix("_per_token"))
-    return value / row.generated_tokens if value is not None and metric.endswith("_per_token") else value
+    if metric.endswith(PER_PIXEL):
+        return _divided(getattr(row, metric.removesuffix(PER_PIXEL)), row.generated_pixels)
+    if metric.endswith(PER_TOKEN):
+        return _divided(getattr(row, metric.removesuffix(PER_TOKEN)), row.generated_tokens)
+    value: float | None = getattr(row, metric)
+    return value
 
 
 def item_values(rows: Sequence[ItemRow], metric: str) -> Floats | None:
@@ -127,48 +145,59 @@ def item_values(rows: Sequence[ItemRow], metric: str) -> Floats | None:
     return np.array(values, dtype=np.float64) if values and None not in values else None
 
 
-def mean_estimates(values: Mapping[str, Floats]) -> dict[str, Estimate]:
+def mean_findings(values: Mapping[str, Floats], names: Sequence[str]) -> dict[str, Finding]:
     """Return the means of metrics over the items (I,) that they are of, by name.
 
-    Of shares the interval is Wilson's, which has width where all items have the same share.
+    Args:
+        values: by the name of the metric, which says whether they are shares; at least 0.
+        names: of the group of each item.
     """
-    low, high = mean_intervals(np.stack(list(values.values()), axis=1))
-    ends = zip(values.items(), low.tolist(), high.tolist(), strict=True)
-    return {
-        name: share_estimate(of_name) if name.startswith(SHARES) else Estimate(float(of_name.mean()), *interval)
-        for (name, of_name), *interval in ends
-    }
+    grouping = Grouping.of(names)
+    found: dict[str, Finding] = {}
+    for of_kind, shares in ((share_of, True), (partial(mean_of, scale="log"), False)):
+        of_this = [name for name in values if name.startswith(SHARES) == shares]
+        if not of_this:
+            continue
+        means = of_kind(np.stack([values[name] for name in of_this], axis=1), grouping)
+        ends = zip(of_this, means.value.tolist(), *(ends.tolist() for ends in means.interval()), strict=True)
+        found |= {name: Finding(Estimate(*of_name), grouping.count) for name, *of_name in ends}
+    return {name: found[name] for name in values}
 
 
-def mean_estimate(values: Floats) -> Estimate:
-    """Return the mean over items (I,) of a metric that is no share."""
-    (low,), (high,) = mean_intervals(values[:, None])
-    return Estimate(float(values.mean()), float(low), float(high))
+def mean_finding(values: Floats, names: Sequence[str], threshold: float | None = None) -> Finding:
+    """Return the mean over items (I,) of a metric of at least 0 that is no share."""
+    return Finding.of(mean_of(values[:, None], Grouping.of(names), "log"), threshold)
 
 
-def share_estimate(values: Floats) -> Estimate:
-    """Return the mean of shares over items (I,), with the interval of `bootstrap.share_interval`."""
-    share = float(values.mean())
-    items = len(values)
-    ends = share_interval(share, float(values.var()) / items, items) if items > 1 else (math.nan, math.nan)
-    return Estimate(share, *ends)
+def share_finding(values: Floats, names: Sequence[str], threshold: float | None = None) -> Finding:
+    """Return the mean of shares over items (I,)."""
+    return Finding.of(share_of(values[:, None], Grouping.of(names)), threshold)
 
 
-def ratio_estimate(a: Floats, b: Floats) -> Estimate:
+def ratio_finding(
+    a: Floats, names_of_a: Sequence[str], b: Floats, names_of_b: Sequence[str], threshold: float | None = None
+) -> Finding:
     """Return mean(a) / mean(b) of different items (I,) and (J,); 1 where both are zero."""
-    above = float(a.mean())
-    below = float(b.mean())
-    without_below = np.inf if above else 1.0
-    return Estimate(above / below if below else without_below, *ratio_interval(a, b))
+    return Finding.of(ratio_of(a[:, None], Grouping.of(names_of_a), b[:, None], Grouping.of(names_of_b)), threshold)
 
 
-def paired_estimate(minuend: Sequence[ItemRow], subtrahend: Sequence[ItemRow], metric: str) -> Estimate | None:
-    """Return the mean difference over the items that both have; None where the metric is missing."""
+def paired_finding(
+    minuend: Sequence[ItemRow], subtrahend: Sequence[ItemRow], metric: str, threshold: float | None = 0.0
+) -> Finding | None:
+    """Return the mean difference over the items that both have; None where the metric is missing.
+
+    A difference of shares lies between -1 and 1, and has an interval where all items have the same one.
+    """
     others = {row.item: row for row in subtrahend}
     both = [row for row in minuend if row.item in others]
     a = item_values(both, metric)
     b = item_values([others[row.item] for row in both], metric)
-    return None if a is None or b is None else mean_estimate(a - b)
+    if a is None or b is None:
+        return None
+    difference = (a - b)[:, None]
+    grouping = Grouping.of([row.group_name for row in both])
+    shares = metric.startswith(SHARES)
+    return Finding.of(share_of(difference, grouping, -1.0) if shares else mean_of(difference, grouping), threshold)
 
 
 def bracketed(value: str, low: str, high: str) -> str:
@@ -192,20 +221,54 @@ def written(number: float, metric: str, signed: bool = False) -> str:
     return f"{100 * number:+.1f} points" if signed else percent(number)
 
 
-def _metric_means_of(group: Sequence[ItemRow]) -> list[MetricRow]:
-    """Return the means of all metrics of items that were continued under one condition."""
-    found = {metric: values for metric in METRICS if (values := item_values(group, metric)) is not None}
+def _metric_means_of(group: Sequence[ItemRow], best: Mapping[int, Mapping[int, BestRow]]) -> list[MetricRow]:
+    """Return the means of all metrics of items that were continued under one condition.
+
+    Args:
+        group: the items.
+        best: rows of best.csv of the same items and condition, by how many they are the best of, then by item.
+    """
+    found = {_named(metric, group[0]): item_values(group, metric) for metric in METRICS}
+    for size, rows in sorted(best.items()):
+        if size < group[0].n and all(row.item in rows for row in group):
+            of_size = [rows[row.item] for row in group]
+            found |= {f"best_{name}_of_{size}": _values(of_size, f"best_{name}") for name in DISTANCES}
+    known = {metric: values for metric, values in found.items() if values is not None}
     condition = {name: getattr(group[0], name) for name in CONDITION}
-    several = len(group) > 1
     return [
         MetricRow(
             **condition,
             continuation=group[0].continuation,
             metric=metric,
             items=len(group),
-            mean=estimate.value,
-            low=estimate.low if several else None,
-            high=estimate.high if several else None,
+            groups=finding.groups,
+            mean=finding.estimate.value,
+            low=_known(finding.estimate.low),
+            high=_known(finding.estimate.high),
         )
-        for metric, estimate in mean_estimates(found).items()
+        for metric, finding in mean_findings(known, [row.group_name for row in group]).items()
     ]
+
+
+def _continued(row: ItemRow | BestRow) -> tuple[object, ...]:
+    """Return under which condition, and by whom, an item was continued."""
+    return (*(getattr(row, name) for name in CONDITION), row.continuation)
+
+
+def _named(metric: str, row: ItemRow) -> str:
+    """Return the name of a metric, which says how many continuations the best of them is of."""
+    return f"{metric}_of_{row.n}" if metric.startswith("best_") else metric
+
+
+def _values(rows: Sequence[BestRow], column: str) -> Floats | None:
+    """Return a column (I,) of best.csv; None where one lacks it."""
+    values = [getattr(row, column) for row in rows]
+    return None if None in values else np.array(values, dtype=np.float64)
+
+
+def _divided(value: float | None, by: int | None) -> float | None:
+    return None if value is None or by is None else value / by
+
+
+def _known(end: float) -> float | None:
+    return None if math.isnan(end) else end

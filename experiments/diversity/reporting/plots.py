@@ -253,7 +253,8 @@ def _along_rows(rows: Iterable[PositionRow], name: str) -> Points:
     """
     by_row: dict[tuple[int, int], list[Estimate]] = {}
     for row in sorted(rows, key=lambda row: (row.latent_frame, row.row)):
-        found = Estimate(*(getattr(row, f"{name}_{end}") for end in ("bits", "low", "high")))
+        ends = (getattr(row, f"{name}_{end}") for end in ("bits", "low", "high"))
+        found = Estimate(*(np.nan if end is None else end for end in ends))
         by_row.setdefault((row.latent_frame, row.row), []).append(found)
     return [(index, Estimate(*np.mean(found, axis=0))) for index, found in enumerate(by_row.values(), start=1)]
 

@@ -1,6 +1,7 @@
 """Merge several diversity runs into tables, metrics, claims, plots and one page.
 
-runs.csv, items.csv, positions.csv, audit.csv, redundancy.csv, images.csv   the rows of all runs, see `tables`
+runs.csv, items.csv, best.csv, positions.csv, audit.csv, redundancy.csv, images.csv
+                   the rows of all runs, see `tables`
 metrics.csv        means over items of every metric, with intervals
 claims.csv         what was asked of the models of the largest training set, and whether it holds
 sizes.csv          identification and determinism for each size of training set
@@ -14,7 +15,9 @@ report.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
@@ -36,9 +39,10 @@ from experiments.diversity.reporting.plots import (
     draw_settings,
     draw_training,
 )
-from experiments.diversity.reporting.runs import Chosen, Merged, choose, merge_runs
+from experiments.diversity.reporting.runs import Chosen, Merged, choose, merge_runs, select
 from experiments.diversity.reporting.sections import (
     all_metrics_sections,
+    best_section,
     claim_section,
     context_section,
     copy_section,
@@ -52,8 +56,9 @@ from experiments.diversity.reporting.sections import (
     size_section,
     training_section,
 )
-from experiments.diversity.tables import ROW_TYPES
+from experiments.diversity.tables import MODEL, ROW_TYPES, Group
 from experiments.pages import Section, percent, write_report
+from experiments.statistics.grouped import GROUPS_FOR_VERDICT
 from storage.tables import write_rows
 from training.progress import count, say_done, say_found
 
@@ -70,12 +75,12 @@ def report_diversity(options: DiversityReportOptions) -> Path:
     """Write the tables, plots and the page of the runs together, and return the folder.
 
     Raises:
-        ValueError: a folder holds no finished run, or two runs have the same name.
+        ValueError: a folder holds no finished run, two runs have the same name, or differ in what must be the same.
     """
     tables = merge_runs(options.runs)
     chosen = choose(tables.items)
     _say_found(tables, chosen)
-    means = metric_means(tables.items)
+    means = metric_means(tables.items, tables.best)
     needed = contexts(tables.items)
     by_size = claims_by_size(tables.items)
     found = claims(tables.items, tables.audit, chosen, needed, growths(needed))
@@ -92,6 +97,7 @@ def report_diversity(options: DiversityReportOptions) -> Path:
         size_section(by_size),
         model_section(tables, chosen),
         *_plots(out, tables, means, chosen, needed, found),
+        best_section(means, chosen),
         *image_sections(tables, chosen),
         *all_metrics_sections(means, chosen),
         diversity_methods(out, tables),
@@ -108,7 +114,22 @@ def _say_found(tables: Merged, chosen: Chosen) -> None:
         runs=", ".join(run.model for run in tables.run),
         items=f"{count(len(tables.items), 'row')} of {len({(row.kind, row.source) for row in tables.items}):,} sources",
         **{f"{kind}s": f"{choice.model}, {percent(choice.given_share)} given" for kind, choice in chosen.items()},
+        observations=_describe_groups(tables, chosen),
     )
+
+
+def _describe_groups(tables: Merged, chosen: Chosen) -> str:
+    """Return how many groups of sources the main models' intervals are over, and whether they are enough."""
+    counts: list[str] = []
+    fewest = GROUPS_FOR_VERDICT
+    for choice, group in product(chosen.values(), get_args(Group)):
+        rows = select(tables.items, **choice.continuations(MODEL), group=group)
+        groups = len({row.group_name for row in rows})
+        if rows:
+            counts.append(f"{groups:,} of {group} {choice.kind}s")
+            fewest = min(fewest, groups)
+    few = "" if fewest >= GROUPS_FOR_VERDICT else f"; a verdict takes {GROUPS_FOR_VERDICT}"
+    return f"groups of sources: {', '.join(counts)}{few}"
 
 
 def _plots(
@@ -123,7 +144,7 @@ def _plots(
     draw_distances(out / "distances.png", means, chosen)
     yield distance_section(out)
     draw_entropy(out / "entropy.png", tables.positions, chosen)
-    yield entropy_section(out)
+    yield entropy_section(out, means, chosen)
     draw_context(out / "context.png", means, chosen)
     yield context_section(out, needed)
     draw_conjecture(out / "conjecture.png", needed)

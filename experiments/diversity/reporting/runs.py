@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, get_args
 
-from experiments.diversity.tables import MODEL, ROW_TYPES, ConditionColumns, ItemRow, Kind, Tables
+from experiments.diversity.tables import MODEL, ROW_TYPES, ConditionColumns, ItemRow, Kind, RunRow, Tables
 from storage.tables import read_rows
 
 Row = TypeVar("Row")
@@ -17,6 +17,12 @@ SETTING = ("temperature", "top_k", "top_p", "min_p")
 """Names of the sampling options."""
 PLAIN = (1.0, 0, 1.0, 0.0)
 """The model's own distributions: temperature 1, no filter."""
+OPTIONAL = ("best",)
+"""Tables that runs of earlier versions lack. There the best of n is known of all n continuations only."""
+PROTOCOL = ("perceptual", "features")
+"""Columns of run.csv, and options, in which all runs of a report agree: networks have scales of their own."""
+PROTOCOL_OF_KIND = ("tokenizer", "grid", "frames", "size")
+"""Columns in which all runs of images agree, and all runs of clips: what is compared over sizes of training sets."""
 
 
 @dataclass
@@ -31,12 +37,14 @@ def merge_runs(folders: Sequence[Path]) -> Merged:
     """Read the tables of run folders.
 
     Raises:
-        ValueError: a folder lacks a table, its items, or an image that it names, or two runs have the same name.
+        ValueError: a folder lacks a table, its items, or an image that it names, two runs have the same name, or they
+            differ in what must be the same to be compared.
     """
     merged = Merged()
     for folder in folders:
         for name, row_type in ROW_TYPES.items():
-            getattr(merged, name).extend(_read(folder, f"{name}.csv", row_type))
+            if name not in OPTIONAL or (folder / f"{name}.csv").exists():
+                getattr(merged, name).extend(_read(folder, f"{name}.csv", row_type))
         run = merged.run[-1]
         if run.model in merged.folders:
             raise ValueError(
@@ -48,7 +56,29 @@ def merge_runs(folders: Sequence[Path]) -> Merged:
         if missing:
             raise ValueError(f"{folder} lacks {missing[0]}, which its images.csv names; measure it again")
         merged.folders[run.model] = folder
+    _check_protocol(merged.run)
     return merged
+
+
+def _check_protocol(runs: Sequence[RunRow]) -> None:
+    """Refuse runs whose metrics cannot stand side by side.
+
+    Raises:
+        ValueError: two runs measure by different networks, or two of one kind differ in their items or tokens.
+    """
+    for index, run in enumerate(runs):
+        for other in runs[:index]:
+            names = (*PROTOCOL, *(PROTOCOL_OF_KIND if run.kind == other.kind else ()))
+            differing = [
+                f"{name} ({getattr(other, name)} and {getattr(run, name)})"
+                for name in names
+                if getattr(other, name) != getattr(run, name)
+            ]
+            if differing:
+                raise ValueError(
+                    f"runs {other.model} and {run.model} differ in {', '.join(differing)}, so that one report cannot "
+                    "compare them: report them apart, or measure one of them again"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import get_args
 
 from experiments.diversity.reporting.answers import cell, judged, measure, pivot, statement
-from experiments.diversity.reporting.claims import RELATIVE, ClaimRow
+from experiments.diversity.reporting.claims import ALPHA, RELATIVE, ClaimRow
 from experiments.diversity.reporting.context import Context
 from experiments.diversity.reporting.estimates import MetricRow, redundancies
 from experiments.diversity.reporting.runs import Chosen, Merged, describe_encoding, in_order, select, training
-from experiments.diversity.tables import MODEL, Group, Kind, RedundancyRow, RunRow
+from experiments.diversity.tables import DISTANCES, MODEL, Group, Kind, RedundancyRow, RunRow
 from experiments.pages import Section, Table, embed, percent, without_empty_columns
+from experiments.statistics.grouped import GROUPS_FOR_VERDICT
+from training.progress import count
 
 MATCHED = {
     "gpt_parameters": "parameters",
@@ -34,15 +36,21 @@ def claim_section(claims: Sequence[ClaimRow]) -> Section:
     """Return the section on what holds."""
     return Section(
         "What holds",
-        "A claim holds where the whole 95 % interval over items, in brackets, is on the right side of its "
-        "threshold, fails where all of it is on the wrong side, and is undecided where the interval straddles it. "
+        "Items of one source, or of one group of --group-by, are alike; so each group counts as one observation, and "
+        "95 % intervals, in brackets, are over groups. p is that of the threshold, corrected for all claims of the "
+        f"same kind on this page (Holm 1979). A claim holds where the metric is on the right side of its threshold and "
+        f"p is at most {ALPHA:g}, fails where it is on the wrong side with as small a p, and is undecided otherwise: "
+        "where the interval, which is of one claim alone, straddles the threshold, where the claim does not survive "
+        f"the correction, and wherever there are fewer than {GROUPS_FOR_VERDICT} groups. Of one group nothing is known "
+        "of how groups differ, and there is no interval; nor is there one for a mean or ratio of groups that agree "
+        "exactly, where p is that of so many coin flips that all fall alike. "
         "Studied items were trained on, new ones were not; `alone` says that the prompt was encoded by itself, `full` "
         "that it was cut out of the tokens of the whole, so that it may contain the future. How much continuations "
         "differ is a ratio; relative to other items, each side is first divided by how much originals of different "
         "items differ, as blurred images all differ less. Closeness is a difference of distances to the truth, "
         "negative where the model is nearer; context is a difference of shares of tokens, +∞ where only the smaller "
         "training set is ever retrieved. "
-        "claims.csv has all of it in sentences, with the metrics for information.",
+        "claims.csv has all of it in sentences, with groups and p-values, and the metrics for information.",
         table=pivot(judged(claims), ("claim", "measured by"), lambda row: (statement(row), measure(row))),
     )
 
@@ -58,7 +66,8 @@ def size_section(claims: Sequence[ClaimRow]) -> Section:
     return Section(
         "What holds for which size of training set",
         "The same for the models of each size, after most exposures, as far as both kinds were measured: small "
-        "training sets are learned by heart, large ones have to be understood. sizes.csv has all metrics.",
+        "training sets are learned by heart, large ones have to be understood. p is corrected for all claims of a kind "
+        "over all sizes. sizes.csv has all metrics.",
         table=table,
     )
 
@@ -80,19 +89,47 @@ def distance_section(folder: Path) -> Section:
         "really followed. Baselines are the last given row or frame copied, the truths of other items, what followed "
         "in the training item with the most similar prompt (for studied items mostly they themselves), and the "
         "tokenizer's reconstruction of the truth, below which no continuation can be expected. Bars are 95 % "
-        "intervals over items.",
+        "intervals over groups of sources.",
         (embed(folder / "distances.png", "Distances, images beside clips, studied and new"),),
     )
 
 
-def entropy_section(folder: Path) -> Section:
-    """Return the section on entropy along the generated part."""
+def entropy_section(folder: Path, means: Sequence[MetricRow], chosen: Chosen) -> Section:
+    """Return the section on entropy along the generated part, and on bits by token and by pixel."""
     return Section(
         "Where it is uncertain",
         "Entropy is how many bits the model itself leaves open at each token; the surprise is how many bits the truth "
         "costs. A model that knows what follows has little of both; one that is sure and wrong has little entropy and "
-        "much surprise. Means over the tokens of a row; the bands are means of the intervals of single positions.",
+        "much surprise. Means over the tokens of a row; the bands are means of the intervals of single positions. "
+        "Tokens of different tokenizers stand for different numbers of pixels: only bits per pixel compare them. "
+        "Pixels are those of the original that the generated tokens stand for, frames x rows x columns at the size "
+        "that the tokenizer is given; what a tokenizer loses of them costs no bits.",
         (embed(folder / "entropy.png", "Bits per token along the generated part"),),
+        _bits_table(means, chosen),
+    )
+
+
+def best_section(means: Sequence[MetricRow], chosen: Chosen) -> Section:
+    """Return the section on the distance of the best of several continuations to the truth."""
+    rows = [row for row in means if row.metric.startswith("best_")]
+    main = [row for choice in chosen.values() for row in select(rows, **choice.continuations(MODEL))]
+    sizes = sorted({_best_of(row) for row in main})
+    encoding = main[0].encoding
+    table = [("items", "distance", *(f"best of {size}" for size in sizes))]
+    for choice, group in product(chosen.values(), get_args(Group)):
+        of_group = select(rows, **choice.continuations(MODEL), group=group, encoding=encoding)
+        for distance in DISTANCES:
+            cells = [select(of_group, metric=f"best_{distance}_of_{size}") for size in sizes]
+            if any(cells):
+                texts = [cell[0].estimate.text(cell[0].metric) if cell else "" for cell in cells]
+                table.append((f"{group} {choice.kind}s, {_groups(of_group)}", distance, *texts))
+    return Section(
+        "The best of several",
+        "Distance to the truth of the nearest of n continuations, expected over which n of those that were drawn they "
+        "are. The more one may choose from, the nearer is the best: compare models by the same n only, and with "
+        "baselines, of which there is one continuation, by the best of 1. "
+        f"{describe_encoding(encoding).capitalize()}; best.csv has all items and baselines.",
+        table=tuple(table),
     )
 
 
@@ -142,12 +179,13 @@ def leakage_section(claims: Sequence[ClaimRow]) -> Section:
 
 def redundancy_section(folder: Path, redundancy: Sequence[RedundancyRow], chosen: Chosen) -> Section:
     """Return the section on what a compressor knows from the prompt."""
-    table: list[tuple[str, ...]] = [("items", "pixels", "tokens")]
+    table: list[tuple[str, ...]] = [("items", "groups", "pixels", "tokens")]
     for choice, group in product(chosen.values(), get_args(Group)):
         rows = select(redundancy, model=choice.model, given=choice.given, group=group)
         if rows:
             found = redundancies(rows).values()
-            table.append((f"{group} {choice.kind}s", *(share.text("redundancy") for share in found)))
+            groups = str(len({row.group_name for row in rows}))
+            table.append((f"{group} {choice.kind}s", groups, *(share.text("redundancy") for share in found)))
     return Section(
         "How redundant the rest is",
         "Bits that a general-purpose compressor (LZMA) needs for the rest when it knows the given part, in those that "
@@ -201,15 +239,42 @@ def all_metrics_sections(means: Sequence[MetricRow], chosen: Chosen) -> Iterator
     for choice in chosen.values():
         rows = select(means, **choice.continuations(MODEL))
         columns = in_order((row.group, row.encoding) for row in rows)
-        table = [("metric", *(f"{group}, {encoding}" for group, encoding in columns))]
+        heads = [select(rows, group=group, encoding=encoding) for group, encoding in columns]
+        table = [("metric", *(f"{found[0].group}, {found[0].encoding}, {_groups(found)}" for found in heads))]
         for metric in in_order(row.metric for row in rows):
             found = [select(rows, metric=metric, group=group, encoding=encoding) for group, encoding in columns]
             table.append((metric, *(row[0].estimate.text(metric) if row else "" for row in found)))
         text = (
-            f"Means over items, with 95 % intervals, of {choice.model}, {percent(choice.given_share)} given. Columns "
-            "of items.csv; metrics.csv has those of all models, prompt lengths, settings and baselines."
+            f"Means over items, with 95 % intervals over groups of sources, of {choice.model}, "
+            f"{percent(choice.given_share)} given. Columns of items.csv, and of best.csv; metrics.csv has those of all "
+            "models, prompt lengths, settings and baselines."
         )
         yield Section(f"All metrics: {choice.kind}s", text, table=tuple(table))
+
+
+def _bits_table(means: Sequence[MetricRow], chosen: Chosen) -> Table:
+    """Return entropy and surprise by token and by pixel of the main models."""
+    units = ("token", "pixel")
+    kinds = {"entropy": "entropy", "truth": "surprise"}
+    table = [("items", "prompt", *(f"{name}, bits per {unit}" for name in kinds.values() for unit in units))]
+    for choice, group in product(chosen.values(), get_args(Group)):
+        rows = select(means, **choice.continuations(MODEL), group=group)
+        for encoding in in_order(row.encoding for row in rows):
+            of_encoding = select(rows, encoding=encoding)
+            cells = [select(of_encoding, metric=f"{kind}_bits_per_{unit}") for kind in kinds for unit in units]
+            texts = [cell[0].estimate.text(cell[0].metric) if cell else "" for cell in cells]
+            table.append((f"{group} {choice.kind}s, {_groups(of_encoding)}", encoding, *texts))
+    return without_empty_columns(table)
+
+
+def _groups(rows: Sequence[MetricRow]) -> str:
+    """Return how many groups of sources means are over, in words."""
+    return count(rows[0].groups, "group")
+
+
+def _best_of(row: MetricRow) -> int:
+    """Return how many continuations a metric is the best of."""
+    return int(row.metric.rpartition("_")[2])
 
 
 def _context_table(contexts: Sequence[Context]) -> Table:
