@@ -39,7 +39,11 @@ class Line:
     passes: Sequence[int]
     accuracies: Sequence[float]
     low: Sequence[float]
+    """Lower ends of the dark band: over images, or of published models a standard error below."""
     high: Sequence[float]
+    low_runs: Sequence[float] = ()
+    """Lower ends of the light band around it, over images and runs; none for a single run."""
+    high_runs: Sequence[float] = ()
     published: bool = False
 
 
@@ -217,6 +221,8 @@ def _draw_line(panel: Axes, line: Line, index: int) -> None:
         marker = "o" if len(line.passes) <= 2 * LOGARITHMIC_FROM else ""
         panel.plot(line.passes, line.accuracies, label=line.label, marker=marker, markersize=3, **style)
     panel.fill_between(line.passes, line.low, line.high, color=style["color"], alpha=0.15, linewidth=0)
+    if line.low_runs:
+        panel.fill_between(line.passes, line.low_runs, line.high_runs, color=style["color"], alpha=0.07, linewidth=0)
 
 
 def _draw_landmarks(panel: Axes, people: HumanResult | None) -> None:
@@ -240,12 +246,16 @@ def _scale_passes(panel: Axes, largest: int) -> None:
 
 
 def _line(label: str, curve: Sequence[Accuracy], passes: Sequence[int] | None = None) -> Line:
+    over_runs = [(point.low, point.high) for point in curve if point.low is not None and point.high is not None]
+    has_runs = len(over_runs) == len(curve)
     return Line(
         label=label,
         passes=passes or [point.exposure for point in curve],
         accuracies=[point.accuracy for point in curve],
         low=[point.low_images for point in curve],
         high=[point.high_images for point in curve],
+        low_runs=[low for low, _ in over_runs] if has_runs else (),
+        high_runs=[high for _, high in over_runs] if has_runs else (),
     )
 
 

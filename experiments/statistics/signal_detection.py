@@ -41,7 +41,7 @@ class Sensitivity:
     interference: int
     """Passes over another list after the exposures."""
     accuracy: float
-    """Share of pairs in which the studied image has the lower score."""
+    """Share of correct choices."""
     p_chance: float | None
     """Two-sided, that the accuracy is one half, for other images and other runs; empty for one run."""
     p_chance_images: float
@@ -146,8 +146,9 @@ def scores(trials: Sequence[TrialRow]) -> dict[tuple[TestCondition, Moment], lis
 
 @dataclass(frozen=True)
 class _Tests:
-    """The accuracy at a moment beside chance and people, and the interval of its d'."""
+    """The accuracy at a moment, beside chance and people, and the interval of its d'."""
 
+    accuracy: float
     p_chance: float | None
     p_chance_images: float
     people: float | None
@@ -165,6 +166,7 @@ def _tests(outcomes: Outcomes, people: Mapping[str, HumanResult]) -> dict[tuple[
     level = human.accuracy if human else math.nan
     error = (human.sem if human else None) or 0.0
     columns = {
+        "accuracy": mean.means,
         "p_chance": mean.p_over_images_and_runs(CHANCE),
         "p_chance_images": mean.p_over_images(CHANCE),
         "people": np.full(len(mean.means), level),
@@ -197,7 +199,6 @@ def _sensitivity(
     tests: _Tests,
 ) -> Sensitivity:
     count = sum(len(studied) for studied, _ in of_runs)
-    share = _share(of_runs)
     hits, false_alarms = np.array([_called_old(studied, foils) for studied, foils in of_runs]).sum(axis=0)
     return Sensitivity(
         model=tested.model,
@@ -206,9 +207,8 @@ def _sensitivity(
         condition=tested.condition,
         exposure=moment.exposure,
         interference=moment.interference,
-        accuracy=share,
         **asdict(tests),
-        d_prime=forced_choice_d_prime(share * count, count),
+        d_prime=forced_choice_d_prime(tests.accuracy * count, count),
         hits=float(hits / count),
         false_alarms=float(false_alarms / count),
         d_prime_old_new=old_new_d_prime(hits, false_alarms, count),
