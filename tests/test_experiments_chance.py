@@ -8,7 +8,17 @@ from experiments.statistics.chance import chance_sentence, chance_sentences
 
 def result(accuracy: float, low: float, high: float, exposure: int = 10, condition: str = "novel") -> Accuracy:
     return Accuracy(
-        version=POOLED, condition=condition, exposure=exposure, accuracy=accuracy, low=low, high=high, trials=100
+        version=POOLED,
+        condition=condition,
+        exposure=exposure,
+        accuracy=accuracy,
+        low=None,
+        high=None,
+        low_images=low,
+        high_images=high,
+        trials=100,
+        images=100,
+        runs=1,
     )
 
 
@@ -17,7 +27,7 @@ def result(accuracy: float, low: float, high: float, exposure: int = 10, conditi
     [
         ((0.48, 0.38, 0.58), "novel: 48.0 % correct after 10 exposures is no better than guessing (50 %)"),
         ((0.30, 0.22, 0.40), "novel: 30.0 % correct after 10 exposures is worse than guessing (50 %)"),
-        ((0.56, 0.46, 0.66), "not told apart from guessing (50 %): the 95 % interval is 46.0 to 66.0 %"),
+        ((0.56, 0.46, 0.66), "not told apart from guessing (50 %): the 95 % interval over images is 46.0 to 66.0 %"),
     ],
 )
 def test_what_is_not_above_chance_is_said(values: tuple[float, float, float], expected: str) -> None:
