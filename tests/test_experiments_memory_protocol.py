@@ -510,7 +510,7 @@ def test_ties_are_wrong_or_count_half(ties: Ties, share: float, tmp_path: Path) 
     tokens = {"none": {"a": torch.tensor([0, 1]), "b": torch.tensor([1, 1])}}
     gpt = GPT(GPTConfig(layers=1, heads=1, width=8, grid=(1, 1, 2), vocab_size=2, variant="legacy", bos=False))
     torch.nn.init.zeros_(gpt.head.weight)
-    session = Session.prepare(stimuli, tokens, "as_given", 0, torch.device("cpu"), ties)
+    session = Session.prepare(stimuli, tokens, "as_given", 0, torch.device("cpu"), ties=ties)
     (row,) = session.test(gpt, None, 0, 0)
     assert row.nll_studied == row.nll_foil
     assert row.correct == share

@@ -58,6 +58,7 @@ class Session:
         version: str,
         seed: int,
         device: torch.device,
+        *,
         model: str = "",
         pixels: int | None = None,
         ties: Ties = "half",
