@@ -85,7 +85,7 @@ def memory_tables(folder: Path) -> Numbers:
     run_memory(make_options(stimuli, folder / "run", **others))
     return {
         **columns(folder / "run" / "trials.csv", "nll_studied", "nll_foil", "correct"),
-        **columns(folder / "run" / "accuracy.csv", "accuracy", "low", "high"),
+        **columns(folder / "run" / "accuracy.csv", "accuracy", "low", "high", "low_images", "high_images"),
         **columns(folder / "run" / "recall.csv", "distance", "best_of_all_distance", "identified"),
     }
 
