@@ -88,7 +88,7 @@ class Palette(Tokenizer):
         """Take over the type of the colours along with them: in float32 two of them may be one."""
         saved = state_dict.get(f"{prefix}colours")
         if saved is not None:
-            self.colours = self.colours.to(saved.dtype)
+            self.colours = self.colours.to(torch.promote_types(saved.dtype, torch.float32))
         super()._load_from_state_dict(state_dict, prefix, *others)
 
 
