@@ -44,7 +44,10 @@ OF_METRIC = Scale("that of the metric")
 WITHOUT = Scale("none", 0)
 
 SCALES: tuple[tuple[str, Scale], ...] = (
-    (r"accuracy|accuracy_over_exposures|likelihood_ratio_accuracy|people|hits|false_alarms|lapse|correct", SHARE),
+    (
+        r"accuracy|chance|accuracy_over_exposures|likelihood_ratio_accuracy|people|hits|false_alarms|lapse|correct",
+        SHARE,
+    ),
     (r"auc|likelihood_ratio_auc|identified(_\w+)?|retrieved|exact|given_share|(truth_)?matching", SHARE),
     (r"(pairwise|truth|best)_token|top_p|min_p|codebook_usage", SHARE),
     (r"(pairwise|truth|best)_pixel|distance|best_distance|best_of_\w+_distance|distance_to_truth", PIXELS_APART),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from diversity_tables import BOTH, PAIRWISE, Simulated, claims_of, items_of, make_audit, with_metrics
 
-from experiments.diversity.reporting.claims import ClaimRow, claims_by_size, decide
+from experiments.diversity.reporting.claims import ClaimRow, claims_by_size, decide, kinds_of_one_prompt
 from experiments.diversity.reporting.runs import select
 from experiments.diversity.tables import MODEL, ItemRow
 from storage.tables import read_rows, write_rows
@@ -90,21 +90,33 @@ def claim(p: float, **changes: Any) -> ClaimRow:
 
 
 def test_claims_of_a_kind_are_corrected_together() -> None:
-    rows = decide([claim(0.03), claim(0.01, metric="identified_token"), claim(0.04, claim="closeness")])
+    rows = decide([claim(0.03), claim(0.01, metric="identified_token"), claim(0.04, claim="closeness")], ())
     assert [row.p_holm for row in rows] == pytest.approx([0.03, 0.02, 0.04])
-    rows = decide([claim(0.03), claim(0.04, metric="identified_token"), claim(0.04, claim="closeness")])
+    rows = decide([claim(0.03), claim(0.04, metric="identified_token"), claim(0.04, claim="closeness")], ())
     assert [(row.verdict, row.p_holm) for row in rows[:2]] == [("undecided", 0.06), ("undecided", 0.06)]
     assert rows[0].reason == "p = 0.03 is 0.06 when corrected for 2 tests"
     assert rows[2].verdict == "holds"
 
 
 def test_an_encoding_that_changes_nothing_is_no_further_test() -> None:
-    rows = decide([claim(0.03), claim(0.03, encoding="full"), claim(0.01, group="new")])
+    rows = decide([claim(0.03), claim(0.03, encoding="full"), claim(0.01, group="new")], ("clip",))
     assert [row.p_holm for row in rows] == pytest.approx([0.03, 0.03, 0.02])
 
 
+def test_encodings_with_different_prompts_are_two_tests_whatever_comes_of_them() -> None:
+    rows = decide([claim(0.03), claim(0.03, encoding="full"), claim(0.01, group="new")], ("image",))
+    assert [row.p_holm for row in rows] == pytest.approx([0.06, 0.06, 0.03])
+
+
+@pytest.mark.parametrize(("changed", "expected"), [(0, {"clip", "image", "both"}), (3, {"image"})])
+def test_prompts_are_one_where_no_token_changes(changed: int, expected: set[str]) -> None:
+    rows = [replace(row, prompt_tokens_changed=0) for row in items_of(*BOTH)]
+    rows = [replace(row, prompt_tokens_changed=changed) if row.kind == "clip" else row for row in rows]
+    assert kinds_of_one_prompt(rows) == expected
+
+
 def test_claim_on_the_wrong_side_fails() -> None:
-    (found,) = decide([claim(0.01, value=0.5, low=0.4, high=0.6)])
+    (found,) = decide([claim(0.01, value=0.5, low=0.4, high=0.6)], ())
     assert found.verdict == "fails"
 
 

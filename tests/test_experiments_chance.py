@@ -6,12 +6,15 @@ from experiments.statistics.accuracy import POOLED, Accuracy
 from experiments.statistics.chance import chance_sentence, chance_sentences
 
 
-def result(accuracy: float, low: float, high: float, exposure: int = 10, condition: str = "novel") -> Accuracy:
+def result(
+    accuracy: float, low: float, high: float, exposure: int = 10, condition: str = "novel", chance: float = 0.5
+) -> Accuracy:
     return Accuracy(
         version=POOLED,
         condition=condition,
         exposure=exposure,
         accuracy=accuracy,
+        chance=chance,
         low=None,
         high=None,
         low_images=low,
@@ -50,3 +53,9 @@ def test_only_the_last_exposure_counts() -> None:
 def test_every_condition_is_judged() -> None:
     results = [result(0.5, 0.4, 0.6, condition=name) for name in ("novel", "state")]
     assert [sentence.split(":")[0] for sentence in chance_sentences(results)] == ["novel", "state"]
+
+
+def test_ties_that_count_as_wrong_lower_what_guessing_reaches() -> None:
+    assert chance_sentence(result(0.26, 0.2, 0.32, chance=0.25)) is not None
+    assert "not told apart from guessing (25 %)" in (chance_sentence(result(0.26, 0.2, 0.32, chance=0.25)) or "")
+    assert chance_sentence(result(0.4, 0.3, 0.5, chance=0.25)) is None

@@ -102,6 +102,24 @@ def test_two_runs_have_one_degree_of_freedom() -> None:
     assert high - low > 2 * t.ppf(0.975, 1) * 0.1
 
 
+def test_runs_that_belong_together_count_as_one() -> None:
+    correct = np.random.default_rng(3).random((1, 4, 30)) < 0.7
+    pairs = correct.astype(float)
+    together = crossed_mean(pairs, 0.0, 1.0, np.array([0, 0, 1, 1]))
+    halves = pairs.reshape(1, 2, 2, 30).mean(axis=2)
+    alone = crossed_mean(halves, 0.0, 1.0)
+    assert float(together.run_freedom[0]) == 1
+    assert float(together.means[0]) == pytest.approx(float(alone.means[0]))
+    assert np.isnan(crossed_mean(pairs, 0.0, 1.0, np.zeros(4, dtype=np.int64)).over_images_and_runs()).all()
+
+
+def test_runs_that_happen_to_agree_are_not_taken_to_be_equal() -> None:
+    one = np.arange(100) % 5 > 0
+    mean = shares([one, one])
+    assert float(mean.run_variances[0]) == pytest.approx(0.8 * 0.2 / 200)
+    assert np.ptp(ends(mean.over_images_and_runs())) > 2 * np.ptp(ends(mean.over_images()))
+
+
 def test_runs_that_differ_widen_the_interval_over_runs_alone() -> None:
     alike = np.tile(np.arange(40) % 2, (4, 1))
     apart = np.tile(np.arange(4)[:, None] % 2, (1, 40))

@@ -130,7 +130,7 @@ def test_models_are_kept_apart_and_compared(tmp_path: Path) -> None:
     models = {"learning rate 0.001", "learning rate 0.0003"}
     assert {row["model"] for row in read_table(tmp_path / "out" / "accuracy.csv")} == models
     compared = read_table(tmp_path / "out" / "comparisons.csv")
-    assert {(row["respect"], row["difference"], row["p"], row["p_holm"]) for row in compared} == {
+    assert {(row["respect"], row["difference"], row["p_images"], row["p_images_holm"]) for row in compared} == {
         ("model", "0.0", "1.0", "1.0")
     }
     assert "Models compared" in (tmp_path / "out" / "report.html").read_text()
@@ -277,8 +277,24 @@ def test_runs_of_different_length_are_pooled_as_far_as_both_go(
 def test_single_run_is_said_to_tell_nothing_of_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told(tmp_path, capsys, make_trials(exposures=1, versions=("as_given",)))
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "There is one run: intervals allow for other images and say nothing about other runs" in page
+    assert "There is one run (the versions of a list under one seed" in page
+    assert "the light one" not in page
     assert "images and runs</th>" not in page
+
+
+def test_models_with_one_run_are_named_beside_those_with_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(tmp_path, capsys, make_trials(exposures=1), make_trials(exposures=1, seeds=(0, 1, 2)))
+    assert "Of model0 there is one run" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_runs_that_count_ties_otherwise_are_not_pooled(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path / f"run{seed}", make_trials(exposures=1, seeds=(seed,)), seed=seed, ties=ties)
+        for seed, ties in ((0, "half"), (1, "wrong"))
+    ]
+    assert {trial.model for trial in merge_trials(read_run_folders(runs))} == {"ties half", "ties wrong"}
 
 
 def test_learner_at_chance_is_said_to_have_learned_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ def point(condition: str, exposure: int) -> Accuracy:
         condition=condition,
         exposure=exposure,
         accuracy=0.5 + exposure / 4,
+        chance=0.5,
         low=0.4,
         high=1.0,
         low_images=0.45,

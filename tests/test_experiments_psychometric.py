@@ -113,7 +113,7 @@ def test_ends_are_where_the_intervals_of_accuracies_reach_people() -> None:
 
 
 def test_one_run_has_no_interval_over_runs() -> None:
-    line = thresholds(collect(make_trials(items=40, exposures=10, versions=("as_given",))))[0]
+    line = thresholds(collect(make_trials(items=40, exposures=10)))[0]
     assert (line.runs, line.low, line.high) == (1, None, None)
     assert line.low_images is not None
 

@@ -83,13 +83,13 @@ def test_d_prime_lies_in_its_intervals() -> None:
 
 
 def test_perfect_recognition_has_no_upper_end_of_d_prime() -> None:
-    line = measured([replace(trial, correct=1.0) for trial in make_trials(exposures=1)])[-1]
+    line = measured([replace(trial, correct=1.0) for trial in make_trials(exposures=1, seeds=(0, 1))])[-1]
     assert line.d_prime_high is None
     assert line.d_prime_low is not None
 
 
 def test_one_run_is_tested_over_images_alone() -> None:
-    line = measured(make_trials(versions=("as_given",)))[-1]
+    line = measured(make_trials())[-1]
     assert (line.p_chance, line.p_people, line.d_prime_low) == (None, None, None)
     assert line.p_people_images is not None
 
@@ -108,6 +108,12 @@ def test_accuracy_is_tested_against_chance_and_against_people() -> None:
 def test_conditions_that_no_people_saw_are_not_tested_against_people() -> None:
     line = measured(make_trials(conditions=("noise",)))[-1]
     assert (line.people, line.p_people, line.p_people_images) == (None, None, None)
+
+
+def test_ties_that_count_as_wrong_are_no_evidence_against_memory() -> None:
+    trials = [replace(t, nll_studied=1.0, nll_foil=1.0, correct=0.0) for t in make_trials(items=40, exposures=1)]
+    line = measured(trials)[-1]
+    assert (line.accuracy, line.d_prime, line.p_chance_images) == (0.0, 0.0, 1.0)
 
 
 def test_sensitivity_grows_with_study() -> None:

@@ -94,7 +94,7 @@ def test_interval_without_an_error_has_width() -> None:
 
 
 def test_one_run_has_an_interval_over_images_alone() -> None:
-    point = accuracies(collect(make_trials(versions=("as_given",))))[0]
+    point = accuracies(collect(make_trials()))[0]
     assert (point.low, point.high, point.runs) == (None, None, 1)
     assert point.low_images < point.high_images
 
@@ -103,7 +103,12 @@ def test_several_runs_have_an_interval_over_runs() -> None:
     point = pooled(accuracies(collect(make_trials(seeds=(0, 1)))))["novel"][-1]
     assert point.low is not None
     assert point.low <= point.low_images
-    assert (point.runs, point.images, point.trials) == (4, 6, 24)
+    assert (point.runs, point.images, point.trials) == (2, 6, 24)
+
+
+def test_ties_that_count_as_wrong_lower_chance() -> None:
+    trials = [make_trial("as_given", str(item), 1, 0.0) for item in range(4)]  # the scores of all are equal
+    assert accuracies(collect(trials))[0].chance == 0.0
 
 
 def test_same_trials_same_accuracies() -> None:

@@ -24,7 +24,8 @@ def noise_list(
         seed: of the draw.
 
     Returns:
-        The list, with one condition `noise`, and the (length,) int64 tokens of each of its "images" by path.
+        The list, called `noise_<seed>`, with one condition `noise`, and the (length,) int64 tokens of each of its
+        "images" by path.
 
     Raises:
         ValueError: more are tested than studied, or sequences are so short that two are equal.
@@ -48,4 +49,4 @@ def noise_list(
         Trial(f"noise/{number:05d}", "noise", studied, foil)
         for number, (studied, foil) in enumerate(zip(study, foils, strict=False))
     ]
-    return StimulusList(Path("noise"), tuple(study), tuple(trials)), tokens
+    return StimulusList(Path(f"noise_{seed}"), tuple(study), tuple(trials)), tokens

@@ -115,8 +115,8 @@ def print_accuracies(results: list[Accuracy]) -> None:
     for condition, curve in pooled(results).items():
         last = curve[-1]
         print(
-            f"{condition}: {100 * last.accuracy:.1f} % [{100 * last.low_images:.1f}, {100 * last.high_images:.1f}] "
-            f"after {last.exposure} exposures"
+            f"{condition}: {100 * last.accuracy:.1f} % [{100 * last.low_images:.1f}, {100 * last.high_images:.1f} "
+            f"over images] after {count(last.exposure, 'exposure')}"
         )
 
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from experiments.statistics.comparison import incomparable
 from experiments.statistics.outcomes import Outcomes
-from experiments.statistics.trials import Moment, TestCondition, TrialRow
+from experiments.statistics.trials import TestCondition
 from training.progress import count
 
 
-def notices(trials: Sequence[TrialRow], outcomes: Sequence[Outcomes]) -> list[str]:
+def notices(outcomes: Sequence[Outcomes]) -> list[str]:
     """Return the sentences, none where there is nothing unusual.
 
     Args:
-        trials: of all models.
-        outcomes: of the same trials (`experiments.statistics.outcomes.collect`).
+        outcomes: of all models.
     """
-    found = (_shorter_runs(outcomes), _single_images(outcomes), _all_ties(trials), _unpaired_models(outcomes))
+    found = (_shorter_runs(outcomes), _single_images(outcomes), _all_ties(outcomes), _unpaired_models(outcomes))
     return list(dict.fromkeys(sentence for sentences in found for sentence in sentences))
 
 
@@ -43,17 +43,15 @@ def _single_images(outcomes: Sequence[Outcomes]) -> Iterator[str]:
             )
 
 
-def _all_ties(trials: Sequence[TrialRow]) -> Iterator[str]:
-    ties: dict[tuple[TestCondition, Moment], list[bool]] = defaultdict(list)
-    for trial in trials:
-        if trial.exposure:
-            ties[trial.tested, trial.moment].append(trial.nll_studied == trial.nll_foil)
-    for (tested, moment), of_moment in sorted(ties.items()):
-        if all(of_moment):
+def _all_ties(outcomes: Sequence[Outcomes]) -> Iterator[str]:
+    for of_condition in outcomes:
+        last = of_condition.at(of_condition.moments[-1:])
+        if last.moments[0].exposure and (np.isnan(last.correct) | (last.correct == last.guessed)).all():
+            tested = of_condition.tested
             yield (
-                f"{_model(tested)}: all {count(len(of_moment), 'trial')} in the condition {tested.condition} after "
-                f"{count(moment.exposure, 'exposure')} are ties by {tested.readout}, whose scores do not tell these "
-                "images apart."
+                f"{_model(tested)}: all {count(int(last.counts[0]), 'trial')} in the condition {tested.condition} "
+                f"after {count(last.moments[0].exposure, 'exposure')} are ties by {tested.readout}, whose scores do "
+                "not tell these images apart."
             )
 
 

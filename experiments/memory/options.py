@@ -122,7 +122,7 @@ class TestOptions(Options):
     weights and the store together, are recorded beside those of the weights. No store if not given."""
     recall: int = option(0, at_least=0, identity="run")
     """Studied images, and their foils, whose lower half is recalled from the upper after the last exposure."""
-    ties: Ties = option("half", identity="run")
+    ties: Ties = option("half")
     """What a trial counts in which both images have the same score: one half, or nothing."""
 
 

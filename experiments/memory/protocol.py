@@ -28,7 +28,7 @@ LEARNING = {
 """How a list is learned."""
 IMAGES = {"colours": 512, "size": 64, "resize": "pillow", "fit_palette": False, "fillers": None, "half": "all"}
 """What is made of images."""
-NOISE = {"noise": 2500, "noise_length": 4096, "noise_codes": 512, "seeds": 4}
+NOISE = {"noise": 2500, "noise_length": 4096, "noise_codes": 512, "seeds": 1}
 """What is different where random sequences are studied."""
 TEST = {"ties": "wrong"}
 SIZE = {"layers": 24, "heads": 8, "width": 512}

@@ -92,7 +92,7 @@ def report_memory(options: ReportOptions) -> Path:
         models=_describe_models(folders, outcomes),
         left_out=count(len(defects), "defective trial"),
     )
-    remarks = notices(trials, outcomes)
+    remarks = notices(outcomes)
     for remark in remarks:
         print(remark, file=sys.stderr)
 
@@ -225,6 +225,7 @@ def _print(results: Sequence[Accuracy], note: str) -> None:
         for condition, curve in pooled(results, model=model).items():
             last = curve[-1]
             interval = f"{percent(last.low_images)} to {percent(last.high_images)}"
-            print(f"{condition}: {percent(last.accuracy)} [{interval} over images] after {last.exposure} exposures")
+            exposures = count(last.exposure, "exposure")
+            print(f"{condition}: {percent(last.accuracy)} [{interval} over images] after {exposures}")
     if note:
         print(note)

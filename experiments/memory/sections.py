@@ -11,20 +11,21 @@ from experiments.human import HumanResult, all_human_results, human_results
 from experiments.memory.merge import LeftOut
 from experiments.memory.recall import RecallRow
 from experiments.pages import Medium, Section, embed, percent, without_empty_columns
+from experiments.published import NOISE, published_curves
 from experiments.statistics.accuracy import Accuracy, pooled
 from experiments.statistics.chance import chance_sentence
 from experiments.statistics.comparison import Comparison
+from experiments.statistics.outcomes import CHANCE
 from experiments.statistics.signal_detection import Sensitivity
 from experiments.statistics.thresholds import Threshold
 
-ONE_RUN = (
-    " There is one run: intervals allow for other images and say nothing about other runs, of which nothing is known. "
-    "More of them: --seeds."
-)
-TWO_RUNS = " Two runs hardly tell how runs differ: what is said over runs is accordingly wide."
 FULL_WIDTH = (
     "`Images` is the 95 % interval for other images and these very runs, `images and runs` that for other runs as well "
     "(Student's t, with two images added that nobody has seen)."
+)
+IMAGES_ALONE = (
+    "`Images` is the 95 % interval for other images and these very runs (Student's t, with two images added that "
+    "nobody has seen)."
 )
 
 
@@ -40,17 +41,15 @@ def memory_section(folder: Path, results: Sequence[Accuracy], published: bool = 
             intervals = (_range(curve[-1].low_images, curve[-1].high_images), _range(curve[-1].low, curve[-1].high))
             place = (model, condition, str(curve[-1].exposure), str(curve[-1].runs))
             rows.append((*place, percent(curve[-1].accuracy), *intervals, human))
-    others = (
-        " Grey lines are published models, mean and standard error of four runs (Orhan 2022, arXiv 2204.13061; "
-        "Image GPT, 64 x 64 pixels, on the stimuli of Brady et al.)."
-    )
+    others = _about_published(results) if published else ""
+    several = any(point.runs > 1 for point in last)
     return Section(
         title="What it remembers",
         text="Each point is the share of pairs in which the model finds the image it studied likelier than a foil it "
         "never saw, after that many passes over the study list; the dark band is the 95 % interval over pairs of "
-        f"images, the light one that over images and runs, the dotted line chance. {_versions(results)}"
-        f"{_about_people(people)}{others if published else ''} {FULL_WIDTH}{_about_runs(point.runs for point in last)}"
-        f"{_about_chance(last)}",
+        f"images{', the light one that over images and runs' if several else ''}, the dotted line one half. "
+        f"{_versions(results)}{_about_people(people)}{others} {FULL_WIDTH if several else IMAGES_ALONE}"
+        f"{_about_runs((point.model, point.runs) for point in last)}{_about_chance(last)}",
         media=(embed(folder / "curve.png", "Recognition accuracy against exposures, one panel per condition"),),
         table=without_empty_columns(rows),
     )
@@ -74,7 +73,7 @@ def threshold_section(thresholds: Sequence[Threshold]) -> Section:
         "to all exposures by maximum likelihood, crosses their level. Its intervals hold the exposures at which that "
         "level lies inside the interval of the accuracy, over images, and over images and runs; the accuracy of people "
         "is taken as exact. Nothing is extrapolated beyond the exposures that were made."
-        f"{_about_runs(line.runs for line in thresholds)}",
+        f"{_about_runs((line.model, line.runs) for line in thresholds)}",
         table=without_empty_columns(rows),
     )
 
@@ -97,7 +96,7 @@ def comparison_section(title: str, text: str, media: Sequence[Medium], compariso
         rows.append((*what, over_images, *p_images, over_runs, p_value(line.p), p_value(line.p_holm)))
     return Section(
         title,
-        text + COMPARED + _about_runs(line.runs for line in last.values()) + _about_trials(last.values()),
+        text + COMPARED + _about_runs((line.model, line.runs) for line in last.values()) + _about_trials(last.values()),
         tuple(media),
         without_empty_columns(rows),
     )
@@ -139,9 +138,10 @@ def sensitivity_section(folder: Path, sensitivities: Iterable[Sensitivity]) -> S
         "Sensitivity",
         "d' is the distance between studied and new images on the scale of the readout in standard deviations: from "
         "the choice between two, sqrt(2) z(share correct), and from calling single images old or new with the median "
-        "score as criterion. Half a success and half a failure are added to every rate (Hautus 1995). Its intervals "
+        "score as criterion. Ties count one half, and half a success and half a failure are added to every rate "
+        "(Hautus 1995). Its intervals "
         "are those of the accuracy, over images, and over images and runs; an end at 100 % has no finite d'. "
-        "p (chance) tests the accuracy against one half, p (people) against that of people with its standard error, "
+        "p (chance) tests the accuracy against guessing, p (people) against that of people with its standard error, "
         "for other images and runs (of one run: for other images). The ROC shows hits against false alarms for every "
         "criterion; the area under it is the accuracy if every studied image were paired with every foil. `By ratio` "
         "judges by how much study has raised an image's likelihood, which takes away that some images are simple in "
@@ -240,18 +240,56 @@ def _points(share: float) -> str:
 
 
 def _versions(results: Sequence[Accuracy]) -> str:
-    if any(result.version == "swapped" for result in results):
-        return (
-            "The list was run twice, with studied images and foils swapped, so that a model that has studied nothing "
-            "stands at exactly one half."
-        )
-    return "The list was run as given only, so that a model may favour its studied images before any study."
+    """Return which models were run on both versions of the list."""
+    models = {result.model for result in results}
+    both = {result.model for result in results if result.version == "swapped"}
+    chances = [result.chance for result in results if not result.exposure]
+    level = "one half" if all(chance == CHANCE for chance in chances) else "chance, below one half where ties are wrong"
+    swapped = (
+        f"were run in two versions, with studied images and foils swapped, so that before study it stands at {level}"
+    )
+    given = "were run as given only, so that a model may favour its studied images before any study"
+    if not both:
+        return f"The lists {given}."
+    if both == models:
+        return f"The lists {swapped}."
+    return f"The lists of {', '.join(sorted(both))} {swapped}; the others {given}."
 
 
-def _about_runs(runs: Iterable[int]) -> str:
-    """Return what few runs leave unknown."""
-    fewest = min(runs, default=3)
-    return {1: ONE_RUN, 2: TWO_RUNS}.get(fewest, "")
+def _about_runs(runs: Iterable[tuple[str, int]]) -> str:
+    """Return what few runs leave unknown, of models and their numbers of runs."""
+    fewest: dict[str, int] = {}
+    for model, count in runs:
+        fewest[model] = min(count, fewest.get(model, count))
+    sentences = []
+    for few, said in ((1, ONE_RUN), (2, TWO_RUNS)):
+        models = sorted(model for model, count in fewest.items() if count == few)
+        of = f"Of {', '.join(models)} there" if len(fewest) > len(models) else "There"
+        if models:
+            sentences.append(f" {of} {said}")
+    return "".join(sentences)
+
+
+ONE_RUN = (
+    "is one run (the versions of a list under one seed share initial weights and order, and count as one): intervals "
+    "allow for other images, and nothing is known about other runs. More of them: `--seeds`."
+)
+TWO_RUNS = "are two runs, which hardly tell how runs differ; what is said over runs is mostly very wide."
+
+
+def _about_published(results: Sequence[Accuracy]) -> str:
+    """Return what the published curves in the plot are of, if it has any."""
+    conditions = {result.condition for result in results}
+    if conditions == {NOISE}:
+        material = "random sequences"
+    elif conditions & {curve.condition for curve in published_curves()}:
+        material = "the stimuli of Brady et al."
+    else:
+        return ""
+    return (
+        " Grey lines are published models, mean and standard error of four runs (Orhan 2022, arXiv 2204.13061; "
+        f"Image GPT, 64 x 64 pixels, on {material})."
+    )
 
 
 def _about_people(people: Mapping[str, HumanResult]) -> str:

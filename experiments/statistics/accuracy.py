@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from experiments.statistics.intervals import crossed_mean
 from experiments.statistics.outcomes import Outcomes, known
 from experiments.statistics.trials import Run
@@ -26,10 +28,12 @@ class Accuracy:
     exposure: int
     """Passes over the study list."""
     accuracy: float
-    """Share of correct trials; a tie counts one half."""
+    """Share of correct trials; a tie counts one half, or nothing with `--ties wrong`."""
+    chance: float
+    """Accuracy of guessing: one half, less where there are ties that count as wrong."""
     low: float | None
-    """Lower end of the interval for other images and other runs; empty for one run, of which nothing is known about
-    how runs differ."""
+    """Lower end of the interval for other images and other runs; empty for one run, which does not tell how runs
+    differ."""
     high: float | None
     """Upper end of it."""
     low_images: float
@@ -41,7 +45,7 @@ class Accuracy:
     images: int
     """Different images among the trials."""
     runs: int
-    """Runs that the trials come from."""
+    """Seeds on lists that the trials come from; both versions of a list under a seed count as one."""
     readout: str = "weights"
     """What decided: `weights`, `weights+store` or `familiarity`."""
     change: str = "none"
@@ -97,25 +101,29 @@ def write_accuracies(path: Path, results: Iterable[Accuracy]) -> None:
 
 
 def _accuracies(outcomes: Outcomes, run: Run | None) -> Iterator[Accuracy]:
-    mean = crossed_mean(outcomes.correct, 0.0, 1.0)
+    mean = crossed_mean(outcomes.correct, 0.0, 1.0, outcomes.units)
+    chances = np.nanmean(outcomes.guessed, axis=(1, 2)).tolist()
     ends = (*mean.over_images_and_runs(), *mean.over_images())
     intervals = zip(*(of_end.tolist() for of_end in ends), strict=True)
     tested = outcomes.tested
     judged = outcomes.judged_images().tolist()
-    by_moment = zip(outcomes.moments, mean.means.tolist(), intervals, outcomes.counts.tolist(), judged, strict=True)
-    for moment, share, (low, high, low_images, high_images), count, images in by_moment:
+    by_moment = zip(
+        outcomes.moments, mean.means.tolist(), intervals, outcomes.counts.tolist(), judged, chances, strict=True
+    )
+    for moment, share, (low, high, low_images, high_images), count, images, chance in by_moment:
         yield Accuracy(
             version=run.version if run else POOLED,
             condition=tested.condition,
             exposure=moment.exposure,
             accuracy=share,
+            chance=chance,
             low=known(low),
             high=known(high),
             low_images=low_images,
             high_images=high_images,
             trials=count,
             images=images,
-            runs=len(outcomes.runs),
+            runs=len(set(outcomes.units.tolist())),
             readout=tested.readout,
             change=tested.change,
             interference=moment.interference,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from experiments.statistics.accuracy import Accuracy, pooled
-from experiments.statistics.signal_detection import CHANCE
 
 
 def chance_sentences(results: Iterable[Accuracy], model: str | None = None) -> list[str]:
@@ -28,15 +27,16 @@ def chance_sentence(result: Accuracy) -> str | None:
 
     It is above chance when all of its interval over images is: what these very runs remember.
     """
-    if not result.exposure or result.low_images > CHANCE:
+    if not result.exposure or result.low_images > result.chance:
         return None
+    guessing = f"{100 * result.chance:.3g} %"
     number = f"{result.condition}: {100 * result.accuracy:.1f} % correct after {_count(result.exposure)}"
-    if result.high_images < CHANCE:
-        return f"{number} is worse than guessing (50 %): study has made the studied images the less likely ones"
-    if result.accuracy <= CHANCE:
-        return f"{number} is no better than guessing (50 %): the test shows no memory"
+    if result.high_images < result.chance:
+        return f"{number} is worse than guessing ({guessing}): study has made the studied images the less likely ones"
+    if result.accuracy <= result.chance:
+        return f"{number} is no better than guessing ({guessing}): the test shows no memory"
     interval = f"{100 * result.low_images:.1f} to {100 * result.high_images:.1f} %"
-    return f"{number} is not told apart from guessing (50 %): the 95 % interval over images is {interval}"
+    return f"{number} is not told apart from guessing ({guessing}): the 95 % interval over images is {interval}"
 
 
 def _count(exposures: int) -> str:

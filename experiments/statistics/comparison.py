@@ -14,6 +14,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.statistics.intervals import crossed_mean
 from experiments.statistics.multiplicity import holm
@@ -61,7 +62,7 @@ class Comparison:
     images: int
     """Images that both were tested on."""
     runs: int
-    """Runs that both have."""
+    """Seeds on lists that both have; both versions of a list under a seed count as one."""
     left_out: int
     """Trials of either that the other does not have."""
     p_holm: float | None = None
@@ -92,11 +93,11 @@ def compare(first: Outcomes, second: Outcomes) -> list[Comparison]:
     kept = np.flatnonzero(common)
     if not len(kept):
         return []
-    pair = _Pair(first.tested, second.tested, _respects(first.tested, second.tested)[0])
+    pair = _Pair(first.tested, second.tested, _respects(first.tested, second.tested)[0], first.units)
     left_out = (tested - 2 * common).tolist()
     return [
         _at_moment(pair, moments[moment], differences[moment], numbers, left_out[moment])
-        for moment, numbers in zip(kept.tolist(), _numbers(differences[kept]), strict=True)
+        for moment, numbers in zip(kept.tolist(), _numbers(differences[kept], first.units), strict=True)
     ]
 
 
@@ -176,6 +177,8 @@ class _Pair(NamedTuple):
     first: TestCondition
     second: TestCondition
     respect: str
+    units: NDArray[np.int64]
+    """(R,) as in `Outcomes`."""
 
 
 def _is_of_interest(first: TestCondition, second: TestCondition) -> bool:
@@ -187,9 +190,9 @@ def _respects(first: TestCondition, second: TestCondition) -> list[str]:
     return [name for name, one, other in zip(TestCondition._fields, first, second, strict=True) if one != other]
 
 
-def _numbers(differences: Floats) -> list[_Numbers]:
-    """Return what is computed of differences (M, R, I) at each moment."""
-    mean = crossed_mean(differences, -1.0, 1.0)
+def _numbers(differences: Floats, units: NDArray[np.int64]) -> list[_Numbers]:
+    """Return what is computed of differences (M, R, I) at each moment; `units` (R,) as in `Outcomes`."""
+    mean = crossed_mean(differences, -1.0, 1.0, units)
     p = mean.p_over_images_and_runs(0.0)
     columns = (mean.means, *mean.over_images_and_runs(), p, *mean.over_images())
     return [_Numbers(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
@@ -217,6 +220,6 @@ def _at_moment(pair: _Pair, moment: Moment, differences: Floats, numbers: _Numbe
         high_images=numbers.high_images,
         p_images=sign_flip_p(np.nansum(differences, axis=0)),
         images=int(judged.any(axis=0).sum()),
-        runs=int(judged.any(axis=1).sum()),
+        runs=len(set(pair.units[judged.any(axis=1)].tolist())),
         left_out=left_out,
     )

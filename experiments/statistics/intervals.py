@@ -3,7 +3,9 @@
 Which images were drawn and which runs were made are both chance, and they are crossed: the same images are judged in
 several runs. The mean over all trials varies with the images, as seen in their means over runs, and with the runs, as
 seen in their means over images. The chance of single trials is in both and so counted twice, which makes intervals
-too wide rather than, now and then, too narrow. What one may say depends on the number of runs:
+too wide rather than, now and then, too narrow. Runs never agree more closely than that chance allows: where they seem
+to, its variance takes the place of theirs. A run is a seed on a list: the two versions of a list share initial weights
+and order under a seed, and count as one. What one may say depends on the number of runs:
 
     one            nothing about other runs: there are intervals over images alone, and no others
     two            the squared half-widths of both parts add up (Graybill and Wang 1980, Journal of the American
@@ -16,7 +18,7 @@ for images what the added successes and failures of Agresti and Coull (1998, The
 for trials: an interval has width where all trials are correct, and is no narrower when something rare is seen.
 `benchmarks/coverage_of_runs.py` simulates how often the intervals hold the truth.
 
-Axes: M moments, R runs, I images.
+Axes: M moments, R runs (of a version under a seed), I images.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
 from experiments.statistics.outcomes import Floats
@@ -122,7 +125,7 @@ class CrossedMean:
         return np.where(unknown, np.nan, p)
 
 
-def crossed_mean(values: Floats, least: float, greatest: float) -> CrossedMean:
+def crossed_mean(values: Floats, least: float, greatest: float, units: NDArray[np.int64] | None = None) -> CrossedMean:
     """Return the means over all trials, with what is needed for intervals.
 
     Not every image need be judged in every run: lists differ in their images. Variances are then those of the ratio of
@@ -133,13 +136,15 @@ def crossed_mean(values: Floats, least: float, greatest: float) -> CrossedMean:
             moment has a trial.
         least: the least possible value.
         greatest: the greatest possible value.
+        units: (R,) which runs belong together and count as one; each is one of its own if not given.
     """
     judged = np.isfinite(values)
     known = np.where(judged, values, 0.0)
     trials = judged.sum(axis=(1, 2))
     sums = known.sum(axis=(1, 2))
     images = judged.any(axis=1).sum(axis=1)
-    runs = judged.any(axis=2).sum(axis=1)
+    together = _membership(np.arange(values.shape[1]) if units is None else units)
+    runs = (judged.any(axis=2) @ together > 0).sum(axis=1)
     weight = trials / images  # of an added image, the trials of an image on average
     total = trials + 2 * weight
     centres = (sums + weight * (least + greatest)) / total
@@ -147,9 +152,11 @@ def crossed_mean(values: Floats, least: float, greatest: float) -> CrossedMean:
     added = weight[:, None] * (np.array([least, greatest]) - centres[:, None])
     image_squares = (of_images**2).sum(axis=1) + (added**2).sum(axis=1)
     means = sums / trials
-    of_runs = known.sum(axis=2) - means[:, None] * judged.sum(axis=2)
+    of_runs = (known.sum(axis=2) - means[:, None] * judged.sum(axis=2)) @ together
+    of_trials = np.where(judged, values - means[:, None, None], 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         run_variances = runs / (runs - 1) * (of_runs**2).sum(axis=1) / trials**2
+    run_variances = np.maximum(run_variances, (of_trials**2).sum(axis=(1, 2)) / trials**2)
     return CrossedMean(
         means=means,
         centres=centres,
@@ -160,6 +167,11 @@ def crossed_mean(values: Floats, least: float, greatest: float) -> CrossedMean:
         least=least,
         greatest=greatest,
     )
+
+
+def _membership(units: NDArray[np.int64]) -> Floats:
+    """Return (R, U) with 1 where a run belongs to a unit."""
+    return (units[:, None] == np.unique(units)).astype(np.float64)
 
 
 def _student(level: Floats, freedom: Floats) -> Floats:

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from experiments.statistics.trials import Moment, Run, TestCondition, TrialRow
 
 Floats = NDArray[np.float64]
+CHANCE = 0.5
+"""Accuracy of guessing between two images."""
 
 Item = tuple[str, str]
 """List, and name in it."""
@@ -32,7 +34,23 @@ class Outcomes:
     runs: tuple[Run, ...]
     items: tuple[Item, ...]
     correct: Floats
-    """(M, R, I) by moment, run and item: 1 correct, 0 wrong, one half a tie, NaN not tested."""
+    """(M, R, I) by moment, run and item: 1 correct, 0 wrong, a tie one half or 0, NaN not tested."""
+    guessed: Floats
+    """(M, R, I) what guessing has on average: one half, or of a tie what it counts; NaN not tested."""
+
+    @property
+    def units(self) -> NDArray[np.int64]:
+        """Index of the seed on a list that each run belongs to, (R,).
+
+        Both versions of a list begin from the same weights and take the same order under a seed, and share its luck.
+        """
+        names = [(run.list, run.seed) for run in self.runs]
+        return np.array([sorted(set(names)).index(name) for name in names])
+
+    @property
+    def without_ties(self) -> Floats:
+        """(M, R, I) as `correct`, but with one half for a tie whatever it counts."""
+        return self.correct - self.guessed + 0.5
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -63,7 +81,9 @@ class Outcomes:
         runs = runs or self.runs
         items = items or self.items
         index = np.ix_(_positions(self.moments, moments), _positions(self.runs, runs), _positions(self.items, items))
-        return Outcomes(self.tested, tuple(moments), tuple(runs), tuple(items), self.correct[index])
+        return Outcomes(
+            self.tested, tuple(moments), tuple(runs), tuple(items), self.correct[index], self.guessed[index]
+        )
 
     def of_run(self, run: Run) -> Outcomes:
         """Return the trials of one run: the moments and items at which it was tested."""
@@ -97,7 +117,9 @@ def _outcomes(tested: TestCondition, trials: Sequence[TrialRow]) -> Outcomes:
     )
     correct = np.full((len(moments), len(runs), len(items)), np.nan)
     correct[index] = [trial.correct for trial in trials]
-    return Outcomes(tested, tuple(moments), tuple(runs), tuple(items), correct)
+    guessed = np.full_like(correct, np.nan)
+    guessed[index] = [trial.correct if trial.nll_studied == trial.nll_foil else CHANCE for trial in trials]
+    return Outcomes(tested, tuple(moments), tuple(runs), tuple(items), correct, guessed)
 
 
 def _positions(among: Sequence[Hashable], wanted: Sequence[Hashable]) -> list[int]:

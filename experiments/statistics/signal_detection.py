@@ -17,11 +17,8 @@ from scipy.stats import rankdata
 
 from experiments.human import HumanResult, human_results
 from experiments.statistics.intervals import crossed_mean
-from experiments.statistics.outcomes import Floats, Outcomes
+from experiments.statistics.outcomes import CHANCE, Floats, Outcomes
 from experiments.statistics.trials import Moment, Run, TestCondition, TrialRow, likelihood_ratio_trials
-
-CHANCE = 0.5
-"""Accuracy of guessing between two images."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Sensitivity:
     accuracy: float
     """Share of correct choices."""
     p_chance: float | None
-    """Two-sided, that the accuracy is one half, for other images and other runs; empty for one run."""
+    """Two-sided, that the accuracy is that of guessing, for other images and other runs; empty for one run."""
     p_chance_images: float
     """The same for other images, judged by the same runs."""
     people: float | None
@@ -54,7 +51,7 @@ class Sensitivity:
     p_people_images: float | None
     """The same for other images, judged by the same runs."""
     d_prime: float
-    """d' of the forced choice between two."""
+    """d' of the forced choice between two, a tie counting one half."""
     d_prime_low: float | None
     """Lower end of its 95 % interval for other images and other runs; empty for one run, or where it has no end."""
     d_prime_high: float | None
@@ -149,6 +146,8 @@ class _Tests:
     """The accuracy at a moment, beside chance and people, and the interval of its d'."""
 
     accuracy: float
+    choices: float
+    """The accuracy with one half for a tie."""
     p_chance: float | None
     p_chance_images: float
     people: float | None
@@ -161,17 +160,19 @@ class _Tests:
 
 
 def _tests(outcomes: Outcomes, people: Mapping[str, HumanResult]) -> dict[tuple[TestCondition, Moment], _Tests]:
-    mean = crossed_mean(outcomes.correct, 0.0, 1.0)
+    counted = crossed_mean(outcomes.correct, 0.0, 1.0, outcomes.units)
+    mean = crossed_mean(outcomes.without_ties, 0.0, 1.0, outcomes.units)
     human = people.get(outcomes.tested.condition)
     level = human.accuracy if human else math.nan
     error = (human.sem if human else None) or 0.0
     columns = {
-        "accuracy": mean.means,
+        "accuracy": counted.means,
+        "choices": mean.means,
         "p_chance": mean.p_over_images_and_runs(CHANCE),
         "p_chance_images": mean.p_over_images(CHANCE),
-        "people": np.full(len(mean.means), level),
-        "p_people": mean.p_over_images_and_runs(level, error),
-        "p_people_images": mean.p_over_images(level, error),
+        "people": np.full(len(counted.means), level),
+        "p_people": counted.p_over_images_and_runs(level, error),
+        "p_people_images": counted.p_over_images(level, error),
     }
     ends = (*mean.over_images_and_runs(), *mean.over_images())
     names = ("d_prime_low", "d_prime_high", "d_prime_low_images", "d_prime_high_images")
@@ -207,8 +208,8 @@ def _sensitivity(
         condition=tested.condition,
         exposure=moment.exposure,
         interference=moment.interference,
-        **asdict(tests),
-        d_prime=forced_choice_d_prime(tests.accuracy * count, count),
+        **{name: value for name, value in asdict(tests).items() if name != "choices"},
+        d_prime=forced_choice_d_prime(tests.choices * count, count),
         hits=float(hits / count),
         false_alarms=float(false_alarms / count),
         d_prime_old_new=old_new_d_prime(hits, false_alarms, count),

@@ -42,7 +42,7 @@ class Threshold:
     fitted: float | None
     """Where the psychometric function fitted to all exposures crosses it, not before the first that was tested."""
     runs: int
-    """Runs that were made; with one, nothing is known about how runs differ."""
+    """Seeds on lists that the trials come from; with one, nothing is known about how runs differ."""
     low: float | None
     """Lower end of the 95 % interval of `fitted` for other images and other runs; empty for one run, or beyond the
     exposures that were made."""
@@ -87,7 +87,7 @@ def _threshold(outcomes: Outcomes, people: float) -> Threshold:
     exposures = [moment.exposure for moment in outcomes.moments]
     fit = fit_psychometric(exposures, list(outcomes.shares), list(outcomes.counts))
     fitted = _crossing(fit, people, exposures)
-    mean = crossed_mean(outcomes.correct, 0.0, 1.0)
+    mean = crossed_mean(outcomes.correct, 0.0, 1.0, outcomes.units)
     low, high = _interval(exposures, mean.over_images_and_runs(), people, fitted)
     low_images, high_images = _interval(exposures, mean.over_images(), people, fitted)
     first = first_exposure_at_or_above(zip(exposures, outcomes.shares, strict=True), people)
@@ -100,7 +100,7 @@ def _threshold(outcomes: Outcomes, people: float) -> Threshold:
         exposures=max(exposures),
         first=first,
         fitted=_within(fitted),
-        runs=len(outcomes.runs),
+        runs=len(set(outcomes.units.tolist())),
         low=_within(low),
         high=_within(high),
         low_images=_within(low_images),

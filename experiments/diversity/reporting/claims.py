@@ -16,7 +16,7 @@ side and the p-value is, too, and is undecided otherwise, and always where items
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal, get_args
@@ -133,7 +133,7 @@ def claims(
         found += _leakage(items, choice, group)
     found += [_needed(context) for context in contexts]
     found += [_growth(growth) for growth in growths]
-    return decide(sorted(found, key=lambda row: get_args(Claim).index(row.claim)))
+    return decide(sorted(found, key=lambda row: get_args(Claim).index(row.claim)), kinds_of_one_prompt(items))
 
 
 def claims_by_size(items: Sequence[ItemRow]) -> list[ClaimRow]:
@@ -146,29 +146,41 @@ def claims_by_size(items: Sequence[ItemRow]) -> list[ClaimRow]:
             if "clip" in chosen:
                 found += _identification(items, chosen["clip"], where)
             found += _determinism(items, chosen, where)
-    return decide(found)
+    return decide(found, kinds_of_one_prompt(items))
 
 
-def decide(rows: Sequence[ClaimRow]) -> list[ClaimRow]:
+def kinds_of_one_prompt(items: Sequence[ItemRow]) -> set[str]:
+    """Return the kinds whose prompts have the same tokens however they are encoded; `both` if all kinds are such."""
+    kinds = {row.kind for row in items}
+    same = {kind for kind in kinds if not any(row.prompt_tokens_changed for row in select(items, kind=kind))}
+    return {*same, "both"} if same == kinds else {*same}
+
+
+def decide(rows: Sequence[ClaimRow], of_one_prompt: Collection[str]) -> list[ClaimRow]:
     """Return the claims of a table with corrected p-values and verdicts.
 
-    A family are the claims of one kind that have a p-value. Two of its rows that agree in all they were measured to be,
-    as the prompt encodings of a causal tokenizer do, are one test.
+    A family are the claims of one kind that have a p-value. Prompt encodings that give the same tokens, as those of a
+    causal tokenizer do, are one test.
+
+    Args:
+        rows: the claims.
+        of_one_prompt: kinds of which all encodings give the same tokens.
     """
     tests: dict[str, dict[Hashable, float]] = {}
     for row in rows:
         if row.p is not None:
-            tests.setdefault(row.claim, {})[_test(row)] = row.p
+            tests.setdefault(row.claim, {})[_test(row, of_one_prompt)] = row.p
     corrected = {
         test: p for of_claim in tests.values() for test, p in zip(of_claim, holm(list(of_claim.values())), strict=True)
     }
     counts = {claim: len(of_claim) for claim, of_claim in tests.items()}
-    return [_decided(row, corrected.get(_test(row)), counts.get(row.claim, 0)) for row in rows]
+    return [_decided(row, corrected.get(_test(row, of_one_prompt)), counts.get(row.claim, 0)) for row in rows]
 
 
-def _test(row: ClaimRow) -> Hashable:
+def _test(row: ClaimRow, of_one_prompt: Collection[str]) -> Hashable:
     """Return what tells the test of a claim from others."""
-    return row.claim, row.kind, row.model, row.group, row.metric, row.value, row.low, row.high, row.p
+    encoding = "" if row.kind in of_one_prompt else row.encoding
+    return row.claim, row.kind, row.model, row.training_items, row.group, encoding, row.given_share, row.metric
 
 
 def _decided(row: ClaimRow, p_holm: float | None, tests: int) -> ClaimRow:
