@@ -1,10 +1,11 @@
 """How often intervals over images and runs hold the truth, and how often tests reject what is true.
 
-Recognition is simulated: a run tells an image from its foil with the probability Phi(a + run + image), runs and images
-being normally distributed on that scale; in every other run the studied image and the foil have changed places, so that
-a preference between them changes its sign. Nominal are 95 % and 5 %. Runs differ by 0, 0.08 or 0.17, the standard
-deviation (probit) of the published runs from scratch (Orhan 2022, arXiv 2204.13061); `--apart` adds runs that differ by
-0.3. The intervals and tests are those of the package, one call for all simulated experiments of a cell.
+Recognition is simulated: every run (a seed) studies both versions of a list, and tells an image from its foil with the
+probability Phi(a + run + image), runs and images being normally distributed on that scale; in the second version the
+studied image and the foil have changed places, so that a preference between them changes its sign. What a run adds is
+the same in both versions, or has half of its variance in common. Nominal are 95 % and 5 %. Runs differ by 0, 0.08 or
+0.17, the standard deviation (probit) of the published runs from scratch (Orhan 2022, arXiv 2204.13061); `--apart` adds
+runs that differ by 0.3. The intervals and tests are those of the package, one call for all simulated experiments of a cell.
 
     .venv/bin/python benchmarks/coverage_of_runs.py            # every cell, 2,000 experiments each
     .venv/bin/python benchmarks/coverage_of_runs.py --quick    # some cells, 500 experiments each
@@ -42,6 +43,9 @@ IMAGES = (8, 16, 40, 100)
 ACCURACIES = (0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 SPREADS = (0.0, 0.08, 0.17)
 APART = 0.3
+VERSIONS = 2
+COMMON = (1.0, 0.5)
+"""Share of the variance of runs that both versions of a list have in common."""
 IMAGE_SPREADS = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
 """How much images differ in how well they are told from foils, and how much one of a pair is preferred."""
 SHARED = (0.0, 0.8)
@@ -64,6 +68,7 @@ class Cell:
     images: int
     accuracy: float
     run_spread: float
+    common: float
     image_spread: float
     preference: float
 
@@ -94,7 +99,7 @@ def main() -> int:
             generator = np.random.default_rng(number)
             outcomes += _coverage(cell, experiments, generator)
             outcomes += _errors(cell, experiments, generator)
-            if (cell.accuracy, cell.preference) == (LEARNED, 0.0):
+            if (cell.accuracy, cell.preference, cell.common) == (LEARNED, 0.0, 1.0):
                 outcomes.append(_thresholds(cell, experiments // 10, generator))
             progress.show(number + 1)
     return _print(outcomes)
@@ -103,22 +108,24 @@ def main() -> int:
 def _cells(spreads: tuple[float, ...], quick: bool) -> Iterator[Cell]:
     images = (8, 100) if quick else IMAGES
     accuracies = (0.5, 0.75, 0.9, 1.0) if quick else ACCURACIES
-    for runs, count, accuracy, spread, of_images in product(RUNS, images, accuracies, spreads, IMAGE_SPREADS):
-        if accuracy < 1 or (spread == 0 and of_images == (0.0, 0.0)):
-            yield Cell(runs, count, accuracy, spread, *of_images)
+    grid = product(RUNS, images, accuracies, spreads, COMMON, IMAGE_SPREADS)
+    for runs, count, accuracy, spread, common, of_images in grid:
+        is_new = common == 1 or (spread > 0 and not quick)
+        if is_new and (accuracy < 1 or (spread == 0 and of_images == (0.0, 0.0))):
+            yield Cell(runs, count, accuracy, spread, common, *of_images)
 
 
 def _coverage(cell: Cell, experiments: int, generator: np.random.Generator) -> list[Outcome]:
     """Return how often the interval of an accuracy holds it: over images for one run, else over images and runs."""
     runs, chances = _chances(cell, experiments, generator)
     correct = (generator.random(chances.shape) < chances).astype(np.float64)
-    mean = crossed_mean(correct, 0.0, 1.0)
+    mean = crossed_mean(correct, 0.0, 1.0, _units(cell))
     if cell.runs > 1:
         return [
             _held("accuracy, images and runs", cell, mean.over_images_and_runs(), np.full(experiments, cell.accuracy))
         ]
     others = np.hypot(1.0, np.hypot(cell.image_spread, cell.preference))
-    truth = ndtr((_middle(cell) + runs[:, 0, 0]) / others)
+    truth = ndtr((_middle(cell) + runs[:, :, 0]) / others).mean(axis=1)
     return [_held("accuracy, images, one run", cell, mean.over_images(), truth)]
 
 
@@ -129,12 +136,12 @@ def _errors(cell: Cell, experiments: int, generator: np.random.Generator) -> lis
         return []
     for shared in SHARED:
         differences = _differences(cell, experiments, shared, generator)
-        mean = crossed_mean(differences, -1.0, 1.0)
+        mean = crossed_mean(differences, -1.0, 1.0, _units(cell))
         if cell.runs > 1:
             found.append(_rejected("comparison, images and runs", cell, mean.over_images_and_runs()))
         elif cell.run_spread == 0:
             found.append(_rejected("comparison, images, one run: interval", cell, mean.over_images()))
-            p = np.array([sign_flip_p(of_one[0]) for of_one in differences])
+            p = np.array([sign_flip_p(of_one.sum(axis=0)) for of_one in differences])
             kind = "comparison, images, one run: sign flips"
             found.append(Outcome(kind, cell, float((p < 0.05).mean()), found[-1].width, experiments))
     return found
@@ -147,15 +154,18 @@ def _thresholds(cell: Cell, experiments: int, generator: np.random.Generator) ->
     held = []
     widths = []
     for _ in range(experiments):
-        runs = generator.normal(0, cell.run_spread, (1, cell.runs, 1))
+        runs = _runs(cell, 1, generator)
         images = generator.normal(0, cell.image_spread, (1, 1, cell.images))
-        noise = generator.normal(size=(1, cell.runs, cell.images))  # one and the same after every exposure: they cohere
+        noise = generator.normal(
+            size=(1, VERSIONS * cell.runs, cell.images)
+        )  # one and the same after every exposure: they cohere
         line = thresholds([_outcomes((middles[:, None, None] + runs + images + noise > 0).astype(np.float64))])[0]
         low, high = (line.low_images, line.high_images) if cell.runs == 1 else (line.low, line.high)
         low = np.inf if low is None else low
         high = np.inf if high is None else high
-        middle = float(runs[0, 0, 0]) if cell.runs == 1 else 0.0
-        of_run = ndtr((middles + middle) / (spread if cell.runs > 1 else np.hypot(1.0, cell.image_spread)))
+        of_run = np.array([CURVE(exposure) for exposure in EXPOSURES])
+        if cell.runs == 1:
+            of_run = ndtr((middles[:, None] + runs[0, :, 0]) / np.hypot(1.0, cell.image_spread)).mean(axis=1)
         truth = float(np.interp(line.people, of_run, EXPOSURES))
         held.append(low <= truth <= high)
         widths.append(min(high, max(EXPOSURES)) - min(low, max(EXPOSURES)))
@@ -165,28 +175,31 @@ def _thresholds(cell: Cell, experiments: int, generator: np.random.Generator) ->
 def _outcomes(correct: Floats) -> Outcomes:
     """Return the outcomes (M, R, I) of a learning curve as the package collects them."""
     moments = tuple(Moment(exposure, 0) for exposure in EXPOSURES)
-    runs = tuple(Run("list", "as_given", seed) for seed in range(correct.shape[1]))
+    seeds = range(correct.shape[1] // VERSIONS)
+    runs = tuple(Run("list", version, seed) for seed in seeds for version in ("as_given", "swapped"))
     images = tuple(("list", str(image)) for image in range(correct.shape[2]))
-    return Outcomes(TestCondition("", "weights", "none", CONDITION), moments, runs, images, correct)
+    return Outcomes(
+        TestCondition("", "weights", "none", CONDITION), moments, runs, images, correct, np.full_like(correct, 0.5)
+    )
 
 
 def _chances(cell: Cell, experiments: int, generator: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return what runs add (E, R, 1) and the chance (E, R, I) of every trial of E experiments."""
-    runs = generator.normal(0, cell.run_spread, (experiments, cell.runs, 1))
+    """Return what versions of runs add (E, 2 R, 1) and the chance (E, 2 R, I) of every trial of E experiments."""
+    runs = _runs(cell, experiments, generator)
     images = generator.normal(0, cell.image_spread, (experiments, 1, cell.images))
     preferred = generator.normal(0, cell.preference, (experiments, 1, cell.images))
     return runs, ndtr(_middle(cell) + runs + images + preferred * _signs(cell))
 
 
 def _differences(cell: Cell, experiments: int, shared: float, generator: np.random.Generator) -> Floats:
-    """Return the differences (E, R, I) in correctness of two models whose runs differ independently."""
+    """Return the differences (E, 2 R, I) in correctness of two models whose runs differ independently."""
     images = generator.normal(0, cell.image_spread, (experiments, 1, cell.images))
     preferred = generator.normal(0, cell.preference, (experiments, 1, cell.images)) * _signs(cell)
-    common = np.sqrt(shared) * generator.normal(size=(experiments, cell.runs, cell.images))
+    common = np.sqrt(shared) * generator.normal(size=(experiments, VERSIONS * cell.runs, cell.images))
     correct = []
     for _ in range(2):
         own = np.sqrt(1 - shared) * generator.normal(size=common.shape)
-        runs = generator.normal(0, cell.run_spread, (experiments, cell.runs, 1))
+        runs = _runs(cell, experiments, generator)
         correct.append(_middle(cell) + runs + images + preferred + common + own > 0)
     return correct[0].astype(np.float64) - correct[1]
 
@@ -198,7 +211,19 @@ def _middle(cell: Cell) -> float:
 
 
 def _signs(cell: Cell) -> Floats:
-    return np.where(np.arange(cell.runs) % 2 == 0, 1.0, -1.0)[:, None]
+    """Return (2 R, 1) with -1 for the second version of every run."""
+    return np.tile([1.0, -1.0], cell.runs)[:, None]
+
+
+def _units(cell: Cell) -> NDArray[np.int64]:
+    return np.repeat(np.arange(cell.runs), VERSIONS)
+
+
+def _runs(cell: Cell, experiments: int, generator: np.random.Generator) -> Floats:
+    """Return what each version of each run adds, (E, 2 R, 1)."""
+    in_common = np.repeat(generator.normal(size=(experiments, cell.runs, 1)), VERSIONS, axis=1)
+    own = generator.normal(size=in_common.shape)
+    return cell.run_spread * (np.sqrt(cell.common) * in_common + np.sqrt(1 - cell.common) * own)
 
 
 def _held(kind: str, cell: Cell, interval: tuple[Floats, Floats], truth: Floats) -> Outcome:

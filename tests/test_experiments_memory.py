@@ -193,7 +193,7 @@ def test_report_merges_runs(stimuli: Path, tmp_path: Path) -> None:
     assert {row.seed for row in rows} == {0, 1}
     page = (tmp_path / "report" / "report.html").read_text()
     assert "data:image/png;base64," in page
-    assert "run twice" in page
+    assert "were run in two versions" in page
 
 
 def items_tested(out: Path) -> set[str]:

@@ -353,11 +353,11 @@ def test_a_gpt_that_is_there_studies_thirty_times_and_keeps_its_weights() -> Non
     assert (options.learning.exposures, options.learning.initial_weights) == (30, "scaled")
 
 
-def test_noise_is_of_four_seeds_and_fifty_exposures() -> None:
+def test_noise_has_sequences_of_one_seed_and_fifty_exposures() -> None:
     options = parsed("--noise", "2500", "--protocol", "igpt2022")
     material = options.material
     assert (material.noise_length, material.noise_codes) == (4096, 512)
-    assert (options.learning.exposures, options.learning.seeds) == (50, 4)
+    assert (options.learning.exposures, options.learning.seeds) == (50, 1)
 
 
 def test_a_preset_gives_the_size_and_the_protocol_the_kind() -> None:
