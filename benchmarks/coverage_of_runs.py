@@ -5,7 +5,8 @@ probability Phi(a + run + image), runs and images being normally distributed on 
 studied image and the foil have changed places, so that a preference between them changes its sign. What a run adds is
 the same in both versions, or has half of its variance in common. Nominal are 95 % and 5 %. Runs differ by 0, 0.08 or
 0.17, the standard deviation (probit) of the published runs from scratch (Orhan 2022, arXiv 2204.13061); `--apart` adds
-runs that differ by 0.3. The intervals and tests are those of the package, one call for all simulated experiments of a cell.
+runs that differ by 0.3. The intervals and tests are those of the package, one call for all simulated experiments of a
+cell.
 
     .venv/bin/python benchmarks/coverage_of_runs.py            # every cell, 2,000 experiments each
     .venv/bin/python benchmarks/coverage_of_runs.py --quick    # some cells, 500 experiments each
