@@ -98,6 +98,13 @@ def test_methods_txt_has_no_markup_and_short_lines(real: Path) -> None:
             "12 random sequences of 16 tokens, drawn uniformly from 512",
         ),
         ({"half": "first"}, "the first half of each condition"),
+        ({"resize": "pillow"}, "scaled by Pillow's bilinear filter and rounded to 8 bits."),
+        ({"order": "igpt2022"}, "each pass in the order of the published code"),
+        ({"variant": "legacy", "bos": False, "initial_weights": "mingpt"}, "as the published code draws them"),
+        (
+            {"stimuli": None, "noise": 12, "noise_length": 16, "protocol": "igpt2022"},
+            "The protocol was that of Orhan (2022, arXiv 2204.13061)",
+        ),
         ({"exclude_defects": True}, "What was found defective in the list was left out."),
         ({"tokenizer": Path("gone")}, "tokens of the tokenizer gone."),
         ({"gpt": Path("gone")}, "The GPT gone learned them; its architecture is not at hand."),

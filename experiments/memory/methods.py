@@ -38,10 +38,20 @@ WORDED = frozenset(
         *("stimuli", "gpt", "layers", "heads", "width", "dropout", "variant", "bos", "batch", "learning_rate"),
         *("noise", "noise_length", "noise_codes", "exclude_defects", "fillers", "half", "tokenizer", "colours", "size"),
         *("exposures", "steps_per_exposure", "replay", "optimizer", "optimizer_state", "grad_clip", "trained_blocks"),
-        *("then", "then_exposures", "seeds", "seed", "changes", "store_layer", "recall", "ties"),
+        *("then", "then_exposures", "seeds", "seed", "changes", "store_layer", "recall", "ties", "protocol", "resize"),
+        *("fit_palette", "order", "initial_weights"),
     )
 )
 """Options that the sentences below are about; others are named where they have not their default."""
+RESIZING = {
+    "exact": "",
+    "pillow": " Images were scaled by Pillow's bilinear filter and rounded to 8 bits.",
+}
+ORDERS = {
+    "own": "in a new random order",
+    "igpt2022": "in the order of the published code (Orhan 2022)",
+}
+WEIGHTS = {"scaled": "", "mingpt": ", as the published code draws them"}
 TIES = {"half": "a tie counted one half", "wrong": "a tie counted as wrong"}
 VARIANTS = {
     "rotary": "RMS norm, rotary positions and SwiGLU, without biases",
@@ -119,9 +129,13 @@ def _versions(trials: Sequence[TrialRow]) -> str:
 
 def _tokenizer(options: MemoryOptions) -> str:
     """Return how images became tokens."""
-    path = _tokenizer_path(options)
     if options.material.noise is not None:
         return ""
+    return _encoding(options) + RESIZING[options.material.resize]
+
+
+def _encoding(options: MemoryOptions) -> str:
+    path = _tokenizer_path(options)
     if path is None:
         return (
             f"Images were scaled to {options.material.size} x {options.material.size} pixels, and each pixel became "
@@ -146,11 +160,12 @@ def _model(options: MemoryOptions) -> str:
     origin = "A new GPT" if options.gpt is None else f"The GPT `{options.gpt}`"
     if config is None:
         return f"{origin} learned them; its architecture is not at hand."
-    size = f"{config.layers} layers, {config.heads} heads, width {config.width}"
+    size = f"{several(config.layers, 'layer')}, {several(config.heads, 'head')}, width {config.width}"
     parameters = f", {parameter_count(config):,} parameters" if config.window > 1 else ""
     start = "" if config.bos else ", without a BOS token"
     dropout = f", dropout {config.dropout:g}" if config.dropout else ""
-    weights = " Its weights were drawn anew for each seed." if options.gpt is None else ""
+    drawn = f" Its weights were drawn anew for each seed{WEIGHTS[options.learning.initial_weights]}."
+    weights = drawn if options.gpt is None else ""
     return f"{origin} learned them: {size}{parameters}; {VARIANTS[config.variant]}{start}{dropout}.{weights}"
 
 
@@ -182,8 +197,10 @@ def _learning(options: MemoryOptions) -> str:
     learning = options.learning
     if options.learning_rate == 0:
         return "The weights were not trained: only the episodic store learned."
-    passes = "each pass in a new random order" if learning.exposures > 1 else "in random order"
-    sentence = f"The list was presented {several(learning.exposures, 'time')}, {passes}, in batches of {options.batch}"
+    passes = f"{'each pass ' if learning.exposures > 1 else ''}{ORDERS[learning.order]}"
+    protocol = "The protocol was that of Orhan (2022, arXiv 2204.13061), but for what is said. "
+    sentence = protocol if options.protocol else ""
+    sentence += f"The list was presented {several(learning.exposures, 'time')}, {passes}, in batches of {options.batch}"
     if learning.steps_per_exposure > 1:
         sentence += f", with {learning.steps_per_exposure} optimizer steps in a row on each"
     if learning.replay:
