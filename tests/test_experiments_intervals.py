@@ -129,6 +129,13 @@ def test_runs_that_differ_widen_the_interval_over_runs_alone() -> None:
     assert width["apart"] > 2 * width["alike"]
 
 
+def test_three_runs_have_two_degrees_of_freedom() -> None:
+    of_runs = np.array([0.4, 0.5, 0.6])
+    mean = crossed_mean(np.repeat(of_runs[:, None], 5000, axis=1)[None], 0.0, 1.0)
+    expected = t.interval(0.95, 2, 0.5, 0.1 / np.sqrt(3))
+    assert ends(mean.over_images_and_runs()) == pytest.approx(expected, abs=0.001)
+
+
 def test_many_runs_that_vary_alone_give_students_interval_of_runs() -> None:
     of_runs = np.random.default_rng(1).normal(0.5, 0.1, 8)
     mean = crossed_mean(np.repeat(of_runs[:, None], 5000, axis=1)[None], 0.0, 1.0)

@@ -21,8 +21,8 @@ from vqgan.model import load_tokenizer
 
 STATISTICS = (
     "Accuracy is the share of correct trials over all runs. Its 95 % intervals allow for other images and other runs, "
-    "which are crossed: Student's t with degrees of freedom by Satterthwaite (1946), of two runs after Graybill and "
-    "Wang (1980), after two images that nobody saw, one always right and one always wrong, were added (Agresti and "
+    "which are crossed: Student's t with degrees of freedom by Satterthwaite (1946), of two or three runs after "
+    "Graybill and Wang (1980), after two images that nobody saw, one always right and one always wrong, were added (Agresti and "
     "Coull 1998). For one run there are intervals over images alone. Differences are taken on the same pairs of the "
     "same runs; their p-values are those of these intervals and, over images alone, of an exact sign-flip permutation "
     "test (of one run McNemar's), both two-sided and corrected by Holm's method (1979) for all comparisons in one "

@@ -8,10 +8,11 @@ to, its variance takes the place of theirs. A run is a seed on a list: the two v
 and order under a seed, and count as one. What one may say depends on the number of runs:
 
     one            nothing about other runs: there are intervals over images alone, and no others
-    two            the squared half-widths of both parts add up (Graybill and Wang 1980, Journal of the American
-                   Statistical Association 75, 869-873), that of the runs with Student's t of one degree of freedom,
-                   12.7: two runs hardly tell how runs differ
-    three or more  Student's t, with degrees of freedom by Satterthwaite (1946, Biometrics Bulletin 2, 110-114)
+    two, three     the squared half-widths of both parts add up (Graybill and Wang 1980, Journal of the American
+                   Statistical Association 75, 869-873), that of the runs with Student's t of one or two degrees of
+                   freedom, 12.7 or 4.3: two runs hardly tell how runs differ
+    four or more   Student's t, with degrees of freedom by Satterthwaite (1946, Biometrics Bulletin 2, 110-114), which
+                   would be too narrow for comparisons of three runs
 
 To the images two are added that nobody has seen, one with the least and one with the greatest possible value. They do
 for images what the added successes and failures of Agresti and Coull (1998, The American Statistician 52, 119-126) do
@@ -34,6 +35,8 @@ from experiments.statistics.outcomes import Floats
 
 LEVEL = 0.05
 """Of all intervals, whose nominal coverage is 95 %."""
+FEW = 2
+"""Degrees of freedom of runs up to which Satterthwaite's interval would be too narrow."""
 SMALLEST_P = 1e-12
 """Smaller p-values are not told apart."""
 HALVINGS = 50
@@ -101,7 +104,7 @@ class CrossedMean:
                 self.image_variances**2 / self.image_freedom + self.run_variances**2 / self.run_freedom
             )
         of_both = np.maximum(of_images, _student(level, freedom) * np.sqrt(variances))  # freedoms add up, too
-        return np.where(self.run_freedom == 1, np.hypot(of_images, of_runs), of_both)
+        return np.where(self.run_freedom <= FEW, np.hypot(of_images, of_runs), of_both)
 
     def _ends(self, half_widths: HalfWidths) -> tuple[Floats, Floats]:
         half = half_widths(np.full(len(self.means), LEVEL))
