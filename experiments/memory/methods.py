@@ -20,16 +20,16 @@ from storage.model_folder import CheckpointError
 from vqgan.model import load_tokenizer
 
 STATISTICS = (
-    "Accuracy is the share of correct trials over all runs. Its 95 % intervals allow for other images and other runs, "
-    "which are crossed: Student's t with degrees of freedom by Satterthwaite (1946), of two or three runs after "
-    "Graybill and Wang (1980), after two images that nobody saw, one always right and one always wrong, were added (Agresti and "
-    "Coull 1998). For one run there are intervals over images alone. Differences are taken on the same pairs of the "
-    "same runs; their p-values are those of these intervals and, over images alone, of an exact sign-flip permutation "
-    "test (of one run McNemar's), both two-sided and corrected by Holm's method (1979) for all comparisons in one "
-    "respect after as many exposures. d' of the forced choice is sqrt(2) z(accuracy), with the log-linear correction "
-    "of Hautus (1995). Exposures to the level of people are read from a Weibull function fitted by maximum likelihood "
-    "(Wichmann and Hill 2001); their intervals hold the exposures at which that level lies inside the interval of the "
-    "accuracy."
+    "Accuracy is the share of correct trials over all runs. Its 95 % intervals allow for other images and other runs,"
+    " which are crossed: Student's t with degrees of freedom by Satterthwaite (1946), of two or three runs after "
+    "Graybill and Wang (1980), after two images that nobody saw, one always right and one always wrong, were added "
+    "(Agresti and Coull 1998). For one run there are intervals over images alone. Differences are taken on the same "
+    "pairs of the same runs; their p-values are those of these intervals and, over images alone, of an exact "
+    "sign-flip permutation test (of one run McNemar's), both two-sided and corrected by Holm's method (1979) for all "
+    "comparisons in one respect after as many exposures. d' of the forced choice is sqrt(2) z(accuracy), with the "
+    "log-linear correction of Hautus (1995). Exposures to the level of people are read from a Weibull function fitted"
+    " by maximum likelihood (Wichmann and Hill 2001); their intervals hold the exposures at which that level lies "
+    "inside the interval of the accuracy."
 )
 """How the numbers of the tables were computed: what `experiments.statistics` does, in a paragraph."""
 
