@@ -91,8 +91,3 @@ def describe(value: Any) -> str:
 def listed(words: Sequence[str]) -> str:
     """Return words with commas between them, and `and` before the last."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
-
-
-def several(count: int, what: str) -> str:
-    """Return a number of things."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

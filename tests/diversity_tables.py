@@ -10,19 +10,19 @@ from typing import Any, get_args
 import numpy as np
 from PIL import Image
 
-from experiments.diversity.reporting.claims import ClaimRow, claims
+from experiments.diversity.conditions import Group, Kind
+from experiments.diversity.reporting.claims import claims
 from experiments.diversity.reporting.context import contexts, growths
 from experiments.diversity.reporting.runs import choose
+from experiments.diversity.reporting.verdicts import ClaimRow
 from experiments.diversity.tables import (
     BASELINES,
     DISTANCES,
     MODEL,
     AuditRow,
     BestRow,
-    Group,
     ImageRow,
     ItemRow,
-    Kind,
     PositionRow,
     RedundancyRow,
     RunRow,

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from experiments.memory.options import MemoryOptions
+from experiments.statistics.accuracy import POOLED, Accuracy
 from experiments.statistics.psychometric import Psychometric
 from experiments.statistics.trials import Moment, TrialRow, correctness, write_trials
 from storage.config_file import config_of
@@ -37,6 +38,22 @@ def make_trials(
         for seed in seeds
         for trial in _trials_of_run(list_name, version, seed, names, moments, readouts, changes)
     ]
+
+
+def make_accuracy(accuracy: float, low_images: float, high_images: float, **others: Any) -> Accuracy:
+    """Accuracy of one run of 100 trials after 10 exposures, with its interval over images."""
+    row: dict[str, Any] = {
+        "version": POOLED,
+        "condition": "novel",
+        "exposure": 10,
+        "chance": 0.5,
+        "low": None,
+        "high": None,
+        "trials": 100,
+        "images": 100,
+        "runs": 1,
+    }
+    return Accuracy(accuracy=accuracy, low_images=low_images, high_images=high_images, **(row | others))
 
 
 def make_run(folder: Path, trials: list[TrialRow], **options: Any) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 import media_kinds as kinds
 import numpy as np
 import pytest
+from field_pictures import field_pictures
 from media import HEIGHT, STEP, WIDTH, numbers
 
 from data import decoding, probe
@@ -37,8 +38,8 @@ def in_any_order(info: VideoInfo) -> list[tuple[int, int]]:
 NUMBERED: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "periodic intra refresh": ("a.mp4", kinds.intra_refresh),
     "packed B-frames": ("b.avi", kinds.packed_bitstream),
-    "field pictures": ("c.mts", kinds.field_pictures),
-    "field pictures in pairs": ("d.ts", lambda path: kinds.field_pictures(path, together=True)),
+    "field pictures": ("c.mts", field_pictures),
+    "field pictures in pairs": ("d.ts", lambda path: field_pictures(path, together=True)),
     "a clock that jumps ahead": ("e.mp4", kinds.clock_jump),
     "the default of two tracks": ("f.mp4", kinds.two_tracks),
     "levels from 0 to 255": ("g.mp4", kinds.full_range),
@@ -168,7 +169,7 @@ def test_a_stream_is_decoded_for_one_group_of_pictures_only(stream: VideoInfo) -
 
 
 def test_clips_in_order_are_the_clips_one_by_one(folder: Path) -> None:
-    for name, make in (("o.mp4", kinds.intra_refresh), ("p.mts", kinds.field_pictures), ("q.avi", kinds.motion_jpeg)):
+    for name, make in (("o.mp4", kinds.intra_refresh), ("p.mts", field_pictures), ("q.avi", kinds.motion_jpeg)):
         info = probe_video(make(folder / name))
         starts = [0.0, 0.1, 0.5, 1.0]
         together = list(decode_clips(info, starts, 4, FPS, 32))

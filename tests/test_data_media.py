@@ -1,8 +1,6 @@
 """Folders, files and tar shards become the same list of sources, and whatever is not in it is listed with a reason."""
 
-import csv
 import io
-import itertools
 import os
 import socket
 import tarfile
@@ -10,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from media import make_video, moov_first
 from media_kinds import joined_streams
 from PIL import Image
@@ -19,7 +15,7 @@ from PIL import Image
 from data.errors import MediaError
 from data.images import load_image
 from data.media import catalogue
-from data.skipping import check_skipped, describe_skipped, write_skipped
+from data.skipping import check_skipped, write_skipped
 from data.sources import Skipped, Source
 from data.split import split_sources
 
@@ -281,37 +277,6 @@ def test_a_link_to_a_file_that_is_gone_is_listed(tmp_path: Path) -> None:
     assert all("does not exist" in skip.reason for skip in skipped)
 
 
-def test_more_than_half_unreadable_stops_with_the_reasons(tmp_path: Path) -> None:
-    bad = [Skipped(f"{number}.png", f"reason {number}") for number in range(5)]
-    with pytest.raises(MediaError, match=r"5 of 9 files .*0\.png: reason 0.*2\.png: reason 2\)"):
-        check_skipped(bad, 9, tmp_path)
-
-
-def test_what_is_not_used_is_described_by_reason(tmp_path: Path) -> None:
-    skipped = [
-        Skipped("a.png", "a.png is empty (0 bytes): copy or download it again"),
-        Skipped("b.png", "b.png is empty (0 bytes): copy or download it again"),
-        Skipped("c.png", "is the same file as a/b.png", False),
-        Skipped("d.png", "is the same file as a/c.png", False),
-        Skipped("e.json", "is no video or image by its name (.json)", False),
-    ]
-    assert describe_skipped(skipped) == (
-        "2 files: 2 is empty; 3 other files: 2 is the same file as another, 1 is no video or image by its name"
-        " (see skipped.csv)"
-    )
-    assert describe_skipped([]) == "none"
-
-
-def test_half_unreadable_is_tolerated(tmp_path: Path) -> None:
-    check_skipped([Skipped("a.png", "empty")] * 2, 4, tmp_path)
-
-
-def test_the_list_of_skipped_files_is_a_csv(tmp_path: Path) -> None:
-    write_skipped(tmp_path / "new" / "skipped.csv", [Skipped("a, b.png", 'says "no"')])
-    with (tmp_path / "new" / "skipped.csv").open(newline="") as file:
-        assert list(csv.reader(file)) == [["file", "reason", "is_media"], ["a, b.png", 'says "no"', "True"]]
-
-
 def test_a_name_that_is_not_utf8_does_not_stop_anything(tmp_path: Path) -> None:
     name = os.fsdecode(b"k\xe4se.png")
     put(tmp_path / name, b"")
@@ -321,14 +286,6 @@ def test_a_name_that_is_not_utf8_does_not_stop_anything(tmp_path: Path) -> None:
     write_skipped(tmp_path / "skipped.csv", found.skipped)
     assert "se.png" in (tmp_path / "skipped.csv").read_text(encoding="utf-8")
     assert [len(part) for part in split_sources(found.sources, 0.5)] == [1, 1]
-
-
-def test_alike_reasons_are_counted_together() -> None:
-    skipped = [Skipped(f"{n}.mkv", f"{n}.mkv is cut short: use ffmpeg -i {n}.mkv -c copy {n}-fixed.mkv") for n in "ab"]
-    others = [Skipped("a.json", "is no video or image by its name (.json)", False)]
-    assert describe_skipped([*skipped, *others]) == (
-        "2 files: 2 is cut short; 1 other file: 1 is no video or image by its name (see skipped.csv)"
-    )
 
 
 # Shards
@@ -426,42 +383,3 @@ def test_a_malicious_shard_is_harmless(tmp_path: Path) -> None:
     assert [level(source) for source in found.sources] == [10, 20]
     assert [skip.file for skip in found.skipped] == ["shard.tar/link.png"]
     assert sorted(file.name for file in tmp_path.rglob("*")) == ["inner", "secret.png", "shard.tar"]
-
-
-# Splitting
-
-
-def sources(count: int) -> list[Source]:
-    return [Source(f"{number:02d}.mp4", Path(f"{number:02d}.mp4"), "video") for number in range(count)]
-
-
-@given(count=st.integers(2, 60), fraction=st.floats(0, 1))
-def test_a_split_shares_no_source_and_leaves_none_out(count: int, fraction: float) -> None:
-    training, validation = split_sources(sources(count), fraction)
-    assert training
-    assert validation
-    assert sorted(training + validation, key=lambda source: source.name) == sorted(
-        sources(count), key=lambda source: source.name
-    )
-
-
-@settings(max_examples=30)
-@given(order=st.permutations(range(12)))
-def test_a_split_does_not_depend_on_the_order_of_the_sources(order: list[int]) -> None:
-    every = sources(12)
-    assert split_sources([every[place] for place in order], 0.3) == split_sources(every, 0.3)
-
-
-def test_a_split_holds_out_the_fraction_asked_for() -> None:
-    assert [len(part) for part in split_sources(sources(40), 0.1)] == [36, 4]
-
-
-def test_a_split_picks_other_places_than_the_first_names() -> None:
-    held_out = [int(source.path.stem) for source in split_sources(sources(40), 0.5)[1]]
-    assert any(after - before > 1 for before, after in itertools.pairwise(held_out))
-
-
-@pytest.mark.parametrize("count", [0, 1])
-def test_one_source_cannot_be_split(count: int) -> None:
-    with pytest.raises(MediaError, match="at least two files"):
-        split_sources(sources(count), 0.1)

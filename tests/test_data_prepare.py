@@ -17,6 +17,7 @@ import media_kinds as kinds
 import numpy as np
 import pytest
 import torch
+from field_pictures import field_pictures
 from media import make_video, noise, numbers
 from PIL import Image
 
@@ -49,7 +50,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "c").mkdir()
     make_video(folder / "c" / "d.mkv", count=90, fps=30, image=moving)
     kinds.clock_jump(folder / "e.mp4", jump=50)
-    kinds.field_pictures(folder / "f.ts")
+    field_pictures(folder / "f.ts")
     (folder / "broken.mp4").write_bytes(b"no video " * 99)
     return folder
 

@@ -1,12 +1,13 @@
 """Groups are never divided between training and validation, and one long video is divided by time."""
 
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from media import grey, make_video
 
@@ -183,3 +184,39 @@ def test_a_source_without_room_for_a_clip_is_listed_with_its_longest_stretch() -
         [],
         ["has no stretch of 2.00 s, a clip's length; the longest lasts 1.50 s"],
     )
+
+
+def single_files(count: int) -> list[Source]:
+    return [Source(f"{number:02d}.mp4", Path(f"{number:02d}.mp4"), "video") for number in range(count)]
+
+
+@given(count=st.integers(2, 60), fraction=st.floats(0, 1))
+def test_a_split_shares_no_source_and_leaves_none_out(count: int, fraction: float) -> None:
+    training, validation = split_sources(single_files(count), fraction)
+    assert training
+    assert validation
+    assert sorted(training + validation, key=lambda source: source.name) == sorted(
+        single_files(count), key=lambda source: source.name
+    )
+
+
+@settings(max_examples=30)
+@given(order=st.permutations(range(12)))
+def test_a_split_does_not_depend_on_the_order_of_the_sources(order: list[int]) -> None:
+    every = single_files(12)
+    assert split_sources([every[place] for place in order], 0.3) == split_sources(every, 0.3)
+
+
+def test_a_split_holds_out_the_fraction_asked_for() -> None:
+    assert [len(part) for part in split_sources(single_files(40), 0.1)] == [36, 4]
+
+
+def test_a_split_picks_other_places_than_the_first_names() -> None:
+    held_out = [int(source.path.stem) for source in split_sources(single_files(40), 0.5)[1]]
+    assert any(after - before > 1 for before, after in itertools.pairwise(held_out))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_one_source_cannot_be_split(count: int) -> None:
+    with pytest.raises(MediaError, match="at least two files"):
+        split_sources(single_files(count), 0.1)

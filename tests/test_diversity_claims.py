@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from diversity_tables import BOTH, PAIRWISE, Simulated, claims_of, items_of, make_audit, with_metrics
 
-from experiments.diversity.reporting.claims import ClaimRow, claims_by_size, decide, kinds_of_one_prompt
+from experiments.diversity.reporting.claims import claims_by_size
 from experiments.diversity.reporting.runs import select
+from experiments.diversity.reporting.verdicts import ClaimRow, decide, kinds_of_one_prompt
 from experiments.diversity.tables import MODEL, ItemRow
 from storage.tables import read_rows, write_rows
 

@@ -13,9 +13,9 @@ from tiny import IMAGE, SHORT, make_images, make_tokenizer, make_videos
 import secondsight
 from data.errors import MediaError
 from data.tokens import TokenStore
+from experiments.diversity.conditions import Kind
 from experiments.diversity.options import StudyOptions
 from experiments.diversity.study import Arm, measured_steps, prompt_lengths, run_study
-from experiments.diversity.tables import Kind
 from gpt.config import GPTConfig
 from storage.run_folder import RunFolderError
 from vqgan.model import load_tokenizer

@@ -1,9 +1,4 @@
-"""`--protocol igpt2022` beside the published experiment, written here once more with torch and torchvision alone.
-
-What is written here follows the public code of Orhan (2022, arXiv 2204.13061) in what it does: images listed by
-ImageFolder, scaled by Resize, coloured in float32; a minGPT under a seed; sixteen processes, each with its own share of
-DistributedSampler's order, whose gradients are averaged; a fresh Adam, nothing clipped.
-"""
+"""`--protocol igpt2022` gives what the published loop gives, and says what it does otherwise."""
 
 from __future__ import annotations
 
@@ -15,167 +10,39 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_lists import make_list
 from PIL import Image
-from torch import Tensor, nn
-from torch.utils.data import DistributedSampler, TensorDataset
-from torchvision.datasets import ImageFolder
+from published_igpt import (
+    COLOURS,
+    EXPOSURES,
+    PROCESSES,
+    SIDE,
+    TINY,
+    MinGPT,
+    make_published,
+    published_study,
+    published_tokens,
+    scores,
+)
+from torch import Tensor
+from torch.utils.data import DistributedSampler
 from torchvision.transforms import Resize
 
-import secondsight
 from data.stimuli.lists import Stimulus, StimulusList, Trial
 from experiments.memory.experiment import run_memory
 from experiments.memory.learner import igpt2022_order
 from experiments.memory.material import scale_image
-from experiments.memory.options import MemoryOptions, SweepOptions, Ties
+from experiments.memory.options import MemoryOptions, Ties
 from experiments.memory.recognition import Session
-from experiments.memory.sweep import sweep_cells
 from experiments.statistics.trials import TrialRow, read_trials
 from gpt.config import PRESETS, GPTConfig
 from gpt.import_weights import import_weights
 from gpt.model import GPT
 from gpt.options import ImportOptions
-from storage.command import arguments_of
 from storage.run_folder import read_options
 from vqgan.palette import Palette
-
-PROCESSES = 16
-TINY = {"layers": 2, "heads": 2, "width": 16}
-SIDE = 6
-COLOURS = 12
-EXPOSURES = 10
-
-
-class MinGPT(nn.Module):
-    """The published architecture: layer norm, learned positions, GELU, biases, no BOS token."""
-
-    def __init__(self, layers: int, heads: int, width: int, vocabulary: int, positions: int) -> None:
-        super().__init__()
-        self.tok_emb = nn.Embedding(vocabulary, width)
-        self.pos_emb = nn.Parameter(torch.zeros(1, positions, width))
-        self.blocks = nn.Sequential(*(MinBlock(width, heads) for _ in range(layers)))
-        self.ln_f = nn.LayerNorm(width)
-        self.head = nn.Linear(width, vocabulary, bias=False)
-        self.apply(self.begin)
-
-    @staticmethod
-    def begin(module: nn.Module) -> None:
-        if isinstance(module, nn.Linear | nn.Embedding):
-            module.weight.data.normal_(mean=0.0, std=0.02)
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            module.bias.data.zero_()
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return the NLL (B, L - 1) of tokens (B, L)."""
-        read, wanted = tokens[:, :-1], tokens[:, 1:]
-        x = self.blocks(self.tok_emb(read) + self.pos_emb[:, : read.shape[1]])
-        return F.cross_entropy(self.head(self.ln_f(x)).permute(0, 2, 1), wanted, reduction="none")
-
-
-class MinAttention(nn.Module):
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.key = nn.Linear(width, width)
-        self.query = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.proj = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = (
-            part(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for part in (self.query, self.key, self.value)
-        )
-        scores = q @ k.transpose(2, 3) / q.shape[-1] ** 0.5
-        later = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
-        seen = scores.masked_fill(later, -torch.inf).softmax(dim=-1) @ v
-        return self.proj(seen.transpose(1, 2).flatten(2))
-
-
-class MinBlock(nn.Module):
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.ln1 = nn.LayerNorm(width)
-        self.ln2 = nn.LayerNorm(width)
-        self.attn = MinAttention(width, heads)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.ln1(x))
-        return x + self.mlp(self.ln2(x))
-
-
-def published_tokens(folder: Path, clusters: Tensor) -> dict[str, Tensor]:
-    """The tokens of the images that ImageFolder lists, in its order, by file name."""
-    found: dict[str, Tensor] = {}
-    images = ImageFolder(str(folder), Resize(SIDE))
-    for (path, _), (image, _) in zip(images.samples, images, strict=True):
-        pixels = torch.from_numpy(np.array(image)).view(-1, 3).float()
-        found[Path(path).name] = ((pixels[:, None, :] - clusters[None]) ** 2).sum(-1).argmin(1)
-    return found
-
-
-def published_study(model: MinGPT, items: Tensor, seed: int, epochs: int, rate: float = 5e-4) -> Any:
-    """Study (N, L) items, and yield after each epoch."""
-    optimizer = torch.optim.Adam(model.parameters(), rate, weight_decay=0.0)
-    samplers: list[DistributedSampler[Any]] = [
-        DistributedSampler(TensorDataset(items), PROCESSES, rank, seed=seed) for rank in range(PROCESSES)
-    ]
-    for epoch in range(epochs):
-        model.train()
-        shares = []
-        for sampler in samplers:
-            sampler.set_epoch(epoch)
-            shares.append(torch.tensor(list(sampler)).split(2))
-        for of_processes in zip(*shares, strict=True):
-            # All shares are equally long, so that the mean of their gradients is the gradient of their mean.
-            model.zero_grad()
-            model(items[torch.cat(of_processes)]).mean().backward()
-            optimizer.step()
-        model.eval()
-        yield epoch + 1
-
-
-def scores(model: MinGPT, tokens: dict[str, Tensor]) -> dict[str, float]:
-    """The mean NLL of each sequence, by name."""
-    with torch.no_grad():
-        nll = model(torch.stack(list(tokens.values()))).mean(dim=1)
-    return dict(zip(tokens, nll.tolist(), strict=True))
-
-
-def make_published(root: Path) -> tuple[Path, Path]:
-    """Two lists in the layout of the published ones: the images seen in one are unseen in the other.
-
-    Images are squares on white, of a size at which they are scaled.
-    """
-    generator = np.random.default_rng(0)
-
-    def image() -> Image.Image:
-        pixels = np.full((20, 20, 3), 255, dtype=np.uint8)
-        pixels[4:15, 3:17] = generator.integers(0, 256, (11, 14, 3))
-        return Image.fromarray(pixels)
-
-    # Names of fillers that come between those of a pair: in the second list other images come first.
-    images = {f"filler_{number}.png": image() for number in range(23)}
-    images |= {f"state_{number}15.png": image() for number in range(3)}
-    for condition in ("novel", "state"):
-        for number in range(5):
-            for side in (1, 2):
-                images[f"{condition}_{number}{side}.png"] = image()
-    lists = (root / "list_1", root / "list_2")
-    for folder, seen in zip(lists, ("2", "1"), strict=True):
-        for name, picture in images.items():
-            condition = name.split("_")[0]
-            paired = len(name) == len("state_01.png") and condition != "filler"
-            places = ["study/study"] if not paired or name[-5] == seen else []
-            if paired:
-                places.append(f"test/{condition}_{'seen' if name[-5] == seen else 'unseen'}/{condition}_{name[-5]}")
-            for place in places:
-                (folder / place).mkdir(parents=True, exist_ok=True)
-                picture.save(folder / place / name)
-    return lists
 
 
 @pytest.fixture(scope="module")
@@ -319,106 +186,6 @@ def test_what_is_given_is_not_as_published(
     assert max(abs(here[name] - published[name]) for name in published) > 1e-4
 
 
-def parsed(*words: str) -> MemoryOptions:
-    options = secondsight.parse(["memory", "run", "--out", "o", *words])
-    assert isinstance(options, MemoryOptions)
-    return options
-
-
-IGPT = ("--stimuli", "s", "--protocol", "igpt2022", "--tokenizer", "t")
-
-
-def test_the_protocol_sets_what_was_published() -> None:
-    options = parsed(*IGPT)
-    assert options.model == GPTConfig(
-        layers=24, heads=8, width=512, grid=options.model.grid, vocab_size=options.model.vocab_size,
-        variant="legacy", bos=False,
-    )  # fmt: skip
-    learning = options.learning
-    assert (options.batch, options.learning_rate, learning.grad_clip) == (32, 5e-4, 0)
-    assert (learning.optimizer, learning.optimizer_state, learning.seed, learning.seeds) == ("adam", "fresh", 0, 2)
-    assert (learning.order, learning.initial_weights, learning.exposures) == ("igpt2022", "mingpt", 100)
-    material = options.material
-    assert (material.colours, material.size, material.resize, material.fit_palette) == (512, 64, "pillow", False)
-    assert options.test.ties == "wrong"
-
-
-def test_without_the_protocol_all_is_as_before() -> None:
-    assert parsed("--stimuli", "s") == MemoryOptions.of(stimuli=Path("s"), out=Path("o"))
-    assert parsed("--stimuli", "s").test.ties == "half"
-
-
-def test_a_gpt_that_is_there_studies_thirty_times_and_keeps_its_weights() -> None:
-    options = parsed("--stimuli", "s", "--protocol", "igpt2022", "--gpt", "g")
-    assert (options.learning.exposures, options.learning.initial_weights) == (30, "scaled")
-
-
-def test_noise_has_sequences_of_one_seed_and_fifty_exposures() -> None:
-    options = parsed("--noise", "2500", "--protocol", "igpt2022")
-    material = options.material
-    assert (material.noise_length, material.noise_codes) == (4096, 512)
-    assert (options.learning.exposures, options.learning.seeds) == (50, 1)
-
-
-def test_a_preset_gives_the_size_and_the_protocol_the_kind() -> None:
-    model = parsed(*IGPT, "--preset", "igpt-mini").model
-    assert (model.layers, model.heads, model.width, model.variant, model.bos) == (6, 2, 512, "legacy", False)
-
-
-@pytest.mark.parametrize(
-    ("words", "name", "value"),
-    [
-        (("--grad-clip", "1"), "grad_clip", 1.0),
-        (("--exposures", "3"), "exposures", 3),
-        (("--ties", "half"), "ties", "half"),
-        (("--order", "own"), "order", "own"),
-        (("--batch=16",), "batch", 16),
-        (("--bos", "--initial-weights", "scaled"), "bos", True),
-    ],
-)
-def test_what_is_named_is_taken(words: tuple[str, ...], name: str, value: Any) -> None:
-    assert parsed(*IGPT, *words).flat()[name] == value
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        IGPT,
-        (*IGPT, "--grad-clip", "1", "--batch", "2", "--resize", "exact", "--seeds", "1", "--learning-rate", "3e-4"),
-        (*IGPT, "--preset", "tiny"),
-        (*IGPT, "--preset", "tiny", "--dropout", "0.1"),
-        ("--stimuli", "s", "--protocol", "igpt2022", "--gpt", "g", "--exposures", "20"),
-        ("--noise", "50", "--protocol", "igpt2022", "--noise-length", "256"),
-    ],
-)
-def test_the_command_that_is_written_down_means_the_same(words: tuple[str, ...]) -> None:
-    options = parsed(*words)
-    assert secondsight.parse(arguments_of(options)) == options
-
-
-def test_a_config_file_with_the_protocol_needs_no_more(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"protocol": "igpt2022", "batch": 4}))
-    options = parsed("--stimuli", "s", "--tokenizer", "t", "--config", str(tmp_path / "config.json"))
-    assert (options.batch, options.learning_rate, options.learning.grad_clip) == (4, 5e-4, 0)
-
-
-def test_cells_of_a_sweep_have_the_protocol() -> None:
-    words = "memory sweep --out o --stimuli a b --presets igpt-s tiny --gpts g --tokenizer t --protocol igpt2022"
-    options = secondsight.parse([*words.split(), "--seeds", "1"])
-    assert isinstance(options, SweepOptions)
-    cells = sweep_cells(options)
-    assert len(cells) == 6
-    assert {(cell.protocol, cell.batch, cell.learning_rate, cell.learning.seeds) for cell in cells} == {
-        ("igpt2022", 32, 5e-4, 1)
-    }
-    new = [cell for cell in cells if cell.gpt is None]
-    assert {(cell.model.variant, cell.model.bos, cell.learning.initial_weights) for cell in new} == {
-        ("legacy", False, "mingpt")
-    }
-    alone = parsed("--stimuli", "a", *IGPT[2:], "--preset", "igpt-s", "--seeds", "1")
-    assert cells[0].flat() == alone.changed(out=cells[0].out, resume="auto").flat()
-
-
 def test_the_run_says_and_records_what_it_does_otherwise(
     lists: tuple[Path, Path], palette: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -456,50 +223,10 @@ def test_a_run_without_a_protocol_has_no_table_of_it(tmp_path: Path) -> None:
     assert not (tmp_path / "protocol.csv").exists()
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (
-            "--stimuli s --protocol igpt2022",
-            "--protocol igpt2022 makes no palette of the list: give --tokenizer, a --gpt that has one, or",
-        ),
-        ("--stimuli s --protocol igpt2022 --tokenizer t --fit-palette", "--tokenizer and --fit-palette exclude each"),
-        ("--stimuli s --no-fit-palette", "--no-fit-palette makes no palette of the list"),
-        (
-            "--stimuli s --protocol igpt2022 --tokenizer t --variant rotary --bos",
-            "--initial-weights mingpt needs --variant legacy --no-bos, not --variant rotary --bos",
-        ),
-        (
-            "--stimuli s --protocol igpt2022 --gpt g --initial-weights mingpt",
-            "--initial-weights mingpt is for a new GPT: leave it out with --gpt",
-        ),
-        ("--stimuli s --protocol igpt2022 --gpt g --preset igpt-s", "--gpt and --preset exclude each other"),
-        ("--noise 9 --protocol igpt2022 --tokenizer t", "--tokenizer is for images: leave it out with --noise"),
-        ("--stimuli s --protocol igpt2022 --gpt g --config CONFIG", "which has the protocol none, exclude each other"),
-    ],
-)
-def test_what_contradicts_itself_is_refused_in_one_line(
-    words: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps({"protocol": None, "batch": 4}))
-    with pytest.raises(SystemExit) as stopped:
-        parsed(*words.replace("CONFIG", str(config)).split())
-    assert stopped.value.code == 2
-    said = capsys.readouterr().err
-    assert message in said
-    assert said.count("\n") == 1
-
-
 def test_a_gpt_without_a_tokenizer_beside_it_is_refused(lists: tuple[Path, Path], tmp_path: Path) -> None:
     GPT(PRESETS["demo"]).save_pretrained(tmp_path / "gpt")
     with pytest.raises(ValueError, match="has no tokenizer beside it: give --tokenizer, or --fit-palette"):
         run_memory(protocol(lists[0], tmp_path / "run", gpt=tmp_path / "gpt"))
-
-
-def test_an_unknown_protocol_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--protocol 'brady2008' must be igpt2022"):
-        MemoryOptions.of(stimuli=tmp_path, out=tmp_path, protocol="brady2008")
 
 
 @pytest.mark.parametrize(("ties", "share"), [("half", 0.5), ("wrong", 0.0)])

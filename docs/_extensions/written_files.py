@@ -13,8 +13,8 @@ from data.stimuli.lists import ListedDefect, ListedTrial, Stimulus
 from data.tokens import StoreMetadata, TokenItem
 from experiments.codebook import Column, columns
 from experiments.demo_summary import DemoSummary
-from experiments.diversity.reporting.claims import ClaimRow
 from experiments.diversity.reporting.estimates import MetricRow
+from experiments.diversity.reporting.verdicts import ClaimRow
 from experiments.diversity.tables import AuditRow, BestRow, ImageRow, ItemRow, PositionRow, RedundancyRow, RunRow
 from experiments.memory.experiment import KnownImage
 from experiments.memory.merge import LeftOut

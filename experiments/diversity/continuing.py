@@ -23,10 +23,11 @@ import torch
 from torch import Tensor
 
 from experiments.diversity.baselines import Baselines
+from experiments.diversity.conditions import ConditionColumns, Group
 from experiments.diversity.distances import EmbeddingDistance, Generated
 from experiments.diversity.material import PromptLength
 from experiments.diversity.metrics import embed_truths, measure
-from experiments.diversity.tables import MODEL, AuditRow, BestRow, ConditionColumns, Group, ItemRow, PositionRow
+from experiments.diversity.tables import MODEL, AuditRow, BestRow, ItemRow, PositionRow
 from experiments.diversity.training_set import TrainingTokens
 from experiments.statistics.grouped import Grouping, mean_of
 from gpt.model import GPT

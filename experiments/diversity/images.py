@@ -14,9 +14,10 @@ from torch.nn.functional import interpolate
 
 from data.drawing import save_image, stack_images
 from data.frames import to_uint8
+from experiments.diversity.conditions import Group
 from experiments.diversity.continuing import BatchResult, ModelUnderTest
 from experiments.diversity.material import PromptLength
-from experiments.diversity.tables import AuditRow, Group, ImageRow, ItemRow
+from experiments.diversity.tables import AuditRow, ImageRow, ItemRow
 from experiments.pages import percent
 from sampling.completion import Completion, assemble, distances_to_truth, render
 from sampling.decode import Sampled

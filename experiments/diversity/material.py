@@ -26,8 +26,8 @@ from data.skipping import check_skipped
 from data.sources import Skipped
 from data.subset import clip_of, rank
 from data.tokens import TokenItem, TokenStore, TokenStoreError
+from experiments.diversity.conditions import Group, Kind
 from experiments.diversity.distances import Generated
-from experiments.diversity.tables import Group, Kind
 from gpt.model import GPT
 from sampling.completion import render
 from sampling.options import Prompt, PromptEncoding, Request

@@ -44,11 +44,11 @@ from data.skipping import describe_skipped
 from data.sources import Skipped
 from data.subset import clip_of, write_subset
 from data.tokens import TokenStore
+from experiments.diversity.conditions import Kind
 from experiments.diversity.experiment import run_diversity
 from experiments.diversity.material import choose_items
 from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
 from experiments.diversity.reporting.report import report_diversity
-from experiments.diversity.tables import Kind
 from experiments.stopwatch import Stopwatch
 from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.watch import train_and_watch

@@ -10,13 +10,14 @@ from data.stimuli.lists import Stimulus
 from experiments.memory.learner import MOMENTUM
 from experiments.memory.merge import RunFolder
 from experiments.memory.options import MemoryOptions
-from experiments.methods import Facts, compose, further_options, listed, methods_section, several, software
+from experiments.methods import Facts, compose, further_options, listed, methods_section, software
 from experiments.pages import Section
 from experiments.statistics.trials import TrialRow
 from gpt.config import GPTConfig
 from gpt.flops import parameter_count
 from gpt.model import GPT
 from storage.model_folder import CheckpointError
+from training.progress import count
 from vqgan.model import load_tokenizer
 
 STATISTICS = (
@@ -99,13 +100,13 @@ def _material(folder: RunFolder) -> str:
     studied = len(known) or len({trial.studied for trial in first})
     by_condition = Counter(trial.condition for trial in first)
     tested = listed([f"{number:,} {condition}" for condition, number in sorted(by_condition.items())])
-    pairs = f"tested were {several(len(first), 'pair')} of a studied one and a foil ({tested})"
+    pairs = f"tested were {count(len(first), 'pair')} of a studied one and a foil ({tested})"
     if options is not None and options.material.noise is not None:
         length = f"{options.material.noise_length:,} tokens"
         drawn = f"drawn uniformly from {options.material.noise_codes:,} codes"
-        return f"Studied were {several(options.material.noise, 'random sequence')} of {length}, {drawn}; {pairs}."
+        return f"Studied were {count(options.material.noise, 'random sequence')} of {length}, {drawn}; {pairs}."
     begin = "Studied were" if known else "Studied and tested were"
-    sentence = f"{begin} {several(studied, 'image')} of the list `{trials[0].list}`; {pairs}."
+    sentence = f"{begin} {count(studied, 'image')} of the list `{trials[0].list}`; {pairs}."
     if options is not None and options.material.half != "all":
         sentence += f" These are the {options.material.half} half of each condition, by the hash of their names."
     if options is not None and options.material.exclude_defects:
@@ -160,7 +161,7 @@ def _model(options: MemoryOptions) -> str:
     origin = "A new GPT" if options.gpt is None else f"The GPT `{options.gpt}`"
     if config is None:
         return f"{origin} learned them; its architecture is not at hand."
-    size = f"{several(config.layers, 'layer')}, {several(config.heads, 'head')}, width {config.width}"
+    size = f"{count(config.layers, 'layer')}, {count(config.heads, 'head')}, width {config.width}"
     parameters = f", {parameter_count(config):,} parameters" if config.window > 1 else ""
     start = "" if config.bos else ", without a BOS token"
     dropout = f", dropout {config.dropout:g}" if config.dropout else ""
@@ -200,14 +201,14 @@ def _learning(options: MemoryOptions) -> str:
     passes = f"{'each pass ' if learning.exposures > 1 else ''}{ORDERS[learning.order]}"
     protocol = "The protocol was that of Orhan (2022, arXiv 2204.13061), but for what is said. "
     sentence = protocol if options.protocol else ""
-    sentence += f"The list was presented {several(learning.exposures, 'time')}, {passes}, in batches of {options.batch}"
+    sentence += f"The list was presented {count(learning.exposures, 'time')}, {passes}, in batches of {options.batch}"
     if learning.steps_per_exposure > 1:
         sentence += f", with {learning.steps_per_exposure} optimizer steps in a row on each"
     if learning.replay:
         sentence += f", each with up to {learning.replay} images studied earlier"
     sentence += "."
     if learning.then is not None:
-        then = several(learning.then_exposures, "time")
+        then = count(learning.then_exposures, "time")
         sentence += f" Afterwards another list, `{learning.then.name}`, was presented {then}."
     return sentence
 
@@ -225,7 +226,7 @@ def _optimizer(options: MemoryOptions) -> str:
         f"weight decay; gradients were {clipping}."
     )
     if learning.trained_blocks is not None:
-        sentence += f" Only the last {several(learning.trained_blocks, 'block')}, the norm and the head were trained."
+        sentence += f" Only the last {count(learning.trained_blocks, 'block')}, the norm and the head were trained."
     return sentence
 
 

@@ -19,15 +19,6 @@ from experiments.statistics.outcomes import CHANCE
 from experiments.statistics.signal_detection import Sensitivity
 from experiments.statistics.thresholds import Threshold
 
-FULL_WIDTH = (
-    "`Images` is the 95 % interval for other images and these very runs, `images and runs` that for other runs as well "
-    "(Student's t, with two images added that nobody has seen)."
-)
-IMAGES_ALONE = (
-    "`Images` is the 95 % interval for other images and these very runs (Student's t, with two images added that "
-    "nobody has seen)."
-)
-
 
 def memory_section(folder: Path, results: Sequence[Accuracy], published: bool = False) -> Section:
     """Return the section on the memory curve in `folder/curve.png`."""
@@ -48,7 +39,9 @@ def memory_section(folder: Path, results: Sequence[Accuracy], published: bool = 
         text="Each point is the share of pairs in which the model finds the image it studied likelier than a foil it "
         "never saw, after that many passes over the study list; the dark band is the 95 % interval over pairs of "
         f"images{', the light one that over images and runs' if several else ''}, the dotted line one half. "
-        f"{_versions(results)}{_about_people(people)}{others} {FULL_WIDTH if several else IMAGES_ALONE}"
+        f"{_versions(results)}{_about_people(people)}{others} `Images` is the 95 % interval for other "
+        f"images and these very runs{', `images and runs` that for other runs as well' if several else ''} (Student's "
+        "t, with two images added that nobody has seen)."
         f"{_about_runs((point.model, point.runs) for point in last)}{_about_chance(last)}",
         media=(embed(folder / "curve.png", "Recognition accuracy against exposures, one panel per condition"),),
         table=without_empty_columns(rows),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from experiments.statistics.accuracy import Accuracy, pooled
+from training.progress import count
 
 
 def chance_sentences(results: Iterable[Accuracy], model: str | None = None) -> list[str]:
@@ -30,14 +31,10 @@ def chance_sentence(result: Accuracy) -> str | None:
     if not result.exposure or result.low_images > result.chance:
         return None
     guessing = f"{100 * result.chance:.3g} %"
-    number = f"{result.condition}: {100 * result.accuracy:.1f} % correct after {_count(result.exposure)}"
+    number = f"{result.condition}: {100 * result.accuracy:.1f} % correct after {count(result.exposure, 'exposure')}"
     if result.high_images < result.chance:
         return f"{number} is worse than guessing ({guessing}): study has made the studied images the less likely ones"
     if result.accuracy <= result.chance:
         return f"{number} is no better than guessing ({guessing}): the test shows no memory"
     interval = f"{100 * result.low_images:.1f} to {100 * result.high_images:.1f} %"
     return f"{number} is not told apart from guessing ({guessing}): the 95 % interval over images is {interval}"
-
-
-def _count(exposures: int) -> str:
-    return f"{exposures} exposure{'' if exposures == 1 else 's'}"

@@ -80,24 +80,17 @@ def compare(first: Outcomes, second: Outcomes) -> list[Comparison]:
         first: a test condition.
         second: another of the same condition of the list, which differs in one respect.
     """
-    moments = [moment for moment in first.moments if moment in second.moments]
-    runs = [run for run in first.runs if run in second.runs]
-    items = [item for item in first.items if item in second.items]
-    if not moments or not runs or not items:
+    both = _common(first, second)
+    if both is None:
         return []
-    tested = first.at(moments).counts + second.at(moments).counts
-    first = first.at(moments, runs, items)
-    second = second.at(moments, runs, items)
-    differences = first.correct - second.correct
-    common = np.isfinite(differences).sum(axis=(1, 2))
-    kept = np.flatnonzero(common)
-    if not len(kept):
-        return []
-    pair = _Pair(first.tested, second.tested, _respects(first.tested, second.tested)[0], first.units)
-    left_out = (tested - 2 * common).tolist()
+    differences, common = both
+    pair = _Pair(first.tested, second.tested, _respects(first.tested, second.tested)[0], common.units)
+    tested = first.at(common.moments).counts + second.at(common.moments).counts
+    left_out = tested - 2 * np.isfinite(differences).sum(axis=(1, 2))
+    numbers = _numbers(differences, common.units)
     return [
-        _at_moment(pair, moments[moment], differences[moment], numbers, left_out[moment])
-        for moment, numbers in zip(kept.tolist(), _numbers(differences[kept], first.units), strict=True)
+        _at_moment(pair, moment, differences[index], numbers[index], int(left_out[index]))
+        for index, moment in enumerate(common.moments)
     ]
 
 
@@ -135,7 +128,7 @@ def incomparable(outcomes: Sequence[Outcomes]) -> list[tuple[Outcomes, Outcomes]
     return [
         (first, second)
         for second, first in combinations(outcomes, 2)
-        if _respects(first.tested, second.tested) == ["model"] and not compare(first, second)
+        if _respects(first.tested, second.tested) == ["model"] and _common(first, second) is None
     ]
 
 
@@ -179,6 +172,19 @@ class _Pair(NamedTuple):
     respect: str
     units: NDArray[np.int64]
     """(R,) as in `Outcomes`."""
+
+
+def _common(first: Outcomes, second: Outcomes) -> tuple[Floats, Outcomes] | None:
+    """Return the differences (M, R, I), and the outcomes of the first, where both have trials; None for nowhere."""
+    moments = [moment for moment in first.moments if moment in second.moments]
+    runs = [run for run in first.runs if run in second.runs]
+    items = [item for item in first.items if item in second.items]
+    if not moments or not runs or not items:
+        return None
+    first = first.at(moments, runs, items)
+    differences = first.correct - second.at(moments, runs, items).correct
+    kept = np.flatnonzero(np.isfinite(differences).any(axis=(1, 2)))
+    return (differences[kept], first.at([moments[index] for index in kept])) if len(kept) else None
 
 
 def _is_of_interest(first: TestCondition, second: TestCondition) -> bool:

@@ -174,17 +174,6 @@ def build_features(spec: str) -> FeatureNetwork | None:
     return weights and FeatureNetwork(weights)
 
 
-def build_pooled(spec: str) -> PooledNetwork | None:
-    """Return the network that `spec` names (see above), for its last vector, or None if it names none.
-
-    Raises:
-        WeightsMissingError: its weights are not on this machine.
-        ValueError: timm knows no such model, or the file does not hold its weights.
-    """
-    weights = find_weights(spec)
-    return weights and PooledNetwork(weights)
-
-
 def find_weights(spec: str) -> Weights | None:
     """Read the weights that `spec` names (see above); None if it names none.
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from training.processes import best_device
-from vqgan.metrics.features import LITE, WeightsMissingError, build_pooled, read_tensors
+from vqgan.metrics.features import LITE, PooledNetwork, WeightsMissingError, find_weights, read_tensors
 from vqgan.metrics.i3d import MIN_FRAMES, load_i3d
 
 
@@ -139,14 +139,14 @@ def build_frechet(spec: str) -> FrechetDistance | None:
     kind, _, file = spec.partition(":")
     if kind == "inception" and file:
         return FrechetDistance("rfid", InceptionFeatures(Path(file)), "images")
-    network = build_pooled(spec)
-    if network is None:
+    weights = find_weights(spec)
+    if weights is None:
         raise ValueError(
             f"--frechet {spec!r} is not one of none, inception:<weights file>, {', '.join(LITE)}, "
             "timm:<model>:<weights file>"
         )
-    name = spec if spec in LITE else network.model
-    return FrechetDistance(f"frechet_{name}", network, "images")
+    name = spec if spec in LITE else weights.model
+    return FrechetDistance(f"frechet_{name}", PooledNetwork(weights), "images")
 
 
 def build_fvd(weights: Path, frames: int) -> FrechetDistance:

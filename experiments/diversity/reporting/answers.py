@@ -8,10 +8,11 @@ from itertools import product
 from math import isinf, nan
 from typing import get_args
 
-from experiments.diversity.reporting.claims import COMPARED, MOST, RELATIVE, STRADDLES, UNDEFINED, ClaimRow
+from experiments.diversity.conditions import Group
+from experiments.diversity.reporting.claims import COMPARED, MOST, RELATIVE
 from experiments.diversity.reporting.estimates import Estimate, Verdict, written
 from experiments.diversity.reporting.runs import Chosen, describe_encoding, in_order, select
-from experiments.diversity.tables import Group
+from experiments.diversity.reporting.verdicts import STRADDLES, UNDEFINED, ClaimRow
 from experiments.pages import Table, percent
 
 MARKS: dict[Verdict | None, str] = {

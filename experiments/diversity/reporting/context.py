@@ -15,9 +15,10 @@ from typing import get_args
 
 import numpy as np
 
+from experiments.diversity.conditions import Group, Kind
 from experiments.diversity.reporting.estimates import Estimate, Finding, bracketed
 from experiments.diversity.reporting.runs import in_order, latest, main_setting, select, setting_columns, training
-from experiments.diversity.tables import MODEL, Group, ItemRow, Kind
+from experiments.diversity.tables import MODEL, ItemRow
 from experiments.statistics.grouped import CONFIDENCE, Grouped, Grouping, share_of
 from experiments.statistics.outcomes import Floats
 

@@ -15,10 +15,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from experiments.diversity.tables import DISTANCES, BestRow, ConditionColumns, ItemColumns, ItemRow, RedundancyRow
+from experiments.diversity.conditions import ConditionColumns, ItemColumns
+from experiments.diversity.tables import DISTANCES, BestRow, ItemRow, RedundancyRow
 from experiments.pages import percent
 from experiments.statistics.grouped import Grouped, Grouping, mean_of, ratio_of, share_of
-from experiments.statistics.outcomes import Floats
+from experiments.statistics.outcomes import Floats, known
 
 Verdict = Literal["holds", "fails", "undecided"]
 
@@ -68,7 +69,7 @@ class Finding:
         low, high = found.interval()
         p = math.nan if threshold is None else float(found.p_values(threshold)[0])
         estimate = Estimate(float(found.value[0]), float(low[0]), float(high[0]))
-        return cls(estimate=estimate, groups=found.groups, p=None if math.isnan(p) else p)
+        return cls(estimate=estimate, groups=found.groups, p=known(p))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +234,7 @@ def _metric_means_of(group: Sequence[ItemRow], best: Mapping[int, Mapping[int, B
         if size < group[0].n and all(row.item in rows for row in group):
             of_size = [rows[row.item] for row in group]
             found |= {f"best_{name}_of_{size}": _values(of_size, f"best_{name}") for name in DISTANCES}
-    known = {metric: values for metric, values in found.items() if values is not None}
+    measured = {metric: values for metric, values in found.items() if values is not None}
     condition = {name: getattr(group[0], name) for name in CONDITION}
     return [
         MetricRow(
@@ -243,10 +244,10 @@ def _metric_means_of(group: Sequence[ItemRow], best: Mapping[int, Mapping[int, B
             items=len(group),
             groups=finding.groups,
             mean=finding.estimate.value,
-            low=_known(finding.estimate.low),
-            high=_known(finding.estimate.high),
+            low=known(finding.estimate.low),
+            high=known(finding.estimate.high),
         )
-        for metric, finding in mean_findings(known, [row.group_name for row in group]).items()
+        for metric, finding in mean_findings(measured, [row.group_name for row in group]).items()
     ]
 
 
@@ -268,7 +269,3 @@ def _values(rows: Sequence[BestRow], column: str) -> Floats | None:
 
 def _divided(value: float | None, by: int | None) -> float | None:
     return None if value is None or by is None else value / by
-
-
-def _known(end: float) -> float | None:
-    return None if math.isnan(end) else end

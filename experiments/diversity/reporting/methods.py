@@ -8,12 +8,13 @@ from pathlib import Path
 from experiments.diversity.options import DiversityOptions
 from experiments.diversity.reporting.runs import Merged, describe_setting, in_order, select, setting_of
 from experiments.diversity.tables import MODEL, ItemRow, RunRow
-from experiments.methods import Facts, compose, further_options, listed, methods_section, several, software
+from experiments.methods import Facts, compose, further_options, listed, methods_section, software
 from experiments.pages import Section, percent
 from gpt.config import GPTConfig
 from gpt.options import TrainOptions
 from storage.model_folder import CheckpointError, find_model
 from storage.run_folder import RunFolderError, read_options
+from training.progress import count
 from vqgan.model import load_tokenizer
 
 STATISTICS = (
@@ -60,7 +61,7 @@ def _facts(run: RunRow, tables: Merged) -> Facts:
     facts = {
         "items": _items(run),
         "tokenizer": _tokenizer(run, options),
-        "model": f"The GPT had {several(run.layers, 'layer')}, {several(run.heads, 'head')}, width {run.width} and "
+        "model": f"The GPT had {count(run.layers, 'layer')}, {count(run.heads, 'head')}, width {run.width} and "
         f"{run.gpt_parameters:,} parameters.",
         "exposures": _exposures(run),
         "training": _training(options) if options else "",
@@ -75,7 +76,7 @@ def _facts(run: RunRow, tables: Merged) -> Facts:
 
 def _items(run: RunRow) -> str:
     return (
-        f"Continued were {several(run.studied_items, run.kind)} of the training split (studied) and {run.new_items:,} "
+        f"Continued were {count(run.studied_items, run.kind)} of the training split (studied) and {run.new_items:,} "
         "of the validation split (new)."
     )
 
@@ -100,7 +101,7 @@ def _describe_tokenizer(options: DiversityOptions) -> str:
 
 
 def _exposures(run: RunRow) -> str:
-    trained = f"It was trained on {several(run.training_items, 'item')}"
+    trained = f"It was trained on {count(run.training_items, 'item')}"
     if run.exposures is None or run.training_tokens is None:
         return f"{trained}; how often it saw them is not recorded."
     return f"{trained}, each seen {run.exposures:,.4g} times on average ({run.training_tokens:,} tokens)."
@@ -115,9 +116,9 @@ def _training(options: DiversityOptions) -> str:
     clipping = f"clipped to a norm of {how.grad_clip:g}" if how.grad_clip else "not clipped"
     after = "followed by a cosine down to a tenth of it" if training.schedule == "cosine" else "and constant afterwards"
     sentence = (
-        f"Its training was planned for {several(how.steps, 'step')} in batches of {how.batch} with AdamW (betas 0.9 "
+        f"Its training was planned for {count(how.steps, 'step')} in batches of {how.batch} with AdamW (betas 0.9 "
         f"and 0.95, weight decay {training.weight_decay:g} on matrices) at a peak learning rate of "
-        f"{how.learning_rate:g}, reached in {several(how.warmup, 'step')} {after}; gradients were {clipping}; "
+        f"{how.learning_rate:g}, reached in {count(how.warmup, 'step')} {after}; gradients were {clipping}; "
         f"precision {how.precision}, seed {how.seed}."
     )
     return " ".join(filter(None, [sentence, further_options(training, TRAINING_WORDED)]))
@@ -145,7 +146,7 @@ def _prompts(run: RunRow, rows: Sequence[ItemRow]) -> str:
 
 def _sampling(run: RunRow, rows: Sequence[ItemRow]) -> str:
     settings = listed([describe_setting(setting) for setting in in_order(setting_of(row) for row in rows)])
-    return f"Each prompt was continued {several(run.n, 'time')}, at {settings}; seed {run.seed}."
+    return f"Each prompt was continued {count(run.n, 'time')}, at {settings}; seed {run.seed}."
 
 
 def _distances(run: RunRow) -> str:

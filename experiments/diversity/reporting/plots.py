@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from experiments.diversity.conditions import Group, Kind
 from experiments.diversity.reporting.claims import IDENTIFIED
 from experiments.diversity.reporting.context import Context, explored
 from experiments.diversity.reporting.estimates import SHARES, Estimate, MetricRow, redundancies
@@ -31,7 +32,7 @@ from experiments.diversity.reporting.runs import (
     setting_of,
     training,
 )
-from experiments.diversity.tables import BASELINES, DISTANCES, MODEL, AuditRow, Group, Kind, PositionRow, RedundancyRow
+from experiments.diversity.tables import BASELINES, DISTANCES, MODEL, AuditRow, PositionRow, RedundancyRow
 from experiments.plots import finish_figure
 from training.curves import COLOURS
 

@@ -23,9 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.codebook import write_codebook
+from experiments.diversity.conditions import Group
 from experiments.diversity.options import DiversityReportOptions
 from experiments.diversity.reporting.answers import headlines, lead, pivot, statement
-from experiments.diversity.reporting.claims import ClaimRow, claims, claims_by_size
+from experiments.diversity.reporting.claims import claims, claims_by_size
 from experiments.diversity.reporting.context import Context, contexts, growths
 from experiments.diversity.reporting.estimates import MetricRow, metric_means
 from experiments.diversity.reporting.methods import diversity_methods
@@ -56,7 +57,8 @@ from experiments.diversity.reporting.sections import (
     size_section,
     training_section,
 )
-from experiments.diversity.tables import MODEL, ROW_TYPES, Group
+from experiments.diversity.reporting.verdicts import ClaimRow
+from experiments.diversity.tables import MODEL, ROW_TYPES
 from experiments.pages import Section, percent, write_report
 from experiments.statistics.grouped import GROUPS_FOR_VERDICT
 from storage.tables import write_rows

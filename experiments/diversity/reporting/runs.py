@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, get_args
 
-from experiments.diversity.tables import MODEL, ROW_TYPES, ConditionColumns, ItemRow, Kind, RunRow, Tables
+from experiments.diversity.conditions import ConditionColumns, Kind
+from experiments.diversity.tables import MODEL, ROW_TYPES, ItemRow, RunRow, Tables
 from storage.tables import read_rows
 
 Row = TypeVar("Row")

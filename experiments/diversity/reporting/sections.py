@@ -8,12 +8,14 @@ from itertools import product
 from pathlib import Path
 from typing import get_args
 
+from experiments.diversity.conditions import Group, Kind
 from experiments.diversity.reporting.answers import cell, judged, measure, pivot, statement
-from experiments.diversity.reporting.claims import ALPHA, RELATIVE, ClaimRow
+from experiments.diversity.reporting.claims import RELATIVE
 from experiments.diversity.reporting.context import Context
 from experiments.diversity.reporting.estimates import MetricRow, redundancies
 from experiments.diversity.reporting.runs import Chosen, Merged, describe_encoding, in_order, select, training
-from experiments.diversity.tables import DISTANCES, MODEL, Group, Kind, RedundancyRow, RunRow
+from experiments.diversity.reporting.verdicts import ALPHA, ClaimRow
+from experiments.diversity.tables import DISTANCES, MODEL, RedundancyRow, RunRow
 from experiments.pages import Section, Table, embed, percent, without_empty_columns
 from experiments.statistics.grouped import GROUPS_FOR_VERDICT
 from training.progress import count
