@@ -158,6 +158,19 @@ def run_folder(options: MemoryOptions) -> RunFolder:
         ({"gpt": None}, {"gpt": Path("runs/gpt")}, ["from scratch, preset tiny", "from runs/gpt"]),
         ({"batch": 1, "replay": 0}, {"batch": 4, "replay": 2}, ["batch 1, replay 0", "batch 4, replay 2"]),
         ({"fillers": None}, {"fillers": 5}, ["fillers none", "fillers 5"]),
+        (
+            PRESETS["tiny"].flat(),
+            {"protocol": "igpt2022", "tokenizer": Path("palette"), "replay": 0},
+            [
+                "preset tiny, protocol none, tokenizer none",
+                "preset 24 layers, 8 heads, 512 wide, variant legacy, bos False, protocol igpt2022, tokenizer palette",
+            ],
+        ),
+        (
+            {"protocol": "igpt2022", "tokenizer": Path("palette")},
+            {"protocol": "igpt2022", "tokenizer": Path("palette"), "grad_clip": 1.0},
+            ["grad clip 0.0", "grad clip 1.0"],
+        ),
     ],
 )
 def test_models_are_named_by_what_differs(

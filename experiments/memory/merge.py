@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from experiments.memory.options import MemoryOptions
+from experiments.memory.protocol import SETS
 from experiments.statistics.trials import Run, TrialRow, read_trials
 from storage.run_folder import read_options
 from storage.tables import read_rows
@@ -105,6 +106,8 @@ def left_out(folders: Sequence[RunFolder]) -> list[LeftOut]:
 def model_names(folders: Sequence[RunFolder]) -> list[str]:
     """Return for each run the name of its model: the options in which the models differ.
 
+    Of those that a protocol sets its name is enough, where that still tells the models apart.
+
     Where there is one model, it is the preset of its GPT or the folder that this came from. Runs belong to the same
     model when their options agree but for those that only tell runs apart: which list they studied, how long, with
     which seeds, and what else was tested. Of trials alone the name of their folder is known.
@@ -115,8 +118,9 @@ def model_names(folders: Sequence[RunFolder]) -> list[str]:
     differing = differing_options(folders)
     if not differing:
         return [folder.options.model_name() for folder in folders if folder.options]
-    worded = [[_setting(name, of_run.get(name)) for name in differing] for of_run in settings]
-    return [", ".join(words for words in of_run if words) for of_run in worded]
+    names = _named(settings, differing)
+    shorter = _named(settings, [name for name in differing if name not in SETS]) if "protocol" in differing else names
+    return shorter if len(set(shorter)) == len(set(names)) else names
 
 
 def differing_options(folders: Sequence[RunFolder]) -> list[str]:
@@ -142,6 +146,12 @@ def _of_model(trial: TrialRow, model: str, folder: RunFolder) -> TrialRow:
 
 def _cells(path: Path) -> list[Path]:
     return sorted(table.parent for table in path.glob("cells/*/trials.csv"))
+
+
+def _named(settings: Sequence[Mapping[str, Any]], options: Sequence[str]) -> list[str]:
+    """Return for each run these of its options in words."""
+    worded = [[_setting(name, of_run.get(name)) for name in options] for of_run in settings]
+    return [", ".join(words for words in of_run if words) for of_run in worded]
 
 
 def _setting(name: str, value: Any) -> str:

@@ -38,6 +38,8 @@ ARCHITECTURE = {"variant": "legacy", "bos": False, "dropout": 0.0}
 NEW = {"initial_weights": "mingpt"}
 EXPOSURES = {"new": 100, "gpt": 30, "noise": 50}
 """Passes of the published curves: of a new GPT, of one that is there, over random sequences."""
+SETS = frozenset(LEARNING | IMAGES | NOISE | TEST | SIZE | ARCHITECTURE | NEW)
+"""Names of the options that a protocol may set, but for the exposures."""
 IN_A_SWEEP = {"batch": "batches", "learning_rate": "learning_rates"}
 """Options of which a sweep takes several values."""
 
