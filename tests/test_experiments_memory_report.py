@@ -314,6 +314,13 @@ def test_learner_at_chance_is_said_to_have_learned_nothing(tmp_path: Path, capsy
     trials = [replace(trial, correct=float(trial.version == "swapped")) for trial in make_trials(exposures=1)]
     told(tmp_path, capsys, trials)
     page = (tmp_path / "out" / "report.html").read_text()
+    assert "Not above guessing after study, by their intervals over images: novel, state." in page
+
+
+def test_single_condition_at_chance_is_told_in_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trials = make_trials(exposures=1, conditions=("novel",))
+    told(tmp_path, capsys, [replace(trial, correct=float(trial.version == "swapped")) for trial in trials])
+    page = (tmp_path / "out" / "report.html").read_text()
     assert "novel: 50.0 % correct after 1 exposure is no better than guessing (50 %): the test shows no memory." in page
 
 

@@ -77,12 +77,12 @@ def comparison_section(title: str, text: str, media: Sequence[Medium], compariso
     last = {(line.model, line.readout, line.condition, line.first, line.second): line for line in before_interference}
     rows = [
         (
-            *("model", "readout", "condition", "exposures", "compared", "difference"),
+            *("compared", "model", "readout", "condition", "exposures", "difference"),
             *("images", "p", "p (Holm)", "images and runs", "p", "p (Holm)"),
         )
     ]
     for (model, readout, condition, first, second), line in last.items():
-        what = (model, readout, condition, str(line.exposure), f"{first} minus {second}", _points(line.difference))
+        what = (f"{first} minus {second}", model, readout, condition, str(line.exposure), _points(line.difference))
         over_images = f"{_points(line.low_images)} to {_points(line.high_images)}"
         over_runs = "" if line.low is None or line.high is None else f"{_points(line.low)} to {_points(line.high)}"
         p_images = (p_value(line.p_images), p_value(line.p_images_holm))
@@ -300,9 +300,14 @@ def _about_people(people: Mapping[str, HumanResult]) -> str:
 
 def _about_chance(last: Sequence[Accuracy]) -> str:
     """Name the models and conditions whose accuracy after study is not above chance."""
+    low = [point for point in last if chance_sentence(point)]
+    if len(low) == 1:
+        return f" {chance_sentence(low[0])}."
+    models = list(dict.fromkeys(point.model for point in low))
     several = len({point.model for point in last}) > 1
-    sentences = [(point.model, sentence) for point in last if (sentence := chance_sentence(point))]
-    return "".join(f" {model}, {sentence}." if several else f" {sentence}." for model, sentence in sentences)
+    conditions = {model: ", ".join(point.condition for point in low if point.model == model) for model in models}
+    listed = "; ".join(f"{named} ({model})" if several else named for model, named in conditions.items())
+    return f" Not above guessing after study, by their intervals over images: {listed}." if low else ""
 
 
 def _about_trials(comparisons: Iterable[Comparison]) -> str:
