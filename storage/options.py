@@ -34,8 +34,6 @@ LARGEST_SEED = 2**63 - 1
 """The generators of torch and of NumPy both take what lies between it and 0; NumPy refuses negative seeds."""
 MANY = 10**9
 """Upper end for numbers of steps, items and the like: more than any training has, and few enough to be counted."""
-NARROW = 100
-"""Ranges that end below it, such as shares, are shown as intervals."""
 DIGITS = 24
 """Whole numbers of more digits are shown as a power of ten."""
 
@@ -51,7 +49,7 @@ class Range(NamedTuple):
     def describe(self) -> str:
         """Return what a number must do, in words."""
         end = self.below if self.at_most is None else self.at_most
-        if end is not None and end <= NARROW:
+        if end == 1:  # of shares
             begin = f"[{_shown(self.at_least)}" if self.above is None else f"({_shown(self.above)}"
             return f"lie in {begin}, {_shown(end)}{')' if self.at_most is None else ']'}"
         return self._describe_low() + self._describe_high()

@@ -29,6 +29,7 @@ from storage.checkpoints import best_checkpoint, list_checkpoints
 from storage.files import write_text
 from storage.model_folder import load_weights, save_model_folder
 from storage.pretrained import Pretrained
+from storage.terminal import visible
 from training.processes import gather_tensors, gather_weights, on_first_process, part_like, process_count, process_index
 
 ADVICE = "the last checkpoint is kept: look at what was read, or train again with a lower --learning-rate"
@@ -113,7 +114,7 @@ def load_training_state(checkpoint: Path, optimizers: Optimizers, modules: Modul
     before = state.get("processes", 1)
     if before != process_count() and process_index() == 0:
         print(
-            f"{checkpoint} was saved by {before} processes and {process_count()} go on: they read the same samples in "
+            f"{visible(checkpoint)} was saved by {before} processes and {process_count()} go on: they read the same samples in "
             "the same order, but the run no longer ends with the same bits",
             file=sys.stderr,
         )
@@ -127,7 +128,7 @@ def _compare_threads(checkpoint: Path, before: int | None) -> None:
     if before is None or before == now or process_index():
         return
     print(
-        f"{checkpoint} was computed with {before} threads and {now} go on: sums may be rounded in another order, so "
+        f"{visible(checkpoint)} was computed with {before} threads and {now} go on: sums may be rounded in another order, so "
         "that the run may not end with the same bits; OMP_NUM_THREADS sets the number",
         file=sys.stderr,
     )
