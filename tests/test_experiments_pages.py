@@ -156,3 +156,13 @@ def test_axes_of_nothing_stay(tmp_path: Path) -> None:
     panel.set_ylim(0.3, 1)
     contain([panel])
     assert panel.get_ylim() == (0.3, 1)
+
+
+@pytest.mark.parametrize("name", ["$\\frac{$", "_hidden", "line\nbreak\x1b[31m", "\u202eright", "x" * 3000, "a\udcff"])
+def test_plots_are_drawn_whatever_models_and_conditions_are_called(tmp_path: Path, name: str) -> None:
+    trials = make_trials(2, 2, (name, "novel"), readouts=("weights", "familiarity"), changes=("none", "mirror"))
+    results = [replace(result, model=name) for result in accuracies(collect(trials))]
+    for draw in (draw_memory_curve, draw_readouts, draw_changes):
+        draw(tmp_path / f"{draw.__name__}.png", results, note=name)
+    draw_roc(tmp_path / "roc.png", [replace(trial, model=name) for trial in trials], name)
+    assert len(list(tmp_path.glob("*.svg"))) == 4
