@@ -61,7 +61,9 @@ class Range(NamedTuple):
 
     def _describe_high(self) -> str:
         if self.at_most is not None:
-            return f" nor above {_shown(self.at_most)}" if self.at_least == 0 else f" and at most {_shown(self.at_most)}"
+            return (
+                f" nor above {_shown(self.at_most)}" if self.at_least == 0 else f" and at most {_shown(self.at_most)}"
+            )
         return "" if self.below is None else f" and below {_shown(self.below)}"
 
     def holds(self, value: float) -> bool:

@@ -18,17 +18,18 @@ from storage.files import atomic_write
 
 Row = TypeVar("Row")
 
-FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
-"""How a text begins that spreadsheets take for a formula, or did after an apostrophe was taken away. Numbers that are
-no text are not meant."""
+FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""How a text begins that spreadsheets take for a formula (some take the wide forms of East Asia for the same), or would
+take for one when apostrophes before it were taken away."""
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     r"""Write rows below a line of column names; the file appears complete or not at all.
 
     None becomes an empty cell, and a float has as many digits as it takes to read it back equal. Bytes of file names
-    that are no text (surrogate escapes) are written as `\udcff`. A text, or the name of a column, that begins as a formula
-    of spreadsheets does (`=`, `+`, `-`, `@`, tab, line break) has an apostrophe before it, which reading takes away.
+    that are no text (surrogate escapes) are written as `\udcff`. A text, or the name of a column, that begins as a
+    formula of spreadsheets does (`=`, `+`, `-`, `@`, tab, line break) has an apostrophe before it, which reading takes
+    away.
 
     Raises:
         ValueError: a row has a value for no column.

@@ -153,7 +153,7 @@ def test_an_empty_cell_is_none_whichever_way_round_it_is_said(tmp_path: Path, ki
 # Spreadsheets
 
 
-@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_no_text_is_a_formula_in_a_spreadsheet(tmp_path: Path, begin: str) -> None:
     name = f"{begin}1+cmd|' /C calc'!A0"
     write_rows(tmp_path / "rows.csv", [Row(**{**asdict(ROW), "name": name})], Row)

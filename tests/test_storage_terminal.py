@@ -43,8 +43,7 @@ def test_lines_stay_lines() -> None:
     assert visible_lines("a\x1b\nb") == "a\\x1b\nb"
 
 
-def test_the_line_of_an_error_holds_no_escapes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_line_of_an_error_holds_no_escapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         secondsight.main(["gpt", "eval", "--gpt", f"{tmp_path}/{ESCAPES}\nx", "--tokens", str(tmp_path / "none")])
     said = capsys.readouterr().err

@@ -5,9 +5,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from figure_files import fonts_of, pdf_objects
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from figure_files import fonts_of, pdf_objects
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image

@@ -62,7 +62,9 @@ class Progress:
             rate = (done - self.first) / max(1e-9, now - self.began)
             remaining = timedelta(seconds=round((self.total - done) / rate)) if rate else "?"
             left = f", {remaining} left" if done < self.total else ""
-            print(f"{visible(self.title)}: {done}/{self.total} ({rate:.2f}/s{left}) {text}", file=sys.stderr, flush=True)
+            print(
+                f"{visible(self.title)}: {done}/{self.total} ({rate:.2f}/s{left}) {text}", file=sys.stderr, flush=True
+            )
             self.printed = now
 
     def __exit__(

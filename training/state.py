@@ -114,8 +114,8 @@ def load_training_state(checkpoint: Path, optimizers: Optimizers, modules: Modul
     before = state.get("processes", 1)
     if before != process_count() and process_index() == 0:
         print(
-            f"{visible(checkpoint)} was saved by {before} processes and {process_count()} go on: they read the same samples in "
-            "the same order, but the run no longer ends with the same bits",
+            f"{visible(checkpoint)} was saved by {before} processes and {process_count()} go on: they read the same "
+            "samples in the same order, but the run no longer ends with the same bits",
             file=sys.stderr,
         )
     _compare_threads(checkpoint, state.get("threads"))
@@ -128,8 +128,8 @@ def _compare_threads(checkpoint: Path, before: int | None) -> None:
     if before is None or before == now or process_index():
         return
     print(
-        f"{visible(checkpoint)} was computed with {before} threads and {now} go on: sums may be rounded in another order, so "
-        "that the run may not end with the same bits; OMP_NUM_THREADS sets the number",
+        f"{visible(checkpoint)} was computed with {before} threads and {now} go on: sums may be rounded in another "
+        "order, so that the run may not end with the same bits; OMP_NUM_THREADS sets the number",
         file=sys.stderr,
     )
 

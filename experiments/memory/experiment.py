@@ -116,8 +116,9 @@ def print_accuracies(results: list[Accuracy]) -> None:
     for condition, curve in pooled(results).items():
         last = curve[-1]
         print(
-            f"{visible(condition)}: {100 * last.accuracy:.1f} % [{100 * last.low_images:.1f}, {100 * last.high_images:.1f} "
-            f"over images] after {count(last.exposure, 'exposure')}"
+            f"{visible(condition)}: {100 * last.accuracy:.1f} % "
+            f"[{100 * last.low_images:.1f}, {100 * last.high_images:.1f} over images] "
+            f"after {count(last.exposure, 'exposure')}"
         )
 
 

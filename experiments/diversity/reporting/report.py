@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import get_args
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from experiments.codebook import write_codebook
@@ -167,7 +167,7 @@ def _print(found: Sequence[ClaimRow]) -> None:
     """Print the claims as a short table."""
     main = [row for rows in headlines(found).values() for row in rows]
     heads, *rows = pivot(main, ("claim",), lambda row: (statement(row),))
-    table = Table(*(Text(visible(head)) for head in heads))
+    table = Table(*(Column(Text(visible(head))) for head in heads))
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))
     Console().print(table)
