@@ -52,11 +52,11 @@ def embed(path: Path, caption: str) -> Medium:
 
 
 def write_report(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
-    """Write one HTML page.
+    r"""Write one HTML page.
 
     Empty lines divide the lead and the texts of sections into paragraphs; what stands between back-ticks, there, in
     captions and in cells, is set as code. Characters of names that are hidden, as those that turn the direction of
-    writing, are shown as `\\u202e`.
+    writing, are shown as `\u202e`.
     """
     page = render_template(
         Path(__file__),

@@ -107,7 +107,10 @@ MARKUP = "".join(
         "<meta http-equiv=refresh content='0;url=http://elsewhere.example/c'>",
     )
 )
-OTHERS = "javascript:top.executed = 1 {{ 7 * 7 }}{% raw %} &lt;b&gt;&amp; $\\frac{$ _x ~a* \x1b[31m\u202egnp <svg onload=top.executed=1>"
+OTHERS = (
+    "javascript:top.executed = 1 {{ 7 * 7 }}{% raw %} &lt;b&gt;&amp; $\\frac{$ _x ~a* \x1b[31m\u202egnp "
+    "<svg onload=top.executed=1>"
+)
 """Without a slash, so that a folder can be called so."""
 HOSTILE = (MARKUP, OTHERS)
 
@@ -128,7 +131,8 @@ return {
 
 def hostile_memory(folder: Path) -> dict[str, Path]:
     """The report of runs, conditions, lists and models with such names, with images and maps."""
-    trials = make_trials(2, 1, HOSTILE, readouts=("weights", "familiarity"), changes=("none", "mirror"), list_name=MARKUP)
+    tested: dict[str, Any] = {"readouts": ("weights", "familiarity"), "changes": ("none", "mirror")}
+    trials = make_trials(2, 1, HOSTILE, list_name=MARKUP, **tested)
     runs = [make_memory_run(folder / f"{OTHERS}{rate}", trials, learning_rate=rate) for rate in (0.001, 0.0003)]
     return {"/index.html": report_memory(ReportOptions(tuple(runs), folder / OTHERS)) / "report.html"}
 

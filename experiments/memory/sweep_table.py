@@ -66,7 +66,8 @@ def print_table(ends: list[CellEnd]) -> None:
     """Print the accuracies of the weights alone on unchanged images: a line per cell, a column per condition."""
     plain = [end for end in ends if (end.accuracy.readout, end.accuracy.change) == ("weights", "none")]
     conditions = sorted({end.accuracy.condition for end in plain})
-    table = Table(*(Column(_cell(head)) for head in ("cell", "exposures", *conditions)), title="Accuracy after the last test")
+    heads = [Column(_cell(head)) for head in ("cell", "exposures", *conditions)]
+    table = Table(*heads, title="Accuracy after the last test")
     for cell in dict.fromkeys(end.cell for end in plain):
         of_cell = {end.accuracy.condition: end.accuracy for end in plain if end.cell == cell}
         shares = [f"{100 * of_cell[name].accuracy:.1f} %" if name in of_cell else "" for name in conditions]
