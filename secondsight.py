@@ -34,6 +34,7 @@ from sampling.options import CompleteOptions
 from storage.config_file import read_config_file
 from storage.options import Options, find_preset, leaves, presets_of, unknown_name, value_at
 from storage.parser import call_tyro, flatten, of_group, parser_type
+from storage.terminal import visible
 from vqgan import options as vqgan
 
 # The options of every command, and the function that carries it out.
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if isinstance(error, BrokenPipeError):
                 raise
             # In one piece, so that the lines of several processes do not run into each other.
-            sys.stderr.write(f"secondsight: {error}\n")
+            sys.stderr.write(f"secondsight: {visible(error)}\n")
             sys.exit(1)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -166,7 +167,7 @@ def _show_all_commands(words: Sequence[str]) -> NoReturn:
 
 
 def _refuse(message: str) -> NoReturn:
-    print(f"secondsight: {message}", file=sys.stderr)
+    print(f"secondsight: {visible(message)}", file=sys.stderr)
     sys.exit(USAGE_ERROR)
 
 

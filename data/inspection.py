@@ -34,6 +34,7 @@ from data.sources import Skipped, Source, Stretch
 from data.split import group_of
 from data.video import read_clip
 from storage.tables import write_rows
+from storage.terminal import visible
 from training.progress import Progress, count, say_done, say_found
 
 SHEET_COLUMNS = 8
@@ -124,7 +125,7 @@ def inspect_media(options: InspectOptions) -> Path:
         f"{count(sum(file.kind == 'image' for file in files), 'image')}, {count(len(unused), 'file')} skipped"
     )
     for name, fact in _summary(files, duplicates, plan):
-        print(f"{name:16s} {fact}")
+        print(f"{name:16s} {visible(fact)}")
     say_found(skipped=describe_skipped(unused))
     check_skipped(unused, len(sources) + sum(skip.is_media for skip in skipped), options.path)
     say_done(out, f"look at {out / 'contact_sheet.png'}")

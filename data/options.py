@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from storage.options import Options, about, option
+from storage.options import LARGEST_SEED, MANY, Options, about, option
 
 MIN_SIZE = 16
 """Smallest side of a playroom image: below it toys are no longer told apart."""
@@ -21,19 +21,19 @@ class PlayroomOptions(Options):
 
     out: Path
     """Folder to write clips/, study/, test/ and playroom.json into; a run that was interrupted continues there."""
-    clips: int = option(0, at_least=0)
+    clips: int = option(0, at_least=0, at_most=10**6)
     """Number of head-camera clips, each in a room of its own."""
-    objects: int = option(0, at_least=0)
+    objects: int = option(0, at_least=0, at_most=10**5)
     """Number of memory trials in each of the conditions novel, exemplar and state."""
-    fillers: int = option(0, at_least=0)
+    fillers: int = option(0, at_least=0, at_most=10**5)
     """Number of additional study images that are never tested."""
-    size: int = option(64, at_least=MIN_SIZE)
+    size: int = option(64, at_least=MIN_SIZE, at_most=2048)
     """Side of the square images in pixels, even."""
-    frames: int = option(16, at_least=1)
+    frames: int = option(16, at_least=1, at_most=10_000)
     """Frames per clip."""
-    fps: float = option(8.0, above=0)
+    fps: float = option(8.0, at_least=0.001, at_most=1000)
     """Frames per second of the clips."""
-    seed: int = 0
+    seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """Seed of the whole playroom: same seed, same pixels."""
 
     def check(self) -> None:
@@ -65,9 +65,9 @@ class InspectOptions(Options):
     group_by: str | None = None
     """What the split keeps together, if not each file: a column of the CSV, or a regular expression that finds the
     group in a path, such as '^(.+?)/' for its first folder."""
-    frames: int = option(1, at_least=1)
+    frames: int = option(1, at_least=1, at_most=10**6)
     """Frames of the clips that training will cut out of videos; 1 for still images."""
-    fps: float = option(8.0, above=0)
+    fps: float = option(8.0, at_least=0.001, at_most=1000)
     """Frames per second of these clips."""
 
 
@@ -82,9 +82,9 @@ class PrepareOptions(Options):
     """Folder of videos, one video, a CSV of path,start,end[,group], or a pattern of tar shards."""
     out: Path = field(metadata=about(identity="none"))
     """Folder of the shards, which every command takes as --data or --videos."""
-    size: int = option(160, at_least=1)
+    size: int = option(160, at_least=1, at_most=16_384)
     """Pixels of the short side; clips can be cut at this size or smaller ones. A smaller video keeps its own size."""
-    fps: float = option(8.0, above=0)
+    fps: float = option(8.0, at_least=0.001, at_most=1000)
     """Frames per second; clips can have as many, or a half, a third and so on."""
     format: Literal["jpeg", "png"] = "jpeg"
     """png loses nothing: clips of --size pixels are then the same as from the videos. jpeg takes a fifth of the room.
@@ -94,10 +94,10 @@ class PrepareOptions(Options):
     group_by: str | None = None
     """What the split keeps together, if not each video: a column of the CSV, or a regular expression that finds the
     group in a path."""
-    workers: int | None = option(None, at_least=0, identity="none")
+    workers: int | None = option(None, at_least=0, at_most=512, identity="none")
     """Processes that decode, by default as many as there are cores; 0 decodes in this process, where nothing can stop a
     video on which the decoder hangs."""
-    timeout: float = option(1800.0, above=0, identity="none")
+    timeout: float = option(1800.0, above=0, at_most=10**6, identity="none")
     """Seconds after which a worker's work on a shard is given up; after a second attempt its frames are left out."""
     resume: Literal["no", "auto"] = option("no", identity="none")
     """`auto` continues the preparation in --out, or starts it."""
@@ -116,7 +116,7 @@ class SubsetOptions(Options):
     """The token store."""
     out: Path
     """Folder of the new token store: some of the training items, and all validation items."""
-    items: int
+    items: int = field(metadata=about(at_least=1, at_most=MANY))
     """Training items of it; an item counts once with all its crops. A smaller subset is a part of every larger one."""
 
 
@@ -135,10 +135,10 @@ class StimuliOptions(Options):
     be given too: novel trials are then made of those instead of categories."""
     out: Path
     """Folder of the new list: study/, test/ and stimuli.json, which says where each image comes from."""
-    trials: int | None = option(None, at_least=1)
+    trials: int | None = option(None, at_least=1, at_most=10**6)
     """Trials of each condition; if not given, as many as the images allow up to the published numbers (brady 100,
     else 40)."""
-    seed: int = 0
+    seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """Seed of the draw of trials, and of which image of each is studied."""
 
     def check(self) -> None:

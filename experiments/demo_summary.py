@@ -8,11 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from experiments.statistics.accuracy import Accuracy, pooled
 from experiments.statistics.chance import chance_sentences
 from gpt.likelihood import floor_sentence
 from storage.files import to_json, write_text
+from storage.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,13 @@ def print_summary(summary: DemoSummary, memory: Sequence[Accuracy]) -> None:
     table.add_row("counting codes alone", f"{summary.unigram_nll:.2f} nats per token")
     table.add_row("prompt tokens that know the future", whole_percent(summary.prompt_tokens_changed))
     for condition, curve in pooled(memory).items():
-        table.add_row(f"memory, {condition}, {curve[-1].exposure} exposures", f"{100 * curve[-1].accuracy:.1f} %")
+        what = Text(visible(f"memory, {condition}, {curve[-1].exposure} exposures"))
+        table.add_row(what, f"{100 * curve[-1].accuracy:.1f} %")
     table.add_row("time", f"{summary.minutes:.1f} min")
     Console().print(table)
     for sentence in (summary.floor_sentence, *chance_sentences(memory)):
         if sentence:
-            print(sentence)
+            print(visible(sentence))
 
 
 def whole_percent(share: float) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from experiments.pages import Section
 from storage.files import write_text
 from storage.options import Options, leaves, value_at
+from storage.terminal import visible
 
 Facts = Mapping[str, str]
 """Sentences about a run, by what they are about."""
@@ -43,7 +44,8 @@ def compose(by_run: Mapping[str, Facts]) -> list[str]:
 
 def methods_section(out: Path, paragraphs: Sequence[str]) -> Section:
     """Write `out/methods.txt`, without markup, and return the section of the page that says the same."""
-    plain = [textwrap.fill(paragraph.replace("`", ""), WIDTH, break_on_hyphens=False) for paragraph in paragraphs]
+    bare = [visible(paragraph.replace("`", "")) for paragraph in paragraphs]
+    plain = [textwrap.fill(paragraph, WIDTH, break_on_hyphens=False) for paragraph in bare]
     write_text(out / "methods.txt", "\n\n".join(plain) + "\n")
     note = (
         "Written from the options and versions that the runs recorded; methods.txt has the same text. Every plot of "

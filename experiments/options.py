@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from storage.options import Options, about
+from storage.options import LARGEST_SEED, Options, about, option
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class DemoOptions(Options):
 
     out: Path = field(metadata=about(identity="none"))
     """Folder for everything the demo makes; a stopped demo continues from what it holds."""
-    seed: int = 0
+    seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """Seed of everything: the same seed on the same machine gives the same results."""
     videos: Path | None = None
     """Your own videos instead of the playroom's."""

@@ -1,4 +1,8 @@
-"""Self-contained HTML pages: images and videos are inside the file, nothing is loaded from elsewhere."""
+"""Self-contained HTML pages: images and videos are inside the file, nothing is loaded from elsewhere.
+
+Every page says so to the browser (Content-Security-Policy): no script runs, and nothing is fetched, whatever names of
+files, folders and models it shows.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from markupsafe import Markup, escape
 
 from storage.files import write_text
 from storage.templates import render_template
+from storage.terminal import visible_lines
 
 Table = tuple[tuple[str, ...], ...]
 """Cells by row; the first row holds the heads."""
@@ -47,10 +52,11 @@ def embed(path: Path, caption: str) -> Medium:
 
 
 def write_report(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
-    """Write one HTML page.
+    r"""Write one HTML page.
 
     Empty lines divide the lead and the texts of sections into paragraphs; what stands between back-ticks, there, in
-    captions and in cells, is set as code.
+    captions and in cells, is set as code. Characters of names that are hidden, as those that turn the direction of
+    writing, are shown as `\u202e`.
     """
     page = render_template(
         Path(__file__),
@@ -67,13 +73,13 @@ def write_report(path: Path, title: str, lead: str, sections: Sequence[Section])
 
 def prose(text: str) -> Markup:
     """Return text as HTML, with what stands between back-ticks as code."""
-    marked = CODE.sub(r"<code>\1</code>", str(escape(text)))
+    marked = CODE.sub(r"<code>\1</code>", str(escape(visible_lines(text))))
     return Markup(marked.replace("`", "&#96;"))
 
 
 def plain(text: str) -> str:
     """Return text without back-ticks, for where HTML has no code: the title of a window, what stands for an image."""
-    return text.replace("`", "")
+    return visible_lines(text).replace("`", "")
 
 
 def percent(share: float) -> str:

@@ -19,7 +19,7 @@ from experiments.statistics.accuracy import POOLED, Accuracy, pooled
 from experiments.statistics.signal_detection import roc, scores
 from experiments.statistics.trials import TrialRow
 from training.curves import COLOURS
-from training.figures import save_figure
+from training.figures import literal, save_figure
 
 PUBLISHED_LINES = ("--", ":", "-.")
 PANEL = (3.4, 3.2)
@@ -134,9 +134,9 @@ def draw_roc(path: Path, trials: Sequence[TrialRow], note: str = "") -> None:
             if tested.condition == condition:
                 label = _joined(tested.model, tested.readout)
                 hits = np.mean([np.interp(rates, *roc(*of_run)) for of_run in by_condition[tested, moment]], axis=0)
-                panel.plot(rates, hits, color=COLOURS[labels.index(label) % len(COLOURS)], label=label)
+                panel.plot(rates, hits, color=COLOURS[labels.index(label) % len(COLOURS)], label=literal(label))
         panel.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=1)
-        panel.set(title=condition, xlabel="false alarms", box_aspect=1, xlim=(-0.01, 1), ylim=(0, 1.01))
+        panel.set(title=literal(condition), xlabel="false alarms", box_aspect=1, xlim=(-0.01, 1), ylim=(0, 1.01))
         panel.spines[["top", "right"]].set_visible(False)
     axes[0, 0].set_ylabel("hits")
     finish_figure(figure, axes[0], path, note)
@@ -170,7 +170,7 @@ def draw_rows(path: Path, rows: Mapping[str, Mapping[str, Sequence[Line]]], axis
                 _draw_line(panel, line, labels.index(line.label))
             _draw_landmarks(panel, people.get(condition))
             _scale_passes(panel, max(max(line.passes) for line in lines))
-            panel.set(title=_joined(name, condition), ylim=(0.3, 1.03))
+            panel.set(title=literal(_joined(name, condition)), ylim=(0.3, 1.03))
             panel.spines[["top", "right"]].set_visible(False)
         row[0].set_ylabel("recognition accuracy")
     for panel in axes[-1]:
@@ -197,7 +197,7 @@ def finish_figure(figure: Figure, axes: Iterable[Axes], path: Path, note: str = 
         handles.values(), handles.keys(), loc="outside upper center", ncols=columns, frameon=False, fontsize=7
     )
     if note:
-        figure.supxlabel(note, fontsize=7, color="0.3")
+        figure.supxlabel(literal(note, None), fontsize=7, color="0.3")
     save_figure(figure, path)
 
 
@@ -215,11 +215,11 @@ def _draw_line(panel: Axes, line: Line, index: int) -> None:
     """Draw a line in the colour, or of a published model the dashes, that belong to an index."""
     if line.published:
         style: dict[str, Any] = {"color": "0.35", "linestyle": PUBLISHED_LINES[index % len(PUBLISHED_LINES)]}
-        panel.plot(line.passes, line.accuracies, linewidth=1.2, label=line.label, **style)
+        panel.plot(line.passes, line.accuracies, linewidth=1.2, label=literal(line.label), **style)
     else:
         style = {"color": COLOURS[index % len(COLOURS)]}
         marker = "o" if len(line.passes) <= 2 * LOGARITHMIC_FROM else ""
-        panel.plot(line.passes, line.accuracies, label=line.label, marker=marker, markersize=3, **style)
+        panel.plot(line.passes, line.accuracies, label=literal(line.label), marker=marker, markersize=3, **style)
     panel.fill_between(line.passes, line.low, line.high, color=style["color"], alpha=0.15, linewidth=0)
     if line.low_runs:
         panel.fill_between(line.passes, line.low_runs, line.high_runs, color=style["color"], alpha=0.07, linewidth=0)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storage.files import to_json, write_text
+from storage.terminal import visible
 
 
 class Stopwatch:
@@ -22,7 +23,7 @@ class Stopwatch:
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Print the stage's name and add its duration to `seconds`, on disk too."""
-        print(f"== {name}", file=sys.stderr, flush=True)
+        print(f"== {visible(name)}", file=sys.stderr, flush=True)
         began = time.monotonic()
         try:
             yield

@@ -17,11 +17,11 @@ class MismatchError(ValueError):
 class GPTConfig(Options):
     """The architecture of a GPT over token grids."""
 
-    layers: int = option(6, at_least=1)
+    layers: int = option(6, at_least=1, at_most=1000)
     """Number of transformer blocks."""
-    heads: int = option(4, at_least=1)
+    heads: int = option(4, at_least=1, at_most=1000)
     """Attention heads per block."""
-    width: int = option(256, at_least=1)
+    width: int = option(256, at_least=1, at_most=65_536)
     """Width of the residual stream."""
     grid: tuple[int, int, int] = option((4, 16, 16), asked=False)
     """Latent frames, rows and columns of the largest grid; their product is the window."""

@@ -16,6 +16,7 @@ from gpt.model import GPT
 from gpt.options import ImportOptions
 from storage.foreign import Settings, read_foreign, settings_of
 from storage.model_folder import CheckpointError, load_weights
+from storage.terminal import visible
 from training.progress import say_done
 from vqgan.model import load_tokenizer
 from vqgan.palette import Palette
@@ -53,7 +54,7 @@ def import_weights(options: ImportOptions) -> Path:
     if palette is not None:
         palette.save_pretrained(options.out / "tokenizer")
     model.save_pretrained(options.out)
-    print(_describe(model, options))
+    print(visible(_describe(model, options)))
     tokenizer_folder = options.out / "tokenizer" if palette is not None else options.tokenizer or "TOKENIZER"
     inputs = "VIDEOS" if model.config.grid[0] > 1 else "IMAGES --prompt half-image"
     say_done(

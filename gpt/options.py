@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from gpt.config import PRESETS, GPTConfig
-from storage.options import Options, about, option
+from storage.options import MANY, Options, about, option
 from training.options import TrainingOptions
 
 
@@ -27,15 +27,15 @@ class TrainOptions(Options):
     training: TrainingOptions = TrainingOptions()
     schedule: Literal["cosine", "constant"] = "cosine"
     """Learning rate after the warm-up: a cosine down to a tenth of the peak, or the peak to the end."""
-    weight_decay: float = option(0.05, at_least=0)
+    weight_decay: float = option(0.05, at_least=0, at_most=1000)
     """Decoupled weight decay of AdamW, on matrices only."""
-    grad_accumulation: int = option(1, at_least=1)
+    grad_accumulation: int = option(1, at_least=1, at_most=10**6)
     """Parts that the batch is computed in, one after another: less memory, the same result up to rounding."""
     activation_checkpointing: bool = False
     """Compute what is inside a block again in the backward pass: less memory, a third more arithmetic."""
     compile: bool = False
     """Compile the model with torch.compile: minutes at the start, faster steps on GPUs."""
-    sample_every: int = option(0, at_least=0, identity="none")
+    sample_every: int = option(0, at_least=0, at_most=MANY, identity="none")
     """Optimizer steps between two sets of samples, token grids and images in samples/; 0 takes none."""
     tokenizer: Path | None = option(None, identity="none")
     """Tokenizer that shows samples as images; by default the one that encoded the store, if it is still there."""
@@ -63,7 +63,7 @@ class EvaluateOptions(Options):
     """The GPT: a model folder, a run, or owner/name on the Hugging Face hub."""
     tokens: Path
     """Token store to score; its validation split, or all of it where it has none."""
-    batch: int = option(8, at_least=1)
+    batch: int = option(8, at_least=1, at_most=10**6)
     """Sequences per forward pass."""
 
 
@@ -81,7 +81,7 @@ class ImportOptions(Options):
     """Checkpoint of that program, .pt, .ckpt or .safetensors; nothing it holds is run."""
     out: Path
     """Folder of the GPT; a palette goes into its subfolder tokenizer."""
-    heads: int | None = option(None, at_least=1)
+    heads: int | None = option(None, at_least=1, at_most=1000)
     """Attention heads, where the checkpoint does not say; by default heads of 64 dimensions, but at least two."""
     tokenizer: Path | None = None
     """Tokenizer whose tokens the GPT learned, which also gives the grid; needed for tats."""
@@ -107,19 +107,19 @@ class PlanOptions(Options):
     example = "secondsight gpt plan --preset gimel --gpus 8 --gpu h200 --tokens 1e10"
 
     model: GPTConfig = option(PRESETS["gimel"], presets=PRESETS)
-    grid: tuple[int, int, int] = option((4, 16, 16), at_least=1)
+    grid: tuple[int, int, int] = option((4, 16, 16), at_least=1, at_most=10**6)
     """Latent frames, rows and columns of the token grids."""
-    vocab_size: int = option(16384, at_least=2)
+    vocab_size: int = option(16384, at_least=2, at_most=2**31)
     """Number of codes of the tokenizer."""
-    tokens: float = option(1e10, at_least=1)
+    tokens: float = option(1e10, at_least=1, at_most=10**18)
     """Tokens to train on, repetitions included."""
-    batch: int = option(256, at_least=1)
+    batch: int = option(256, at_least=1, at_most=MANY)
     """Sequences per optimizer step, over all GPUs."""
-    grad_accumulation: int = option(1, at_least=1)
+    grad_accumulation: int = option(1, at_least=1, at_most=MANY)
     """Parts that the batch is computed in, one after another."""
     precision: Literal["fp32", "bf16"] = "bf16"
     """Numbers that layers compute with."""
-    gpus: int = option(8, at_least=1)
+    gpus: int = option(8, at_least=1, at_most=10**6)
     """Number of GPUs."""
     gpu: str = "h200"
     """Kind of GPU: a10, a10g, a100-40, a100-80, h100, h100-nvl, h100-pcie, h200, b200, l4, l40, l40s, rtx3090,

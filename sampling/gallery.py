@@ -5,6 +5,9 @@ Blue outlines what was given, red what the model made up; grey is what it was no
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,7 +99,8 @@ def show_grid(completions: Sequence[Completion], names: Sequence[str], out: Path
 def write_gallery(out: Path, entries: Sequence[GalleryItem], title: str) -> None:
     """Write `index.html` into `out`: all items, to be searched, sorted and played, from the files in `out/items`.
 
-    The page loads nothing but those files; without JavaScript it is a list.
+    The page loads nothing but those files and runs no script but its own, as its policy says to the browser; without
+    JavaScript it is a list.
 
     Raises:
         FileNotFoundError: files of an item are missing.
@@ -106,11 +110,19 @@ def write_gallery(out: Path, entries: Sequence[GalleryItem], title: str) -> None
         "gallery.html.j2",
         html=True,
         title=printable(title),
+        script_digest=_script_digest(),
         cards=[_card(out, entry) for entry in entries],
         videos=any(entry.video for entry in entries),
         truths=any(entry.distance_to_truth is not None for entry in entries),
     )
     write_text(out / "index.html", page)
+
+
+def _script_digest() -> str:
+    """Return the SHA-256 of the page's script in base64: its policy lets that one run and no other."""
+    template = Path(__file__).with_name("gallery.html.j2").read_text(encoding="utf-8")
+    (script,) = re.findall("<script>(.*?)</script>", template, flags=re.DOTALL)
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 
 def _card(out: Path, entry: GalleryItem) -> dict[str, Any]:

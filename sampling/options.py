@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from storage.options import Options, about, option
+from storage.options import LARGEST_SEED, MANY, Options, Range, about, check_number, option
 
 PromptKind = Literal["none", "half-image", "half-clip", "rows", "left", "frames", "first-frame"]
 PromptEncoding = Literal["alone", "full"]
 Split = Literal["all", "train", "validation"]
 
+COLDEST = 1e-6
+"""Lowest temperature but 0, which is what it amounts to."""
+CONTINUATIONS = Range(at_least=1, at_most=10_000)
+"""How many continuations a prompt may have."""
+SEEDS = Range(at_least=0, at_most=LARGEST_SEED)
 STILL_KINDS = frozenset({"half-image", "rows"})
 """Prompts of still images; of a video they take single frames."""
 
@@ -20,14 +25,23 @@ STILL_KINDS = frozenset({"half-image", "rows"})
 class SamplingOptions(Options):
     """How tokens are drawn from the model's distribution."""
 
-    temperature: float = option(1.0, at_least=0)
+    temperature: float = option(1.0, at_least=0, at_most=1000)
     """Divides the logits; 0 always takes the likeliest token."""
-    top_k: int = option(0, at_least=0)
+    top_k: int = option(0, at_least=0, at_most=MANY)
     """Keep only the k likeliest tokens; 0 keeps all."""
     top_p: float = option(1.0, above=0, at_most=1)
     """Keep the likeliest tokens whose probabilities reach this sum (Holtzman et al. 2020); 1 keeps all."""
     min_p: float = option(0.0, at_least=0, at_most=1)
     """Keep tokens at least this share as likely as the likeliest one (Nguyen et al. 2024); 0 keeps all."""
+
+    def check(self) -> None:
+        """Check that logits can be divided by the temperature.
+
+        Raises:
+            ValueError: they would exceed all floats.
+        """
+        if 0 < self.temperature < COLDEST:
+            raise ValueError(f"--temperature {self.temperature:g} must be 0 or at least {COLDEST:g}")
 
 
 @dataclass(frozen=True)
@@ -47,7 +61,7 @@ class Prompt:
             if self.given is None or not 0 < self.given < 1:
                 raise ValueError(f"--prompt {self.kind} needs --given, a share between 0 and 1, not {self.given}")
         elif self.kind == "frames":
-            if self.given is None or self.given < 1 or self.given != int(self.given):
+            if self.given is None or self.given < 1 or not float(self.given).is_integer():
                 raise ValueError(f"--prompt frames needs --given, a whole number of latent frames, not {self.given}")
         elif self.given is not None:
             raise ValueError(f"--given {self.given:g} belongs to --prompt rows, left or frames, not to {self.kind}")
@@ -71,6 +85,15 @@ class Request:
     overlap: int | None = None
     """Latent frames that are kept when the window slides; by default half of the window's."""
 
+    def __post_init__(self) -> None:
+        """Check the number of continuations and the seed.
+
+        Raises:
+            OptionError: one is out of its range.
+        """
+        check_number("n", self.n, CONTINUATIONS)
+        check_number("seed", self.seed, SEEDS)
+
 
 @dataclass(frozen=True)
 class CompleteOptions(Options):
@@ -92,25 +115,25 @@ class CompleteOptions(Options):
     prompt: PromptKind = "half-clip"
     """What is given: nothing; the upper half or the upper rows of an image; the left of an image or clip; the first
     half, the first latent frames, or the first frame alone of a clip."""
-    given: float | None = None
+    given: float | None = option(None, at_least=0, at_most=10**6)
     """How much is given: for rows and left a share of the token rows or columns, for frames a number of latent
     frames."""
     prompt_encoding: PromptEncoding = "alone"
     """`alone` encodes only what is given, so that no prompt knows what follows; `full` encodes everything and cuts the
     prompt out, as was long customary."""
-    seconds: float | None = option(None, above=0)
+    seconds: float | None = option(None, above=0, at_most=3600)
     """Length of the resulting clips; by default that of the tokenizer's clips. Longer ones are made by sliding the
     GPT's window."""
-    overlap: int | None = option(None, at_least=1)
+    overlap: int | None = option(None, at_least=1, at_most=10**6)
     """Latent frames that the sliding window keeps; by default half of the window's."""
-    n: int = option(4, at_least=1)
+    n: int = option(4, at_least=CONTINUATIONS.at_least, at_most=CONTINUATIONS.at_most)
     """Continuations of each prompt."""
-    items: int = option(4, at_least=1)
+    items: int = option(4, at_least=1, at_most=10**6)
     """Prompts, spread evenly over the input."""
-    batch: int = option(4, at_least=1)
+    batch: int = option(4, at_least=1, at_most=10**6)
     """Prompts continued side by side."""
     sampling: SamplingOptions = SamplingOptions()
-    seed: int = 0
+    seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """The same seed gives the same continuations."""
     resume: Literal["no", "auto"] = option("no", identity="none")
     """`auto` keeps the finished items in --out and does the rest."""

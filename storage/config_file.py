@@ -76,6 +76,8 @@ def from_json(name: str, value: Any, annotation: Any) -> Any:
     """
     try:
         return _converted(value, annotation)
+    except OverflowError as error:
+        raise OptionError(f"--{name.replace('_', '-')} is a number too large for any range") from error
     except (TypeError, ValueError) as error:
         raise OptionError(f"{name} cannot be {value!r}: {describe_type(annotation)} is needed") from error
 

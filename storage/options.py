@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass
 from difflib import get_close_matches
-from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, get_type_hints
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 Identity = Literal["model", "run", "none"]
 """What an option tells apart. `model`: what is learned, and how. `run`: runs of one model, which study another list or
@@ -29,6 +30,14 @@ class OptionError(ValueError):
     """An option has a value that it cannot have, or is unknown; the message names it."""
 
 
+LARGEST_SEED = 2**63 - 1
+"""The generators of torch and of NumPy both take what lies between it and 0; NumPy refuses negative seeds."""
+MANY = 10**9
+"""Upper end for numbers of steps, items and the like: more than any training has, and few enough to be counted."""
+DIGITS = 24
+"""Whole numbers of more digits are shown as a power of ten."""
+
+
 class Range(NamedTuple):
     """The numbers that an option takes."""
 
@@ -39,12 +48,23 @@ class Range(NamedTuple):
 
     def describe(self) -> str:
         """Return what a number must do, in words."""
-        if self.at_most is not None or self.below is not None:
-            low = f"[{self.at_least:g}" if self.at_least is not None else f"({self.above:g}"
-            return f"lie in {low}, " + (f"{self.at_most:g}]" if self.at_most is not None else f"{self.below:g})")
+        end = self.below if self.at_most is None else self.at_most
+        if end == 1:  # of shares
+            begin = f"[{_shown(self.at_least)}" if self.above is None else f"({_shown(self.above)}"
+            return f"lie in {begin}, {_shown(end)}{')' if self.at_most is None else ']'}"
+        return self._describe_low() + self._describe_high()
+
+    def _describe_low(self) -> str:
         if self.above is not None:
-            return "be positive" if self.above == 0 else f"be above {self.above:g}"
-        return "not be negative" if self.at_least == 0 else f"be at least {self.at_least:g}"
+            return "be positive" if self.above == 0 else f"be above {_shown(self.above)}"
+        return "not be negative" if self.at_least == 0 else f"be at least {_shown(self.at_least)}"
+
+    def _describe_high(self) -> str:
+        if self.at_most is not None:
+            return (
+                f" nor above {_shown(self.at_most)}" if self.at_least == 0 else f" and at most {_shown(self.at_most)}"
+            )
+        return "" if self.below is None else f" and below {_shown(self.below)}"
 
     def holds(self, value: float) -> bool:
         """Whether a number is one of them."""
@@ -78,7 +98,7 @@ def about(
         identity: what it tells apart.
         at_least: the smallest number it takes.
         above: a number that it must be above.
-        at_most: the largest number it takes.
+        at_most: the largest number it takes; generous where nothing sets it, so that a slip of the hand is noticed.
         below: a number that it must be below.
         presets: of a nested options class, by name: what `--preset` chooses from.
         asked: whether commands ask for it; what is not asked is derived from other things.
@@ -136,7 +156,7 @@ class Options:
             ValueError: values exclude each other.
         """
         for field in dataclasses.fields(self):
-            _check_range(field, getattr(self, field.name))
+            check_number(field.name, getattr(self, field.name), field.metadata.get("range", Range()))
         self.check()
 
     def check(self) -> None:
@@ -257,15 +277,55 @@ def value_at(options: Any, path: tuple[str, ...]) -> Any:
     return options
 
 
-def _check_range(field: Field[Any], value: Any) -> None:
-    bounds = field.metadata.get("range")
-    for number in value if isinstance(value, tuple) else (value,):
-        if isinstance(number, int | float) and bounds is not None and any(end is not None for end in bounds):
-            flag = f"--{field.name.replace('_', '-')}"
-            if not math.isfinite(number):
-                raise OptionError(f"{flag} {number:g} must be a finite number")
-            if not bounds.holds(number):
-                raise OptionError(f"{flag} {number:g} must {bounds.describe()}")
+def number_type(annotation: Any) -> type | None:
+    """Return int or float where values of a type are numbers, alone, in tuples or beside None; else None."""
+    if annotation in (int, float):
+        return cast(type, annotation)
+    if get_origin(annotation) in (tuple, Union, types.UnionType):
+        return next(filter(None, map(number_type, get_args(annotation))), None)
+    return None
+
+
+def check_number(name: str, value: Any, bounds: Range) -> None:
+    """Refuse numbers that are not finite, are out of a range, or that 64 bits do not hold.
+
+    Args:
+        name: of the option.
+        value: of it: a number, numbers in tuples, or something else, which is let through.
+        bounds: the range; one without ends takes every number.
+
+    Raises:
+        OptionError: a number is refused; the option and the range are named.
+    """
+    flag = f"--{name.replace('_', '-')}"
+    has_ends = any(end is not None for end in bounds)
+    for number in _numbers(value):
+        if isinstance(number, float) and not math.isfinite(number):
+            also = f": it must {bounds.describe()}" if has_ends else ""
+            raise OptionError(f"{flag} {number:g} must be a finite number{also}")
+        if has_ends and not bounds.holds(number):
+            raise OptionError(f"{flag} {_shown(number)} must {bounds.describe()}")
+        if isinstance(number, int) and not -(2**63) <= number < 2**63:
+            raise OptionError(f"{flag} {_shown(number)} must fit into 64 bits")
+
+
+def _numbers(value: Any) -> Iterator[int | float]:
+    if isinstance(value, tuple | list):
+        for each in value:
+            yield from _numbers(each)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield value
+
+
+def _shown(number: float | None) -> str:
+    """Return a number in digits, a whole one that would fill a line as a power of ten; `-inf` for an end not given."""
+    if number is None:
+        return "-inf"
+    if not isinstance(number, int):
+        return f"{number:g}"
+    if abs(number) < 10**DIGITS:
+        return str(number)
+    return f"{'-' if number < 0 else ''}10^{int(abs(number).bit_length() * math.log10(2))}"
 
 
 def _walk(cls: type[Options], path: tuple[str, ...], default: Any) -> Iterator[Leaf]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from dataclasses import MISSING, make_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -15,6 +17,7 @@ import tyro
 
 from storage.field_docs import field_docs
 from storage.options import Leaf, Options, leaves, presets_of, value_at
+from storage.terminal import visible, visible_lines
 
 METAVARS = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}
 
@@ -22,11 +25,25 @@ METAVARS = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}
 def call_tyro(kind: Any, program: str, words: Sequence[str], description: str | None = None) -> Any:
     """Return the instance of a type that words stand for; its help is in colours, unless NO_COLOR asks for none."""
     with ExitStack() as context:
-        if os.environ.get("NO_COLOR"):
+        escapes = any(visible(word) != word for word in words)
+        if escapes or os.environ.get("NO_COLOR"):
             context.enter_context(_plain_terminal())
+        if escapes:
+            context.enter_context(_visible_errors())
         return tyro.cli(
             kind, prog=program, args=list(words), description=description, config=(tyro.conf.OmitArgPrefixes,)
         )
+
+
+@contextmanager
+def _visible_errors() -> Iterator[None]:
+    """Have what tyro says of words, which it quotes as they are, shown without the characters that a terminal obeys."""
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            yield
+    finally:
+        sys.stderr.write(visible_lines(said.getvalue()))
 
 
 @contextmanager

@@ -1,9 +1,13 @@
-"""Tables as CSV files (RFC 4180, UTF-8): of text by column, or of dataclass instances, a column for each field."""
+"""Tables as CSV files (RFC 4180, UTF-8): of text by column, or of dataclass instances, a column for each field.
+
+Names of files and folders are the work of others: no cell is a formula when a spreadsheet opens the table.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -14,17 +18,27 @@ from storage.files import atomic_write
 
 Row = TypeVar("Row")
 
+FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""How a text begins that spreadsheets take for a formula (some take the wide forms of East Asia for the same), or would
+take for one when apostrophes before it were taken away."""
+
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     r"""Write rows below a line of column names; the file appears complete or not at all.
 
     None becomes an empty cell, and a float has as many digits as it takes to read it back equal. Bytes of file names
-    that are no text (surrogate escapes) are written as `\udcff`.
+    that are no text (surrogate escapes) are written as `\udcff`. A text, or the name of a column, that begins as a
+    formula of spreadsheets does (`=`, `+`, `-`, `@`, tab, line break) has an apostrophe before it, which reading takes
+    away.
+
+    Raises:
+        ValueError: a row has a value for no column.
     """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns)  # ends lines with \r\n: with \n alone it would not quote a lone \r
+    # Ends lines with \r\n: with \n alone it would not quote a lone \r.
+    writer = csv.DictWriter(text, [_as_text(name) for name in columns])
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({_as_text(name): _cell(value) for name, value in row.items()} for row in rows)
     content = text.getvalue().encode("utf-8", errors="backslashreplace")
     atomic_write(path, lambda file: file.write(content))
 
@@ -47,14 +61,16 @@ def read_table(path: Path, columns: Iterable[str] = ()) -> list[dict[str, str]]:
     """
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        missing = set(columns) - set(reader.fieldnames or ())
+        names = [_without_apostrophe(name) for name in reader.fieldnames or ()]
+        missing = set(columns) - set(names)
         if missing:
             raise ValueError(f"{path} has no column {', '.join(sorted(missing))}")
+        reader.fieldnames = names
         rows = list(reader)
     for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
             raise ValueError(f"{path} is damaged: row {number} does not have a cell for each column")
-    return rows
+    return [{name: _without_apostrophe(cell) for name, cell in row.items()} for row in rows]
 
 
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:
@@ -81,6 +97,19 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
             raise ValueError(f"{path}, row {number}: {wrong}") from error
         rows.append(kind(**values))
     return rows
+
+
+def _cell(value: Any) -> Any:
+    return _as_text(str(value)) if isinstance(value, str | Path) else value
+
+
+def _as_text(text: str) -> str:
+    """Return a text so that no spreadsheet computes it: with an apostrophe before what looks like a formula."""
+    return f"'{text}" if FORMULA.match(text) else text
+
+
+def _without_apostrophe(text: str) -> str:
+    return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
 def _parser(annotation: Any) -> Callable[[str], Any]:

@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+KINDS = {".html": "text/html; charset=utf-8", ".png": "image/png", ".mp4": "video/mp4", ".gif": "image/gif"}
+ELSEWHERE = "elsewhere.example"
+"""A host of whose files a page may have none."""
 REQUIRED = "SECONDSIGHT_REQUIRE_BROWSER"
 """Environment variable that makes a missing browser a failure: set where all tests must run."""
 PATIENCE = 200.0
@@ -90,11 +93,36 @@ def laid_out(page: Path, width: int, script: str, folder: Path) -> Any:
     return said["value"]
 
 
-def _answer(files: dict[str, tuple[str, bytes]], folder: Path) -> tuple[str, bytes]:
-    """The path and the content of what the page at `/` posts, opened in a browser of its own."""
+def opened(files: dict[str, Path], page: str, script: str, folder: Path) -> tuple[Any, list[str]]:
+    """What a script returns of a page of several files, and the addresses that were asked for besides.
+
+    The browser takes `ELSEWHERE` for this server, so that what a page would load from there is noticed.
+
+    Args:
+        files: by path on the server, `/index.html` and so on; the page is one of them.
+        page: its path.
+        script: JavaScript, the body of a function that returns what JSON can say; in it the document is called `page`.
+        folder: for the browser's profile and its log, `browser.log`.
+    """
+    served = {path: (KINDS[file.suffix], file.read_bytes()) for path, file in files.items()}
+    frame = FRAME.replace("/page.html", page).format(width=1000, script=script).encode()
+    asked: list[str] = []
+    _, answer = _answer({"/": ("text/html", frame), **served}, folder, asked)
+    said = json.loads(answer)
+    assert "error" not in said, said["error"]
+    return said["value"], [address for address in asked if address.split("|")[1] not in ("/", "/favicon.ico", *files)]
+
+
+def _answer(files: dict[str, tuple[str, bytes]], folder: Path, asked: list[str] | None = None) -> tuple[str, bytes]:
+    """The path and the content of what the page at `/` posts, opened in a browser of its own.
+
+    Where `asked` is a list, `host|path` of all that was asked for is added to it, and `ELSEWHERE` is this server.
+    """
     browser = find_browser()
     with _Server(files) as server, (folder / "browser.log").open("wb") as log:
-        command = [browser, *_flags(folder / "profile"), f"http://127.0.0.1:{server.server_port}/"]
+        port = server.server_port
+        hosts = f"MAP {ELSEWHERE} 127.0.0.1:{port}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        command = [browser, *_flags(folder / "profile"), f"--host-resolver-rules={hosts}", f"http://127.0.0.1:{port}/"]
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
             assert server.answered.wait(PATIENCE), f"no answer:\n{(folder / 'browser.log').read_text(errors='replace')}"
@@ -102,6 +130,8 @@ def _answer(files: dict[str, tuple[str, bytes]], folder: Path) -> tuple[str, byt
             # The browser's own processes are of the group that it leads.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+    if asked is not None:
+        asked += server.asked
     return server.answer_path, server.answer
 
 
@@ -118,7 +148,6 @@ def _flags(profile: Path) -> list[str]:
         "--no-default-browser-check",
         "--autoplay-policy=no-user-gesture-required",
         "--force-color-profile=srgb",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
         f"--user-data-dir={profile}",
     ]
 
@@ -129,6 +158,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, files: dict[str, tuple[str, bytes]]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files = files
+        self.asked: list[str] = []
         self.answered = threading.Event()
         self.answer_path = ""
         self.answer = b""
@@ -146,6 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        self.server.asked.append(f"{self.headers['Host']}|{self.path}")
         kind, content = self.server.files.get(self.path, ("text/plain", b""))
         self.send_response(200 if content else 404)
         self.send_header("Content-Type", kind)

@@ -311,7 +311,7 @@ def test_folder_of_other_options_is_refused(tmp_path: Path) -> None:
         ({"clips": 1, "size": 33}, "--size 33 must be even"),
         ({"clips": 1, "size": 14}, "--size 14 must be at least 16"),
         ({"clips": 1, "frames": 0}, "--frames 0 must be at least 1"),
-        ({"clips": 1, "fps": 0.0}, "--fps 0 must be positive"),
+        ({"clips": 1, "fps": 0.0}, "--fps 0 must be at least 0.001 and at most 1000"),
         ({"clips": 1, "fps": float("nan")}, "--fps nan must be a finite number"),
     ],
 )

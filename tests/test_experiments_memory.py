@@ -25,6 +25,7 @@ from gpt.config import GPTConfig, MismatchError
 from gpt.import_weights import import_weights
 from gpt.model import GPT
 from gpt.options import ImportOptions
+from storage.options import LARGEST_SEED
 from storage.run_folder import RunFolderError
 
 
@@ -329,6 +330,8 @@ def test_unknown_preset_is_named(capsys: pytest.CaptureFixture[str]) -> None:
         ({}, "--stimuli, or a number of random sequences with --noise"),
         ({"stimuli": Path("list"), "noise": 5}, "--stimuli, or a number of random sequences with --noise"),
         ({"noise": 5, "noise_length": 15}, "15 must be a square number"),
+        ({"noise": 10**6, "noise_length": 2**20}, "--noise 1000000 sequences of --noise-length 1048576 exceed"),
+        ({"noise": 5, "seed": LARGEST_SEED, "seeds": 2}, "and the --seeds 2 from it on exceed"),
         ({"noise": 5, "changes": ("mirror",)}, "--changes is for images"),
         ({"noise": 5, "recall": 3}, "--recall is for images"),
         ({"stimuli": Path("list"), "optimizer_state": "resume"}, "needs --gpt"),

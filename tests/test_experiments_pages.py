@@ -32,7 +32,8 @@ def test_images_are_inside_the_page(tmp_path: Path, image: Path) -> None:
     image.unlink()
     page = (tmp_path / "page.html").read_text()
     assert '<img src="data:image/png;base64,' in page
-    assert "http" not in page
+    assert "http:" not in page
+    assert "https:" not in page
 
 
 def test_names_cannot_inject_markup(tmp_path: Path) -> None:
@@ -156,3 +157,21 @@ def test_axes_of_nothing_stay(tmp_path: Path) -> None:
     panel.set_ylim(0.3, 1)
     contain([panel])
     assert panel.get_ylim() == (0.3, 1)
+
+
+@pytest.mark.parametrize("name", ["$\\frac{$", "_hidden", "line\nbreak\x1b[31m", "\u202eright", "x" * 3000, "a\udcff"])
+def test_plots_are_drawn_whatever_models_and_conditions_are_called(tmp_path: Path, name: str) -> None:
+    trials = make_trials(2, 2, (name, "novel"), readouts=("weights", "familiarity"), changes=("none", "mirror"))
+    results = [replace(result, model=name) for result in accuracies(collect(trials))]
+    for draw in (draw_memory_curve, draw_readouts, draw_changes):
+        draw(tmp_path / f"{draw.__name__}.png", results, note=name)
+    draw_roc(tmp_path / "roc.png", [replace(trial, model=name) for trial in trials], name)
+    assert len(list(tmp_path.glob("*.svg"))) == 4
+
+
+def test_a_page_shows_what_is_hidden_in_a_name(tmp_path: Path) -> None:
+    write_report(tmp_path / "page.html", "a\x1b\udcff", "lead \u202e", [Section("s", "t", table=(("a\0b",), ("c",)))])
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert r"<title>a\x1b\udcff</title>" in page
+    assert r"<p>lead \u202e</p>" in page
+    assert r"<th>a\x00b</th>" in page

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -466,6 +467,12 @@ def test_a_video_shorter_than_a_clip_is_refused(video_models: Any, tmp_path: Pat
             {"prompt": "half-image", "input": (Path("images"),), "seconds": 1.0},
             "--prompt half-image makes still images",
         ),
+        (
+            {"temperature": math.nan},
+            "--temperature nan must be a finite number: it must not be negative nor above 1000",
+        ),
+        ({"temperature": 1e-310}, "--temperature 1e-310 must be 0 or at least 1e-06"),
+        ({"given": math.nan}, "--given nan must be a finite number"),
         ({"given": 0.5}, "--given 0.5 belongs to --prompt rows, left or frames"),
         ({"top_k": -1}, "--top-k -1 must not be negative"),
         ({"temperature": -1.0}, "--temperature -1 must not be"),

@@ -2,6 +2,7 @@
 slide over whole latent frames.
 """
 
+import math
 from typing import Any
 
 import pytest
@@ -293,6 +294,7 @@ def test_without_a_bos_token_a_prompt_of_full_length_comes_back(no_bos: GPT) -> 
         ({"length": 33}, "33 tokens do not fit the window of 32"),
         ({"n": 0}, "--n 0 must be at least 1"),
         ({"temperature": -1.0}, "--temperature -1 must not be negative"),
+        ({"temperature": math.nan}, "--temperature nan must be a finite number"),
         ({"top_k": 33}, "--top-k 33 is above the 32 tokens of the vocabulary"),
         ({"min_p": -0.1}, r"--min-p -0.1 must lie in \[0, 1\]"),
         ({"min_p": 1.5}, r"--min-p 1.5 must lie in \[0, 1\]"),

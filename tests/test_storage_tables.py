@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import tempfile
 from dataclasses import asdict, dataclass, make_dataclass
@@ -147,3 +148,45 @@ def test_an_empty_cell_is_none_whichever_way_round_it_is_said(tmp_path: Path, ki
     row = make_dataclass("One", [("name", kind)])
     write_rows(tmp_path / "rows.csv", [row("a"), row(None)], row)
     assert read_rows(tmp_path / "rows.csv", row) == [row("a"), row(None)]
+
+
+# Spreadsheets
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_no_text_is_a_formula_in_a_spreadsheet(tmp_path: Path, begin: str) -> None:
+    name = f"{begin}1+cmd|' /C calc'!A0"
+    write_rows(tmp_path / "rows.csv", [Row(**{**asdict(ROW), "name": name})], Row)
+    with (tmp_path / "rows.csv").open(newline="", encoding="utf-8") as file:
+        _, cells = csv.reader(file)
+    assert cells[0] == f"'{name}"
+    assert read_rows(tmp_path / "rows.csv", Row)[0].name == name
+
+
+@given(name=st.from_regex(r"'*[=+\-@\t\r\n].{0,4}", fullmatch=True) | st.from_regex(r"'{0,3}.{0,3}", fullmatch=True))
+def test_text_reads_back_equal_however_it_begins(name: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rows.csv"
+        write_table(path, [{name: name, "other": "a"}], [name, "other"])
+        assert read_table(path, [name]) == [{name: name, "other": "a"}]
+
+
+def test_a_negative_number_stays_a_number(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.csv", [Row(**{**asdict(ROW), "share": -0.5, "count": -3, "limit": -1e-9})], Row)
+    assert (tmp_path / "rows.csv").read_text().splitlines()[1] == "a,clip,-3,-0.5,True,-1e-09,,0"
+
+
+def test_names_of_columns_are_no_formulas(tmp_path: Path) -> None:
+    write_table(tmp_path / "table.csv", [{"=a()": 1, "b": 2}], ["=a()", "b"])
+    assert (tmp_path / "table.csv").read_text().splitlines()[0] == "'=a(),b"
+
+
+def test_a_table_of_an_earlier_version_reads_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("name,b\n-a,1\n'tis,2\n=1+1,3\n")
+    assert [row["name"] for row in read_table(tmp_path / "table.csv")] == ["-a", "'tis", "=1+1"]
+
+
+@pytest.mark.parametrize("name", ["a\nb", 'a"b""', "a\0b", "\u202eabc", "a,b;c", "\ufeffa", "\x1b[31m", " a "])
+def test_odd_names_survive(tmp_path: Path, name: str) -> None:
+    write_rows(tmp_path / "rows.csv", [Row(**{**asdict(ROW), "name": name})], Row)
+    assert read_rows(tmp_path / "rows.csv", Row)[0].name == name

@@ -6,10 +6,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from figure_files import fonts_of, pdf_objects
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
 from PIL import Image
 
-from training.figures import FORMATS, save_figure
+from storage.terminal import visible
+from training.figures import FORMATS, LONGEST, literal, save_figure
 
 
 def draw() -> Figure:
@@ -68,3 +72,57 @@ def test_a_figure_drawn_anew_has_the_same_bytes(saved: Path, tmp_path: Path) -> 
     again = save_figure(draw(), tmp_path / "plot.png")
     for ending in FORMATS:
         assert again.with_suffix(f".{ending}").read_bytes() == saved.with_suffix(f".{ending}").read_bytes()
+
+
+# Names of files and folders
+
+
+HOSTILE = [
+    "$\\frac{$",
+    "costs $5 and $6",
+    r"a\$b\\$",
+    "_hidden",
+    "line\nbreak\r\0\x1b[31m",
+    "\u202eright to left",
+    "a\udcff",
+    "<script>alert(1)</script>--><svg onload=alert(1)>",
+    "x" * 5000,
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_figure_with_any_name_is_drawn(name: str, tmp_path: Path) -> None:
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], label=literal(name))
+    axes.set(title=literal(name), xlabel=literal(name))
+    axes.set_xticks([0, 1], [literal(name), "b"])
+    axes.legend()
+    save_figure(figure, tmp_path / "plot.png")
+    root = ElementTree.fromstring((tmp_path / "plot.svg").read_bytes())
+    tags = {element.tag.split("}")[1] for element in root.iter()}
+    assert not tags & {"script", "foreignObject", "a", "text"}
+    assert not [name for element in root.iter() for name in element.attrib if name.startswith("on")]
+
+
+@pytest.mark.parametrize("name", HOSTILE[:6])
+def test_a_name_is_in_the_legend(name: str) -> None:
+    axes = Figure().subplots()
+    axes.plot([0, 1], [0, 1], label=literal(name))
+    assert len(axes.get_legend_handles_labels()[1]) == 1
+
+
+@given(st.text(max_size=30))
+@settings(deadline=None)
+def test_no_dollar_is_mathematics(name: str) -> None:
+    drawn = literal(name)
+    assert not is_math_text(drawn)
+    assert drawn.replace(r"\$", "$").removeprefix("\N{ZERO WIDTH SPACE}") == visible(name)
+
+
+def test_a_long_name_keeps_its_ends() -> None:
+    drawn = literal("begin" + "x" * 5000 + "end")
+    assert len(drawn) == LONGEST
+    assert drawn.startswith("begin")
+    assert drawn.endswith("end")
+    assert "\N{HORIZONTAL ELLIPSIS}" in drawn

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storage.options import LARGEST_SEED
 from training.order import DataOrder, SampleIndex, epoch_order
 
 SIZES = {"items": st.integers(1, 40), "batch": st.integers(1, 12), "seed": st.integers(0, 10_000)}
@@ -19,6 +20,11 @@ def test_the_same_numbers_give_the_same_order(items: int, batch: int, seed: int,
     first, second = (DataOrder(items, batch, seed, 0, steps) for _ in range(2))
     assert list(first) == list(second)
     assert list(first) == list(first)
+
+
+def test_the_largest_seed_has_an_order() -> None:
+    assert sorted(epoch_order(9, LARGEST_SEED, 3).tolist()) == list(range(9))
+    assert flat(DataOrder(9, 3, LARGEST_SEED, 0, 2))
 
 
 @given(**SIZES, epochs=st.integers(1, 4))

@@ -2,10 +2,11 @@
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
-from training.progress import Progress
+from training.progress import Progress, say_done, say_found
 
 
 class Terminal(io.StringIO):
@@ -87,3 +88,23 @@ def test_the_bar_is_closed_when_the_run_fails(monkeypatch: pytest.MonkeyPatch) -
         raise RuntimeError("out of memory")
     assert progress.bar is not None
     assert not progress.bar.live.is_started
+
+
+def test_names_are_said_without_what_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    say_found(data="a\x1b[2J\nb")
+    say_done(Path("out\x1b[31m"), "look at \u202ex")
+    assert capsys.readouterr().err.splitlines() == [
+        r"data         a\x1b[2J\nb",
+        r"out\x1b[31m is ready; next: look at \u202ex",
+    ]
+
+
+def test_a_bar_shows_a_title_and_values_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with Progress("a[/x]\x1b]0;b", 4) as progress:
+        progress.show(4, **{"[/y]": 0.5})
+    assert r"a[/x]\x1b]0;b" in terminal.getvalue()
+    assert "[/y] 0.5" in terminal.getvalue()

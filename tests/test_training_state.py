@@ -148,6 +148,33 @@ def test_another_number_of_processes_is_said_to_change_the_bits(
     assert "was saved by 2 processes and 1 go on" in capsys.readouterr().err
 
 
+def test_another_number_of_threads_is_said_to_change_the_bits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, optimizer = build()
+    checkpoint = save(tmp_path, 5, model, optimizer)
+    path = checkpoint / "training_state" / "state.json"
+    state = json.loads(path.read_text())
+    assert state["threads"] == torch.get_num_threads()
+    path.write_text(json.dumps({**state, "threads": state["threads"] + 2}))
+    load_training_state(checkpoint, {"model": optimizer})
+    said = capsys.readouterr().err
+    assert f"was computed with {state['threads'] + 2} threads and {state['threads']} go on" in said
+
+
+def test_a_checkpoint_that_says_nothing_of_threads_goes_on_in_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, optimizer = build()
+    checkpoint = save(tmp_path, 5, model, optimizer)
+    path = checkpoint / "training_state" / "state.json"
+    state = json.loads(path.read_text())
+    del state["threads"]
+    path.write_text(json.dumps(state))
+    assert load_training_state(checkpoint, {"model": optimizer}) == 5
+    assert capsys.readouterr().err == ""
+
+
 # Appearing
 
 

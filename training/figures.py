@@ -13,12 +13,15 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from storage.files import atomic_write
+from storage.terminal import visible
 
 FORMATS = ("png", "pdf", "svg")
 """Endings of the files of a figure."""
 STYLE: Any = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "secondsight"}
 """A PDF holds the letters it shows as TrueType: many journals refuse Type 3 fonts. In an SVG letters are outlines, as
 programs that edit one ignore a font inside it. Neither needs a font where it is looked at."""
+LONGEST = 48
+"""Characters of a name in a plot; more would leave no room for what is drawn."""
 SVG_HEAD = b"<svg "
 """What comes before it in a file names one on the web, which nothing needs."""
 
@@ -43,6 +46,24 @@ def save_figure(figure: Figure, path: Path, dpi: int = 120) -> Path:
         for ending, content in (("png", _png(figure)), ("pdf", _pdf(figure)), ("svg", _svg(figure))):
             _write(path.with_suffix(f".{ending}"), content)
     return path
+
+
+def literal(name: str, longest: int | None = LONGEST) -> str:
+    r"""Return a name of a file, folder, model or condition so that matplotlib draws it as it is.
+
+    Dollars begin no mathematics, an underscore in front does not keep it from the legend, and characters that are
+    hidden, which fonts and SVG do not have, are drawn as `\x1b`.
+
+    Args:
+        name: of any characters.
+        longest: characters of it, both ends of a longer one and an ellipsis; None draws all of it.
+    """
+    text = visible(name)
+    if longest is not None and len(text) > longest:
+        begin = longest // 2
+        text = f"{text[:begin]}\N{HORIZONTAL ELLIPSIS}{text[begin + 1 - longest :]}"
+    text = text.replace("$", r"\$")
+    return f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text
 
 
 def _lay_out(figure: Figure) -> None:

@@ -26,7 +26,7 @@ class SampleIndex:
 @lru_cache(maxsize=2)  # a step may lie in two epochs
 def epoch_order(items: int, seed: int, epoch: int) -> torch.Tensor:
     """Return the order in which an epoch visits `items` items: an int64 permutation of shape (items,)."""
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % (1 << 64))
     return torch.randperm(items, generator=generator)
 
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from rich import progress as rich_progress
 from rich.console import Console
 
+from storage.terminal import visible
 from training.processes import process_index
 
 
@@ -39,14 +40,14 @@ class Progress:
     def __enter__(self) -> Progress:
         if self.visible and sys.stderr.isatty():
             columns = (
-                rich_progress.TextColumn("[bold]{task.description}"),
+                rich_progress.TextColumn("{task.description}", style="bold", markup=False),
                 rich_progress.BarColumn(),
                 rich_progress.MofNCompleteColumn(),
                 rich_progress.TimeRemainingColumn(),
-                rich_progress.TextColumn("{task.fields[values]}"),
+                rich_progress.TextColumn("{task.fields[values]}", markup=False),
             )
             self.bar = rich_progress.Progress(*columns, console=Console(stderr=True))
-            self.bar.add_task(self.title, total=self.total, completed=self.first, values="")
+            self.bar.add_task(visible(self.title), total=self.total, completed=self.first, values="")
             self.bar.start()
         return self
 
@@ -56,12 +57,14 @@ class Progress:
         text = ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in self.values.items())
         now = time.monotonic()
         if self.bar:
-            self.bar.update(self.bar.task_ids[0], completed=done, values=text)
+            self.bar.update(self.bar.task_ids[0], completed=done, values=visible(text))
         elif self.visible and (now - self.printed > 10 or done == self.total):
             rate = (done - self.first) / max(1e-9, now - self.began)
             remaining = timedelta(seconds=round((self.total - done) / rate)) if rate else "?"
             left = f", {remaining} left" if done < self.total else ""
-            print(f"{self.title}: {done}/{self.total} ({rate:.2f}/s{left}) {text}", file=sys.stderr, flush=True)
+            print(
+                f"{visible(self.title)}: {done}/{self.total} ({rate:.2f}/s{left}) {text}", file=sys.stderr, flush=True
+            )
             self.printed = now
 
     def __exit__(
@@ -80,14 +83,15 @@ def say_found(**facts: object) -> None:
     """Say at the start of a command what it found, a line for each fact; of several processes the first does."""
     if process_index() == 0:
         for name, fact in facts.items():
-            print(f"{name.replace('_', ' '):12s} {fact}", file=sys.stderr)
+            print(f"{name.replace('_', ' '):12s} {visible(fact)}", file=sys.stderr)
         sys.stderr.flush()
 
 
 def say_done(result: Path, following: str = "") -> None:
     """Say at the end of a command where its result is, and what would likely come next."""
     if process_index() == 0:
-        print(f"{result} is ready" + (f"; next: {following}" if following else ""), file=sys.stderr, flush=True)
+        then = f"; next: {following}" if following else ""
+        print(visible(f"{result} is ready{then}"), file=sys.stderr, flush=True)
 
 
 def count(number: int, noun: str) -> str:

@@ -3,7 +3,7 @@
     checkpoints/000500/
         config.json, model.safetensors      the model alone, for `from_pretrained`
         training_state/tensors.safetensors  optimizer moments and further modules
-        training_state/state.json           step, validation score, number of processes and optimizer settings
+        training_state/state.json           step, validation score, numbers of processes and threads, optimizer settings
 
 Data order, learning rate and random numbers are pure functions of the step, so nothing of them is saved. Everything is
 tensors or JSON: nothing here is ever unpickled. Tensors are saved whole, however many processes shared them, so any
@@ -29,6 +29,7 @@ from storage.checkpoints import best_checkpoint, list_checkpoints
 from storage.files import write_text
 from storage.model_folder import load_weights, save_model_folder
 from storage.pretrained import Pretrained
+from storage.terminal import visible
 from training.processes import gather_tensors, gather_weights, on_first_process, part_like, process_count, process_index
 
 ADVICE = "the last checkpoint is kept: look at what was read, or train again with a lower --learning-rate"
@@ -69,7 +70,13 @@ def save_checkpoint(
     """
     weights = gather_weights(model)
     tensors, groups = _gather(optimizers, modules or {})
-    state = {"step": step, "score": score, "processes": process_count(), "param_groups": groups}
+    state = {
+        "step": step,
+        "score": score,
+        "processes": process_count(),
+        "threads": torch.get_num_threads(),
+        "param_groups": groups,
+    }
 
     def write() -> Path:
         _remove_unfinished(run)
@@ -92,7 +99,7 @@ def save_checkpoint(
 def load_training_state(checkpoint: Path, optimizers: Optimizers, modules: Modules | None = None) -> int:
     """Restore optimizers and modules from `checkpoint`; return the number of steps done.
 
-    Says so if another number of processes goes on: sums are then rounded in another order.
+    Says so if another number of processes or threads goes on: sums are then rounded in another order.
 
     Raises:
         CheckpointError: a module's weights are not there, or not of its shape.
@@ -107,11 +114,24 @@ def load_training_state(checkpoint: Path, optimizers: Optimizers, modules: Modul
     before = state.get("processes", 1)
     if before != process_count() and process_index() == 0:
         print(
-            f"{checkpoint} was saved by {before} processes and {process_count()} go on: they read the same samples in "
-            "the same order, but the run no longer ends with the same bits",
+            f"{visible(checkpoint)} was saved by {before} processes and {process_count()} go on: they read the same "
+            "samples in the same order, but the run no longer ends with the same bits",
             file=sys.stderr,
         )
+    _compare_threads(checkpoint, state.get("threads"))
     return int(state["step"])
+
+
+def _compare_threads(checkpoint: Path, before: int | None) -> None:
+    """Say so if processors go on with another number of threads than a checkpoint was computed with."""
+    now = torch.get_num_threads()
+    if before is None or before == now or process_index():
+        return
+    print(
+        f"{visible(checkpoint)} was computed with {before} threads and {now} go on: sums may be rounded in another "
+        "order, so that the run may not end with the same bits; OMP_NUM_THREADS sets the number",
+        file=sys.stderr,
+    )
 
 
 def _gather(optimizers: Optimizers, modules: Modules) -> tuple[dict[str, Tensor], dict[str, Any]]:

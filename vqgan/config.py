@@ -13,33 +13,33 @@ from storage.options import Options, option
 class VQGANConfig(Options):
     """The architecture of a causal VQGAN. One temporal stride of 1 everywhere makes it an image tokenizer."""
 
-    resolution: int = option(64, at_least=1)
+    resolution: int = option(64, at_least=1, at_most=8192)
     """Pixels a side of the clips it is made for."""
-    frames: int = option(16, at_least=1)
+    frames: int = option(16, at_least=1, at_most=4096)
     """Frames of the clips it is made for; 1 for an image tokenizer."""
-    fps: float = option(8.0, above=0)
+    fps: float = option(8.0, at_least=0.001, at_most=1000)
     """Frames per second of the clips it is made for."""
-    patch: int = option(2, at_least=1)
+    patch: int = option(2, at_least=1, at_most=1024)
     """Pixels a side that the first layer folds into channels."""
-    widths: tuple[int, ...] = option((32, 64, 128), at_least=1)
+    widths: tuple[int, ...] = option((32, 64, 128), at_least=1, at_most=65_536)
     """Channels of each level, from the finest to the coarsest."""
-    strides: tuple[tuple[int, int], ...] = ((2, 2), (2, 1))
+    strides: tuple[tuple[int, int], ...] = option(((2, 2), (2, 1)), at_least=1, at_most=64)
     """Temporal and spatial stride between one level and the next."""
-    blocks: int = option(1, at_least=0)
+    blocks: int = option(1, at_least=0, at_most=1000)
     """Residual blocks per level of the encoder."""
-    decoder_blocks: int = option(1, at_least=0)
+    decoder_blocks: int = option(1, at_least=0, at_most=1000)
     """Residual blocks per level of the decoder."""
-    codes: int = option(1024, at_least=2)
+    codes: int = option(1024, at_least=2, at_most=2**24)
     """Number of learned codes."""
-    code_width: int = option(16, at_least=1)
+    code_width: int = option(16, at_least=1, at_most=65_536)
     """Dimensions of a learned code."""
-    commitment: float = option(0.25, at_least=0)
+    commitment: float = option(0.25, at_least=0, at_most=10**6)
     """Weight of the commitment loss of learned codes."""
     codebook_decay: float = option(0.97, at_least=0, below=1)
     """Decay of the moving averages that learned codes are."""
     normalised: bool = False
     """Bring latent vectors and learned codes to unit length."""
-    levels: tuple[int, ...] = option((), at_least=2)
+    levels: tuple[int, ...] = option((), at_least=2, at_most=65_536)
     """Levels of each code dimension, such as 8 5 5 5, for finite scalar quantization in place of learned codes."""
 
     def check(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from storage.options import Options, about, option
+from storage.options import LARGEST_SEED, MANY, Options, about, option
 from training.options import TrainingOptions
 from vqgan.config import PRESETS, VQGANConfig
 
@@ -17,17 +17,17 @@ Augment = Literal["none", "flip", "ten-crop"]
 class AdversaryOptions(Options):
     """Discriminators that learn to tell reconstructions from originals, and the tokenizer to please them."""
 
-    adversarial_weight: float = option(0.0, at_least=0)
+    adversarial_weight: float = option(0.0, at_least=0, at_most=10**6)
     """Gradient of the adversary at the decoder's last layer, as a share of the reconstruction's; 0 for none."""
-    adversarial_start: int = option(1000, at_least=0)
+    adversarial_start: int = option(1000, at_least=0, at_most=MANY)
     """Optimizer step at which the discriminators begin to learn."""
-    adversarial_ramp: int = option(1000, at_least=1)
+    adversarial_ramp: int = option(1000, at_least=1, at_most=MANY)
     """Optimizer steps over which the adversary's weight then rises from 0."""
-    feature_matching: float = option(4.0, at_least=0)
+    feature_matching: float = option(4.0, at_least=0, at_most=10**6)
     """Weight of feature matching beside the discriminators' scores."""
-    discriminator_width: int = option(64, at_least=1)
+    discriminator_width: int = option(64, at_least=1, at_most=65_536)
     """Channels of a discriminator's first layer."""
-    discriminator_layers: int = option(3, at_least=1)
+    discriminator_layers: int = option(3, at_least=1, at_most=16)
     """Layers of a discriminator, each of which halves rows, columns and frames."""
 
 
@@ -49,17 +49,17 @@ class TrainOptions(Options):
     group_by: str | None = None
     """What the split keeps together, if not each file: a column of a CSV, or a regular expression that finds the group
     in a path: '^(.+?)/' is the first folder."""
-    crop: int | None = option(None, at_least=1)
+    crop: int | None = option(None, at_least=1, at_most=8192)
     """Pixels a side of the random crops it is trained on; the whole clip if not given."""
-    continuous_steps: int = option(100, at_least=0)
+    continuous_steps: int = option(100, at_least=0, at_most=MANY)
     """First optimizer steps without quantization; the codes then start from k-means over what was learned."""
     perceptual: str = "none"
     """Perceptual loss: none, lpips, efficientnet-lite0 (or 1, 2), or timm:<model>:<weights file>."""
-    perceptual_weight: float = option(1.0, at_least=0)
+    perceptual_weight: float = option(1.0, at_least=0, at_most=10**6)
     """Weight of the perceptual loss against the pixel error."""
     ema_decay: float = option(0.999, at_least=0, below=1)
     """Decay of the EMA of the weights, which is what is evaluated and saved; 0 keeps the last weights."""
-    workers: int = option(0, at_least=0, identity="none")
+    workers: int = option(0, at_least=0, at_most=512, identity="none")
     """Processes that read data; 0 reads in the training process."""
 
     def check(self) -> None:
@@ -89,11 +89,11 @@ class PaletteOptions(Options):
     """Folder of images or videos, one file, or a pattern of tar shards."""
     out: Path
     """Folder of the tokenizer."""
-    colours: int = option(512, at_least=2)
+    colours: int = option(512, at_least=2, at_most=65_536)
     """Number of colours."""
-    size: int = option(64, at_least=1)
+    size: int = option(64, at_least=1, at_most=1024)
     """Pixels a side of the images it tokenizes."""
-    seed: int = 0
+    seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """Seed of the k-means start."""
 
 
@@ -122,7 +122,7 @@ class EvaluateOptions(Options):
     efficientnet-lite0 (or 1, 2), or timm:<model>:<weights file>."""
     fvd: Path | None = None
     """Weights of I3D for Kinetics-400 (i3d_pretrained_400.pt), to report rFVD; only for clips of 9 frames or more."""
-    batch: int = option(8, at_least=1)
+    batch: int = option(8, at_least=1, at_most=10**6)
     """Clips per forward pass."""
 
     def check(self) -> None:
@@ -147,9 +147,9 @@ class EncodeOptions(Options):
     """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path = field(metadata=about(identity="none"))
     """Folder of the token store."""
-    overlap: int = option(1, at_least=1)
+    overlap: int = option(1, at_least=1, at_most=1000)
     """Clips begun per clip length of video: 2 encodes every clip and every one shifted by half a clip."""
-    every: float | None = option(None, above=0)
+    every: float | None = option(None, at_least=0.001, at_most=10**6)
     """Seconds from the beginning of a clip to that of the next; by default a clip's length, divided by --overlap. With
     a tokenizer of stills, 2 encodes one frame of every two seconds."""
     group_by: str | None = None
@@ -158,12 +158,12 @@ class EncodeOptions(Options):
     augment: Augment = "none"
     """Further crops of training items: flip (each clip and its mirror image) or ten-crop (read a tenth larger; the
     corners, the centre and their mirror images). Validation items are never augmented."""
-    batch: int = option(8, at_least=1, identity="none")
+    batch: int = option(8, at_least=1, at_most=10**6, identity="none")
     """Clips per forward pass, in each process."""
-    workers: int = option(2, at_least=0, identity="none")
+    workers: int = option(2, at_least=0, at_most=512, identity="none")
     """Processes that read data, beside each process that encodes; 0 reads in that process itself, where nothing can
     stop a video on which the decoder hangs."""
-    timeout: float = option(120.0, above=0, identity="none")
+    timeout: float = option(120.0, above=0, at_most=10**6, identity="none")
     """Seconds after which a worker's reading of a clip is given up; after a second attempt the clip is skipped."""
     resume: Literal["no", "auto"] = option("no", identity="none")
     """`auto` continues the encoding in --out and makes damaged shards again, or starts it."""
@@ -202,7 +202,7 @@ class LeakageOptions(Options):
     group_by: str | None = None
     """What the split keeps together, if not each file: a column of a CSV, or a regular expression that finds the group
     in a path: '^(.+?)/' is the first folder. As in the tokenizer's training if not given."""
-    batch: int = option(8, at_least=1)
+    batch: int = option(8, at_least=1, at_most=10**6)
     """Clips per forward pass."""
 
     def check(self) -> None:

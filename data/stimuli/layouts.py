@@ -28,6 +28,7 @@ from data.sources import Skipped
 from data.stimuli.lists import read_stimuli
 from data.stimuli.pairs import thing
 from storage.files import to_json, write_text
+from storage.terminal import visible
 from training.progress import say_done, say_found
 
 BRADY_TRIALS = 100
@@ -94,10 +95,11 @@ def make_stimuli(options: StimuliOptions) -> Path:
     stimuli = read_stimuli(part)
     part.replace(options.out)
     trials = Counter(trial.condition for trial in stimuli.trials)
-    print(
+    said = (
         f"{len(stimuli.study)} studied images, trials: {', '.join(f'{n} {name}' for name, n in trials.items())}; "
         f"{len(draft.left_out)} images left out: see {options.out / 'stimuli.json'}"
     )
+    print(visible(said))
     say_done(options.out, f"secondsight memory run --stimuli {options.out} --out RUN")
     return options.out
 

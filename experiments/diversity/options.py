@@ -9,7 +9,7 @@ from typing import Literal
 
 from gpt.config import PRESETS, GPTConfig
 from sampling.options import PromptEncoding, SamplingOptions
-from storage.options import Options, about, option, unknown_name
+from storage.options import LARGEST_SEED, MANY, Options, about, option, unknown_name
 from vqgan.config import PRESETS as TOKENIZER_PRESETS
 
 
@@ -17,29 +17,29 @@ from vqgan.config import PRESETS as TOKENIZER_PRESETS
 class MeasuringOptions(Options):
     """How continuations are drawn and measured."""
 
-    n: int = option(8, at_least=1)
+    n: int = option(8, at_least=1, at_most=10_000)
     """Continuations of each prompt."""
-    items: int = option(36, at_least=1)
+    items: int = option(36, at_least=1, at_most=10**6)
     """Items of each group, studied and new: the same ones of a token store and of its subsets."""
     encodings: tuple[PromptEncoding, ...] = ("alone", "full")
     """How prompts become tokens: `alone` encodes only what is given, `full` encodes everything and cuts the prompt out,
     as was long customary, so that it may know what follows."""
-    temperatures: tuple[float, ...] = (1.0,)
+    temperatures: tuple[float, ...] = option((1.0,), at_least=0, at_most=1000)
     """Temperatures; all combinations of the sampling options are measured."""
-    top_ks: tuple[int, ...] = (0,)
+    top_ks: tuple[int, ...] = option((0,), at_least=0, at_most=MANY)
     """Numbers of likeliest tokens that are kept; 0 keeps all."""
-    top_ps: tuple[float, ...] = (1.0,)
+    top_ps: tuple[float, ...] = option((1.0,), above=0, at_most=1)
     """Sums of probabilities that the likeliest tokens are kept for; 1 keeps all. Small GPTs spread their probability
     over many unlikely tokens."""
-    min_ps: tuple[float, ...] = (0.0,)
+    min_ps: tuple[float, ...] = option((0.0,), at_least=0, at_most=1)
     """Shares of the likeliest token's probability below which tokens are left out; 0 keeps all."""
     perceptual: str = "efficientnet-lite0"
     """Perceptual distance: lpips, where its weights are, efficientnet-lite0, timm:<model>:<weights file>, or none."""
     features: str = "efficientnet-lite0"
     """Features of whole images: efficientnet-lite0, timm:<model>:<weights file>, or none."""
-    batch: int = option(16, at_least=1)
+    batch: int = option(16, at_least=1, at_most=10**6)
     """Items continued side by side."""
-    seed: int = 0
+    seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """The same seed gives the same tables."""
 
     def check(self) -> None:
@@ -91,7 +91,7 @@ class DiversityOptions(Options):
     out: Path = field(metadata=about(identity="none"))
     """Run folder for run.csv, items.csv, positions.csv, audit.csv, redundancy.csv and images; its name is the model's
     in reports."""
-    given: tuple[int, ...] = option((), at_least=1)
+    given: tuple[int, ...] = option((), at_least=1, at_most=10**6)
     """Prompt lengths: latent frames of clips, rows of tokens of images, one number or several; half of them if not
     given."""
     measuring: MeasuringOptions = MeasuringOptions()
@@ -131,26 +131,26 @@ class StudyOptions(Options):
     group_by: str | None = None
     """What the split keeps together, if not each file: a column of a CSV, or a regular expression that finds the group
     in a path."""
-    clips: int = option(480, at_least=1)
+    clips: int = option(480, at_least=1, at_most=10**6)
     """Clips of the playroom that are rendered, without --videos."""
     clip_tokenizer: str = "demo-8x8"
     """Preset of a tokenizer of clips to train, or the folder of one."""
     image_tokenizer: str = "demo-image"
     """Preset of a tokenizer of images to train, or the folder of one."""
-    tokenizer_steps: int = option(700, at_least=1)
+    tokenizer_steps: int = option(700, at_least=1, at_most=MANY)
     """Optimizer steps of tokenizers that are trained."""
     model: GPTConfig = option(PRESETS["demo"], presets=PRESETS)
-    training_items: tuple[int, ...] = option((16, 64, 256), at_least=2)
+    training_items: tuple[int, ...] = option((16, 64, 256), at_least=2, at_most=MANY)
     """Sizes of the training sets, each a subset of the next; the same items are tested in all of them."""
-    steps: int = option(1000, at_least=1)
+    steps: int = option(1000, at_least=1, at_most=MANY)
     """Optimizer steps of each GPT."""
     checkpoints: tuple[float, ...] = option((0.5, 1.0), above=0, at_most=1)
     """Shares of the steps after which the GPTs are measured; the last step always is."""
-    gpt_batch: int = option(4, at_least=1)
+    gpt_batch: int = option(4, at_least=1, at_most=10**6)
     """Sequences per optimizer step of the GPTs."""
-    learning_rate: float = option(2e-3, above=0)
+    learning_rate: float = option(2e-3, above=0, at_most=1000)
     """Peak learning rate of the GPTs."""
-    grad_clip: float = option(1.0, at_least=0)
+    grad_clip: float = option(1.0, at_least=0, at_most=MANY)
     """Largest norm of the gradient, of tokenizers and GPTs; 0 does not clip it."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Numbers that GPTs compute with while they are trained."""

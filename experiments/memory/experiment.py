@@ -45,6 +45,7 @@ from experiments.statistics.trials import read_trials, write_trials
 from gpt.model import GPT
 from storage.run_folder import open_run, read_options
 from storage.tables import read_rows, write_rows, write_table
+from storage.terminal import visible
 from training.processes import best_device, describe_device
 from training.progress import count, say_done, say_found
 from vqgan.options import TrainOptions
@@ -115,8 +116,9 @@ def print_accuracies(results: list[Accuracy]) -> None:
     for condition, curve in pooled(results).items():
         last = curve[-1]
         print(
-            f"{condition}: {100 * last.accuracy:.1f} % [{100 * last.low_images:.1f}, {100 * last.high_images:.1f} "
-            f"over images] after {count(last.exposure, 'exposure')}"
+            f"{visible(condition)}: {100 * last.accuracy:.1f} % "
+            f"[{100 * last.low_images:.1f}, {100 * last.high_images:.1f} over images] "
+            f"after {count(last.exposure, 'exposure')}"
         )
 
 

@@ -20,6 +20,7 @@ from data.images import load_image
 from experiments.statistics.items import Item
 from experiments.statistics.outcomes import Floats
 from experiments.statistics.trials import read_trials
+from training.figures import literal
 
 COLUMNS = 8
 """Images of a row."""
@@ -71,8 +72,8 @@ def show_items(items: Sequence[Item], folders: Mapping[str, Path]) -> Figure | N
     for condition in conditions:
         ranked = sorted((item for item in there if item.condition == condition), key=_memorability)
         shown = min(COLUMNS, max(1, len(ranked) // 2))
-        rows[f"{condition}\nbest"] = ranked[::-1][:shown]
-        rows[f"{condition}\nleast"] = ranked[:shown]
+        rows[f"{literal(condition)}\nbest"] = ranked[::-1][:shown]
+        rows[f"{literal(condition)}\nleast"] = ranked[:shown]
     figure, axes = _canvas(len(rows))
     for panels, (name, chosen) in zip(axes, rows.items(), strict=True):
         for panel, item in zip(panels, chosen, strict=False):

@@ -10,7 +10,10 @@ from typing import Any, Literal, get_args
 
 from experiments.memory.protocol import Protocol, protocol_options, sweep_options
 from gpt.config import PRESETS, GPTConfig
-from storage.options import Identity, Options, about, leaves, option, preset_name, value_at
+from storage.options import LARGEST_SEED, MANY, Identity, Options, about, leaves, option, preset_name, value_at
+
+NOISE_TOKENS = 2**26
+"""As many tokens as the random sequences of a list may have: they and their foils then take a gigabyte."""
 
 Half = Literal["all", "first", "second"]
 Resize = Literal["exact", "pillow"]
@@ -23,25 +26,25 @@ Change = Literal["jpeg-50", "shift-1", "brightness", "mirror"]
 class MaterialOptions(Options):
     """What is studied and tested."""
 
-    noise: int | None = option(None, at_least=1)
+    noise: int | None = option(None, at_least=1, at_most=10**6)
     """Instead of images, study this many random token sequences; as many foils are drawn likewise."""
-    noise_length: int = option(256, at_least=2)
+    noise_length: int = option(256, at_least=2, at_most=2**20)
     """Tokens of a random sequence, a square number, drawn uniformly."""
-    noise_codes: int = option(512, at_least=1)
+    noise_codes: int = option(512, at_least=1, at_most=2**24)
     """Number of codes that random sequences are drawn from."""
     exclude_defects: bool = option(False, identity="run")
     """Leave out what is wrong with a list, such as foils that are also studied, instead of refusing the list; the
     defects are listed in defects.csv."""
-    fillers: int | None = option(None, at_least=0)
+    fillers: int | None = option(None, at_least=0, at_most=MANY)
     """Studied images that are not tested; all of them if not given."""
     half: Half = "all"
     """Trials that are tested: all, or a fixed half of each condition, so that settings can be tuned on one half and
     reported on the other. The study list stays whole."""
     tokenizer: Path | None = None
     """Folder of the tokenizer; without one, that in --gpt/tokenizer, or a palette made from all images of the list."""
-    colours: int = option(64, at_least=2)
+    colours: int = option(64, at_least=2, at_most=65_536)
     """Colours of the palette that is made."""
-    size: int = option(8, at_least=1)
+    size: int = option(8, at_least=1, at_most=1024)
     """Pixels a side at which the palette sees the images."""
     fit_palette: bool = True
     """Make a palette where there is no tokenizer; otherwise a missing one is an error."""
@@ -59,6 +62,11 @@ class MaterialOptions(Options):
             return
         if math.isqrt(self.noise_length) ** 2 != self.noise_length:
             raise ValueError(f"--noise-length {self.noise_length} must be a square number, such as 256 or 4096")
+        if self.noise * self.noise_length > NOISE_TOKENS:
+            raise ValueError(
+                f"--noise {self.noise} sequences of --noise-length {self.noise_length} exceed {NOISE_TOKENS} tokens in "
+                "all: ask for fewer or shorter ones"
+            )
         for name in ("tokenizer", "fillers"):
             if getattr(self, name):
                 raise ValueError(f"--{name} is for images: leave it out with --noise")
@@ -68,17 +76,17 @@ class MaterialOptions(Options):
 class LearningOptions(Options):
     """How the list is learned."""
 
-    exposures: int = option(20, at_least=1, identity="run")
+    exposures: int = option(20, at_least=1, at_most=10**6, identity="run")
     """Passes over the study list."""
-    steps_per_exposure: int = option(1, at_least=1)
+    steps_per_exposure: int = option(1, at_least=1, at_most=10**6)
     """Optimizer steps in a row on each batch (massed practice)."""
-    replay: int = option(0, at_least=0)
+    replay: int = option(0, at_least=0, at_most=10**6)
     """Images studied earlier that are rehearsed along with each batch."""
     optimizer: Literal["adam", "sgd"] = "adam"
     """Adam, or gradient descent with momentum 0.9; the learning rate is constant and weights do not decay."""
     optimizer_state: Literal["fresh", "resume"] = "fresh"
     """`resume` begins with the moments of Adam that the training of --gpt ended with."""
-    grad_clip: float = option(1.0, at_least=0)
+    grad_clip: float = option(1.0, at_least=0, at_most=MANY)
     """Largest norm of the gradient; 0 does not clip it."""
     order: Literal["own", "igpt2022"] = "own"
     """Order of study: `own`, or that of the public code of Orhan (2022) on its 16 GPUs. Both are new in each pass and
@@ -86,25 +94,27 @@ class LearningOptions(Options):
     initial_weights: Literal["scaled", "mingpt"] = "scaled"
     """Weights of a new GPT: `scaled` are drawn as for GPT-2, with the last layers of branches scaled down by depth;
     `mingpt` are those that the public code of Orhan (2022) draws under the seed."""
-    trained_blocks: int | None = option(None, at_least=0)
+    trained_blocks: int | None = option(None, at_least=0, at_most=1000)
     """Train only the last so many transformer blocks, the norm and the head after them; all weights if not given."""
     then: Path | None = option(None, identity="run")
     """Folder of a second list, studied after the exposures to the first, which is tested all along (retention)."""
-    then_exposures: int = option(10, at_least=1, identity="run")
+    then_exposures: int = option(10, at_least=1, at_most=10**6, identity="run")
     """Passes over the second list."""
-    seeds: int = option(1, at_least=1, identity="run")
+    seeds: int = option(1, at_least=1, at_most=10_000, identity="run")
     """Independent runs, each with its own weights and order."""
-    seed: int = option(0, identity="run")
+    seed: int = option(0, at_least=0, at_most=LARGEST_SEED, identity="run")
     """Seed of the first run."""
-    save_every: int = option(10, at_least=1, identity="none")
+    save_every: int = option(10, at_least=1, at_most=MANY, identity="none")
     """Passes between two saved states, from which an interrupted run continues."""
 
     def check(self) -> None:
-        """Check that there are moments to resume.
+        """Check that every run has a seed, and that there are moments to resume.
 
         Raises:
-            ValueError: the optimizer has none.
+            ValueError: seeds are beyond their range, or the optimizer has no moments.
         """
+        if self.seed + self.seeds - 1 > LARGEST_SEED:
+            raise ValueError(f"--seed {self.seed} and the --seeds {self.seeds} from it on exceed {LARGEST_SEED}")
         if self.optimizer_state == "resume" and self.optimizer != "adam":
             raise ValueError(f"--optimizer-state resume continues Adam, not {self.optimizer}: use --optimizer adam")
 
@@ -117,10 +127,10 @@ class TestOptions(Options):
 
     changes: tuple[Change, ...] = option((), identity="run")
     """Changes under which test images, studied ones and foils, are tested besides."""
-    store_layer: int | None = option(None, at_least=1)
+    store_layer: int | None = option(None, at_least=1, at_most=1000)
     """Block, from 1, whose output an episodic store keeps of every studied image; its judgements, and those of the
     weights and the store together, are recorded beside those of the weights. No store if not given."""
-    recall: int = option(0, at_least=0, identity="run")
+    recall: int = option(0, at_least=0, at_most=10**6, identity="run")
     """Studied images, and their foils, whose lower half is recalled from the upper after the last exposure."""
     ties: Ties = option("half")
     """What a trial counts in which both images have the same score: one half, or nothing."""
@@ -144,9 +154,9 @@ class MemoryOptions(Options):
     """Study and test as a published experiment did, in all options that are not given: `igpt2022` is Orhan (2022),
     arXiv 2204.13061. Needs --tokenizer, a --gpt that has one, or --fit-palette."""
     model: GPTConfig = option(PRESETS["tiny"], presets=PRESETS)
-    batch: int = option(2, at_least=1)
+    batch: int = option(2, at_least=1, at_most=10**6)
     """Images per optimizer step."""
-    learning_rate: float = option(3e-4, at_least=0)
+    learning_rate: float = option(3e-4, at_least=0, at_most=1000)
     """Learning rate, constant; 0 leaves the weights as they are, so that only an episodic store learns."""
     material: MaterialOptions = MaterialOptions()
     learning: LearningOptions = LearningOptions()
@@ -259,9 +269,9 @@ class SweepOptions(Options):
     """Pretrained GPTs to begin from."""
     protocol: Protocol | None = None
     """Study and test as a published experiment did, in all options that are not given: see `memory run --protocol`."""
-    learning_rates: tuple[float, ...] = option((3e-4,), at_least=0)
+    learning_rates: tuple[float, ...] = option((3e-4,), at_least=0, at_most=1000)
     """Learning rates."""
-    batches: tuple[int, ...] = option((2,), at_least=1)
+    batches: tuple[int, ...] = option((2,), at_least=1, at_most=10**6)
     """Images per optimizer step."""
     material: MaterialOptions = MaterialOptions()
     learning: LearningOptions = LearningOptions()

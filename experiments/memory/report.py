@@ -55,6 +55,7 @@ from experiments.statistics.signal_detection import Sensitivity, sensitivities
 from experiments.statistics.thresholds import Threshold, thresholds
 from experiments.statistics.trials import TrialRow, write_trials
 from storage.tables import write_rows
+from storage.terminal import visible
 from training.figures import save_figure
 from training.progress import count, say_done, say_found
 
@@ -94,7 +95,7 @@ def report_memory(options: ReportOptions) -> Path:
     )
     remarks = notices(outcomes)
     for remark in remarks:
-        print(remark, file=sys.stderr)
+        print(visible(remark), file=sys.stderr)
 
     out = options.out
     write_trials(out / "trials.csv", trials)
@@ -221,11 +222,11 @@ def _print(results: Sequence[Accuracy], note: str) -> None:
     models = sorted({result.model for result in results})
     for model in models:
         if len(models) > 1:
-            print(f"== {model}")
+            print(f"== {visible(model)}")
         for condition, curve in pooled(results, model=model).items():
             last = curve[-1]
             interval = f"{percent(last.low_images)} to {percent(last.high_images)}"
             exposures = count(last.exposure, "exposure")
-            print(f"{condition}: {percent(last.accuracy)} [{interval} over images] after {exposures}")
+            print(f"{visible(condition)}: {percent(last.accuracy)} [{interval} over images] after {exposures}")
     if note:
-        print(note)
+        print(visible(note))

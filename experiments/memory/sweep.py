@@ -21,6 +21,7 @@ from experiments.memory.sweep_table import print_table, write_sweep
 from gpt.config import PRESETS
 from storage.options import find_preset
 from storage.run_folder import open_run
+from storage.terminal import visible
 from training.processes import best_device, describe_device
 from training.progress import say_done, say_found
 
@@ -46,12 +47,12 @@ def run_sweep(options: SweepOptions) -> Path:
         return options.out
     failed = {}
     for number, cell in enumerate(cells, start=1):
-        print(f"== cell {number} of {len(cells)}: {cell.out.name}", file=sys.stderr, flush=True)
+        print(f"== cell {number} of {len(cells)}: {visible(cell.out.name)}", file=sys.stderr, flush=True)
         try:
             run_cell(cell)
         except (ValueError, OSError, FloatingPointError) as error:
             failed[cell.out.name] = error
-            print(f"{cell.out.name} failed: {error}", file=sys.stderr, flush=True)
+            print(visible(f"{cell.out.name} failed: {error}"), file=sys.stderr, flush=True)
     print_table(write_sweep(options.out))
     if failed:
         listed = "; ".join(f"{name}: {error}" for name, error in failed.items())

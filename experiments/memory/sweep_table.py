@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from experiments.memory.options import MemoryOptions
 from experiments.statistics.accuracy import POOLED, Accuracy
 from storage.files import to_json
 from storage.run_folder import read_options
 from storage.tables import read_rows, write_table
+from storage.terminal import visible
 
 RESULTS = ("readout", "change", "condition", "exposure", "interference", "accuracy", "low", "high", "trials")
 """Columns of sweep.csv after the options in which the cells differ, those of `Accuracy` by the same names."""
@@ -64,12 +66,18 @@ def print_table(ends: list[CellEnd]) -> None:
     """Print the accuracies of the weights alone on unchanged images: a line per cell, a column per condition."""
     plain = [end for end in ends if (end.accuracy.readout, end.accuracy.change) == ("weights", "none")]
     conditions = sorted({end.accuracy.condition for end in plain})
-    table = Table("cell", "exposures", *conditions, title="Accuracy after the last test")
+    heads = [Column(_cell(head)) for head in ("cell", "exposures", *conditions)]
+    table = Table(*heads, title="Accuracy after the last test")
     for cell in dict.fromkeys(end.cell for end in plain):
         of_cell = {end.accuracy.condition: end.accuracy for end in plain if end.cell == cell}
         shares = [f"{100 * of_cell[name].accuracy:.1f} %" if name in of_cell else "" for name in conditions]
-        table.add_row(cell, str(next(iter(of_cell.values())).exposure), *shares)
+        table.add_row(_cell(cell), str(next(iter(of_cell.values())).exposure), *shares)
     Console().print(table)
+
+
+def _cell(text: str) -> Text:
+    """Return a cell of a table, in which brackets of a name are no markup."""
+    return Text(visible(text))
 
 
 def _text(value: object) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from storage.foreign import Settings, read_foreign, settings_of
 from storage.model_folder import CheckpointError, load_weights
+from storage.terminal import visible
 from training.progress import say_done
 from vqgan.foreign.convert import (
     check_taming_settings,
@@ -44,7 +45,7 @@ def import_weights(options: ImportOptions) -> Path:
         content, options
     )
     tokenizer.save_pretrained(options.out)
-    print(_describe(tokenizer, options))
+    print(visible(_describe(tokenizer, options)))
     data = "VIDEOS" if tokenizer.frames > 1 else "IMAGES"
     say_done(options.out, f"secondsight vqgan eval --tokenizer {options.out} --data {data} --out EVALUATION")
     return options.out

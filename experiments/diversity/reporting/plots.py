@@ -35,6 +35,7 @@ from experiments.diversity.reporting.runs import (
 from experiments.diversity.tables import BASELINES, DISTANCES, MODEL, AuditRow, PositionRow, RedundancyRow
 from experiments.plots import finish_figure
 from training.curves import COLOURS
+from training.figures import literal
 
 Points = Sequence[tuple[float, Estimate]]
 
@@ -112,7 +113,9 @@ def draw_context(path: Path, means: Sequence[MetricRow], chosen: Chosen) -> None
         of_model = select(rows, model=_most_explored(rows))
         for panel, metric in zip(of_kind, metrics, strict=True):
             _draw_metric(panel, select(of_model, metric=metric), "given_share")
-            panel.set(title=f"{choice.kind}s ({of_model[0].model})", xlabel="tokens given", ylabel=LABELS[metric])
+            panel.set(
+                title=f"{choice.kind}s ({literal(of_model[0].model)})", xlabel="tokens given", ylabel=LABELS[metric]
+            )
             panel.title.set_size(9)
             given = sorted({row.given_share for row in of_model})
             panel.set_xticks(given, [f"{share:.0%}" for share in given])

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import get_args
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from experiments.codebook import write_codebook
 from experiments.diversity.conditions import Group
@@ -62,6 +63,7 @@ from experiments.diversity.tables import MODEL, ROW_TYPES
 from experiments.pages import Section, percent, write_report
 from experiments.statistics.grouped import GROUPS_FOR_VERDICT
 from storage.tables import write_rows
+from storage.terminal import visible
 from training.progress import count, say_done, say_found
 
 TABLES: dict[str, type] = {
@@ -165,7 +167,7 @@ def _print(found: Sequence[ClaimRow]) -> None:
     """Print the claims as a short table."""
     main = [row for rows in headlines(found).values() for row in rows]
     heads, *rows = pivot(main, ("claim",), lambda row: (statement(row),))
-    table = Table(*heads)
+    table = Table(*(Column(Text(visible(head))) for head in heads))
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(visible(cell)) for cell in row))
     Console().print(table)

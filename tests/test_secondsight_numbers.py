@@ -1,0 +1,136 @@
+"""Every number that a command takes has a range, and what lies outside is refused in one line that names it."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+import secondsight
+from storage.options import LARGEST_SEED, Leaf, OptionError, Options, leaves, number_type
+
+Number = tuple[str, Leaf]
+
+NUMBERS: list[Number] = [
+    (command, leaf)
+    for command, (kind, _) in secondsight.COMMANDS.items()
+    for leaf in leaves(kind).values()
+    if number_type(leaf.annotation)
+]
+GIGANTIC = 10**400
+"""An integer that no float holds."""
+
+
+def named(number: Number) -> str:
+    return f"{number[0]} {number[1].flag}"
+
+
+def outside(leaf: Leaf) -> Iterator[float]:
+    """Values that an option refuses: beside each end of its range, and those that no range holds."""
+    bounds = leaf.metadata["range"]
+    whole = number_type(leaf.annotation) is int
+    low = bounds.above if bounds.above is not None else bounds.at_least - (1 if whole else 1e-9)
+    high = bounds.below if bounds.below is not None else bounds.at_most * (1 if whole else 1.001) + (1 if whole else 0)
+    yield from (low, high, -1)
+    yield from (GIGANTIC, -GIGANTIC) if whole else (math.nan, math.inf, 1e300)
+
+
+def shaped(leaf: Leaf, value: Any) -> Any:
+    """A value in the shape that an option has: alone, or in tuples."""
+    text = str(leaf.annotation)
+    if text.startswith("tuple[tuple"):
+        return ((value, value),) * len(leaf.default)
+    if text.startswith("tuple"):
+        return (value,) * (1 if get_args(leaf.annotation)[-1] is Ellipsis else len(get_args(leaf.annotation)))
+    return value
+
+
+def words(leaf: Leaf, value: Any) -> list[str]:
+    """What is typed to give an option a value."""
+    if isinstance(value, tuple):
+        return [leaf.flag, *(str(each) for part in value for each in (part if isinstance(part, tuple) else (part,)))]
+    return [f"{leaf.flag}={value}"]
+
+
+def example(command: str) -> list[str]:
+    """The words of a command's example, behind its name."""
+    return shlex.split(secondsight.COMMANDS[command][0].example)[1:]
+
+
+def without(leaf: Leaf, arguments: list[str]) -> list[str]:
+    """Arguments in which an option is not given."""
+    if leaf.flag not in arguments:
+        return arguments
+    begin = arguments.index(leaf.flag)
+    return arguments[:begin] + arguments[begin + 2 :]
+
+
+def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:
+    """The line with which arguments are refused."""
+    with pytest.raises(SystemExit) as stop:
+        secondsight.parse(arguments)
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert len(said) < 500
+    return said
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=named)
+def test_a_number_has_a_range_with_both_ends(number: Number) -> None:
+    bounds = number[1].metadata["range"]
+    assert (bounds.at_least is None) != (bounds.above is None)
+    assert (bounds.at_most is None) != (bounds.below is None)
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=named)
+def test_a_number_outside_is_a_mistake_of_usage(number: Number, capsys: pytest.CaptureFixture[str]) -> None:
+    command, leaf = number
+    for value in outside(leaf):
+        said = refusal(capsys, [*example(command), *words(leaf, shaped(leaf, value))])
+        assert f"{leaf.flag} " in said
+        assert leaf.metadata["range"].describe() in said
+
+
+@pytest.mark.parametrize(
+    "number", [each for each in NUMBERS if secondsight.COMMANDS[each[0]][0].takes_config], ids=named
+)
+def test_a_number_of_a_config_file_is_held_to_the_same(
+    number: Number, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command, leaf = number
+    for value in outside(leaf):
+        (tmp_path / "config.json").write_text(json.dumps({leaf.name: shaped(leaf, value)}))
+        said = refusal(capsys, [*without(leaf, example(command)), "--config", str(tmp_path / "config.json")])
+        assert f"{leaf.flag} " in said
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=named)
+def test_a_number_given_in_python_is_held_to_the_same(number: Number) -> None:
+    leaf = number[1]
+    for value in outside(leaf):
+        with pytest.raises(OptionError, match=f"{leaf.flag} "):
+            _of_owner(leaf, shaped(leaf, value))
+
+
+def _of_owner(leaf: Leaf, value: Any) -> Options:
+    required = {name: Path("a") for name, each in leaves(leaf.owner).items() if each.required}
+    return leaf.owner.of(**{**required, leaf.name: value})
+
+
+SEEDS = [each for each in NUMBERS if each[1].name == "seed"]
+
+
+def test_all_seeds_have_one_range() -> None:
+    assert {leaf.metadata["range"][:4] for _, leaf in SEEDS} == {(0, None, LARGEST_SEED, None)}
+
+
+@pytest.mark.parametrize("number", SEEDS, ids=named)
+@pytest.mark.parametrize("seed", [0, 2**32, LARGEST_SEED - 2])
+def test_a_seed_of_63_bits_is_taken(number: Number, seed: int) -> None:
+    assert secondsight.parse([*example(number[0]), f"--seed={seed}"]).flat()["seed"] == seed
