@@ -12,7 +12,7 @@ from storage.options import Options, option
 class TrainingOptions(Options):
     """How it is trained."""
 
-    steps: int = option(2000, at_least=1)
+    steps: int = option(2000, at_least=1, may_change=True)
     """Optimizer steps."""
     batch: int = option(8, at_least=1)
     """Items per optimizer step, over all processes."""
@@ -24,7 +24,7 @@ class TrainingOptions(Options):
     """Largest norm of the gradient; 0 does not clip it."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Numbers that layers compute with; weights, and what needs the digits, stay in fp32."""
-    validation_items: int = option(256, at_least=1)
+    validation_items: int = option(256, at_least=1, may_change=True)
     """Held-out items that are scored at every checkpoint."""
     seed: int = 0
     """Seed of the weights and of the data order."""
