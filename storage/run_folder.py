@@ -145,7 +145,7 @@ def holds_training(out: Path) -> bool:
 
 @contextmanager
 def leaving_nothing(out: Path, *names: str) -> Iterator[None]:
-    """Remove what a start that fails made in its run folder.
+    """Remove what a start that fails made in its run folder; of a run that has begun nothing is removed.
 
     What was there before stays, and so does what was found out by a start that people stopped.
 
@@ -157,7 +157,7 @@ def leaving_nothing(out: Path, *names: str) -> Iterator[None]:
     try:
         yield
     except Exception:
-        for path in new:
+        for path in new if not (out / "config.json").exists() else ():
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         raise
 
@@ -238,7 +238,9 @@ def _compare(
         else:
             refused[name] = change
     if refused:
-        raise RunFolderError(refusal(out, "; ".join(_words(leaves(kind)[name], refused[name]) for name in sorted(refused))))
+        raise RunFolderError(
+            refusal(out, "; ".join(_words(leaves(kind)[name], refused[name]) for name in sorted(refused)))
+        )
     return RunCheck(continues=True, changes=said, moved=moved)
 
 
@@ -269,7 +271,11 @@ def _same_place(change: Change) -> bool:
 def _words(leaf: Leaf, change: Change) -> str:
     """Return how an option was changed, as people type it."""
     before, now = (_typed(leaf, value) for value in change)
-    return f"{before} -> {now.removeprefix(f'{leaf.flag} ')}" if before.startswith(f"{leaf.flag} ") else f"{before} -> {now}"
+    return (
+        f"{before} -> {now.removeprefix(f'{leaf.flag} ')}"
+        if before.startswith(f"{leaf.flag} ")
+        else f"{before} -> {now}"
+    )
 
 
 def _typed(leaf: Leaf, value: Any) -> str:

@@ -277,9 +277,7 @@ def test_one_that_waits_is_refused_when_the_owner_gives_a_sign_of_life(tmp_path:
         owner.join()
 
 
-def test_an_owner_at_work_on_this_machine_is_not_waited_for(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_owner_at_work_on_this_machine_is_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     locked_by(tmp_path, socket.gethostname(), os.getppid())
     with pytest.raises(FolderLockError):
         FolderLock(tmp_path, wait=True).acquire()
