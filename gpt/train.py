@@ -83,13 +83,15 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
         begin_run(options, training, out, check, first)
         say_schedule(training, check, first, FLOORS[options.schedule])
 
+    def name(index: int) -> str:
+        return _name(store.items[items[index]])
+
     held = store.read(held_out(store, training.validation_items))
     floors = _floors(store, held[:, plain.first_scored :])
     nll = None
     order = make_order(accelerator, training, len(items), first)
     _say_found(accelerator, store, plain, len(items), len(held))
     cost = (plain.config.window, flops_per_token(plain.config))
-    name = lambda index: _name(store.items[items[index]])  # noqa: E731
     with TrainingLoop("GPT", options, accelerator, order, name, *cost, check=lock.check) as loop:
         on_first_process(begin)
         for step, samples in loop.steps(order):

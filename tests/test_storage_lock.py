@@ -163,14 +163,14 @@ def test_a_writer_that_holds_its_lock_may_go_on(tmp_path: Path) -> None:
 def test_a_writer_whose_lock_was_taken_is_told_by_whom(tmp_path: Path) -> None:
     with FolderLock(tmp_path) as lock:
         locked_by(tmp_path, "another-machine", 7, id="abc")
-        with pytest.raises(FolderLockError, match="process 7 on another-machine .*nothing more is written"):
+        with pytest.raises(FolderLockError, match=r"process 7 on another-machine .*nothing more is written"):
             lock.check()
 
 
 def test_a_writer_whose_lock_was_removed_is_told(tmp_path: Path) -> None:
     with FolderLock(tmp_path) as lock:
         lock.path.unlink()
-        with pytest.raises(FolderLockError, match="was removed.*nothing more is written"):
+        with pytest.raises(FolderLockError, match=r"was removed.*nothing more is written"):
             lock.check()
 
 

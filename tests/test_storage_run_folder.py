@@ -243,20 +243,32 @@ def test_the_record_of_another_command_is_not_written_over(options: RunOptions) 
         open_run(options.out, OtherOptions(), begun=False)
 
 
+def fail(out: Path, error: type[BaseException] = ValueError) -> None:
+    """A start that makes something, and then ends in an error."""
+    with leaving_nothing(out, "old", "new", "list.csv"):
+        write_text(out / "new" / "file", "")
+        write_text(out / "list.csv", "")
+        raise error("it came to nothing")
+
+
 def test_a_start_that_fails_leaves_nothing_of_what_it_made(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
-    with pytest.raises(ValueError, match="no data"), leaving_nothing(tmp_path, "old", "new", "list.csv"):
-        write_text(tmp_path / "new" / "file", "")
-        write_text(tmp_path / "list.csv", "")
-        raise ValueError("no data")
+    with pytest.raises(ValueError, match="came to nothing"):
+        fail(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_a_start_that_people_stop_keeps_what_it_found(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), leaving_nothing(tmp_path, "new"):
-        write_text(tmp_path / "new" / "file", "")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        fail(tmp_path, KeyboardInterrupt)
     assert (tmp_path / "new").exists()
+
+
+def test_of_a_run_that_has_begun_nothing_is_removed(options: RunOptions) -> None:
+    open_run(options.out, options)
+    with pytest.raises(ValueError, match="came to nothing"):
+        fail(options.out)
+    assert (options.out / "new").exists()
 
 
 def test_overwriting_leaves_nothing_to_resume_from(options: RunOptions) -> None:

@@ -322,7 +322,7 @@ def test_a_training_that_lost_its_folder_ends_and_writes_nothing_more(store: Pat
     def take_folder(gpt: GPT, held: torch.Tensor, path: Path) -> None:
         (run / "writing.lock").write_text(json.dumps({"host": "node", "process": 7, "since": "now", "id": "abc"}))
 
-    with pytest.raises(FolderLockError, match="process 7 on node .*nothing more is written"):
+    with pytest.raises(FolderLockError, match=r"process 7 on node .*nothing more is written"):
         gpt_training.train(options(store, run, steps=6, sample_every=3), take_folder)
     assert [checkpoint.name for checkpoint in list_checkpoints(run)] == ["000002"]
     assert steps(run) == [0, 1, 2]

@@ -79,12 +79,14 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
         begin_run(options, training, out, check, first)
         say_schedule(training, check, first)
 
+    def name(index: int) -> str:
+        return _name(dataset.items[index])
+
     order = make_order(accelerator, training, len(dataset), first)
     held = _held_out_clips(validation, training.validation_items)
     unreadable: list[Skipped] = []
     advised = False
     _say_found(accelerator, trainer, dataset, validation, skipped, options.group_by)
-    name = lambda index: _name(dataset.items[index])  # noqa: E731
     with TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check) as loop:
         on_first_process(begin)
         for step, batch in loop.steps(training_loader(dataset, order, options.workers)):
