@@ -35,6 +35,7 @@ from storage.config_file import read_config_file
 from storage.options import Options, find_preset, leaves, presets_of, unknown_name, value_at
 from storage.parser import call_tyro, flatten, of_group, parser_type
 from storage.terminal import visible
+from storage.unlock import UnlockOptions
 from vqgan import options as vqgan
 
 # The options of every command, and the function that carries it out.
@@ -44,6 +45,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (DemoOptions, "experiments.demo:run_demo"),
         (CompleteOptions, "sampling.complete:complete"),
         (PublishOptions, "release.publish:publish"),
+        (UnlockOptions, "storage.unlock:unlock"),
         (PlayroomOptions, "data.playroom.make:make_playroom"),
         (StimuliOptions, "data.stimuli.layouts:make_stimuli"),
         (InspectOptions, "data.inspection:inspect_media"),

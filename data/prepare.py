@@ -30,7 +30,7 @@ from PIL import Image
 from data.decoding import changed_size, damaged_frame, frames_in_order
 from data.errors import MediaError
 from data.frames import resize_short_side
-from data.items import describe_sources, find_sources
+from data.items import LISTING, describe_sources, find_sources
 from data.options import PrepareOptions
 from data.prepared import (
     ROW,
@@ -48,7 +48,7 @@ from data.video import TIME_SLACK
 from data.workers import Workers
 from storage.files import atomic_write, to_json, write_text
 from storage.lock import FolderLock
-from storage.run_folder import RunFolderError, open_run
+from storage.run_folder import RunFolderError, check_run, leaving_nothing, open_run
 from training.progress import Progress, count, say_done, say_found
 
 SHARD_FRAMES = 512
@@ -92,15 +92,13 @@ def prepare(options: PrepareOptions) -> Path:
         PrepareError: the disk is full; what is done stays and is continued with `--resume auto`.
     """
     out = options.out
-    with FolderLock(out):
-        if options.overwrite:
-            _discard(out)
-        open_run(out, options, options.resume)
-        sources, skipped = _plan(options)
+    with FolderLock(out, wait=options.resume == "auto") as lock:
+        sources, skipped = _open(options)
         say_found(videos=describe_sources(sources), skipped=describe_skipped(skipped))
         if not holds_prepared(out):
             try:
-                _make_shards(options, sources)
+                _make_shards(options, sources, lock)
+                lock.check()
                 _join(options, sources, skipped)
             except OSError as error:
                 raise PrepareError(
@@ -110,16 +108,41 @@ def prepare(options: PrepareOptions) -> Path:
     return out
 
 
+def _open(options: PrepareOptions) -> tuple[tuple[Source, ...], list[Skipped]]:
+    """Make `out` the folder of a preparation, once everything was checked; return what is prepared and what is not."""
+    out = options.out
+    plan = out / "plan.json"
+    recorded = (out / "config.json").exists()
+    if holds_prepared(out) and not recorded and not options.overwrite:
+        raise RunFolderError(
+            f"{out} already holds shards, and no config.json that tells how they were made: replace them with "
+            "--overwrite, or choose another --out"
+        )
+    begun = recorded and plan.exists()
+    goes_on = check_run(out, options, options.resume, options.overwrite, begun=begun).continues
+    with leaving_nothing(out, LISTING):
+        found, skipped = _read_plan(plan) if goes_on else _plan(options)
+    if not goes_on:
+        _discard(out)
+    open_run(out, options, options.resume, begun=begun)
+    if not goes_on:
+        content = {"sources": [asdict(video) for video in found], "skipped": [asdict(skip) for skip in skipped]}
+        write_text(plan, to_json(content))
+    return found, skipped
+
+
+def _read_plan(path: Path) -> tuple[tuple[Source, ...], list[Skipped]]:
+    """Return the videos to prepare and what is left out, as planned before."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(map(Source.from_json, raw["sources"])), [Skipped(**skip) for skip in raw["skipped"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(f"{path} is damaged ({error}): prepare the videos anew with --overwrite") from error
+
+
 def _plan(options: PrepareOptions) -> tuple[tuple[Source, ...], list[Skipped]]:
-    """Return the videos to prepare and what is left out: as planned before, or as found now."""
-    path = options.out / "plan.json"
-    if path.exists():
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            return tuple(map(Source.from_json, raw["sources"])), [Skipped(**skip) for skip in raw["skipped"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunFolderError(f"{path} is damaged ({error}): prepare the videos anew with --overwrite") from error
-    found, skipped = find_sources(options.path, options.out / "listing", options.group_by)
+    """Return the videos to prepare and what is left out, as found now."""
+    found, skipped = find_sources(options.path, options.out / LISTING, options.group_by)
     if any(source.prepared is not None for source in found):
         raise MediaError(f"{options.path} holds prepared shards already: give the videos that they were made of")
     videos = tuple(source for source in found if source.kind == "video")
@@ -127,7 +150,6 @@ def _plan(options: PrepareOptions) -> tuple[tuple[Source, ...], list[Skipped]]:
     skipped += [skip for skip, source in zip(images, found, strict=True) if source.kind == "image"]
     if not videos:
         raise MediaError(f"{options.path} holds no video")
-    write_text(path, to_json({"sources": [asdict(video) for video in videos], "skipped": [asdict(s) for s in skipped]}))
     return videos, skipped
 
 
@@ -167,7 +189,7 @@ def _frames(start: float, end: float, fps: float) -> tuple[int, int]:
     return math.floor(start * fps), max(math.floor(start * fps), math.ceil((end + TIME_SLACK) * fps))
 
 
-def _make_shards(options: PrepareOptions, sources: Sequence[Source]) -> None:
+def _make_shards(options: PrepareOptions, sources: Sequence[Source], lock: FolderLock) -> None:
     shards = plan_shards(sources, options.fps)
     requests = [
         ShardRequest(options.out, number, pieces, tuple(sources[piece.video] for piece in pieces), options)
@@ -178,6 +200,7 @@ def _make_shards(options: PrepareOptions, sources: Sequence[Source]) -> None:
     workers = Workers(make_shards, cores() if options.workers is None else options.workers, options.timeout)
     with workers, Progress("Preparing shards", len(shards), done) as progress:
         for answer, request in zip(workers.map([request] for request in requests), requests, strict=True):
+            lock.check()
             if isinstance(answer, MediaError):
                 _give_up(request, answer)
             done += 1

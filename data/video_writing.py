@@ -1,6 +1,5 @@
 """Clips written as videos: MP4 that says how its colours are coded, or GIF."""
 
-import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from data.frames import to_uint8
+from storage.files import temporary_path
 
 GIF_DELAY = 2
 """Hundredths of a second for which a frame of a GIF is shown at least: of less, browsers make 10."""
@@ -42,7 +42,7 @@ def write_video(path: Path | str, clip: Tensor, fps: float) -> None:
         raise ValueError(f"a video's name must end in .mp4 or .gif, not {path.name!r}")
     if clip.dim() != 4 or clip.shape[0] != 3 or clip.shape[1] == 0 or not fps > 0:
         raise ValueError(f"clip must be (3, T, H, W) and fps > 0, not {tuple(clip.shape)} and fps={fps}")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    unfinished = temporary_path(path)
     try:
         writers[path.suffix.lower()](unfinished, to_uint8(clip), fps)
         unfinished.replace(path)

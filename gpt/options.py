@@ -18,6 +18,7 @@ class TrainOptions(Options):
     command = "gpt train"
     example = "secondsight gpt train --preset tiny --tokens runs/tokens --out runs/gpt"
     takes_config = True
+    keeps_checkpoints = True
 
     tokens: Path
     """Token store written by `secondsight vqgan encode`."""
@@ -29,11 +30,11 @@ class TrainOptions(Options):
     """Learning rate after the warm-up: a cosine down to a tenth of the peak, or the peak to the end."""
     weight_decay: float = option(0.05, at_least=0, at_most=1000)
     """Decoupled weight decay of AdamW, on matrices only."""
-    grad_accumulation: int = option(1, at_least=1, at_most=10**6)
+    grad_accumulation: int = option(1, at_least=1, at_most=10**6, may_change=True)
     """Parts that the batch is computed in, one after another: less memory, the same result up to rounding."""
-    activation_checkpointing: bool = False
+    activation_checkpointing: bool = option(False, may_change=True)
     """Compute what is inside a block again in the backward pass: less memory, a third more arithmetic."""
-    compile: bool = False
+    compile: bool = option(False, may_change=True)
     """Compile the model with torch.compile: minutes at the start, faster steps on GPUs."""
     sample_every: int = option(0, at_least=0, at_most=MANY, identity="none")
     """Optimizer steps between two sets of samples, token grids and images in samples/; 0 takes none."""

@@ -11,19 +11,20 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from data.same import check_same_data, record_tokens, write_record
 from data.tokens import TokenItem, TokenStore, TokenStoreError, unigram_entropy
 from gpt.evaluate import check_store, held_out, item_nll, say_if_at_floor
 from gpt.flops import flops_per_token
 from gpt.likelihood import bits_per_pixel, unigram_nll
 from gpt.model import GPT
 from gpt.options import TrainOptions
-from storage.checkpoints import newest_checkpoint
-from storage.run_folder import open_run, truncate_metrics
 from training.curves import draw_curves
 from training.loop import TrainingLoop, make_accelerator, make_order
 from training.order import seed_step
 from training.processes import describe_device, gather_values, on_first_process, process_count, process_index
 from training.progress import count, say_done, say_found
+from training.resuming import begin_run, check_training, find_checkpoint, say_schedule
+from training.run_lock import RunLock, sole_writer
 from training.schedule import FLOORS, learning_rate, set_learning_rate
 from training.state import load_training_state, save_checkpoint, save_gathered
 
@@ -45,26 +46,45 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
         MismatchError: the run that is continued is of other tokens.
         TokenStoreError: the token store cannot be used.
         RunFolderError: `out` holds another run.
+        FolderLockError: another process writes into `out`, or took it over meanwhile.
         FloatingPointError: the loss is no longer finite; the last checkpoint stays.
         CheckpointWriteError: the disk is full; the last checkpoint stays.
         SystemExit: a signal asked the run to end, and it was saved.
     """
+    accelerator = make_accelerator(options, options.compile)
+    with sole_writer(options.out, wait=options.training.resume == "auto") as lock:
+        final = _train(options, sample_fn, accelerator, lock)
+    say_done(
+        options.out, f"secondsight complete --gpt {options.out} --tokenizer TOKENIZER --input VIDEOS --out COMPLETIONS"
+    )
+    return final
+
+
+def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator, lock: RunLock) -> Path:
     training = options.training
     out = options.out
-    accelerator = make_accelerator(options, options.compile)
+    check = on_first_process(lambda: check_training(options, training, out, data="tokens"))
     store = TokenStore(options.tokens)
     items = _training_items(store, options.tokens)
-    on_first_process(lambda: open_run(out, options, training.resume, training.overwrite))
+    record = record_tokens(store)
+    checkpoint = on_first_process(lambda: find_checkpoint(out, check, training.steps))
 
     torch.manual_seed(training.seed)
-    checkpoint = on_first_process(lambda: newest_checkpoint(out)) if training.resume == "auto" else None
     plain = GPT.from_pretrained(checkpoint).train() if checkpoint else new_gpt(options, store)
     check_store(store, plain)  # a store encoded anew may lie where the interrupted run found another
+    on_first_process(lambda: check_same_data(out, check, "tokens", options.tokens, record))
     plain.activation_checkpointing = options.activation_checkpointing
     optimizer = build_optimizer(plain, training.learning_rate, options.weight_decay)
     model, optimizer = accelerator.prepare(plain, optimizer)
     first = load_training_state(checkpoint, {"gpt": optimizer}) if checkpoint else 0
-    on_first_process(lambda: truncate_metrics(out, first))
+
+    def begin() -> None:
+        write_record(out, record)
+        begin_run(options, training, out, check, first)
+        say_schedule(training, check, first, FLOORS[options.schedule])
+
+    def name(index: int) -> str:
+        return _name(store.items[items[index]])
 
     held = store.read(held_out(store, training.validation_items))
     floors = _floors(store, held[:, plain.first_scored :])
@@ -72,7 +92,8 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
     order = make_order(accelerator, training, len(items), first)
     _say_found(accelerator, store, plain, len(items), len(held))
     cost = (plain.config.window, flops_per_token(plain.config))
-    with TrainingLoop("GPT", options, accelerator, order, lambda i: _name(store.items[items[i]]), *cost) as loop:
+    with TrainingLoop("GPT", options, accelerator, order, name, *cost, check=lock.check) as loop:
+        on_first_process(begin)
         for step, samples in loop.steps(order):
             seed_step(training.seed, step, accelerator.process_index)  # dropout differs between processes
             tokens = store.read([items[sample.index] for sample in samples]).to(accelerator.device)
@@ -81,21 +102,25 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
                 accelerator, model, optimizer, tokens, rate, training.grad_clip, options.grad_accumulation
             )
             loop.report({"loss": loss}, learning_rate=rate)
+            if loop.stopping:
+                lock.say_ending()
             if loop.saving:
                 nll = validate(plain, held, training.batch)
                 bits = bits_per_pixel(nll, store.metadata.length, store.metadata.pixels)
+                lock.check()
                 loop.report_scores({"validation_nll": nll, "validation_bits_per_pixel": bits, **floors})
                 save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep, score=-nll)
             elif loop.stopping:
                 save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep)
             if loop.due(options.sample_every):
+                lock.check()
                 sample_fn(plain, held, out / "samples" / f"{loop.done:06d}")
                 loop.speed.restart(loop.done)
+    lock.check()
     on_first_process(lambda: draw_curves(out, CURVES))
     final = save_gathered(plain, out / "final")
     if nll is not None:
         say_if_at_floor(nll, floors["unigram_nll"])
-    say_done(out, f"secondsight complete --gpt {out} --tokenizer TOKENIZER --input VIDEOS --out COMPLETIONS")
     return final
 
 

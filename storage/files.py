@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
+import socket
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -36,10 +41,42 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         write: writes the content into an open file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        write(file)
-    os.replace(temporary, path)
+    temporary = temporary_path(path)
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def temporary_path(path: Path) -> Path:
+    """Return where this process writes what will be `path`, beside it: no other process ever has the same name."""
+    unique = f"{_SAFE.sub('-', socket.gethostname())[:32]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    # Names may have 255 bytes, and that of the file may have used them up.
+    start = path.name.encode("utf-8", "ignore")[:_NAME_BYTES].decode("utf-8", "ignore")
+    return path.with_name(f"{start}.{unique}.tmp")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left half-written under `folder`; whoever calls it is the only one to write there.
+
+    What was never finished is all that has such a name (`temporary_path`); what cannot be removed stays.
+    """
+    for root, folders, files in os.walk(folder):
+        for name in filter(_LEFTOVER.search, files):
+            with suppress(OSError):
+                (Path(root) / name).unlink()
+        for name in filter(_LEFTOVER.search, list(folders)):
+            folders.remove(name)
+            shutil.rmtree(Path(root) / name, ignore_errors=True)
+
+
+_SAFE = re.compile(r"[^A-Za-z0-9]+")
+_NAME_BYTES = 150
+_LEFTOVER = re.compile(r"\.[A-Za-z0-9-]*-[0-9]+-[0-9a-f]{8}\.tmp$")
 
 
 def _plain(value: Any) -> Any:

@@ -20,7 +20,9 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, Union, cas
 
 Identity = Literal["model", "run", "none"]
 """What an option tells apart. `model`: what is learned, and how. `run`: runs of one model, which study another list or
-longer, or are tested otherwise. `none`: nothing; it says where or how often, and may change when a run is resumed."""
+longer, or are tested otherwise. `none`: nothing; it says where or how often.
+
+Whether a run that is resumed may have another value is said beside it (`about`)."""
 
 
 Preset = TypeVar("Preset", bound="Options")
@@ -84,6 +86,7 @@ def option(default: Any, **said: Any) -> Any:
 def about(
     *,
     identity: Identity = "model",
+    may_change: bool | None = None,
     at_least: float | None = None,
     above: float | None = None,
     at_most: float | None = None,
@@ -96,6 +99,8 @@ def about(
 
     Args:
         identity: what it tells apart.
+        may_change: whether a run that is resumed may have another value than it began with, which is then said; by
+            default that of options which tell nothing apart.
         at_least: the smallest number it takes.
         above: a number that it must be above.
         at_most: the largest number it takes; generous where nothing sets it, so that a slip of the hand is noticed.
@@ -105,7 +110,15 @@ def about(
         positional: whether commands take it without its name.
     """
     bounds = Range(at_least, above, at_most, below)
-    return {"identity": identity, "range": bounds, "presets": presets, "asked": asked, "positional": positional}
+    free = identity == "none" if may_change is None else may_change
+    return {
+        "identity": identity,
+        "may_change": free,
+        "range": bounds,
+        "presets": presets,
+        "asked": asked,
+        "positional": positional,
+    }
 
 
 class Leaf(NamedTuple):
@@ -132,6 +145,11 @@ class Leaf(NamedTuple):
         return self.metadata.get("identity", "model")
 
     @property
+    def may_change(self) -> bool:
+        """Whether a run that is resumed may have another value than it began with."""
+        return bool(self.metadata.get("may_change", False))
+
+    @property
     def required(self) -> bool:
         """Whether it must be given."""
         return self.default is MISSING
@@ -147,6 +165,8 @@ class Options:
     """A command line as people would type it."""
     takes_config: ClassVar[bool] = False
     """Whether `--config` reads them from a config.json."""
+    keeps_checkpoints: ClassVar[bool] = False
+    """Whether a run of the command is continued from `checkpoints/`, so that a folder without one holds no run."""
 
     def __post_init__(self) -> None:
         """Check the ranges, and whether the values go together.

@@ -1,6 +1,6 @@
 """The run folder: what was asked, on what machine, and how it went.
 
-config.json        the merged options, written before step 0
+config.json        the merged options, written when everything was checked, just before step 0
 environment.json   versions, device, git commit
 metrics.jsonl      one JSON object a line
 checkpoints/       see `storage.model_folder`
@@ -12,16 +12,20 @@ import json
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import torch
 
-from storage.config_file import COMMAND, config_of, values_of
+from storage.checkpoints import list_checkpoints
+from storage.config_file import COMMAND, OF_ONE_RUN, config_of, values_of
 from storage.files import to_json, write_text
-from storage.options import Options, leaves
+from storage.options import Leaf, Options, leaves
 
 Resume = Literal["no", "auto"]
 AnyOptions = TypeVar("AnyOptions", bound=Options)
@@ -31,30 +35,131 @@ class RunFolderError(ValueError):
     """The run folder cannot be used as asked; the message says what to do."""
 
 
-def open_run(out: Path, options: Options, resume: Resume = "no", overwrite: bool = False) -> Path:
-    """Create the run folder `out`, or check that it may be continued.
+class Change(NamedTuple):
+    """An option whose value is another than when the run began, in types of JSON."""
 
-    Returns:
-        `out`, holding `config.json` and `environment.json`.
+    before: Any
+    now: Any
+
+
+@dataclass(frozen=True)
+class RunCheck:
+    """What a command will find in its run folder, as far as its options tell."""
+
+    continues: bool
+    """Whether a run is there that goes on."""
+    changes: Mapping[str, Change]
+    """Options that are others than those it began with, and may be, by name."""
+    moved: Mapping[str, Change]
+    """Paths that are others than those it began with, by name: whether the same lies there the command must see."""
+
+
+def check_run(
+    out: Path,
+    options: Options,
+    resume: Resume = "no",
+    overwrite: bool = False,
+    *,
+    begun: bool | None = None,
+    by_content: Collection[str] = (),
+) -> RunCheck:
+    """Check that `out` can be the run folder of a command; nothing is written.
+
+    Args:
+        out: the run folder, which need not be there.
+        options: of the command.
+        resume: `auto` continues the run that is there.
+        overwrite: replaces it.
+        begun: whether the folder holds something to go on with, without which what is recorded there is no run; by
+            default whether there is a checkpoint or a final model, for commands that keep such, and otherwise True.
+        by_content: names of options that are paths and may be others if the same lies there.
 
     Raises:
         RunFolderError: `out` holds a run and neither `--resume auto` nor `--overwrite` was given, or the run
-            it holds is another command's or was started with other options (the differing ones are named).
+            it holds is another command's or was started with other options that must stay (they are named).
     """
-    wanted = config_of(options)
-    recorded = out / "config.json"
-    if recorded.exists() and not overwrite:
-        if resume == "no":
-            raise RunFolderError(
-                f"{out} already holds a run: continue it with --resume auto, replace it with --overwrite, "
-                "or choose another --out"
-            )
-        _refuse_changes(_read_config(out), wanted, type(options), out)
+    new = RunCheck(continues=False, changes={}, moved={})
     if overwrite:
+        return new
+    if begun is None:
+        begun = not options.keeps_checkpoints or holds_training(out)
+    if not (out / "config.json").exists():
+        if begun and options.keeps_checkpoints:
+            raise RunFolderError(
+                f"{out} holds a model or checkpoints and no config.json, so that it cannot be continued: replace it "
+                "with --overwrite, or choose another --out"
+            )
+        return new
+    if not begun and _is_of(out, type(options)):
+        return new  # a start that failed, or was killed before there was anything to go on with
+    if resume == "no":
+        raise RunFolderError(
+            f"{out} already holds a run: continue it with --resume auto, replace it with --overwrite, "
+            "or choose another --out"
+        )
+    return _compare(_read_config(out), config_of(options), type(options), out, by_content)
+
+
+def open_run(
+    out: Path,
+    options: Options,
+    resume: Resume = "no",
+    overwrite: bool = False,
+    *,
+    begun: bool | None = None,
+    same: Collection[str] = (),
+) -> Path:
+    """Create the run folder `out`, or go on in it: then it is said on stderr which options are others than before.
+
+    To be called when everything else was checked, just before the first result is written.
+
+    Args:
+        out: the run folder.
+        options: of the command; they are recorded.
+        resume: `auto` continues the run that is there.
+        overwrite: replaces it.
+        begun: whether the folder holds something to go on with: see `check_run`.
+        same: names of options that are paths and are others than those the run began with, where the command found the
+            same.
+
+    Returns:
+        `out`, holding `config.json`, which is written last, and `environment.json`.
+
+    Raises:
+        RunFolderError: see `check_run`.
+    """
+    check = check_run(out, options, resume, overwrite, begun=begun, by_content=same)
+    for name, change in {**check.changes, **check.moved}.items():
+        print(f"changed since the run began: {_words(leaves(type(options))[name], change)}", file=sys.stderr)
+    if not check.continues and (overwrite or options.keeps_checkpoints):
         _discard_run(out)
-    write_text(recorded, to_json(wanted))
     write_text(out / "environment.json", to_json(environment()))
+    write_text(out / "config.json", to_json(config_of(options)))
     return out
+
+
+def holds_training(out: Path) -> bool:
+    """Whether a folder holds a complete checkpoint, or the model of a training that came to its end."""
+    return bool(list_checkpoints(out)) or (out / "final" / "model.safetensors").exists()
+
+
+@contextmanager
+def leaving_nothing(out: Path, *names: str) -> Iterator[None]:
+    """Remove what a start that fails made in its run folder; of a run that has begun nothing is removed.
+
+    What was there before stays, and so does what was found out by a start that people stopped.
+
+    Args:
+        out: the run folder.
+        names: of files and folders in it that the start makes.
+    """
+    new = [out / name for name in names if not (out / name).exists()]
+    try:
+        yield
+    except Exception:
+        for path in new if not (out / "config.json").exists() else ():
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        raise
 
 
 def read_options(run: Path, kind: type[AnyOptions]) -> AnyOptions:
@@ -102,16 +207,92 @@ def _discard_run(out: Path) -> None:
         shutil.rmtree(out / folder, ignore_errors=True)
 
 
-def _refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], kind: type[Options], out: Path) -> None:
+def _is_of(out: Path, kind: type[Options]) -> bool:
+    """Whether the record in a folder is of that command."""
+    try:
+        return bool(_read_config(out).get(COMMAND) == kind.command)
+    except RunFolderError:
+        return False
+
+
+def _compare(
+    before: Mapping[str, Any], now: Mapping[str, Any], kind: type[Options], out: Path, by_content: Collection[str]
+) -> RunCheck:
+    """Say which options are others than those that are recorded.
+
+    Raises:
+        RunFolderError: one of them must not be.
+    """
     _check_command(before, kind, out)
-    telling = [name for name, leaf in leaves(kind).items() if leaf.identity != "none"]
-    changed = [
-        f"{name}: {before.get(name)!r} -> {now.get(name)!r}"
-        for name in sorted(telling)
-        if before.get(name) != now.get(name)
-    ]
-    if changed:
-        raise RunFolderError(f"the run in {out} was started with other options ({'; '.join(changed)})")
+    said: dict[str, Change] = {}
+    moved: dict[str, Change] = {}
+    refused: dict[str, Change] = {}
+    for name, leaf in leaves(kind).items():
+        change = Change(before.get(name, _default(leaf)), now[name])
+        if change.before == change.now or name in OF_ONE_RUN:
+            continue
+        if leaf.may_change or (_is_path(leaf) and _same_place(change)):
+            said[name] = change
+        elif name in by_content:
+            moved[name] = change
+        else:
+            refused[name] = change
+    if refused:
+        raise RunFolderError(
+            refusal(out, "; ".join(_words(leaves(kind)[name], refused[name]) for name in sorted(refused)))
+        )
+    return RunCheck(continues=True, changes=said, moved=moved)
+
+
+def refusal(out: Path, changes: str) -> str:
+    """Return the line with which a run is not continued because of `changes`, such as `--batch 8 -> 16`."""
+    return (
+        f"the run in {out} was started with other options ({changes}): give the old ones, begin anew with --overwrite,"
+        " or choose another --out"
+    )
+
+
+def _default(leaf: Leaf) -> Any:
+    """Return what an option meant before it was there, in types of JSON."""
+    return None if leaf.required else json.loads(to_json(leaf.default))
+
+
+def _is_path(leaf: Leaf) -> bool:
+    return leaf.annotation is Path or Path in get_args(leaf.annotation)
+
+
+def _same_place(change: Change) -> bool:
+    """Whether two paths, as typed, mean the same folder or file."""
+    if change.before is None or change.now is None:
+        return False
+    return Path(change.before).resolve() == Path(change.now).resolve()
+
+
+def _words(leaf: Leaf, change: Change) -> str:
+    """Return how an option was changed, as people type it."""
+    before, now = (_typed(leaf, value) for value in change)
+    return (
+        f"{before} -> {now.removeprefix(f'{leaf.flag} ')}"
+        if before.startswith(f"{leaf.flag} ")
+        else f"{before} -> {now}"
+    )
+
+
+def _typed(leaf: Leaf, value: Any) -> str:
+    """Return an option with a value of a config.json, as people type it."""
+    if isinstance(value, bool):
+        return leaf.flag if value else f"--no-{leaf.flag.removeprefix('--')}"
+    if value is None:
+        return f"no {leaf.flag}"
+    return f"{leaf.flag} {' '.join(map(str, _flattened(value)))}"
+
+
+def _flattened(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for part in value:
+            yield from _flattened(part)
+    else:
+        yield value
 
 
 def log_metrics(out: Path, **values: Any) -> None:

@@ -31,7 +31,7 @@ from data.prepare import PrepareError, plan_shards, prepare
 from data.prepared import open_prepared
 from data.sources import Source, Stretch
 from storage.lock import FolderLockError
-from storage.run_folder import RunFolderError
+from storage.run_folder import RunFolderError, open_run
 from training.order import SampleIndex
 
 FORM = ClipFormat(frames=8, fps=8, size=40)
@@ -207,9 +207,36 @@ def test_a_finished_preparation_is_not_repeated_unasked(videos: Path, tmp_path: 
     assert files(tmp_path) == before
 
 
+@pytest.mark.parametrize("resume", ["no", "auto"])
+def test_mistyped_videos_leave_no_folder(tmp_path: Path, resume: Any) -> None:
+    with pytest.raises(MediaError):
+        prepare(PrepareOptions(tmp_path / "mistyped", tmp_path / "shards", resume=resume))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_preparation_that_was_never_planned_is_begun_with_other_options(videos: Path, tmp_path: Path) -> None:
+    wanted = options(videos, tmp_path)
+    open_run(tmp_path, wanted.changed(size=16))
+    assert files(prepare(wanted))
+
+
+def test_overwriting_waits_until_the_videos_are_found(videos: Path, tmp_path: Path) -> None:
+    before = files(prepare(options(videos, tmp_path)))
+    with pytest.raises(MediaError):
+        prepare(options(tmp_path / "mistyped", tmp_path, overwrite=True))
+    assert files(tmp_path) == before
+
+
+def test_shards_without_a_record_of_how_they_were_made_are_not_taken_for_these(videos: Path, tmp_path: Path) -> None:
+    prepare(options(videos, tmp_path))
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(RunFolderError, match=r"no config\.json that tells .*--overwrite"):
+        prepare(options(videos, tmp_path, resume="auto"))
+
+
 def test_other_options_are_another_preparation(videos: Path, tmp_path: Path) -> None:
     prepare(options(videos, tmp_path))
-    with pytest.raises(RunFolderError, match="size: 40 -> 32"):
+    with pytest.raises(RunFolderError, match="--size 40 -> 32"):
         prepare(options(videos, tmp_path, size=32, resume="auto"))
 
 
@@ -218,6 +245,7 @@ import os, signal, sys
 from pathlib import Path
 from data import prepare
 from data.options import PrepareOptions
+from storage.files import temporary_path
 prepare.SHARD_FRAMES = 16
 original = prepare._write
 written = 0
@@ -225,7 +253,7 @@ def write(path, content):
     global written
     written += 1
     if written > int(sys.argv[3]):
-        path.with_name(path.name + ".tmp").write_bytes(content[:100])
+        temporary_path(path).write_bytes(content[:100])
         os.kill(os.getpid(), signal.SIGKILL)
     original(path, content)
 prepare._write = write
@@ -243,7 +271,7 @@ def test_a_preparation_that_is_killed_again_and_again_ends_with_the_same_bytes(
     monkeypatch.setattr(prepare_module, "SHARD_FRAMES", 16)
     whole = files(prepare(options(videos, tmp_path / "whole")))
     resumed = files(prepare(options(videos, tmp_path / "killed", resume="auto")))
-    assert {name: content for name, content in resumed.items() if not name.endswith(".tmp")} == whole
+    assert resumed == whole
 
 
 def test_two_preparations_into_one_folder_are_refused(videos: Path, tmp_path: Path) -> None:
@@ -266,7 +294,7 @@ def test_a_full_disk_stops_with_what_to_do_and_loses_nothing(videos: Path, tmp_p
         signal.signal(signal.SIGXFSZ, before)
     assert not (tmp_path / "prepared.json").exists()
     kept = files(prepare(options(videos, tmp_path, resume="auto")))
-    assert {name: content for name, content in kept.items() if not name.endswith(".tmp")} == files(lossless)
+    assert kept == files(lossless)
 
 
 def test_a_video_that_is_replaced_meanwhile_is_left_out_and_said(tmp_path: Path) -> None:
@@ -274,10 +302,10 @@ def test_a_video_that_is_replaced_meanwhile_is_left_out_and_said(tmp_path: Path)
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         make_video(tmp_path / "videos" / name, count=16)
     wanted = options(tmp_path / "videos", tmp_path / "out")
-    found = prepare_module._plan(wanted)
+    found = prepare_module._open(wanted)
     make_video(tmp_path / "videos" / "b.mp4", count=8)
     assert len(found[0]) == 3
-    out = prepare(wanted)
+    out = prepare(wanted.changed(resume="auto"))
     assert "b.mp4 was replaced or changed" in (out / "skipped.csv").read_text()
     items, _ = find_items(out, FORM)
     broken = Item(next(item.source for item in items if item.source.name == "b.mp4"), 0.0)

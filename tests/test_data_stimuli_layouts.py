@@ -14,6 +14,7 @@ from data.options import StimuliOptions
 from data.stimuli.layouts import make_stimuli
 from data.stimuli.lists import StimulusList, read_stimuli
 from secondsight import main
+from storage.files import temporary_path
 
 
 @pytest.fixture
@@ -260,10 +261,10 @@ def test_what_is_there_is_not_written_over(brady: Path, tmp_path: Path) -> None:
         make_stimuli(options("brady", brady, out=tmp_path / "list"))
 
 
-def test_a_stopped_import_is_made_again(brady: Path, tmp_path: Path) -> None:
-    draw(tmp_path / "list.tmp" / "study" / "left_over.jpg", 1)
+def test_a_stopped_import_is_not_in_the_way(brady: Path, tmp_path: Path) -> None:
+    draw(temporary_path(tmp_path / "list") / "study" / "left_over.jpg", 1)
     out = make_stimuli(options("brady", brady, out=tmp_path / "list"))
-    assert not list(tmp_path.rglob("left_over.jpg"))
+    assert not list(out.rglob("left_over.jpg"))
     assert read_stimuli(out).trials
 
 

@@ -236,7 +236,7 @@ def test_a_finished_run_is_not_replaced_unasked(clips: Trained, clip_run: Path) 
 
 
 def test_a_run_with_other_options_is_not_continued(clips: Trained, clip_run: Path) -> None:
-    with pytest.raises(RunFolderError, match="n: 3 -> 2"):
+    with pytest.raises(RunFolderError, match="--n 3 -> 2"):
         run_diversity(run_options(clips, clip_run, n=2, resume="auto"))
 
 

@@ -146,7 +146,7 @@ def test_stopped_study_continues(out: Path, tokenizers: Tokenizers) -> None:
 
 
 def test_other_options_into_the_same_folder_are_refused(out: Path, tokenizers: Tokenizers) -> None:
-    with pytest.raises(RunFolderError, match="steps: 2 -> 3"):
+    with pytest.raises(RunFolderError, match="--steps 2 -> 3"):
         run_study(small(out, tokenizers, steps=3))
 
 

@@ -89,7 +89,7 @@ def test_stopped_demo_continues(out: Path) -> None:
 
 
 def test_other_seed_into_the_same_folder_is_refused(out: Path) -> None:
-    with pytest.raises(RunFolderError, match="seed: 0 -> 1"):
+    with pytest.raises(RunFolderError, match="--seed 0 -> 1"):
         run_demo(DemoOptions(out, seed=1), SMALL_DEMO)
 
 

@@ -140,7 +140,7 @@ def test_second_run_into_a_folder_is_refused(stimuli: Path, tmp_path: Path) -> N
 
 def test_resuming_with_other_options_is_refused(stimuli: Path, tmp_path: Path) -> None:
     run_memory(make_options(stimuli, tmp_path / "run", exposures=1))
-    with pytest.raises(RunFolderError, match="exposures: 1 -> 2"):
+    with pytest.raises(RunFolderError, match="--exposures 1 -> 2"):
         run_memory(make_options(stimuli, tmp_path / "run", exposures=2, resume="auto"))
 
 

@@ -109,7 +109,7 @@ def test_a_sweep_that_is_asked_for_more_does_only_what_is_missing(
 
 def test_a_finished_cell_of_other_options_is_refused(stimuli: Path, tmp_path: Path) -> None:
     run_sweep(make_sweep(stimuli, tmp_path))
-    with pytest.raises(SweepError, match="exposures: 1 -> 2"):
+    with pytest.raises(SweepError, match="--exposures 1 -> 2"):
         run_sweep(make_sweep(stimuli, tmp_path, exposures=2))
 
 

@@ -242,7 +242,7 @@ def test_a_folder_with_completions_is_not_overwritten_unasked(
 
 
 def test_completions_are_not_continued_with_other_options(half_clips: Path, video_models: Any, videos: Path) -> None:
-    with pytest.raises(RunFolderError, match="seed: 0 -> 1"):
+    with pytest.raises(RunFolderError, match="--seed 0 -> 1"):
         complete(CompleteOptions.of(**video_models, out=half_clips, input=(videos,), n=2, seed=1, resume="auto"))
 
 

@@ -1,18 +1,21 @@
 """A run folder says what was asked and never mixes two runs."""
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-from storage.files import atomic_write, to_json, write_text
+from storage.files import atomic_write, remove_leftovers, temporary_path, to_json, write_text
 from storage.options import Options, about, option
 from storage.run_folder import (
     Resume,
     RunFolderError,
+    check_run,
     environment,
+    leaving_nothing,
     log_metrics,
     open_run,
     read_options,
@@ -25,6 +28,9 @@ class Schedule(Options):
     """Like those that every training has."""
 
     steps: int = option(10, at_least=1)
+    parts: int = option(1, at_least=1, may_change=True)
+    fast: bool = option(False, may_change=True)
+    sharp: bool = True
     save_every: int = option(5, identity="none")
 
 
@@ -36,8 +42,16 @@ class RunOptions(Options):
 
     out: Path = field(metadata=about(identity="none"))
     schedule: Schedule = Schedule()
+    data: Path = Path("data")
     grid: tuple[int, int] = (2, 3)
     workers: int = option(0, identity="none")
+
+
+@dataclass(frozen=True)
+class TrainingRun(RunOptions):
+    """Those of a command whose runs are continued from checkpoints."""
+
+    keeps_checkpoints = True
 
 
 @dataclass(frozen=True)
@@ -58,8 +72,9 @@ def metrics(run: Path) -> list[dict[str, float]]:
 
 def test_a_run_folder_records_the_options(options: RunOptions) -> None:
     recorded = json.loads((open_run(options.out, options) / "config.json").read_text())
-    schedule = {"steps": 10, "save_every": 5}
-    assert recorded == {"command": "made up", "out": str(options.out), "grid": [2, 3], "workers": 0, **schedule}
+    schedule = {"steps": 10, "parts": 1, "fast": False, "sharp": True, "save_every": 5}
+    own = {"command": "made up", "out": str(options.out), "data": "data", "grid": [2, 3], "workers": 0}
+    assert recorded == {**own, **schedule}
 
 
 def test_a_run_folder_records_the_environment(options: RunOptions) -> None:
@@ -98,10 +113,17 @@ def test_resuming_before_there_is_a_run_begins_one(options: RunOptions) -> None:
     assert (open_run(options.out, options, resume="auto") / "config.json").exists()
 
 
-def test_resuming_with_a_changed_option_is_refused_and_names_it(options: RunOptions) -> None:
+def test_resuming_with_a_changed_option_is_refused_with_both_values_and_what_to_do(options: RunOptions) -> None:
     open_run(options.out, options)
-    with pytest.raises(RunFolderError, match=r"\(grid: \[2, 3\] -> \[2, 4\]; steps: 10 -> 20\)"):
+    expected = r"\(--grid 2 3 -> 2 4; --steps 10 -> 20\): give the old ones, begin anew with --overwrite, or .*--out"
+    with pytest.raises(RunFolderError, match=expected):
         open_run(options.out, options.changed(steps=20, grid=(2, 4)), resume="auto")
+
+
+def test_switches_are_named_as_they_are_typed(options: RunOptions) -> None:
+    open_run(options.out, options)
+    with pytest.raises(RunFolderError, match=r"\(--sharp -> --no-sharp\)"):
+        open_run(options.out, options.changed(sharp=False), resume="auto")
 
 
 def test_a_refused_run_leaves_the_record_as_it_was(options: RunOptions) -> None:
@@ -116,6 +138,137 @@ def test_options_that_change_nothing_learned_may_change(options: RunOptions) -> 
     open_run(options.out, options)
     open_run(options.out, options.changed(workers=4, save_every=1), resume="auto")
     assert json.loads((options.out / "config.json").read_text())["workers"] == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"parts": 2}, "--parts 1 -> 2"),
+        ({"fast": True}, "--no-fast -> --fast"),
+        ({"workers": 3}, "--workers 0 -> 3"),
+        ({"data": Path.cwd() / "data"}, f"--data data -> {Path.cwd() / 'data'}"),
+    ],
+)
+def test_what_may_change_is_said_and_recorded(
+    options: RunOptions, change: dict[str, object], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    open_run(options.out, options)
+    changed = options.changed(**change)
+    open_run(options.out, changed, resume="auto")
+    assert capsys.readouterr().err == f"changed since the run began: {said}\n"
+    assert read_options(options.out, RunOptions) == changed
+
+
+def test_nothing_is_said_of_what_is_as_it_was(options: RunOptions, capsys: pytest.CaptureFixture[str]) -> None:
+    open_run(options.out, options)
+    open_run(options.out, options, resume="auto")
+    assert capsys.readouterr().err == ""
+
+
+def test_another_path_is_refused_unless_the_same_was_found_there(options: RunOptions) -> None:
+    open_run(options.out, options)
+    moved = options.changed(data=Path("elsewhere"))
+    with pytest.raises(RunFolderError, match=r"\(--data data -> elsewhere\)"):
+        check_run(options.out, moved, "auto")
+    assert check_run(options.out, moved, "auto", by_content=["data"]).moved == {"data": ("data", "elsewhere")}
+    open_run(options.out, moved, "auto", same=["data"])
+    assert read_options(options.out, RunOptions).data == Path("elsewhere")
+
+
+def test_an_option_that_the_record_does_not_know_had_its_default(options: RunOptions) -> None:
+    open_run(options.out, options)
+    path = options.out / "config.json"
+    path.write_text(json.dumps({name: value for name, value in json.loads(path.read_text()).items() if name != "grid"}))
+    assert check_run(options.out, options, "auto").continues
+    with pytest.raises(RunFolderError, match="--grid 2 3 -> 9 9"):
+        check_run(options.out, options.changed(grid=(9, 9)), "auto")
+
+
+def test_checking_writes_nothing(options: RunOptions) -> None:
+    check_run(options.out, options)
+    assert not options.out.exists()
+
+
+# A folder without something to go on with is not a run
+
+
+@pytest.mark.parametrize("resume", ["no", "auto"])
+def test_a_start_that_came_to_nothing_is_not_a_run(options: RunOptions, resume: Resume) -> None:
+    training = TrainingRun(options.out)
+    open_run(training.out, training)
+    log_metrics(training.out, step=0)
+    again = training.changed(grid=(9, 9))
+    open_run(again.out, again, resume)
+    assert read_options(again.out, TrainingRun) == again
+    assert not (again.out / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("held", ["checkpoints/000005/config.json", "final/model.safetensors"])
+def test_a_checkpoint_or_a_final_model_makes_a_run(options: RunOptions, held: str) -> None:
+    training = TrainingRun(options.out)
+    open_run(training.out, training)
+    write_text(training.out / held, "")
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        open_run(training.out, training)
+    with pytest.raises(RunFolderError, match="--grid 2 3 -> 9 9"):
+        open_run(training.out, training.changed(grid=(9, 9)), "auto")
+
+
+def test_a_checkpoint_that_is_still_being_written_makes_none(options: RunOptions) -> None:
+    training = TrainingRun(options.out)
+    open_run(training.out, training)
+    (training.out / "checkpoints" / "000005.tmp").mkdir(parents=True)
+    open_run(training.out, training)
+
+
+@pytest.mark.parametrize("resume", ["no", "auto"])
+def test_checkpoints_without_a_record_are_not_mixed_with_new_ones(options: RunOptions, resume: Resume) -> None:
+    training = TrainingRun(options.out)
+    (training.out / "checkpoints" / "000005").mkdir(parents=True)
+    with pytest.raises(RunFolderError, match=r"no config\.json.*--overwrite"):
+        open_run(training.out, training, resume)
+    open_run(training.out, training, resume, overwrite=True)
+
+
+def test_a_command_may_say_itself_whether_there_is_something_to_go_on_with(options: RunOptions) -> None:
+    open_run(options.out, options)
+    open_run(options.out, options.changed(steps=20), begun=False)
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        open_run(options.out, options, begun=True)
+
+
+def test_the_record_of_another_command_is_not_written_over(options: RunOptions) -> None:
+    open_run(options.out, options)
+    with pytest.raises(RunFolderError, match="already holds a run"):
+        open_run(options.out, OtherOptions(), begun=False)
+
+
+def fail(out: Path, error: type[BaseException] = ValueError) -> None:
+    """A start that makes something, and then ends in an error."""
+    with leaving_nothing(out, "old", "new", "list.csv"):
+        write_text(out / "new" / "file", "")
+        write_text(out / "list.csv", "")
+        raise error("it came to nothing")
+
+
+def test_a_start_that_fails_leaves_nothing_of_what_it_made(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    with pytest.raises(ValueError, match="came to nothing"):
+        fail(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_start_that_people_stop_keeps_what_it_found(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fail(tmp_path, KeyboardInterrupt)
+    assert (tmp_path / "new").exists()
+
+
+def test_of_a_run_that_has_begun_nothing_is_removed(options: RunOptions) -> None:
+    open_run(options.out, options)
+    with pytest.raises(ValueError, match="came to nothing"):
+        fail(options.out)
+    assert (options.out / "new").exists()
 
 
 def test_overwriting_leaves_nothing_to_resume_from(options: RunOptions) -> None:
@@ -229,7 +382,31 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     atomic_write(tmp_path / "file", lambda file: file.write(b"old"))
     with pytest.raises(OSError, match="disk full"):
         atomic_write(tmp_path / "file", write_half)
-    assert (tmp_path / "file").read_bytes() == b"old"
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]
+
+
+def test_unfinished_files_are_unique(tmp_path: Path) -> None:
+    names = {temporary_path(tmp_path / "file").name for _ in range(9)}
+    assert len(names) == 9
+    assert all(name.endswith(".tmp") and f"-{os.getpid()}-" in name for name in names)
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "ü" * 127])
+def test_a_file_may_have_the_longest_name_there_is(tmp_path: Path, name: str) -> None:
+    write_text(tmp_path / name, "content")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    temporary_path(tmp_path / "file").write_text("ha")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    temporary_path(tmp_path / "a" / "b" / "file").write_text("ha")
+    (temporary_path(tmp_path / "folder") / "in it").mkdir(parents=True)
+    for name in ("mine.tmp", "notes.txt"):
+        (tmp_path / name).write_text("mine")
+    remove_leftovers(tmp_path)
+    left = sorted(path.name for path in tmp_path.rglob("*"))
+    assert left == ["a", "b", "mine.tmp", "notes.txt"]
 
 
 def test_paths_and_dataclasses_can_be_written(tmp_path: Path) -> None:

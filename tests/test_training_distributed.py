@@ -159,7 +159,8 @@ def test_a_loss_that_is_not_finite_on_one_process_ends_both_and_names_what_that_
 
 def test_an_error_of_the_first_process_ends_the_other_without_a_word(store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    (run / "config.json").mkdir(parents=True)  # which cannot be read
+    (run / "checkpoints" / "000003").mkdir(parents=True)
+    (run / "config.json").write_text("{")
     trainers = start_two([job("gpt", store, run)], tmp_path / "log")
     assert [trainer.end() for trainer in trainers] == [1, 1]
     assert "already holds a run" in trainers[0].log.read_text()

@@ -103,6 +103,7 @@ class TrainingLoop:
         name_item: tells an item by its index.
         tokens: of an item, for the throughput; 0 if it has none.
         flops: of a token, forward and backward; 0 if that is not known.
+        check: makes sure that the run folder is still this run's, before metrics are written; all processes call it.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class TrainingLoop:
         name_item: Callable[[int], str],
         tokens: int = 0,
         flops: int = 0,
+        check: Callable[[], object] | None = None,
     ) -> None:
         self.options = options
         self.training = options.training
@@ -123,6 +125,7 @@ class TrainingLoop:
         self.progress = Progress(title, self.training.steps, order.first_step, self.main)
         self.watch = LossWatch(order, name_item, accelerator.device)
         self.speed = Throughput(self.training.batch, tokens, flops, accelerator.num_processes, order.first_step)
+        self._check = check
         self.step = order.first_step
         """The step that is being taken."""
         self.reporting = False
@@ -197,6 +200,8 @@ class TrainingLoop:
         self.reporting = self.saving or self.due(self.training.log_every)
         if self.reporting or self.stopping:
             self.watch.check()
+            if self._check is not None:
+                self._check()
         if self.reporting:
             means = {name: float(self.accelerator.reduce(loss, "mean")) for name, loss in losses.items()}
             rates = self.speed.measure(self.done)

@@ -12,7 +12,7 @@ from storage.options import LARGEST_SEED, MANY, Options, option
 class TrainingOptions(Options):
     """How it is trained."""
 
-    steps: int = option(2000, at_least=1, at_most=MANY)
+    steps: int = option(2000, at_least=1, at_most=MANY, may_change=True)
     """Optimizer steps."""
     batch: int = option(8, at_least=1, at_most=10**6)
     """Items per optimizer step, over all processes."""
@@ -24,7 +24,7 @@ class TrainingOptions(Options):
     """Largest norm of the gradient; 0 does not clip it."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Numbers that layers compute with; weights, and what needs the digits, stay in fp32."""
-    validation_items: int = option(256, at_least=1, at_most=MANY)
+    validation_items: int = option(256, at_least=1, at_most=MANY, may_change=True)
     """Held-out items that are scored at every checkpoint."""
     seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """Seed of the weights and of the data order."""

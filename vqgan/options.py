@@ -38,6 +38,7 @@ class TrainOptions(Options):
     command = "vqgan train"
     example = "secondsight vqgan train --preset demo --data VIDEOS --out runs/tokenizer"
     takes_config = True
+    keeps_checkpoints = True
 
     data: Path
     """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""

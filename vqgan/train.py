@@ -10,15 +10,17 @@ from torch import Tensor
 
 from data.clips import ClipDataset, collate, training_loader
 from data.items import LISTING, Item, describe_items, find_items, split_items
+from data.same import check_same_data, record_items, write_record
 from data.skipping import describe_skipped, write_skipped
 from data.sources import Skipped
 from data.training_images import write_training_images
-from storage.checkpoints import newest_checkpoint
-from storage.run_folder import open_run, truncate_metrics
+from storage.run_folder import RunCheck, leaving_nothing
 from training.curves import draw_curves
 from training.loop import TrainingLoop, make_accelerator, make_order
 from training.processes import describe_device, gather_values, on_first_process
 from training.progress import say_done, say_found
+from training.resuming import begin_run, check_training, find_checkpoint, say_schedule
+from training.run_lock import RunLock, sole_writer
 from training.state import save_gathered
 from vqgan.grouping import describe_groups
 from vqgan.metrics.reconstruction import codebook_usage, psnr
@@ -42,47 +44,71 @@ def train(options: TrainOptions) -> Path:
     Raises:
         MediaError: the data cannot be used.
         RunFolderError: `out` holds another run.
+        FolderLockError: another process writes into `out`, or took it over meanwhile.
         FloatingPointError: the loss is no longer finite; the last checkpoint stays.
         CheckpointWriteError: the disk is full; the last checkpoint stays.
         SystemExit: a signal asked the run to end, and it was saved.
         ValueError: the launcher would shard the model.
     """
-    training = options.training
     out = options.out
     accelerator = make_accelerator(options)
     if accelerator.distributed_type == DistributedType.FSDP:
         raise ValueError("tokenizers are too small to be sharded: launch without --use_fsdp")
+    with sole_writer(out, wait=options.training.resume == "auto") as lock:
+        check = on_first_process(lambda: check_training(options, options.training, out, data="data"))
+        with leaving_nothing(out, LISTING):
+            final = _train(options, accelerator, lock, check)
+    say_done(out, f"secondsight vqgan encode --tokenizer {out} --data {options.data} --out TOKENS")
+    return final
+
+
+def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check: RunCheck) -> Path:
+    training = options.training
+    out = options.out
+    checkpoint = on_first_process(lambda: find_checkpoint(out, check, training.steps))
     trainer = TokenizerTrainer(accelerator, options)
-    on_first_process(lambda: open_run(out, options, training.resume, training.overwrite))
     dataset, validation, skipped = _datasets(options)
-    checkpoint = on_first_process(lambda: newest_checkpoint(out)) if training.resume == "auto" else None
+    record = record_items(dataset.items, validation.items)
+    on_first_process(lambda: check_same_data(out, check, "data", options.data, record))
     first = trainer.resume(checkpoint) if checkpoint else 0
-    on_first_process(lambda: truncate_metrics(out, first))
+
+    def begin() -> None:
+        write_skipped(out / "skipped.csv", skipped)
+        write_training_images(out, (item.source for item in dataset.items))
+        write_record(out, record)
+        begin_run(options, training, out, check, first)
+        say_schedule(training, check, first)
+
+    def name(index: int) -> str:
+        return _name(dataset.items[index])
 
     order = make_order(accelerator, training, len(dataset), first)
     held = _held_out_clips(validation, training.validation_items)
     unreadable: list[Skipped] = []
     advised = False
     _say_found(accelerator, trainer, dataset, validation, skipped, options.group_by)
-    with TrainingLoop("Tokenizer", options, accelerator, order, lambda i: _name(dataset.items[i])) as loop:
+    with TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check) as loop:
+        on_first_process(begin)
         for step, batch in loop.steps(training_loader(dataset, order, options.workers)):
             unreadable += batch.skipped
             clips = random_crop(batch.clips, options.crop, training.seed + step).to(accelerator.device)
             loop.report(trainer.step(clips, step), learning_rate=trainer.rate(step))
+            if loop.stopping:
+                lock.say_ending()
             if loop.reporting:
                 advised = advised or _advise_preparing(loop.waiting, options, dataset)
             if loop.reporting or loop.stopping:
                 skipped = _note_skipped(out, skipped, unreadable)
             if loop.saving:
                 scores = on_first_process(lambda: validate(trainer.averaged, held, training.batch))
+                lock.check()
                 loop.report_scores(scores)
                 trainer.save(out, loop.done, scores["psnr_db"])
             elif loop.stopping:
                 trainer.save(out, loop.done)
+    lock.check()
     on_first_process(lambda: draw_curves(out, CURVES))
-    final = save_gathered(trainer.averaged, out / "final")
-    say_done(out, f"secondsight vqgan encode --tokenizer {out} --data {options.data} --out TOKENS")
-    return final
+    return save_gathered(trainer.averaged, out / "final")
 
 
 @torch.no_grad()
@@ -110,9 +136,7 @@ def _datasets(options: TrainOptions) -> tuple[ClipDataset, ClipDataset, list[Ski
     items, skipped = on_first_process(
         lambda: find_items(options.data, form, cache=options.out / LISTING, group_by=options.group_by)
     )
-    on_first_process(lambda: write_skipped(options.out / "skipped.csv", skipped))
     training, validation = split_items(items)
-    on_first_process(lambda: write_training_images(options.out, (item.source for item in training)))
     return ClipDataset(training, form), ClipDataset(validation, form), skipped
 
 

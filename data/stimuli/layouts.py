@@ -27,7 +27,7 @@ from data.options import StimuliOptions
 from data.sources import Skipped
 from data.stimuli.lists import read_stimuli
 from data.stimuli.pairs import thing
-from storage.files import to_json, write_text
+from storage.files import temporary_path, to_json, write_text
 from storage.terminal import visible
 from training.progress import say_done, say_found
 
@@ -86,14 +86,17 @@ def make_stimuli(options: StimuliOptions) -> Path:
         files=f"{len(draft.placed):,} for study and test",
         left_out=f"{len(draft.left_out):,} images, listed in stimuli.json",
     )
-    part = options.out.with_name(options.out.name + ".tmp")
-    shutil.rmtree(part, ignore_errors=True)
-    for path, original in draft.placed.items():
-        (part / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(original.path, part / path)
-    write_text(part / "stimuli.json", to_json(_provenance(options, draft)))
-    stimuli = read_stimuli(part)
-    part.replace(options.out)
+    unfinished = temporary_path(options.out)
+    try:
+        for path, original in draft.placed.items():
+            (unfinished / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(original.path, unfinished / path)
+        write_text(unfinished / "stimuli.json", to_json(_provenance(options, draft)))
+        stimuli = read_stimuli(unfinished)
+        unfinished.replace(options.out)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
     trials = Counter(trial.condition for trial in stimuli.trials)
     said = (
         f"{len(stimuli.study)} studied images, trials: {', '.join(f'{n} {name}' for name, n in trials.items())}; "
