@@ -36,27 +36,28 @@ def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str
 
 def digest_of_json(content: Any) -> str:
     """Return the digest of what JSON can hold, however it is spelt: blanks and the order of keys do not count."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return f"{ALGORITHM}:{hashlib.sha256(canonical.encode()).hexdigest()}"
+    return f"{ALGORITHM}:{_hash(content)}"
 
 
-def digest_of_tensors(tensors: Mapping[str, Tensor], content: Any = None) -> str:
-    """Return the digest of named tensors, their names, dtypes, shapes and bytes, and of what JSON can hold beside them.
+def digest_of_tensors(tensors: Mapping[str, Tensor], config: Any = None) -> str:
+    """Return the digest of named tensors, their names, dtypes, shapes and bytes, and of a config.
 
-    It is the SHA-256 of a list with the CRC-32 of every tensor; a few threads share the tensors.
+    It is the SHA-256 of a list with the CRC-32 of every tensor, and behind it that of the config, so that can be told
+    which of them changed. A few threads share the tensors.
 
     Args:
         tensors: of any dtypes and shapes, on any device.
-        content: such as the config of a model.
+        config: what JSON can hold; None is left out.
     """
     names = sorted(tensors)
     with ThreadPoolExecutor(_threads()) as pool:
-        digests = pool.map(lambda name: _digest_of_tensor(tensors[name]), names)
-        described = [
-            [name, str(tensors[name].dtype), list(tensors[name].shape), digest]
-            for name, digest in zip(names, digests, strict=True)
-        ]
-    return digest_of_json([content, described])
+        digests = list(pool.map(lambda name: _crc(tensors[name]), names))
+    described = [
+        [name, str(tensors[name].dtype), list(tensors[name].shape), digest]
+        for name, digest in zip(names, digests, strict=True)
+    ]
+    beside = "" if config is None else f":{_hash(config)}"
+    return f"{ALGORITHM}:{_hash(described)}{beside}"
 
 
 def is_known(digest: object) -> bool:
@@ -64,10 +65,15 @@ def is_known(digest: object) -> bool:
     return isinstance(digest, str) and digest.startswith(f"{ALGORITHM}:")
 
 
-def _digest_of_tensor(tensor: Tensor) -> str:
+def _hash(content: Any) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _crc(tensor: Tensor) -> int:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     # Not all dtypes of torch are known to NumPy, but all are bytes.
-    return f"{zlib.crc32(flat.view(torch.uint8).numpy()):08x}"
+    return zlib.crc32(flat.view(torch.uint8).numpy())
 
 
 def _threads() -> int:
