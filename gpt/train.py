@@ -25,7 +25,7 @@ from training.order import seed_step
 from training.processes import describe_device, gather_values, on_first_process, process_count, process_index
 from training.progress import count, say_done, say_found
 from training.schedule import FLOORS, learning_rate, set_learning_rate
-from training.state import load_training_state, save_checkpoint, save_gathered
+from training.state import check_model, load_training_state, save_checkpoint, save_gathered
 
 CURVES = {"nats per token": ("loss", "validation_nll", "unigram_nll")}
 SampleFn = Callable[[GPT, Tensor, Path], None]
@@ -59,6 +59,9 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
     torch.manual_seed(training.seed)
     checkpoint = on_first_process(lambda: newest_checkpoint(out)) if training.resume == "auto" else None
     plain = GPT.from_pretrained(checkpoint).train() if checkpoint else new_gpt(options, store)
+    if checkpoint:
+        found = plain.config
+        check_model(checkpoint, plain, options.model.for_tokens(found.grid, found.vocab_size, found.tokenizer))
     check_store(store, plain)  # a store encoded anew may lie where the interrupted run found another
     plain.activation_checkpointing = options.activation_checkpointing
     optimizer = build_optimizer(plain, training.learning_rate, options.weight_decay)

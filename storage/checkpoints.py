@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.checksums import DamageError, digest_of_json, is_known
+from storage.checksums import DamageError, check_is_file, digest_of_json, is_known
 from storage.lock import STALE
 from storage.naming import naming
 from storage.tensor_files import check_finite, load_tensors
@@ -47,15 +47,15 @@ def newest_checkpoint(run: Path) -> Path | None:
         DamageError: there are checkpoints, and none is whole.
         OSError: one cannot be read, though its files are there.
     """
-    damaged: list[DamageError] = []
+    damaged: list[str] = []
     for checkpoint in reversed(list_checkpoints(run)):
         try:
             check_checkpoint(checkpoint)
         except DamageError as error:
-            damaged.append(error)
+            damaged.append(str(error))
             continue
-        for error in damaged:
-            print(f"{error}: the checkpoint is passed over", file=sys.stderr)
+        for reason in damaged:
+            print(f"{reason}: the checkpoint is passed over", file=sys.stderr)
         if damaged:
             print(f"Going on from {checkpoint}, the newest that is whole", file=sys.stderr)
         return checkpoint
@@ -143,8 +143,7 @@ def read_json(path: Path) -> Any:
         DamageError: it is empty, or no JSON.
         OSError: it cannot be read.
     """
-    if path.exists() and not path.is_file():
-        raise DamageError(f"{path} is not a file")
+    check_is_file(path)
     try:
         with naming(path):
             return json.loads(path.read_text(encoding="utf-8"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +25,17 @@ the standard library has is taken (measured by benchmarks/opening_checkpoints.py
 
 class DamageError(ValueError):
     """A file is not what was written; the message names it and says what is wrong."""
+
+
+def check_is_file(path: Path) -> None:
+    """Check that a path is that of a file, before it is opened: a pipe would let the process wait for ever.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        DamageError: it is a folder, a pipe or a device.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise DamageError(f"{path} is not a file")
 
 
 def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
@@ -73,7 +86,7 @@ def _hash(content: Any) -> str:
 def _crc(tensor: Tensor) -> int:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
     # Not all dtypes of torch are known to NumPy, but all are bytes.
-    return zlib.crc32(flat.view(torch.uint8).numpy())
+    return zlib.crc32(flat.view(torch.uint8).numpy().data)
 
 
 def _threads() -> int:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from storage.checksums import DamageError, digest_of_tensors, is_known
+from storage.checksums import DamageError, check_is_file, digest_of_tensors, is_known
 from storage.naming import naming
 
 # The only one: the library writes several in an order that differs between calls (safetensors 0.8.0), and then the same
@@ -48,7 +48,7 @@ def load_tensors(path: Path, config: Any = None, expected: object = None) -> dic
         expected: the digest that another file has of them, beside that in the file itself; None if there is none.
 
     Raises:
-        DamageError: the file is damaged, or it is not the one that was written with `config` or has another digest than `expected`. Files
+        DamageError: the file is damaged, was not written with `config`, or has another digest than `expected`. Files
             of other programs and of versions before have no digest, and are not compared.
         OSError: the file cannot be read.
     """
@@ -74,6 +74,7 @@ def recorded_digest(path: Path) -> str | None:
         DamageError: the file is damaged.
         OSError: the file cannot be read.
     """
+    check_is_file(path)
     try:
         with naming(path), _system_errors(path), safe_open(path, "pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
@@ -109,10 +110,10 @@ def _is_finite(tensor: Tensor) -> bool:
 
 @contextmanager
 def _system_errors(path: Path) -> Iterator[None]:
-    """Raise what the operating system says through the safetensors library as what Python has for it."""
+    """Raise what the operating system says through the safetensors library, in words alone, as Python does."""
     try:
         yield
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         number = re.search(r"\(os error (\d+)\)", str(error))
         if number is None:
             raise

@@ -141,7 +141,7 @@ def do(jobs: list[Job]) -> None:
         AcceleratorState._reset_state()
         GradientState._reset_state()
         shard(job["sharded"])
-        state.save_file = delayed(state.save_file, job["save_seconds"])
+        state.save_tensors = delayed(state.save_tensors, job["save_seconds"])
         if job["kind"] == "gpt":
             gpt.seed_step = delayed(gpt.seed_step, job["step_seconds"])
             if job["broken"] == int(os.environ.get("RANK", 0)):
