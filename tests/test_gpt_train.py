@@ -115,6 +115,16 @@ def test_a_run_whose_last_checkpoint_is_damaged_ends_with_the_same_weights_and_m
         assert (tmp_path / "damaged" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_a_run_that_finds_no_memory_names_the_step_and_goes_on_from_its_checkpoint(store: Path, tmp_path: Path) -> None:
+    def greedy(*_: object) -> None:
+        torch.empty(2**60, dtype=torch.uint8)
+
+    with pytest.raises(MemoryError, match="for step 3"):
+        training.train(options(store, tmp_path, sample_every=4), greedy)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["000003"]
+    assert train(options(store, tmp_path, resume="auto")).is_dir()
+
+
 def test_a_checkpoint_of_another_architecture_is_not_gone_on_from(store: Path, tmp_path: Path) -> None:
     train(options(store, tmp_path / "run"))
     train(options(store, tmp_path / "other", layers=1))

@@ -9,6 +9,7 @@ must be started by a launcher is run as a program:
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import time
@@ -178,6 +179,8 @@ def not_finite(step: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]
 def _work(jobs: list[Job], log: Path, environment: dict[str, str]) -> None:
     """Do the jobs in a process that was forked for them."""
     os.environ.update(environment)
+    # The fork server may have been started by readers of videos, which Ctrl-C is not to reach.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with log.open("w", buffering=1) as sys.stderr:
         try:
             do(jobs)
