@@ -10,33 +10,49 @@ command out is imported when it is called.
 
 from __future__ import annotations
 
-import importlib
-import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import make_dataclass
-from functools import reduce
-from importlib.metadata import version
-from itertools import zip_longest
-from operator import or_
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import NoReturn
 
-import tyro
 
-from data.options import InspectOptions, PlayroomOptions, PrepareOptions, StimuliOptions, SubsetOptions
-from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
-from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
-from experiments.options import DemoOptions
-from gpt import options as gpt
-from release.options import PublishOptions
-from sampling.options import CompleteOptions
-from storage.config_file import read_config_file
-from storage.options import Options, find_preset, leaves, presets_of, unknown_name, value_at
-from storage.parser import call_tyro, flatten, of_group, parser_type
-from storage.terminal import visible
-from storage.unlock import UnlockOptions
-from vqgan import options as vqgan
+def _stopped() -> NoReturn:
+    """End the process after Ctrl-C, as the shell knows it."""
+    sys.stderr.write("secondsight: stopped; what was finished is kept\n")
+    sys.exit(130)
+
+
+try:
+    import importlib
+    import os
+    import signal
+    import threading
+    from collections.abc import Mapping, Sequence
+    from contextlib import suppress
+    from dataclasses import make_dataclass
+    from functools import reduce
+    from importlib.metadata import version
+    from itertools import zip_longest
+    from operator import or_
+    from pathlib import Path
+    from typing import Annotated, Any
+
+    import tyro
+
+    from data.options import InspectOptions, PlayroomOptions, PrepareOptions, StimuliOptions, SubsetOptions
+    from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
+    from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
+    from experiments.options import DemoOptions
+    from gpt import options as gpt
+    from release.options import PublishOptions
+    from sampling.options import CompleteOptions
+    from storage.config_file import read_config_file
+    from storage.endings import what_happened
+    from storage.options import Options, find_preset, leaves, presets_of, unknown_name, value_at
+    from storage.parser import call_tyro, flatten, of_group, parser_type
+    from storage.terminal import visible
+    from storage.unlock import UnlockOptions
+    from vqgan import options as vqgan
+except KeyboardInterrupt:  # imports take a moment, too
+    _stopped()
 
 # The options of every command, and the function that carries it out.
 COMMANDS: dict[str, tuple[type[Options], str]] = {
@@ -77,41 +93,80 @@ GROUPS = {
     "diversity": "How varied continuations are, and how near to the truth.",
 }
 USAGE_ERROR = 2
+PATIENCE = 30.0
+"""Seconds after which a process that fails no longer waits to be let go by those that it trained with."""
 COMPLETION = "--tyro-"
 """How options begin that make scripts for the completion of shells."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command that `arguments` (by default the process's own) name."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run the command that `arguments` (by default the process's own) name.
+
+    Raises:
+        SystemExit: with 2 if they mean nothing, 130 after Ctrl-C, 1 for whatever else ended the command.
+    """
+    own_process = arguments is None
     try:
-        options = parse(words)
-        module, function = COMMANDS[options.command][1].split(":")
         try:
-            getattr(importlib.import_module(module), function)(options)
-            _leave_process_group()
-        except (ValueError, OSError, FloatingPointError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
-            # In one piece, so that the lines of several processes do not run into each other.
-            sys.stderr.write(f"secondsight: {visible(error)}\n")
-            sys.exit(1)
-        sys.stdout.flush()
+            _carry_out(list(sys.argv[1:] if arguments is None else arguments))
+            sys.stdout.flush()
+        finally:
+            _leave_process_group(in_order=sys.exc_info()[0] is None)
+            if own_process:
+                # What the interpreter still does would otherwise end in a traceback after another Ctrl-C.
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
     except BrokenPipeError:
         # Whoever read the output (`| head`) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit("secondsight: stopped; what was finished is kept")
+        _stopped()
 
 
-def _leave_process_group() -> None:
-    """Leave the other processes that a launcher started, once all have come to the end.
+def _carry_out(words: Sequence[str]) -> None:
+    """Run the command that words on the command line name.
+
+    Raises:
+        SystemExit: they mean nothing, or the command could not do what it was asked to, which was said.
+    """
+    options = None
+    try:
+        options = parse(words)
+        module, function = COMMANDS[options.command][1].split(":")
+        getattr(importlib.import_module(module), function)(options)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        said = what_happened(error, options)
+        if said is None:
+            raise
+        # In one piece, so that the lines of several processes do not run into each other.
+        sys.stderr.write(f"secondsight: {visible(said)}\n")
+        sys.exit(1)
+
+
+def _leave_process_group(in_order: bool) -> None:
+    """Leave the other processes that a launcher started, however this one ends.
 
     The threads of the group would now and then be there when the interpreter ends, and abort the process.
+
+    Args:
+        in_order: whether all processes come here. If not, those of a GPU may wait for one another for ever.
     """
     distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        return
+    leaving = threading.Thread(target=_destroy_process_group, args=(distributed,), daemon=True)
+    leaving.start()
+    leaving.join(None if in_order else PATIENCE)
+    if leaving.is_alive():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def _destroy_process_group(distributed: Any) -> None:
+    with suppress(RuntimeError):  # the others may have left already
         distributed.destroy_process_group()
 
 

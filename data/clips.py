@@ -25,6 +25,7 @@ from data.prepared import open_prepared
 from data.probe import probe_video
 from data.sources import Skipped
 from data.video import TIME_SLACK, decode_clips, read_clip
+from storage.endings import memory_for
 from training.order import DataOrder, SampleIndex
 from training.stopping import ignore_signals
 
@@ -73,7 +74,9 @@ class ClipDataset(Dataset[Sample]):
         for attempt in range(min(len(self.items), 20)):
             item = self.items[(index + attempt) % len(self.items)]
             try:
-                return Sample(self.read(item, seed), (index + attempt) % len(self.items), tuple(skipped))
+                with memory_for(item.source.name):
+                    clip = self.read(item, seed)
+                return Sample(clip, (index + attempt) % len(self.items), tuple(skipped))
             except MediaError as error:
                 skipped.append(item.source.skip(error))
         raise MediaError(f"{len(skipped)} files in a row cannot be read; the last: {skipped[-1].reason}")

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -156,7 +157,8 @@ class _Process(Generic[Input, Output]):
             context.set_forkserver_preload([__name__, function.__module__])
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(function, theirs), daemon=True)
-        self._process.start()
+        with _no_interrupts():
+            self._process.start()
         theirs.close()
         self.alive = True
 
@@ -203,6 +205,22 @@ class _Process(Generic[Input, Output]):
         self._process.join(10)
         code = self._process.exitcode or 0
         return f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Within this context processes are started that Ctrl-C does not reach, not even while they import.
+
+    They inherit which signals are blocked in the thread that starts them; so does the fork server.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(function: Callable[[Sequence[Input]], Iterable[Output | MediaError]], pipe: Connection) -> None:

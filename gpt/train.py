@@ -26,7 +26,7 @@ from training.progress import count, say_done, say_found
 from training.resuming import begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer
 from training.schedule import FLOORS, learning_rate, set_learning_rate
-from training.state import load_training_state, save_checkpoint, save_gathered
+from training.state import check_model, load_training_state, save_checkpoint, save_gathered
 
 CURVES = {"nats per token": ("loss", "validation_nll", "unigram_nll")}
 SampleFn = Callable[[GPT, Tensor, Path], None]
@@ -71,6 +71,9 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
 
     torch.manual_seed(training.seed)
     plain = GPT.from_pretrained(checkpoint).train() if checkpoint else new_gpt(options, store)
+    if checkpoint:
+        found = plain.config
+        check_model(checkpoint, plain, options.model.for_tokens(found.grid, found.vocab_size, found.tokenizer))
     check_store(store, plain)  # a store encoded anew may lie where the interrupted run found another
     on_first_process(lambda: check_same_data(out, check, "tokens", options.tokens, record))
     plain.activation_checkpointing = options.activation_checkpointing

@@ -1,33 +1,188 @@
-"""The checkpoints of a run folder: which are there, which is the newest and which the best.
+"""The checkpoints of a run folder: which are there, which are whole, which is the newest and which the best.
 
-`training.state` writes them, as `checkpoints/<step>`; folders whose names are no number are still being written.
+`training.state` writes them, as `checkpoints/<step>`; folders whose names are no number are still being written. All
+parts of one carry digests: of the model (see `storage.model_folder`), of `training_state/tensors.safetensors`, and of
+`training_state/state.json`, which also has those of the other two, so that parts of several checkpoints are not taken
+for one.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import math
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any
+
+from storage.checksums import DamageError, check_is_file, digest_of_json, is_known
+from storage.naming import naming
+from storage.tensor_files import check_finite, load_tensors
+
+DAMAGE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+"""What the operating system says of a checkpoint of which a part is missing or something else."""
+
+_said: set[Path] = set()
+"""Damaged checkpoints of which was said that they do not count."""
 
 
 def list_checkpoints(run: Path) -> list[Path]:
     """Return the complete checkpoints of a run, oldest first. Folders still being written do not count."""
     # From a million steps on, names are longer and no longer in alphabetical order.
-    complete = (path for path in (run / "checkpoints").glob("*") if path.name.isdigit())
+    complete = (path for path in (run / "checkpoints").glob("*") if path.name.isdecimal() and path.name.isascii())
     return sorted(complete, key=lambda path: int(path.name))
 
 
 def newest_checkpoint(run: Path) -> Path | None:
-    """Return the newest complete checkpoint of a run, or None before the first."""
-    return next(reversed(list_checkpoints(run)), None)
+    """Return the newest checkpoint of a run that is whole, or None before the first.
+
+    All its files are read. If newer ones are damaged, it says on stderr which, why, and which is used.
+
+    Raises:
+        DamageError: there are checkpoints, and none is whole.
+        OSError: one cannot be read, though its files are there.
+    """
+    damaged: list[str] = []
+    for checkpoint in reversed(list_checkpoints(run)):
+        try:
+            check_checkpoint(checkpoint)
+        except DamageError as error:
+            damaged.append(str(error))
+            continue
+        for reason in damaged:
+            print(f"{reason}: the checkpoint is passed over", file=sys.stderr)
+        if damaged:
+            print(f"Going on from {checkpoint}, the newest that is whole", file=sys.stderr)
+        return checkpoint
+    if damaged:
+        raise DamageError(
+            f"no checkpoint in {run / 'checkpoints'} is whole (the newest: {damaged[0]}): restore one from a copy, or "
+            "begin anew with --overwrite"
+        )
+    return None
+
+
+def check_checkpoint(checkpoint: Path) -> None:
+    """Read all parts of a checkpoint, and check that they are as written and belong together.
+
+    Raises:
+        DamageError: a file is missing, damaged, holds NaN, or is of another checkpoint.
+        OSError: a file cannot be read, though it is there.
+    """
+    try:
+        state = read_state(checkpoint)
+        config = read_json(checkpoint / "config.json")
+        digests = state.get("digests", {})
+        model = checkpoint / "model.safetensors"
+        check_finite(model, load_tensors(model, config, digests.get("model")))
+        load_training_tensors(checkpoint, state)
+    except OSError as error:
+        if isinstance(error, DAMAGE) or error.errno == errno.EIO:
+            raise DamageError(f"{checkpoint} is not whole: {error.strerror}: {error.filename}") from error
+        raise
+
+
+def load_training_tensors(checkpoint: Path, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tensors of the training state by name, on the CPU.
+
+    Args:
+        checkpoint: a checkpoint.
+        state: what `read_state` returned.
+
+    Raises:
+        DamageError: the file is damaged, holds NaN, or is of another step or run than the state.
+        OSError: the file cannot be read.
+    """
+    path = checkpoint / "training_state" / "tensors.safetensors"
+    tensors = load_tensors(path, None, state.get("digests", {}).get("training_state"))
+    check_finite(path, tensors)
+    return tensors
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """Return the `state.json` of a checkpoint: step, score, processes, settings of the optimizers, digests.
+
+    Raises:
+        DamageError: it is damaged, or of another step than the checkpoint.
+        OSError: it cannot be read.
+    """
+    path = checkpoint / "training_state" / "state.json"
+    state = read_json(path)
+    if not isinstance(state, dict):
+        raise DamageError(f"{path} is damaged: it holds no names with values")
+    recorded = state.pop("digest", None)
+    if is_known(recorded) and recorded != digest_of_json(state):
+        raise DamageError(f"{path} is not as written")
+    wrong = [name for name, right in _right_types(state).items() if not right]
+    if wrong:
+        raise DamageError(f"{path} is damaged: {', '.join(wrong)} is missing or of a wrong type")
+    if is_checkpoint(checkpoint) and int(checkpoint.name) != state["step"]:
+        raise DamageError(f"{path} is of step {state['step']}, not of step {int(checkpoint.name)}")
+    return state
+
+
+def is_checkpoint(checkpoint: Path) -> bool:
+    """Whether a folder has the name of a checkpoint, its step."""
+    return checkpoint.parent.name == "checkpoints" and checkpoint.name.isdecimal() and checkpoint.name.isascii()
+
+
+def state_text(state: Mapping[str, Any]) -> str:
+    """Return the content of a `state.json`, with its digest."""
+    return json.dumps({**state, "digest": digest_of_json(state)})
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a file of JSON.
+
+    Raises:
+        DamageError: it is empty, or no JSON.
+        OSError: it cannot be read.
+    """
+    check_is_file(path)
+    try:
+        with naming(path):
+            return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise DamageError(f"{path} is damaged: {error}") from error
 
 
 def best_checkpoint(run: Path) -> Path | None:
-    """Return the complete checkpoint of the best validation score, the oldest of equals; None if none has a score."""
+    """Return the complete checkpoint of the best validation score, the oldest of equals; None if none has a score.
+
+    Those whose score cannot be read do not count, which is said once.
+    """
     scored = {path: score for path in list_checkpoints(run) if (score := _score(path)) is not None}
     return max(scored, key=scored.__getitem__, default=None)
 
 
+def _right_types(state: Mapping[str, Any]) -> dict[str, bool]:
+    """Return whether the values of a `state.json` are what they must be, by name; versions before had fewer of them."""
+    score = state.get("score")
+    groups = state.get("param_groups")
+    return {
+        "step": _is_count(state.get("step")),
+        "score": score is None or (isinstance(score, int | float) and math.isfinite(score)),
+        "processes": _is_count(state.get("processes", 1)) and state.get("processes", 1) > 0,
+        "param_groups": isinstance(groups, dict) and all(_is_list_of_dicts(value) for value in groups.values()),
+        "digests": isinstance(state.get("digests", {}), dict),
+    }
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_list_of_dicts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+
+
 def _score(checkpoint: Path) -> float | None:
-    state = json.loads((checkpoint / "training_state" / "state.json").read_text(encoding="utf-8"))
-    return cast("float | None", state.get("score"))  # absent where there was no validation
+    try:
+        score: float | None = read_state(checkpoint).get("score")  # absent where there was no validation
+    except (DamageError, OSError) as error:
+        if checkpoint not in _said:
+            _said.add(checkpoint)
+            print(f"{error}: 1 checkpoint does not count when the best is looked for", file=sys.stderr)
+        return None
+    return score

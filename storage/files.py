@@ -14,6 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from storage.naming import naming
+
 
 def to_json(value: Any, indent: int | None = 2) -> str:
     """Return `value` as JSON, on one line if `indent` is None; paths become strings and dataclasses become objects.
@@ -39,11 +41,14 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Args:
         path: of the file; its folder is made.
         write: writes the content into an open file.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; it names the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_path(path)
     try:
-        with temporary.open("wb") as file:
+        with naming(path), temporary.open("wb") as file:
             write(file)
         os.replace(temporary, path)
     except BaseException:

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from storage.checkpoints import list_checkpoints
-from storage.files import write_text
+from storage.checkpoints import is_checkpoint, list_checkpoints, read_json
+from storage.checksums import DamageError
+from storage.files import temporary_path, write_text
+from storage.tensor_files import load_tensors, save_tensors
 
 Config = TypeVar("Config")
 
@@ -59,35 +59,81 @@ def _download(name: str) -> Path | None:
         ) from error
 
 
-def save_model_folder(folder: Path, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write a self-describing model folder: `config.json` and `model.safetensors`."""
+def save_model_folder(folder: Path, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """Write a self-describing model folder, `config.json` and `model.safetensors`, and return its digest.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written; it names the file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / "model.safetensors.tmp"
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
-    write_text(folder / "config.json", json.dumps(config, indent=2))
-    # The library writes files that only their owner can read; models are there to be shared.
-    shutil.copymode(folder / "config.json", temporary)
-    os.replace(temporary, folder / "model.safetensors")
+    final = folder / "model.safetensors"
+    temporary = temporary_path(final)
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        digest = save_tensors(temporary, content, config)
+        write_text(folder / "config.json", json.dumps(config, indent=2))
+        # The library writes files that only their owner can read; models are there to be shared.
+        shutil.copymode(folder / "config.json", temporary)
+        os.replace(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return digest
 
 
 def load_model_folder(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read config and weights of the model that `path` means: a model folder, a run folder, or a hub id.
 
+    They are compared with the digest that was written with them. Files of other programs and of versions before have
+    none.
+
     Returns:
         The content of its `config.json`, which has a "kind", and its tensors by name, on the CPU.
 
     Raises:
-        CheckpointError: there is no model, or a file is damaged.
+        CheckpointError: there is no model, a file is damaged, or the config was changed by hand.
     """
     folder = find_model(path)
+    config = _read_config(folder)
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        tensors = load_file(folder / "model.safetensors")
-    except (ValueError, SafetensorError) as error:
-        raise CheckpointError(f"the model in {folder} is damaged: {error}") from error
+        return config, load_tensors(folder / "model.safetensors", config)
+    except DamageError as error:
+        raise CheckpointError(f"the model in {folder} is damaged: {error}; {_remedy(folder)}") from error
+
+
+def load_model_config(path: Path) -> dict[str, Any]:
+    """Read the config alone of the model that `path` means; its weights are not looked at.
+
+    Raises:
+        CheckpointError: there is no model, or its config is damaged.
+    """
+    return _read_config(find_model(path))
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = read_json(folder / "config.json")
+    except DamageError as error:
+        raise CheckpointError(f"the model in {folder} is damaged: {error}; {_remedy(folder)}") from error
     if not isinstance(config, dict) or not isinstance(config.get("kind"), str):
         raise CheckpointError(f'the config.json in {folder} has no "kind", and so describes no model')
-    return config, tensors
+    return config
+
+
+def _remedy(folder: Path) -> str:
+    """Return what to do about a damaged model: its run may have a checkpoint that is whole."""
+    run = folder.parent.parent if is_checkpoint(folder) else folder.parent
+    whole = next((other for other in reversed(list_checkpoints(run)) if other != folder and _is_usable(other)), None)
+    if whole is not None:
+        return f"{whole} is whole and can be given instead"
+    return "give another checkpoint, or copy or download it again"
+
+
+def _is_usable(folder: Path) -> bool:
+    try:
+        load_tensors(folder / "model.safetensors", read_json(folder / "config.json"))
+    except (DamageError, OSError):
+        return False
+    return True
 
 
 def config_from_dict(cls: type[Config], values: Mapping[str, Any]) -> Config:

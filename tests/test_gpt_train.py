@@ -24,6 +24,7 @@ from gpt.model import GPT
 from gpt.options import EvaluateOptions, TrainOptions
 from gpt.train import build_optimizer, train_step
 from storage.checkpoints import list_checkpoints
+from storage.model_folder import CheckpointError
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +100,39 @@ def test_a_resumed_run_logs_the_same_metrics(store: Path, tmp_path: Path) -> Non
     shutil.rmtree(tmp_path / "parts" / "checkpoints" / "000006")
     train(options(store, tmp_path / "parts", resume="auto"))
     assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+
+
+def test_a_run_whose_last_checkpoint_is_damaged_ends_with_the_same_weights_and_metrics(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(options(store, tmp_path / "whole"))
+    train(options(store, tmp_path / "damaged"))
+    file = tmp_path / "damaged" / "checkpoints" / "000006" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
+    train(options(store, tmp_path / "damaged", resume="auto"))
+    assert "Going on from" in capsys.readouterr().err
+    for name in ("final/model.safetensors", "checkpoints/000006/model.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "damaged" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_run_that_finds_no_memory_names_the_step_and_goes_on_from_its_checkpoint(store: Path, tmp_path: Path) -> None:
+    def greedy(*_: object) -> None:
+        torch.empty(2**60, dtype=torch.uint8)
+
+    with pytest.raises(MemoryError, match="for step 3"):
+        training.train(options(store, tmp_path, sample_every=4), greedy)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["000003"]
+    assert train(options(store, tmp_path, resume="auto")).is_dir()
+
+
+def test_a_checkpoint_of_another_architecture_is_not_gone_on_from(store: Path, tmp_path: Path) -> None:
+    train(options(store, tmp_path / "run"))
+    train(options(store, tmp_path / "other", layers=1))
+    dropped = tmp_path / "run" / "checkpoints" / "000006"
+    shutil.rmtree(dropped)
+    shutil.copytree(tmp_path / "other" / "checkpoints" / "000006", dropped)
+    with pytest.raises(CheckpointError, match=r"000006 is of another model than this run's \(layers: 1, not 2\)"):
+        train(options(store, tmp_path / "run", resume="auto"))
 
 
 def test_a_run_is_not_resumed_on_other_tokens(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tiny import GPT_SHORT
+from tiny import GPT_SHORT, make_store
 
 import secondsight
 from data.playroom.make import render_clip
@@ -361,3 +363,104 @@ def test_palette(videos: Path, tmp_path: Path) -> None:
     )
     metadata = json.loads((tmp_path / "tokens" / "metadata.json").read_text())
     assert (metadata["grid"], metadata["vocab_size"]) == ([1, 8, 8], 8)
+
+
+# Endings
+
+
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """Little more memory for this process than it has taken."""
+    resource = pytest.importorskip("resource")
+    status = Path("/proc/self/status")
+    if not status.exists():
+        pytest.skip("only Linux tells how much memory a process has taken")
+    taken = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmSize"))
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (taken * 1024 + (256 << 20), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def of_training(store: Path, out: Path, *arguments: object) -> list[str]:
+    architecture = ["--layers", 2, "--heads", 2, "--width", 16]
+    schedule = ["--steps", 4, "--batch", 2, "--warmup", 1, "--log-every", 1, "--save-every", 2]
+    options = ["--tokens", store, "--out", out, *architecture, *schedule, *arguments]
+    return ["gpt", "train", *map(str, options)]
+
+
+def test_a_training_that_finds_no_memory_says_what_to_lower(
+    tmp_path: Path, refused: Callable[..., str], little_memory: None
+) -> None:
+    store = make_store(tmp_path / "store")
+    said = refused(*of_training(store, tmp_path / "run", "--width", 4096))
+    assert said.startswith("secondsight: out of memory")
+    assert "raise --grad-accumulation (now 1), lower --batch (now 2)" in said
+
+
+def test_a_run_folder_that_is_removed_ends_the_run(tmp_path: Path, refused: Callable[..., str]) -> None:
+    store = make_store(tmp_path / "store")
+    out = tmp_path / "run"
+    begun = threading.Event()
+
+    def remove() -> None:
+        while not begun.is_set():
+            if (out / "checkpoints" / "000002").exists():
+                shutil.rmtree(out, ignore_errors=True)
+                begun.set()
+            time.sleep(0.005)
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    said = refused(*of_training(store, out, "--steps", 1000))
+    begun.set()
+    remover.join()
+    assert str(out) in said
+    assert not (out / "final").exists()
+
+
+def test_a_full_disk_names_the_metrics(tmp_path: Path, refused: Callable[..., str]) -> None:
+    store = make_store(tmp_path / "store")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").symlink_to("/dev/full")
+    said = refused(*of_training(store, tmp_path / "run"))
+    assert said == f"secondsight: [Errno 28] No space left on device: '{tmp_path / 'run' / 'metrics.jsonl'}'"
+
+
+INTERRUPTED = """
+import os, signal, sys
+
+def interrupt(event, arguments):
+    global moment
+    if moment and event in ("import", "open") and moment in str(arguments[0]):
+        moment = None
+        os.kill(os.getpid(), signal.SIGINT)
+
+moment = sys.argv.pop(1)
+sys.addaudithook(interrupt)
+from secondsight import main
+main()
+"""
+"""The program, which gets a signal as from Ctrl-C when it imports or opens what its first argument says."""
+
+
+def interrupted(moment: str, *arguments: str) -> tuple[int, str]:
+    """The exit code of a command that Ctrl-C reaches at a moment, and what it says."""
+    program = [sys.executable, "-c", INTERRUPTED, moment, *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(program, capture_output=True, text=True, check=False, env=environment)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("moment", ["tyro", "vqgan.options", "options.json", "torch", "gpt.model"])
+def test_ctrl_c_while_modules_are_imported_or_options_parsed_is_one_line(tmp_path: Path, moment: str) -> None:
+    (tmp_path / "options.json").write_text("{}")
+    told = interrupted(moment, *TRAIN, "--config", str(tmp_path / "options.json"))
+    assert told == (130, "secondsight: stopped; what was finished is kept\n")
+
+
+def test_ctrl_c_while_the_first_checkpoint_is_loaded_is_one_line(tmp_path: Path) -> None:
+    command = of_training(make_store(tmp_path / "store"), tmp_path / "run")
+    run(*command)
+    told = interrupted("000004/config.json", *command, "--resume", "auto")
+    assert told == (130, "secondsight: stopped; what was finished is kept\n")

@@ -1,11 +1,12 @@
-"""JSON that every reader of JSON takes."""
+"""JSON that every reader of JSON takes, and files that name themselves when the disk is full."""
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
-from storage.files import to_json
+from storage.files import to_json, write_text
 
 
 def refuse(constant: str) -> None:
@@ -27,3 +28,17 @@ def test_what_contains_itself_is_refused() -> None:
     value.append(value)
     with pytest.raises(ValueError, match="Circular"):
         to_json(value)
+
+
+@pytest.mark.parametrize("size", [100, 1_000_000])
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, size: int) -> None:
+    resource = pytest.importorskip("resource")
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    write_text(tmp_path / "file.txt", "before")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, most))
+    try:
+        with pytest.raises(OSError, match=r"File too large: '.*/file\.txt'"):
+            write_text(tmp_path / "file.txt", "x" * size)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file.txt", "before")]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from storage.model_folder import (
@@ -154,3 +155,78 @@ def test_a_config_that_does_not_fit_is_refused(values: dict[str, object], messag
 def test_weights_may_be_read_by_whoever_may_read_the_config(tmp_path: Path) -> None:
     folder = model_folder(tmp_path)
     assert (folder / "model.safetensors").stat().st_mode == (folder / "config.json").stat().st_mode
+
+
+# Damage
+
+
+def flip(path: Path, position: int) -> None:
+    """Change one bit of a file, at a position from its end if that is negative."""
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("position", range(-24, 0, 5))
+def test_a_flipped_bit_in_the_weights_is_noticed(tmp_path: Path, position: int) -> None:
+    flip(model_folder(tmp_path, 0.5) / "model.safetensors", position)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is not as written; .*download it again"):
+        load_model_folder(tmp_path)
+
+
+def test_a_config_that_was_changed_by_hand_is_noticed(tmp_path: Path) -> None:
+    config = model_folder(tmp_path) / "config.json"
+    config.write_text(json.dumps({"kind": "net", "width": 4}))
+    with pytest.raises(CheckpointError, match=r"config\.json is not as written with the weights"):
+        load_model_folder(tmp_path)
+
+
+def test_a_config_may_be_spelt_otherwise(tmp_path: Path) -> None:
+    config = model_folder(tmp_path) / "config.json"
+    config.write_text('{"width":3, "kind":"net"}\n\n')
+    assert load_model_folder(tmp_path)[0] == {"kind": "net", "width": 3}
+
+
+def test_weights_of_other_programs_and_of_versions_before_have_no_digest_and_open(tmp_path: Path) -> None:
+    path = model_folder(tmp_path) / "model.safetensors"
+    for metadata in (None, {"format": "pt"}, {"digest": "of another version"}):
+        save_file({"weight": torch.full((2, 3), 0.25)}, path, metadata=metadata)
+        assert float(load_model_folder(tmp_path)[1]["weight"].mean()) == 0.25
+
+
+def test_the_same_model_is_written_with_the_same_bytes(tmp_path: Path) -> None:
+    files = [(model_folder(tmp_path / str(number)) / "model.safetensors").read_bytes() for number in range(8)]
+    assert len(set(files)) == 1
+
+
+def test_of_a_run_whose_newest_checkpoint_is_damaged_the_whole_one_is_named(tmp_path: Path) -> None:
+    for step in (5, 10):
+        make_checkpoint(tmp_path, step)
+    flip(tmp_path / "checkpoints" / "000010" / "model.safetensors", -1)
+    with pytest.raises(CheckpointError, match=r"000010/model\.safetensors is not as written; .*/000005 is whole"):
+        load_model_folder(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"kind": 1' + "0" * 5000 + "}", '{"kind": "\ud800"}'])
+def test_a_config_that_json_cannot_read_is_refused(tmp_path: Path, content: str) -> None:
+    (model_folder(tmp_path) / "config.json").write_text(content, errors="surrogatepass")
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        load_model_folder(tmp_path)
+
+
+def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50, most))
+    try:
+        with pytest.raises(OSError, match=r"File too large.*model\.safetensors"):
+            model_folder(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_beside_a_model_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.tmp").touch()
+    model_folder(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]

@@ -358,6 +358,27 @@ def test_half_a_line_of_a_killed_process_is_dropped(options: RunOptions) -> None
     assert [line["step"] for line in metrics(options.out)] == [0, 1]
 
 
+@pytest.mark.parametrize("line", [b"[]", b"3", b"{}", b'{"step": "4"}', b"\0\0\0", b"\xff\xfe", b"", b"[" * 100_000])
+def test_damaged_lines_of_metrics_are_dropped_and_counted(
+    options: RunOptions, capsys: pytest.CaptureFixture[str], line: bytes
+) -> None:
+    open_run(options.out, options)
+    for step in range(3):
+        log_metrics(options.out, step=step)
+        if step == 1:
+            with (options.out / "metrics.jsonl").open("ab") as file:
+                file.write(line + b"\n")
+    truncate_metrics(options.out, 9)
+    assert [line["step"] for line in metrics(options.out)] == [0, 1, 2]
+    assert capsys.readouterr().err == f"{options.out / 'metrics.jsonl'}: 1 damaged line is dropped\n"
+
+
+def test_metrics_that_cannot_be_appended_name_their_file(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: '.*metrics\.jsonl'"):
+        log_metrics(tmp_path, step=0)
+
+
 def test_there_may_be_no_metrics_yet(tmp_path: Path) -> None:
     truncate_metrics(tmp_path, 3)
     assert not list(tmp_path.iterdir())

@@ -1,15 +1,19 @@
 """Checkpoints of a training appear whole, resume to the bit, and are pruned, but never the best."""
 
 import json
+import os
+import shutil
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from storage.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint
-from storage.model_folder import load_model_folder
+from storage.model_folder import CheckpointError, load_model_folder
 from storage.pretrained import Pretrained
 from training.order import seed_step
 from training.state import CheckpointWriteError, load_training_state, save_checkpoint
@@ -36,6 +40,9 @@ class Net(Pretrained):
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
 
+
+GONE = 2**31 - 1
+"""The number of no process."""
 
 Parts = tuple[Net, torch.optim.AdamW]
 
@@ -65,6 +72,46 @@ def save(run: Path, step: int, model: Net, optimizer: torch.optim.Optimizer, sco
 
 def weights(model: nn.Module) -> list[bytes]:
     return [tensor.numpy().tobytes() for tensor in model.state_dict().values()]
+
+
+def edit_state(checkpoint: Path, **values: object) -> None:
+    path = checkpoint / "training_state" / "state.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def as_before_digests(checkpoint: Path) -> None:
+    """Write a checkpoint anew as versions did that knew no digests."""
+    edit_state(checkpoint)
+    path = checkpoint / "training_state" / "state.json"
+    state = json.loads(path.read_text())
+    path.write_text(json.dumps({name: state[name] for name in ("step", "score", "processes", "param_groups")}))
+    for file in (checkpoint / "model.safetensors", checkpoint / "training_state" / "tensors.safetensors"):
+        save_file(load_file(file), file)
+
+
+def flip(path: Path, position: int = -1) -> None:
+    """Change one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+def trained(run: Path, *steps: int, seed: int = 0) -> Parts:
+    """A network that was trained and saved after each of these steps, and its optimizer."""
+    torch.manual_seed(seed)
+    model, optimizer = build()
+    for first, last in zip((0, *steps), steps, strict=False):
+        train(model, optimizer, first, last)
+        save_checkpoint(run, last, model, {"model": optimizer}, keep=9)
+    return model, optimizer
+
+
+PARTS = (
+    "config.json",
+    "model.safetensors",
+    "training_state/state.json",
+    "training_state/tensors.safetensors",
+)
 
 
 def names(run: Path) -> list[str]:
@@ -142,8 +189,7 @@ def test_another_number_of_processes_is_said_to_change_the_bits(
     checkpoint = save(tmp_path, 5, model, optimizer)
     load_training_state(checkpoint, {"model": optimizer})
     assert capsys.readouterr().err == ""
-    path = checkpoint / "training_state" / "state.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "processes": 2}))
+    edit_state(checkpoint, processes=2, digest=None)
     load_training_state(checkpoint, {"model": optimizer})
     assert "was saved by 2 processes and 1 go on" in capsys.readouterr().err
 
@@ -243,7 +289,7 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_unfinished_is_removed(tmp_path: Path) -> None:
-    for name in ("000004.tmp", "000005.tmp", "000003.old.tmp"):
+    for name in ("000004.tmp", "000005.tmp", "000003.old.tmp", f"000006.{socket.gethostname()}-{GONE}.tmp"):
         (tmp_path / "checkpoints" / name / "litter").mkdir(parents=True)
     assert list_checkpoints(tmp_path) == []
     final = save(tmp_path, 5, *build())
@@ -257,3 +303,207 @@ def test_a_checkpoint_of_the_same_step_is_replaced(tmp_path: Path) -> None:
     train(model, optimizer, 0, 1)
     _, tensors = load_model_folder(save(tmp_path, 5, model, optimizer))
     assert torch.equal(tensors["layers.0.weight"], model.state_dict()["layers.0.weight"])
+
+
+def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
+    theirs = [
+        tmp_path / "checkpoints" / f"000004.{host}-{process}.tmp"
+        for host, process in ((socket.gethostname(), os.getppid()), ("another.example", GONE))
+    ]
+    for folder in theirs:
+        folder.mkdir(parents=True)
+    save(tmp_path, 5, *build())
+    assert sorted((tmp_path / "checkpoints").iterdir()) == sorted([*theirs, tmp_path / "checkpoints" / "000005"])
+
+
+def test_moments_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
+    model, optimizer = build()
+    train(model, optimizer, 0, 1)
+    optimizer.state[model.layers[0].weight]["exp_avg_sq"][0, 0] = torch.inf
+    with pytest.raises(FloatingPointError, match=r"after step 6, optimizer\.model\.0\.exp_avg_sq is not finite"):
+        save(tmp_path, 6, model, optimizer)
+    assert names(tmp_path) == []
+
+
+# Damage
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("damage", ["missing", "empty", "half", "flipped", "a folder"])
+def test_going_on_falls_back_to_the_newest_whole_checkpoint_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str, damage: str
+) -> None:
+    trained(tmp_path, 1, 2, 3)
+    path = tmp_path / "checkpoints" / "000003" / part
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "a folder":
+        path.mkdir()
+    elif damage != "missing":
+        path.write_bytes({"empty": b"", "half": content[: len(content) // 2], "flipped": content}[damage])
+        if damage == "flipped":
+            flip(path, content.index(b"n") if part.endswith("json") else -1)
+    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "000002"
+    first, last = capsys.readouterr().err.splitlines()
+    assert str(path) in first
+    assert last == f"Going on from {tmp_path}/checkpoints/000002, the newest that is whole"
+
+
+def test_a_whole_checkpoint_is_not_talked_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained(tmp_path, 1, 2)
+    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "000002"
+    assert capsys.readouterr().err == ""
+
+
+def test_if_no_checkpoint_is_whole_it_is_said_what_to_do(tmp_path: Path) -> None:
+    trained(tmp_path, 1, 2)
+    for step in ("000001", "000002"):
+        flip(tmp_path / "checkpoints" / step / "model.safetensors")
+    with pytest.raises(ValueError, match=r"no checkpoint in .* is whole .*000002/model.*begin anew with --overwrite"):
+        newest_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("part", PARTS[1:])
+def test_a_part_of_another_step_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str) -> None:
+    trained(tmp_path, 1, 2, 3)
+    checkpoints = tmp_path / "checkpoints"
+    shutil.copy(checkpoints / "000001" / part, checkpoints / "000003" / part)
+    assert newest_checkpoint(tmp_path) == checkpoints / "000002"
+    assert "000003" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("part", PARTS[1:])
+def test_a_part_of_another_run_is_noticed(tmp_path: Path, part: str) -> None:
+    trained(tmp_path / "run", 1, 2)
+    trained(tmp_path / "other", 1, 2, seed=1)
+    shutil.copy(
+        tmp_path / "other" / "checkpoints" / "000002" / part, tmp_path / "run" / "checkpoints" / "000002" / part
+    )
+    assert newest_checkpoint(tmp_path / "run") == tmp_path / "run" / "checkpoints" / "000001"
+
+
+def test_a_checkpoint_under_the_name_of_another_step_is_noticed(tmp_path: Path) -> None:
+    trained(tmp_path, 1, 2)
+    os.replace(tmp_path / "checkpoints" / "000001", tmp_path / "checkpoints" / "000007")
+    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "000002"
+
+
+def test_checkpoints_of_before_there_were_digests_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, _ = trained(tmp_path, 3)
+    checkpoint = tmp_path / "checkpoints" / "000003"
+    as_before_digests(checkpoint)
+    assert newest_checkpoint(tmp_path) == checkpoint
+    assert weights(Net.from_pretrained(checkpoint)) == weights(model)
+    assert load_training_state(checkpoint, {"model": build()[1]}) == 3
+    assert capsys.readouterr().err == ""
+
+
+def test_weights_that_another_program_wrote_anew_go_on(tmp_path: Path) -> None:
+    trained(tmp_path, 3)
+    file = tmp_path / "checkpoints" / "000003" / "model.safetensors"
+    save_file(load_file(file), file)
+    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "000003"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"step": "3"},
+        {"step": None},
+        {"step": True},
+        {"step": -3},
+        {"score": "good"},
+        {"score": float("nan")},
+        {"processes": 0},
+        {"param_groups": []},
+        {"param_groups": {"model": 3}},
+        {"param_groups": {"model": []}},
+        {"param_groups": {}},
+        {"digests": 3},
+    ],
+)
+def test_a_state_of_wrong_types_is_refused(tmp_path: Path, values: dict[str, object]) -> None:
+    trained(tmp_path, 3)
+    checkpoint = tmp_path / "checkpoints" / "000003"
+    as_before_digests(checkpoint)
+    edit_state(checkpoint, **values)
+    with pytest.raises(CheckpointError, match="000003"):
+        load_training_state(checkpoint, {"model": build()[1]})
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "null", '"state"', "[" * 100_000])
+def test_a_state_that_is_no_object_is_refused(tmp_path: Path, content: str) -> None:
+    trained(tmp_path, 3)
+    path = tmp_path / "checkpoints" / "000003" / "training_state" / "state.json"
+    path.write_text(content)
+    with pytest.raises(CheckpointError, match=r"state\.json is damaged"):
+        load_training_state(path.parent.parent, {"model": build()[1]})
+
+
+@pytest.mark.parametrize("setting", ["lr", "betas", "weight_decay", "params"])
+def test_settings_of_an_optimizer_of_wrong_types_are_refused(tmp_path: Path, setting: str) -> None:
+    trained(tmp_path, 3)
+    checkpoint = tmp_path / "checkpoints" / "000003"
+    as_before_digests(checkpoint)
+    groups = json.loads((checkpoint / "training_state" / "state.json").read_text())["param_groups"]
+    groups["model"][0][setting] = "much"
+    edit_state(checkpoint, param_groups=groups)
+    with pytest.raises(CheckpointError, match="000003"):
+        load_training_state(checkpoint, {"model": build()[1]})
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_moments_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    trained(tmp_path, 1, 3)
+    checkpoint = tmp_path / "checkpoints" / "000003"
+    as_before_digests(checkpoint)
+    file = checkpoint / "training_state" / "tensors.safetensors"
+    tensors = load_file(file)
+    tensors["optimizer.model.0.exp_avg"][0, 0] = value
+    save_file(tensors, file)
+    with pytest.raises(CheckpointError, match=r"tensors\.safetensors holds NaN or infinite numbers, in optimizer\.mod"):
+        load_training_state(checkpoint, {"model": build()[1]})
+    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "000001"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer.model.0.exp_avg": torch.zeros(3, 3)},
+        {"optimizer.model.99.exp_avg": torch.zeros(3)},
+        {"optimizer.model.first.exp_avg": torch.zeros(3)},
+        {"optimizer.model.0": torch.zeros(3)},
+    ],
+)
+def test_moments_of_other_weights_are_refused(tmp_path: Path, change: dict[str, Tensor]) -> None:
+    trained(tmp_path, 3)
+    checkpoint = tmp_path / "checkpoints" / "000003"
+    as_before_digests(checkpoint)
+    file = checkpoint / "training_state" / "tensors.safetensors"
+    save_file(load_file(file) | change, file)
+    with pytest.raises(CheckpointError, match="training_state does not fit"):
+        load_training_state(checkpoint, {"model": build()[1]})
+
+
+def test_a_damaged_older_checkpoint_does_not_end_a_run_and_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = build()
+    for step in (1, 2):
+        save(tmp_path, step, *parts, score=-step)
+    (tmp_path / "checkpoints" / "000002" / "training_state" / "state.json").write_text("")
+    save(tmp_path, 3, *parts)
+    assert best_checkpoint(tmp_path) == tmp_path / "checkpoints" / "000001"
+    said = capsys.readouterr().err
+    assert said.count("000002/training_state/state.json is damaged") == 1
+    save(tmp_path, 4, *parts)
+    assert names(tmp_path) == ["000001", "000003", "000004"]
+
+
+def test_damaged_checkpoints_ahead_of_a_resumed_run_give_way_to_its_own(tmp_path: Path) -> None:
+    parts = trained(tmp_path, 1, 8, 9)
+    for step in ("000008", "000009"):
+        flip(tmp_path / "checkpoints" / step / "model.safetensors")
+    assert newest_checkpoint(tmp_path) == tmp_path / "checkpoints" / "000001"
+    save_checkpoint(tmp_path, 2, parts[0], {"model": parts[1]}, keep=1)
+    assert names(tmp_path) == ["000002"]

@@ -1,6 +1,7 @@
 """Training a tokenizer: it learns, resumes exactly, and stops where it must."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from data.media import catalogue
 from data.playroom.make import render_clip
 from data.sources import Source
 from storage.checkpoints import list_checkpoints
+from storage.model_folder import CheckpointError
 from storage.run_folder import RunFolderError
 from vqgan import train as train_module
 from vqgan.config import VQGANConfig
@@ -65,6 +67,16 @@ def test_a_resumed_run_ends_with_the_same_weights(videos: Path, tmp_path: Path) 
     parts = train(options(videos, tmp_path / "parts", resume="auto"))
     first, second = load_file(whole / "model.safetensors"), load_file(parts / "model.safetensors")
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_checkpoint_of_another_tokenizer_is_not_gone_on_from(videos: Path, tmp_path: Path) -> None:
+    train(options(videos, tmp_path / "run", steps=3))
+    train(options(videos, tmp_path / "other", replace(CONFIG, codes=16), steps=3))
+    dropped = tmp_path / "run" / "checkpoints" / "000003"
+    shutil.rmtree(dropped)
+    shutil.copytree(tmp_path / "other" / "checkpoints" / "000003", dropped)
+    with pytest.raises(CheckpointError, match=r"000003 is of another model than this run's \(codes: 16, not 256\)"):
+        train(options(videos, tmp_path / "run", steps=3, resume="auto"))
 
 
 def test_a_resumed_run_logs_the_same_metrics(videos: Path, tmp_path: Path) -> None:

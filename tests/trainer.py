@@ -9,6 +9,7 @@ must be started by a launcher is run as a program:
 import json
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import time
@@ -141,7 +142,7 @@ def do(jobs: list[Job]) -> None:
         AcceleratorState._reset_state()
         GradientState._reset_state()
         shard(job["sharded"])
-        state.save_file = delayed(state.save_file, job["save_seconds"])
+        state.save_tensors = delayed(state.save_tensors, job["save_seconds"])
         if job["kind"] == "gpt":
             gpt.seed_step = delayed(gpt.seed_step, job["step_seconds"])
             if job["broken"] == int(os.environ.get("RANK", 0)):
@@ -178,6 +179,8 @@ def not_finite(step: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]
 def _work(jobs: list[Job], log: Path, environment: dict[str, str]) -> None:
     """Do the jobs in a process that was forked for them."""
     os.environ.update(environment)
+    # The fork server may have been started by readers of videos, which Ctrl-C is not to reach.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     with log.open("w", buffering=1) as sys.stderr:
         try:
             do(jobs)

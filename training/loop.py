@@ -30,7 +30,8 @@ from accelerate import Accelerator
 from accelerate.utils import parse_flag_from_env
 from torch import Tensor
 
-from storage.run_folder import log_metrics
+from storage.endings import FOR, is_out_of_memory
+from storage.run_folder import RunFolderError, log_metrics
 from training.options import TrainingOptions
 from training.order import DataOrder
 from training.processes import gather_values
@@ -153,16 +154,20 @@ class TrainingLoop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._context.__exit__(kind, error, trace)
+        if error is not None and is_out_of_memory(error) and not str(error).startswith(FOR):
+            raise MemoryError(f"{FOR}step {self.step}") from error
 
     def steps(self, batches: Iterable[Batch]) -> Iterator[tuple[int, Batch]]:
         """Yield every step with its batch; all processes take it together.
 
         Raises:
-            SystemExit: a signal asked the run to end, and what was done is saved.
+            RunFolderError: somebody removed the run folder.
+        SystemExit: a signal asked the run to end, and what was done is saved.
         """
         for step, batch in enumerate(self._timed(batches), start=self.order.first_step):
             self.step = step
             yield step, batch
+            self._check_folder()
             if self.saving:
                 self.speed.restart(self.done)
             if self.stopping and self.done < self.training.steps:
@@ -220,7 +225,14 @@ class TrainingLoop:
         self._write(scores)
         self.progress.show(self.done, **scores)
 
+    def _check_folder(self) -> None:
+        """Check, on the first process and when something was written, that the run folder is still the run's."""
+        written = self.reporting or self.saving or self.stopping
+        if written and self.main and not (self.options.out / "config.json").exists():
+            raise RunFolderError(f"{self.options.out} was removed or moved while the run wrote into it: begin again")
+
     def _write(self, values: dict[str, float], rates: dict[str, float] | None = None) -> None:
+        self._check_folder()
         if self.main:
             log_metrics(self.options.out, step=self.step, **values)
         self.accelerator.log({**values, **(rates or {})}, self.step)

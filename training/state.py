@@ -3,7 +3,7 @@
     checkpoints/000500/
         config.json, model.safetensors      the model alone, for `from_pretrained`
         training_state/tensors.safetensors  optimizer moments and further modules
-        training_state/state.json           step, validation score, numbers of processes and threads, optimizer settings
+        training_state/state.json           step, score, numbers of processes and threads, optimizer settings; digests
 
 Data order, learning rate and random numbers are pure functions of the step, so nothing of them is saved. Everything is
 tensors or JSON: nothing here is ever unpickled. Tensors are saved whole, however many processes shared them, so any
@@ -12,23 +12,32 @@ number of processes, with or without sharding, can go on.
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from storage.checkpoints import best_checkpoint, list_checkpoints
-from storage.files import write_text
-from storage.model_folder import load_weights, save_model_folder
+from storage.checkpoints import (
+    best_checkpoint,
+    list_checkpoints,
+    load_training_tensors,
+    read_state,
+    state_text,
+)
+from storage.checksums import DamageError, is_known
+from storage.files import temporary_path, write_text
+from storage.model_folder import CheckpointError, load_weights, save_model_folder
+from storage.naming import naming
 from storage.pretrained import Pretrained
+from storage.tensor_files import recorded_digest, save_tensors
 from storage.terminal import visible
 from training.processes import gather_tensors, gather_weights, on_first_process, part_like, process_count, process_index
 
@@ -54,6 +63,7 @@ def save_checkpoint(
     """Write `run/checkpoints/<step>` beside, rename it into place, and prune all but the newest `keep` and the best.
 
     All processes call it together: each gives the parts of the tensors that it holds, and the first one writes.
+    Checkpoints of later steps go too: a run that goes on from an earlier one found them damaged.
 
     Args:
         run: the run folder.
@@ -66,7 +76,7 @@ def save_checkpoint(
 
     Raises:
         CheckpointWriteError: the disk is full, or the folder cannot be written.
-        FloatingPointError: a weight of the model is not finite.
+        FloatingPointError: a weight of the model, or a moment of an optimizer, is not finite.
     """
     weights = gather_weights(model)
     tensors, groups = _gather(optimizers, modules or {})
@@ -81,19 +91,41 @@ def save_checkpoint(
     def write() -> Path:
         _remove_unfinished(run)
         final = run / "checkpoints" / f"{step:06d}"
-        _check_weights(weights, step)
+        _check_finite({**weights, **tensors}, step)
         try:
             _write(final, model, weights, tensors, state)
-        except (OSError, SafetensorError) as error:
+        except OSError as error:
             _remove_unfinished(run)
             raise CheckpointWriteError(
                 f"the checkpoint of step {step} cannot be written to {run}: {error}; those before it are whole: "
                 "make room there and continue with --resume auto"
             ) from error
-        _prune(run, keep)
+        _prune(run, keep, step)
         return final
 
     return on_first_process(write)
+
+
+def check_model(checkpoint: Path, model: Pretrained, config: Any) -> None:
+    """Check that the model of a checkpoint is the one that a run trains.
+
+    Args:
+        checkpoint: where the model comes from.
+        model: as it was loaded.
+        config: that the run's options describe.
+
+    Raises:
+        CheckpointError: it is another; what differs is named.
+    """
+    found = asdict(model.config)
+    differing = [
+        f"{name}: {found[name]!r}, not {value!r}" for name, value in asdict(config).items() if found[name] != value
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{checkpoint} is of another model than this run's ({'; '.join(differing)}): remove it, and --resume auto "
+            "goes on from the one before, or begin anew with --overwrite"
+        )
 
 
 def load_training_state(checkpoint: Path, optimizers: Optimizers, modules: Modules | None = None) -> int:
@@ -102,15 +134,26 @@ def load_training_state(checkpoint: Path, optimizers: Optimizers, modules: Modul
     Says so if another number of processes or threads goes on: sums are then rounded in another order.
 
     Raises:
-        CheckpointError: a module's weights are not there, or not of its shape.
+        CheckpointError: a part is damaged, or of another step, run or model; or it holds NaN.
     """
     folder = checkpoint / "training_state"
-    tensors = load_file(folder / "tensors.safetensors")
-    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    with _refusing(checkpoint):
+        state = read_state(checkpoint)
+        model = recorded_digest(checkpoint / "model.safetensors")
+        expected = state.get("digests", {}).get("model")
+        if is_known(model) and is_known(expected) and model != expected:
+            raise DamageError(f"{checkpoint / 'model.safetensors'} is of another step or another run than {folder}")
+        tensors = load_training_tensors(checkpoint, state)
     for name, module in (modules or {}).items():
         load_weights(module, _below(f"module.{name}.", tensors), folder)
     for name, optimizer in optimizers.items():
-        _restore_optimizer(optimizer, _below(f"optimizer.{name}.", tensors), state["param_groups"][name])
+        try:
+            _restore_optimizer(optimizer, _below(f"optimizer.{name}.", tensors), state["param_groups"][name])
+        except (ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
+            raise CheckpointError(
+                f"{folder} does not fit the optimizer {name} of this run ({error}): it is of another model, or "
+                "damaged; give another checkpoint"
+            ) from error
     before = state.get("processes", 1)
     if before != process_count() and process_index() == 0:
         print(
@@ -134,6 +177,18 @@ def _compare_threads(checkpoint: Path, before: int | None) -> None:
     )
 
 
+@contextmanager
+def _refusing(checkpoint: Path) -> Iterator[None]:
+    """Say what to do about what is damaged in a checkpoint."""
+    try:
+        yield
+    except (DamageError, FileNotFoundError, NotADirectoryError) as error:
+        raise CheckpointError(
+            f"the checkpoint {checkpoint} cannot be gone on from: {error}; give another checkpoint, or the run folder "
+            "with --resume auto, which falls back to the newest that is whole"
+        ) from error
+
+
 def _gather(optimizers: Optimizers, modules: Modules) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return all tensors, whole on the first process, and the settings of the optimizers."""
     tensors: dict[str, Tensor] = {}
@@ -153,8 +208,8 @@ def save_gathered(model: Pretrained, folder: Path) -> Path:
     return folder
 
 
-def _check_weights(weights: Mapping[str, Tensor], step: int) -> None:
-    broken = [name for name, weight in weights.items() if not weight.isfinite().all()]
+def _check_finite(tensors: Mapping[str, Tensor], step: int) -> None:
+    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if broken:
         raise FloatingPointError(f"after step {step}, {broken[0]} is not finite; {ADVICE}")
 
@@ -162,12 +217,14 @@ def _check_weights(weights: Mapping[str, Tensor], step: int) -> None:
 def _write(
     final: Path, model: Pretrained, weights: dict[str, Tensor], tensors: dict[str, Tensor], state: dict[str, Any]
 ) -> None:
-    temporary = final.with_name(final.name + ".tmp")
+    temporary = temporary_path(final)
     folder = temporary / "training_state"
     folder.mkdir(parents=True)
-    save_model_folder(temporary, model.description, weights)
-    save_file(tensors, folder / "tensors.safetensors")
-    write_text(folder / "state.json", json.dumps(state))
+    digests = {
+        "model": save_model_folder(temporary, model.description, weights),
+        "training_state": save_tensors(folder / "tensors.safetensors", tensors),
+    }
+    write_text(folder / "state.json", state_text({**state, "digests": digests}))
     for file in temporary.rglob("*"):
         if file.is_file():
             _to_disk(file)  # the name must not be there before the content, should the machine lose its power
@@ -177,13 +234,15 @@ def _write(
 
 
 def _to_disk(file: Path) -> None:
-    with file.open("rb") as opened:
+    with naming(file), file.open("rb") as opened:
         os.fsync(opened.fileno())
 
 
-def _prune(run: Path, keep: int) -> None:
+def _prune(run: Path, keep: int, step: int) -> None:
+    """Discard all checkpoints but that of `step`, which was written just now, those before it, and the best."""
     complete = list_checkpoints(run)
-    kept = {*complete[-keep:], best_checkpoint(run)}
+    until_now = [path for path in complete if int(path.name) <= step]
+    kept = {*until_now[-keep:], best_checkpoint(run)} - {path for path in complete if path not in until_now}
     for old in complete:
         if old not in kept:
             _discard(old)
@@ -191,12 +250,13 @@ def _prune(run: Path, keep: int) -> None:
 
 def _discard(checkpoint: Path) -> None:
     """Remove a checkpoint; killed on the way, it leaves nothing that looks like one."""
-    doomed = checkpoint.with_name(checkpoint.name + ".old.tmp")
+    doomed = temporary_path(checkpoint.with_name(f"{checkpoint.name}.old"))
     os.replace(checkpoint, doomed)
-    shutil.rmtree(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _remove_unfinished(run: Path) -> None:
+    """Remove what was left unfinished, by this process or by one before it: there is one writer to a run."""
     for folder in (run / "checkpoints").glob("*.tmp"):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -206,12 +266,34 @@ def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[Any]) -> None:
+    """Give an optimizer the moments and settings of a checkpoint.
+
+    Raises:
+        ValueError: they are of other weights, or of wrong types.
+        IndexError: they are of more weights.
+        RuntimeError: they are of other shapes.
+    """
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         number, key = name.split(".")
         weight = weights[int(number)]
+        if tensor.ndim and tensor.shape != weight.shape:
+            raise ValueError(f"{key} of weight {number} has shape {tuple(tensor.shape)}, not {tuple(weight.shape)}")
         # A moment has the shape of its weight, and the fused optimizer takes it to lie in memory as that does.
         value = part_like(tensor, weight) if tensor.shape == weight.shape else tensor
         moments.setdefault(int(number), {})[key] = value
+    for group, own in zip(groups, optimizer.param_groups, strict=True):
+        wrong = [name for name, value in own.items() if name != "params" and not _is_like(group.get(name), value)]
+        if wrong:
+            raise ValueError(f"{wrong[0]} is {group.get(wrong[0])!r}")
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def _is_like(value: Any, own: Any) -> bool:
+    """Whether a setting from a file can take the place of an optimizer's own; what is no number is not looked at."""
+    if isinstance(own, tuple | list):
+        return isinstance(value, tuple | list) and len(value) == len(own) and all(map(_is_like, value, own))
+    if isinstance(own, int | float) and not isinstance(own, bool):
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return True

@@ -14,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from storage.model_folder import CheckpointError, load_model_folder
+from storage.model_folder import CheckpointError, load_model_config
 from storage.pretrained import model_class
 from vqgan.config import VQGANConfig
 from vqgan.layers import ChannelNorm, Downsample, ResidualBlock, Upsample
@@ -156,7 +156,7 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     Raises:
         CheckpointError: the folder holds no tokenizer, nobody knows its kind, or weights and config disagree.
     """
-    config, _ = load_model_folder(Path(folder))
+    config = load_model_config(Path(folder))
     found = model_class(config["kind"])
     if not issubclass(found, Tokenizer):
         raise CheckpointError(f"{folder} holds a {config['kind']!r}, which is no tokenizer")

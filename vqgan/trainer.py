@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from training.order import seed_step
 from training.schedule import learning_rate, set_learning_rate
-from training.state import load_training_state, save_checkpoint
+from training.state import check_model, load_training_state, save_checkpoint
 from vqgan.discriminator import Adversary
 from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
 from vqgan.metrics.perceptual import build_perceptual, check_size
@@ -102,8 +102,14 @@ class TokenizerTrainer:
         save_checkpoint(run, done, self.averaged, self.optimizers, self.modules, self.options.training.keep, score)
 
     def resume(self, checkpoint: Path) -> int:
-        """Continue from a checkpoint; return the optimizer steps done."""
-        self.averaged.load_state_dict(VQGAN.from_pretrained(checkpoint).state_dict())
+        """Continue from a checkpoint; return the optimizer steps done.
+
+        Raises:
+            CheckpointError: a part of it is damaged, or it is of another tokenizer.
+        """
+        averaged = VQGAN.from_pretrained(checkpoint)
+        check_model(checkpoint, averaged, self.tokenizer.config)
+        self.averaged.load_state_dict(averaged.state_dict())
         done = load_training_state(checkpoint, self.optimizers, self.modules)
         self.ema.n_averaged.fill_(done)
         return done

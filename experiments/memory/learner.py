@@ -22,7 +22,7 @@ from gpt.convert import convert_mingpt, draw_mingpt
 from gpt.flops import parameter_count
 from gpt.model import GPT
 from gpt.train import build_optimizer, train_step
-from storage.checkpoints import newest_checkpoint
+from storage.checkpoints import list_checkpoints, newest_checkpoint
 from storage.model_folder import load_weights
 from training.order import epoch_order, seed_step
 from training.state import load_training_state, save_checkpoint
@@ -147,7 +147,8 @@ def find_optimizer_state(path: Path) -> Path:
     Raises:
         ValueError: there is none.
     """
-    checkpoint = path if (path / "training_state").is_dir() else newest_checkpoint(path)
+    # The newest, whole or not: a run that is about to be studied does not silently become an earlier one.
+    checkpoint = path if (path / "training_state").is_dir() else next(reversed(list_checkpoints(path)), None)
     if checkpoint is None:
         raise ValueError(
             f"{path} holds no optimizer state: give --gpt a run of `secondsight gpt train` or one of its checkpoints, "
