@@ -18,12 +18,13 @@ from gpt.flops import flops_per_token
 from gpt.likelihood import bits_per_pixel, unigram_nll
 from gpt.model import GPT
 from gpt.options import TrainOptions
+from storage.run_folder import leaving_nothing
 from training.curves import draw_curves
 from training.loop import TrainingLoop, make_accelerator, make_order
 from training.order import seed_step
 from training.processes import describe_device, gather_values, on_first_process, process_count, process_index
 from training.progress import count, say_done, say_found
-from training.resuming import begin_run, check_training, find_checkpoint, say_schedule
+from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer
 from training.schedule import FLOORS, learning_rate, set_learning_rate
 from training.state import check_model, load_training_state, save_checkpoint, save_gathered
@@ -52,7 +53,8 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
         SystemExit: a signal asked the run to end, and it was saved.
     """
     accelerator = make_accelerator(options, options.compile)
-    with sole_writer(options.out, wait=options.training.resume == "auto") as lock:
+    wait = options.training.resume == "auto"
+    with sole_writer(options.out, wait) as lock, leaving_nothing(options.out, *MADE_AT_START):
         final = _train(options, sample_fn, accelerator, lock)
     say_done(
         options.out, f"secondsight complete --gpt {options.out} --tokenizer TOKENIZER --input VIDEOS --out COMPLETIONS"

@@ -137,7 +137,6 @@ class FolderLock:
         Raises:
             FolderLockError: another process holds it.
         """
-        self._make_folder()
         try:
             waiting = _Waiting(self.path.parent, self._heartbeat, self._stale) if self._wait else None
             while not self._create():
@@ -160,8 +159,11 @@ class FolderLock:
         if self._file is not None and not self._beating.is_alive():
             self._file.close()
             self._file = None
-        with suppress(OSError):
+        try:
             _remove(self.path, self.owner.id)
+        except OSError:  # where the disk is full no guard can be made
+            with suppress(OSError):
+                _remove_unguarded(self.path, self.owner.id)
         self._remove_made()
 
     def check(self) -> None:
@@ -191,7 +193,7 @@ class FolderLock:
         folder = self.path.parent
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
-        self._made = missing
+        self._made = missing or self._made
 
     def _remove_made(self) -> None:
         """Remove the folders that were made for the lock, as far as nothing was written into them."""
@@ -204,10 +206,13 @@ class FolderLock:
 
     def _create(self) -> bool:
         """Make the lock file in one step that fails if it is there."""
+        self._make_folder()
         try:
             file = self.path.open("xb")
         except FileExistsError:
             return False
+        except FileNotFoundError:
+            return False  # another that came to nothing has just removed the folder
         file.write(_encode(self.owner))
         file.flush()
         os.fsync(file.fileno())
@@ -216,6 +221,8 @@ class FolderLock:
 
     def _judge(self) -> _State | None:
         """Return how the owner of the lock is; None if it is gone, and the lock with it."""
+        if not self.path.exists():
+            return None
         with _guard(self.path) as now:
             owner = _read(self.path)
             touched = _touched(self.path)
@@ -398,15 +405,20 @@ def _touched(path: Path) -> float | None:
 def _remove(path: Path, lock_id: str) -> None:
     """Remove a lock if it is that one."""
     with _guard(path):
-        held = _read(path)
-        if held is not None and held.id == lock_id:
-            path.unlink(missing_ok=True)
+        _remove_unguarded(path, lock_id)
+
+
+def _remove_unguarded(path: Path, lock_id: str) -> None:
+    held = _read(path)
+    if held is not None and held.id == lock_id:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
 def _guard(path: Path) -> Iterator[float]:
     """Let one process at a time judge or remove the lock at `path`; yield the time by the file server's clock."""
     guard = path.with_name(f"{path.name}.guard")
+    pause = 0.005
     while True:
         try:
             with guard.open("xb") as file:
@@ -414,7 +426,8 @@ def _guard(path: Path) -> Iterator[float]:
             break
         except FileExistsError:
             _remove_old(guard)
-            time.sleep(0.005)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.5)
     try:
         yield now
     finally:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -150,6 +151,21 @@ def test_a_lock_beats(tmp_path: Path) -> None:
         while lock.path.stat().st_mtime == 0:
             assert time.monotonic() < until
             time.sleep(0.01)
+
+
+def test_a_guard_that_a_killed_process_left_is_not_waited_for(tmp_path: Path) -> None:
+    locked_by(tmp_path, socket.gethostname(), ended_process())
+    guard = tmp_path / "writing.lock.guard"
+    guard.touch()
+    os.utime(guard, (0, 0))
+    with FolderLock(tmp_path):
+        assert names(tmp_path) == ["writing.lock"]
+
+
+def test_a_folder_that_was_deleted_meanwhile_stays_so(tmp_path: Path) -> None:
+    with FolderLock(tmp_path / "run"):
+        shutil.rmtree(tmp_path / "run")
+    assert names(tmp_path) == []
 
 
 # Losing it

@@ -110,6 +110,13 @@ def test_missing_weights_of_the_perceptual_loss_leave_no_folder(videos: Path, tm
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_that_cannot_be_written_gets_nothing(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "run" / "environment.json").mkdir(parents=True)
+    with pytest.raises(OSError, match="environment"):
+        train(options(store, tmp_path / "run"))
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["environment.json"]
+
+
 def test_a_failed_start_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")

@@ -12,6 +12,9 @@ from storage.run_folder import RunCheck, RunFolderError, check_run, open_run, tr
 from training.options import TrainingOptions
 from training.schedule import learning_rate
 
+MADE_AT_START = ("environment.json", "data.json", "trackers")
+"""What a training makes in its run folder before it is one: see `storage.run_folder.leaving_nothing`."""
+
 
 def check_training(options: Options, training: TrainingOptions, out: Path, data: str) -> RunCheck:
     """Check that `out` can be the run folder of a training; nothing is written.

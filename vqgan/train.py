@@ -19,7 +19,7 @@ from training.curves import draw_curves
 from training.loop import TrainingLoop, make_accelerator, make_order
 from training.processes import describe_device, gather_values, on_first_process
 from training.progress import say_done, say_found
-from training.resuming import begin_run, check_training, find_checkpoint, say_schedule
+from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer
 from training.state import save_gathered
 from vqgan.grouping import describe_groups
@@ -56,7 +56,7 @@ def train(options: TrainOptions) -> Path:
         raise ValueError("tokenizers are too small to be sharded: launch without --use_fsdp")
     with sole_writer(out, wait=options.training.resume == "auto") as lock:
         check = on_first_process(lambda: check_training(options, options.training, out, data="data"))
-        with leaving_nothing(out, LISTING):
+        with leaving_nothing(out, LISTING, *MADE_AT_START, "skipped.csv", "training_images.csv"):
             final = _train(options, accelerator, lock, check)
     say_done(out, f"secondsight vqgan encode --tokenizer {out} --data {options.data} --out TOKENS")
     return final

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from data.inspection import InspectedFile
 from data.near_duplicates import NearDuplicate
 from data.prepared import PreparedMetadata, PreparedVideo
+from data.same import DataRecord
 from data.sources import Skipped
 from data.stimuli.lists import ListedDefect, ListedTrial, Stimulus
 from data.tokens import StoreMetadata, TokenItem
@@ -42,7 +43,7 @@ class WrittenFile:
     """Dataclass whose fields are the columns of the table or the names in the JSON."""
 
 
-CONFIG = WrittenFile("config.json", "the options, and the `command` they belong to; written before anything else")
+CONFIG = WrittenFile("config.json", "the options, and the `command` they belong to; written when everything was checked")
 ENVIRONMENT = WrittenFile("environment.json", "versions of Python and packages, device, threads, git commit")
 SKIPPED = WrittenFile("skipped.csv", "files that are not used: `file`, `reason` and `is_media`")
 LISTED = WrittenFile("listing", "what was found out about the data, kept so that a later call does not look again")
@@ -56,6 +57,7 @@ MODEL = (
 RUN = (
     CONFIG,
     ENVIRONMENT,
+    WrittenFile("data.json", "what the data were, by which a run that is resumed knows them again", DataRecord),
     WrittenFile("metrics.jsonl", "a line of JSON per report: `step` and the metrics by name"),
     WrittenFile("loss.png, loss.pdf, loss.svg", "the metrics over the steps"),
     WrittenFile("checkpoints/<step>", "a model folder with `training_state/` beside it: the newest two, and the best"),
