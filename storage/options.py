@@ -34,6 +34,8 @@ class OptionError(ValueError):
 
 LARGEST_SEED = 2**63 - 1
 """The generators of torch and of NumPy both take what lies between it and 0; NumPy refuses negative seeds."""
+LARGEST_RATE = 1e38
+"""Optimizers compute in single precision, which holds no larger number. A training whose rate is too high says so."""
 MANY = 10**9
 """Upper end for numbers of steps, items and the like: more than any training has, and few enough to be counted."""
 DIGITS = 24

@@ -9,14 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from memory_lists import make_list
+from memory_runs import make_accuracy
 
 import secondsight
 from experiments.memory.options import MemoryOptions, SweepOptions
 from experiments.memory.sweep import SweepError, run_sweep, sweep_cells
+from experiments.memory.sweep_table import CellEnd, print_table
 from experiments.statistics.trials import read_trials
 from gpt.config import PRESETS, GPTConfig
 from gpt.model import GPT
 from storage.command import arguments_of
+from storage.terminal import visible
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +168,12 @@ def test_a_sweep_without_a_model_is_refused() -> None:
 def test_a_sweep_over_nothing_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"--{name.replace('_', '-')} needs at least one value"):
         SweepOptions(out=Path("out"), stimuli=(Path("list"),), presets=("tiny",), **{name: ()})
+
+
+@pytest.mark.parametrize("name", ["[/x] [bold]a", ":smile:", "\x1b[31m\nb"])
+def test_the_table_on_a_terminal_shows_names_as_they_are(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    accuracy = make_accuracy(0.5, 0.4, 0.6, condition=name)
+    print_table([CellEnd(name, {}, accuracy)])
+    shown = "".join(capsys.readouterr())
+    assert shown.count(visible(name)) == 2
+    assert "\x1b" not in shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from storage.options import LARGEST_SEED, MANY, Options, option
+from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, option
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class TrainingOptions(Options):
     """Optimizer steps."""
     batch: int = option(8, at_least=1, at_most=10**6)
     """Items per optimizer step, over all processes."""
-    learning_rate: float = option(1e-3, above=0, at_most=1000)
+    learning_rate: float = option(1e-3, above=0, at_most=LARGEST_RATE)
     """Peak learning rate."""
     warmup: int = option(50, at_least=0, at_most=MANY)
     """Optimizer steps of linear warm-up."""

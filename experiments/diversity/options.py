@@ -9,7 +9,7 @@ from typing import Literal
 
 from gpt.config import PRESETS, GPTConfig
 from sampling.options import PromptEncoding, SamplingOptions
-from storage.options import LARGEST_SEED, MANY, Options, about, option, unknown_name
+from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, about, option, unknown_name
 from vqgan.config import PRESETS as TOKENIZER_PRESETS
 
 
@@ -148,7 +148,7 @@ class StudyOptions(Options):
     """Shares of the steps after which the GPTs are measured; the last step always is."""
     gpt_batch: int = option(4, at_least=1, at_most=10**6)
     """Sequences per optimizer step of the GPTs."""
-    learning_rate: float = option(2e-3, above=0, at_most=1000)
+    learning_rate: float = option(2e-3, above=0, at_most=LARGEST_RATE)
     """Peak learning rate of the GPTs."""
     grad_clip: float = option(1.0, at_least=0, at_most=MANY)
     """Largest norm of the gradient, of tokenizers and GPTs; 0 does not clip it."""

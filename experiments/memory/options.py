@@ -10,7 +10,18 @@ from typing import Any, Literal, get_args
 
 from experiments.memory.protocol import Protocol, protocol_options, sweep_options
 from gpt.config import PRESETS, GPTConfig
-from storage.options import LARGEST_SEED, MANY, Identity, Options, about, leaves, option, preset_name, value_at
+from storage.options import (
+    LARGEST_RATE,
+    LARGEST_SEED,
+    MANY,
+    Identity,
+    Options,
+    about,
+    leaves,
+    option,
+    preset_name,
+    value_at,
+)
 
 NOISE_TOKENS = 2**26
 """As many tokens as the random sequences of a list may have: they and their foils then take a gigabyte."""
@@ -156,7 +167,7 @@ class MemoryOptions(Options):
     model: GPTConfig = option(PRESETS["tiny"], presets=PRESETS)
     batch: int = option(2, at_least=1, at_most=10**6)
     """Images per optimizer step."""
-    learning_rate: float = option(3e-4, at_least=0, at_most=1000)
+    learning_rate: float = option(3e-4, at_least=0, at_most=LARGEST_RATE)
     """Learning rate, constant; 0 leaves the weights as they are, so that only an episodic store learns."""
     material: MaterialOptions = MaterialOptions()
     learning: LearningOptions = LearningOptions()
@@ -269,7 +280,7 @@ class SweepOptions(Options):
     """Pretrained GPTs to begin from."""
     protocol: Protocol | None = None
     """Study and test as a published experiment did, in all options that are not given: see `memory run --protocol`."""
-    learning_rates: tuple[float, ...] = option((3e-4,), at_least=0, at_most=1000)
+    learning_rates: tuple[float, ...] = option((3e-4,), at_least=0, at_most=LARGEST_RATE)
     """Learning rates."""
     batches: tuple[int, ...] = option((2,), at_least=1, at_most=10**6)
     """Images per optimizer step."""
