@@ -36,6 +36,7 @@ SETTINGS = ("argparse.Namespace", "mingpt.", "pytorch_lightning.", "lightning.",
 """Packages whose objects are settings that real checkpoints carry; none of them is ever imported."""
 
 PLAIN = (
+    "torch.Tensor",
     "torch.device",
     "torch.serialization._get_layout",
     "collections.defaultdict",
