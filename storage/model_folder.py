@@ -215,15 +215,18 @@ def _value(name: str, value: Any, known: Mapping[str, Any]) -> Any:
     """
     if name not in known:
         raise ValueError(unknown_name("field", on_one_line(name), known))
-    converted = from_json(name, value, known[name]) if _is_plain(known[name]) else _tuples(value)
-    for part in _parts(converted):
+    if _is_plain(known[name]):
+        from_json(name, value, known[name])
+    # Numbers stay as they were written: fingerprints of versions before tell 8 and 8.0 apart.
+    plain = _tuples(value)
+    for part in _parts(plain):
         if isinstance(part, float) and not math.isfinite(part):
             raise ValueError(f"{name} {part} must be a finite number")
         if isinstance(part, int) and abs(part) >= MOST:
             raise ValueError(f"{name} {shortly(part)} is beyond all numbers that a model has")
         if isinstance(part, str | tuple) and len(part) > LONGEST:
             raise ValueError(f"{name} has a length of {len(part):,}, and {LONGEST} is the longest")
-    return converted
+    return plain
 
 
 def _is_plain(annotation: Any) -> bool:

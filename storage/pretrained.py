@@ -138,12 +138,14 @@ class _WithoutDrawing(TorchFunctionMode):
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Carry out a function of torch, if it does not draw the numbers of a parameter."""
-        if function in _DRAWING and args and isinstance(args[0], nn.Parameter):
-            return args[0]
-        return function(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        filled = args[0] if args else kwargs.get("tensor")
+        if function in _DRAWING and isinstance(filled, nn.Parameter):
+            return filled
+        return function(*args, **kwargs)
 
 
-_DRAWING = (Tensor.normal_, Tensor.uniform_)
+_DRAWING = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_)
 
 
 def _shapes(

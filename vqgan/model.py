@@ -135,6 +135,11 @@ class VQGAN(Tokenizer):
             quantized = self.quantizer(latents.float())
         return Reconstruction(self.decoder(quantized.codes), quantized.indices, quantized.loss)
 
+    @property
+    def not_of_tokens(self) -> frozenset[str]:
+        training = frozenset(("commitment", "codebook_decay"))
+        return training | {"codes", "code_width", "normalised"} if self.config.levels else training
+
     @torch.no_grad()
     def encode(self, clip: Tensor) -> Tensor:
         self.grid(*clip.shape[2:])
