@@ -97,7 +97,15 @@ class Pretrained(nn.Module):
         Raises:
             CheckpointError: there is no such model, it is of another class, or weights and config disagree.
         """
-        values, tensors = load_model_folder(Path(folder))
+        return cls.from_content(*load_model_folder(Path(folder)), folder)
+
+    @classmethod
+    def from_content(cls, values: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Path | str) -> Self:
+        """Build a model, in evaluation mode, of what `load_model_folder` returned for a folder.
+
+        Raises:
+            CheckpointError: it is of another class, or weights and config disagree.
+        """
         if values["kind"] != cls.kind:
             raise CheckpointError(f"{folder} holds a {shortly(values['kind'])}, not a {cls.kind}")
         values = {cls.renamed.get(name, name): value for name, value in values.items()}

@@ -161,8 +161,8 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     Raises:
         CheckpointError: the folder holds no tokenizer, nobody knows its kind, or weights and config disagree.
     """
-    config, _ = load_model_folder(Path(folder))
+    config, tensors = load_model_folder(Path(folder))
     found = model_class(config["kind"])
     if not issubclass(found, Tokenizer):
         raise CheckpointError(f"{folder} holds a {config['kind']!r}, which is no tokenizer")
-    return found.from_pretrained(folder)
+    return found.from_content(config, tensors, folder)
