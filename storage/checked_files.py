@@ -19,6 +19,9 @@ MOST_JSON = 16 * 2**20
 DEEPEST = 64
 """Lists and objects within one another, at most."""
 
+LONGEST_SHOWN = 400
+"""Characters of a value in a message, at most."""
+
 _OTHERS = {
     stat.S_ISDIR: "a folder",
     stat.S_ISFIFO: "a named pipe",
@@ -106,13 +109,14 @@ def read_json(path: Path, what: str, at_most: int = MOST_JSON) -> Any:
 
 
 def shortly(value: Any) -> str:
-    """Return a value as Python writes it, cut where it is long or deep: for messages, which are one line."""
+    """Return a value as Python writes it, on one line and cut where it is long or deep: for messages."""
     writer = reprlib.Repr()
     writer.maxstring = writer.maxother = 120
     writer.maxlist = writer.maxtuple = writer.maxdict = writer.maxset = 8
     writer.maxlevel = 3
     try:
-        return writer.repr(value)
+        text = writer.repr(value)
+        return (" ".join(text.split()) if "\n" in text else text)[:LONGEST_SHOWN]
     except ValueError:  # Python writes no whole numbers of more than some thousand digits
         return f"a {type(value).__name__} too long to be written"
 

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -89,6 +90,7 @@ def test_long_and_deep_values_are_shown_shortly() -> None:
         value = [value] * 2  # written out, 2 to the power of 40 numbers
     assert len(shortly(value)) < 1000
     assert len(shortly("x" * 10_000)) < 200
+    assert "\n" not in shortly(np.zeros((9, 9)))
     assert shortly([1, "a"]) == "[1, 'a']"
     assert shortly(10**5000) == "a int too long to be written"
 
