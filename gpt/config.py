@@ -6,7 +6,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
+from storage.fingerprints import same_fingerprint
 from storage.options import Options, option
+
+MOST_TOKENS = 2**20
+"""Tokens of a grid, at most. Rotary positions have no weights that could contradict a config."""
+
+MOST_ANGLES = 2**26
+"""Tokens of a grid times dimensions of a head of rotary positions, at most: 256 MiB of angles."""
 
 
 class MismatchError(ValueError):
@@ -53,6 +60,13 @@ class GPTConfig(Options):
         axes: tuple[int, ...] = self.grid  # of a config.json, and so of any length
         if len(axes) != 3 or min(axes) < 1:
             raise ValueError(f"grid {self.grid} must be three positive numbers (latent frames, rows, columns)")
+        if self.window > MOST_TOKENS:
+            raise ValueError(f"grid {self.grid} has {self.window:,} tokens, more than the {MOST_TOKENS:,} that can be")
+        if self.variant == "rotary" and self.window * (self.width // self.heads) > MOST_ANGLES:
+            raise ValueError(
+                f"grid {self.grid} with heads of {self.width // self.heads} dimensions takes a table of more than "
+                f"{MOST_ANGLES:,} angles"
+            )
         if not self.bos and self.window < 2:
             raise ValueError(f"grid {self.grid} without a BOS token leaves no token to predict")
 
@@ -101,7 +115,7 @@ class GPTConfig(Options):
         advice = "give the tokenizer, and the tokens of the tokenizer, that the GPT was trained on"
         if vocab_size != self.vocab_size:
             raise MismatchError(f"the GPT knows {self.vocab_size} tokens, these are of {vocab_size}: {advice}")
-        if self.tokenizer and tokenizer != self.tokenizer:
+        if self.tokenizer and not same_fingerprint(tokenizer, self.tokenizer):
             raise MismatchError(
                 f"the GPT learned the tokens of tokenizer {self.tokenizer}, these are of {tokenizer or 'another'}: "
                 f"{advice}"

@@ -10,7 +10,7 @@ Nothing is passed over in silence: a name or shape that does not belong stops th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -200,8 +200,18 @@ def _expected_shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _layers(names: Iterable[str]) -> int:
-    return max((int(found[1]) + 1 for name in names if (found := re.match(r"blocks\.(\d+)\.", name))), default=1)
+def _layers(names: Collection[str]) -> int:
+    """Return how many blocks the names tell.
+
+    Raises:
+        CheckpointError: a block has a number that is larger than all of them are together.
+    """
+    numbers = [found[1] for name in names if (found := re.match(r"blocks\.(\d+)\.", name))]
+    if any(len(number) > 9 or int(number) >= len(names) for number in numbers):
+        raise CheckpointError(
+            f"there is a block {max(numbers, key=len)[:20]} among {len(names)} weights: a damaged name"
+        )
+    return max((int(number) + 1 for number in numbers), default=1)
 
 
 def _is_causal(mask: Any) -> bool:

@@ -14,8 +14,9 @@ from gpt.config import GPTConfig
 from gpt.convert import convert_mingpt, convert_tats
 from gpt.model import GPT
 from gpt.options import ImportOptions
-from storage.foreign import Settings, read_foreign, settings_of
-from storage.model_folder import CheckpointError, load_weights
+from storage.checked_files import shortly
+from storage.foreign import Settings, check_weights, read_foreign, say_converted, settings_of
+from storage.model_folder import CheckpointError
 from storage.terminal import visible
 from training.progress import say_done
 from vqgan.model import load_tokenizer
@@ -38,19 +39,20 @@ def import_weights(options: ImportOptions) -> Path:
     _check_free(options.out)
     content = read_foreign(options.weights)
     _check_kind(content, options)
+    state = _state(content, options.weights)
     tokenizer = load_tokenizer(options.tokenizer) if options.tokenizer else None
     if options.kind == "tats":
         assert tokenizer is not None, "the options ask for it"
-        weights = _tats_weights(content, tokenizer)
+        weights = _tats_weights(content, state, tokenizer)
     else:
-        weights = convert_mingpt(_state(content))
+        weights = convert_mingpt(state)
+    say_converted(state)
     has_bos = options.kind == "tats"
     window = len(weights["positions.table.weight"]) + (not has_bos)
     palette = _palette(content["clusters"], len(weights["head.weight"]), window) if options.kind == "igpt" else None
     tokenizer = palette or tokenizer
     heads = _heads(content, options, width=weights["embedding.weight"].shape[1])
-    model = GPT(_config(weights, heads, window, has_bos, tokenizer))
-    load_weights(model, weights, options.weights)
+    model = GPT.with_weights(_config(weights, heads, window, has_bos, tokenizer), weights, options.weights)
     if palette is not None:
         palette.save_pretrained(options.out / "tokenizer")
     model.save_pretrained(options.out)
@@ -88,37 +90,44 @@ def _check_kind(content: Mapping[str, Any], options: ImportOptions) -> None:
         raise CheckpointError(f"{options.weights} brings its own palette as its tokenizer: leave out --tokenizer")
 
 
-def _state(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the state dict of a checkpoint, or the whole of one that is nothing else."""
-    return next((content[name] for name in ("model_state_dict", "state_dict") if name in content), content)
+def _state(content: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """Return the state dict of a checkpoint, or the whole of one that is nothing else.
+
+    Raises:
+        CheckpointError: it is no dictionary of weights by name.
+    """
+    state = next((content[name] for name in ("model_state_dict", "state_dict") if name in content), content)
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise CheckpointError(
+            f"{path} has a state dict that is no dictionary of weights by name: ask for the weights alone"
+        )
+    check_weights(state, path)
+    return state
 
 
-def _tats_weights(content: Mapping[str, Any], tokenizer: Tokenizer) -> dict[str, Tensor]:
+def _tats_weights(content: Mapping[str, Any], state: Mapping[str, Any], tokenizer: Tokenizer) -> dict[str, Tensor]:
     """Translate a transformer of TATS, whose settings may be such that a plain GPT cannot do the same.
 
     Raises:
         CheckpointError: they are, or the tokenizer is not the one it was trained with.
     """
     settings = _settings(content)
-    state = _state(content)
-    if settings.get("n_unmasked"):
+    if unmasked := _number(settings, "n_unmasked"):
+        raise CheckpointError(f"n_unmasked {unmasked}: it sees parts of what follows, and is no causal GPT")
+    if every := _number(settings, "sample_every_n_latent_frames"):
         raise CheckpointError(
-            f"n_unmasked {settings['n_unmasked']}: it sees parts of what follows, and is no causal GPT"
-        )
-    if settings.get("sample_every_n_latent_frames"):
-        raise CheckpointError(
-            f"sample_every_n_latent_frames {settings['sample_every_n_latent_frames']}: it reads clips of which latent "
+            f"sample_every_n_latent_frames {every}: it reads clips of which latent "
             "frames were left out, which no tokenizer here makes"
         )
     codebook = state.get("first_stage_model.codebook.embeddings")
-    if codebook is not None and len(codebook) != tokenizer.vocab_size:
+    if isinstance(codebook, Tensor) and codebook.ndim and len(codebook) != tokenizer.vocab_size:
         raise CheckpointError(
             f"it was trained with a tokenizer of {len(codebook)} codes, this one has {tokenizer.vocab_size}: "
             "give the one that it was trained with"
         )
     weights = convert_tats(state, tokenizer.vocab_size)
     conditions = len(state["transformer.tok_emb.weight"]) - tokenizer.vocab_size
-    if conditions and settings.get("unconditional"):
+    if conditions and _number(settings, "unconditional"):
         raise CheckpointError(
             f"it has {conditions} tokens more than the tokenizer's {tokenizer.vocab_size} codes and yet is "
             "unconditional: give the tokenizer that it was trained with"
@@ -136,16 +145,30 @@ def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
     return settings_of(settings) if isinstance(settings, dict | Settings) else {}
 
 
+def _number(settings: Mapping[str, Any], name: str) -> int:
+    """Return a whole number, or true or false, of the settings; 0 where there is none.
+
+    Raises:
+        CheckpointError: it is something else.
+    """
+    value = settings.get(name)
+    if value is None:
+        return 0
+    if not isinstance(value, int) or value < 0:
+        raise CheckpointError(f"the settings in the checkpoint say {name} {shortly(value)}, which is no whole number")
+    return value
+
+
 def _heads(content: Mapping[str, Any], options: ImportOptions, width: int) -> int:
     """Return the number of attention heads, which no shape tells: from the settings, the options or the usual rule.
 
     Raises:
         CheckpointError: they contradict each other, or the rule does not apply.
     """
-    stored = _settings(content).get("n_head")
-    if stored is not None and options.heads not in (None, stored):
+    stored = _number(_settings(content), "n_head")
+    if stored and options.heads not in (None, stored):
         raise CheckpointError(f"--heads {options.heads} contradicts {options.weights}, which has {stored}")
-    given = options.heads if stored is None else int(stored)
+    given = stored or options.heads
     if given is not None:
         return given
     # Published models have heads of 64 dimensions (8 for 512, 12 for 768, 16 for 1024, 20 for 1280, 25 for 1600).
@@ -173,7 +196,7 @@ def _palette(clusters: Any, colours: int, window: int) -> Palette | None:
     if clusters is None:
         print("The checkpoint has no colours (a model of noise): no palette is written.")
         return None
-    if not isinstance(clusters, Tensor) or tuple(clusters.shape) != (colours, 3):
+    if not isinstance(clusters, Tensor) or clusters.is_complex() or tuple(clusters.shape) != (colours, 3):
         shape = tuple(clusters.shape) if isinstance(clusters, Tensor) else type(clusters).__name__
         raise CheckpointError(f"clusters is {shape}, not one RGB colour for each of {colours} tokens")
     values = clusters.double()  # two whites of a palette may differ in the last digits only

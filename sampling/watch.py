@@ -22,6 +22,7 @@ from gpt.train import train
 from sampling.completion import render
 from sampling.decode import generate
 from storage.files import atomic_write
+from storage.fingerprints import same_fingerprint
 from storage.model_folder import CheckpointError
 from storage.run_folder import RunFolderError, read_options
 from training.processes import on_first_process
@@ -53,7 +54,7 @@ def find_tokenizer(options: TrainOptions) -> Tokenizer | None:
     wanted = TokenStore(options.tokens).metadata.tokenizer
     if options.tokenizer is not None:
         named = load_tokenizer(options.tokenizer)
-        if named.fingerprint != wanted:
+        if not same_fingerprint(named.fingerprint, wanted):
             raise CheckpointError(
                 f"--tokenizer {options.tokenizer} is {named.fingerprint}, the tokens are those of {wanted}: give the "
                 "one that encoded them"
@@ -61,7 +62,7 @@ def find_tokenizer(options: TrainOptions) -> Tokenizer | None:
         return named
     try:
         found = load_tokenizer(read_options(options.tokens, EncodeOptions).tokenizer)
-        if found.fingerprint == wanted:
+        if same_fingerprint(found.fingerprint, wanted):
             return found
     except (CheckpointError, RunFolderError):
         pass

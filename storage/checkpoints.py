@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.checksums import DamageError, check_is_file, digest_of_json, is_known
-from storage.naming import naming
+from storage.checked_files import DamageError, read_json
+from storage.checksums import digest_of_json, is_known
 from storage.tensor_files import check_finite, load_tensors
 
 DAMAGE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -72,7 +72,7 @@ def check_checkpoint(checkpoint: Path) -> None:
     """
     try:
         state = read_state(checkpoint)
-        config = read_json(checkpoint / "config.json")
+        config = read_json(checkpoint / "config.json", "config of a model")
         digests = state.get("digests", {})
         model = checkpoint / "model.safetensors"
         check_finite(model, load_tensors(model, config, digests.get("model")))
@@ -108,7 +108,7 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         OSError: it cannot be read.
     """
     path = checkpoint / "training_state" / "state.json"
-    state = read_json(path)
+    state = read_json(path, "state of a training")
     if not isinstance(state, dict):
         raise DamageError(f"{path} is damaged: it holds no names with values")
     recorded = state.pop("digest", None)
@@ -130,21 +130,6 @@ def is_checkpoint(checkpoint: Path) -> bool:
 def state_text(state: Mapping[str, Any]) -> str:
     """Return the content of a `state.json`, with its digest."""
     return json.dumps({**state, "digest": digest_of_json(state)})
-
-
-def read_json(path: Path) -> Any:
-    """Return the content of a file of JSON.
-
-    Raises:
-        DamageError: it is empty, or no JSON.
-        OSError: it cannot be read.
-    """
-    check_is_file(path)
-    try:
-        with naming(path):
-            return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise DamageError(f"{path} is damaged: {error}") from error
 
 
 def best_checkpoint(run: Path) -> Path | None:

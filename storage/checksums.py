@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,27 +21,26 @@ the standard library has is taken (measured by benchmarks/opening_checkpoints.py
 """
 
 
-class DamageError(ValueError):
-    """A file is not what was written; the message names it and says what is wrong."""
-
-
-def check_is_file(path: Path) -> None:
-    """Check that a path is that of a file, before it is opened: a pipe would let the process wait for ever.
-
-    Raises:
-        FileNotFoundError: there is nothing.
-        DamageError: it is a folder, a pipe or a device.
-    """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise DamageError(f"{path} is not a file")
-
-
 def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 over a config and named tensors of any shapes."""
+    """Return 16 hexadecimal digits of the SHA-256 over a config and named tensors: names, types, shapes and numbers.
+
+    The order of entries and of tensors does not matter, nor where the tensors are, nor whether a whole number of the
+    config is written 8 or 8.0.
+    """
+    described = [
+        [name, str(tensor.dtype), list(tensor.shape), hashlib.sha256(_bytes(tensor)).hexdigest()]
+        for name, tensor in sorted(tensors.items())
+    ]
+    content = json.dumps({"config": _plain(config), "tensors": described}, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def fingerprint_before(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """Return what versions before took for a fingerprint: it tells neither shapes nor most of the config apart."""
     digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(_bytes(tensor))
     return digest.hexdigest()[:16]
 
 
@@ -84,11 +81,24 @@ def _hash(content: Any) -> str:
 
 
 def _crc(tensor: Tensor) -> int:
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
-    # Not all dtypes of torch are known to NumPy, but all are bytes.
-    return zlib.crc32(flat.view(torch.uint8).numpy().data)
+    return zlib.crc32(_bytes(tensor))
 
 
 def _threads() -> int:
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(4, available)
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    """Return the numbers of a tensor, in the order of its axes and of this machine."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    # Not all dtypes of torch are known to NumPy, but all are bytes.
+    return flat.view(torch.uint8).numpy().data
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
+from storage.checked_files import RefusedFileError, read_json, shortly
 from storage.files import to_json
 from storage.options import OptionError, Options, leaves, unknown_name
 
@@ -38,11 +39,9 @@ def read_config_file(path: Path, kind: type[Options]) -> dict[str, Any]:
             is of the wrong type.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OptionError(f"--config {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise OptionError(f"--config {path} is no JSON file: {error}") from error
+        content = read_json(path, "file of --config")
+    except RefusedFileError as error:
+        raise OptionError(str(error)) from error
     if not isinstance(content, dict):
         raise OptionError(f"--config {path} holds a {type(content).__name__}, not options by name")
     command = content.pop(COMMAND, kind.command)
@@ -79,7 +78,7 @@ def from_json(name: str, value: Any, annotation: Any) -> Any:
     except OverflowError as error:
         raise OptionError(f"--{name.replace('_', '-')} is a number too large for any range") from error
     except (TypeError, ValueError) as error:
-        raise OptionError(f"{name} cannot be {value!r}: {describe_type(annotation)} is needed") from error
+        raise OptionError(f"{name} cannot be {shortly(value)}: {describe_type(annotation)} is needed") from error
 
 
 def describe_type(annotation: Any) -> str:

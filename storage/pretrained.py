@@ -10,6 +10,7 @@ group `secondsight.models`, as this project does in its own pyproject.toml:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import entry_points
 from itertools import chain
@@ -17,13 +18,26 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.overrides import TorchFunctionMode
 
-from storage.model_folder import CheckpointError, config_from_dict, load_model_folder, load_weights, save_model_folder
+from storage.checked_files import on_one_line, shortly
+from storage.model_folder import (
+    CheckpointError,
+    check_fit,
+    config_from_dict,
+    load_model_folder,
+    load_weights,
+    save_model_folder,
+)
 from storage.options import unknown_name
 
 ENTRY_POINTS = "secondsight.models"
 """Group of the entry points by which installed packages name their classes of models."""
+
+MOST_SPARE = 100
+"""Parameters that a model may make in vain while it is built, beside as many again as it has."""
 
 _imported: dict[str, type[Pretrained]] = {}
 """Classes that registered themselves, by kind."""
@@ -83,18 +97,93 @@ class Pretrained(nn.Module):
         Raises:
             CheckpointError: there is no such model, it is of another class, or weights and config disagree.
         """
-        config, tensors = load_model_folder(Path(folder))
-        if config["kind"] != cls.kind:
-            raise CheckpointError(f"{folder} holds a {config['kind']!r}, not a {cls.kind}")
-        values = {cls.renamed.get(name, name): value for name, value in config.items()}
-        model = cls.from_config(config_from_dict(cls.config_class, values))
-        load_weights(model, tensors, folder)
-        return model.eval()
+        return cls.from_content(*load_model_folder(Path(folder)), folder)
+
+    @classmethod
+    def from_content(cls, values: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Path | str) -> Self:
+        """Build a model, in evaluation mode, of what `load_model_folder` returned for a folder.
+
+        Raises:
+            CheckpointError: it is of another class, or weights and config disagree.
+        """
+        if values["kind"] != cls.kind:
+            raise CheckpointError(f"{folder} holds a {shortly(values['kind'])}, not a {cls.kind}")
+        values = {cls.renamed.get(name, name): value for name, value in values.items()}
+        config = config_from_dict(cls.config_class, values, f"the config.json of {folder}")
+        return cls.with_weights(config, tensors, folder).eval()
+
+    @classmethod
+    def with_weights(cls, config: Any, tensors: Mapping[str, Tensor], source: Path | str) -> Self:
+        """Build the model that `config` describes, with weights.
+
+        Before memory is taken, the model is built on the meta device, where weights have shapes and no numbers, and
+        compared with the tensors: a config can claim any size.
+
+        Args:
+            config: of the model.
+            tensors: all of its weights by name; they are copied.
+            source: what both are from, for messages.
+
+        Raises:
+            CheckpointError: weights and config disagree, or weights are not those of any model.
+        """
+        check_fit(_shapes(cls, config, tensors, source), tensors, source)
+        with _WithoutDrawing():
+            model = cls.from_config(config)
+        load_weights(model, tensors, source)
+        return model
 
     @classmethod
     def from_config(cls, config: Any) -> Self:
         """Build the model that `config` describes, not yet trained."""
         return cls(config)
+
+
+class _WithoutDrawing(TorchFunctionMode):
+    """Leaves parameters as they are made, without the random numbers that weights of a file would replace."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Carry out a function of torch, if it does not draw the numbers of a parameter."""
+        kwargs = kwargs or {}
+        filled = args[0] if args else kwargs.get("tensor")
+        if function in _DRAWING and isinstance(filled, nn.Parameter):
+            return filled
+        return function(*args, **kwargs)
+
+
+_DRAWING = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_)
+
+
+def _shapes(
+    cls: type[Pretrained], config: Any, tensors: Mapping[str, Tensor], source: Path | str
+) -> Mapping[str, Tensor]:
+    """Return the state dict of a model on the meta device.
+
+    Raises:
+        CheckpointError: the config describes many more weights than there are, or none that can be.
+    """
+    left = MOST_SPARE + 2 * len(tensors)
+
+    def count(*registered: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise CheckpointError(
+                f"weights and config in {source} disagree: the config describes a model of far more than the "
+                f"{len(tensors)} weights that are there. Take the config.json that was saved with the weights"
+            )
+
+    with register_module_parameter_registration_hook(count):
+        try:
+            with torch.device("meta"):
+                return cls.from_config(config).state_dict()
+        except (RuntimeError, TypeError, ArithmeticError, MemoryError) as error:
+            raise CheckpointError(
+                f"weights and config in {source} disagree: the config describes a model that cannot be built "
+                f"({on_one_line(str(error))}). Take the config.json that was saved with the weights"
+            ) from error
 
 
 def model_class(kind: str) -> type[Pretrained]:

@@ -14,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from storage.checksums import DamageError, check_is_file, digest_of_tensors, is_known
+from storage.checked_files import DamageError, check_file
+from storage.checksums import digest_of_tensors, is_known
 from storage.naming import naming
 
 # The only one: the library writes several in an order that differs between calls (safetensors 0.8.0), and then the same
@@ -74,7 +75,7 @@ def recorded_digest(path: Path) -> str | None:
         DamageError: the file is damaged.
         OSError: the file cannot be read.
     """
-    check_is_file(path)
+    check_file(path, "weights file")
     try:
         with naming(path), _system_errors(path), safe_open(path, "pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
@@ -89,7 +90,7 @@ def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         DamageError: one is; it names `path`, which they were read from, and the tensor.
     """
-    broken = [name for name, tensor in tensors.items() if not _is_finite(tensor)]
+    broken = [name for name, tensor in tensors.items() if not is_finite(tensor)]
     if broken:
         raise DamageError(f"{path} holds NaN or infinite numbers, in {broken[0]}")
 
@@ -101,7 +102,8 @@ def _what_changed(path: Path, recorded: str, actual: str) -> str:
     return f"{path} is not as written"
 
 
-def _is_finite(tensor: Tensor) -> bool:
+def is_finite(tensor: Tensor) -> bool:
+    """Whether a tensor of any dtype and shape holds no NaN and no infinite number."""
     # Summed up first, which is many times faster; a sum of finite numbers may overflow, so only a finite one tells.
     if not tensor.is_floating_point() or bool(tensor.sum(dtype=torch.float64).isfinite()):
         return True

@@ -102,8 +102,9 @@ def test_the_palette_gives_the_tokens_of_igpt(igpt: Path) -> None:
 def test_assumed_heads_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import_weights(ImportOptions("vqgan-gpt", VQGAN_GPT, tmp_path))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("Assumed: 2 attention heads")
-    assert "2 layers, 2 heads, width 32, 31,584 parameters; grids of 1x8x8 tokens of 64 kinds" in lines[1]
+    assert lines[0].startswith("Converted to float32: weights ")
+    assert lines[1].startswith("Assumed: 2 attention heads")
+    assert "2 layers, 2 heads, width 32, 31,584 parameters; grids of 1x8x8 tokens of 64 kinds" in lines[2]
 
 
 @pytest.mark.parametrize(("kind", "weights"), [("vqgan-gpt", VQGAN_GPT), ("igpt", IGPT)])
@@ -377,3 +378,69 @@ def test_half_clips_are_completed_by_tats(tokenizer: Path, tmp_path: Path) -> No
     )
     given = load_tokenizer(tokenizer).encode(make_clips(1, 4, 16)).numel()
     assert np.load(tmp_path / "out" / "tokens.npy").shape == (1, 2, 2 * given)
+
+
+# What strangers made
+
+
+def import_igpt(path: Path, out: Path) -> None:
+    import_weights(ImportOptions("igpt", path, out))
+
+
+def with_weight(name: str, value: object) -> dict[str, object]:
+    return {"model_state_dict": {**make_mingpt(8, 15), name: value}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_state_dict": torch.zeros(2)}, "no dictionary of weights by name"),
+        ({"model_state_dict": [1]}, "no dictionary of weights by name"),
+        ({"model_state_dict": {3: torch.zeros(2)}}, "no dictionary of weights by name"),
+        (with_weight("blocks.99999999999.ln1.weight", torch.zeros(32)), "a damaged name"),
+        (
+            with_weight("ln_f.bias", torch.zeros(32, dtype=torch.int64)),
+            "ln_f.bias is no tensor of floating-point numbers",
+        ),
+        (with_weight("ln_f.bias", torch.zeros(32, dtype=torch.complex64)), "no tensor of floating-point numbers"),
+        (with_weight("ln_f.bias", torch.zeros(32).to(torch.float8_e4m3fn)), "ask for the weights in float32"),
+        (with_weight("ln_f.bias", "text"), "ln_f.bias is no tensor of floating-point numbers"),
+        (with_weight("ln_f.bias", torch.full((16,), float("nan"))), "NaN or infinite, in norm.bias"),
+        (with_weight("ln_f.bias", torch.full((16,), 1e300, dtype=torch.float64)), "NaN or infinite, in norm.bias"),
+        ({"clusters": torch.zeros(8, 3, dtype=torch.complex64)}, "not one RGB colour"),
+        ({"clusters": "blue"}, "not one RGB colour"),
+        ({"model_config": {"n_head": "two"}}, "n_head 'two', which is no whole number"),
+        ({"model_config": {"n_head": torch.zeros(3)}}, "n_head tensor.*, which is no whole number"),
+        ({"model_config": {"n_head": [[[[1] * 9] * 9] * 9] * 9}}, "which is no whole number"),
+        ({"model_config": {"n_head": 10**12}}, "must split into|does not describe|heads"),
+    ],
+)
+def test_odd_checkpoints_end_in_one_line_and_write_nothing(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    path = save_igpt(tmp_path / "a.pt", **changes)
+    with pytest.raises(ValueError, match=message) as caught:
+        import_igpt(path, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precision_is_converted_and_said(
+    dtype: torch.dtype, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = {name: each.to(dtype) for name, each in make_mingpt(8, 15).items()}
+    import_igpt(save_igpt(tmp_path / "a.pt", model_state_dict=state), tmp_path / "out")
+    assert f"Converted to float32: weights {len(state)} in {str(dtype)[6:]}." in capsys.readouterr().out
+    loaded = GPT.from_pretrained(tmp_path / "out").state_dict()
+    assert torch.equal(loaded["norm.bias"], state["ln_f.bias"].float())
+
+
+def test_blocks_that_share_all_of_their_numbers_are_refused(tmp_path: Path) -> None:
+    state = make_mingpt(8, 15)
+    block = {name: each for name, each in state.items() if name.startswith("blocks.0.")}
+    state |= {
+        name.replace("blocks.0.", f"blocks.{index}."): each for index in range(40) for name, each in block.items()
+    }
+    with pytest.raises(CheckpointError, match="every weight has its own numbers"):
+        import_igpt(save_igpt(tmp_path / "a.pt", model_state_dict=state), tmp_path / "out")

@@ -1,8 +1,10 @@
 """Model folders are found wherever people point, and weights that do not fit are refused."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -150,6 +152,134 @@ def test_a_config_survives_json() -> None:
 def test_a_config_that_does_not_fit_is_refused(values: dict[str, object], message: str) -> None:
     with pytest.raises(CheckpointError, match=f"does not describe a Config: .*{message}"):
         config_from_dict(Config, values)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"grdi": [1, 2]}, "there is no field 'grdi'.*did you mean grid"),
+        ({"grid": [1, 2], "width": True}, "width cannot be True: a whole number is needed"),
+        ({"grid": [1, 2], "width": "4"}, "width cannot be '4': a whole number is needed"),
+        ({"grid": [1, 2], "width": 4.0}, "width cannot be 4.0: a whole number is needed"),
+        ({"grid": [1, 2], "width": None}, "width cannot be None"),
+        ({"grid": [1, 2], "width": [4]}, r"width cannot be \[4\]"),
+        ({"grid": [1, 2], "width": {"a": 4}}, "width cannot be {'a': 4}"),
+        ({"grid": [1, 2], "width": 2**63}, "beyond all numbers that a model has"),
+        ({"grid": [1, 2], "width": 10**5000}, "beyond all numbers that a model has"),
+        ({"grid": [1, 2, 3]}, r"grid cannot be \[1, 2, 3\]"),
+        ({"grid": 3}, "grid cannot be 3: a list"),
+        ({"grid": "12"}, "grid cannot be '12'"),
+        ({"grid": [1, [2]]}, r"grid cannot be \[1, \[2\]\]"),
+        ({"grid": [1, 2], "levels": [[1]] * 1001}, "levels has a length of 1,001"),
+        ({"grid": [1, 2], "rate": float("inf")}, "rate inf must be a finite number"),
+        ({"grid": [1, 2], "rate": float("nan")}, "rate nan must be a finite number"),
+        ({"grid": [1, 2], "rate": "fast"}, "rate cannot be 'fast': a number is needed"),
+        ({"grid": [1, 2], "name": "x" * 1001}, "name has a length of 1,001"),
+        ({"grid": [1, 2], "name": 3}, "name cannot be 3: a text is needed"),
+        ({"grid": [1, 2], "wide": 1}, "wide cannot be 1: true or false is needed"),
+        ({"grid": [1, 2], "colour": "blue"}, "colour cannot be 'blue': one of red, green is needed"),
+    ],
+)
+def test_values_of_a_config_are_of_its_types(values: dict[str, object], message: str) -> None:
+    with pytest.raises(CheckpointError, match=message) as caught:
+        config_from_dict(Typed, values, "here")
+    assert str(caught.value).startswith("here does not describe a Typed: ")
+    assert str(caught.value).endswith("Take the config.json that was saved with the weights")
+    assert "\n" not in str(caught.value)
+
+
+@dataclass(frozen=True)
+class Typed(Config):
+    """One field of every type."""
+
+    rate: float = 1.0
+    name: str = ""
+    wide: bool = False
+    colour: Literal["red", "green"] = "red"
+
+
+def test_numbers_of_a_config_stay_as_they_were_written() -> None:
+    assert isinstance(config_from_dict(Typed, {"grid": [1, 2], "rate": 8}).rate, int)
+
+
+@dataclass(frozen=True)
+class OfOnesOwn:
+    """A config with a type that is not known here."""
+
+    table: dict[str, int]
+
+
+def test_types_that_are_not_known_are_left_to_the_class() -> None:
+    assert config_from_dict(OfOnesOwn, {"table": {"a": 1}}).table == {"a": 1}
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_weights_that_are_not_finite_are_refused_and_named(value: float, dtype: torch.dtype) -> None:
+    model = build()
+    before = weights(model)
+    bad = model.state_dict()["1.bias"].to(dtype, copy=True)
+    bad[2] = value
+    with pytest.raises(CheckpointError, match=r"here hold numbers that are NaN or infinite, in 1\.bias: .*earlier"):
+        load_weights(model, model.state_dict() | {"1.bias": bad}, "here")
+    assert weights(model) == before
+
+
+def test_weights_that_are_too_large_for_the_model_are_refused() -> None:
+    model = build()
+    with pytest.raises(CheckpointError, match="NaN or infinite"):
+        load_weights(model, model.state_dict() | {"1.bias": torch.full((4,), 1e300, dtype=torch.float64)}, "here")
+
+
+def test_large_weights_whose_sum_is_not_finite_are_loaded() -> None:
+    model = build()
+    large = torch.tensor([3e38, 3e38, 3e38, -3e38])
+    load_weights(model, model.state_dict() | {"1.bias": large}, "here")
+    assert torch.equal(model.state_dict()["1.bias"], large)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64, torch.bool, torch.complex64, torch.float8_e4m3fn])
+def test_weights_of_another_type_are_refused_and_named(dtype: torch.dtype) -> None:
+    model = build()
+    with pytest.raises(CheckpointError, match=rf"1\.bias is of type {str(dtype)[6:]}, not float32"):
+        load_weights(model, model.state_dict() | {"1.bias": torch.zeros(4).to(dtype)}, "here")
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_weights_of_other_precision_are_loaded(dtype: torch.dtype) -> None:
+    model = build()
+    values = torch.tensor([0.5, 1, -2, 0]).to(dtype)
+    load_weights(model, model.state_dict() | {"1.bias": values}, "here")
+    assert torch.equal(model.state_dict()["1.bias"], values.float())
+
+
+def test_counters_of_another_type_are_refused() -> None:
+    model = nn.BatchNorm1d(2)
+    with pytest.raises(CheckpointError, match="num_batches_tracked is of type float32, not int64"):
+        load_weights(model, model.state_dict() | {"num_batches_tracked": torch.tensor(0.0)}, "here")
+
+
+# What is no file
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_pipe_in_a_model_folder_is_refused_without_waiting(tmp_path: Path, name: str) -> None:
+    path = model_folder(tmp_path) / name
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(CheckpointError, match=r"is damaged: .* is a named pipe, and only files are read"):
+        load_model_folder(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, '{"kind": "net", "kind": "net"}', '{"kind": NaN}'])
+def test_an_odd_config_file_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
+    (model_folder(tmp_path) / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match="is damaged: ") as caught:
+        load_model_folder(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_weights_may_be_read_by_whoever_may_read_the_config(tmp_path: Path) -> None:

@@ -296,7 +296,7 @@ def test_other_tokens_are_not_continued(changed: str, images: Path, image_tokeni
 
 def test_tokens_of_another_tokenizer_are_not_continued(images: Path, copy: Path, tmp_path: Path) -> None:
     make_tokenizer(IMAGE, seed=1).save_pretrained(tmp_path / "other")
-    with pytest.raises(RunFolderError, match=r"was begun with another tokenizer \(\w+ -> \w+\): give that one"):
+    with pytest.raises(RunFolderError, match=r"was begun with another tokenizer \([\w-]+ -> [\w-]+\): give that one"):
         encode(EncodeOptions(tmp_path / "other", images, copy, resume="auto"))
 
 

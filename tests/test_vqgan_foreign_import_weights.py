@@ -118,9 +118,12 @@ def test_an_imported_tokenizer_knows_its_clips(
     assert (tokenizer.frames, tokenizer.size, tokenizer.size, tokenizer.fps) == shape
 
 
-def test_one_line_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_line_is_printed_and_one_if_numbers_were_converted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import_weights(ImportOptions(TATS, tmp_path / "out", "tats"))
     assert capsys.readouterr().out == (
+        "Converted to float32: weights 159 in float16.\n"
         f"{tmp_path / 'out'}: tats tokenizer, 16 frames of 32 px to 4x4x4 tokens of 64 codes; "
         "it is not causal, so prompts are encoded alone\n"
     )
@@ -273,7 +276,7 @@ def test_a_config_that_is_no_yaml_is_named(tmp_path: Path) -> None:
 
 def test_a_config_that_would_run_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(f"model: !!python/object/apply:os.mkdir ['{tmp_path / 'made'}']")
-    with pytest.raises(CheckpointError, match=r"a\.yaml is no YAML file"):
+    with pytest.raises(CheckpointError, match=r"a\.yaml has the tag .*only plain values are read"):
         import_weights(ImportOptions(TAMING, tmp_path / "out", "taming", tmp_path / "a.yaml"))
     assert not (tmp_path / "made").exists()
 
@@ -403,3 +406,94 @@ def test_tokens_of_an_imported_tokenizer_are_completed(
     assert given == np.prod(grid) // 2
     assert (tokens[:, 0, :given] == tokens[:, 1, :given]).all()
     assert (tokens[:, 0, given:] != tokens[:, 1, given:]).any()
+
+
+# What strangers made
+
+LAUGHS = "a: &a [1]\n" + "".join(f"b{number}: [*a]\n" for number in range(21))
+VQ = "model: {params: {ddconfig: {resolution: 64, %s}}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LAUGHS, "has more than 20 aliases"),
+        ("[" * 30 + "]" * 30, "nested deeper than 20 levels"),
+        ("a: !!python/name:os.mkdir ''", "has the tag"),
+        ("a: !other 3", "has the tag '!other'"),
+        ("a: " + "9" * 5000, "is no YAML file"),
+        ("{[1]: 2}", "is no YAML file"),
+        ("a: \x00", "is no YAML file"),
+        ("a: *b", "is no YAML file"),
+        ("x" * 100_001, "larger than 100,000 bytes"),
+        ("model: {params: {ddconfig: {resolution: true}}}", "describes no VQGAN"),
+        ("model: {params: {ddconfig: {resolution: [64]}}}", "describes no VQGAN"),
+        ("model: {params: {ddconfig: {resolution: -64}}}", "--resolution -64 must be at least 1"),
+        ("model: {params: {ddconfig: {resolution: 1000000000000}}}", "pixels, more than the|must be a multiple"),
+        (VQ % "ch: '32'", "says ch '32', the weights show 32"),
+        (VQ % "ch_mult: [true, 1, 2]", "says ch_mult"),
+        (VQ % "ch_mult: 1", "says ch_mult 1"),
+        (VQ % "z_channels: {a: 1}", "says z_channels"),
+        (VQ % "attn_resolutions: [[16]]", "says attn_resolutions"),
+    ],
+)
+def test_odd_configurations_end_in_one_line(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        import_weights(ImportOptions(TAMING, tmp_path / "out", "taming", tmp_path / "a.yaml"))
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_configuration_with_an_anchor_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("side: &side 64\nmodel: {params: {ddconfig: {resolution: *side}}}")
+    import_weights(ImportOptions(TAMING, tmp_path / "out", "taming", tmp_path / "a.yaml"))
+    assert load_tokenizer(tmp_path / "out").size == 64
+
+
+def test_a_pipe_in_place_of_a_configuration_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.yaml")
+    with pytest.raises(CheckpointError, match=r"a\.yaml is a named pipe"):
+        import_weights(ImportOptions(TAMING, tmp_path / "out", "taming", tmp_path / "a.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"downsample": "248"}, "say downsample '248'"),
+        ({"downsample": (2, True, 4)}, "say downsample True"),
+        ({"downsample": (2, 4, 10**30)}, "levels|powers of two"),
+        ({"resolution": 2.5}, "say resolution 2.5"),
+        ({"resolution": torch.zeros(2)}, "say resolution tensor"),
+        ({"sequence_length": 2**62}, "pixels, more than the"),
+        ({"n_codes": "32"}, "says n_codes '32'"),
+        ({"n_hiddens": torch.zeros(3)}, "says n_hiddens tensor"),
+        ({"norm_type": ["group"]}, "says norm_type"),
+        ({"padding_type": ["same"]}, "say padding_type"),
+        ({"frame_rate": "16"}, "say frame_rate '16'"),
+    ],
+)
+def test_odd_settings_end_in_one_line(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    content = {"state_dict": random_weights(video_layout()), "hyper_parameters": {"args": {**ARGS, **change}}}
+    with pytest.raises(ValueError, match=message) as caught:
+        import_weights(ImportOptions(save(tmp_path / "a.ckpt", content), tmp_path / "out", "tats"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("encoder.down.99999999999.block.0.conv1.weight", torch.zeros(1), "a damaged name"),
+        ("encoder.conv_in.bias", torch.zeros(32, dtype=torch.int32), "encoder.conv_in.bias is of type int32"),
+        ("encoder.conv_in.bias", torch.zeros(32, dtype=torch.bool), "encoder.conv_in.bias is of type bool"),
+        ("encoder.conv_in.bias", torch.zeros(32).to(torch.float8_e5m2), "ask for the weights in float32"),
+        ("encoder.conv_in.bias", torch.full((32,), float("inf")), "NaN or infinite, in encoder.conv_in.bias"),
+        ("encoder.conv_out.weight", torch.zeros(()), "which no layer of its name has"),
+        ("quantize.embedding.weight", torch.zeros(5), "which no layer of its name has"),
+    ],
+)
+def test_odd_weights_end_in_one_line(name: str, value: torch.Tensor, message: str, tmp_path: Path) -> None:
+    state = {**random_weights(image_layout()), name: value}
+    with pytest.raises(CheckpointError, match=message) as caught:
+        import_weights(ImportOptions(save(tmp_path / "a.ckpt", {"state_dict": state}), tmp_path / "out", "taming"))
+    assert "\n" not in str(caught.value)

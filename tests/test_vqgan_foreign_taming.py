@@ -157,7 +157,7 @@ def test_a_saved_tokenizer_gives_the_same_tokens(kind: str, tmp_path: Path) -> N
     [
         ({"quantizer": "random"}, "quantizer 'random' must be one of nearest, gumbel, normalised"),
         ({"resolution": 250}, "resolution 250 must be a multiple of 16"),
-        ({"resolution": 0}, "resolution 0 must be a multiple of 16"),
+        ({"resolution": 0}, "resolution 0 must be at least 1"),
         ({"width": 48}, "a width of 48 channels must divide into 32 groups"),
     ],
 )

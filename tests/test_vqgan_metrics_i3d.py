@@ -24,7 +24,7 @@ def state_of(value: float = 0.0) -> dict[str, Tensor]:
     with torch.device("meta"):
         names = I3D().state_dict()
     return {
-        name: torch.tensor(1.0 if name.endswith("running_var") else value).expand(tensor.shape)
+        name: torch.tensor(1.0 if name.endswith("running_var") else value).expand(tensor.shape).contiguous()
         for name, tensor in names.items()
         if not name.endswith("num_batches_tracked")
     }

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from storage.checked_files import DamageError
 from storage.checkpoints import (
     best_checkpoint,
     list_checkpoints,
@@ -32,7 +33,7 @@ from storage.checkpoints import (
     read_state,
     state_text,
 )
-from storage.checksums import DamageError, is_known
+from storage.checksums import is_known
 from storage.files import temporary_path, write_text
 from storage.model_folder import CheckpointError, load_weights, save_model_folder
 from storage.naming import naming

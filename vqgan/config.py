@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from data.clip_format import ClipFormat
-from storage.options import Options, option
+from storage.options import Options, about, option
+
+MOST_PIXELS = 2**28
+"""Pixels of all frames of a clip that a tokenizer is made for, at most: 3 GiB of numbers."""
+
+MOST_CODES = 2**31 - 1
+"""Codes of a tokenizer, at most: tokens are whole numbers of 32 bits."""
+
+
+def check_clip(frames: int, resolution: int) -> None:
+    """Refuse clips that no memory holds, which no weights contradict.
+
+    Raises:
+        ValueError: they have more than `MOST_PIXELS` pixels.
+    """
+    if frames * resolution**2 > MOST_PIXELS:
+        raise ValueError(
+            f"{frames} frames of --resolution {resolution} are {frames * resolution**2:,} pixels, more than the "
+            f"{MOST_PIXELS:,} that a clip can have"
+        )
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,9 @@ class VQGANConfig(Options):
             raise ValueError(f"--resolution {self.resolution} must divide by {self.spatial_factor}")
         if self.frames % self.temporal_factor:
             raise ValueError(f"--frames {self.frames} must divide by {self.temporal_factor}")
+        check_clip(self.frames, self.resolution)
+        if self.vocab_size > MOST_CODES:
+            raise ValueError(f"{self.vocab_size:,} codes are more than the {MOST_CODES:,} that tokens can tell apart")
 
     @classmethod
     def check_given(cls, given: frozenset[str]) -> None:
@@ -145,17 +167,25 @@ PRESETS: dict[str, VQGANConfig] = {
 
 
 @dataclass(frozen=True)
-class PaletteConfig:
+class PaletteConfig(Options):
     """A colour palette: one token per pixel of a still."""
 
-    colours: int
+    colours: int = field(metadata=about(at_least=1))
     """Number of colours."""
-    size: int
+    size: int = field(metadata=about(at_least=1))
     """Pixels a side of the images it tokenizes."""
     frames = 1
     fps = 1.0
     temporal_factor = 1
     spatial_factor = 1
+
+    def check(self) -> None:
+        """Check the size.
+
+        Raises:
+            ValueError: no memory holds such images.
+        """
+        check_clip(self.frames, self.size)
 
     @property
     def vocab_size(self) -> int:

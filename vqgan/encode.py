@@ -23,6 +23,7 @@ from data.items import LISTING, describe_items, find_items, split_items
 from data.skipping import describe_skipped, write_skipped
 from data.tokens import REPAIR, StoreMetadata, TokenStoreError, write_shard, write_store
 from data.workers import Workers
+from storage.fingerprints import same_fingerprint
 from storage.run_folder import RunFolderError, open_run
 from training.loop import on_cpu
 from training.processes import best_device, describe_device, on_first_process
@@ -101,7 +102,7 @@ def prepare(options: EncodeOptions, tokenizer: Tokenizer) -> None:
         write_plan(out, plan)
     open_run(out, options, options.resume)
     before = read_plan(out).metadata.tokenizer
-    if before != tokenizer.fingerprint:
+    if not same_fingerprint(before, tokenizer.fingerprint):
         raise RunFolderError(
             f"the encoding in {out} was begun with another tokenizer ({before} -> {tokenizer.fingerprint}): give that "
             "one, or begin anew with --overwrite"

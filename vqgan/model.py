@@ -14,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from storage.model_folder import CheckpointError, load_model_config
+from storage.model_folder import CheckpointError
 from storage.pretrained import model_class
 from vqgan.config import VQGANConfig
 from vqgan.layers import ChannelNorm, Downsample, ResidualBlock, Upsample
@@ -135,6 +135,11 @@ class VQGAN(Tokenizer):
             quantized = self.quantizer(latents.float())
         return Reconstruction(self.decoder(quantized.codes), quantized.indices, quantized.loss)
 
+    @property
+    def not_of_tokens(self) -> frozenset[str]:
+        training = frozenset(("commitment", "codebook_decay"))
+        return training | {"codes", "code_width", "normalised"} if self.config.levels else training
+
     @torch.no_grad()
     def encode(self, clip: Tensor) -> Tensor:
         self.grid(*clip.shape[2:])
@@ -156,8 +161,8 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     Raises:
         CheckpointError: the folder holds no tokenizer, nobody knows its kind, or weights and config disagree.
     """
-    config = load_model_config(Path(folder))
+    config, tensors = load_model_folder(Path(folder))
     found = model_class(config["kind"])
     if not issubclass(found, Tokenizer):
         raise CheckpointError(f"{folder} holds a {config['kind']!r}, which is no tokenizer")
-    return found.from_pretrained(folder)
+    return found.from_content(config, tensors, folder)

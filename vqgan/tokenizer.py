@@ -6,18 +6,21 @@ Axes: B batch, T frames, H rows, W columns of pixels; t, h, w of the token grid.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Protocol
+from dataclasses import asdict
+from typing import Any, ClassVar, Protocol
 
 from einops import repeat
 from torch import Tensor
 
 from data.clip_format import ClipFormat
-from storage.checksums import fingerprint
+from storage.checksums import fingerprint, fingerprint_before
 from storage.pretrained import Pretrained
 
 
 class TokenizerConfig(Protocol):
-    """What the config of any tokenizer tells."""
+    """What the config of any tokenizer tells, a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def resolution(self) -> int: ...
@@ -142,5 +145,16 @@ class Tokenizer(Pretrained, ABC):
 
     @property
     def fingerprint(self) -> str:
-        """A short digest of the weights and of the clips it was made for."""
-        return fingerprint({"size": self.size, "frames": self.frames, "fps": self.fps}, self.state_dict())
+        """A short name of it that changes with everything that changes its tokens: see `storage.fingerprints`.
+
+        It covers the kind, the config without `not_of_tokens`, and all tensors with their names, types and shapes.
+        """
+        tensors = self.state_dict()
+        config = {name: value for name, value in asdict(self.config).items() if name not in self.not_of_tokens}
+        before = fingerprint_before({"size": self.size, "frames": self.frames, "fps": self.fps}, tensors)
+        return f"{fingerprint({'kind': self.kind, 'config': config}, tensors)}-{before}"
+
+    @property
+    def not_of_tokens(self) -> frozenset[str]:
+        """Fields of the config that its tokens do not depend on, such as those of training."""
+        return frozenset()

@@ -32,6 +32,7 @@ from gpt.model import GPT
 from sampling.completion import render
 from sampling.options import Prompt, PromptEncoding, Request
 from sampling.prompts import Layout, encode_prompt, lay_out, size_of
+from storage.fingerprints import same_fingerprint
 from vqgan.tokenizer import Tokenizer
 
 SAME_DATA = 0.9
@@ -87,7 +88,7 @@ def read_material(data: Path, store: TokenStore, tokenizer: Tokenizer, count: in
             tokenizer.
     """
     metadata = store.metadata
-    if metadata.tokenizer != tokenizer.fingerprint:
+    if not same_fingerprint(metadata.tokenizer, tokenizer.fingerprint):
         raise TokenStoreError(
             f"the tokens in {store.folder} are those of tokenizer {metadata.tokenizer}, this one is "
             f"{tokenizer.fingerprint}: give the tokenizer that encoded them"

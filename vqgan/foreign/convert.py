@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from torch import Tensor
 
+from storage.checked_files import shortly
 from storage.model_folder import CheckpointError
 from vqgan.foreign.taming import Quantizer, TamingConfig
-from vqgan.foreign.tats import TATSConfig
+from vqgan.foreign.tats import Padding, TATSConfig
 
 Kind = Literal["taming", "tats", "llamagen"]
 Tensors = Mapping[str, Tensor]
@@ -52,7 +53,7 @@ def convert_llamagen(tensors: Tensors) -> dict[str, Tensor]:
         CheckpointError: the tensors are those of something else.
     """
     kept = _without(_unnested(tensors, "llamagen"), "quantize.codebook_used")
-    coarsest = max(_numbers(kept, r"encoder\.conv_blocks\.(\d+)\."))
+    coarsest = max(_numbers(kept, r"encoder\.conv_blocks\.(\d+)\."), default=0)
     middle = ("block_1", "attn_1", "block_2")
 
     def rename(name: str) -> str:
@@ -86,7 +87,7 @@ def taming_config(tensors: Tensors, normalised: bool = False, resolution: int = 
     Raises:
         CheckpointError: a tensor that shows it is missing or misshapen.
     """
-    levels = range(max(_numbers(tensors, r"encoder\.down\.(\d+)\.")) + 1)
+    levels = range(max(_numbers(tensors, r"encoder\.down\.(\d+)\."), default=0) + 1)
     width = _size(tensors, "encoder.conv_in.weight")
     widths = [_size(tensors, f"encoder.down.{level}.block.0.conv1.weight") for level in levels]
     if any(wider % width for wider in widths):
@@ -119,9 +120,11 @@ def check_taming_settings(config: TamingConfig, settings: Mapping[str, Any]) -> 
     told = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
     if isinstance(told.get("attn_resolutions"), tuple):
         # Resolutions that no level has are without effect.
-        told["attn_resolutions"] = tuple(each for each in resolutions if each in told["attn_resolutions"])
+        named = [each for each in told["attn_resolutions"] if isinstance(each, int)]
+        told["attn_resolutions"] = tuple(each for each in resolutions if each in named)
     if "target" in told:
-        told["target"] = "GumbelVQ" if str(told["target"]).endswith("GumbelVQ") else "VQModel"
+        gumbel = isinstance(told["target"], str) and told["target"].endswith("GumbelVQ")
+        told["target"] = "GumbelVQ" if gumbel else "VQModel"
     shown = {
         "ch": config.width,
         "ch_mult": config.multipliers,
@@ -160,23 +163,24 @@ def tats_config(tensors: Tensors, settings: Mapping[str, Any]) -> TATSConfig:
     factors = settings.get("downsample")
     if not isinstance(factors, list | tuple) or len(factors) != 3:
         raise CheckpointError(
-            f"the checkpoint's args say downsample {factors!r}, not frames, rows and columns per token: "
+            f"the checkpoint's args say downsample {shortly(factors)}, not frames, rows and columns per token: "
             "take the checkpoint that the training of the VQGAN itself wrote"
         )
     t, h, w = (_whole({"downsample": factor}, "downsample") for factor in factors)
     if max(t, h, w).bit_length() - 1 != levels:
         raise CheckpointError(f"the checkpoint's args say downsample {(t, h, w)}, but the weights have {levels} levels")
     every = _whole({"sample_every_n_frames": 1, **settings}, "sample_every_n_frames")
+    rate = _frame_rate(settings)
     return TATSConfig(
         resolution=_whole(settings, "resolution"),
         frames=_whole(settings, "sequence_length") // every,
-        fps=_whole(settings, "frame_rate") / every if settings.get("frame_rate") else TATSConfig.fps,
+        fps=TATSConfig.fps if rate is None else rate / every,
         width=shown["n_hiddens"],
         downsample=(t, h, w),
         code_width=shown["embedding_dim"],
         codes=shown["n_codes"],
         norm=shown["norm_type"],
-        padding=settings.get("padding_type", "replicate"),
+        padding=_padding(settings),
     )
 
 
@@ -208,8 +212,17 @@ def _without(tensors: Tensors, *parts: str) -> dict[str, Tensor]:
 
 
 def _numbers(tensors: Tensors, pattern: str) -> set[int]:
-    """Return the numbers that the group of `pattern` matches in names that begin with it."""
-    return {int(found[1]) for name in tensors if (found := re.match(pattern, name))}
+    """Return the numbers that the group of `pattern` matches in names that begin with it.
+
+    Raises:
+        CheckpointError: one of them is larger than all tensors are together.
+    """
+    numbers = {found[1] for name in tensors if (found := re.match(pattern, name))}
+    if any(len(number) > 9 or int(number) >= len(tensors) for number in numbers):
+        raise CheckpointError(
+            f"there is a layer {max(numbers, key=len)[:20]} among {len(tensors)} weights: a damaged name"
+        )
+    return {int(number) for number in numbers}
 
 
 def _size(tensors: Tensors, name: str, axis: int = 0) -> int:
@@ -223,14 +236,34 @@ def _size(tensors: Tensors, name: str, axis: int = 0) -> int:
 
 def _whole(settings: Mapping[str, Any], name: str) -> int:
     value = settings.get(name)
-    if not isinstance(value, int) or value < 1:
-        raise CheckpointError(f"the checkpoint's args say {name} {value!r}, not a positive whole number")
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise CheckpointError(f"the checkpoint's args say {name} {shortly(value)}, not a positive whole number")
     return value
 
 
 def _check_agreement(told: Mapping[str, Any], shown: Mapping[str, Any], source: str) -> None:
     for name, value in shown.items():
-        if name in told and told[name] != value:
+        if name in told and not _is_same(told[name], value):
             raise CheckpointError(
-                f"{source} says {name} {told[name]!r}, the weights show {value!r}: they do not belong together"
+                f"{source} says {name} {shortly(told[name])}, the weights show {value!r}: they do not belong together"
             )
+
+
+def _padding(settings: Mapping[str, Any]) -> Padding:
+    value = settings.get("padding_type", "replicate")
+    if not isinstance(value, str):
+        raise CheckpointError(f"the checkpoint's args say padding_type {shortly(value)}, which is no text")
+    return cast(Padding, value)  # TATSConfig looks whether it is one of them
+
+
+def _frame_rate(settings: Mapping[str, Any]) -> float | None:
+    """Return the frames per second of the clips; None where they were taken as they are."""
+    value = settings.get("frame_rate")
+    return None if value is None or (isinstance(value, int) and not value) else _whole(settings, "frame_rate")
+
+
+def _is_same(told: Any, shown: Any) -> bool:
+    """Whether a setting, which may be anything, is what the weights show."""
+    if isinstance(shown, tuple):
+        return isinstance(told, tuple) and len(told) == len(shown) and all(map(_is_same, told, shown))
+    return type(told) is type(shown) and bool(told == shown)

@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 from torch import Tensor
 
-from storage.foreign import Settings, read_foreign, settings_of
-from storage.model_folder import CheckpointError, load_weights
+from storage.checked_files import RefusedFileError, on_one_line, read_text, shortly
+from storage.foreign import Settings, check_weights, read_foreign, say_converted, settings_of
+from storage.model_folder import CheckpointError
 from storage.terminal import visible
 from training.progress import say_done
 from vqgan.foreign.convert import (
@@ -25,6 +26,15 @@ from vqgan.foreign.taming import TamingVQGAN
 from vqgan.foreign.tats import TATSVQGAN
 from vqgan.options import ImportOptions
 from vqgan.tokenizer import Tokenizer
+
+MOST_YAML = 100_000
+"""Bytes of a configuration file, at most; published ones have two thousand."""
+
+DEEPEST_YAML = 20
+"""Levels of a configuration file, at most."""
+
+MOST_ALIASES = 20
+"""Aliases in a configuration file, at most."""
 
 
 def import_weights(options: ImportOptions) -> Path:
@@ -54,16 +64,16 @@ def import_weights(options: ImportOptions) -> Path:
 def _import_taming(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer:
     tensors = convert_taming(_weights(content, options.weights, "state_dict"))
     if options.config is None:
-        return _load(TamingVQGAN(taming_config(tensors)), tensors, options.weights)
+        return _load(TamingVQGAN, taming_config(tensors), tensors, options.weights)
     settings = _read_settings(options.config)
     config = taming_config(tensors, resolution=settings["resolution"])
     check_taming_settings(config, settings)
-    return _load(TamingVQGAN(config), tensors, options.weights)
+    return _load(TamingVQGAN, config, tensors, options.weights)
 
 
 def _import_llamagen(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer:
     tensors = convert_llamagen(_weights(content, options.weights, "ema", "model", "state_dict"))
-    return _load(TamingVQGAN(taming_config(tensors, normalised=True)), tensors, options.weights)
+    return _load(TamingVQGAN, taming_config(tensors, normalised=True), tensors, options.weights)
 
 
 def _import_tats(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer:
@@ -75,7 +85,7 @@ def _import_tats(content: Mapping[str, Any], options: ImportOptions) -> Tokenize
             f"{options.weights} has no hyper_parameters, which alone tell the strides and the length of its clips: "
             "take the checkpoint that the training wrote"
         )
-    return _load(TATSVQGAN(tats_config(tensors, settings_of(settings))), tensors, options.weights)
+    return _load(TATSVQGAN, tats_config(tensors, settings_of(settings)), tensors, options.weights)
 
 
 def _weights(content: Mapping[str, Any], path: Path, *names: str) -> dict[str, Tensor]:
@@ -83,28 +93,67 @@ def _weights(content: Mapping[str, Any], path: Path, *names: str) -> dict[str, T
     found = next((content[name] for name in names if isinstance(content.get(name), dict)), content)
     tensors = {name: value for name, value in found.items() if isinstance(name, str) and isinstance(value, Tensor)}
     if not tensors:
-        held = ", ".join(map(str, list(found)[:10])) or "nothing"
+        held = ", ".join(on_one_line(str(name)) for name in list(found)[:10]) or "nothing"
         raise CheckpointError(f"{path} holds no weights under {' or '.join(names)}: it has {held}")
+    check_weights(tensors, path)
+    say_converted(tensors)
     return tensors
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
-    """Return the settings of the VQGAN that a configuration of taming-transformers describes, in one dictionary."""
-    if not path.is_file():
-        raise CheckpointError(f"there is no configuration file {path}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"--config {path} is no YAML file: {error}") from error
+    """Return the settings of the VQGAN that a configuration of taming-transformers describes, in one dictionary.
+
+    Raises:
+        CheckpointError: there is no such file, it is no plain YAML, or describes no VQGAN.
+    """
+    content = _read_yaml(path)
     model = _entry(content, "model")
     # The configuration of a transformer describes its tokenizer within.
     model = _entry(_entry(model, "params"), "first_stage_config") or model
     parameters = _entry(model, "params")
     settings = {**_entry(parameters, "ddconfig"), **{key: model[key] for key in ("target",) if key in model}}
     settings |= {key: parameters[key] for key in ("embed_dim", "n_embed") if key in parameters}
-    if not isinstance(settings.get("resolution"), int):
+    resolution = settings.get("resolution")
+    if not isinstance(resolution, int) or isinstance(resolution, bool):
         raise CheckpointError(f"--config {path} describes no VQGAN: it has no model.params.ddconfig.resolution")
     return settings
+
+
+def _read_yaml(path: Path, at_most: int = MOST_YAML) -> Any:
+    """Return what a YAML file of plain values holds.
+
+    Aliases can stand for one another, and a few lines of them for more than any memory holds; tags can name classes.
+
+    Raises:
+        CheckpointError: there is no such file, it is no YAML or too large, deep or full of aliases, or it has tags.
+    """
+    try:
+        text = read_text(path, "configuration file", at_most)
+        _check_yaml(text, path)
+        return yaml.safe_load(text)
+    except RefusedFileError as error:
+        raise CheckpointError(str(error)) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"--config {path} is no YAML file: {on_one_line(str(error))}") from error
+
+
+def _check_yaml(text: str, path: Path) -> None:
+    depth = 0
+    aliases = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        aliases += isinstance(event, yaml.AliasEvent)
+        if depth > DEEPEST_YAML or aliases > MOST_ALIASES:
+            raise CheckpointError(
+                f"--config {path} is nested deeper than {DEEPEST_YAML} levels or has more than {MOST_ALIASES} aliases, "
+                "as no configuration of a VQGAN does: give the one that the training wrote"
+            )
+        if isinstance(event, yaml.NodeEvent) and getattr(event, "tag", None) is not None:
+            raise CheckpointError(
+                f"--config {path} has the tag {shortly(event.tag)}, and only plain values are read: take it out"
+            )
 
 
 def _entry(value: Any, name: str) -> dict[str, Any]:
@@ -113,12 +162,11 @@ def _entry(value: Any, name: str) -> dict[str, Any]:
     return entry if isinstance(entry, dict) else {}
 
 
-def _load(tokenizer: Tokenizer, tensors: Mapping[str, Tensor], path: Path) -> Tokenizer:
+def _load(kind: type[Tokenizer], config: Any, tensors: Mapping[str, Tensor], path: Path) -> Tokenizer:
     try:
-        load_weights(tokenizer, tensors, path)
+        return kind.with_weights(config, tensors, path).eval()
     except CheckpointError as error:
         raise CheckpointError(f"{error}. The file is incomplete, or its architecture was changed") from error
-    return tokenizer.eval()
 
 
 def _describe(tokenizer: Tokenizer, options: ImportOptions) -> str:

@@ -18,6 +18,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from storage.options import Options, option
+from vqgan.config import MOST_CODES, check_clip
 from vqgan.quantizers import nearest_code
 from vqgan.tokenizer import Tokenizer
 
@@ -27,43 +29,53 @@ Quantizer = Literal["nearest", "gumbel", "normalised"]
 # Groups of every group norm: widths must divide by it.
 GROUPS = 32
 
+MOST_LEVELS = 16
+"""Levels of an architecture, at most; each halves the image."""
+
 
 @dataclass(frozen=True)
-class TamingConfig:
+class TamingConfig(Options):
     """The architecture of an image VQGAN."""
 
-    resolution: int = 256
+    resolution: int = option(256, at_least=1)
     """Pixels a side of the images it was made for."""
-    width: int = 128
+    width: int = option(128, at_least=1)
     """Channels of the finest level."""
-    multipliers: tuple[int, ...] = (1, 1, 2, 2, 4)
+    multipliers: tuple[int, ...] = option((1, 1, 2, 2, 4), at_least=1)
     """Channels of each level, from the finest to the coarsest, as multiples of `width`."""
-    blocks: int = 2
+    blocks: int = option(2, at_least=1)
     """Residual blocks per level of the encoder; the decoder has one more."""
-    attention_levels: tuple[int, ...] = (4,)
+    attention_levels: tuple[int, ...] = option((4,), at_least=0)
     """Levels with attention after every residual block; 0 is the finest."""
-    latent_width: int = 256
+    latent_width: int = option(256, at_least=1)
     """Channels that the encoder gives and the decoder takes."""
-    code_width: int = 256
+    code_width: int = option(256, at_least=1)
     """Dimensions of a code."""
-    codes: int = 16384
+    codes: int = option(16384, at_least=1, at_most=MOST_CODES)
     """Number of codes."""
     quantizer: Quantizer = "nearest"
     """How a latent finds its code."""
-    fps: float = 1.0
+    fps: float = option(1.0, above=0)
     """Frames per second at which videos are cut into frames."""
     causal: bool = False
     """Always false, and written down for readers of config.json: a token depends on all pixels of its image."""
     frames = 1
     temporal_factor = 1
 
-    def __post_init__(self) -> None:
-        """Check that the numbers fit together."""
+    def check(self) -> None:
+        """Check that the numbers fit together.
+
+        Raises:
+            ValueError: they do not.
+        """
         if self.quantizer not in get_args(Quantizer):
             raise ValueError(f"quantizer {self.quantizer!r} must be one of {', '.join(get_args(Quantizer))}")
         if self.causal:
             raise ValueError("this VQGAN cannot be causal")
-        if self.resolution < 1 or self.resolution % self.spatial_factor:
+        if not 1 <= len(self.multipliers) <= MOST_LEVELS:
+            raise ValueError(f"multipliers of {len(self.multipliers)} levels: 1 to {MOST_LEVELS} can be")
+        check_clip(self.frames, self.resolution)
+        if self.resolution % self.spatial_factor:
             raise ValueError(f"resolution {self.resolution} must be a multiple of {self.spatial_factor}")
         for width in self.widths:
             if width % GROUPS:
@@ -152,8 +164,9 @@ class Level(nn.Module):
 
     def __init__(self, width_in: int, width_out: int, blocks: int, attention: bool) -> None:
         super().__init__()
-        widths = [width_in] + [width_out] * blocks
-        self.block = nn.ModuleList(ResidualBlock(*widths[index : index + 2]) for index in range(blocks))
+        self.block = nn.ModuleList(
+            ResidualBlock(width_out if index else width_in, width_out) for index in range(blocks)
+        )
         self.attn = nn.ModuleList(Attention(width_out) for _ in range(blocks if attention else 0))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from storage.options import Options, option
+from vqgan.config import MOST_CODES, check_clip
 from vqgan.quantizers import nearest_code
 from vqgan.tokenizer import Tokenizer
 
@@ -26,22 +28,22 @@ ENOUGH: dict[Padding, int] = {"replicate": 0, "constant": 0, "reflect": 2, "circ
 
 
 @dataclass(frozen=True)
-class TATSConfig:
+class TATSConfig(Options):
     """The architecture of a video VQGAN."""
 
-    resolution: int = 128
+    resolution: int = option(128, at_least=1)
     """Pixels a side of the clips it was made for."""
-    frames: int = 16
+    frames: int = option(16, at_least=1)
     """Frames of the clips it was made for."""
-    fps: float = 8.0
+    fps: float = option(8.0, above=0)
     """Frames per second of the clips it was made for."""
-    width: int = 32
+    width: int = option(32, at_least=1)
     """Channels of the first layer; every level doubles them."""
     downsample: tuple[int, int, int] = (4, 8, 8)
     """Frames, rows and columns per token, powers of two."""
-    code_width: int = 256
+    code_width: int = option(256, at_least=1)
     """Dimensions of a code."""
-    codes: int = 16384
+    codes: int = option(16384, at_least=1, at_most=MOST_CODES)
     """Number of codes."""
     norm: Norm = "batch"
     """Batch norm, or group norm of 32 groups."""
@@ -50,17 +52,22 @@ class TATSConfig:
     causal: bool = False
     """Always false, and written down for readers of config.json: latent frames depend on later frames."""
 
-    def __post_init__(self) -> None:
-        """Check that the numbers fit together."""
+    def check(self) -> None:
+        """Check that the numbers fit together.
+
+        Raises:
+            ValueError: they do not.
+        """
         for name, choices in (("norm", get_args(Norm)), ("padding", get_args(Padding))):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} {getattr(self, name)!r} must be one of {', '.join(choices)}")
         if self.causal:
             raise ValueError("this VQGAN cannot be causal")
         _check_downsample(self.downsample)
-        if self.resolution < 1 or self.resolution % self.spatial_factor:
+        check_clip(self.frames, self.resolution)
+        if self.resolution % self.spatial_factor:
             raise ValueError(f"resolution {self.resolution} must be a multiple of {self.spatial_factor}")
-        if self.frames < 1 or self.frames % self.temporal_factor:
+        if self.frames % self.temporal_factor:
             raise ValueError(f"frames {self.frames} must be a multiple of {self.temporal_factor}")
 
     @property

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from storage.foreign import read_foreign
+from storage.model_folder import load_weights
 
 LITE = {f"efficientnet-lite{number}": f"tf_efficientnet_lite{number}" for number in range(3)}
 """Names of the networks that packages bring, and timm's names of them."""
@@ -226,7 +227,7 @@ def load_named(network: nn.Module, state: Mapping[str, Tensor], names: Mapping[s
     """Load the tensors of `state` that stand there under the values of `names` into those of its keys.
 
     Raises:
-        ValueError: a name is missing, or its tensor has another shape.
+        ValueError: a name is missing, or its tensor has another shape or type, or numbers that are not finite.
     """
     own = network.state_dict()
     missing = [theirs for theirs in names.values() if theirs not in state]
@@ -235,7 +236,7 @@ def load_named(network: nn.Module, state: Mapping[str, Tensor], names: Mapping[s
     wrong = [theirs for name, theirs in names.items() if state[theirs].shape != own[name].shape]
     if wrong:
         raise ValueError(f"{source} holds weights of another network: {', '.join(wrong[:10])} of another shape")
-    network.load_state_dict({name: state[theirs] for name, theirs in names.items()}, strict=True)
+    load_weights(network, {name: state[theirs] for name, theirs in names.items()}, source)
 
 
 def _named_as_in_timm(model: str, state: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
