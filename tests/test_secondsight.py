@@ -419,14 +419,6 @@ def test_a_run_folder_that_is_removed_ends_the_run(tmp_path: Path, refused: Call
     assert not (out / "final").exists()
 
 
-def test_a_full_disk_names_the_metrics(tmp_path: Path, refused: Callable[..., str]) -> None:
-    store = make_store(tmp_path / "store")
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "metrics.jsonl").symlink_to("/dev/full")
-    said = refused(*of_training(store, tmp_path / "run"))
-    assert said == f"secondsight: [Errno 28] No space left on device: '{tmp_path / 'run' / 'metrics.jsonl'}'"
-
-
 INTERRUPTED = """
 import os, signal, sys
 

@@ -354,9 +354,3 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_what_a_killed_process_left_beside_a_model_is_removed(tmp_path: Path) -> None:
-    (tmp_path / "model.safetensors.tmp").touch()
-    model_folder(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors"]

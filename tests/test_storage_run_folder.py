@@ -439,3 +439,9 @@ def test_paths_and_dataclasses_can_be_written(tmp_path: Path) -> None:
 def test_what_has_no_json_form_is_refused() -> None:
     with pytest.raises(TypeError, match="set cannot be written"):
         to_json({"a": {1, 2}})
+
+
+def test_a_full_disk_names_the_metrics(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device.*metrics\.jsonl"):
+        log_metrics(tmp_path, step=1)

@@ -14,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from storage.model_folder import CheckpointError
+from storage.model_folder import CheckpointError, load_model_folder
 from storage.pretrained import model_class
 from vqgan.config import VQGANConfig
 from vqgan.layers import ChannelNorm, Downsample, ResidualBlock, Upsample
