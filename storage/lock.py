@@ -66,7 +66,7 @@ class Owner:
 
     @property
     def name(self) -> str:
-        """What people call it: `host:process`."""
+        """What people call it: host and process with a colon between."""
         return f"{self.host}:{self.process}"
 
     def describe(self) -> str:
@@ -250,7 +250,7 @@ def find_owner(folder: Path, name: str = LOCK) -> Owner | None:
 
 
 def remove_lock(folder: Path, owner: str, name: str = LOCK) -> Owner:
-    """Remove the lock of a folder from the owner of that name, `host:process`, and return who it was.
+    """Remove the lock of a folder from the owner of that name (`Owner.name`), and return who it was.
 
     A process that is at work after all ends before it writes again.
 

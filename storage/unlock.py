@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from storage.lock import remove_lock
 from storage.options import Options, about
 
 
@@ -29,5 +28,7 @@ def unlock(options: UnlockOptions) -> None:
     Raises:
         FolderLockError: the folder is not locked, or by another than the one that was named; nothing is removed then.
     """
+    from storage.lock import remove_lock  # here, so that the help of all commands stays instant
+
     owner = remove_lock(options.folder, options.owner)
     print(f"{options.folder} is free; it was held by {owner.describe()}")
