@@ -95,7 +95,7 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
     final = save_gathered(plain, out / "final")
     if nll is not None:
         say_if_at_floor(nll, floors["unigram_nll"])
-    say_done(out, f"secondsight complete --gpt {out} --tokenizer TOKENIZER --input VIDEOS --out COMPLETIONS")
+    say_done(out, "secondsight complete --gpt", out, "--tokenizer TOKENIZER --input VIDEOS --out COMPLETIONS")
     return final
 
 

@@ -2,10 +2,11 @@
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
-from training.progress import Progress
+from training.progress import Progress, say_done
 
 
 class Terminal(io.StringIO):
@@ -87,3 +88,8 @@ def test_the_bar_is_closed_when_the_run_fails(monkeypatch: pytest.MonkeyPatch) -
         raise RuntimeError("out of memory")
     assert progress.bar is not None
     assert not progress.bar.live.is_started
+
+
+def test_folders_are_quoted_in_the_command_that_comes_next(capsys: pytest.CaptureFixture[str]) -> None:
+    say_done(Path("out"), "secondsight gpt train --tokens", Path("-my $(tokens)"), "--out GPT")
+    assert capsys.readouterr().err == "out is ready; next: secondsight gpt train --tokens './-my $(tokens)' --out GPT\n"

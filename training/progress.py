@@ -14,6 +14,7 @@ from types import TracebackType
 from rich import progress as rich_progress
 from rich.console import Console
 
+from storage.command import next_command
 from training.processes import process_index
 
 
@@ -84,10 +85,16 @@ def say_found(**facts: object) -> None:
         sys.stderr.flush()
 
 
-def say_done(result: Path, following: str = "") -> None:
-    """Say at the end of a command where its result is, and what would likely come next."""
+def say_done(result: Path, *following: str | Path) -> None:
+    """Say at the end of a command where its result is, and what would likely come next.
+
+    Args:
+        result: what the command made.
+        following: a command to be typed, or advice: texts as they stand, and paths, which are quoted for the shell.
+    """
     if process_index() == 0:
-        print(f"{result} is ready" + (f"; next: {following}" if following else ""), file=sys.stderr, flush=True)
+        following_line = f"; next: {next_command(*following)}" if following else ""
+        print(f"{result} is ready{following_line}", file=sys.stderr, flush=True)
 
 
 def count(number: int, noun: str) -> str:

@@ -14,6 +14,7 @@ from data.skipping import describe_skipped, write_skipped
 from data.sources import Skipped
 from data.training_images import write_training_images
 from storage.checkpoints import newest_checkpoint
+from storage.command import next_command
 from storage.run_folder import open_run, truncate_metrics
 from training.curves import draw_curves
 from training.loop import TrainingLoop, make_accelerator, make_order
@@ -81,7 +82,7 @@ def train(options: TrainOptions) -> Path:
                 trainer.save(out, loop.done)
     on_first_process(lambda: draw_curves(out, CURVES))
     final = save_gathered(trainer.averaged, out / "final")
-    say_done(out, f"secondsight vqgan encode --tokenizer {out} --data {options.data} --out TOKENS")
+    say_done(out, "secondsight vqgan encode --tokenizer", out, "--data", options.data, "--out TOKENS")
     return final
 
 
@@ -138,8 +139,9 @@ def _advise_preparing(waiting: float, options: TrainOptions, dataset: ClipDatase
         return False
     form = dataset.form
     say_found(
-        hint=f"{waiting:.0%} of the time goes into reading videos; it would be less after `secondsight data prepare"
-        f" {options.data} --out SHARDS --size {max(160, form.size)} --fps {form.fps:g}`"
+        hint=f"{waiting:.0%} of the time goes into reading videos; it would be less after "
+        f"`{next_command('secondsight data prepare', options.data, '--out SHARDS')}"
+        f" --size {max(160, form.size)} --fps {form.fps:g}`"
     )
     return True
 

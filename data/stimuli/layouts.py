@@ -98,7 +98,7 @@ def make_stimuli(options: StimuliOptions) -> Path:
         f"{len(stimuli.study)} studied images, trials: {', '.join(f'{n} {name}' for name, n in trials.items())}; "
         f"{len(draft.left_out)} images left out: see {options.out / 'stimuli.json'}"
     )
-    say_done(options.out, f"secondsight memory run --stimuli {options.out} --out RUN")
+    say_done(options.out, "secondsight memory run --stimuli", options.out, "--out RUN")
     return options.out
 
 

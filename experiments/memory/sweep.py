@@ -56,7 +56,7 @@ def run_sweep(options: SweepOptions) -> Path:
     if failed:
         listed = "; ".join(f"{name}: {error}" for name, error in failed.items())
         raise SweepError(f"{len(failed)} of {len(cells)} cells failed: {listed}")
-    say_done(options.out, f"secondsight memory report {options.out} --out REPORT")
+    say_done(options.out, "secondsight memory report", options.out, "--out REPORT")
     return options.out
 
 
