@@ -17,7 +17,7 @@ class PublishOptions(Options):
     example = "secondsight publish --model runs/tokenizer --evaluation runs/evaluation --out runs/published"
 
     model: Path
-    """The model: a model folder, a run, or owner/name on the hub."""
+    """The model: a model folder, a run, or hf:owner/name on the hub."""
     out: Path
     """Folder for config.json, model.safetensors, README.md (the model card) and images."""
     evaluation: Path | None = None

@@ -21,6 +21,7 @@ import torch
 
 from storage.config_file import COMMAND, config_of, values_of
 from storage.files import to_json, write_text
+from storage.model_folder import hub_commits
 from storage.options import Options, leaves
 
 Resume = Literal["no", "auto"]
@@ -42,6 +43,7 @@ def open_run(out: Path, options: Options, resume: Resume = "no", overwrite: bool
             it holds is another command's or was started with other options (the differing ones are named).
     """
     wanted = config_of(options)
+    hub = hub_commits(options.flat())
     recorded = out / "config.json"
     if recorded.exists() and not overwrite:
         if resume == "no":
@@ -49,11 +51,12 @@ def open_run(out: Path, options: Options, resume: Resume = "no", overwrite: bool
                 f"{out} already holds a run: continue it with --resume auto, replace it with --overwrite, "
                 "or choose another --out"
             )
-        _refuse_changes(_read_config(out), wanted, type(options), out)
+        _refuse_changes(_with_commits(_read_config(out), wanted, out), wanted, type(options), out)
+        _refuse_other_commits(hub, out)
     if overwrite:
         _discard_run(out)
     write_text(recorded, to_json(wanted))
-    write_text(out / "environment.json", to_json(environment()))
+    write_text(out / "environment.json", to_json({**environment(), "hub": hub}))
     return out
 
 
@@ -93,6 +96,34 @@ def _check_command(content: Mapping[str, Any], kind: type[Options], run: Path) -
         )
     if content[COMMAND] != kind.command:
         raise RunFolderError(f"{run} holds a run of `{content[COMMAND]}`, not of `{kind.command}`")
+
+
+def _recorded_commits(out: Path) -> dict[str, str]:
+    """Return the commits of the models that a run had from the hub; none where that is not known."""
+    try:
+        commits = json.loads((out / "environment.json").read_text(encoding="utf-8"))["hub"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return commits if isinstance(commits, dict) else {}
+
+
+def _with_commits(before: dict[str, Any], now: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """Return the options of a run, where now its recorded commit is asked for with that commit in them."""
+    pinned = {name: f"{name.partition('@')[0]}@{commit}" for name, commit in _recorded_commits(out).items()}
+    options = dict(before)
+    for option, value in before.items():
+        if isinstance(value, str) and value in pinned and pinned[value] == now.get(option):
+            options[option] = pinned[value]
+    return options
+
+
+def _refuse_other_commits(hub: Mapping[str, str], out: Path) -> None:
+    for name, before in _recorded_commits(out).items():
+        if hub.get(name, before) != before:
+            raise RunFolderError(
+                f"the run in {out} was begun with commit {before} of {name}, which is {hub[name]} by now: ask for "
+                f"{name.partition('@')[0]}@{before}"
+            )
 
 
 def _discard_run(out: Path) -> None:

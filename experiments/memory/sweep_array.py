@@ -1,8 +1,8 @@
 """Cells of a sweep as the tasks of a Slurm array: one command a line, and a script that carries out a line.
 
 The script has three readers. Slurm reads the lines `#SBATCH`: quotes group, a backslash takes the next character as it
-stands, and in names of log files %% stands for %. Bash reads the rest of the script, and the line of a task. The program
-reads the words of that line.
+stands, and in names of log files %% stands for %. Bash reads the rest of the script, and the line of a task. The
+program reads the words of that line.
 """
 
 from __future__ import annotations
