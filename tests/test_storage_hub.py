@@ -401,6 +401,6 @@ def test_an_experiment_begins_from_a_gpt_of_the_hub_and_the_tokenizer_that_it_br
     assert (tmp_path / "run" / "trials.csv").exists()
     assert json.loads((tmp_path / "run" / "environment.json").read_text())["hub"] == {"hf:me/pair": COMMIT}
     methods = " ".join((tmp_path / "report" / "methods.txt").read_text().split())
-    assert "Images became tokens of the tokenizer `hf:me/pair`, of " in methods
-    assert "The GPT `hf:me/pair` learned them: 2 layers" in methods
+    assert "Images became tokens of the tokenizer hf:me/pair, of " in methods
+    assert "The GPT hf:me/pair learned them: 2 layers" in methods
     assert f"from the Hugging Face hub: hf:me/pair (commit {COMMIT})." in methods
