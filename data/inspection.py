@@ -128,7 +128,7 @@ def inspect_media(options: InspectOptions) -> Path:
         print(f"{name:16s} {visible(fact)}")
     say_found(skipped=describe_skipped(unused))
     check_skipped(unused, len(sources) + sum(skip.is_media for skip in skipped), options.path)
-    say_done(out, f"look at {out / 'contact_sheet.png'}")
+    say_done(out, "look at", out / "contact_sheet.png")
     return out
 
 

@@ -104,7 +104,7 @@ def prepare(options: PrepareOptions) -> Path:
                 raise PrepareError(
                     f"{out} cannot be written ({error}): make room and start the same command with --resume auto"
                 ) from error
-    say_done(out, f"secondsight vqgan train --preset demo --data {out} --out TOKENIZER")
+    say_done(out, "secondsight vqgan train --preset demo --data", out, "--out TOKENIZER")
     return out
 
 

@@ -24,7 +24,7 @@ def make_subset(options: SubsetOptions) -> Path:
     store = TokenStore(options.tokens)
     say_found(tokens=f"{len(store.split('train')):,} for training, {len(store.split('validation')):,} for validation")
     out = write_subset(store, options.out, options.items)
-    say_done(out, f"secondsight gpt train --tokens {out} --out GPT")
+    say_done(out, "secondsight gpt train --tokens", out, "--out GPT")
     return out
 
 

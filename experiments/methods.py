@@ -64,7 +64,9 @@ def software(run: Path) -> str:
     named = [f"{PACKAGES.get(name, name)} {version}" for name, version in packages.items()]
     if known.get("commit") and named:
         named[0] += f" (commit {known['commit'][:10]})"
-    return f"Software: {', '.join([*named, 'Python ' + known['python']])}; device: {known['device']}."
+    hub = ", ".join(f"{name} (commit {commit})" for name, commit in known.get("hub", {}).items())
+    models = f" Models were taken from the Hugging Face hub: {hub}." if hub else ""
+    return f"Software: {', '.join([*named, 'Python ' + known['python']])}; device: {known['device']}.{models}"
 
 
 def further_options(options: Options, worded: frozenset[str]) -> str:

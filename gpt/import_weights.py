@@ -61,7 +61,8 @@ def import_weights(options: ImportOptions) -> Path:
     inputs = "VIDEOS" if model.config.grid[0] > 1 else "IMAGES --prompt half-image"
     say_done(
         options.out,
-        f"secondsight complete --gpt {options.out} --tokenizer {tokenizer_folder} --input {inputs} --out COMPLETIONS",
+        *("secondsight complete --gpt", options.out, "--tokenizer", tokenizer_folder),
+        f"--input {inputs} --out COMPLETIONS",
     )
     return options.out
 

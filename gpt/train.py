@@ -57,7 +57,10 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
     with sole_writer(options.out, wait) as lock, leaving_nothing(options.out, *MADE_AT_START):
         final = _train(options, sample_fn, accelerator, lock)
     say_done(
-        options.out, f"secondsight complete --gpt {options.out} --tokenizer TOKENIZER --input VIDEOS --out COMPLETIONS"
+        options.out,
+        "secondsight complete --gpt",
+        options.out,
+        "--tokenizer TOKENIZER --input VIDEOS --out COMPLETIONS",
     )
     return final
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.hub_names import HUB
 from storage.options import Options
 
 
@@ -17,11 +18,14 @@ class PublishOptions(Options):
     example = "secondsight publish --model runs/tokenizer --evaluation runs/evaluation --out runs/published"
 
     model: Path
-    """The model: a model folder, a run, or owner/name on the hub."""
+    """The model: a model folder, a run, or hf:owner/name on the hub."""
     out: Path
     """Folder for config.json, model.safetensors, README.md (the model card) and images."""
-    evaluation: Path | None = None
-    """Folder of `secondsight vqgan eval`, whose metrics and images go into the card. The images show your data."""
+    evaluation: tuple[Path, ...] = ()
+    """Folders of `vqgan eval` or `complete`, and files into which `gpt eval` printed, whose metrics and images go into
+    the card. The images show your data."""
+    tokenizer: Path | None = None
+    """The tokenizer of a GPT, published with it; by default the one that the GPT brings along, if there is one."""
     repo: str | None = None
     """Repository on the hub, owner/name, to push the folder to; without it nothing leaves this machine."""
     private: bool = False
@@ -32,11 +36,16 @@ class PublishOptions(Options):
     """Licence of the weights as the hub names it: mit, apache-2.0, cc-by-4.0, other, ..."""
 
     def check(self) -> None:
-        """Check where it is pushed to.
+        """Check where it is written and pushed to, and the licence.
 
         Raises:
-            ValueError: it is no repository, or none is named.
+            ValueError: it is no repository, or none is named; the folder reads as a model of the hub, or the licence is
+                no name of one.
         """
+        if str(self.out).startswith(HUB) or self.out.name.startswith(HUB):
+            raise ValueError(f"--out {self.out} would read as a model of the hub: choose another name")
+        if self.license is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", self.license):
+            raise ValueError(f"--license {self.license!r} is no name of a licence on the hub, as mit or cc-by-4.0 are")
         if self.repo is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repo):
             raise ValueError(f"--repo {self.repo} must be owner/name")
         if self.private and self.repo is None:

@@ -103,9 +103,9 @@ class CompleteOptions(Options):
     example = "secondsight complete --gpt runs/gpt --tokenizer runs/tokenizer --input VIDEOS --out runs/completions"
 
     gpt: Path
-    """The GPT: a model folder, a run, or owner/name on the Hugging Face hub."""
+    """The GPT: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
     tokenizer: Path
-    """The tokenizer: a model folder, a run, or owner/name on the Hugging Face hub."""
+    """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
     out: Path = field(metadata=about(identity="none"))
     """Folder for images, videos, index.html, tokens.npy and sample.json."""
     input: tuple[Path, ...] = ()

@@ -1,17 +1,19 @@
-"""The Hugging Face hub: models come from it by their id, `owner/name` or `owner/name@revision`, and go to it.
+"""The Hugging Face hub: models come from it, asked for as `hf:owner/name` or `hf:owner/name@revision`, and go to it.
 
-Only `config.json` and `model.safetensors` are ever downloaded, into the hub's own cache.
+Only `config.json` and `model.safetensors`, those of a GPT and those of the tokenizer that it brings along in
+`tokenizer/`, are ever downloaded, into the hub's own cache.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
     HFValidationError,
@@ -21,7 +23,10 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
+from storage.hub_names import HUB, TOKENIZER
+
 MODEL_FILES = ("config.json", "model.safetensors")
+DOWNLOADED = (*MODEL_FILES, *(f"{TOKENIZER}/{name}" for name in MODEL_FILES))
 
 # Seconds to wait for the hub's answer; HF_HUB_ETAG_TIMEOUT is the variable with which its own tools set the same.
 PATIENCE = float(os.environ.get("HF_HUB_ETAG_TIMEOUT", 5))
@@ -40,12 +45,12 @@ class HubId(NamedTuple):
     """Branch, tag or commit; None for the newest."""
 
     def __str__(self) -> str:
-        return f"{self.repo}@{self.revision}" if self.revision else self.repo
+        return f"{HUB}{self.repo}@{self.revision}" if self.revision else f"{HUB}{self.repo}"
 
 
 def parse_hub_id(text: str) -> HubId | None:
-    """Return the hub id that `text` has the shape of, `owner/name` or `owner/name@revision`, or None."""
-    parts = re.fullmatch(r"(?P<repo>[^/@]+/[^/@]+)(@(?P<revision>\w[\w./-]*))?", text)
+    """Return the model that `text` asks the hub for, `hf:owner/name` or `hf:owner/name@revision`, or None."""
+    parts = re.fullmatch(rf"{HUB}(?P<repo>[^/@]+/[^/@]+)(@(?P<revision>\w[\w./-]*))?", text)
     if parts is None or ".." in text:
         return None
     try:
@@ -58,36 +63,45 @@ def parse_hub_id(text: str) -> HubId | None:
 # A process that asks twice gets the same weights, also when new ones were pushed meanwhile.
 @cache
 def download_model(model: HubId) -> Path:
-    """Return the folder in the hub's cache that holds a model, downloaded if need be.
+    """Return the folder in the hub's cache that holds a model, downloaded if need be; its name is the commit.
 
-    What is in the cache will do when the hub cannot be asked for anything newer.
+    What is in the cache will do when the hub cannot be asked for anything newer. What is taken from where is said.
 
     Raises:
         HubError: the model is not in the cache, and not on the hub or out of reach.
     """
     # The hub's client raises whatever its HTTP library does, which is another one in each of its major versions.
     unreachable: Exception | None = None
+    cached = True
     try:
         # Asked first, because downloads do not stop waiting for a hub that does not answer.
-        HfApi().model_info(model.repo, revision=model.revision, timeout=PATIENCE)
+        found = HfApi().model_info(model.repo, revision=model.revision, timeout=PATIENCE)
+        cached = _is_cached(model._replace(revision=found.sha))
     except Exception as error:
         unreachable = error
     try:
         folder = snapshot_download(
             model.repo,
             revision=model.revision,
-            allow_patterns=list(MODEL_FILES),
+            allow_patterns=list(DOWNLOADED),
             local_files_only=unreachable is not None,
         )
     except Exception as error:
         if unreachable is None:
             raise HubError(_reason(error)) from error
-        cached = f"the cache {constants.HF_HUB_CACHE} does not have it either"
-        raise HubError(f"{_reason(unreachable)}; {cached}") from unreachable
-    missing = [name for name in MODEL_FILES if not Path(folder, name).exists()]
-    if missing:
-        raise HubError(f"it lacks {' and '.join(missing)}")
+        missing = f"the cache {constants.HF_HUB_CACHE} does not have it either"
+        raise HubError(f"{_reason(unreachable)}; {missing}") from unreachable
+    lacking = [name for name in MODEL_FILES if not Path(folder, name).exists()]
+    if lacking:
+        raise HubError(f"it lacks {' and '.join(lacking)}")
+    _say_loaded(model, Path(folder), "from the cache" if cached else "downloaded", unreachable)
     return Path(folder)
+
+
+def is_in_cache(text: str) -> bool:
+    """Whether what asks for a model of the hub can be had without asking the hub."""
+    model = parse_hub_id(text)
+    return model is not None and _is_cached(model)
 
 
 def upload_model(folder: Path, repo: str, private: bool = False, token: str | None = None) -> str:
@@ -117,6 +131,21 @@ def upload_model(folder: Path, repo: str, private: bool = False, token: str | No
     if public:
         raise HubError(f"{repo} is already on the hub and public: make it private there, or choose another name")
     return str(url)
+
+
+def _is_cached(model: HubId) -> bool:
+    found = (try_to_load_from_cache(model.repo, name, revision=model.revision) for name in MODEL_FILES)
+    return all(isinstance(path, str) for path in found)
+
+
+def _say_loaded(model: HubId, folder: Path, origin: str, unreachable: Exception | None) -> None:
+    """Say which model was loaded from where; of several processes the first does."""
+    if os.environ.get("RANK", "0") != "0":
+        return
+    why = ""
+    if unreachable is not None and not isinstance(unreachable, OfflineModeIsEnabled):
+        why = f" as the hub cannot be asked ({_reason(unreachable)})"
+    print(f"{'hub':12s} {model}, commit {folder.name}, {origin}{why}: {folder}", file=sys.stderr, flush=True)
 
 
 def _reason(error: Exception) -> str:

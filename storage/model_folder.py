@@ -19,6 +19,7 @@ from storage.checked_files import DamageError, on_one_line, read_json, shortly
 from storage.checkpoints import is_checkpoint, list_checkpoints
 from storage.config_file import from_json
 from storage.files import temporary_path, write_text
+from storage.hub_names import HUB, TOKENIZER, is_hub_model
 from storage.options import unknown_name
 from storage.tensor_files import is_finite, load_tensors, save_tensors
 
@@ -41,37 +42,86 @@ class CheckpointError(ValueError):
 def find_model(path: Path) -> Path:
     """Return the model folder that `path` means: itself, its `final`, a run's newest checkpoint, or one on the hub.
 
-    What exists nowhere here and reads `owner/name` or `owner/name@revision` is looked up on the Hugging Face hub.
+    The Hugging Face hub is asked for what reads `hf:owner/name` or `hf:owner/name@revision`, and for nothing else.
 
     Raises:
         CheckpointError: none of them holds a `model.safetensors`, or the hub has no such model.
     """
+    if is_hub_model(path):
+        return _download(path)
     for folder in (path, path / "final", *reversed(list_checkpoints(path))):
         if (folder / "model.safetensors").exists() and (folder / "config.json").exists():
             return folder
-    if not path.exists() and (downloaded := _download(path.as_posix())):
-        return downloaded
+    if not path.exists():
+        raise CheckpointError(f"{path} holds no model: there is no such folder{_hint(path)}")
     raise CheckpointError(
         f"{path} holds no model: expected config.json and model.safetensors in it, in its final/, "
         "or in its checkpoints/"
     )
 
 
-def _download(name: str) -> Path | None:
-    """Return the folder of a model on the hub, None if its name does not have the shape of one there."""
+def is_at_hand(path: Path) -> bool:
+    """Whether what names a model is here: there is such a path, or the hub's cache has it."""
+    if not is_hub_model(path):
+        return path.exists()
+    from storage.hub import is_in_cache
+
+    return is_in_cache(path.as_posix())
+
+
+def brought_tokenizer(gpt: Path) -> Path | None:
+    """Return the folder of the tokenizer that a GPT brings along, None if it brings none.
+
+    Raises:
+        CheckpointError: there is no GPT.
+    """
+    for folder in (gpt, find_model(gpt)):
+        if (folder / TOKENIZER / "config.json").exists():
+            return folder / TOKENIZER
+    return None
+
+
+def hub_commits(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the commits of the models that options, by name, ask the hub for: what is asked for, and its commit.
+
+    Raises:
+        CheckpointError: the hub has no such model.
+    """
+    given = [value for name, value in options.items() if name != "out" and isinstance(value, Path | str)]
+    return {str(value): find_model(Path(value)).name for value in given if is_hub_model(value)}
+
+
+def _download(path: Path) -> Path:
+    """Return the folder of a model of the hub.
+
+    Raises:
+        CheckpointError: no model can be called so, a folder here is, or it cannot be had.
+    """
     # Imported here, so that a model's own file can be imported where the hub's client is not installed.
     from storage.hub import HubError, download_model, parse_hub_id
 
-    hub_id = parse_hub_id(name)
+    if path.exists():
+        raise CheckpointError(
+            f"{path} is a folder here and also asks for a model of the hub: give the folder's whole path, or ask for "
+            "the model from another folder"
+        )
+    hub_id = parse_hub_id(path.as_posix())
     if hub_id is None:
-        return None
+        raise CheckpointError(f"{path} names no model of the hub: write hf:owner/name or hf:owner/name@revision")
     try:
         return download_model(hub_id)
     except HubError as error:
         raise CheckpointError(
-            f"{hub_id} is neither a folder here nor a model to be had from the Hugging Face hub: {error}. Check the "
-            f"spelling, or get it where there is internet (hf download {hub_id.repo}) and set HF_HOME to that cache"
+            f"{hub_id} cannot be had from the Hugging Face hub: {error}. Check the spelling, or get it where there is "
+            f"internet (hf download {hub_id.repo}) and set HF_HOME to that cache"
         ) from error
+
+
+def _hint(path: Path) -> str:
+    """Return how to ask the hub for what is no folder here, if it could be called so there."""
+    from storage.hub import parse_hub_id
+
+    return f" ({HUB}{path} would ask the Hugging Face hub)" if parse_hub_id(f"{HUB}{path.as_posix()}") else ""
 
 
 def save_model_folder(folder: Path, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> str:

@@ -92,7 +92,7 @@ class Pretrained(nn.Module):
         """Load a model, in evaluation mode: from a model folder, a run's final or newest model, or the hub.
 
         Args:
-            folder: a folder, or `owner/name` or `owner/name@revision` on the Hugging Face hub.
+            folder: a folder, or `hf:owner/name` or `hf:owner/name@revision` on the Hugging Face hub.
 
         Raises:
             CheckpointError: there is no such model, it is of another class, or weights and config disagree.

@@ -25,6 +25,7 @@ import torch
 from storage.checkpoints import list_checkpoints
 from storage.config_file import COMMAND, OF_ONE_RUN, config_of, values_of
 from storage.files import to_json, write_text
+from storage.model_folder import hub_commits
 from storage.naming import naming
 from storage.options import Leaf, Options, leaves
 
@@ -98,7 +99,10 @@ def check_run(
             f"{out} already holds a run: continue it with --resume auto, replace it with --overwrite, "
             "or choose another --out"
         )
-    return _compare(_read_config(out), config_of(options), type(options), out, by_content)
+    wanted = config_of(options)
+    check = _compare(_with_commits(_read_config(out), wanted, out), wanted, type(options), out, by_content)
+    _refuse_other_commits(hub_commits(options.flat()), out)
+    return check
 
 
 def open_run(
@@ -130,11 +134,12 @@ def open_run(
         RunFolderError: see `check_run`.
     """
     check = check_run(out, options, resume, overwrite, begun=begun, by_content=same)
+    hub = hub_commits(options.flat())
     for name, change in {**check.changes, **check.moved}.items():
         print(f"changed since the run began: {_words(leaves(type(options))[name], change)}", file=sys.stderr)
     if not check.continues and (overwrite or options.keeps_checkpoints):
         _discard_run(out)
-    write_text(out / "environment.json", to_json(environment()))
+    write_text(out / "environment.json", to_json({**environment(), "hub": hub}))
     write_text(out / "config.json", to_json(config_of(options)))
     return out
 
@@ -199,6 +204,34 @@ def _check_command(content: Mapping[str, Any], kind: type[Options], run: Path) -
         )
     if content[COMMAND] != kind.command:
         raise RunFolderError(f"{run} holds a run of `{content[COMMAND]}`, not of `{kind.command}`")
+
+
+def _recorded_commits(out: Path) -> dict[str, str]:
+    """Return the commits of the models that a run had from the hub; none where that is not known."""
+    try:
+        commits = json.loads((out / "environment.json").read_text(encoding="utf-8"))["hub"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return commits if isinstance(commits, dict) else {}
+
+
+def _with_commits(before: dict[str, Any], now: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """Return the options of a run, where now its recorded commit is asked for with that commit in them."""
+    pinned = {name: f"{name.partition('@')[0]}@{commit}" for name, commit in _recorded_commits(out).items()}
+    options = dict(before)
+    for option, value in before.items():
+        if isinstance(value, str) and value in pinned and pinned[value] == now.get(option):
+            options[option] = pinned[value]
+    return options
+
+
+def _refuse_other_commits(hub: Mapping[str, str], out: Path) -> None:
+    for name, before in _recorded_commits(out).items():
+        if hub.get(name, before) != before:
+            raise RunFolderError(
+                f"the run in {out} was begun with commit {before} of {name}, which is {hub[name]} by now: ask for "
+                f"{name.partition('@')[0]}@{before}"
+            )
 
 
 def _discard_run(out: Path) -> None:

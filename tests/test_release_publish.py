@@ -1,29 +1,54 @@
 """What is published explains itself: the card tells what the files tell, its example runs, and nothing is lost."""
 
+import ast
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from local_hub import serve_hub
-from tiny import GPT_SHORT, IMAGE, SHORT, make_gpt, make_palette, make_tokenizer, make_videos
+from markdown_it import MarkdownIt
+from PIL import Image
+from tiny import (
+    GPT_SHORT,
+    IMAGE,
+    SHORT,
+    make_gpt,
+    make_images,
+    make_palette,
+    make_store,
+    make_tokenizer,
+    make_videos,
+)
 
+import secondsight
+from gpt.config import MismatchError
 from gpt.model import GPT
+from gpt.options import TrainOptions
+from release.markdown import code, in_quotes, plain
 from release.options import PublishOptions
 from release.publish import publish, to_half
+from release.unfinished import replacing
+from storage.lock import FolderLock, FolderLockError
 from storage.model_folder import CheckpointError, load_model_folder
+from storage.run_folder import open_run
 from vqgan.evaluate import evaluate
 from vqgan.foreign.taming import TamingConfig, TamingVQGAN
 from vqgan.foreign.tats import TATSVQGAN, TATSConfig
 from vqgan.model import load_tokenizer
 from vqgan.options import EvaluateOptions
+from vqgan.options import TrainOptions as TokenizerTrainOptions
 
 TAMING = TamingConfig(
     resolution=16,
@@ -66,7 +91,7 @@ def evaluation(tokenizer: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def test_the_folder_holds_the_model_its_card_and_the_images(tokenizer: Path, evaluation: Path, tmp_path: Path) -> None:
-    publish(PublishOptions(tokenizer, tmp_path / "out", evaluation))
+    publish(PublishOptions(tokenizer, tmp_path / "out", (evaluation,)))
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"config.json", "model.safetensors", "README.md", "reconstructions.png"}
     assert load_tokenizer(tmp_path / "out").fingerprint == load_tokenizer(tokenizer).fingerprint
@@ -83,7 +108,7 @@ def test_what_to_do_next_is_said(tokenizer: Path, tmp_path: Path, capsys: pytest
 
 def test_an_earlier_publication_is_replaced(tokenizer: Path, evaluation: Path, tmp_path: Path) -> None:
     for license in (None, "mit"):
-        publish(PublishOptions(tokenizer, tmp_path / "out", evaluation, license=license))
+        publish(PublishOptions(tokenizer, tmp_path / "out", (evaluation,), license=license))
     assert read_card(tmp_path / "out")[0]["license"] == "mit"
 
 
@@ -118,7 +143,7 @@ def test_an_evaluation_that_is_none_is_refused(
     if content is not None:
         (tmp_path / "metrics.json").write_text(content)
     with pytest.raises(CheckpointError, match=message):
-        publish(PublishOptions(tokenizer, tmp_path / "out", tmp_path))
+        publish(PublishOptions(tokenizer, tmp_path / "out", (tmp_path,)))
     assert not (tmp_path / "out").exists()
 
 
@@ -208,7 +233,7 @@ def test_the_card_tells_the_evaluation(tokenizer: Path, tmp_path: Path) -> None:
     metrics = {"psnr_db": 23.4567, "ssim": 0.71234, "items": 12345, "frechet": 0.000123456, "by_item": [1, 2]}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "best of.png").write_bytes(b"an image")
-    publish(PublishOptions(tokenizer, tmp_path / "out", folder))
+    publish(PublishOptions(tokenizer, tmp_path / "out", (folder,)))
     _, text = read_card(tmp_path / "out")
     rows = (
         "| peak signal-to-noise ratio, dB | 23.5 |\n| structural similarity | 0.712 |\n"
@@ -249,9 +274,271 @@ def test_what_was_assembled_is_pushed(
     pushed = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     assert files == pushed | {".gitattributes": b""}
     assert repository.private
-    assert b'load_tokenizer("me/tokenizer")' in files["README.md"]
+    assert b'load_tokenizer("hf:me/tokenizer")' in files["README.md"]
 
 
 def test_the_command_ends_with_one_line_when_there_is_no_model(tmp_path: Path, refused: Callable[..., str]) -> None:
     said = refused("publish", "--model", tmp_path / "none", "--out", tmp_path / "out")
     assert re.match(r"secondsight: .* holds no model", said)
+
+
+# A GPT and its tokenizer
+
+
+def publish_pair(folder: Path, still: bool, **others: Any) -> GPT:
+    """Publish a tiny GPT with its tokenizer as `folder`/pair."""
+    tokenizer = make_tokenizer(IMAGE if still else SHORT)
+    gpt = make_gpt(replace(GPT_SHORT, grid=(1 if still else 2, 4, 4), tokenizer=tokenizer.fingerprint))
+    tokenizer.save_pretrained(folder / "tokenizer")
+    gpt.save_pretrained(folder / "gpt")
+    publish(PublishOptions(folder / "gpt", folder / "pair", tokenizer=folder / "tokenizer", **others))
+    return gpt
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_the_example_in_the_card_of_a_pair_completes_a_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, still: bool
+) -> None:
+    gpt = publish_pair(tmp_path, still)
+    make_images(tmp_path, count=1)
+    make_videos(tmp_path, count=1, frames=8, size=16)
+    (tmp_path / "image_0.png").rename(tmp_path / "picture.jpg")
+    (tmp_path / "film_0.mp4").rename(tmp_path / "video.mp4")
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", read_card(tmp_path / "pair")[1], re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert names["tokenizer"].fingerprint == gpt.config.tokenizer
+    made = sorted(path.name for path in tmp_path.glob("completed_*"))
+    assert made == [f"completed_{number}.{'png' if still else 'mp4'}" for number in range(4)]
+
+
+def test_the_command_in_the_card_of_a_pair_is_one_that_the_program_takes(tmp_path: Path) -> None:
+    publish_pair(tmp_path, still=True)
+    (line,) = re.findall(r"```bash\nsecondsight (.*?)\n```", read_card(tmp_path / "pair")[1])
+    options = secondsight.parse(shlex.split(line))
+    assert (options.flat()["gpt"], options.flat()["tokenizer"]) == (Path("pair"), Path("pair"))
+
+
+def test_a_pair_is_one_folder(tmp_path: Path) -> None:
+    gpt = publish_pair(tmp_path, still=True)
+    files = {str(path.relative_to(tmp_path / "pair")) for path in (tmp_path / "pair").rglob("*") if path.is_file()}
+    model = {"config.json", "model.safetensors"}
+    assert files == {"README.md", *model, *(f"tokenizer/{name}" for name in model)}
+    assert load_tokenizer(tmp_path / "pair").fingerprint == gpt.config.tokenizer
+    publish(PublishOptions(tmp_path / "pair", tmp_path / "again"))
+    assert load_tokenizer(tmp_path / "again").fingerprint == gpt.config.tokenizer
+    publish_pair(tmp_path, still=True, license="mit")
+
+
+def test_halves_of_a_gpt_keep_its_tokenizer_whole(tmp_path: Path) -> None:
+    gpt = publish_pair(tmp_path, still=True, half=True)
+    assert load_tokenizer(tmp_path / "pair").fingerprint == gpt.config.tokenizer
+    assert "stored as float16" in read_card(tmp_path / "pair")[1]
+
+
+def test_the_tokenizer_of_another_gpt_is_refused(tmp_path: Path) -> None:
+    publish_pair(tmp_path, still=True)
+    make_tokenizer(IMAGE, seed=1).save_pretrained(tmp_path / "other")
+    with pytest.raises(MismatchError, match="the GPT learned the tokens of tokenizer"):
+        publish(PublishOptions(tmp_path / "gpt", tmp_path / "out", tokenizer=tmp_path / "other"))
+    with pytest.raises(ValueError, match="--tokenizer goes with a GPT"):
+        publish(PublishOptions(tmp_path / "other", tmp_path / "out", tokenizer=tmp_path / "other"))
+    assert not list(tmp_path.glob("*out*"))
+
+
+# Where it comes from, and how good it is
+
+
+def test_the_card_tells_what_a_gpt_was_trained_on_without_a_path(tmp_path: Path) -> None:
+    store = make_store(tmp_path / "data" / "tokens")
+    make_gpt().save_pretrained(tmp_path / "run" / "final")
+    options = TrainOptions.of(tokens=store, out=tmp_path / "run", steps=7, batch=3)
+    open_run(tmp_path / "run", options)
+    publish(PublishOptions(tmp_path / "run", tmp_path / "out"))
+    text = read_card(tmp_path / "out")[1]
+    assert (
+        "| items | 12, 9 for training and 3 for validation; each 8 frames of 16 x 16 pixels at 8 per second |" in text
+    )
+    assert "| training | 7 steps in batches of 3, seed 0 |" in text
+    assert str(tmp_path) not in text
+
+
+def test_the_card_tells_what_a_tokenizer_was_trained_on_without_a_path(tmp_path: Path) -> None:
+    make_tokenizer(SHORT).save_pretrained(tmp_path / "run" / "checkpoints" / "000007")
+    open_run(tmp_path / "run", TokenizerTrainOptions.of(data=tmp_path / "my|films", out=tmp_path / "run", steps=7))
+    publish(PublishOptions(tmp_path / "run", tmp_path / "out"))
+    text = read_card(tmp_path / "out")[1]
+    assert "| data | my&#124;films |" in text
+    assert str(tmp_path) not in text
+
+
+def test_several_evaluations_stand_side_by_side(tokenizer: Path, evaluation: Path, tmp_path: Path) -> None:
+    (tmp_path / "gpt.json").write_text('{"gpt_nll": 4.5, "items": 3}')
+    (tmp_path / "completions").mkdir()
+    (tmp_path / "completions" / "sample.json").write_text("{}")
+    Image.new("RGB", (8, 8)).save(tmp_path / "completions" / "grid.png")
+    evaluations = (evaluation, tmp_path / "gpt.json", tmp_path / "completions", evaluation)
+    publish(PublishOptions(tokenizer, tmp_path / "out", evaluations))
+    text = read_card(tmp_path / "out")[1]
+    assert re.findall(r"^### (.*)$", text, re.MULTILINE) == [
+        "Reconstruction",
+        "Prediction",
+        "Completions",
+        "Reconstruction",
+    ]
+    assert "| mean negative log likelihood, nats per token | 4.5 |" in text
+    images = {path.name for path in (tmp_path / "out").glob("*.png")}
+    assert images == {"reconstructions.png", "grid.png", "4_reconstructions.png"}
+
+
+def test_a_link_to_a_file_elsewhere_is_not_published(tokenizer: Path, tmp_path: Path) -> None:
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "metrics.json").write_text("{}")
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "evaluation" / "figure.png").symlink_to(tmp_path / "secret")
+    with pytest.raises(CheckpointError, match="is a link to a file outside of"):
+        publish(PublishOptions(tokenizer, tmp_path / "out", (tmp_path / "evaluation",)))
+
+
+# Hostile names
+
+HOSTILE = [
+    'a"); raise SystemExit("harm") #',
+    "a'b",
+    "a|b",
+    "a`b",
+    "[x](https://example.com)",
+    "<script>alert(1)</script>",
+    "{name}",
+    "```",
+    "a\\",
+    "-x",
+    "*b*",
+    "caf\u00e9 \U0001f600",
+    "a\nb\n\n# c",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_is_a_name_to_the_python_and_the_markdown_of_the_card(
+    tokenizer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    name = name.replace("/", "\u2215")
+    publish(PublishOptions(tokenizer, tmp_path / name))
+    text = read_card(tmp_path / name)[1]
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(example, {})
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    assert len([token for token in tokens if token.type == "heading_open" and token.tag == "h1"]) == 1
+    title = next(token for before, token in pairwise(tokens) if before.type == "heading_open")
+    assert "".join(child.content for child in title.children or ()) == " ".join(name.split())
+    assert {child.type for child in title.children or ()} <= {"text", "text_special"}
+
+
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(HOSTILE))
+def test_a_value_is_one_cell_of_text(text: str) -> None:
+    rows = MarkdownIt("commonmark").enable("table").parse(f"| a | b |\n|---|---|\n| {plain(text)} | {code(text)} |\n")
+    cells = [token for before, token in pairwise(rows) if before.type == "td_open"]
+    assert len(cells) == 2
+    assert {child.type for cell in cells for child in cell.children or ()} <= {"text", "text_special", "code_inline"}
+
+
+@given(text=st.text(max_size=30) | st.sampled_from(HOSTILE))
+def test_a_text_in_quotes_is_itself_to_python(text: str) -> None:
+    quoted = in_quotes(text)
+    assert ast.literal_eval(f'"{quoted}"') == text
+    assert "`" not in quoted
+    assert len(f'"{quoted}"'.splitlines()) == 1
+
+
+def test_a_folder_that_reads_like_a_model_of_the_hub_is_refused() -> None:
+    with pytest.raises(ValueError, match="would read as a model of the hub"):
+        PublishOptions(Path("model"), Path("runs/hf:me"))
+
+
+@pytest.mark.parametrize("license", ["mit\ntags: x", "", "a: b", "-x"])
+def test_a_licence_that_is_none_is_refused(license: str) -> None:
+    with pytest.raises(ValueError, match="is no name of a licence on the hub"):
+        PublishOptions(Path("model"), Path("out"), license=license)
+
+
+# Kills and full disks
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from release.unfinished import replacing
+with replacing(Path(sys.argv[1]), "secondsight publish") as folder:
+    (folder / "model.safetensors").write_text("half")
+    os.kill(os.getpid(), 9)
+"""
+SMALL_DISK = """
+import resource, sys
+import secondsight
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+secondsight.main(["publish", *sys.argv[1:]])
+"""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_a_killed_publish_left_is_replaced_and_what_was_there_stays_till_then(
+    tokenizer: Path, tmp_path: Path
+) -> None:
+    publish(PublishOptions(tokenizer, tmp_path / "out"))
+    before = contents(tmp_path / "out")
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "out"], check=False)
+    assert done.returncode == -9
+    assert contents(tmp_path / "out") == before
+    assert (tmp_path / ".out.unfinished" / "new" / "model.safetensors").exists()
+    publish(PublishOptions(tokenizer, tmp_path / "out"))
+    assert contents(tmp_path / "out") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_was_set_aside_by_a_killed_publish_is_put_back(tmp_path: Path, tokenizer: Path) -> None:
+    publish(PublishOptions(tokenizer, tmp_path / "out"))
+    work = tmp_path / ".out.unfinished"
+    work.mkdir()
+    (work / "publish.json").write_text("{}")
+    (tmp_path / "out").rename(work / "before")
+    with pytest.raises(RuntimeError, match="stop"), replacing(tmp_path / "out", "secondsight publish"):
+        assert (tmp_path / "out" / "README.md").exists()
+        raise RuntimeError("stop")
+    assert (tmp_path / "out" / "README.md").exists()
+    assert not work.exists()
+
+
+def test_the_unfinished_folder_of_somebody_else_is_not_touched(tmp_path: Path, tokenizer: Path) -> None:
+    work = tmp_path / ".out.unfinished"
+    work.mkdir()
+    (work / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="holds what no `secondsight publish` put there"):
+        publish(PublishOptions(tokenizer, tmp_path / "out"))
+    assert contents(work) == {"notes.txt": b"mine"}
+
+
+def test_two_do_not_publish_to_one_folder(tmp_path: Path, tokenizer: Path) -> None:
+    with (
+        replacing(tmp_path / "out", "secondsight publish"),
+        pytest.raises(FolderLockError, match="is being written into"),
+        FolderLock(tmp_path / ".out.unfinished"),
+    ):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on processes")
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(tokenizer: Path, tmp_path: Path) -> None:
+    publish(PublishOptions(tokenizer, tmp_path / "out"))
+    before = contents(tmp_path / "out")
+    command = [sys.executable, "-c", SMALL_DISK, "--model", tokenizer, "--out", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert contents(tmp_path / "out") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

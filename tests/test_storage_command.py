@@ -1,10 +1,13 @@
 """The command that is written down means the options it was made from."""
 
+import os
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import secondsight
@@ -12,10 +15,11 @@ from data.options import InspectOptions
 from gpt.config import PRESETS
 from gpt.options import TrainOptions
 from sampling.options import CompleteOptions
-from storage.command import arguments_of, command_line
+from storage.command import arguments_of, command_line, next_command, shell_line
 from storage.options import Options
 from vqgan.options import TrainOptions as TokenizerTrainOptions
 
+BASH = shutil.which("bash")
 GPT = TrainOptions.of(tokens=Path("my tokens"), out=Path("run"))
 TOKENIZER = TokenizerTrainOptions.of(data=Path("videos"), out=Path("run"))
 
@@ -68,3 +72,94 @@ def test_any_options_survive_the_command_line(layers: int, heads: int, steps: in
     values: dict[str, Any] = {"layers": layers, "heads": heads, "steps": steps, "learning_rate": rate}
     options = GPT.changed(**values, activation_checkpointing=switch)
     assert secondsight.parse(arguments_of(options)) == options
+
+
+# Hostile names
+
+HOSTILE = [
+    "-x",
+    "--out",
+    "--preset=gimel",
+    "None",
+    "a b",
+    'a"b',
+    "a'b",
+    "$(touch harm)",
+    "`touch harm`",
+    "a;touch harm",
+    "a&b|c>d",
+    "*",
+    "~",
+    "!x",
+    "#x",
+    "%a",
+    "a\nb",
+    "a\\b",
+    "{a,b}",
+    "=x",
+    "@x",
+    "\x1b[31m",
+]
+names = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
+hostile_paths = (st.sampled_from(HOSTILE) | names).map(Path)
+hostile_texts = (st.sampled_from(HOSTILE) | names | st.just("")).filter(lambda text: text != "None")
+
+
+@given(tokens=hostile_paths, out=hostile_paths, tokenizer=st.none() | hostile_paths)
+def test_any_folder_survives_the_command_line(tokens: Path, out: Path, tokenizer: Path | None) -> None:
+    options = TrainOptions.of(tokens=tokens, out=out, tokenizer=tokenizer)
+    assert secondsight.parse(arguments_of(options)) == options
+
+
+@given(inputs=st.lists(hostile_paths, min_size=1, max_size=3).map(tuple), gpt=hostile_paths)
+def test_any_folders_side_by_side_survive_the_command_line(inputs: tuple[Path, ...], gpt: Path) -> None:
+    options = CompleteOptions.of(gpt=gpt, tokenizer=Path("t"), out=Path("o"), input=inputs)
+    assert secondsight.parse(arguments_of(options)) == options
+
+
+@given(path=hostile_paths, out=hostile_paths)
+def test_any_folder_without_an_option_before_it_survives_the_command_line(path: Path, out: Path) -> None:
+    options = InspectOptions(path, out)
+    assert secondsight.parse(arguments_of(options)) == options
+
+
+@given(text=hostile_texts)
+def test_any_text_survives_the_command_line(text: str) -> None:
+    options = TOKENIZER.changed(perceptual=text)
+    assert secondsight.parse(arguments_of(options)) == options
+
+
+def test_a_negative_number_survives_the_command_line() -> None:
+    options = GPT.changed(seed=-3)
+    assert secondsight.parse(arguments_of(options)) == options
+
+
+def test_a_text_that_reads_as_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="'None' cannot be given on a command line"):
+        arguments_of(TOKENIZER.changed(group_by="None"))
+
+
+@pytest.mark.skipif(BASH is None, reason="needs bash")
+@given(words=st.lists(st.sampled_from(HOSTILE) | names, min_size=1, max_size=3))
+@settings(max_examples=30)
+def test_a_shell_reads_the_words_that_were_quoted(words: list[str]) -> None:
+    printed = subprocess.run(
+        [str(BASH), "-c", f"printf '%s\\0' {shell_line(words)}"], capture_output=True, check=True
+    ).stdout
+    assert printed.decode().split("\0")[:-1] == words
+
+
+@given(words=st.lists(st.sampled_from(HOSTILE) | names, min_size=1, max_size=3))
+def test_what_was_quoted_is_one_line_that_can_be_printed(words: list[str]) -> None:
+    assert shell_line(words).isprintable()
+
+
+def test_a_file_name_of_other_bytes_than_text_can_be_quoted() -> None:
+    assert shell_line([os.fsdecode(b"caf\xe9")]) == r"$'caf\xe9'"
+
+
+def test_a_folder_that_begins_with_a_dash_is_said_as_one() -> None:
+    assert next_command("secondsight gpt train --tokens", Path("-x"), "--out GPT") == (
+        "secondsight gpt train --tokens ./-x --out GPT"
+    )
+    assert next_command("sbatch", Path("a b; c")) == "sbatch 'a b; c'"

@@ -108,3 +108,8 @@ def test_a_bar_shows_a_title_and_values_as_they_are(monkeypatch: pytest.MonkeyPa
         progress.show(4, **{"[/y]": 0.5})
     assert r"a[/x]\x1b]0;b" in terminal.getvalue()
     assert "[/y] 0.5" in terminal.getvalue()
+
+
+def test_folders_are_quoted_in_the_command_that_comes_next(capsys: pytest.CaptureFixture[str]) -> None:
+    say_done(Path("out"), "secondsight gpt train --tokens", Path("-my $(tokens)"), "--out GPT")
+    assert capsys.readouterr().err == "out is ready; next: secondsight gpt train --tokens './-my $(tokens)' --out GPT\n"

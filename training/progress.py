@@ -14,6 +14,7 @@ from types import TracebackType
 from rich import progress as rich_progress
 from rich.console import Console
 
+from storage.command import next_command
 from storage.terminal import visible
 from training.processes import process_index
 
@@ -87,10 +88,15 @@ def say_found(**facts: object) -> None:
         sys.stderr.flush()
 
 
-def say_done(result: Path, following: str = "") -> None:
-    """Say at the end of a command where its result is, and what would likely come next."""
+def say_done(result: Path, *following: str | Path) -> None:
+    """Say at the end of a command where its result is, and what would likely come next.
+
+    Args:
+        result: what the command made.
+        following: a command to be typed, or advice: texts as they stand, and paths, which are quoted for the shell.
+    """
     if process_index() == 0:
-        then = f"; next: {following}" if following else ""
+        then = f"; next: {next_command(*following)}" if following else ""
         print(visible(f"{result} is ready{then}"), file=sys.stderr, flush=True)
 
 

@@ -78,7 +78,7 @@ def encode(options: EncodeOptions) -> Path:
     encode_shards(plan, missing, tokenizer, options, state)
     state.wait_for_everyone()
     on_first_process(lambda: join_shards(plan, options.out))
-    say_done(options.out, f"secondsight gpt train --tokens {options.out} --out GPT")
+    say_done(options.out, "secondsight gpt train --tokens", options.out, "--out GPT")
     return options.out
 
 

@@ -104,7 +104,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
     drawing = draw_reconstructions(tokenizer, best_to_worst(scores), form)
     save_image(options.out / "reconstructions.png", drawing)
     print(to_json(metrics))
-    say_done(options.out, f"look at {options.out / 'reconstructions.png'}")
+    say_done(options.out, "look at", options.out / "reconstructions.png")
     return metrics
 
 

@@ -81,6 +81,6 @@ def measure_leakage(options: LeakageOptions) -> dict[str, Any]:
     }
     write_text(options.out / "leakage.json", to_json(result))
     print(to_json(result))
-    following = f"secondsight vqgan encode --tokenizer {options.tokenizer} --data {options.data} --out TOKENS"
-    say_done(options.out / "leakage.json", following)
+    following = ("secondsight vqgan encode --tokenizer", options.tokenizer, "--data", options.data, "--out TOKENS")
+    say_done(options.out / "leakage.json", *following)
     return result

@@ -14,7 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from storage.model_folder import CheckpointError, load_model_folder
+from storage.model_folder import CheckpointError, brought_tokenizer, load_model_folder
 from storage.pretrained import model_class
 from vqgan.config import VQGANConfig
 from vqgan.layers import ChannelNorm, Downsample, ResidualBlock, Upsample
@@ -158,11 +158,21 @@ def _full_precision(device: str) -> AbstractContextManager[None]:
 def load_tokenizer(folder: Path | str) -> Tokenizer:
     """Load whichever tokenizer a folder holds, in evaluation mode: see `storage.pretrained` for how its class is found.
 
+    Of the folder of a GPT it is the tokenizer that the GPT brings along.
+
+    Args:
+        folder: a folder, or `hf:owner/name` or `hf:owner/name@revision` on the Hugging Face hub.
+
     Raises:
         CheckpointError: the folder holds no tokenizer, nobody knows its kind, or weights and config disagree.
     """
-    config, tensors = load_model_folder(Path(folder))
+    path = Path(folder)
+    config, tensors = load_model_folder(path)
+    brought = None if issubclass(model_class(config["kind"]), Tokenizer) else brought_tokenizer(path)
+    if brought is not None:
+        path = brought
+        config, tensors = load_model_folder(path)
     found = model_class(config["kind"])
     if not issubclass(found, Tokenizer):
         raise CheckpointError(f"{folder} holds a {config['kind']!r}, which is no tokenizer")
-    return found.from_content(config, tensors, folder)
+    return found.from_content(config, tensors, path)

@@ -106,7 +106,7 @@ class EvaluateOptions(Options):
     example = "secondsight vqgan eval --tokenizer runs/tokenizer --data VIDEOS --out runs/evaluation"
 
     tokenizer: Path
-    """The tokenizer: a model folder, a run, or owner/name on the Hugging Face hub."""
+    """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
     data: Path
     """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path
@@ -143,7 +143,7 @@ class EncodeOptions(Options):
     example = "secondsight vqgan encode --tokenizer runs/tokenizer --data VIDEOS --out runs/tokens"
 
     tokenizer: Path = field(metadata=about(identity="none"))
-    """The tokenizer: a model folder, a run, or owner/name on the Hugging Face hub."""
+    """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
     data: Path
     """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path = field(metadata=about(identity="none"))
@@ -193,7 +193,7 @@ class LeakageOptions(Options):
     example = "secondsight vqgan leakage --tokenizer runs/tokenizer --data VIDEOS --out runs/leakage"
 
     tokenizer: Path
-    """The tokenizer: a model folder, a run, or owner/name on the Hugging Face hub."""
+    """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
     data: Path
     """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path

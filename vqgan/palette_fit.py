@@ -33,5 +33,6 @@ def make_palette(options: PaletteOptions) -> Path:
     write_training_images(options.out, (item.source for item in items[::step]))
     pixels = rearrange(clips, "B C T H W -> (B T H W) C")
     Palette.fit(pixels, options.colours, options.size, options.seed).save_pretrained(options.out)
-    say_done(options.out, f"secondsight vqgan encode --tokenizer {options.out} --data {options.data} --out TOKENS")
+    following = ("secondsight vqgan encode --tokenizer", options.out, "--data", options.data, "--out TOKENS")
+    say_done(options.out, *following)
     return options.out

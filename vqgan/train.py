@@ -14,6 +14,7 @@ from data.same import check_same_data, record_items, write_record
 from data.skipping import describe_skipped, write_skipped
 from data.sources import Skipped
 from data.training_images import write_training_images
+from storage.command import next_command
 from storage.run_folder import RunCheck, leaving_nothing
 from training.curves import draw_curves
 from training.loop import TrainingLoop, make_accelerator, make_order
@@ -58,7 +59,7 @@ def train(options: TrainOptions) -> Path:
         check = on_first_process(lambda: check_training(options, options.training, out, data="data"))
         with leaving_nothing(out, LISTING, *MADE_AT_START, "skipped.csv", "training_images.csv"):
             final = _train(options, accelerator, lock, check)
-    say_done(out, f"secondsight vqgan encode --tokenizer {out} --data {options.data} --out TOKENS")
+    say_done(out, "secondsight vqgan encode --tokenizer", out, "--data", options.data, "--out TOKENS")
     return final
 
 
@@ -162,8 +163,9 @@ def _advise_preparing(waiting: float, options: TrainOptions, dataset: ClipDatase
         return False
     form = dataset.form
     say_found(
-        hint=f"{waiting:.0%} of the time goes into reading videos; it would be less after `secondsight data prepare"
-        f" {options.data} --out SHARDS --size {max(160, form.size)} --fps {form.fps:g}`"
+        hint=f"{waiting:.0%} of the time goes into reading videos; it would be less after "
+        f"`{next_command('secondsight data prepare', options.data, '--out SHARDS')}"
+        f" --size {max(160, form.size)} --fps {form.fps:g}`"
     )
     return True
 

@@ -316,8 +316,8 @@ def make_playroom(options: PlayroomOptions) -> None:
     if options.objects:
         write_objects(options.out, options.objects, options.seed, options.size, options.fillers)
     following = (
-        f"secondsight vqgan train --preset demo --data {options.out / 'clips'} --out TOKENIZER"
+        ("secondsight vqgan train --preset demo --data", options.out / "clips", "--out TOKENIZER")
         if options.clips
-        else f"secondsight memory run --stimuli {options.out} --out RUN"
+        else ("secondsight memory run --stimuli", options.out, "--out RUN")
     )
-    say_done(options.out, following)
+    say_done(options.out, *following)

@@ -103,7 +103,7 @@ def make_stimuli(options: StimuliOptions) -> Path:
         f"{len(draft.left_out)} images left out: see {options.out / 'stimuli.json'}"
     )
     print(visible(said))
-    say_done(options.out, f"secondsight memory run --stimuli {options.out} --out RUN")
+    say_done(options.out, "secondsight memory run --stimuli", options.out, "--out RUN")
     return options.out
 
 

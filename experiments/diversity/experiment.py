@@ -74,7 +74,7 @@ def run_diversity(options: DiversityOptions) -> Path:
     _say_found(work)
     write_skipped(options.out / "skipped.csv", work.material.skipped)
     _continue_all(work, options).write(options.out)
-    say_done(options.out, f"secondsight diversity report {options.out} --out REPORT")
+    say_done(options.out, "secondsight diversity report", options.out, "--out REPORT")
     return options.out
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from gpt.config import PRESETS, GPTConfig
 from sampling.options import PromptEncoding, SamplingOptions
+from storage.hub_names import is_hub_model
 from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, about, option, unknown_name
 from vqgan.config import PRESETS as TOKENIZER_PRESETS
 
@@ -80,9 +81,9 @@ class DiversityOptions(Options):
     )
 
     gpt: Path
-    """The GPT: a model folder, a run, or owner/name on the Hugging Face hub."""
+    """The GPT: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
     tokenizer: Path
-    """The tokenizer: a model folder, a run, or owner/name on the Hugging Face hub."""
+    """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
     tokens: Path
     """The token store that the GPT was trained on: its training items are the studied ones, its validation items the
     new ones."""
@@ -164,7 +165,7 @@ class StudyOptions(Options):
         """
         for name in ("clip_tokenizer", "image_tokenizer"):
             value = getattr(self, name)
-            if value not in TOKENIZER_PRESETS and not Path(value).exists():
+            if value not in TOKENIZER_PRESETS and not is_hub_model(value) and not Path(value).exists():
                 raise ValueError(unknown_name("tokenizer preset", value, TOKENIZER_PRESETS))
         for name in ("training_items", "checkpoints"):
             if not getattr(self, name):

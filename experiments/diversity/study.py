@@ -103,7 +103,8 @@ def run_study(options: StudyOptions) -> Path:
         report_diversity(DiversityReportOptions(runs=tuple(run.out for run in runs), out=out / "report"))
     main = arms[-1].main_run()
     say_done(
-        out, f"secondsight complete --gpt {main.gpt} --tokenizer {main.tokenizer} --input VIDEOS --out COMPLETIONS"
+        out,
+        *("secondsight complete --gpt", main.gpt, "--tokenizer", main.tokenizer, "--input VIDEOS --out COMPLETIONS"),
     )
     return out
 

@@ -107,7 +107,7 @@ def run_memory(options: MemoryOptions) -> list[Accuracy]:
         _join_recall(runs, options.out)
     write_trials(options.out / "trials.csv", trials)  # the last, as those of a run
     print_accuracies(results)
-    say_done(options.out, f"secondsight memory report {options.out} --out REPORT")
+    say_done(options.out, "secondsight memory report", options.out, "--out REPORT")
     return results
 
 

@@ -26,6 +26,7 @@ from experiments.memory.options import MemoryOptions, Resize
 from experiments.memory.recognition import tested_paths
 from gpt.config import MismatchError
 from gpt.model import GPT
+from storage.model_folder import brought_tokenizer
 from training.processes import best_device
 from training.progress import Progress
 from vqgan.model import load_tokenizer
@@ -205,8 +206,7 @@ def _encode(tokenizer: Tokenizer, batches: Iterable[Clips]) -> Tokens:
 
 
 def _find_tokenizer(options: MemoryOptions) -> Tokenizer | None:
-    own = options.gpt / "tokenizer" if options.gpt else None
-    folder = options.material.tokenizer or (own if own and own.is_dir() else None)
+    folder = options.material.tokenizer or (brought_tokenizer(options.gpt) if options.gpt else None)
     return load_tokenizer(folder) if folder else None
 
 

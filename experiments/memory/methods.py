@@ -16,7 +16,8 @@ from experiments.statistics.trials import TrialRow
 from gpt.config import GPTConfig
 from gpt.flops import parameter_count
 from gpt.model import GPT
-from storage.model_folder import CheckpointError
+from storage.hub_names import TOKENIZER, is_hub_model
+from storage.model_folder import CheckpointError, is_at_hand
 from training.progress import count
 from vqgan.model import load_tokenizer
 
@@ -142,7 +143,7 @@ def _encoding(options: MemoryOptions) -> str:
             f"Images were scaled to {options.material.size} x {options.material.size} pixels, and each pixel became "
             f"the nearest of {options.material.colours} colours, a palette made by k-means of all images of the list."
         )
-    if not path.exists():
+    if not is_at_hand(path):
         return f"Images became tokens of the tokenizer `{path}`."
     try:
         return f"Images became tokens of the tokenizer `{path}`, of {load_tokenizer(path).describe()}."
@@ -151,8 +152,12 @@ def _encoding(options: MemoryOptions) -> str:
 
 
 def _tokenizer_path(options: MemoryOptions) -> Path | None:
-    beside = None if options.gpt is None else options.gpt / "tokenizer"
-    return options.material.tokenizer or (beside if beside is not None and beside.exists() else None)
+    if options.material.tokenizer is not None or options.gpt is None:
+        return options.material.tokenizer
+    if is_hub_model(options.gpt):
+        return options.gpt  # which brings its tokenizer along: no other is sure to be its own
+    beside = options.gpt / TOKENIZER
+    return beside if beside.exists() else None
 
 
 def _model(options: MemoryOptions) -> str:
@@ -177,14 +182,14 @@ def _config(options: MemoryOptions) -> GPTConfig | None:
     """
     try:
         if options.gpt is not None:
-            return GPT.from_pretrained(options.gpt).config if options.gpt.exists() else None
+            return GPT.from_pretrained(options.gpt).config if is_at_hand(options.gpt) else None
         if options.material.noise is not None:
             side = round(options.material.noise_length**0.5)
             return options.model.for_tokens((1, side, side), options.material.noise_codes)
         path = _tokenizer_path(options)
         if path is None:
             return options.model.for_tokens((1, options.material.size, options.material.size), options.material.colours)
-        if path.exists():
+        if is_at_hand(path):
             tokenizer = load_tokenizer(path)
             grid = tokenizer.grid(1, tokenizer.size, tokenizer.size)
             return options.model.for_tokens(grid, tokenizer.vocab_size)

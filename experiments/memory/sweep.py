@@ -19,6 +19,7 @@ from experiments.memory.protocol import ARCHITECTURE
 from experiments.memory.sweep_array import write_array
 from experiments.memory.sweep_table import print_table, write_sweep
 from gpt.config import PRESETS
+from storage.hub_names import HUB, is_hub_model
 from storage.options import find_preset
 from storage.run_folder import open_run
 from storage.terminal import visible
@@ -57,7 +58,7 @@ def run_sweep(options: SweepOptions) -> Path:
     if failed:
         listed = "; ".join(f"{name}: {error}" for name, error in failed.items())
         raise SweepError(f"{len(failed)} of {len(cells)} cells failed: {listed}")
-    say_done(options.out, f"secondsight memory report {options.out} --out REPORT")
+    say_done(options.out, "secondsight memory report", options.out, "--out REPORT")
     return options.out
 
 
@@ -113,6 +114,8 @@ def _label_of_list(stimuli: Path | None, options: SweepOptions) -> str:
 
 
 def _label(path: Path) -> str:
-    """Return what people call a folder: of a run's model the name of the run."""
+    """Return what people call a folder: of a run's model the name of the run, of one of the hub what it is called."""
+    if is_hub_model(path):
+        return path.as_posix().removeprefix(HUB).replace("/", "-")
     parts = [part for part in path.resolve().parts if part not in ("checkpoints", "final")]
     return "-".join(parts[-2:]) if parts[-1].isdigit() else parts[-1]

@@ -57,7 +57,7 @@ def import_weights(options: ImportOptions) -> Path:
     tokenizer.save_pretrained(options.out)
     print(visible(_describe(tokenizer, options)))
     data = "VIDEOS" if tokenizer.frames > 1 else "IMAGES"
-    say_done(options.out, f"secondsight vqgan eval --tokenizer {options.out} --data {data} --out EVALUATION")
+    say_done(options.out, "secondsight vqgan eval --tokenizer", options.out, f"--data {data} --out EVALUATION")
     return options.out
 
 

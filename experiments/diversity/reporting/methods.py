@@ -12,7 +12,7 @@ from experiments.methods import Facts, compose, further_options, listed, methods
 from experiments.pages import Section, percent
 from gpt.config import GPTConfig
 from gpt.options import TrainOptions
-from storage.model_folder import CheckpointError, find_model
+from storage.model_folder import CheckpointError, find_model, is_at_hand
 from storage.run_folder import RunFolderError, read_options
 from training.progress import count
 from vqgan.model import load_tokenizer
@@ -94,7 +94,7 @@ def _describe_tokenizer(options: DiversityOptions) -> str:
     """Return which tokenizer it was, and for which clips it is made, if it is still there."""
     path = options.tokenizer
     try:
-        made_for = f", made for {load_tokenizer(path).clip_format.describe()}" if path.exists() else ""
+        made_for = f", made for {load_tokenizer(path).clip_format.describe()}" if is_at_hand(path) else ""
     except CheckpointError:
         made_for = ""
     return f" by the tokenizer `{path}`{made_for}"
