@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from data.tokens import TokenStore
+from data.tokens import Split, TokenStore
 from gpt import options as gpt
 from storage.options import Options
 from storage.run_folder import read_options
@@ -66,7 +66,7 @@ def _store(tokens: Path) -> dict[str, str]:
     return facts
 
 
-SPLITS = (("train", "training"), ("validation", "validation"))
+SPLITS: tuple[tuple[Split, str], ...] = (("train", "training"), ("validation", "validation"))
 
 
 def _training(options: Any) -> dict[str, str]:
