@@ -126,6 +126,11 @@ class Shard:
     """Of its bytes, in hexadecimal digits."""
 
 
+def shard_name(number: int) -> str:
+    """Return the file name of a shard."""
+    return f"tokens-{number:05d}.bin"
+
+
 def write_shard(folder: Path, number: int, metadata: StoreMetadata, grids: Tensor) -> Shard:
     """Write token grids (B, t, h, w) int64 as a shard that appears complete or not at all.
 
@@ -139,7 +144,7 @@ def write_shard(folder: Path, number: int, metadata: StoreMetadata, grids: Tenso
             f"tokens from {int(grids.min())} to {int(grids.max())} do not fit a vocabulary of {metadata.vocab_size}"
         )
     data = grids.flatten(1).cpu().numpy().astype(metadata.dtype).tobytes()
-    path = folder / f"tokens-{number:05d}.bin"
+    path = folder / shard_name(number)
 
     def write(file: IO[bytes]) -> None:
         # Ordinary writes, because a full disk kills a process that writes through a memory map.
@@ -169,6 +174,19 @@ def write_store(folder: Path, metadata: StoreMetadata, shards: Iterable[Shard], 
         ITEMS_DIGEST: hashlib.sha256(listed.encode()).hexdigest(),
     }
     write_text(folder / "metadata.json", to_json(seal(content)))
+
+
+def read_metadata(raw: Mapping[str, Any]) -> StoreMetadata:
+    """Return the metadata that `dataclasses.asdict` turned into a JSON object, as they stand in the plan of a store.
+
+    Raises:
+        RecordError: a value is of the wrong type, or out of range.
+        KeyError, TypeError: an entry is missing or unknown.
+    """
+    metadata = StoreMetadata(**{**raw, "grid": tuple(raw["grid"])})
+    check_types(metadata)
+    _check_ranges(metadata)
+    return metadata
 
 
 def check_size(folder: Path, shard: Shard, metadata: StoreMetadata) -> None:
@@ -312,19 +330,6 @@ def _read_metadata(path: Path) -> tuple[StoreMetadata, list[Shard], str | None]:
     return metadata, shards, digest
 
 
-def read_metadata(raw: Mapping[str, Any]) -> StoreMetadata:
-    """Return the metadata that `dataclasses.asdict` turned into a JSON object, as they stand in the plan of a store.
-
-    Raises:
-        RecordError: a value is of the wrong type, or out of range.
-        KeyError, TypeError: an entry is missing or unknown.
-    """
-    metadata = StoreMetadata(**{**raw, "grid": tuple(raw["grid"])})
-    check_types(metadata)
-    _check_ranges(metadata)
-    return metadata
-
-
 def _check_ranges(metadata: StoreMetadata) -> None:
     limits = {
         "vocab_size": (1, metadata.vocab_size, MOST_CODES),
@@ -386,7 +391,7 @@ def _read_item(line: bytes, number: int) -> TokenItem:
         item = TokenItem(**values)
     except (TypeError, ValueError) as error:
         raise RecordError(f"line {number} is no item: {error}") from error
-    start = item.start
+    start: Any = item.start
     if (
         item.split not in ("train", "validation")
         or not isinstance(start, int | float)

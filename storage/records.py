@@ -13,7 +13,6 @@ import math
 import stat
 import types
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -119,12 +118,17 @@ def _refuse_constant(name: str) -> Any:
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
-@cache
+
+_known: dict[type, dict[str, Any]] = {}
+"""Annotations of the fields of classes, which take long to find."""
+
+
 def _annotations(kind: type) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    if dataclasses.is_dataclass(kind):
-        return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
-    return hints
+    if kind not in _known:
+        hints = get_type_hints(kind)
+        names = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else hints
+        _known[kind] = {name: hints[name] for name in names}
+    return _known[kind]
 
 
 def _fits(value: Any, annotation: Any) -> bool:

@@ -31,8 +31,17 @@ class RunFolderError(ValueError):
     """The run folder cannot be used as asked; the message says what to do."""
 
 
-def open_run(out: Path, options: Options, resume: Resume = "no", overwrite: bool = False) -> Path:
+def open_run(
+    out: Path, options: Options, resume: Resume = "no", overwrite: bool = False, *, begun: bool | None = None
+) -> Path:
     """Create the run folder `out`, or check that it may be continued.
+
+    Args:
+        out: the folder.
+        options: of the run.
+        resume: whether a run that is there may be continued.
+        overwrite: whether it is replaced.
+        begun: whether `out` holds something to go on with; without it, a `config.json` of the same command is none.
 
     Returns:
         `out`, holding `config.json` and `environment.json`.
@@ -43,7 +52,9 @@ def open_run(out: Path, options: Options, resume: Resume = "no", overwrite: bool
     """
     wanted = config_of(options)
     recorded = out / "config.json"
-    if recorded.exists() and not overwrite:
+    if recorded.exists() and not overwrite and begun is False:
+        _check_command(_read_config(out), type(options), out)
+    elif recorded.exists() and not overwrite:
         if resume == "no":
             raise RunFolderError(
                 f"{out} already holds a run: continue it with --resume auto, replace it with --overwrite, "

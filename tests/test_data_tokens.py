@@ -258,9 +258,7 @@ def two_swapped(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("edit", [all_for_training, one_doubled, two_swapped])
-def test_a_list_of_items_that_was_edited_is_noticed(
-    tmp_path: Path, edit: Callable[[list[str]], list[str]]
-) -> None:
+def test_a_list_of_items_that_was_edited_is_noticed(tmp_path: Path, edit: Callable[[list[str]], list[str]]) -> None:
     shard = write_shard(tmp_path, 0, metadata(), random_grids(4))
     write_store(tmp_path, metadata(), [shard], [*items(3), *items(1, "validation")])
     path = tmp_path / "items.jsonl"
