@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from storage.files import atomic_write, to_json, write_text
-from storage.records import RecordError, check_types, open_seal, parse_json, read_bytes, read_record, seal
+from storage.records import RecordError, check_types, digest_of, open_seal, parse_json, read_bytes, read_record, seal
 
 Split = Literal["train", "validation"]
 
@@ -221,7 +221,7 @@ def check_digest(folder: Path, shard: Shard) -> None:
 
 
 class TokenStore:
-    """A token store, read through memory maps.
+    """A token store, read through memory maps; `digest` is a SHA-256 that tells it from other stores.
 
     On opening, metadata.json and items.jsonl are compared with their SHA-256 sums, which stores of earlier versions do
     not have, and checked for types and ranges; so are the sizes of all shards. The SHA-256 sums of shards are checked
@@ -234,7 +234,7 @@ class TokenStore:
 
     def __init__(self, folder: Path) -> None:
         try:
-            self.metadata, self._shards, digest = _read_metadata(folder / "metadata.json")
+            self.metadata, self._shards, digest, self.digest = _read_metadata(folder / "metadata.json")
             for shard in self._shards:
                 check_size(folder, shard, self.metadata)
             self.items = _read_items(folder / "items.jsonl", sum(shard.items for shard in self._shards), digest)
@@ -304,8 +304,10 @@ def unigram_entropy(tokens: Tensor, vocab_size: int) -> float:
     return float(-(frequency * frequency.log()).sum())
 
 
-def _read_metadata(path: Path) -> tuple[StoreMetadata, list[Shard], str | None]:
-    """Return the metadata of a store, its shards, and the SHA-256 of its list of items, which older stores lack.
+def _read_metadata(path: Path) -> tuple[StoreMetadata, list[Shard], str | None, str]:
+    """Return the metadata of a store, its shards, and the SHA-256 of its list of items and of everything.
+
+    Older stores do not know that of their list.
 
     Raises:
         FileNotFoundError: the folder holds no store.
@@ -319,6 +321,7 @@ def _read_metadata(path: Path) -> tuple[StoreMetadata, list[Shard], str | None]:
         raw, _ = open_seal(raw)
     except RecordError as error:
         raise TokenStoreError(f"{path} was edited or damaged ({error}): {NOT_BY_HAND}") from error
+    whole = digest_of(raw)
     try:
         digest = raw.pop(ITEMS_DIGEST, None)
         shards = [Shard(**shard) for shard in raw.pop("shards")]
@@ -327,7 +330,7 @@ def _read_metadata(path: Path) -> tuple[StoreMetadata, list[Shard], str | None]:
     except (KeyError, TypeError, ValueError) as error:
         reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
         raise TokenStoreError(f"{path} is damaged ({reason}): {REPAIR}") from error
-    return metadata, shards, digest
+    return metadata, shards, digest, whole
 
 
 def _check_ranges(metadata: StoreMetadata) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from storage.lock import FolderLock
@@ -15,12 +15,18 @@ def claim(folder: Path) -> Iterator[None]:
 
     Raises:
         FolderLockError: another process is writing into it.
+        OSError: it cannot be written.
     """
-    was_there = folder.exists()
-    try:
-        with FolderLock(folder):
-            yield
-    finally:
-        if not was_there:
-            with suppress(OSError):  # something was written
-                folder.rmdir()
+    with ExitStack() as held:
+        try:
+            if not folder.exists():
+                held.callback(lambda: _remove_if_empty(folder))  # after the lock was given back
+            held.enter_context(FolderLock(folder))
+        except OSError as error:
+            raise OSError(f"--out {folder} cannot be written: {error.strerror}") from error
+        yield
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # something was written
+        folder.rmdir()

@@ -34,17 +34,30 @@ def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
         FileNotFoundError: it is not there.
         RecordError: it is no file, too large, or cannot be read.
     """
+    check_file(path, largest)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"it cannot be read: {error.strerror}") from error
+
+
+def check_file(path: Path, largest: int) -> None:
+    """Check that something is a file of at most `largest` bytes; opening a pipe would wait for ever.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        RecordError: it is no file, or too large.
+    """
     try:
         status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise RecordError("it is a folder, pipe or device, not a file")
-        if status.st_size > largest:
-            raise RecordError(f"it has {status.st_size:,} bytes, over the limit of {largest:,}")
-        return path.read_bytes()
     except FileNotFoundError:
         raise
     except OSError as error:
         raise RecordError(f"it cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise RecordError("it is a folder, pipe or device, not a file")
+    if status.st_size > largest:
+        raise RecordError(f"it has {status.st_size:,} bytes, over the limit of {largest:,}")
 
 
 def read_record(path: Path, largest: int = LARGEST) -> dict[str, Any]:
