@@ -6,12 +6,12 @@ Files of earlier versions have neither; those are taken as they are.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import zipfile
 import zlib
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,16 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], of: str = "") ->
         arrays: by name; `seal` is taken.
         of: digest of what they belong to.
     """
+    content = pack_arrays(arrays, of)
+    atomic_write(path, lambda file: file.write(content))
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]], of: str = "") -> bytes:
+    """Return the content of the file that `save_arrays` writes."""
     sealed: dict[str, Any] = {**arrays, SEAL: np.array(json.dumps({"of": of, "sha256": _digest(arrays)}))}
-    atomic_write(path, partial(np.savez_compressed, **sealed))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **sealed)
+    return buffer.getvalue()
 
 
 def load_arrays(path: Path, of: str = "", largest: int = LARGEST) -> dict[str, NDArray[Any]]:
