@@ -402,7 +402,8 @@ def test_a_damaged_shard_is_made_again_when_a_preparation_goes_on(
         first.write_bytes(first.with_name("shard-00001.npz").read_bytes())
     else:
         path = first.with_suffix(".tar") if damage == "shard" else first
-        path.write_bytes(path.read_bytes()[:-100] + bytes(100))
+        content = path.read_bytes()
+        path.write_bytes(content[:600] + b"damage" + content[606:])
     resumed = files(prepare(options(videos, tmp_path / "killed", resume="auto")))
     assert "shard-00000.tar cannot be kept (" in capsys.readouterr().err
     assert {name: content for name, content in resumed.items() if not name.endswith(".tmp")} == whole
