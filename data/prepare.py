@@ -15,7 +15,9 @@ import io
 import json
 import math
 import os
+import sys
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -46,8 +48,19 @@ from data.skipping import describe_skipped, write_skipped
 from data.sources import Skipped, Source, Stretch
 from data.video import TIME_SLACK
 from data.workers import Workers
+from storage.arrays import load_arrays, pack_arrays
 from storage.files import atomic_write, to_json, write_text
 from storage.lock import FolderLock
+from storage.records import (
+    RecordError,
+    check_file,
+    check_types,
+    digest_of,
+    open_seal,
+    parse_json,
+    read_record,
+    seal,
+)
 from storage.run_folder import RunFolderError, check_run, leaving_nothing, open_run
 from training.progress import Progress, count, say_done, say_found
 
@@ -55,8 +68,21 @@ SHARD_FRAMES = 512
 """Frames of a shard by the clock; images that stay on display are stored once, so that there may be fewer."""
 
 
+LARGEST_PLAN = 1 << 30
+"""Bytes of plan.json, at most."""
+
+
 class PrepareError(ValueError):
     """Shards cannot be written; the message says what to do."""
+
+
+class Plan(NamedTuple):
+    """What is to be prepared."""
+
+    sources: tuple[Source, ...]
+    """The videos."""
+    skipped: list[Skipped]
+    """What is left out."""
 
 
 class Piece(NamedTuple):
@@ -108,39 +134,45 @@ def prepare(options: PrepareOptions) -> Path:
     return out
 
 
-def _open(options: PrepareOptions) -> tuple[tuple[Source, ...], list[Skipped]]:
+def _open(options: PrepareOptions) -> Plan:
     """Make `out` the folder of a preparation, once everything was checked; return what is prepared and what is not."""
     out = options.out
-    plan = out / "plan.json"
+    path = out / "plan.json"
     recorded = (out / "config.json").exists()
     if holds_prepared(out) and not recorded and not options.overwrite:
         raise RunFolderError(
             f"{out} already holds shards, and no config.json that tells how they were made: replace them with "
             "--overwrite, or choose another --out"
         )
-    begun = recorded and plan.exists()
+    begun = recorded and path.exists()
     goes_on = check_run(out, options, options.resume, options.overwrite, begun=begun).continues
     with leaving_nothing(out, LISTING):
-        found, skipped = _read_plan(plan) if goes_on else _plan(options)
+        plan = _read_plan(path) if goes_on else _plan(options)
     if not goes_on:
         _discard(out)
     open_run(out, options, options.resume, begun=begun)
     if not goes_on:
-        content = {"sources": [asdict(video) for video in found], "skipped": [asdict(skip) for skip in skipped]}
-        write_text(plan, to_json(content))
-    return found, skipped
+        content = {
+            "sources": [asdict(video) for video in plan.sources],
+            "skipped": [asdict(skip) for skip in plan.skipped],
+        }
+        write_text(path, to_json(seal(parse_json(to_json(content, indent=None)))))
+    return plan
 
 
-def _read_plan(path: Path) -> tuple[tuple[Source, ...], list[Skipped]]:
+def _read_plan(path: Path) -> Plan:
     """Return the videos to prepare and what is left out, as planned before."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(map(Source.from_json, raw["sources"])), [Skipped(**skip) for skip in raw["skipped"]]
-    except (KeyError, TypeError, ValueError) as error:
+        raw, _ = open_seal(read_record(path, LARGEST_PLAN))
+        planned = Plan(tuple(map(Source.from_json, raw["sources"])), [Skipped(**skip) for skip in raw["skipped"]])
+        for one in (*planned.sources, *planned.skipped):
+            check_types(one)
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         raise RunFolderError(f"{path} is damaged ({error}): prepare the videos anew with --overwrite") from error
+    return planned
 
 
-def _plan(options: PrepareOptions) -> tuple[tuple[Source, ...], list[Skipped]]:
+def _plan(options: PrepareOptions) -> Plan:
     """Return the videos to prepare and what is left out, as found now."""
     found, skipped = find_sources(options.path, options.out / LISTING, options.group_by)
     if any(source.prepared is not None for source in found):
@@ -150,7 +182,7 @@ def _plan(options: PrepareOptions) -> tuple[tuple[Source, ...], list[Skipped]]:
     skipped += [skip for skip, source in zip(images, found, strict=True) if source.kind == "image"]
     if not videos:
         raise MediaError(f"{options.path} holds no video")
-    return videos, skipped
+    return Plan(videos, skipped)
 
 
 def plan_shards(sources: Sequence[Source], fps: float) -> list[tuple[Piece, ...]]:
@@ -194,7 +226,7 @@ def _make_shards(options: PrepareOptions, sources: Sequence[Source], lock: Folde
     requests = [
         ShardRequest(options.out, number, pieces, tuple(sources[piece.video] for piece in pieces), options)
         for number, pieces in enumerate(shards)
-        if not (options.out / shard_name(number)).with_suffix(".npz").exists()
+        if not is_made(options.out / shard_name(number), pieces)
     ]
     done = len(shards) - len(requests)
     workers = Workers(make_shards, cores() if options.workers is None else options.workers, options.timeout)
@@ -205,6 +237,30 @@ def _make_shards(options: PrepareOptions, sources: Sequence[Source], lock: Folde
                 _give_up(request, answer)
             done += 1
             progress.show(done)
+
+
+def is_made(path: Path, pieces: Sequence[Piece]) -> bool:
+    """Whether a shard was made of these pieces and holds what was written; say so if it was made and does not."""
+    try:
+        kept = load_arrays(path.with_suffix(".npz"), of_pieces(path, pieces))
+        record = json.loads(str(kept["record"]))
+        check_file(path, largest=1 << 50)
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != record["sha256"]:
+                raise RecordError("it does not hold what was written")
+        if kept["rows"].dtype != ROW:
+            raise RecordError("it is of an earlier version")
+    except FileNotFoundError:
+        return False
+    except (KeyError, TypeError, ValueError) as error:
+        print(f"{path} cannot be kept ({error}): it is made again", file=sys.stderr)
+        return False
+    return True
+
+
+def of_pieces(path: Path, pieces: Sequence[Piece]) -> str:
+    """Return a digest that tells a shard of these pieces from others."""
+    return digest_of({"shard": path.name, "pieces": [list(piece) for piece in pieces]})
 
 
 def cores() -> int:
@@ -249,7 +305,7 @@ class _ShardWriter:
         self._request = request
         self._buffer = io.BytesIO()
         self._tar = tarfile.TarFile(fileobj=self._buffer, mode="w", format=tarfile.USTAR_FORMAT)
-        self._rows: list[tuple[int, int, int, int, int]] = []
+        self._rows: list[tuple[int, int, int, int, int, int]] = []
         self._skipped: list[tuple[str, str]] = []
         self._decoder = ""
 
@@ -275,7 +331,7 @@ class _ShardWriter:
             if image is None or image.shape != shape:
                 error = damaged_frame(info, index) if image is None else changed_size(info)
                 self._skipped.append((source.name, source.skip(error).reason))
-                rows.append((piece.video, number, self._request.number, 0, 0))
+                rows.append((piece.video, number, self._request.number, 0, 0, 0))
             else:
                 rows.append((piece.video, number, self._request.number, *self._add_image(piece, number, source, image)))
         info.check_unchanged()
@@ -283,7 +339,7 @@ class _ShardWriter:
 
     def lose(self, piece: Piece, source: Source, reason: str) -> None:
         """Note that a piece cannot be read."""
-        self._rows.append((piece.video, piece.begin, self._request.number, 0, 0))
+        self._rows.append((piece.video, piece.begin, self._request.number, 0, 0, 0))
         self._skipped.append((source.name, source.skip(reason).reason))
 
     def close(self) -> None:
@@ -298,19 +354,18 @@ class _ShardWriter:
             "skipped": [list(one) for one in self._skipped],
             "decoder": self._decoder,
         }
-        buffer = io.BytesIO()
-        np.savez(buffer, rows=rows, record=np.array(json.dumps(record)))
-        _write(path.with_suffix(".npz"), buffer.getvalue())
+        arrays = {"rows": rows, "record": np.array(json.dumps(record))}
+        _write(path.with_suffix(".npz"), pack_arrays(arrays, of_pieces(path, self._request.pieces)))
 
-    def _add_image(self, piece: Piece, number: int, source: Source, image: NDArray[np.uint8]) -> tuple[int, int]:
-        """Return where the image begins in the shard and how long it is, in bytes."""
+    def _add_image(self, piece: Piece, number: int, source: Source, image: NDArray[np.uint8]) -> tuple[int, int, int]:
+        """Return where the image begins in the shard, how long it is, in bytes, and its CRC-32."""
         options = self._request.options
         suffix = "jpg" if options.format == "jpeg" else "png"
         key = f"{piece.video:06d}/{number:08d}"
         facts = {"source": source.name, "time": number / options.fps, "group": source.group or source.name}
         self._add_member(f"{key}.json", json.dumps(facts).encode())
         content = _encode(image, options)
-        return self._add_member(f"{key}.{suffix}", content), len(content)
+        return self._add_member(f"{key}.{suffix}", content), len(content), zlib.crc32(content)
 
     def _add_member(self, name: str, content: bytes) -> int:
         member = tarfile.TarInfo(name)
@@ -349,11 +404,12 @@ def _join(options: PrepareOptions, sources: Sequence[Source], skipped: Sequence[
     tables = []
     reasons: list[tuple[str, str]] = []
     decoders = set()
-    records = sorted(out.glob("shard-*.npz"))
+    numbers = range(len(plan_shards(sources, options.fps)))
+    records = [(out / shard_name(number)).with_suffix(".npz") for number in numbers]
     for path in records:
-        with np.load(path, allow_pickle=False) as kept:
-            rows = kept["rows"]
-            record = json.loads(str(kept["record"]))
+        kept = load_arrays(path)
+        rows = kept["rows"]
+        record = json.loads(str(kept["record"]))
         tables.append(rows)
         shards.append(PreparedShard(path.with_suffix(".tar").name, int((rows["size"] > 0).sum()), record["sha256"]))
         reasons += [(name, reason) for name, reason in record["skipped"]]

@@ -1,8 +1,9 @@
 """Prepared shards: the frames of videos as images in webdataset shards, and clips cut out of them.
 
-prepared.json          size, frames per second, format, decoders, shards with their SHA-256; written last
+prepared.json          size, frames per second, format, decoders, SHA-256 of the shards, of the lists and of itself;
+                       written last
 videos.jsonl           a line for each video: its source, duration, gaps, group, and its rows in the index
-index.npy              a row for each frame: video, frame number, shard, position and length of the image in bytes
+index.npy              a row for each frame: video, frame number, shard, position, length and CRC-32 of the image
 shard-00000.tar        webdataset samples: `<video>/<frame>.jpg` (or .png) and `<video>/<frame>.json`
 
 Frame k of a video is the one on display k / fps seconds into it. A frame that stays on display is stored once.
@@ -11,8 +12,9 @@ Frame k of a video is the one on display k / fps seconds into it. A frame that s
 from __future__ import annotations
 
 import functools
+import hashlib
 import io
-import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,12 +30,36 @@ from data.errors import MediaError
 from data.frames import Crop, resize_and_crop_levels
 from data.sources import Source, Stretch
 from data.video import check_gaps, check_length
-from storage.files import to_json, write_text
+from storage.files import atomic_write, to_json, write_text
+from storage.records import (
+    RecordError,
+    check_file,
+    check_types,
+    open_seal,
+    parse_json,
+    read_bytes,
+    read_record,
+    seal,
+)
 
 METADATA = "prepared.json"
 
-ROW = np.dtype([("video", "<i4"), ("frame", "<i8"), ("shard", "<i4"), ("offset", "<i8"), ("size", "<i4")])
-"""Of the index: `frame` is the first number at which an image is on display; a size of 0 means that it is lost."""
+ROW_BEFORE = np.dtype([("video", "<i4"), ("frame", "<i8"), ("shard", "<i4"), ("offset", "<i8"), ("size", "<i4")])
+"""Of the index in earlier versions."""
+
+ROW = np.dtype([*ROW_BEFORE.descr, ("crc", "<u4")])
+"""Of the index: `frame` is the first number at which an image is on display; a size of 0 means that it is lost; `crc`
+is the CRC-32 of the image's bytes."""
+
+LARGEST_LIST = 1 << 32
+"""Bytes of videos.jsonl, at most."""
+
+HASHED_ON_OPENING = 256 << 20
+"""Bytes up to which index.npy is compared with its SHA-256 (a fraction of a second); of a larger one the rows are
+checked as they are used, each against the image that it points at."""
+
+LARGEST_IMAGE = 1 << 26
+"""Bytes of an image, at most."""
 
 ImageFormat = Literal["jpeg", "png"]
 
@@ -142,9 +168,16 @@ def write_prepared(folder: Path, metadata: PreparedMetadata, videos: list[Prepar
     """Write the lists of prepared shards; from here on they can be read."""
     buffer = io.BytesIO()
     np.save(buffer, index)
-    (folder / "index.npy").write_bytes(buffer.getvalue())
-    write_text(folder / "videos.jsonl", "".join(to_json(asdict(video), indent=None) + "\n" for video in videos))
-    write_text(folder / METADATA, to_json(asdict(metadata)))
+    listed = "".join(to_json(asdict(video), indent=None) + "\n" for video in videos)
+    atomic_write(folder / "index.npy", lambda file: file.write(buffer.getvalue()))
+    write_text(folder / "videos.jsonl", listed)
+    content = {
+        **asdict(metadata),
+        "shards": [asdict(shard) for shard in metadata.shards],
+        "videos_sha256": hashlib.sha256(listed.encode()).hexdigest(),
+        "index_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
+    }
+    write_text(folder / METADATA, to_json(seal(content)))
 
 
 @functools.lru_cache(maxsize=8)
@@ -175,15 +208,15 @@ class PreparedShards:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            raw = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+            raw, _ = open_seal(read_record(folder / METADATA))
+            digests = {name: raw.pop(f"{name}_sha256", None) for name in ("videos", "index")}
             shards = tuple(PreparedShard(**shard) for shard in raw.pop("shards"))
             self.metadata = PreparedMetadata(**raw, shards=shards)
-            lines = (folder / "videos.jsonl").read_text(encoding="utf-8").splitlines()
-            self.videos = [_video(json.loads(line)) for line in lines]
-            self._index = np.load(folder / "index.npy", mmap_mode="r", allow_pickle=False)
-            if self._index.dtype != ROW or len(self._index) != sum(video.rows for video in self.videos):
-                raise ValueError(f"index.npy has {len(self._index)} rows")
-        except (OSError, KeyError, TypeError, ValueError) as error:
+            check_types(self.metadata)
+            self.videos = _read_videos(folder / "videos.jsonl", digests["videos"])
+            self._index = _map_index(folder / "index.npy", digests["index"])
+            self._check()
+        except (AttributeError, EOFError, OSError, KeyError, TypeError, ValueError) as error:
             raise MediaError(f"the prepared shards in {folder} are damaged ({error}): prepare them again") from error
 
     def read(
@@ -266,15 +299,34 @@ class PreparedShards:
                 f" multiple of {1 / self.metadata.fps:g} s, not every {hop:g} s"
             )
 
+    def _check(self) -> None:
+        """Check that the lists go together.
+
+        Raises:
+            RecordError: they do not.
+        """
+        if len(self.videos) != self.metadata.videos or self.metadata.size < 1 or self.metadata.fps <= 0:
+            raise RecordError(f"{METADATA} is that of {self.metadata.videos} videos, there are {len(self.videos)}")
+        end = 0
+        for video in self.videos:
+            if video.first != end or video.rows < 0 or video.seconds < 0:
+                raise RecordError(
+                    f"videos.jsonl has rows {video.first} to {video.first + video.rows} of {video.source}"
+                )
+            end += video.rows
+        if len(self._index) != end:
+            raise RecordError(f"index.npy has {len(self._index)} rows, the videos have {end}")
+
     def _images(self, video: PreparedVideo, rows: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
         """Yield (H, W, 3) images; those of one shard through one opened file."""
         for shard in np.unique(rows["shard"]):
             path = self.folder / shard_name(int(shard))
             try:
+                check_file(path, largest=1 << 50)
                 with path.open("rb") as file:
                     for row in rows[rows["shard"] == shard]:
                         yield _read_image(file, row, video)
-            except OSError as error:
+            except (OSError, RecordError) as error:
                 raise MediaError(f"{path} cannot be read ({error}): prepare the videos again") from error
 
 
@@ -286,14 +338,43 @@ def shard_name(number: int) -> str:
 def _read_image(file: io.BufferedReader, row: NDArray[Any], video: PreparedVideo) -> NDArray[np.uint8]:
     if not row["size"]:
         raise MediaError(f"{video.source} is damaged: frame {row['frame']} could not be decoded when it was prepared")
+    if not row["offset"] >= 0 or not 0 < row["size"] <= LARGEST_IMAGE:
+        raise MediaError(f"index.npy beside {file.name} is damaged: prepare the videos again")
     file.seek(int(row["offset"]))
+    content = file.read(int(row["size"]))
+    if row.dtype == ROW and zlib.crc32(content) != row["crc"]:
+        raise MediaError(
+            f"{file.name} is damaged, or is another shard (frame {row['frame']} of {video.source} is not what was "
+            "written): prepare the videos again"
+        )
     try:
-        with Image.open(io.BytesIO(file.read(int(row["size"])))) as image:
+        with Image.open(io.BytesIO(content)) as image:
             return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MediaError(f"{file.name} is damaged ({error}): prepare the videos again") from error
+
+
+def _read_videos(path: Path, digest: str | None) -> list[PreparedVideo]:
+    content = read_bytes(path, LARGEST_LIST)
+    if digest is not None and hashlib.sha256(content).hexdigest() != digest:
+        raise RecordError(f"{path.name} is not as it was written")
+    return [_video(parse_json(line)) for line in content.splitlines()]
+
+
+def _map_index(path: Path, digest: str | None) -> NDArray[Any]:
+    check_file(path, largest=1 << 50)
+    if digest is not None and path.stat().st_size <= HASHED_ON_OPENING:
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise RecordError(f"{path.name} is not as it was written")
+    index: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    if index.dtype not in (ROW, ROW_BEFORE) or index.ndim != 1:
+        raise RecordError(f"{path.name} has no rows of an index")
+    return index
 
 
 def _video(raw: dict[str, Any]) -> PreparedVideo:
     stretches = {name: tuple(Stretch(*one) for one in raw[name]) for name in ("gaps", "windows")}
-    return PreparedVideo(**{**raw, **stretches})
+    video = PreparedVideo(**{**raw, **stretches})
+    check_types(video)
+    return video

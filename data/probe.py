@@ -36,6 +36,9 @@ VIDEO_SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 SHORTEST_GAP = 0.5
 """Seconds without a new frame from which it is called a gap, unless the video's frames are always that far apart."""
 
+MOST_PIXELS = 64_000_000
+"""Pixels of a frame, at most, as of an image: larger videos are refused before memory is taken for their frames."""
+
 MANY_FRAMES = 3000
 """Frames from which the packet table of a video is worth a file of its own."""
 
@@ -279,6 +282,9 @@ def _first_look(file: ByteRange) -> tuple[Header, VideoFrame | MediaError]:
     with open_video(file) as container:
         stream = video_stream(container, file)
         header = Header.of(container, stream)
+        if stream.width * stream.height > MOST_PIXELS:
+            size = f"{stream.width}x{stream.height}"
+            return header, MediaError(f"{file.path} has frames of {size} pixels, over the limit of {MOST_PIXELS:,}")
         try:
             for frame in decode_frames(container, stream, strict=True):
                 assert frame.pts is not None  # PyAV numbers frames that have no time of their own

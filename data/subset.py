@@ -9,6 +9,7 @@ from pathlib import Path
 
 from data.options import SubsetOptions
 from data.tokens import Shard, TokenItem, TokenStore, TokenStoreError, write_shard, write_store
+from storage.claim import claim
 from training.progress import say_done, say_found
 
 SHARD_ITEMS = 1024
@@ -19,11 +20,13 @@ def make_subset(options: SubsetOptions) -> Path:
     """Write a part of a token store as the options say, and return its folder.
 
     Raises:
+        FolderLockError: another process is writing into `options.out`.
         TokenStoreError: see `write_subset`; or there is no store, or a damaged one.
     """
     store = TokenStore(options.tokens)
     say_found(tokens=f"{len(store.split('train')):,} for training, {len(store.split('validation')):,} for validation")
-    out = write_subset(store, options.out, options.items)
+    with claim(options.out):
+        out = write_subset(store, options.out, options.items)
     say_done(out, "secondsight gpt train --tokens", out, "--out GPT")
     return out
 

@@ -1,6 +1,7 @@
 """The token store: token grids on disk, memory-mapped, with what is needed to know what they are.
 
-metadata.json      grid, vocabulary, tokenizer, clip format, shards with their number of items and SHA-256
+metadata.json      grid, vocabulary, tokenizer, clip format, shards with their number of items and SHA-256, the SHA-256
+                   of the list of items, and its own
 items.jsonl        source, start (seconds), split (train or validation) and crop of every item
 tokens-00000.bin   uint16 (uint32 for large vocabularies), items x tokens, raster order
 skipped.csv        files and clips that could not be read, and why
@@ -10,10 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, Any, Literal
 
 import numpy as np
@@ -21,6 +23,7 @@ import torch
 from torch import Tensor
 
 from storage.files import atomic_write, to_json, write_text
+from storage.records import RecordError, check_types, digest_of, open_seal, parse_json, read_bytes, read_record, seal
 
 Split = Literal["train", "validation"]
 
@@ -29,6 +32,25 @@ HASHED_ON_OPENING = 256 << 20
 one are compared when they are first read from."""
 
 REPAIR = "make it again with the same `secondsight vqgan encode` command and --resume auto"
+
+NOT_BY_HAND = (
+    "a store is not edited by hand: for fewer items use `secondsight data subset`, for anything else encode again "
+    "(`secondsight vqgan encode` with --resume auto makes this store anew)"
+)
+
+ITEMS_DIGEST = "items_sha256"
+"""The key in metadata.json of the SHA-256 of items.jsonl."""
+
+MOST_TOKENS = 1 << 24
+"""Tokens of an item, at most."""
+MOST_CODES = 1 << 32
+"""Codes that fit into the largest type of a shard."""
+MOST_PIXELS = 1 << 14
+"""Pixels a side, at most."""
+MOST_FRAMES = 1 << 20
+"""Frames of an item, at most."""
+LONGEST_LINE = 1 << 16
+"""Bytes of a line of items.jsonl, on average at most; longer lists are no lists of these items."""
 
 
 class TokenStoreError(ValueError):
@@ -63,7 +85,7 @@ class StoreMetadata:
     @property
     def length(self) -> int:
         """Tokens per item."""
-        return int(np.prod(self.grid))
+        return math.prod(self.grid)
 
     @property
     def pixels(self) -> int:
@@ -104,6 +126,11 @@ class Shard:
     """Of its bytes, in hexadecimal digits."""
 
 
+def shard_name(number: int) -> str:
+    """Return the file name of a shard."""
+    return f"tokens-{number:05d}.bin"
+
+
 def write_shard(folder: Path, number: int, metadata: StoreMetadata, grids: Tensor) -> Shard:
     """Write token grids (B, t, h, w) int64 as a shard that appears complete or not at all.
 
@@ -117,7 +144,7 @@ def write_shard(folder: Path, number: int, metadata: StoreMetadata, grids: Tenso
             f"tokens from {int(grids.min())} to {int(grids.max())} do not fit a vocabulary of {metadata.vocab_size}"
         )
     data = grids.flatten(1).cpu().numpy().astype(metadata.dtype).tobytes()
-    path = folder / f"tokens-{number:05d}.bin"
+    path = folder / shard_name(number)
 
     def write(file: IO[bytes]) -> None:
         # Ordinary writes, because a full disk kills a process that writes through a memory map.
@@ -138,9 +165,28 @@ def write_store(folder: Path, metadata: StoreMetadata, shards: Iterable[Shard], 
         shards: in order; empty ones are left out.
         items: of all shards, in order.
     """
-    write_text(folder / "items.jsonl", "".join(json.dumps(asdict(item)) + "\n" for item in items))
-    listed = [asdict(shard) for shard in shards if shard.items]
-    write_text(folder / "metadata.json", to_json({**asdict(metadata), "shards": listed}))
+    listed = "".join(json.dumps(asdict(item)) + "\n" for item in items)
+    write_text(folder / "items.jsonl", listed)
+    content = {
+        **asdict(metadata),
+        "grid": list(metadata.grid),
+        "shards": [asdict(shard) for shard in shards if shard.items],
+        ITEMS_DIGEST: hashlib.sha256(listed.encode()).hexdigest(),
+    }
+    write_text(folder / "metadata.json", to_json(seal(content)))
+
+
+def read_metadata(raw: Mapping[str, Any]) -> StoreMetadata:
+    """Return the metadata that `dataclasses.asdict` turned into a JSON object, as they stand in the plan of a store.
+
+    Raises:
+        RecordError: a value is of the wrong type, or out of range.
+        KeyError, TypeError: an entry is missing or unknown.
+    """
+    metadata = StoreMetadata(**{**raw, "grid": tuple(raw["grid"])})
+    check_types(metadata)
+    _check_ranges(metadata)
+    return metadata
 
 
 def check_size(folder: Path, shard: Shard, metadata: StoreMetadata) -> None:
@@ -151,6 +197,8 @@ def check_size(folder: Path, shard: Shard, metadata: StoreMetadata) -> None:
     """
     path = folder / shard.name
     expected = shard.items * metadata.length * metadata.dtype.itemsize
+    if path.exists() and not path.is_file():
+        raise TokenStoreError(f"{path} is a folder, pipe or device, not a file of tokens: {REPAIR}")
     found = path.stat().st_size if path.exists() else 0
     if found != expected or not path.exists():
         raise TokenStoreError(f"{path} holds {found} bytes, not {expected}: {REPAIR}")
@@ -163,39 +211,38 @@ def check_digest(folder: Path, shard: Shard) -> None:
         TokenStoreError: its SHA-256 is another; the message names it and says what to do.
     """
     path = folder / shard.name
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise TokenStoreError(f"{path} cannot be read ({error.strerror}): {REPAIR}") from error
     if found != shard.sha256:
         raise TokenStoreError(f"{path} is damaged (its SHA-256 is {found}, not {shard.sha256}): {REPAIR}")
 
 
 class TokenStore:
-    """A token store, read through memory maps.
+    """A token store, read through memory maps; `digest` is a SHA-256 that tells it from other stores.
 
-    The sizes of all shards are checked on opening; so are their SHA-256 sums if the store is small
-    (`HASHED_ON_OPENING`), otherwise when a shard is first read from.
+    On opening, metadata.json and items.jsonl are compared with their SHA-256 sums, which stores of earlier versions do
+    not have, and checked for types and ranges; so are the sizes of all shards. The SHA-256 sums of shards are checked
+    at once if the store is small (`HASHED_ON_OPENING`), otherwise when a shard is first read from.
 
     Raises:
-        TokenStoreError: the folder is no store or its lists are damaged, or a shard is missing, truncated or damaged
-            (it is named).
+        TokenStoreError: the folder is no store or its lists are damaged or edited, or a shard is missing, truncated or
+            damaged (it is named).
     """
 
     def __init__(self, folder: Path) -> None:
         try:
-            raw = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-            lines = (folder / "items.jsonl").read_text(encoding="utf-8").splitlines()
-            self._shards = [Shard(**shard) for shard in raw.pop("shards")]
-            self.metadata = StoreMetadata(**{**raw, "grid": tuple(raw["grid"])})
-            self.items = [_read_item(line) for line in lines]
-            if len(self.items) != sum(shard.items for shard in self._shards):
-                raise ValueError(f"{len(self.items)} items, {sum(shard.items for shard in self._shards)} in shards")
+            self.metadata, self._shards, digest, self.digest = _read_metadata(folder / "metadata.json")
+            for shard in self._shards:
+                check_size(folder, shard, self.metadata)
+            self.items = _read_items(folder / "items.jsonl", sum(shard.items for shard in self._shards), digest)
         except FileNotFoundError as error:
             raise TokenStoreError(
                 f"{folder} is no token store (no {Path(error.filename).name}): "
                 "write one with `secondsight vqgan encode`"
             ) from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise TokenStoreError(f"the token store in {folder} is damaged ({error}): {REPAIR}") from error
         self.folder = folder
         self._tokens = [self._map(shard) for shard in self._shards]
         self._first = np.cumsum([0] + [shard.items for shard in self._shards])
@@ -243,7 +290,6 @@ class TokenStore:
             self._unchecked.discard(number)
 
     def _map(self, shard: Shard) -> np.ndarray[Any, Any]:
-        check_size(self.folder, shard, self.metadata)
         shape = (shard.items, self.metadata.length)
         return np.memmap(self.folder / shard.name, self.metadata.dtype, mode="r", shape=shape)
 
@@ -258,7 +304,102 @@ def unigram_entropy(tokens: Tensor, vocab_size: int) -> float:
     return float(-(frequency * frequency.log()).sum())
 
 
-def _read_item(line: str) -> TokenItem:
-    values = json.loads(line)
-    # Stores of before say `part`.
-    return TokenItem(**{"split" if name == "part" else name: value for name, value in values.items()})
+def _read_metadata(path: Path) -> tuple[StoreMetadata, list[Shard], str | None, str]:
+    """Return the metadata of a store, its shards, and the SHA-256 of its list of items and of everything.
+
+    Older stores do not know that of their list.
+
+    Raises:
+        FileNotFoundError: the folder holds no store.
+        TokenStoreError: the file is damaged or edited, or says what no store can hold.
+    """
+    try:
+        raw = read_record(path)
+    except RecordError as error:
+        raise TokenStoreError(f"{path} is damaged ({error}): {REPAIR}") from error
+    try:
+        raw, _ = open_seal(raw)
+    except RecordError as error:
+        raise TokenStoreError(f"{path} was edited or damaged ({error}): {NOT_BY_HAND}") from error
+    whole = digest_of(raw)
+    try:
+        digest = raw.pop(ITEMS_DIGEST, None)
+        shards = [Shard(**shard) for shard in raw.pop("shards")]
+        metadata = read_metadata(raw)
+        _check_shards(shards)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise TokenStoreError(f"{path} is damaged ({reason}): {REPAIR}") from error
+    return metadata, shards, digest, whole
+
+
+def _check_ranges(metadata: StoreMetadata) -> None:
+    limits = {
+        "vocab_size": (1, metadata.vocab_size, MOST_CODES),
+        "tokens of an item": (1, metadata.length if min(metadata.grid) > 0 else 0, MOST_TOKENS),
+        "frames": (1, metadata.frames, MOST_FRAMES),
+        "size": (1, metadata.size, MOST_PIXELS),
+        "augment_size": (0, metadata.augment_size, MOST_PIXELS),
+    }
+    for name, (low, value, high) in limits.items():
+        if not low <= value <= high:
+            raise RecordError(f"{name} cannot be {value}: {low} to {high} are possible")
+    if metadata.fps <= 0:
+        raise RecordError(f"fps cannot be {metadata.fps:g}")
+
+
+def _check_shards(shards: Sequence[Shard]) -> None:
+    names = [shard.name for shard in shards]
+    for shard in shards:
+        check_types(shard)
+        if PurePath(shard.name).name != shard.name or shard.name in ("", ".", "..") or {*"/\\:\0"} & {*shard.name}:
+            raise RecordError(f"a shard is called {shard.name!r}, which is no name of a file in the folder")
+        if shard.items < 1:
+            raise RecordError(f"{shard.name} has {shard.items} items")
+    if len(set(names)) < len(names):
+        raise RecordError(f"{next(name for name in names if names.count(name) > 1)} is listed twice")
+
+
+def _read_items(path: Path, count: int, digest: str | None) -> list[TokenItem]:
+    """Return the items of a store, of which there must be `count`, and whose list must have this SHA-256 if any.
+
+    Raises:
+        FileNotFoundError: there is no list.
+        TokenStoreError: the list is damaged or edited.
+    """
+    try:
+        content = read_bytes(path, (count + 1) * LONGEST_LINE)
+    except RecordError as error:
+        raise TokenStoreError(f"{path} is damaged ({error}): {REPAIR}") from error
+    if digest is not None and hashlib.sha256(content).hexdigest() != digest:
+        raise TokenStoreError(
+            f"{path} was edited or damaged, or is that of another store (its SHA-256 is not the one in metadata.json): "
+            f"{NOT_BY_HAND}"
+        )
+    lines = content.splitlines()
+    try:
+        items = [_read_item(line, number) for number, line in enumerate(lines, start=1)]
+        if len(items) != count:
+            raise RecordError(f"{len(items)} items, {count} in shards")
+    except (TypeError, ValueError) as error:
+        raise TokenStoreError(f"{path} is damaged ({error}): {REPAIR}") from error
+    return items
+
+
+def _read_item(line: bytes, number: int) -> TokenItem:
+    try:
+        values = parse_json(line)
+        if "part" in values:
+            values["split"] = values.pop("part")  # stores of before say `part`
+        item = TokenItem(**values)
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"line {number} is no item: {error}") from error
+    start: Any = item.start
+    if (
+        item.split not in ("train", "validation")
+        or not isinstance(start, int | float)
+        or not 0 <= start < math.inf
+        or not type(item.source) is type(item.crop) is type(item.group) is str
+    ):
+        raise RecordError(f"line {number} is no item: {line[:120].decode(errors='replace')}")
+    return item

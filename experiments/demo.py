@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from data.items import find_sources
 from data.options import PlayroomOptions
 from data.playroom.make import make_playroom
 from experiments.demo_report import write_demo_report
@@ -26,6 +27,7 @@ from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.complete import complete, read_completions
 from sampling.options import CompleteOptions, PromptKind, SamplingOptions, Split
 from sampling.watch import train_and_watch
+from storage.claim import claim
 from storage.files import to_json, write_text
 from storage.run_folder import open_run
 from training.progress import say_done
@@ -64,11 +66,22 @@ def run_demo(options: DemoOptions, sizes: DemoSizes = DemoSizes()) -> DemoSummar
     """Run every stage, write `summary.json` and `report.html`, print and return the summary.
 
     Raises:
+        FolderLockError: another process is writing into `out`.
         MediaError: the videos of `--videos` cannot be used.
         RunFolderError: `out` holds a demo with other options.
     """
+    with claim(options.out):
+        summary = _run(options, sizes)
+    say_done(options.out / "report.html", "open it in a browser")
+    return summary
+
+
+def _run(options: DemoOptions, sizes: DemoSizes) -> DemoSummary:
     out = options.out
-    open_run(out, options, resume="auto")
+    begun = any((out / name).exists() for name in ("playroom", "tokenizer", "tokens", "gpt"))
+    if options.videos is not None and not begun:
+        find_sources(options.videos)  # refuses what is no data before anything is written
+    open_run(out, options, resume="auto", begun=begun)
     stage = Stopwatch(out / "seconds.json")
     videos = options.videos or out / "playroom" / "clips"
     tokenizer = out / "tokenizer"
@@ -112,7 +125,6 @@ def run_demo(options: DemoOptions, sizes: DemoSizes = DemoSizes()) -> DemoSummar
     summary.write(out / "summary.json")
     write_demo_report(out, summary, memory, playroom=options.videos is None)
     print_summary(summary, memory)
-    say_done(out / "report.html", "open it in a browser")
     return summary
 
 

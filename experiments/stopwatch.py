@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storage.files import to_json, write_text
+from storage.records import RecordError, read_record
 from storage.terminal import visible
 
 
@@ -18,7 +18,7 @@ class Stopwatch:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.seconds: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        self.seconds = _read(path)
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
@@ -30,3 +30,12 @@ class Stopwatch:
         finally:
             self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 1)
             write_text(self.path, to_json(self.seconds))
+
+
+def _read(path: Path) -> dict[str, float]:
+    """Return the durations so far; none if the file is missing or damaged, since nothing else hangs on them."""
+    try:
+        before = read_record(path)
+    except (FileNotFoundError, RecordError):
+        return {}
+    return {name: float(value) for name, value in before.items() if isinstance(value, int | float)}

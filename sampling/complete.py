@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ from sampling.items import (
     describe_resizing,
     finished_path,
     gallery_item,
+    identity_of,
+    is_finished,
     read_clips,
     read_finished,
     write_arrays,
@@ -40,8 +43,10 @@ from sampling.items import (
 from sampling.options import STILL_KINDS, CompleteOptions, Request
 from sampling.prompts import Layout, Size, count_changed, count_frames, describe_rounding, lay_out
 from storage.checksums import fingerprint
+from storage.claim import claim
 from storage.command import command_line
 from storage.files import to_json, write_text
+from storage.records import digest_of, parse_json
 from storage.run_folder import environment, open_run
 from storage.tables import write_rows
 from training.processes import best_device, describe_device
@@ -67,6 +72,21 @@ class Work:
     """Files of the input that cannot be used."""
     request: Request
     layout: Layout
+    batch: int
+    """Items that are completed side by side."""
+
+    @cached_property
+    def gpt_fingerprint(self) -> str:
+        """Of the GPT's architecture and weights."""
+        return fingerprint(self.gpt.description, self.gpt.state_dict())
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of what decides the completions, items and names of folders aside."""
+        models = {"gpt": self.gpt_fingerprint, "tokenizer": self.tokenizer.fingerprint}
+        layout = {"grid": self.layout.grid, "given": self.layout.extent.tokens, "windows": self.layout.window_starts}
+        request: dict[str, Any] = parse_json(to_json(self.request, indent=None))
+        return digest_of({**models, **layout, "request": request, "batch": self.batch})
 
     @property
     def counts_changes(self) -> bool:
@@ -81,18 +101,24 @@ def complete(options: CompleteOptions) -> Path:
     Raises:
         MediaError: the input holds nothing usable.
         MismatchError: GPT, tokenizer and input do not belong together.
+        FolderLockError: another process is writing into `options.out`.
         OSError: `options.out` cannot be written.
         RunFolderError: `options.out` holds other completions, or damaged ones.
         ValueError: prompt, length and window do not fit.
     """
-    work = _prepare(options)
-    _say_found(work)
-    _open(options)
-    unread = _complete_items(work, options.out, options.batch)
-    write_skipped(options.out / "skipped.csv", [*work.skipped, *unread])
-    if unread:
-        check_skipped(unread, len(work.items), options.input[0])
-    _summarise(work, options)
+    with claim(options.out):
+        begun = _has_begun(options.out) and not options.overwrite
+        if begun:
+            _open(options, begun=True)  # refused before anything takes long
+        work = _prepare(options)
+        _say_found(work)
+        if not begun:
+            _open(options, begun=False)
+        unread = _complete_items(work, options.out, options.batch)
+        write_skipped(options.out / "skipped.csv", [*work.skipped, *unread])
+        if unread:
+            check_skipped(unread, len(work.items), options.input[0])
+        _summarise(work, options)
     say_done(options.out / "index.html", "open it in a browser")
     return options.out
 
@@ -105,7 +131,7 @@ def read_completions(options: CompleteOptions) -> list[Completion]:
         RunFolderError: a completion is damaged.
     """
     work = _prepare(options)
-    return _assemble(work, read_finished(options.out, work.items))
+    return _assemble(work, read_finished(options.out, work.items, work.identity))
 
 
 def _prepare(options: CompleteOptions) -> Work:
@@ -126,6 +152,7 @@ def _prepare(options: CompleteOptions) -> Work:
         skipped=skipped,
         request=request,
         layout=lay_out(gpt, tokenizer, _size(items, form), request),
+        batch=options.batch,
     )
 
 
@@ -160,11 +187,18 @@ def _parameters(model: nn.Module) -> str:
     return f"{sum(parameter.numel() for parameter in model.parameters()):,} parameters"
 
 
-def _open(options: CompleteOptions) -> None:
+def _has_begun(out: Path) -> bool:
+    """Whether a folder holds a finished item, or the list of all."""
+    return (out / "sample.json").exists() or any((out / "items").glob("*.npz"))
+
+
+def _open(options: CompleteOptions, begun: bool) -> None:
+    """Make `out` the folder of this run; nothing of what is replaced outlives its options."""
     try:
-        open_run(options.out, options, options.resume, options.overwrite)
         if options.overwrite:
+            (options.out / "sample.json").unlink(missing_ok=True)
             shutil.rmtree(options.out / "items", ignore_errors=True)
+        open_run(options.out, options, options.resume, options.overwrite, begun=begun)
         (options.out / "items").mkdir(exist_ok=True)
     except OSError as error:
         raise OSError(f"--out {options.out} cannot be written: {error.strerror}") from error
@@ -176,7 +210,8 @@ def _complete_items(work: Work, out: Path, batch: int) -> list[Skipped]:
     with Progress("Completing", len(work.items)) as progress:
         for start in range(0, len(work.items), batch):
             group = work.items[start : start + batch]
-            if not all(finished_path(out, item).exists() for item in group):
+            finished = [is_finished(out, item, work.identity) for item in group]
+            if not all(finished):
                 _complete_group(work, group, out, unread)
             progress.show(group[-1].index + 1)
     return unread
@@ -195,7 +230,7 @@ def _complete_group(work: Work, group: Sequence[CompletionItem], out: Path, unre
         if not path.exists():
             completion = assemble(work.tokenizer, None if clips is None else clips[row], work.layout, of_item)
             show_item(completion, item.name, work.tokenizer.fps, path.parent, item.stem)
-            write_finished(path, completion, changed[row] if changed else None)
+            write_finished(path, completion, changed[row] if changed else None, identity_of(work.identity, item))
 
 
 def _count_changed(work: Work, clips: Tensor | None) -> list[int]:
@@ -208,7 +243,7 @@ def _count_changed(work: Work, clips: Tensor | None) -> list[int]:
 def _summarise(work: Work, options: CompleteOptions) -> None:
     """Write what is about all items, from what is kept of each."""
     out = options.out
-    finished = read_finished(out, work.items)
+    finished = read_finished(out, work.items, work.identity)
     entries = [gallery_item(kept, video=work.layout.size[0] > 1) for kept in finished]
     write_arrays(out, finished)
     write_rows(out / "items.csv", entries, GalleryItem)
@@ -230,7 +265,7 @@ def _how_to_redo(work: Work, options: CompleteOptions, finished: Sequence[Finish
             for item in items
         ],
         "tokenizer": work.tokenizer.fingerprint,
-        "gpt": fingerprint(work.gpt.description, work.gpt.state_dict()),
+        "gpt": work.gpt_fingerprint,
         "frames": layout.size[0],
         "grid": layout.grid,
         "given": dict(zip(("latent_frames", "rows", "columns"), layout.extent.tokens, strict=True)),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import zipfile
-import zlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +27,9 @@ from sampling.completion import Completion, distances_to_truth
 from sampling.decode import Sampled
 from sampling.gallery import GalleryItem
 from sampling.options import Split
+from storage.arrays import READING, load_arrays, save_arrays
 from storage.files import atomic_write
+from storage.records import digest_of
 from storage.run_folder import RunFolderError
 
 Value = TypeVar("Value")
@@ -161,28 +162,62 @@ def finished_path(out: Path, item: CompletionItem) -> Path:
     return out / "items" / f"{item.stem}.npz"
 
 
-def write_finished(path: Path, completion: Completion, prompt_tokens_changed: int | None) -> None:
-    """Write what is kept of an item; the file appears complete or not at all."""
+def write_finished(path: Path, completion: Completion, prompt_tokens_changed: int | None, identity: str = "") -> None:
+    """Write what is kept of an item; the file appears complete or not at all.
+
+    Args:
+        path: of the file.
+        completion: of the item.
+        prompt_tokens_changed: prompt tokens that differ between the encodings, where that was counted.
+        identity: digest of what the item is completed from, see `identity_of`.
+    """
     sampled = completion.sampled
     changed = [] if prompt_tokens_changed is None else [prompt_tokens_changed]
-    save = partial(
-        np.savez_compressed,
-        tokens=sampled.tokens.numpy(),
-        log_probability=sampled.log_probability.numpy(),
-        entropy=sampled.entropy.numpy(),
-        distances_to_truth=np.array(distances_to_truth(completion)),
-        prompt_tokens_changed=np.array(changed, dtype=np.int64),
-    )
-    atomic_write(path, save)
+    arrays = {
+        "tokens": sampled.tokens.numpy(),
+        "log_probability": sampled.log_probability.numpy(),
+        "entropy": sampled.entropy.numpy(),
+        "distances_to_truth": np.array(distances_to_truth(completion)),
+        "prompt_tokens_changed": np.array(changed, dtype=np.int64),
+    }
+    save_arrays(path, arrays, identity)
 
 
-def read_finished(out: Path, items: Sequence[CompletionItem]) -> list[FinishedItem]:
+def identity_of(run: str, item: CompletionItem) -> str:
+    """Return a digest of an item and of the run, itself a digest, that completes it; empty for no run."""
+    start = item.found.start if item.found else None
+    return digest_of({"run": run, "item": item.index, "source": item.source, "start": start}) if run else ""
+
+
+def is_finished(out: Path, item: CompletionItem, run: str) -> bool:
+    """Whether what is kept of an item is there; say so, and remove it, if it cannot be used.
+
+    Args:
+        out: the run folder.
+        item: in question.
+        run: digest of what decides the results of the run.
+    """
+    path = finished_path(out, item)
+    try:
+        _load_finished(path, item, run)
+    except FileNotFoundError:
+        return False
+    except READING as error:
+        print(f"{path} is damaged, or of another run or version ({error}): it is made again", file=sys.stderr)
+        if not path.is_dir():
+            path.unlink()
+        return False
+    return True
+
+
+def read_finished(out: Path, items: Sequence[CompletionItem], run: str = "") -> list[FinishedItem]:
     """Return what `write_finished` kept of those items that are finished.
 
     Raises:
-        RunFolderError: a file is damaged, or of a version that kept something else.
+        RunFolderError: a file is damaged, of another run (a digest of what decides its results), or of a version that
+            kept something else.
     """
-    return [_read_finished(finished_path(out, item), item) for item in items if finished_path(out, item).exists()]
+    return [_read_finished(finished_path(out, item), item, run) for item in items if finished_path(out, item).exists()]
 
 
 def gallery_item(finished: FinishedItem, video: bool) -> GalleryItem:
@@ -238,16 +273,20 @@ def _of_split(items: list[Item], split: Split) -> list[Item]:
     return training if split == "train" else validation
 
 
-def _read_finished(path: Path, item: CompletionItem) -> FinishedItem:
+def _read_finished(path: Path, item: CompletionItem, run: str) -> FinishedItem:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            names = ("tokens", "log_probability", "entropy")
-            sampled = Sampled(*(torch.from_numpy(arrays[name]) for name in names))
-            distances = tuple(arrays["distances_to_truth"].tolist())
-            changed = arrays["prompt_tokens_changed"].tolist()
-    except (KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        return _load_finished(path, item, run)
+    except READING as error:
         raise RunFolderError(
-            f"{path} is damaged, or of an older version ({error}): delete it and continue with --resume auto, "
-            "or begin anew with --overwrite"
+            f"{path} is damaged, of another run, or of an older version ({error}): delete it and continue with "
+            "--resume auto, or begin anew with --overwrite"
         ) from error
+
+
+def _load_finished(path: Path, item: CompletionItem, run: str) -> FinishedItem:
+    arrays = load_arrays(path, identity_of(run, item))
+    names = ("tokens", "log_probability", "entropy")
+    sampled = Sampled(*(torch.from_numpy(arrays[name]) for name in names))
+    distances = tuple(arrays["distances_to_truth"].tolist())
+    changed = arrays["prompt_tokens_changed"].tolist()
     return FinishedItem(item, sampled, distances, changed[0] if changed else None)

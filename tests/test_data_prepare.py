@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from data.errors import MediaError
 from data.items import Item, find_items, split_items
 from data.options import PrepareOptions
 from data.prepare import PrepareError, plan_shards, prepare
-from data.prepared import open_prepared
+from data.prepared import ROW_BEFORE, open_prepared
 from data.sources import Source, Stretch
 from storage.lock import FolderLockError
 from storage.run_folder import RunFolderError, open_run
@@ -328,6 +329,112 @@ def test_damaged_shards_are_named(videos: Path, lossless: Path, tmp_path: Path, 
         (tmp_path / name).write_bytes(content[: len(content) // 2])
     with pytest.raises(MediaError, match=r"damaged|cannot be read|not finished"):
         clips(tmp_path)
+
+
+def copy_of(lossless: Path, folder: Path) -> Path:
+    for path in filter(Path.is_file, lossless.iterdir()):
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def change_a_pixel(folder: Path) -> None:
+    """Draws another image over the first, of as many bytes."""
+    shard = folder / "shard-00000.tar"
+    content = bytearray(shard.read_bytes())
+    content[content.index(b"IEND") - 20] ^= 1
+    shard.write_bytes(content)
+
+
+def swap_two_shards(folder: Path) -> None:
+    first = (folder / "shard-00000.tar").read_bytes()
+    (folder / "shard-00000.tar").write_bytes((folder / "shard-00001.tar").read_bytes())
+    (folder / "shard-00001.tar").write_bytes(first)
+
+
+def swap_two_videos(folder: Path) -> None:
+    path = folder / "videos.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[1], lines[0], *lines[2:]]))
+
+
+def change_a_row(folder: Path) -> None:
+    index = np.load(folder / "index.npy")
+    index["frame"][1] += 1
+    np.save(folder / "index.npy", index)
+
+
+def change_the_fps(folder: Path) -> None:
+    path = folder / "prepared.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"fps": 4.0}))
+
+
+def claim_many_rows(folder: Path) -> None:
+    with (folder / "index.npy").open("wb") as file:
+        header = {"descr": "<i8", "fortran_order": False, "shape": (1 << 50,)}
+        np.lib.format.write_array_header_1_0(file, header)
+
+
+def be_a_pipe(folder: Path) -> None:
+    (folder / "videos.jsonl").unlink()
+    os.mkfifo(folder / "videos.jsonl")
+
+
+EDITS = [
+    change_a_pixel,
+    swap_two_shards,
+    swap_two_videos,
+    change_a_row,
+    change_the_fps,
+    claim_many_rows,
+    be_a_pipe,
+]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_prepared_shards_that_were_edited_are_noticed(
+    edit: Callable[[Path], None], videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare_module, "SHARD_FRAMES", 64)
+    folder = prepare(options(videos, tmp_path))
+    edit(folder)
+    with pytest.raises(MediaError, match=r"damaged|is not what was written") as caught:
+        clips(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_prepared_shards_of_an_earlier_version_are_read(videos: Path, lossless: Path, tmp_path: Path) -> None:
+    folder = copy_of(lossless, tmp_path)
+    path = folder / "prepared.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in content.items() if "sha256" not in name}))
+    index = np.load(folder / "index.npy")
+    np.save(folder / "index.npy", index[list(ROW_BEFORE.names or ())].astype(ROW_BEFORE))
+    before = clips(lossless)
+    assert all(clip.equal(before[name]) for name, clip in clips(folder).items())
+
+
+@pytest.mark.parametrize("damage", ["shard", "record", "another's record"])
+def test_a_damaged_shard_is_made_again_when_a_preparation_goes_on(
+    damage: str,
+    videos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(prepare_module, "SHARD_FRAMES", 16)
+    whole = files(prepare(options(videos, tmp_path / "whole")))
+    command = [sys.executable, "-c", KILLED, str(videos), str(tmp_path / "killed"), "5"]
+    subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=False)
+    first = tmp_path / "killed" / "shard-00000.npz"
+    if damage == "another's record":
+        first.write_bytes(first.with_name("shard-00001.npz").read_bytes())
+    else:
+        path = first.with_suffix(".tar") if damage == "shard" else first
+        content = path.read_bytes()
+        path.write_bytes(content[:600] + b"damage" + content[606:])
+    resumed = files(prepare(options(videos, tmp_path / "killed", resume="auto")))
+    assert "shard-00000.tar cannot be kept (" in capsys.readouterr().err
+    assert {name: content for name, content in resumed.items() if not name.endswith(".tmp")} == whole
 
 
 def test_prepared_shards_are_not_prepared_again(lossless: Path, tmp_path: Path) -> None:

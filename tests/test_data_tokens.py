@@ -1,7 +1,11 @@
 """What is written into a token store is read from it, and a damaged store says so."""
 
 import json
+import os
+import re
+import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -96,8 +100,16 @@ def test_shards_alone_are_no_store(tmp_path: Path) -> None:
         TokenStore(tmp_path)
 
 
+def as_written_before(folder: Path, **changes: object) -> None:
+    """Makes a store one of an earlier version, which had no digests of its lists."""
+    path = folder / "metadata.json"
+    values = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({key: value for key, value in values.items() if key not in ("items_sha256", "sha256")}))
+
+
 def test_items_of_stores_without_crops_are_of_the_centre(tmp_path: Path) -> None:
     write(tmp_path, random_grids(2))
+    as_written_before(tmp_path)
     path = tmp_path / "items.jsonl"
     path.write_text(path.read_text().replace(', "crop": "centre"', ""))
     assert TokenStore(tmp_path).items == items(2)
@@ -105,6 +117,7 @@ def test_items_of_stores_without_crops_are_of_the_centre(tmp_path: Path) -> None
 
 def test_items_of_older_stores_say_part_instead_of_split(tmp_path: Path) -> None:
     write(tmp_path, random_grids(2))
+    as_written_before(tmp_path)
     path = tmp_path / "items.jsonl"
     path.write_text(path.read_text().replace('"split"', '"part"'))
     assert TokenStore(tmp_path).items == items(2)
@@ -171,7 +184,7 @@ def test_a_token_outside_the_vocabulary_is_refused_on_reading(tmp_path: Path) ->
 
 def test_a_list_of_too_few_items_is_refused(tmp_path: Path) -> None:
     write_store(tmp_path, metadata(), [write_shard(tmp_path, 0, metadata(), random_grids(3))], items(2))
-    with pytest.raises(TokenStoreError, match=r"is damaged \(2 items, 3 in shards\)"):
+    with pytest.raises(TokenStoreError, match=r"items\.jsonl is damaged \(2 items, 3 in shards\)"):
         TokenStore(tmp_path)
 
 
@@ -182,13 +195,133 @@ def test_a_missing_list_of_items_is_named(tmp_path: Path) -> None:
         TokenStore(tmp_path)
 
 
-@pytest.mark.parametrize("change", [{"shards": None}, {"unknown": 1}, {"grid": 7}])
-def test_damaged_metadata_are_refused(tmp_path: Path, change: dict[str, object]) -> None:
+DAMAGE: list[dict[str, object]] = [
+    {"shards": []},
+    {"unknown": 1},
+    {"grid": 7},
+    {"grid": [2, 3]},
+    {"grid": [2, 3, -4]},
+    {"grid": [1 << 40, 1 << 40, 1 << 40]},
+    {"vocab_size": 1 << 40},
+    {"vocab_size": "100"},
+    {"vocab_size": 0},
+    {"fps": 0},
+    {"fps": "8"},
+    {"frames": 1.5},
+    {"size": 1 << 40},
+    {"tokenizer": None},
+    {"shards": [{"name": "tokens-00000.bin", "items": 2, "sha256": 7}]},
+    {"shards": [{"name": "../tokens-00000.bin", "items": 2, "sha256": ""}]},
+    {"shards": [{"name": "/etc/hostname", "items": 2, "sha256": ""}]},
+    {"shards": [{"name": "tokens-00000.bin", "items": True, "sha256": ""}]},
+    {"shards": [{"name": "tokens-00000.bin", "items": 1 << 40, "sha256": ""}]},
+    {"shards": [{"name": "tokens-00000.bin", "items": 1, "sha256": ""}] * 2},
+    {"shards": 3},
+]
+
+
+@pytest.mark.parametrize("change", DAMAGE)
+def test_metadata_of_before_are_checked_for_what_no_store_can_hold(tmp_path: Path, change: dict[str, object]) -> None:
+    write(tmp_path, random_grids(2))
+    as_written_before(tmp_path, **change)
+    with pytest.raises(TokenStoreError, match=r"(is damaged|bin holds).*--resume auto") as caught:
+        TokenStore(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change", [*DAMAGE, {"vocab_size": 101}, {"tokenizer": "other"}, {"grid": [3, 2, 4]}])
+def test_metadata_that_were_edited_are_noticed(tmp_path: Path, change: dict[str, object]) -> None:
     write(tmp_path, random_grids(2))
     path = tmp_path / "metadata.json"
-    values = json.loads(path.read_text()) | change
-    path.write_text(json.dumps({key: value for key, value in values.items() if value is not None}))
-    with pytest.raises(TokenStoreError, match="is damaged"):
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(TokenStoreError, match=r"metadata\.json was edited or damaged .*secondsight data subset"):
+        TokenStore(tmp_path)
+
+
+def test_metadata_may_be_laid_out_otherwise(tmp_path: Path) -> None:
+    write(tmp_path, random_grids(2))
+    path = tmp_path / "metadata.json"
+    path.write_text(json.dumps(dict(reversed(json.loads(path.read_text()).items()))))
+    assert len(TokenStore(tmp_path)) == 2
+
+
+def all_for_training(lines: list[str]) -> list[str]:
+    return [line.replace("validation", "train") for line in lines]
+
+
+def one_doubled(lines: list[str]) -> list[str]:
+    return [lines[0], lines[0], *lines[2:]]
+
+
+def two_swapped(lines: list[str]) -> list[str]:
+    return [lines[1], lines[0], *lines[2:]]
+
+
+@pytest.mark.parametrize("edit", [all_for_training, one_doubled, two_swapped])
+def test_a_list_of_items_that_was_edited_is_noticed(tmp_path: Path, edit: Callable[[list[str]], list[str]]) -> None:
+    shard = write_shard(tmp_path, 0, metadata(), random_grids(4))
+    write_store(tmp_path, metadata(), [shard], [*items(3), *items(1, "validation")])
+    path = tmp_path / "items.jsonl"
+    path.write_text("".join(edit(path.read_text().splitlines(keepends=True))))
+    with pytest.raises(TokenStoreError, match=r"items\.jsonl was edited or damaged.*secondsight data subset"):
+        TokenStore(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"source": "a.mp4", "start": -1, "split": "train"}',
+        '{"source": "a.mp4", "start": 1e999, "split": "train"}',
+        '{"source": "a.mp4", "start": NaN, "split": "train"}',
+        '{"source": "a.mp4", "start": "0", "split": "train"}',
+        '{"source": "a.mp4", "start": 0, "split": "test"}',
+        '{"source": "a.mp4", "start": 0, "split": ["train"]}',
+        '{"source": 3, "start": 0, "split": "train"}',
+        '{"source": "a.mp4", "start": 0, "split": "train", "group": null}',
+        '["a.mp4", 0, "train"]',
+        "[" * 100_000,
+        "",
+    ],
+)
+def test_items_of_before_are_checked_for_what_no_item_can_be(tmp_path: Path, line: str) -> None:
+    write(tmp_path, random_grids(2))
+    as_written_before(tmp_path)
+    path = tmp_path / "items.jsonl"
+    path.write_text(path.read_text().splitlines()[0] + "\n" + line + "\n")
+    with pytest.raises(TokenStoreError, match=r"items\.jsonl is damaged \(line 2 is no item") as caught:
+        TokenStore(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["metadata.json", "items.jsonl", "tokens-00000.bin"])
+@pytest.mark.parametrize("other", ["folder", "pipe", "device"])
+def test_what_is_no_file_is_refused(tmp_path: Path, name: str, other: str) -> None:
+    write(tmp_path, random_grids(2))
+    path = tmp_path / name
+    path.unlink()
+    if other == "folder":
+        path.mkdir()
+    elif other == "pipe":
+        os.mkfifo(path)  # reading it would wait for ever
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(TokenStoreError, match=rf"{re.escape(name)} is (damaged \(it is )?a folder, pipe or device"):
+        TokenStore(tmp_path)
+
+
+def test_shards_of_another_store_are_noticed(tmp_path: Path) -> None:
+    write(tmp_path / "one", random_grids(2))
+    write(tmp_path / "other", random_grids(2, seed=1))
+    shutil.copy(tmp_path / "other" / "tokens-00000.bin", tmp_path / "one")
+    with pytest.raises(TokenStoreError, match=r"tokens-00000\.bin is damaged"):
+        TokenStore(tmp_path / "one")
+
+
+def test_a_list_that_is_far_too_long_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    write(tmp_path, random_grids(2))
+    with (tmp_path / "items.jsonl").open("r+b") as file:
+        file.truncate(1 << 40)  # takes no room: nothing was written there
+    with pytest.raises(TokenStoreError, match=r"items\.jsonl is damaged \(it has 1,099,511,627,776 bytes, over"):
         TokenStore(tmp_path)
 
 
@@ -197,7 +330,7 @@ def test_a_list_that_is_cut_short_is_refused(tmp_path: Path, name: str) -> None:
     write(tmp_path, random_grids(2))
     path = tmp_path / name
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(TokenStoreError, match="is damaged"):
+    with pytest.raises(TokenStoreError, match=rf"{re.escape(name)} (is|was edited or) damaged"):
         TokenStore(tmp_path)
 
 

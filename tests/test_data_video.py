@@ -309,3 +309,9 @@ def test_a_video_a_few_pixels_wide_is_read_right(tmp_path: Path, side: int) -> N
     clip = torch.linspace(-1, 1, 16)[None, :, None, None].expand(3, 16, side, side)
     write_video(tmp_path / "narrow.mp4", clip, 8)
     assert (read_clip(tmp_path / "narrow.mp4", 0, 16, 8, side) - clip).abs().max() < 0.1
+
+
+def test_a_video_of_giant_frames_is_refused_from_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "MOST_PIXELS", 10)
+    with pytest.raises(MediaError, match=r"video\.mp4 has frames of \d+x\d+ pixels, over the limit of 10"):
+        probe_video(make_video(tmp_path / "video.mp4", count=8))

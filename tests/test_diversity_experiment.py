@@ -1,9 +1,13 @@
 """A diversity run from end to end, with tiny models, videos and images."""
 
 import csv
+import io
 import math
+import re
 import shlex
 import shutil
+import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 from diversity_runs import Trained, make_trained, run_options
+from holder import held_by_another
 from tiny import SHORT, make_tokenizer, make_videos
 
 import secondsight
+from data.errors import MediaError
 from data.subset import write_subset
 from data.tokens import TokenStore, TokenStoreError
 from experiments.diversity.experiment import run_diversity
 from experiments.diversity.material import choose_items
 from experiments.diversity.tables import AuditRow, BestRow, ItemRow, PositionRow, RedundancyRow, RunRow
+from storage.lock import FolderLockError
 from storage.run_folder import RunFolderError
 from storage.tables import read_rows
 from vqgan.encode import encode
@@ -222,12 +229,78 @@ def test_an_interrupted_run_continues(clips: Trained, clip_run: Path, tmp_path: 
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
 
 
-def test_a_damaged_batch_is_named(clips: Trained, clip_run: Path, tmp_path: Path) -> None:
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def change_a_token(path: Path) -> None:
+    """Writes a sound file of the same version that holds another token."""
+    with np.load(path) as kept:
+        arrays = dict(kept)
+    arrays["tokens"].flat[-1] ^= 1
+    np.savez_compressed(path, **arrays)
+
+
+def take_anothers_place(path: Path) -> None:
+    path.write_bytes(path.with_name("000.npz").read_bytes())
+
+
+def claim_terabytes(path: Path) -> None:
+    """Writes arrays whose header claims more than is there."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<i8", "fortran_order": False, "shape": (1 << 40,)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("tokens.npy", header.getvalue())
+
+
+@pytest.mark.parametrize("damage", [cut, change_a_token, take_anothers_place, claim_terabytes])
+def test_a_damaged_batch_is_made_again_and_that_is_said(
+    damage: Callable[[Path], None],
+    clips: Trained,
+    clip_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     out = shutil.copytree(clip_run, tmp_path / "clip")
-    batch = out / "continuations" / "given-1" / MODEL_BATCHES / "001.npz"
-    batch.write_bytes(batch.read_bytes()[:100])
-    with pytest.raises(RunFolderError, match=r"001\.npz is damaged.*delete it and continue with --resume auto"):
-        run_diversity(run_options(clips, out, resume="auto"))
+    damage(out / "continuations" / "given-1" / MODEL_BATCHES / "001.npz")
+    run_diversity(run_options(clips, out, resume="auto"))
+    assert re.search(r"001\.npz is damaged, or of another run or version .*: it is made again", capsys.readouterr().err)
+    assert contents(out) == contents(clip_run)
+
+
+def test_batches_of_another_run_are_not_used(clips: Trained, clip_run: Path, tmp_path: Path) -> None:
+    other = run_diversity(run_options(clips, tmp_path / "other" / "clip", seed=1))
+    out = shutil.copytree(clip_run, tmp_path / "clip")
+    shutil.rmtree(out / "continuations")
+    shutil.copytree(other / "continuations", out / "continuations")
+    run_diversity(run_options(clips, out, resume="auto"))
+    assert contents(out) == contents(clip_run)
+
+
+def test_batches_of_an_earlier_version_are_used(
+    clips: Trained, clip_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = shutil.copytree(clip_run, tmp_path / "clip")
+    for path in out.rglob("*.npz"):
+        with np.load(path) as kept:
+            arrays = {name: kept[name] for name in kept if name != "seal"}
+        np.savez_compressed(path, **arrays)
+    run_diversity(run_options(clips, out, resume="auto"))
+    assert "made again" not in capsys.readouterr().err
+    assert contents(out) == contents(clip_run)
+
+
+def test_a_start_that_fails_leaves_nothing_behind(clips: Trained, tmp_path: Path) -> None:
+    options = run_options(clips, tmp_path / "clip")
+    with pytest.raises(MediaError):
+        run_diversity(options.changed(data=tmp_path / "mistyped"))
+    assert not options.out.exists()
+
+
+def test_two_do_not_measure_into_one_folder(clips: Trained, tmp_path: Path) -> None:
+    with held_by_another(tmp_path / "clip"), pytest.raises(FolderLockError):
+        run_diversity(run_options(clips, tmp_path / "clip"))
+    assert not (tmp_path / "clip" / "config.json").exists()
 
 
 def test_a_finished_run_is_not_replaced_unasked(clips: Trained, clip_run: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from experiments.memory.material import encode_lists, read_lists
 from experiments.memory.options import MemoryOptions
 from experiments.memory.run import MemoryRun
 from experiments.statistics.trials import TrialRow, read_trials, write_trials
+from storage.run_folder import RunFolderError
 
 
 @dataclass(frozen=True)
@@ -139,3 +141,139 @@ def share(rows: list[TrialRow], readout: str, exposure: int) -> float:
 def test_a_learner_that_diverges_stops_the_run(stimuli: Path, tmp_path: Path) -> None:
     with pytest.raises(FloatingPointError, match=r"after \d exposures the learner's scores are not finite"):
         carry_out(make_options(stimuli, tmp_path, learning_rate=1e30, optimizer="sgd", exposures=3))
+
+
+HOW: dict[str, Any] = {"exposures": 3, "then_exposures": 3, "save_every": 2, "seed": 3, "recall": 2}
+
+
+@pytest.fixture(scope="module")
+def whole(stimuli: Path, other: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing stopped."""
+    return carry_out(make_options(stimuli, tmp_path_factory.mktemp("whole"), then=other, **HOW)).folder
+
+
+@pytest.fixture
+def stopped(stimuli: Path, other: Path, tmp_path: Path) -> MemoryOptions:
+    """The same run, stopped after its fourth pass, which is after the last exposure."""
+    options = make_options(stimuli, tmp_path / "stopped", then=other, **HOW)
+    with pytest.raises(SystemExit):
+        carry_out(options, Interrupted, happens=ask_to_end)
+    return options
+
+
+def flip(path: Path) -> None:
+    """Changes one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def double_a_row(path: Path) -> None:
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:3], lines[2], *lines[3:]]))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def become_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGE = [
+    ("state/trials.csv", flip),
+    ("state/trials.csv", double_a_row),
+    ("state/trials.csv", cut),
+    ("state/trials.csv", become_a_folder),
+    ("state/trials.csv", Path.unlink),
+    ("state/before.npy", flip),
+    ("state/record.json", flip),
+    ("state/record.json", cut),
+    ("maps.npz", flip),
+    ("maps.npz", Path.unlink),
+    ("recall.csv", flip),
+]
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGE)
+def test_a_damaged_state_is_noticed_and_the_run_begins_anew(
+    name: str, damage: Callable[[Path], None], stopped: MemoryOptions, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(stopped.out / name)
+    carry_out(stopped)
+    assert "cannot be continued (" in capsys.readouterr().err
+    assert_same(stopped.out, whole)
+
+
+def assert_same(run: Path, whole: Path) -> None:
+    for name in ("trials.csv", "maps.npz", "recall.csv", "finished.json"):
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+    assert not (run / "state").exists()
+
+
+def test_a_sound_state_is_continued(stopped: MemoryOptions, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    carry_out(stopped)
+    assert "cannot be continued" not in capsys.readouterr().err
+    assert_same(stopped.out, whole)
+
+
+@pytest.mark.parametrize("what", ["state", "state/checkpoints"])
+def test_a_state_of_another_run_is_not_continued(
+    what: str,
+    stimuli: Path,
+    other: Path,
+    stopped: MemoryOptions,
+    whole: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    others = make_options(stimuli, tmp_path / "other", then=other, **{**HOW, "learning_rate": 1e-4})
+    with pytest.raises(SystemExit):
+        carry_out(others, Interrupted, happens=ask_to_end)
+    shutil.rmtree(stopped.out / what)
+    shutil.copytree(others.out / what, stopped.out / what)
+    carry_out(stopped)
+    assert "cannot be continued (" in capsys.readouterr().err
+    assert_same(stopped.out, whole)
+
+
+def test_a_state_of_an_earlier_version_is_continued(
+    stopped: MemoryOptions, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (stopped.out / "state" / "record.json").unlink()
+    carry_out(stopped)
+    assert "cannot be continued" not in capsys.readouterr().err
+    assert_same(stopped.out, whole)
+
+
+def test_rows_that_are_ahead_of_the_learner_are_taken_again(stopped: MemoryOptions, whole: Path) -> None:
+    """As a kill leaves them between writing rows and record of the next pass, and saving the learner."""
+    rows = read_trials(whole / "trials.csv")
+    write_trials(stopped.out / "state" / "trials.csv", [row for row in rows if row.interference < 3])
+    carry_out(stopped)
+    assert_same(stopped.out, whole)
+
+
+@pytest.mark.parametrize("name", ["trials.csv", "maps.npz", "recall.csv", "finished.json"])
+def test_a_finished_run_that_was_edited_is_refused(
+    name: str, stimuli: Path, other: Path, whole: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    run = finished_run(make_options(stimuli, tmp_path / "run", then=other, **HOW))
+    assert run.is_finished()
+    flip(tmp_path / "run" / name)
+    with pytest.raises(RunFolderError, match=r"finished run in .* cannot be used: .*; remove that folder and continue"):
+        run.is_finished()
+
+
+def test_a_finished_run_of_other_options_is_refused(stimuli: Path, other: Path, whole: Path) -> None:
+    options = make_options(stimuli, whole, then=other, **{**HOW, "learning_rate": 1e-4})
+    with pytest.raises(RunFolderError, match=r"finished\.json is that of another run"):
+        finished_run(options).is_finished()
+
+
+def finished_run(options: MemoryOptions) -> MemoryRun:
+    lists = read_lists(options)
+    return MemoryRun(options.out, encode_lists(lists, options), lists.first, "as_given", 0, options)

@@ -3,13 +3,17 @@
 import csv
 import json
 import math
+import re
 import shlex
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from holder import held_by_another
 from looking_ahead import make_tats
 from media import packet_places
 from PIL import Image
@@ -23,6 +27,7 @@ from gpt.config import GPTConfig, MismatchError
 from sampling.complete import complete
 from sampling.options import CompleteOptions, Split
 from storage.command import command_line
+from storage.lock import FolderLockError
 from storage.run_folder import RunFolderError
 from vqgan.config import VQGANConfig
 
@@ -226,12 +231,49 @@ def test_an_interrupted_run_ends_with_the_same_files(
         assert (tmp_path / name).read_bytes() == (half_clips / name).read_bytes(), name
 
 
-def test_a_damaged_item_is_refused_with_what_to_do(video_models: Any, videos: Path, tmp_path: Path) -> None:
-    options = CompleteOptions.of(**video_models, out=tmp_path, input=(videos,), n=1, items=1, resume="auto")
-    complete(options)
-    (tmp_path / "items" / "item_000.npz").write_bytes(b"PK half a file")
-    with pytest.raises(RunFolderError, match=r"item_000.npz is damaged, .*: delete it and continue with --resume auto"):
-        complete(options)
+def half_a_file(path: Path) -> None:
+    path.write_bytes(b"PK half a file")
+
+
+def another_token(path: Path) -> None:
+    """Writes a sound file of the same version that holds another token."""
+    with np.load(path) as kept:
+        arrays = dict(kept)
+    arrays["tokens"].flat[-1] ^= 1
+    np.savez_compressed(path, **arrays)
+
+
+def another_item(path: Path) -> None:
+    path.write_bytes(path.with_name("item_001.npz").read_bytes())
+
+
+@pytest.mark.parametrize("damage", [half_a_file, another_token, another_item])
+def test_a_damaged_item_is_completed_again_and_that_is_said(
+    damage: Callable[[Path], None],
+    half_clips: Path,
+    video_models: Any,
+    videos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = shutil.copytree(half_clips, tmp_path / "out")
+    damage(out / "items" / "item_000.npz")
+    complete(CompleteOptions.of(**video_models, out=out, input=(videos,), n=2, resume="auto"))
+    said = capsys.readouterr().err
+    assert re.search(r"item_000\.npz is damaged, or of another run or version .*: it is made again", said)
+    assert (out / "tokens.npy").read_bytes() == (half_clips / "tokens.npy").read_bytes()
+
+
+def test_a_start_that_fails_leaves_nothing_behind(video_models: Any, tmp_path: Path) -> None:
+    with pytest.raises(MediaError):
+        complete(CompleteOptions.of(**video_models, out=tmp_path / "out", input=(tmp_path / "mistyped",), n=1))
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_do_not_complete_into_one_folder(video_models: Any, videos: Path, tmp_path: Path) -> None:
+    with held_by_another(tmp_path / "out"), pytest.raises(FolderLockError):
+        complete(CompleteOptions.of(**video_models, out=tmp_path / "out", input=(videos,), n=1))
+    assert not (tmp_path / "out" / "config.json").exists()
 
 
 def test_a_folder_with_completions_is_not_overwritten_unasked(

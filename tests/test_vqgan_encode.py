@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from holder import held_by_another
 from tiny import IMAGE, SHORT, make_images, make_store, make_tokenizer, make_videos
 
 from data.errors import MediaError
@@ -21,6 +22,7 @@ from data.items import Item, find_items
 from data.sources import Skipped
 from data.tokens import TokenStore, TokenStoreError
 from data.video import read_clip
+from storage.lock import FolderLockError
 from storage.run_folder import RunFolderError
 from vqgan import encode as encode_module
 from vqgan.augment import crop_names, cut_crops
@@ -261,6 +263,100 @@ def test_a_damaged_shard_is_made_again_and_the_others_are_kept(
     encode(EncodeOptions(image_tokenizer, images, copy, workers=0, resume="auto"))
     assert files(copy) == files(image_store)
     assert [written(copy / f"tokens-0000{number}.bin") for number in (0, 2)] == others
+
+
+def copy_record(source: Path, target: Path) -> None:
+    """Copies a shard and its record, under the name of another."""
+    target.write_bytes(source.read_bytes())
+    record = source.with_suffix(".json").read_text().replace(source.name, target.name)
+    target.with_suffix(".json").write_text(record)
+
+
+@pytest.mark.parametrize("damage", ["another plan's", "another number's", "edited record"])
+def test_a_shard_of_something_else_is_made_again_and_that_is_said(
+    damage: str,
+    images: Path,
+    image_tokenizer: Path,
+    image_store: Path,
+    copy: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if damage == "another plan's":
+        make_tokenizer(IMAGE, seed=1).save_pretrained(tmp_path / "tokenizer")
+        other = encode(EncodeOptions(tmp_path / "tokenizer", images, tmp_path / "other", workers=0))
+        copy_record(other / "tokens-00001.bin", copy / "tokens-00001.bin")
+    elif damage == "another number's":
+        copy_record(copy / "tokens-00000.bin", copy / "tokens-00001.bin")
+    else:
+        path = copy / "tokens-00001.json"
+        path.write_text(path.read_text().replace('"skipped": {}', f'"skipped": {{"{SMALLEST_SHARD}": "gone"}}'))
+    encode(EncodeOptions(image_tokenizer, images, copy, workers=0, resume="auto"))
+    assert "shard 1 is encoded again: " in capsys.readouterr().err
+    assert files(copy) == files(image_store)
+
+
+def test_a_shard_of_before_that_does_not_fit_its_plan_is_made_again(
+    images: Path, image_tokenizer: Path, image_store: Path, copy: Path
+) -> None:
+    copy_record(copy / "tokens-00000.bin", copy / "tokens-00002.bin")
+    without_digests(copy / "tokens-00002.json")
+    encode(EncodeOptions(image_tokenizer, images, copy, workers=0, resume="auto"))
+    assert files(copy) == files(image_store)
+
+
+def without_digests(path: Path) -> None:
+    """Makes a plan or record one of an earlier version."""
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in content.items() if name not in ("sha256", "plan")}))
+
+
+def test_an_encoding_of_an_earlier_version_is_continued(
+    images: Path, image_tokenizer: Path, image_store: Path, copy: Path
+) -> None:
+    for path in (copy / "plan.json", *copy.glob("tokens-*.json")):
+        without_digests(path)
+    kept = [written(path) for path in sorted(copy.glob("tokens-*.bin"))]
+    encode(EncodeOptions(image_tokenizer, images, copy, workers=0, resume="auto"))
+    assert [written(path) for path in sorted(copy.glob("tokens-*.bin"))] == kept
+    assert TokenStore(copy).items == TokenStore(image_store).items
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shard_items": 0},
+        {"shard_items": "64"},
+        {"hop": -1.0},
+        {"sources": []},
+        {"sources": [{"name": 3, "path": "x", "kind": "image"}]},
+        {"skipped": [[]]},
+        {"metadata": 7},
+        {"unknown": 1},
+    ],
+)
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_plan_that_was_edited_says_what_to_do(
+    change: dict[str, object], sealed: bool, images: Path, image_tokenizer: Path, copy: Path
+) -> None:
+    path = copy / "plan.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    if not sealed:
+        without_digests(path)
+    with pytest.raises(TokenStoreError, match=r"plan\.json cannot be read .* encode the data again with --overwrite"):
+        encode(EncodeOptions(image_tokenizer, images, copy, resume="auto"))
+
+
+def test_two_do_not_encode_into_one_folder(images: Path, image_tokenizer: Path, image_store: Path, copy: Path) -> None:
+    with held_by_another(copy), pytest.raises(FolderLockError):
+        encode(EncodeOptions(image_tokenizer, images, copy, workers=0, overwrite=True))
+    assert files(copy) == files(image_store)
+
+
+def test_a_start_that_fails_leaves_no_folder_behind(image_tokenizer: Path, tmp_path: Path) -> None:
+    with pytest.raises(MediaError):
+        encode(EncodeOptions(image_tokenizer, tmp_path / "mistyped", tmp_path / "out", workers=0))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_continued_encoding_keeps_to_its_plan(images: Path, image_tokenizer: Path, copy: Path) -> None:

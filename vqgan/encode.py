@@ -7,7 +7,9 @@ made it. The main process joins the shards when all are there.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
@@ -23,6 +25,7 @@ from data.items import LISTING, describe_items, find_items, split_items
 from data.skipping import describe_skipped, write_skipped
 from data.tokens import REPAIR, StoreMetadata, TokenStoreError, write_shard, write_store
 from data.workers import Workers
+from storage.claim import claim
 from storage.fingerprints import same_fingerprint
 from storage.run_folder import RunFolderError, open_run
 from training.loop import on_cpu
@@ -34,9 +37,9 @@ from vqgan.encoding_plan import (
     Record,
     discard_encoding,
     holds_encoding,
-    is_complete,
+    problem_of,
     read_plan,
-    read_record,
+    read_shard_record,
     shard_size,
     write_plan,
     write_record,
@@ -57,13 +60,33 @@ def encode(options: EncodeOptions) -> Path:
 
     Raises:
         MediaError: nothing is usable, or more than half of the files or clips are not.
+        FolderLockError: another process is encoding into `out`.
         RunFolderError: `out` holds another encoding, or this one and `resume` is not `auto`.
         TokenStoreError: `out` holds something else, or its plan is damaged.
     """
     state = processes()
     tokenizer = load_tokenizer(options.tokenizer).to(state.device)
-    on_first_process(lambda: prepare(options, tokenizer))
-    plan = read_plan(options.out)
+    with ExitStack() as held:
+        on_first_process(lambda: held.enter_context(claim(options.out)))
+        on_first_process(lambda: prepare(options, tokenizer))
+        plan = read_plan(options.out)
+        _say_plan(plan, tokenizer, options, state)
+        mine = range(state.process_index, plan.shards, state.num_processes)
+        missing = [number for number in mine if _is_missing(plan, options.out, number)]
+        encode_shards(plan, missing, tokenizer, options, state)
+        state.wait_for_everyone()
+        on_first_process(lambda: join_shards(plan, options.out))
+    say_done(options.out, "secondsight gpt train --tokens", options.out, "--out GPT")
+    return options.out
+
+
+def processes() -> PartialState:
+    """Return this process's index among those that were launched, and its device."""
+    return PartialState(cpu=on_cpu() or best_device().type == "cpu", timeout=LONGEST_WAIT)
+
+
+def _say_plan(plan: Plan, tokenizer: Tokenizer, options: EncodeOptions, state: PartialState) -> None:
+    """Say what there is to encode."""
     training, validation = split_items(plan.items)
     say_found(
         device=describe_device(state.device),
@@ -73,18 +96,17 @@ def encode(options: EncodeOptions) -> Path:
         **describe_groups(group_by_of(options.tokenizer, options.group_by, options.data)),
         skipped=describe_skipped(plan.skipped),
     )
-    mine = range(state.process_index, plan.shards, state.num_processes)
-    missing = [number for number in mine if not is_complete(options.out, plan.metadata, number)]
-    encode_shards(plan, missing, tokenizer, options, state)
-    state.wait_for_everyone()
-    on_first_process(lambda: join_shards(plan, options.out))
-    say_done(options.out, "secondsight gpt train --tokens", options.out, "--out GPT")
-    return options.out
 
 
-def processes() -> PartialState:
-    """Return this process's index among those that were launched, and its device."""
-    return PartialState(cpu=on_cpu() or best_device().type == "cpu", timeout=LONGEST_WAIT)
+def _is_missing(plan: Plan, out: Path, number: int) -> bool:
+    """Whether a shard is to be encoded; say so of one that was encoded and cannot be used."""
+    try:
+        problem = problem_of(out, plan, number)
+    except FileNotFoundError:
+        return True
+    if problem is not None:
+        print(f"shard {number} is encoded again: {problem}", file=sys.stderr)
+    return problem is not None
 
 
 def prepare(options: EncodeOptions, tokenizer: Tokenizer) -> None:
@@ -100,7 +122,7 @@ def prepare(options: EncodeOptions, tokenizer: Tokenizer) -> None:
         plan = make_plan(options, tokenizer)
         discard_encoding(out)
         write_plan(out, plan)
-    open_run(out, options, options.resume)
+    open_run(out, options, options.resume, begun=begun and not options.overwrite)
     before = read_plan(out).metadata.tokenizer
     if not same_fingerprint(before, tokenizer.fingerprint):
         raise RunFolderError(
@@ -152,7 +174,7 @@ def encode_shards(
             ]
             tokens = torch.cat(grids) if grids else torch.empty(0, *plan.metadata.grid, dtype=torch.int64)
             shard = write_shard(options.out, number, plan.metadata, tokens)
-            write_record(options.out, Record(shard, clips.skipped, tuple(sorted(clips.decoders))))
+            write_record(options.out, Record(shard, clips.skipped, tuple(sorted(clips.decoders)), plan.digest))
 
 
 class ClipStream:
@@ -199,7 +221,7 @@ def join_shards(plan: Plan, out: Path) -> None:
         MediaError: more than half of the clips cannot be read.
         TokenStoreError: a shard has no record.
     """
-    records = [_record(out, number) for number in range(plan.shards)]
+    records = [_record(plan, out, number) for number in range(plan.shards)]
     reasons = {index: reason for record in records for index, reason in record.skipped.items()}
     unread = [plan.items[index].source.skip(reason) for index, reason in reasons.items()]
     write_skipped(out / "skipped.csv", [*plan.skipped, *unread])
@@ -213,8 +235,8 @@ def join_shards(plan: Plan, out: Path) -> None:
     write_store(out, replace(plan.metadata, decoder=", ".join(decoders)), [record.shard for record in records], items)
 
 
-def _record(out: Path, number: int) -> Record:
-    record = read_record(out, number)
-    if record is None:
-        raise TokenStoreError(f"{out} lacks shard {number}: {REPAIR}")
-    return record
+def _record(plan: Plan, out: Path, number: int) -> Record:
+    try:
+        return read_shard_record(out, plan, number)
+    except FileNotFoundError as error:
+        raise TokenStoreError(f"{out} lacks shard {number}: {REPAIR}") from error

@@ -2,30 +2,45 @@
 
 plan.json           tokenizer, clip format, sources and size of the shards; every process reads it
 tokens-00000.bin    a shard (see `data.tokens`)
-tokens-00000.json   its record: number of items, SHA-256, what could not be read; written after it
+tokens-00000.json   its record: number of items, SHA-256, what could not be read, the plan; written after it
+
+Plan and records carry digests of themselves, and records that of their plan, which those of earlier versions lack.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from data.clip_format import ClipFormat
 from data.items import Item, list_items, split_items
 from data.sources import Skipped, Source
-from data.tokens import Shard, Split, StoreMetadata, TokenItem, TokenStoreError, check_digest, check_size
+from data.tokens import (
+    Shard,
+    Split,
+    StoreMetadata,
+    TokenItem,
+    TokenStoreError,
+    check_digest,
+    check_size,
+    read_metadata,
+    shard_name,
+)
 from storage.files import to_json, write_text
+from storage.records import RecordError, check_types, digest_of, open_seal, parse_json, read_record, seal
 from vqgan.augment import augmented_size, crop_names
 from vqgan.options import Augment
 
 SMALLEST_SHARD = 64
 LARGEST_SHARD = 1024
 """Items of a shard. A stopped encoding loses at most one shard a process."""
+
+LARGEST_PLAN = 1 << 30
+"""Bytes of a plan, at most; a million sources take half of that."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +55,11 @@ class Plan:
     sources: tuple[Source, ...]
     skipped: tuple[Skipped, ...]
     """Files that were found to be unusable while planning."""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of what plan.json holds, which tells the records of its shards from those of other plans."""
+        return digest_of(_plain(self))
 
     @cached_property
     def items(self) -> list[Item]:
@@ -76,6 +96,11 @@ class Plan:
         size = augmented_size(self.augment(index), metadata.size)
         return self.items[index], ClipFormat(metadata.frames, metadata.fps, size)
 
+    def crops(self, shard: int, skipped: Mapping[int, str]) -> int:
+        """Return how many items the store has of a shard of which some could not be read."""
+        read = (index for index in self.indices(shard) if index not in skipped)
+        return sum(len(crop_names(self.augment(index))) for index in read)
+
     def token_items(self, index: int) -> Iterator[TokenItem]:
         """Yield what the store says of each crop of an item."""
         item = self.items[index]
@@ -102,6 +127,8 @@ class Record:
     """Places of the items that could not be read, and why."""
     decoders: tuple[str, ...]
     """Names and versions of the video decoders that were used."""
+    plan: str = ""
+    """SHA-256 of the plan; empty in records of earlier versions."""
 
 
 def shard_size(items: int) -> int:
@@ -111,56 +138,72 @@ def shard_size(items: int) -> int:
 
 def write_plan(folder: Path, plan: Plan) -> None:
     """Write a plan into the folder of its store."""
-    write_text(folder / "plan.json", to_json(asdict(plan)))
+    write_text(folder / "plan.json", to_json(seal(_plain(plan))))
 
 
 def read_plan(folder: Path) -> Plan:
     """Read the plan of a store.
 
     Raises:
-        TokenStoreError: it is missing or damaged.
+        TokenStoreError: it is missing, damaged or edited.
     """
+    path = folder / "plan.json"
     try:
-        raw = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
-        metadata = raw.pop("metadata")
-        return Plan(
-            metadata=StoreMetadata(**{**metadata, "grid": tuple(metadata["grid"])}),
+        raw, _ = open_seal(read_record(path, LARGEST_PLAN))
+        plan = Plan(
+            metadata=read_metadata(raw.pop("metadata")),
             sources=tuple(Source.from_json(source) for source in raw.pop("sources")),
             skipped=tuple(Skipped(**skipped) for skipped in raw.pop("skipped")),
             **raw,
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise TokenStoreError(
-            f"{folder / 'plan.json'} cannot be read ({error}): encode the data again with --overwrite"
-        ) from error
+        check_types(plan)
+        if plan.shard_items < 1 or plan.hop <= 0 or not plan.sources:
+            raise RecordError(f"{plan.shard_items} items of a shard, every {plan.hop:g} s, {len(plan.sources)} sources")
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise TokenStoreError(f"{path} cannot be read ({error}): encode the data again with --overwrite") from error
+    return plan
 
 
 def write_record(folder: Path, record: Record) -> None:
     """Say that a shard is complete."""
-    write_text(_record_path(folder, record.shard.name), to_json(asdict(record)))
+    content = {**asdict(record), "skipped": {str(index): reason for index, reason in record.skipped.items()}}
+    write_text(_record_path(folder, record.shard.name), to_json(seal({**content, "decoders": [*record.decoders]})))
 
 
-def read_record(folder: Path, number: int) -> Record | None:
-    """Return the record of a shard; None if there is none, or a damaged one."""
+def read_shard_record(folder: Path, plan: Plan, number: int) -> Record:
+    """Return the record of a shard.
+
+    Raises:
+        FileNotFoundError: there is none.
+        TokenStoreError: it is damaged, or of another plan; the message names it and says why.
+    """
+    path = _record_path(folder, shard_name(number))
     try:
-        raw = json.loads(_record_path(folder, f"tokens-{number:05d}.bin").read_text(encoding="utf-8"))
+        raw, _ = open_seal(read_record(path, LARGEST_PLAN))
         skipped = {int(index): str(reason) for index, reason in raw["skipped"].items()}
-        return Record(Shard(**raw["shard"]), skipped, tuple(raw["decoders"]))
-    except (OSError, AttributeError, KeyError, TypeError, ValueError):
-        return None
+        record = Record(Shard(**raw["shard"]), skipped, tuple(raw["decoders"]), raw.get("plan", plan.digest))
+        check_types(record.shard)
+        _check_belongs(record, plan, number)
+    except FileNotFoundError:
+        raise
+    except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise TokenStoreError(f"{path} is damaged, or of another encoding ({error})") from error
+    return record
 
 
-def is_complete(folder: Path, metadata: StoreMetadata, number: int) -> bool:
-    """Whether a shard was encoded and its file holds what was written."""
-    record = read_record(folder, number)
-    if record is None:
-        return False
+def problem_of(folder: Path, plan: Plan, number: int) -> str | None:
+    """Return what is wrong with a shard that was encoded before; None if nothing is.
+
+    Raises:
+        FileNotFoundError: it was not encoded yet.
+    """
     try:
-        check_size(folder, record.shard, metadata)
+        record = read_shard_record(folder, plan, number)
+        check_size(folder, record.shard, plan.metadata)
         check_digest(folder, record.shard)
-    except TokenStoreError:
-        return False
-    return True
+    except TokenStoreError as error:
+        return str(error)
+    return None
 
 
 def holds_encoding(folder: Path) -> bool:
@@ -173,6 +216,29 @@ def discard_encoding(folder: Path) -> None:
     names = ("metadata.json", "plan.json", "config.json", "items.jsonl", "skipped.csv")
     for path in (*(folder / name for name in names), *folder.glob("tokens-*.bin"), *folder.glob("tokens-*.json")):
         path.unlink(missing_ok=True)
+
+
+def _plain(plan: Plan) -> dict[str, Any]:
+    """Return a plan in types of JSON."""
+    content: dict[str, Any] = parse_json(to_json(asdict(plan), indent=None))
+    return content
+
+
+def _check_belongs(record: Record, plan: Plan, number: int) -> None:
+    """Check that a record is about a shard of a plan.
+
+    Raises:
+        RecordError: it is not.
+    """
+    if record.plan != plan.digest:
+        raise RecordError("it was written for another plan")
+    if record.shard.name != shard_name(number):
+        raise RecordError(f"it is about {record.shard.name}")
+    if not set(record.skipped) <= set(plan.indices(number)):
+        raise RecordError("it is about items of another shard")
+    expected = plan.crops(number, record.skipped)
+    if record.shard.items != expected:
+        raise RecordError(f"it has {record.shard.items} items, not {expected}")
 
 
 def _record_path(folder: Path, shard: str) -> Path:

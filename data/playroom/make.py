@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange, reduce
@@ -26,7 +26,9 @@ from data.playroom.room import FLOOR, Scene, Walk, make_scene, make_walk
 from data.playroom.solids import Solids
 from data.playroom.toys import CATEGORIES, generator, make_toy
 from data.video_writing import write_video
+from storage.claim import claim
 from storage.files import atomic_write, write_text
+from storage.records import RecordError, read_record
 from training.progress import say_done, say_found
 
 SAMPLES = 2
@@ -294,30 +296,48 @@ def make_playroom(options: PlayroomOptions) -> None:
     An interrupted run continues where it stopped, and a folder can grow by asking for more.
 
     Raises:
-        ValueError: the folder holds a playroom made with other options.
+        FolderLockError: another process is writing into the folder.
+        ValueError: the folder holds a playroom made with other options, or its record is damaged.
     """
-    counts = {"clips": options.clips, "objects": options.objects, "fillers": options.fillers}
-    record = {name: value for name, value in asdict(options).items() if name != "out"}
-    path = options.out / "playroom.json"
-    before = json.loads(path.read_text()) if path.exists() else record
-    for name, value in record.items():
-        if name in counts:
-            record[name] = max(value, before[name])
-        elif value != before[name]:
-            raise ValueError(f"{options.out} holds a playroom made with {name}={before[name]}, not {value}")
-    write_text(path, json.dumps(record, indent=2) + "\n")
-    say_found(
-        clips=f"{options.clips:,} of {options.frames} frames at {options.fps:g} a second, {options.size} px",
-        images=f"{options.objects:,} trials of each condition, {options.fillers:,} fillers",
-        seed=options.seed,
-    )
-    if options.clips:
-        write_clips(options.out, options.clips, options.seed, options.size, options.frames, options.fps)
-    if options.objects:
-        write_objects(options.out, options.objects, options.seed, options.size, options.fillers)
+    with claim(options.out):
+        record = _merge(options)
+        write_text(options.out / "playroom.json", json.dumps(record, indent=2) + "\n")
+        say_found(
+            clips=f"{options.clips:,} of {options.frames} frames at {options.fps:g} a second, {options.size} px",
+            images=f"{options.objects:,} trials of each condition, {options.fillers:,} fillers",
+            seed=options.seed,
+        )
+        if options.clips:
+            write_clips(options.out, options.clips, options.seed, options.size, options.frames, options.fps)
+        if options.objects:
+            write_objects(options.out, options.objects, options.seed, options.size, options.fillers)
     following = (
         ("secondsight vqgan train --preset demo --data", options.out / "clips", "--out TOKENIZER")
         if options.clips
         else ("secondsight memory run --stimuli", options.out, "--out RUN")
     )
     say_done(options.out, *following)
+
+
+def _merge(options: PlayroomOptions) -> dict[str, Any]:
+    """Return what `playroom.json` will hold, which is what it holds, and more of it.
+
+    Raises:
+        ValueError: it is damaged, or holds other options.
+    """
+    record = {name: value for name, value in asdict(options).items() if name != "out"}
+    path = options.out / "playroom.json"
+    try:
+        before = read_record(path)
+    except FileNotFoundError:
+        return record
+    except RecordError as error:
+        raise ValueError(f"{path} is damaged ({error}): choose another --out") from error
+    for name, value in record.items():
+        if type(before.get(name)) not in (int, float):
+            raise ValueError(f"{path} is damaged (it has no {name}): choose another --out")
+        if name in ("clips", "objects", "fillers"):
+            record[name] = max(value, before[name])
+        elif value != before[name]:
+            raise ValueError(f"{options.out} holds a playroom made with {name}={before[name]}, not {value}")
+    return record

@@ -25,9 +25,10 @@ from data.images import IMAGE_SUFFIXES, load_image, pixel_digest
 from data.media import is_litter
 from data.options import StimuliOptions
 from data.sources import Skipped
-from data.stimuli.lists import read_stimuli
+from data.stimuli.lists import StimulusList, read_stimuli
 from data.stimuli.pairs import thing
 from storage.files import temporary_path, to_json, write_text
+from storage.lock import FolderLock
 from storage.terminal import visible
 from training.progress import say_done, say_found
 
@@ -76,9 +77,15 @@ def make_stimuli(options: StimuliOptions) -> Path:
     """Make the list that `options` ask for in `options.out`, with `stimuli.json`, which says what came from where.
 
     Raises:
+        FolderLockError: another process is making that list.
         StimulusError: a source is no folder or not of the kind, it cannot be told which images are pairs, there are
             too few images, or `out` holds something already.
     """
+    with FolderLock(options.out.parent, f"{options.out.name}.lock"):
+        return _make(options)
+
+
+def _make(options: StimuliOptions) -> Path:
     if options.out.exists() and any(options.out.iterdir()):
         raise StimulusError(f"{options.out} is not empty: choose another --out")
     draft = _brady(options) if options.kind == "brady" else _categories(options)
@@ -88,15 +95,10 @@ def make_stimuli(options: StimuliOptions) -> Path:
     )
     unfinished = temporary_path(options.out)
     try:
-        for path, original in draft.placed.items():
-            (unfinished / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(original.path, unfinished / path)
-        write_text(unfinished / "stimuli.json", to_json(_provenance(options, draft)))
-        stimuli = read_stimuli(unfinished)
+        stimuli = _write(draft, options, unfinished)
         unfinished.replace(options.out)
-    except BaseException:
+    finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     trials = Counter(trial.condition for trial in stimuli.trials)
     said = (
         f"{len(stimuli.study)} studied images, trials: {', '.join(f'{n} {name}' for name, n in trials.items())}; "
@@ -105,6 +107,15 @@ def make_stimuli(options: StimuliOptions) -> Path:
     print(visible(said))
     say_done(options.out, "secondsight memory run --stimuli", options.out, "--out RUN")
     return options.out
+
+
+def _write(draft: Draft, options: StimuliOptions, folder: Path) -> StimulusList:
+    """Write a list into a new folder, and return it as it is read again."""
+    for path, original in draft.placed.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(original.path, folder / path)
+    write_text(folder / "stimuli.json", to_json(_provenance(options, draft)))
+    return read_stimuli(folder)
 
 
 def _provenance(options: StimuliOptions, draft: Draft) -> dict[str, object]:

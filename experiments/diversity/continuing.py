@@ -1,6 +1,7 @@
 """Continuing all items from prompts of one length, batch by batch: sampled, decoded, measured.
 
-Every finished batch is kept in a file of its own, so that an interrupted run does none of it again. Items are always
+Every finished batch is kept in a file of its own, so that an interrupted run does none of it again. It has digests of
+its content and of what it is the batch of; one that is damaged or of another run is made again. Items are always
 continued beside the same others, so that an interruption changes no rounding.
 
 Axes: b items of a batch, n continuations of each; of L tokens P are given and G generated.
@@ -8,10 +9,10 @@ Axes: b items of a batch, n continuations of each; of L tokens P are given and G
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-import zipfile
-import zlib
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.items import Item
 from experiments.diversity.baselines import Baselines
 from experiments.diversity.conditions import ConditionColumns, Group
 from experiments.diversity.distances import EmbeddingDistance, Generated
@@ -33,8 +35,8 @@ from experiments.statistics.grouped import Grouping, mean_of
 from gpt.model import GPT
 from sampling.decode import Sampled, sample
 from sampling.options import PromptEncoding, SamplingOptions
-from storage.files import atomic_write
-from storage.run_folder import RunFolderError
+from storage.arrays import load_arrays, save_arrays
+from storage.records import digest_of
 from vqgan.tokenizer import Tokenizer
 
 NO_SAMPLING = {"temperature": None, "top_k": None, "top_p": None, "min_p": None}
@@ -59,6 +61,8 @@ class ModelUnderTest:
     """Continuations of each prompt."""
     seed: int
     """Of the continuations."""
+    identity: str = ""
+    """Digest of all of this, of the token store and of what else decides the results."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +132,24 @@ class Continuing:
             same = not self.prompts.changed[items].any()
             done: PromptEncoding = "alone" if same else encoding
             path = self.folder / f"{name}_{done}" / f"{index:03d}.npz"
-            results.append(_finished_batch(path, partial(make, items, done)).encoded(encoding))
+            batch = _finished_batch(path, self._identity(items, done, name), partial(make, items, done))
+            results.append(batch.encoded(encoding))
         return _concatenate(results)
+
+    def _identity(self, items: Sequence[int], encoding: PromptEncoding, name: str) -> str:
+        """Return a digest of what decides the results of a batch."""
+        prompts = self.prompts
+        tokens = prompts.tokens[encoding][items].numpy().tobytes() + prompts.truths.tokens[items].numpy().tobytes()
+        return digest_of(
+            {
+                "run": self.model.identity,
+                "condition": name,
+                "encoding": encoding,
+                "given": prompts.given,
+                "items": [[item, *clip_name(prompts.material.items[item])] for item in items],
+                "tokens": hashlib.sha256(tokens).hexdigest(),
+            }
+        )
 
     def _let_model_continue(
         self, items: Sequence[int], encoding: PromptEncoding, setting: SamplingOptions
@@ -285,21 +305,21 @@ def position_rows(prompts: PromptLength, result: BatchResult) -> Iterator[Positi
             )
 
 
-def _finished_batch(path: Path, make: Callable[[], BatchResult]) -> BatchResult:
-    """Return the batch that a file holds; make it and write the file if that does not exist.
+def clip_name(item: Item) -> tuple[str, float]:
+    """Return the source of an item and where it starts there, in seconds."""
+    return item.source.name, item.start
 
-    Raises:
-        RunFolderError: the file is damaged, or of a version that kept something else.
-    """
-    if not path.exists():
-        _write(path, make())
+
+def _finished_batch(path: Path, identity: str, make: Callable[[], BatchResult]) -> BatchResult:
+    """Return the batch that a file holds; make it and write the file if there is none that can be used."""
     try:
-        return _read(path)
-    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise RunFolderError(
-            f"{path} is damaged, or of an older version ({error}): delete it and continue with --resume auto, "
-            "or begin anew with --overwrite"
-        ) from error
+        return _read(path, identity)
+    except FileNotFoundError:
+        pass
+    except (KeyError, TypeError, ValueError) as error:
+        print(f"{path} is damaged, or of another run or version ({error}): it is made again", file=sys.stderr)
+    _write(path, identity, make())
+    return _read(path, identity)
 
 
 def _concatenate(results: Sequence[BatchResult]) -> BatchResult:
@@ -314,29 +334,28 @@ def _concatenate(results: Sequence[BatchResult]) -> BatchResult:
     )
 
 
-def _write(path: Path, result: BatchResult) -> None:
+def _write(path: Path, identity: str, result: BatchResult) -> None:
     tables = {name: [asdict(row) for row in getattr(result, name)] for name in ("rows", "best", "audit")}
-    save = partial(
-        np.savez_compressed,
-        tokens=result.tokens.numpy(),
-        entropy_bits=result.entropy_bits.numpy(),
-        truth_bits=result.truth_bits.numpy(),
-        tables=np.array(json.dumps(tables)),
+    arrays = {
+        "tokens": result.tokens.numpy(),
+        "entropy_bits": result.entropy_bits.numpy(),
+        "truth_bits": result.truth_bits.numpy(),
+        "tables": np.array(json.dumps(tables)),
+    }
+    save_arrays(path, arrays, identity)
+
+
+def _read(path: Path, identity: str) -> BatchResult:
+    kept = load_arrays(path, identity)
+    tables = json.loads(str(kept["tables"]))
+    return BatchResult(
+        rows=tuple(ItemRow(**row) for row in tables["rows"]),
+        best=tuple(BestRow(**row) for row in tables["best"]),
+        audit=tuple(AuditRow(**row) for row in tables["audit"]),
+        tokens=torch.from_numpy(kept["tokens"]),
+        entropy_bits=torch.from_numpy(kept["entropy_bits"]),
+        truth_bits=torch.from_numpy(kept["truth_bits"]),
     )
-    atomic_write(path, save)
-
-
-def _read(path: Path) -> BatchResult:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-        tables = json.loads(str(kept["tables"]))
-        return BatchResult(
-            rows=tuple(ItemRow(**row) for row in tables["rows"]),
-            best=tuple(BestRow(**row) for row in tables["best"]),
-            audit=tuple(AuditRow(**row) for row in tables["audit"]),
-            tokens=torch.from_numpy(kept["tokens"]),
-            entropy_bits=torch.from_numpy(kept["entropy_bits"]),
-            truth_bits=torch.from_numpy(kept["truth_bits"]),
-        )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ skipped.csv, images/ with images.csv, and continuations/, the finished batches f
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -33,7 +33,10 @@ from experiments.statistics.grouped import GROUPS_FOR_VERDICT
 from gpt.evaluate import check_store
 from gpt.model import GPT
 from sampling.decode import check_options
+from storage.checksums import fingerprint
+from storage.claim import claim
 from storage.command import command_line
+from storage.records import digest_of
 from storage.run_folder import open_run
 from training.processes import best_device, describe_device
 from training.progress import Progress, count, say_done, say_found
@@ -61,21 +64,38 @@ def run_diversity(options: DiversityOptions) -> Path:
     Raises:
         MediaError: the data hold nothing usable, or more than half of the items cannot be read.
         MismatchError: GPT and tokenizer do not belong together.
+        FolderLockError: another process is writing into `out`.
         RunFolderError: `out` holds a run, and it is not to be resumed or has other options.
         TokenStoreError: the store belongs to other data, another tokenizer or another GPT, or lacks new items.
         ValueError: what is given leaves nothing to imagine, or an option does not fit the GPT.
         WeightsMissingError: the weights of a network that measures are not on this machine.
     """
-    work = _prepare(options)
-    open_run(options.out, options, options.resume, options.overwrite)
-    if options.overwrite:
-        for folder in ("continuations", "images"):
-            shutil.rmtree(options.out / folder, ignore_errors=True)
-    _say_found(work)
-    write_skipped(options.out / "skipped.csv", work.material.skipped)
-    _continue_all(work, options).write(options.out)
+    with claim(options.out):
+        begun = _has_begun(options.out) and not options.overwrite
+        if begun:
+            open_run(options.out, options, options.resume, begun=True)  # refused before anything takes long
+        work = _prepare(options)
+        if not begun:
+            _begin(options)
+        _say_found(work)
+        write_skipped(options.out / "skipped.csv", work.material.skipped)
+        _continue_all(work, options).write(options.out)
     say_done(options.out, "secondsight diversity report", options.out, "--out REPORT")
     return options.out
+
+
+def _has_begun(out: Path) -> bool:
+    """Whether a folder holds a finished batch, or the tables of a run."""
+    return (out / "run.csv").exists() or any((out / "continuations").glob("*/*/*.npz"))
+
+
+def _begin(options: DiversityOptions) -> None:
+    """Make `out` the folder of this run; nothing of what is replaced outlives its options."""
+    if options.overwrite:
+        (options.out / "run.csv").unlink(missing_ok=True)
+        for folder in ("continuations", "images"):
+            shutil.rmtree(options.out / folder, ignore_errors=True)
+    open_run(options.out, options, options.resume, options.overwrite, begun=False)
 
 
 def _prepare(options: DiversityOptions) -> Work:
@@ -102,8 +122,16 @@ def _prepare(options: DiversityOptions) -> Work:
         run_columns={name: getattr(run, name) for name in ("model", "kind", "training_items", "exposures")},
         n=measuring.n,
         seed=measuring.seed,
+        identity=_identity(run, store, gpt, options),
     )
     return Work(model=model, material=material, prompt_lengths=prompt_lengths, run=run)
+
+
+def _identity(run: RunRow, store: TokenStore, gpt: GPT, options: DiversityOptions) -> str:
+    """Return a digest of what decides the results, names of folders aside."""
+    facts = {name: value for name, value in asdict(run).items() if name not in ("model", "command")}
+    models = {"gpt": fingerprint(gpt.description, gpt.state_dict()), "store": store.digest}
+    return digest_of({**facts, **models, "batch": options.measuring.batch})
 
 
 def _run_row(

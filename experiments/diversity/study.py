@@ -52,6 +52,7 @@ from experiments.diversity.reporting.report import report_diversity
 from experiments.stopwatch import Stopwatch
 from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.watch import train_and_watch
+from storage.claim import claim
 from storage.run_folder import open_run
 from training.processes import best_device, describe_device
 from training.progress import count, say_done, say_found
@@ -74,12 +75,26 @@ def run_study(options: StudyOptions) -> Path:
 
     Raises:
         MediaError: videos or images cannot be used, or are too few for the largest training set.
+        FolderLockError: another process is writing into `out`.
         RunFolderError: `out` holds a study with other options.
         TokenStoreError: a token store in `out` is damaged.
         WeightsMissingError: the weights of a network that measures are not on this machine.
     """
+    with claim(options.out):
+        main = _carry_out(options)
+    say_done(
+        options.out,
+        *("secondsight complete --gpt", main.gpt, "--tokenizer", main.tokenizer, "--input VIDEOS --out COMPLETIONS"),
+    )
+    return options.out
+
+
+def _carry_out(options: StudyOptions) -> DiversityOptions:
+    """Carry out all stages, and return the main run of clips."""
     out = options.out
-    open_run(out, options, resume="auto")
+    begun = any((out / name).exists() for name in (*get_args(Kind), "runs"))
+    if begun:
+        open_run(out, options, resume="auto", begun=True)
     stage = Stopwatch(out / "seconds.json")
     with stage("playroom"):
         videos = options.videos or _make_videos(options)
@@ -87,6 +102,8 @@ def run_study(options: StudyOptions) -> Path:
     _say_found(options, arms)
     for arm in arms:
         arm.check_items()
+    if not begun:
+        open_run(out, options, resume="auto", begun=False)
     for arm in arms:
         with stage(f"{arm.kind} tokenizer"):
             arm.make_tokenizer()
@@ -101,12 +118,7 @@ def run_study(options: StudyOptions) -> Path:
             run_diversity(run)
     with stage("report"):
         report_diversity(DiversityReportOptions(runs=tuple(run.out for run in runs), out=out / "report"))
-    main = arms[-1].main_run()
-    say_done(
-        out,
-        *("secondsight complete --gpt", main.gpt, "--tokenizer", main.tokenizer, "--input VIDEOS --out COMPLETIONS"),
-    )
-    return out
+    return arms[-1].main_run()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ images.csv       what the images show, and why they were drawn
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from experiments.diversity.conditions import ConditionColumns, Group, ItemColumns, Kind
@@ -325,6 +325,18 @@ ROW_TYPES: dict[str, type] = {
     "images": ImageRow,
 }
 """Types of rows by the name of their table."""
+
+_CONDITION = tuple(field.name for field in fields(ConditionColumns))
+UNIQUE: dict[str, tuple[str, ...]] = {
+    "run": ("model",),
+    "items": (*_CONDITION, "continuation", "item"),
+    "best": (*_CONDITION, "continuation", "item", "best_of"),
+    "positions": (*_CONDITION, "latent_frame", "row", "column"),
+    "audit": (*_CONDITION, "item", "continuation_index"),
+    "redundancy": ("model", "group", "item", "given"),
+    "images": ("model", "group", "encoding", "given", "reason", "file"),
+}
+"""Columns that tell a row from all others, by the name of its table."""
 
 
 @dataclass

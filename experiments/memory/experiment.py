@@ -15,7 +15,8 @@ Output:
     protocol.csv                            with --protocol: its options, and what they are in this run
     recall.csv                              with --recall: how well lower halves were recalled
     runs/<version>_<seed>/                  of each run the above, and maps.npz, the NLL of every token of the tested
-                                            images before study and after the last exposure
+                                            images before study and after the last exposure; finished.json says of
+                                            which run they are, with their SHA-256
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from typing import Literal
 from data.skipping import describe_skipped, write_skipped
 from data.stimuli.lists import StimulusList, write_manifest
 from data.training_images import trained_images
-from experiments.memory.learner import describe_model
+from experiments.memory.learner import describe_model, fingerprint_of_origin
 from experiments.memory.material import Material, encode_lists, read_lists
 from experiments.memory.options import MemoryOptions
 from experiments.memory.protocol import ProtocolOption, compare, describe_protocol
@@ -43,6 +44,8 @@ from experiments.statistics.accuracy import Accuracy, accuracies, pooled, write_
 from experiments.statistics.outcomes import collect
 from experiments.statistics.trials import read_trials, write_trials
 from gpt.model import GPT
+from storage.checkpoints import newest_checkpoint
+from storage.claim import claim
 from storage.run_folder import open_run, read_options
 from storage.tables import read_rows, write_rows, write_table
 from storage.terminal import visible
@@ -73,30 +76,42 @@ def run_memory(options: MemoryOptions) -> list[Accuracy]:
     Raises:
         StimulusError: a list has defects, or images that are tested are studied with the second list.
         MismatchError: the GPT does not belong to the tokenizer.
-        RunFolderError: `out` holds other results.
+        FolderLockError: another process is writing into `out`.
+        RunFolderError: `out` holds other results, or damaged ones.
         FloatingPointError: a learner has diverged.
         SystemExit: a signal asked the experiment to end, and its state was saved.
     """
+    with claim(options.out):
+        results = _run(options)
+    say_done(options.out, "secondsight memory report", options.out, "--out REPORT")
+    return results
+
+
+def _run(options: MemoryOptions) -> list[Accuracy]:
     lists = read_lists(options)
     versions = _versions(lists.first, options)
-    open_run(options.out, options, options.resume, options.overwrite)
-    if options.overwrite:
-        shutil.rmtree(options.out / "runs", ignore_errors=True)
-        (options.out / "trials.csv").unlink(missing_ok=True)
-    write_manifest(lists.first, options.out)
-    write_skipped(options.out / "skipped.csv", lists.first.skipped)
+    begun = _has_begun(options.out) and not options.overwrite
+    if begun:
+        open_run(options.out, options, options.resume, begun=True)  # refused before anything takes long
     _say_list(lists.first, versions, options)
-    _look_for_known_images(lists.first, options)
     material = encode_lists(lists, options)
     _say_model(material, options)
+    origin = fingerprint_of_origin(options)
+    if not begun:
+        _begin(options)
+    write_manifest(lists.first, options.out)
+    write_skipped(options.out / "skipped.csv", lists.first.skipped)
+    _look_for_known_images(lists.first, options)
     _say_protocol(material, options)
     runs = [
-        MemoryRun(options.out / "runs" / f"{version}_{seed}", material, listed, version, seed, options)
+        MemoryRun(options.out / "runs" / f"{version}_{seed}", material, listed, version, seed, options, origin)
         for version, listed in versions.items()
         for seed in range(options.learning.seed, options.learning.seed + options.learning.seeds)
     ]
     for run in runs:
-        if not run.is_finished():
+        if run.is_finished():
+            shutil.rmtree(run.folder / "state", ignore_errors=True)  # left where it was killed just then
+        else:
             run.carry_out()
     trials = [trial for run in runs for trial in read_trials(run.folder / "trials.csv")]
     results = accuracies(collect(trials))
@@ -107,8 +122,22 @@ def run_memory(options: MemoryOptions) -> list[Accuracy]:
         _join_recall(runs, options.out)
     write_trials(options.out / "trials.csv", trials)  # the last, as those of a run
     print_accuracies(results)
-    say_done(options.out, "secondsight memory report", options.out, "--out REPORT")
     return results
+
+
+def _has_begun(out: Path) -> bool:
+    """Whether a folder holds a finished run of a version and seed, or the state of one."""
+    states = (state for run in (out / "runs").glob("*") if (state := newest_checkpoint(run / "state")))
+    return (out / "trials.csv").exists() or any((out / "runs").glob("*/trials.csv")) or any(states)
+
+
+def _begin(options: MemoryOptions) -> None:
+    """Make `out` the folder of this run; nothing of what is replaced outlives its options."""
+    if options.overwrite:
+        for name in ("trials.csv", "accuracy.csv", "recall.csv"):
+            (options.out / name).unlink(missing_ok=True)
+        shutil.rmtree(options.out / "runs", ignore_errors=True)
+    open_run(options.out, options, options.resume, options.overwrite, begun=False)
 
 
 def print_accuracies(results: list[Accuracy]) -> None:

@@ -23,6 +23,7 @@ from gpt.flops import parameter_count
 from gpt.model import GPT
 from gpt.train import build_optimizer, train_step
 from storage.checkpoints import list_checkpoints, newest_checkpoint
+from storage.checksums import fingerprint
 from storage.model_folder import load_weights
 from training.order import epoch_order, seed_step
 from training.state import load_training_state, save_checkpoint
@@ -126,18 +127,35 @@ def begin_learner(options: MemoryOptions, material: Material, seed: int, state: 
     return Learner(gpt, options, seed, checkpoint), 0
 
 
+def fingerprint_of_origin(options: MemoryOptions) -> str:
+    """Return the fingerprint of the GPT that every run begins with; empty for a new one.
+
+    Raises:
+        CheckpointError: `--gpt` holds no GPT.
+        ValueError: its optimizer state is asked for, and is not there.
+    """
+    if options.gpt is None:
+        return ""
+    checkpoint = find_optimizer_state(options.gpt) if options.learning.optimizer_state == "resume" else None
+    gpt = GPT.from_pretrained(checkpoint or options.gpt)
+    return fingerprint(gpt.description, gpt.state_dict())
+
+
 def describe_model(options: MemoryOptions, material: Material) -> str:
     """Return what every run begins with, in words: its origin, its architecture and its number of parameters.
 
     Raises:
         CheckpointError: `--gpt` holds no GPT.
+        MismatchError: it does not belong to the tokens of the material.
     """
     if options.gpt is None:
         origin = "new"
         config = options.model.for_tokens(material.grid, material.vocab_size, material.fingerprint)
     else:
         origin = f"from {options.gpt}"
-        config = GPT.from_pretrained(options.gpt).config
+        gpt = GPT.from_pretrained(options.gpt)
+        material.check(gpt)
+        config = gpt.config
     return f"{origin}, {config.describe()}, {parameter_count(config):,} parameters"
 
 

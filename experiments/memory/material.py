@@ -5,6 +5,7 @@ Every image is read and encoded once, some at a time; from then on the experimen
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isqrt, prod
@@ -72,6 +73,16 @@ class Material:
     def fingerprint(self) -> str:
         """Of the tokenizer; empty for random sequences."""
         return self.tokenizer.fingerprint if self.tokenizer else ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all tokens, and of what they are."""
+        what = f"{self.grid} {self.vocab_size} {self.fingerprint}"
+        digest = hashlib.sha256(what.encode() + self.afterwards.numpy().tobytes())
+        for change, of_change in sorted(self.tokens.items()):
+            for path, tokens in sorted(of_change.items()):
+                digest.update(f"\0{change}\0{path}\0".encode("utf-8", "surrogateescape") + tokens.numpy().tobytes())
+        return digest.hexdigest()
 
     def check(self, gpt: GPT) -> None:
         """Refuse a GPT that does not know these tokens.

@@ -1,19 +1,27 @@
 """One run of the memory experiment: a version of a list under a seed, from before the first exposure to the last test.
 
 A position in it is a number of passes: those over the first list, then those over the second. A run that is stopped
-leaves `state/` behind, the learner and the rows so far, and goes on from there with the same bits.
+leaves `state/` behind, the learner and the rows so far, and goes on from there with the same bits. A record beside them
+says which run they are of and has digests of all of them; a state that is damaged, or of another run, is not used, and
+the run begins anew.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
+import os
 import shutil
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from data.stimuli.lists import StimulusList, Trial
@@ -24,9 +32,19 @@ from experiments.memory.options import MemoryOptions
 from experiments.memory.recall import Cue, RecallRow, recall, write_recall
 from experiments.memory.recognition import Session, token_nll
 from experiments.statistics.trials import TrialRow, read_trials, write_trials
-from storage.files import atomic_write
+from storage.checkpoints import newest_checkpoint
+from storage.checksums import fingerprint
+from storage.files import atomic_write, to_json, write_text
+from storage.options import leaves
+from storage.records import RecordError, digest_of, open_seal, parse_json, read_bytes, read_record, seal
+from storage.run_folder import RunFolderError
 from training.progress import Progress
 from training.stopping import Stopping
+
+LARGEST_FILE = 1 << 32
+"""Bytes of a file of the state, at most."""
+FREE = ("exposures", "seeds")
+"""Options that say how long, or how many runs, and not which run it is."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,23 @@ class MemoryRun:
     version: str
     seed: int
     options: MemoryOptions
+    origin: str = ""
+    """Fingerprint of the GPT that it begins with; empty for a new one."""
+
+    @cached_property
+    def identity(self) -> str:
+        """Digest of what decides the results: options, lists, tokens, version, seed and the GPT."""
+        return digest_of(
+            {
+                "options": _plain({name: self.options.flat()[name] for name in _telling()}),
+                "list": [asdict(image) for image in self.stimuli.study],
+                "trials": [asdict(trial) for trial in self.stimuli.trials],
+                "tokens": self.material.digest,
+                "version": self.version,
+                "seed": self.seed,
+                "gpt": self.origin,
+            }
+        )
 
     @property
     def passes(self) -> int:
@@ -56,8 +91,23 @@ class MemoryRun:
         return torch.cat([torch.stack(first), self.material.afterwards])
 
     def is_finished(self) -> bool:
-        """Return whether its rows are there, which are written last."""
-        return (self.folder / "trials.csv").exists()
+        """Return whether its rows are there, which are written last.
+
+        Raises:
+            RunFolderError: they, or the maps or recall beside them, are not what this run wrote.
+        """
+        if not (self.folder / "trials.csv").exists():
+            return False
+        try:
+            record = self._open_record(self.folder / "finished.json")
+            if record is not None:
+                self._check_files(record["files"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFolderError(
+                f"the finished run in {self.folder} cannot be used: {error}; remove that folder and continue with "
+                "--resume auto, which makes it again"
+            ) from error
+        return True
 
     def carry_out(self) -> None:
         """Study and test, from the beginning or from the state that an interrupted run left.
@@ -67,9 +117,7 @@ class MemoryRun:
             CheckpointWriteError: the disk is full.
             SystemExit: a signal asked the run to end, and its state was saved.
         """
-        learner, done = begin_learner(self.options, self.material, self.seed, self.folder / "state")
-        session = self._prepare(learner.device)
-        rows = self._rows_so_far(done) if done else self._before_study(learner, session)
+        learner, session, done, rows = self._begin()
         title = f"Memory {self.version} {self.seed}"
         with Progress(title, self.passes, done) as progress, Stopping() as stopping:
             for number in range(done + 1, self.passes + 1):
@@ -80,12 +128,10 @@ class MemoryRun:
                 progress.show(number, accuracy=_accuracy(taken))
                 stopped = stopping.agreed()
                 if number < self.passes and (stopped or number % self.options.learning.save_every == 0):
-                    write_trials(self.folder / "state" / "trials.csv", rows)
-                    learner.save(self.folder / "state", number)
+                    self._save(learner, rows, number)
                     if stopped:
                         stopping.leave(number, visible=True)
-            write_trials(self.folder / "trials.csv", rows)
-            shutil.rmtree(self.folder / "state")
+            self._finish(rows)
             if stopping.agreed():
                 stopping.leave(self.passes, visible=True)
 
@@ -136,20 +182,125 @@ class MemoryRun:
             store.write(studied.to(learner.device))
         return store
 
-    def _before_study(self, learner: Learner, session: Session) -> list[TrialRow]:
+    def _begin(self) -> tuple[Learner, Session, int, list[TrialRow]]:
+        """Return the learner, what the tests need, the passes done, and the rows so far."""
         state = self.folder / "state"
+        if newest_checkpoint(state) is not None:
+            try:
+                learner, done = begin_learner(self.options, self.material, self.seed, state)
+                return learner, self._prepare(learner.device), done, self._rows_so_far(learner, done)
+            except (LookupError, OSError, SafetensorError, TypeError, ValueError) as error:
+                print(f"{state} cannot be continued ({error}): this run begins anew", file=sys.stderr)
         shutil.rmtree(state, ignore_errors=True)
-        state.mkdir(parents=True)
-        np.save(state / "before.npy", _map(learner, session))
+        learner, _ = begin_learner(self.options, self.material, self.seed, state)
+        session = self._prepare(learner.device)
+        return learner, session, 0, self._before_study(learner, session)
+
+    def _before_study(self, learner: Learner, session: Session) -> list[TrialRow]:
+        before = io.BytesIO()
+        np.save(before, _map(learner, session))
+        atomic_write(self.folder / "state" / "before.npy", lambda file: file.write(before.getvalue()))
         return self._test(learner, session, 0)
 
-    def _rows_so_far(self, done: int) -> list[TrialRow]:
-        rows = read_trials(self.folder / "state" / "trials.csv")
-        return [row for row in rows if row.exposure + row.interference <= done]
+    def _save(self, learner: Learner, rows: list[TrialRow], number: int) -> None:
+        """Write the state after pass `number`: rows, record, learner.
+
+        Rows and record may be ahead of the learner, if the process is killed between them: the record knows the rows
+        of the learner before, too.
+        """
+        state = self.folder / "state"
+        write_trials(state / "trials.csv", rows)
+        content = (state / "trials.csv").read_bytes()
+        passes = {
+            str(number): {
+                "bytes": len(content),
+                "rows": hashlib.sha256(content).hexdigest(),
+                "weights": _weights(learner),
+            }
+        }
+        before = newest_checkpoint(state)
+        try:
+            known = self._open_record(state / "record.json")
+        except RecordError:
+            known = None
+        if before is not None and known is not None:
+            passes |= {name: facts for name, facts in known["passes"].items() if name == str(int(before.name))}
+        files = self._digests("state/before.npy", "maps.npz", "recall.csv")
+        self._write_record(state / "record.json", {"passes": passes, "files": files})
+        learner.save(state, number)
+
+    def _rows_so_far(self, learner: Learner, done: int) -> list[TrialRow]:
+        """Return the rows of the state of pass `done`.
+
+        Raises:
+            KeyError, OSError, TypeError, ValueError: the state is damaged, or of another run.
+        """
+        if not 0 < done < self.passes:
+            raise RecordError(f"a state after {done} of {self.passes} passes is none of this run")
+        state = self.folder / "state"
+        content = read_bytes(state / "trials.csv", LARGEST_FILE)
+        record = self._open_record(state / "record.json")
+        if record is not None:
+            facts = record["passes"][str(done)]
+            if hashlib.sha256(content[: facts["bytes"]]).hexdigest() != facts["rows"]:
+                raise RecordError("trials.csv does not hold the rows that were written")
+            if _weights(learner) != facts["weights"]:
+                raise RecordError("the weights are not those that were written")
+            files = record["files"]
+            self._check_files({name: sha for name, sha in files.items() if _is_due(name, done, self.options)})
+        return [row for row in read_trials(state / "trials.csv") if row.exposure + row.interference <= done]
+
+    def _finish(self, rows: list[TrialRow]) -> None:
+        """Write the rows, whose being there says that the run is finished, and remove the state."""
+        state = self.folder / "state"
+        write_trials(state / "trials.csv", rows)
+        digest = hashlib.sha256((state / "trials.csv").read_bytes()).hexdigest()
+        files = self._digests("maps.npz", "recall.csv")
+        self._write_record(self.folder / "finished.json", {"files": {"trials.csv": digest, **files}})
+        os.replace(state / "trials.csv", self.folder / "trials.csv")
+        shutil.rmtree(state)
+
+    def _write_record(self, path: Path, content: Mapping[str, Any]) -> None:
+        write_text(path, to_json(seal({"run": self.identity, **content})))
+
+    def _open_record(self, path: Path) -> dict[str, Any] | None:
+        """Return a record of this run; None if there is none, as in earlier versions.
+
+        Raises:
+            RecordError: it is damaged, or of another run.
+        """
+        try:
+            record, _ = open_seal(read_record(path))
+        except FileNotFoundError:
+            return None
+        except RecordError as error:
+            raise RecordError(f"{path.name}: {error}") from error
+        if record.get("run") != self.identity:
+            raise RecordError(f"{path.name} is that of another run")
+        return record
+
+    def _digests(self, *names: str) -> dict[str, str]:
+        """Return the SHA-256 of those of these files that are there, by name."""
+        paths = {name: self.folder / name for name in names}
+        return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in paths.items() if path.exists()}
+
+    def _check_files(self, digests: Mapping[str, str]) -> None:
+        """Check that files hold what was written.
+
+        Raises:
+            RecordError: one does not; it is named.
+        """
+        for name, digest in digests.items():
+            try:
+                content = read_bytes(self.folder / name, LARGEST_FILE)
+            except (FileNotFoundError, RecordError) as error:
+                raise RecordError(f"{name} cannot be read") from error
+            if hashlib.sha256(content).hexdigest() != digest:
+                raise RecordError(f"{name} does not hold what was written")
 
     def _after_exposures(self, learner: Learner, session: Session) -> None:
         """Write what is looked at once, after the last exposure and before any interference."""
-        before = np.load(self.folder / "state" / "before.npy")
+        before = np.load(self.folder / "state" / "before.npy", allow_pickle=False)
         paths = np.array(session.paths)
         grid = np.array(self.material.grid)
         save = partial(np.savez_compressed, paths=paths, before=before, after=_map(learner, session), grid=grid)
@@ -170,6 +321,29 @@ class MemoryRun:
         tokens = torch.stack([self.material.tokens["none"][cue.image] for cue in cues])
         device = learner.device
         return recall(learner.gpt, tokenizer.to(device), cues, clips.to(device), tokens.to(device), seed=self.seed)
+
+
+def _telling() -> list[str]:
+    """Return the names of the options that tell runs apart, where they lie on disk aside."""
+    return [
+        name
+        for name, leaf in leaves(MemoryOptions).items()
+        if leaf.identity != "none" and name not in FREE and "Path" not in str(leaf.annotation)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in types of JSON."""
+    return parse_json(to_json(value, indent=None))
+
+
+def _weights(learner: Learner) -> str:
+    return fingerprint(learner.gpt.description, learner.gpt.state_dict())
+
+
+def _is_due(name: str, done: int, options: MemoryOptions) -> bool:
+    """Whether a file was written before pass `done` was over, and will not be written again."""
+    return name == "state/before.npy" or done >= options.learning.exposures
 
 
 def _cue(trial: Trial, studied: bool) -> Cue:

@@ -7,7 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from storage.tables import read_rows, write_rows
+from experiments.tables import read_results
+from storage.tables import write_rows
+
+UNIQUE = (
+    "model",
+    "list",
+    "version",
+    "seed",
+    "readout",
+    "change",
+    "condition",
+    "item",
+    "exposure",
+    "interference",
+)
+"""Columns that tell a row of trials.csv from all others."""
 
 
 class Run(NamedTuple):
@@ -112,9 +127,9 @@ def read_trials(path: Path) -> list[TrialRow]:
     """Read a `trials.csv`.
 
     Raises:
-        ValueError: a column is missing, or a row is damaged.
+        ValueError: a column is missing, or a row is damaged or there twice; it is named.
     """
-    return read_rows(path, TrialRow)
+    return read_results(path, TrialRow, UNIQUE)
 
 
 def write_trials(path: Path, trials: Iterable[TrialRow]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, get_args
 
 from experiments.diversity.conditions import ConditionColumns, Kind
-from experiments.diversity.tables import MODEL, ROW_TYPES, ItemRow, RunRow, Tables
-from storage.tables import read_rows
+from experiments.diversity.tables import MODEL, ROW_TYPES, UNIQUE, ItemRow, RunRow, Tables
+from experiments.tables import read_results
 
 Row = TypeVar("Row")
 TrainedRow = TypeVar("TrainedRow", bound="Trained")
@@ -207,7 +207,7 @@ def in_order(values: Iterable[Any]) -> list[Any]:
 
 def _read(folder: Path, name: str, row_type: type[Row]) -> list[Row]:
     try:
-        rows = read_rows(folder / name, row_type)
+        rows = read_results(folder / name, row_type, UNIQUE[Path(name).stem])
     except FileNotFoundError:
         raise ValueError(f"{folder} holds no {name}: it is no finished run of `secondsight diversity run`") from None
     if not rows and name in ("run.csv", "items.csv"):
