@@ -106,7 +106,7 @@ def complete(options: CompleteOptions) -> Path:
         RunFolderError: `options.out` holds other completions, or damaged ones.
         ValueError: prompt, length and window do not fit.
     """
-    with claim(options.out):
+    with claim(options.out, wait=options.resume == "auto"):
         begun = _has_begun(options.out) and not options.overwrite
         if begun:
             _open(options, begun=True)  # refused before anything takes long

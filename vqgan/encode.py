@@ -67,7 +67,7 @@ def encode(options: EncodeOptions) -> Path:
     state = processes()
     tokenizer = load_tokenizer(options.tokenizer).to(state.device)
     with ExitStack() as held:
-        on_first_process(lambda: held.enter_context(claim(options.out)))
+        on_first_process(lambda: held.enter_context(claim(options.out, wait=options.resume == "auto")))
         on_first_process(lambda: prepare(options, tokenizer))
         plan = read_plan(options.out)
         _say_plan(plan, tokenizer, options, state)

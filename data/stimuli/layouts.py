@@ -28,7 +28,6 @@ from data.sources import Skipped
 from data.stimuli.lists import StimulusList, read_stimuli
 from data.stimuli.pairs import thing
 from storage.files import temporary_path, to_json, write_text
-from storage.lock import FolderLock
 from storage.terminal import visible
 from training.progress import say_done, say_found
 
@@ -77,15 +76,9 @@ def make_stimuli(options: StimuliOptions) -> Path:
     """Make the list that `options` ask for in `options.out`, with `stimuli.json`, which says what came from where.
 
     Raises:
-        FolderLockError: another process is making that list.
         StimulusError: a source is no folder or not of the kind, it cannot be told which images are pairs, there are
             too few images, or `out` holds something already.
     """
-    with FolderLock(options.out.parent, f"{options.out.name}.lock"):
-        return _make(options)
-
-
-def _make(options: StimuliOptions) -> Path:
     if options.out.exists() and any(options.out.iterdir()):
         raise StimulusError(f"{options.out} is not empty: choose another --out")
     draft = _brady(options) if options.kind == "brady" else _categories(options)

@@ -70,7 +70,7 @@ def run_diversity(options: DiversityOptions) -> Path:
         ValueError: what is given leaves nothing to imagine, or an option does not fit the GPT.
         WeightsMissingError: the weights of a network that measures are not on this machine.
     """
-    with claim(options.out):
+    with claim(options.out, wait=options.resume == "auto"):
         begun = _has_begun(options.out) and not options.overwrite
         if begun:
             open_run(options.out, options, options.resume, begun=True)  # refused before anything takes long

@@ -80,7 +80,7 @@ def run_study(options: StudyOptions) -> Path:
         TokenStoreError: a token store in `out` is damaged.
         WeightsMissingError: the weights of a network that measures are not on this machine.
     """
-    with claim(options.out):
+    with claim(options.out, wait=True):
         main = _carry_out(options)
     say_done(
         options.out,

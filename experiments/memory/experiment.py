@@ -81,7 +81,7 @@ def run_memory(options: MemoryOptions) -> list[Accuracy]:
         FloatingPointError: a learner has diverged.
         SystemExit: a signal asked the experiment to end, and its state was saved.
     """
-    with claim(options.out):
+    with claim(options.out, wait=options.resume == "auto"):
         results = _run(options)
     say_done(options.out, "secondsight memory report", options.out, "--out REPORT")
     return results
