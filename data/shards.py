@@ -136,6 +136,8 @@ class _Shard:
     """What is wrong with the first header that cannot be used."""
     length: int = 0
     """Bytes of the shard."""
+    ended: bool = True
+    """Whether zeros follow the last entry, the mark with which an archive ends."""
 
     def entries(self) -> Iterator[tarfile.TarInfo]:
         """Yield all entries; tars that were joined, and what comes after damage, too.
@@ -170,7 +172,9 @@ class _Shard:
                     readable = True
                     yield entry
                     position = _round_up(end)
-            position = self._skip_zeros(position)
+            begin = position
+            position = self._skip_zeros(begin)
+            self.ended = position > begin
         if self.lost and not readable and self.cut is None:
             raise tarfile.ReadError(self.why)
 
@@ -186,6 +190,9 @@ class _Shard:
             where = f"from byte {lost[0][0]:,} on" if len(lost) == 1 else f"in {len(lost)} places"
             kind = "is cut short or damaged" if lost[-1][1] == self.length else "is damaged"
             yield Finding("", f"{kind}: {number:,} bytes {where} were passed over ({self.why})", True)
+        elif self.cut is None and not self.ended:
+            # Some programs write no mark, so that what is there is used.
+            yield Finding("", "ends without the zeros that mark the end of an archive: it may be cut short", False)
 
     def _check_first_bytes(self) -> None:
         if not self.length:

@@ -178,6 +178,16 @@ def test_a_shard_whose_end_is_only_zeros_is_told(tmp_path: Path) -> None:
     assert "nothing but zeros" in listed(shard)["shard.tar"]
 
 
+@pytest.mark.parametrize("missing", [0, 100])
+def test_a_shard_that_ends_behind_an_entry_may_be_cut_short(tmp_path: Path, missing: int) -> None:
+    shard = make_tar(tmp_path / "shard.tar", {"a.png": png(1), "b.png": png(2)})
+    content = shard.read_bytes()
+    end = content.index(b"b.png") + 512 + -(-len(png(2)) // 512) * 512
+    shard.write_bytes(content[: end - missing])
+    assert used(shard) == {"a.png": 1, "b.png": 2}
+    assert listed(shard) == {"shard.tar": "ends without the zeros that mark the end of an archive: it may be cut short"}
+
+
 def test_a_member_that_is_there_twice_is_listed(tmp_path: Path) -> None:
     shard = make_tar(tmp_path / "shard.tar", {"a.png": png(1), "b.png": png(2)})
     with tarfile.open(shard, "a") as tar:

@@ -122,7 +122,7 @@ def _judge_process(result: Attempt, scenario: Scenario, outcome: Outcome, folder
         result.end = "long"
     elif outcome.late:
         told.append(("time", f"over {scenario.seconds:.0f} s"))
-    if outcome.large or any(sign in outcome.err for sign in TOOK_TOO_MUCH) and "Traceback" in outcome.err:
+    if outcome.large or (any(sign in outcome.err for sign in TOOK_TOO_MUCH) and "Traceback" in outcome.err):
         told.append(("memory", f"{outcome.peak / 2**30:.1f} GB; {_last(outcome.err)}"))
     elif "Traceback (most recent call last)" in outcome.err:
         told.append(("traceback", _last(outcome.err)))

@@ -109,7 +109,8 @@ def damage_weights(path: Path, chance: random.Random) -> Change:
     weights = load_file(path)
     name = chance.choice(sorted(name for name, weight in weights.items() if weight.is_floating_point()))
     kind = chance.choice(("nan", "inf", "exchanged", "int", "double"))
-    twin = next((other for other in sorted(weights) if other != name and weights[other].shape == weights[name].shape), "")
+    shape = weights[name].shape
+    twin = next((other for other in sorted(weights) if other != name and weights[other].shape == shape), "")
     if kind == "exchanged" and twin:
         weights[name], weights[twin] = weights[twin], weights[name]
     elif kind == "int":
@@ -126,7 +127,19 @@ def damage_weights(path: Path, chance: random.Random) -> Change:
 OWN_WEIGHTS = (damage_weights, damage_weights, mutations.damage_safetensors, mutations.damage_bytes)
 IMPORTED = ("out/**/*.safetensors", "out/**/config.json")
 GPT_EVAL = ("gpt", "eval", "--gpt", "gpt", "--tokens", "tokens")
-COMPLETE_ONE = ("complete", "--gpt", "gpt", "--tokenizer", "tokenizer", "--input", "videos", "--out", "out", "--n", "1")
+COMPLETE_ONE: Words = (
+    "complete",
+    "--gpt",
+    "gpt",
+    "--tokenizer",
+    "tokenizer",
+    "--input",
+    "videos",
+    "--out",
+    "out",
+    "--n",
+    "1",
+)
 COMPLETE_ONE += ("--items", "1")
 GPT_IMPORT = ("gpt", "import", "--out", "out", "--weights")
 VQGAN_IMPORT = ("vqgan", "import", "--kind", "taming", "--out", "out", "--weights", "foreign/taming.ckpt")
@@ -153,9 +166,7 @@ SAFETENSORS = (
         (mutations.damage_safetensors,),
     ),
 )
-YAML = (
-    _foreign("yaml", (*VQGAN_IMPORT, "--config", "foreign/taming.yaml"), "taming.yaml", (mutations.damage_yaml,)),
-)
+YAML = (_foreign("yaml", (*VQGAN_IMPORT, "--config", "foreign/taming.yaml"), "taming.yaml", (mutations.damage_yaml,)),)
 MODELS = (
     Scenario(GPT_EVAL, TRAINED, files("gpt/*.safetensors", by=OWN_WEIGHTS), ("stdout",), ("gpt",)),
     Scenario(fresh(recipes.ENCODE), TRAINED, files("tokenizer/*.safetensors", by=OWN_WEIGHTS), TOKENS, ("tokenizer",)),
@@ -289,8 +300,18 @@ STORES = (
 
 TARS = (
     Scenario(
-        ("vqgan", "encode", "--tokenizer", "still_tokenizer", "--data", "tar/images.tar", "--out", "out")
-        + ("--workers", "0"),
+        (
+            "vqgan",
+            "encode",
+            "--tokenizer",
+            "still_tokenizer",
+            "--data",
+            "tar/images.tar",
+            "--out",
+            "out",
+            "--workers",
+            "0",
+        ),
         {"still_tokenizer": "still_tokenizer", "tar": "tar"},
         files("tar/images.tar", by=(mutations.damage_tar,)),
         TOKENS,
@@ -306,7 +327,18 @@ TARS = (
 )
 TABLES = (
     Scenario(
-        ("vqgan", "encode", "--tokenizer", "tokenizer", "--data", "clips.csv", "--out", "out", "--workers", "0"),
+        (
+            "vqgan",
+            "encode",
+            "--tokenizer",
+            "tokenizer",
+            "--data",
+            "clip_csv/clips.csv",
+            "--out",
+            "out",
+            "--workers",
+            "0",
+        ),
         {"tokenizer": "tokenizer", "videos": "videos", "clip_csv": "clip_csv"},
         files("clip_csv/clips.csv", by=(mutations.damage_table,)),
         TOKENS,
@@ -343,20 +375,53 @@ PUBLISH = (
 
 # Options
 
-LONG = ("--steps", "--exposures", "--then-exposures", "--steps-per-exposure", "--seeds", "--clips", "--objects")
+LONG: Words = ("--steps", "--exposures", "--then-exposures", "--steps-per-exposure", "--seeds", "--clips", "--objects")
 LONG += ("--tokenizer-steps", "--fillers", "--recall", "--replay")
 """Options that ask for more work without asking for more memory: who asks for much, waits."""
 
-NUMBERS = ("-1", "0", "1", "nan", "inf", "-inf", "1e308", "1e-308", "1e9", "1e30", "", " ", "0x10", "1_0", "1.5", "-0")
+NUMBERS: Words = (
+    "-1",
+    "0",
+    "1",
+    "nan",
+    "inf",
+    "-inf",
+    "1e308",
+    "1e-308",
+    "1e9",
+    "1e30",
+    "",
+    " ",
+    "0x10",
+    "1_0",
+    "1.5",
+    "-0",
+)
 NUMBERS += ("2147483648", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "18446744073709551616")
 NUMBERS += ("1000000", "1000000000", "1000000000000", "9" * 5000, "\u0663", "1e3", "true", "None", "--")
-TEXTS = ("", " ", "none", "-", "--", "a\nb", "\x1b[31mred", "\udcff", "$(touch canary)", "`touch canary`", "'", '"', "\\")
-TEXTS += ("timm:", "timm::", "timm:a:b", "lpips", "inception:", "inception:x", "(", "(?P<a", "(a+)+$", "*", "%a", "{}", "{0}")
+TEXTS: Words = ("", " ", "none", "-", "--", "a\nb", "\x1b[31mred", "\udcff", "$(touch canary)", "`touch canary`", "'")
+TEXTS += ('"', "\\")
+TEXTS += ("timm:", "timm::", "timm:a:b", "lpips", "inception:", "inception:x", "(", "(?P<a", "*", "%a", "{}", "{0}")
 TEXTS += ("x" * 5000, "../..", "=1+1", "$x^", "\u202e", "None", "(.*)", "^")
-INPUT_PATHS = ("missing", "", ".", "..", "a/b", "a/b@c", "/dev/zero", "/dev/null", "pipe", "file", "empty", "loop", "x" * 300)
-INPUT_PATHS += ("a\nb", "\udcff", "~", "missing.csv", "missing.tar", "{a", "s-{0000..9999}.tar", "s-{0..99999999999}.tar")
+INPUT_PATHS: Words = (
+    "missing",
+    "",
+    ".",
+    "..",
+    "a/b",
+    "a/b@c",
+    "/dev/zero",
+    "/dev/null",
+    "pipe",
+    "file",
+    "empty",
+    "loop",
+)
+INPUT_PATHS += ("x" * 300, "a\nb", "\udcff", "~", "missing.csv", "missing.tar", "{a", "s-{0000..9999}.tar")
+INPUT_PATHS += ("s-{0..99999999999}.tar",)
 INPUT_PATHS += ("file.csv", "file.tar", "gpt", "tokenizer", "store", "videos", "tokens", "memory_run", "*")
-OUT_PATHS = ("file", "file/below", "loop", "x" * 300, "a\nb", "\udcff", ".", "", "\x1b[31m", "%a", "$x_", "pipe", "dangling")
+OUT_PATHS: Words = ("file", "file/below", "loop", "x" * 300, "a\nb", "\udcff", ".", "", "\x1b[31m", "%a", "$x_")
+OUT_PATHS += ("pipe", "dangling")
 
 BASES: dict[str, Words] = {
     "complete": COMPLETE_ONE,
@@ -375,9 +440,22 @@ BASES: dict[str, Words] = {
     "gpt train": GPT_FRESH,
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
-    "memory sweep": ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
-    + ("--out", "out"),
+    "memory sweep": (
+        "memory",
+        "sweep",
+        "--noise",
+        "4",
+        "--noise-length",
+        "16",
+        "--presets",
+        "demo",
+        "--exposures",
+        "1",
+        "--out",
+        "out",
+    ),
     "publish": ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"),
+    "unlock": ("unlock", "store", "--owner", "host:1"),
     "vqgan encode": fresh(recipes.ENCODE),
     "vqgan eval": recipes.EVALUATE,
     "vqgan import": VQGAN_IMPORT,
@@ -386,11 +464,23 @@ BASES: dict[str, Words] = {
     "vqgan train": (*fresh(recipes.VQGAN_TRAIN), "--steps", "1"),
 }
 """A command line of every command that takes a second or two (`demo` and `diversity study`: as long as they may)."""
-SLOW = ("demo", "diversity study", "memory sweep")
+SLOW: Words = ("demo", "diversity study", "memory sweep")
 EVERYTHING = {
     name: name
-    for name in ("gpt", "tokenizer", "tokens", "videos", "store", "few_images", "list", "brady", "foreign", "evaluation")
-    + ("memory_run", "diversity_run")
+    for name in (
+        "gpt",
+        "tokenizer",
+        "tokens",
+        "videos",
+        "store",
+        "few_images",
+        "list",
+        "brady",
+        "foreign",
+        "evaluation",
+        "memory_run",
+        "diversity_run",
+    )
 }
 
 
@@ -424,8 +514,7 @@ def _values(leaf: Leaf, chance: random.Random) -> Words:
     kind = leaf.annotation
     plain = {kind, *get_args(kind)}
     if get_origin(kind) is tuple:
-        many = tuple(chance.choice(_hostile(set(get_args(kind)), leaf)) for _ in range(chance.choice((0, 1, 2, 3))))
-        return many
+        return tuple(chance.choice(_hostile(set(get_args(kind)), leaf)) for _ in range(chance.choice((0, 1, 2, 3))))
     if kind is bool:
         return () if chance.random() < 0.7 else (chance.choice(TEXTS),)
     return (chance.choice(_hostile(plain, leaf)),)
@@ -463,9 +552,9 @@ OPTIONS = tuple(
 
 # Names
 
-NAMES = ("=1+1", "+1", "@x", "-rf", "--help", "a\nb", "\x1b[31mred", "a\tb", "$x_1$", "$(touch canary)", "`touch canary`")
-NAMES += ("'", '"', "%a", "%s{}", "{0..9}", "a,b", " ", ".", "\u202egpj", "\udcff", "\u00e4" * 100, "<script>x</script>")
-NAMES += ("x" * 200, "]](x)", "|", "*", "[a]", "~", "#1", "\\", "a;b", "&amp;", "NUL")
+NAMES: Words = ("=1+1", "+1", "@x", "-rf", "--help", "a\nb", "\x1b[31mred", "a\tb", "$x_1$", "$(touch canary)")
+NAMES += ("`touch canary`", "'", '"', "%a", "%s{}", "{0..9}", "a,b", " ", ".", "\u202egpj", "\udcff", "\u00e4" * 100)
+NAMES += ("<script>x</script>", "x" * 200, "]](x)", "|", "*", "[a]", "~", "#1", "\\", "a;b", "&amp;", "NUL")
 
 
 def _spoil_names(*patterns: str) -> Spoil:

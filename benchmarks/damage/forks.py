@@ -35,7 +35,7 @@ BYTES = 4 << 30
 MOST_BYTES = 8 << 30
 """Memory that a process can ask for at all, so that a fault costs the machine nothing."""
 BIGGEST_FILE = 1 << 30
-PROGRAMS = {"git", "nvidia-smi"}
+PROGRAMS = {"git", "nvidia-smi", "uname"}
 """Programs that commands call to say what they ran on."""
 POLL = 0.004
 """Seconds between two looks at the processes."""
@@ -287,9 +287,8 @@ def _redirect(said: Path) -> None:
 
 
 def _open(descriptor: int, mode: str) -> TextIO:
-    return io.TextIOWrapper(
-        os.fdopen(descriptor, f"{mode}b", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
-    )
+    binary = os.fdopen(descriptor, f"{mode}b", closefd=False)
+    return io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 def _watch(job: Job, log: int) -> None:
@@ -303,7 +302,7 @@ def _watch(job: Job, log: int) -> None:
     def check(path: object) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             return  # an open file
-        whole = os.path.realpath(os.path.abspath(os.fsdecode(path)))
+        whole = os.path.realpath(os.fsdecode(path))
         if not whole.startswith((inside, "/dev/", "/proc/self/")):
             tell("write", whole)
 

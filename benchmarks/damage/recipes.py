@@ -31,25 +31,128 @@ CLIP = VQGANConfig(resolution=16, frames=8, fps=FPS, widths=(4, 8, 8), codes=32,
 STILL = VQGANConfig(resolution=16, frames=1, fps=FPS, widths=(4, 8), strides=((1, 2),), codes=32, code_width=4)
 GRID = GPTConfig(layers=2, heads=2, width=16, grid=(2, 4, 4), vocab_size=32)
 
-GPT_SIZE = ("--layers", "1", "--heads", "1", "--width", "16", "--dropout", "0.1")
-GPT_TRAIN = ("gpt", "train", "--tokens", "store", "--out", "out", *GPT_SIZE, "--steps", "6", "--batch", "4")
+GPT_SIZE: tuple[str, ...] = ("--layers", "1", "--heads", "1", "--width", "16", "--dropout", "0.1")
+GPT_TRAIN: tuple[str, ...] = (
+    "gpt",
+    "train",
+    "--tokens",
+    "store",
+    "--out",
+    "out",
+    *GPT_SIZE,
+    "--steps",
+    "6",
+    "--batch",
+    "4",
+)
 GPT_TRAIN += ("--warmup", "2", "--save-every", "2", "--log-every", "1", "--keep", "9", "--resume", "auto")
-CLIP_SIZE = ("--resolution", "16", "--frames", "8", "--widths", "4", "8", "8", "--codes", "32", "--code-width", "4")
-VQGAN_TRAIN = ("vqgan", "train", "--data", "videos", "--out", "out", *CLIP_SIZE, "--steps", "6", "--batch", "2")
+CLIP_SIZE: tuple[str, ...] = (
+    "--resolution",
+    "16",
+    "--frames",
+    "8",
+    "--widths",
+    "4",
+    "8",
+    "8",
+    "--codes",
+    "32",
+    "--code-width",
+    "4",
+)
+VQGAN_TRAIN: tuple[str, ...] = (
+    "vqgan",
+    "train",
+    "--data",
+    "videos",
+    "--out",
+    "out",
+    *CLIP_SIZE,
+    "--steps",
+    "6",
+    "--batch",
+    "2",
+)
 VQGAN_TRAIN += ("--warmup", "2", "--save-every", "2", "--log-every", "1", "--keep", "9", "--resume", "auto")
 VQGAN_TRAIN += ("--continuous-steps", "1", "--validation-items", "2")
-ENCODE = ("vqgan", "encode", "--tokenizer", "tokenizer", "--data", "videos", "--out", "out", "--workers", "0")
-ENCODE_STILLS = ("vqgan", "encode", "--tokenizer", "still_tokenizer", "--data", "images", "--out", "out")
+ENCODE: tuple[str, ...] = (
+    "vqgan",
+    "encode",
+    "--tokenizer",
+    "tokenizer",
+    "--data",
+    "videos",
+    "--out",
+    "out",
+    "--workers",
+    "0",
+)
+ENCODE_STILLS: tuple[str, ...] = (
+    "vqgan",
+    "encode",
+    "--tokenizer",
+    "still_tokenizer",
+    "--data",
+    "images",
+    "--out",
+    "out",
+)
 ENCODE_STILLS += ("--workers", "0", "--resume", "auto")
-PREPARE = ("data", "prepare", "long_videos", "--out", "out", "--size", "16", "--workers", "0", "--resume", "auto")
-MEMORY = ("memory", "run", "--stimuli", "list", "--out", "out", *GPT_SIZE, "--exposures", "4", "--save-every", "1")
+PREPARE: tuple[str, ...] = (
+    "data",
+    "prepare",
+    "long_videos",
+    "--out",
+    "out",
+    "--size",
+    "16",
+    "--workers",
+    "0",
+    "--resume",
+    "auto",
+)
+MEMORY: tuple[str, ...] = (
+    "memory",
+    "run",
+    "--stimuli",
+    "list",
+    "--out",
+    "out",
+    *GPT_SIZE,
+    "--exposures",
+    "4",
+    "--save-every",
+    "1",
+)
 MEMORY += ("--colours", "8", "--size", "4", "--resume", "auto")
-SAMPLED = ("--n", "2", "--items", "4", "--resume", "auto")
-COMPLETE = ("complete", "--gpt", "gpt", "--tokenizer", "tokenizer", "--input", "videos", "--out", "out", *SAMPLED)
+SAMPLED: tuple[str, ...] = ("--n", "2", "--items", "4", "--resume", "auto")
+COMPLETE: tuple[str, ...] = (
+    "complete",
+    "--gpt",
+    "gpt",
+    "--tokenizer",
+    "tokenizer",
+    "--input",
+    "videos",
+    "--out",
+    "out",
+    *SAMPLED,
+)
 COMPLETE += ("--batch", "1")
-DIVERSITY = ("diversity", "run", "--gpt", "gpt", "--tokenizer", "tokenizer", "--tokens", "tokens", "--data", "videos")
+DIVERSITY: tuple[str, ...] = (
+    "diversity",
+    "run",
+    "--gpt",
+    "gpt",
+    "--tokenizer",
+    "tokenizer",
+    "--tokens",
+    "tokens",
+    "--data",
+    "videos",
+)
 DIVERSITY += ("--out", "out", *SAMPLED, "--perceptual", "none", "--features", "none", "--batch", "1")
-EVALUATE = ("vqgan", "eval", "--tokenizer", "tokenizer", "--data", "videos", "--out", "out")
+EVALUATE: tuple[str, ...] = ("vqgan", "eval", "--tokenizer", "tokenizer", "--data", "videos", "--out", "out")
 
 COMMANDS: set[Callable[[Path], object]] = set()
 """The recipes that start processes of their own."""
@@ -138,7 +241,7 @@ def _nobody(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def _clip_csv(folder: Path) -> None:
     lines = ["path,start,end,group"]
-    lines += [f"videos/film_{number}.mp4,{start},{start + 1},g{number}" for number in range(6) for start in (0, 1)]
+    lines += [f"../videos/film_{number}.mp4,{start},{start + 1},g{number}" for number in range(6) for start in (0, 1)]
     (folder / "clip_csv").mkdir()
     (folder / "clip_csv" / "clips.csv").write_text("\n".join([*lines, ""]))
 
@@ -179,7 +282,8 @@ def _tokenizer(config: VQGANConfig, name: str) -> Callable[[Path], None]:
 
 
 def _palette(folder: Path) -> None:
-    Palette(torch.rand(16, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1, 4).save_pretrained(folder / "palette")
+    colours = torch.rand(16, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    Palette(colours, 4).save_pretrained(folder / "palette")
 
 
 def _gpt(folder: Path) -> None:
