@@ -14,7 +14,9 @@ from storage.options import Leaf, Options, field_default, leaves, presets_of, va
 
 def command_line(options: Options) -> str:
     """Return what to type to do it again, from the beginning."""
-    return shell_line(["secondsight", *arguments_of(options.changed(resume="no", overwrite=False))])
+    anew = {"resume": "no", "overwrite": False}
+    changes = {name: value for name, value in anew.items() if name in leaves(type(options))}
+    return shell_line(["secondsight", *arguments_of(options.changed(**changes))])
 
 
 def next_command(*parts: str | Path) -> str:
