@@ -56,7 +56,7 @@ def open_run(out: Path, options: Options, resume: Resume = "no", overwrite: bool
     if overwrite:
         _discard_run(out)
     write_text(recorded, to_json(wanted))
-    write_text(out / "environment.json", to_json({**environment(), "hub": hub}))
+    write_text(out / "environment.json", to_json(environment() | ({"hub": hub} if hub else {})))
     return out
 
 

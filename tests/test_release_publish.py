@@ -491,7 +491,7 @@ def test_what_a_killed_publish_left_is_replaced_and_what_was_there_stays_till_th
 ) -> None:
     publish(PublishOptions(tokenizer, tmp_path / "out"))
     before = contents(tmp_path / "out")
-    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "out"], check=False)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "out")], check=False)
     assert done.returncode == -9
     assert contents(tmp_path / "out") == before
     assert (tmp_path / ".out.unfinished" / "new" / "model.safetensors").exists()
@@ -523,7 +523,7 @@ def test_the_unfinished_folder_of_somebody_else_is_not_touched(tmp_path: Path, t
 
 def test_two_do_not_publish_to_one_folder(tmp_path: Path) -> None:
     with replacing(tmp_path / "out", "secondsight publish"):
-        command = [sys.executable, "-c", KILLED, tmp_path / "out"]
+        command = [sys.executable, "-c", KILLED, str(tmp_path / "out")]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "FolderLockError" in done.stderr
     assert "is being written into by process" in done.stderr
@@ -533,7 +533,7 @@ def test_two_do_not_publish_to_one_folder(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(tokenizer: Path, tmp_path: Path) -> None:
     publish(PublishOptions(tokenizer, tmp_path / "out"))
     before = contents(tmp_path / "out")
-    command = [sys.executable, "-c", SMALL_DISK, "--model", tokenizer, "--out", tmp_path / "out"]
+    command = [sys.executable, "-c", SMALL_DISK, "--model", str(tokenizer), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
