@@ -139,7 +139,7 @@ def open_run(
         print(f"changed since the run began: {_words(leaves(type(options))[name], change)}", file=sys.stderr)
     if not check.continues and (overwrite or options.keeps_checkpoints):
         _discard_run(out)
-    write_text(out / "environment.json", to_json({**environment(), "hub": hub}))
+    write_text(out / "environment.json", to_json(environment() | ({"hub": hub} if hub else {})))
     write_text(out / "config.json", to_json(config_of(options)))
     return out
 

@@ -107,7 +107,11 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     ),
     "vqgan import": MODEL,
     "gpt import": (*MODEL, WrittenFile("tokenizer", "of Image GPT: the model folder of its palette")),
-    "publish": (*MODEL, WrittenFile("README.md", "the model card, with the images of the evaluation beside it")),
+    "publish": (
+        *MODEL,
+        WrittenFile("README.md", "the model card, with the images of evaluations beside it"),
+        WrittenFile("tokenizer", "with a GPT: the model folder of its tokenizer"),
+    ),
     "vqgan eval": (
         WrittenFile("metrics.json", "means over the items, codes in use, distances between distributions"),
         WrittenFile("items.csv", "every item", ItemScore),
