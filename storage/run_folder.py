@@ -20,6 +20,7 @@ from typing import Any, Literal, TypeVar
 
 import torch
 
+from storage.checksums import check_is_file
 from storage.config_file import COMMAND, config_of, values_of
 from storage.files import to_json, write_text
 from storage.naming import naming
@@ -131,10 +132,14 @@ def truncate_metrics(out: Path, step: int) -> None:
     """Drop the lines of `metrics.jsonl` from `step` on: a resumed run will write them again.
 
     Damaged lines are dropped too, and counted on stderr; the half that a killed process leaves at the end is not.
+
+    Raises:
+        DamageError: it is a folder, a pipe or a device.
     """
     path = out / "metrics.jsonl"
     if not path.exists():
         return
+    check_is_file(path)
     *lines, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")
     steps = [_step_of(line) for line in lines]
     damaged = steps.count(None)

@@ -419,12 +419,19 @@ def test_a_run_folder_that_is_removed_ends_the_run(tmp_path: Path, refused: Call
     assert not (out / "final").exists()
 
 
-def test_a_full_disk_names_the_metrics(tmp_path: Path, refused: Callable[..., str]) -> None:
+def test_a_full_disk_names_the_file(tmp_path: Path, refused: Callable[..., str]) -> None:
+    resource = pytest.importorskip("resource")
     store = make_store(tmp_path / "store")
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "metrics.jsonl").symlink_to("/dev/full")
-    said = refused(*of_training(store, tmp_path / "run"))
-    assert said == f"secondsight: [Errno 28] No space left on device: '{tmp_path / 'run' / 'metrics.jsonl'}'"
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))  # enough for all but the weights
+    try:
+        said = refused(*of_training(store, tmp_path / "run"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert said.startswith("secondsight: the checkpoint of step 2 cannot be written to")
+    assert "File too large: '" in said
+    assert "model.safetensors" in said
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 
 
 INTERRUPTED = """
