@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import torch
 
+from storage.checked_files import check_file
 from storage.checkpoints import list_checkpoints
 from storage.config_file import COMMAND, OF_ONE_RUN, config_of, values_of
 from storage.files import to_json, write_text
@@ -344,10 +345,14 @@ def truncate_metrics(out: Path, step: int) -> None:
     """Drop the lines of `metrics.jsonl` from `step` on: a resumed run will write them again.
 
     Damaged lines are dropped too, and counted on stderr; the half that a killed process leaves at the end is not.
+
+    Raises:
+        DamageError: it is a folder, a pipe or a device.
     """
     path = out / "metrics.jsonl"
     if not path.exists():
         return
+    check_file(path, "metrics")
     *lines, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")
     steps = [_step_of(line) for line in lines]
     damaged = steps.count(None)
