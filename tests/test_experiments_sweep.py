@@ -76,6 +76,11 @@ def test_random_sequences_can_be_swept() -> None:
     assert (cell.stimuli, cell.material.noise, cell.out.name) == (None, 2500, "noise-2500_tiny_rate-0.0003_batch-2")
 
 
+def test_cells_of_the_root_lie_in_their_sweep() -> None:
+    (cell,) = sweep_cells(SweepOptions.of(out=Path("out"), presets=("tiny",), stimuli=(Path("/"),)))
+    assert cell.out.parent == Path("out/cells")
+
+
 def test_folders_of_the_same_name_are_refused() -> None:
     options = SweepOptions(out=Path("out"), stimuli=(Path("a/list"), Path("b/list")), presets=("tiny",))
     with pytest.raises(SweepError, match=r"two combinations would be called list_tiny_rate-0\.0003_batch-2"):
