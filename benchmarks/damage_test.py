@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-
 from damage.attempts import Attempt, Whole, attempt, count, learn, make_inputs
 from damage.classes import CLASSES, Scenario
 from damage.forks import Task, import_everything, run_all
@@ -47,6 +46,8 @@ class Options:
     publish."""
     side_by_side: int = max(1, min(4, os.cpu_count() or 1))
     """Processes at a time."""
+    whole: Path | None = None
+    """Folder in which the undamaged things are kept for the next time; by default they are made anew."""
     all_faults: bool = False
     """List all faults, not only the first of each kind."""
 
@@ -57,19 +58,18 @@ def main(options: Options) -> None:
     import_everything()
     names = list(CLASSES) if options.only is None else [options.only]
     results = [
-        Attempt(name, options.seed + number)
-        for name in names
-        for number in range(max(1, options.cases // len(names)))
+        Attempt(name, options.seed + number) for name in names for number in range(max(1, options.cases // len(names)))
     ]
     used = _used(results)
-    root = Path(tempfile.mkdtemp(prefix="damage_"))
+    root = options.whole or Path(tempfile.mkdtemp(prefix="damage_"))
     try:
         make_inputs(root, used)
         known: dict[Scenario, Whole] = {}
         run_all(learn(root, used, known), options.side_by_side)
         run_all(_attempts(root, results, known), options.side_by_side)
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        if options.whole is None:
+            shutil.rmtree(root, ignore_errors=True)
     _print_table(results)
     faulty = _print_faults(results, options.all_faults)
     print(f"\n{len(results)} attempts in {time.monotonic() - began:.0f} s, {faulty} with faults")

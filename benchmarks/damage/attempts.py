@@ -54,7 +54,7 @@ class Attempt:
 def learn(root: Path, scenarios: list[Scenario], known: dict[Scenario, Whole]) -> Iterator[Task]:
     """Yield tasks that find out what commands give where nothing is damaged, and put it into `known`."""
     for number, scenario in enumerate(scenarios):
-        if scenario.results:
+        if "all" not in scenario.patient:
             yield _learn(root, scenario, known, root / f".whole_{number}")
 
 
@@ -64,7 +64,8 @@ def _learn(root: Path, scenario: Scenario, known: dict[Scenario, Whole], folder:
     if outcome.code:
         raise RuntimeError(f"secondsight {' '.join(scenario.words)} fails where nothing is damaged: {outcome.err}")
     import_modules(outcome.imported)
-    known[scenario] = Whole(_results(scenario, folder, outcome), frozenset(_said(outcome, folder)))
+    if scenario.results:
+        known[scenario] = Whole(_results(scenario, folder, outcome), frozenset(_said(outcome, folder)))
     shutil.rmtree(folder)
 
 
@@ -122,7 +123,7 @@ def _judge_process(result: Attempt, scenario: Scenario, outcome: Outcome, folder
         result.end = "long"
     elif outcome.late:
         told.append(("time", f"over {scenario.seconds:.0f} s"))
-    if outcome.large or any(sign in outcome.err for sign in TOOK_TOO_MUCH) and "Traceback" in outcome.err:
+    if outcome.large or (any(sign in outcome.err for sign in TOOK_TOO_MUCH) and "Traceback" in outcome.err):
         told.append(("memory", f"{outcome.peak / 2**30:.1f} GB; {_last(outcome.err)}"))
     elif "Traceback (most recent call last)" in outcome.err:
         told.append(("traceback", _last(outcome.err)))

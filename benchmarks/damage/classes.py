@@ -109,7 +109,9 @@ def damage_weights(path: Path, chance: random.Random) -> Change:
     weights = load_file(path)
     name = chance.choice(sorted(name for name, weight in weights.items() if weight.is_floating_point()))
     kind = chance.choice(("nan", "inf", "exchanged", "int", "double"))
-    twin = next((other for other in sorted(weights) if other != name and weights[other].shape == weights[name].shape), "")
+    twin = next(
+        (other for other in sorted(weights) if other != name and weights[other].shape == weights[name].shape), ""
+    )
     if kind == "exchanged" and twin:
         weights[name], weights[twin] = weights[twin], weights[name]
     elif kind == "int":
@@ -153,9 +155,7 @@ SAFETENSORS = (
         (mutations.damage_safetensors,),
     ),
 )
-YAML = (
-    _foreign("yaml", (*VQGAN_IMPORT, "--config", "foreign/taming.yaml"), "taming.yaml", (mutations.damage_yaml,)),
-)
+YAML = (_foreign("yaml", (*VQGAN_IMPORT, "--config", "foreign/taming.yaml"), "taming.yaml", (mutations.damage_yaml,)),)
 MODELS = (
     Scenario(GPT_EVAL, TRAINED, files("gpt/*.safetensors", by=OWN_WEIGHTS), ("stdout",), ("gpt",)),
     Scenario(fresh(recipes.ENCODE), TRAINED, files("tokenizer/*.safetensors", by=OWN_WEIGHTS), TOKENS, ("tokenizer",)),
@@ -306,7 +306,18 @@ TARS = (
 )
 TABLES = (
     Scenario(
-        ("vqgan", "encode", "--tokenizer", "tokenizer", "--data", "clips.csv", "--out", "out", "--workers", "0"),
+        (
+            "vqgan",
+            "encode",
+            "--tokenizer",
+            "tokenizer",
+            "--data",
+            "clip_csv/clips.csv",
+            "--out",
+            "out",
+            "--workers",
+            "0",
+        ),
         {"tokenizer": "tokenizer", "videos": "videos", "clip_csv": "clip_csv"},
         files("clip_csv/clips.csv", by=(mutations.damage_table,)),
         TOKENS,
@@ -350,13 +361,78 @@ LONG += ("--tokenizer-steps", "--fillers", "--recall", "--replay")
 NUMBERS = ("-1", "0", "1", "nan", "inf", "-inf", "1e308", "1e-308", "1e9", "1e30", "", " ", "0x10", "1_0", "1.5", "-0")
 NUMBERS += ("2147483648", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "18446744073709551616")
 NUMBERS += ("1000000", "1000000000", "1000000000000", "9" * 5000, "\u0663", "1e3", "true", "None", "--")
-TEXTS = ("", " ", "none", "-", "--", "a\nb", "\x1b[31mred", "\udcff", "$(touch canary)", "`touch canary`", "'", '"', "\\")
-TEXTS += ("timm:", "timm::", "timm:a:b", "lpips", "inception:", "inception:x", "(", "(?P<a", "(a+)+$", "*", "%a", "{}", "{0}")
+TEXTS = (
+    "",
+    " ",
+    "none",
+    "-",
+    "--",
+    "a\nb",
+    "\x1b[31mred",
+    "\udcff",
+    "$(touch canary)",
+    "`touch canary`",
+    "'",
+    '"',
+    "\\",
+)
+TEXTS += (
+    "timm:",
+    "timm::",
+    "timm:a:b",
+    "lpips",
+    "inception:",
+    "inception:x",
+    "(",
+    "(?P<a",
+    "(a+)+$",
+    "*",
+    "%a",
+    "{}",
+    "{0}",
+)
 TEXTS += ("x" * 5000, "../..", "=1+1", "$x^", "\u202e", "None", "(.*)", "^")
-INPUT_PATHS = ("missing", "", ".", "..", "a/b", "a/b@c", "/dev/zero", "/dev/null", "pipe", "file", "empty", "loop", "x" * 300)
-INPUT_PATHS += ("a\nb", "\udcff", "~", "missing.csv", "missing.tar", "{a", "s-{0000..9999}.tar", "s-{0..99999999999}.tar")
+INPUT_PATHS = (
+    "missing",
+    "",
+    ".",
+    "..",
+    "a/b",
+    "a/b@c",
+    "/dev/zero",
+    "/dev/null",
+    "pipe",
+    "file",
+    "empty",
+    "loop",
+    "x" * 300,
+)
+INPUT_PATHS += (
+    "a\nb",
+    "\udcff",
+    "~",
+    "missing.csv",
+    "missing.tar",
+    "{a",
+    "s-{0000..9999}.tar",
+    "s-{0..99999999999}.tar",
+)
 INPUT_PATHS += ("file.csv", "file.tar", "gpt", "tokenizer", "store", "videos", "tokens", "memory_run", "*")
-OUT_PATHS = ("file", "file/below", "loop", "x" * 300, "a\nb", "\udcff", ".", "", "\x1b[31m", "%a", "$x_", "pipe", "dangling")
+OUT_PATHS = (
+    "file",
+    "file/below",
+    "loop",
+    "x" * 300,
+    "a\nb",
+    "\udcff",
+    ".",
+    "",
+    "\x1b[31m",
+    "%a",
+    "$x_",
+    "pipe",
+    "dangling",
+)
 
 BASES: dict[str, Words] = {
     "complete": COMPLETE_ONE,
@@ -389,7 +465,18 @@ BASES: dict[str, Words] = {
 SLOW = ("demo", "diversity study", "memory sweep")
 EVERYTHING = {
     name: name
-    for name in ("gpt", "tokenizer", "tokens", "videos", "store", "few_images", "list", "brady", "foreign", "evaluation")
+    for name in (
+        "gpt",
+        "tokenizer",
+        "tokens",
+        "videos",
+        "store",
+        "few_images",
+        "list",
+        "brady",
+        "foreign",
+        "evaluation",
+    )
     + ("memory_run", "diversity_run")
 }
 
@@ -463,8 +550,33 @@ OPTIONS = tuple(
 
 # Names
 
-NAMES = ("=1+1", "+1", "@x", "-rf", "--help", "a\nb", "\x1b[31mred", "a\tb", "$x_1$", "$(touch canary)", "`touch canary`")
-NAMES += ("'", '"', "%a", "%s{}", "{0..9}", "a,b", " ", ".", "\u202egpj", "\udcff", "\u00e4" * 100, "<script>x</script>")
+NAMES = (
+    "=1+1",
+    "+1",
+    "@x",
+    "-rf",
+    "--help",
+    "a\nb",
+    "\x1b[31mred",
+    "a\tb",
+    "$x_1$",
+    "$(touch canary)",
+    "`touch canary`",
+)
+NAMES += (
+    "'",
+    '"',
+    "%a",
+    "%s{}",
+    "{0..9}",
+    "a,b",
+    " ",
+    ".",
+    "\u202egpj",
+    "\udcff",
+    "\u00e4" * 100,
+    "<script>x</script>",
+)
 NAMES += ("x" * 200, "]](x)", "|", "*", "[a]", "~", "#1", "\\", "a;b", "&amp;", "NUL")
 
 

@@ -230,7 +230,22 @@ def _short(value: Any) -> str:
 
 # Lines and tables
 
-CELLS = ("", "nan", "inf", "-1", "1e400", "9" * 400, "=1+1", "a\0b", "\x1b[31m", '"', "\u0663", "true", "/dev/zero", "x" * 9000)
+CELLS = (
+    "",
+    "nan",
+    "inf",
+    "-1",
+    "1e400",
+    "9" * 400,
+    "=1+1",
+    "a\0b",
+    "\x1b[31m",
+    '"',
+    "\u0663",
+    "true",
+    "/dev/zero",
+    "x" * 9000,
+)
 
 
 def damage_lines(path: Path, chance: random.Random) -> Change:
@@ -318,7 +333,9 @@ def damage_tar(path: Path, chance: random.Random) -> Change:
             (b"77777777777\0", b"00000000000\0", b"-0000000001\0", b"abcdefghijk\0", b"\x80" + b"\xff" * 11)
         )
     elif kind == "name":
-        name = chance.choice((b"../../up.png", b"/abs.png", b"a\nb.png", b"\xff\xfe.png", b"\x1b[31m.png", b".png", b""))
+        name = chance.choice(
+            (b"../../up.png", b"/abs.png", b"a\nb.png", b"\xff\xfe.png", b"\x1b[31m.png", b".png", b"")
+        )
         header[0:100] = name.ljust(100, b"\0")
     else:
         header[156:157] = chance.choice((b"1", b"2", b"3", b"5", b"6", b"S", b"L", b"x", b"g", b"Z"))
@@ -468,11 +485,13 @@ def _calls(chance: random.Random) -> _Calls:
 
 
 def _damage_whole(path: Path, content: Any, state: dict[str, Any], name: str, chance: random.Random) -> Change:
-    kind = chance.choice(("legacy", "plain", "call", "nested", "list", "loop", "laughs", "brackets", "text", "zip", "other"))
+    kind = chance.choice(
+        ("legacy", "plain", "call", "nested", "list", "loop", "laughs", "brackets", "text", "zip", "other")
+    )
     if kind == "legacy":
         torch.save(content, path, _use_new_zipfile_serialization=False, pickle_protocol=chance.choice((2, 3, 4, 5)))
     elif kind == "plain":
-        path.write_bytes(pickle.dumps({key: 1 for key in state}, protocol=chance.randrange(6)))
+        path.write_bytes(pickle.dumps(dict.fromkeys(state, 1), protocol=chance.randrange(6)))
     elif kind == "call":
         path.write_bytes(pickle.dumps(_calls(chance), protocol=chance.randrange(6)))
     elif kind == "nested":
@@ -493,7 +512,9 @@ def _damage_whole(path: Path, content: Any, state: dict[str, Any], name: str, ch
     elif kind == "brackets":
         path.write_bytes(b"\x80\x02" + b"]" * 5000 + b"a" * 4999 + b".")
     elif kind == "text":
-        path.write_bytes(chance.choice((b"", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), b"\x80\x04.", b"<html>", bytes(99))))
+        path.write_bytes(
+            chance.choice((b"", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), b"\x80\x04.", b"<html>", bytes(99)))
+        )
     elif kind == "zip":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("readme.txt", "nothing")
@@ -519,7 +540,17 @@ def damage_safetensors(path: Path, chance: random.Random) -> Change:
         entry["dtype"] = chance.choice(("I32", "U32", "F64", "BF16", "BOOL", "F8_E4M3", "XX", 1, None))
     elif kind == "shape":
         entry["shape"] = chance.choice(
-            ([], [0], [-1], [HUGE], [2**63], [*entry["shape"], 1], [1, *entry["shape"]], entry["shape"][::-1] + [2], ["a"])
+            (
+                [],
+                [0],
+                [-1],
+                [HUGE],
+                [2**63],
+                [*entry["shape"], 1],
+                [1, *entry["shape"]],
+                entry["shape"][::-1] + [2],
+                ["a"],
+            )
         )
     elif kind == "place":
         start, end = entry["data_offsets"]

@@ -138,7 +138,7 @@ def _nobody(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def _clip_csv(folder: Path) -> None:
     lines = ["path,start,end,group"]
-    lines += [f"videos/film_{number}.mp4,{start},{start + 1},g{number}" for number in range(6) for start in (0, 1)]
+    lines += [f"../videos/film_{number}.mp4,{start},{start + 1},g{number}" for number in range(6) for start in (0, 1)]
     (folder / "clip_csv").mkdir()
     (folder / "clip_csv" / "clips.csv").write_text("\n".join([*lines, ""]))
 
@@ -179,7 +179,9 @@ def _tokenizer(config: VQGANConfig, name: str) -> Callable[[Path], None]:
 
 
 def _palette(folder: Path) -> None:
-    Palette(torch.rand(16, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1, 4).save_pretrained(folder / "palette")
+    Palette(torch.rand(16, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1, 4).save_pretrained(
+        folder / "palette"
+    )
 
 
 def _gpt(folder: Path) -> None:
