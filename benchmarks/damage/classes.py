@@ -289,8 +289,18 @@ STORES = (
 
 TARS = (
     Scenario(
-        ("vqgan", "encode", "--tokenizer", "still_tokenizer", "--data", "tar/images.tar", "--out", "out")
-        + ("--workers", "0"),
+        (
+            "vqgan",
+            "encode",
+            "--tokenizer",
+            "still_tokenizer",
+            "--data",
+            "tar/images.tar",
+            "--out",
+            "out",
+            "--workers",
+            "0",
+        ),
         {"still_tokenizer": "still_tokenizer", "tar": "tar"},
         files("tar/images.tar", by=(mutations.damage_tar,)),
         TOKENS,
@@ -451,8 +461,20 @@ BASES: dict[str, Words] = {
     "gpt train": GPT_FRESH,
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
-    "memory sweep": ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
-    + ("--out", "out"),
+    "memory sweep": (
+        "memory",
+        "sweep",
+        "--noise",
+        "4",
+        "--noise-length",
+        "16",
+        "--presets",
+        "demo",
+        "--exposures",
+        "1",
+        "--out",
+        "out",
+    ),
     "publish": ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"),
     "vqgan encode": fresh(recipes.ENCODE),
     "vqgan eval": recipes.EVALUATE,
@@ -476,8 +498,9 @@ EVERYTHING = {
         "brady",
         "foreign",
         "evaluation",
+        "memory_run",
+        "diversity_run",
     )
-    + ("memory_run", "diversity_run")
 }
 
 
@@ -511,8 +534,7 @@ def _values(leaf: Leaf, chance: random.Random) -> Words:
     kind = leaf.annotation
     plain = {kind, *get_args(kind)}
     if get_origin(kind) is tuple:
-        many = tuple(chance.choice(_hostile(set(get_args(kind)), leaf)) for _ in range(chance.choice((0, 1, 2, 3))))
-        return many
+        return tuple(chance.choice(_hostile(set(get_args(kind)), leaf)) for _ in range(chance.choice((0, 1, 2, 3))))
     if kind is bool:
         return () if chance.random() < 0.7 else (chance.choice(TEXTS),)
     return (chance.choice(_hostile(plain, leaf)),)

@@ -327,7 +327,7 @@ def _watch(job: Job, log: int) -> None:
     def check(path: object) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
             return  # an open file
-        whole = os.path.realpath(os.path.abspath(os.fsdecode(path)))
+        whole = os.path.realpath(os.fsdecode(path))
         if not whole.startswith((inside, "/dev/", "/proc/self/")):
             tell("write", whole)
 

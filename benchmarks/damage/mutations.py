@@ -548,7 +548,7 @@ def damage_safetensors(path: Path, chance: random.Random) -> Change:
                 [2**63],
                 [*entry["shape"], 1],
                 [1, *entry["shape"]],
-                entry["shape"][::-1] + [2],
+                [*entry["shape"][::-1], 2],
                 ["a"],
             )
         )
