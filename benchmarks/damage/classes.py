@@ -287,6 +287,8 @@ STORES = (
 
 # Tars and tables
 
+TAR_ENCODE = ("vqgan", "encode", "--tokenizer", "still_tokenizer", "--data", "tar/images.tar", "--out", "out")
+TAR_ENCODE += ("--workers", "0")
 TARS = (
     Scenario(
         (
@@ -444,6 +446,8 @@ OUT_PATHS = (
     "dangling",
 )
 
+SWEEP = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
+SWEEP += ("--out", "out")
 BASES: dict[str, Words] = {
     "complete": COMPLETE_ONE,
     "data inspect": ("data", "inspect", "few_images", "--out", "out"),
@@ -461,20 +465,7 @@ BASES: dict[str, Words] = {
     "gpt train": GPT_FRESH,
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
-    "memory sweep": (
-        "memory",
-        "sweep",
-        "--noise",
-        "4",
-        "--noise-length",
-        "16",
-        "--presets",
-        "demo",
-        "--exposures",
-        "1",
-        "--out",
-        "out",
-    ),
+    "memory sweep": SWEEP,
     "publish": ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"),
     "vqgan encode": fresh(recipes.ENCODE),
     "vqgan eval": recipes.EVALUATE,
@@ -485,23 +476,8 @@ BASES: dict[str, Words] = {
 }
 """A command line of every command that takes a second or two (`demo` and `diversity study`: as long as they may)."""
 SLOW = ("demo", "diversity study", "memory sweep")
-EVERYTHING = {
-    name: name
-    for name in (
-        "gpt",
-        "tokenizer",
-        "tokens",
-        "videos",
-        "store",
-        "few_images",
-        "list",
-        "brady",
-        "foreign",
-        "evaluation",
-        "memory_run",
-        "diversity_run",
-    )
-}
+THINGS = ("gpt", "tokenizer", "tokens", "videos", "store", "few_images", "list", "brady", "foreign", "evaluation")
+EVERYTHING = {name: name for name in (*THINGS, "memory_run", "diversity_run")}
 
 
 def _spoil_option(command: str) -> Spoil:
