@@ -128,7 +128,19 @@ def damage_weights(path: Path, chance: random.Random) -> Change:
 OWN_WEIGHTS = (damage_weights, damage_weights, mutations.damage_safetensors, mutations.damage_bytes)
 IMPORTED = ("out/**/*.safetensors", "out/**/config.json")
 GPT_EVAL = ("gpt", "eval", "--gpt", "gpt", "--tokens", "tokens")
-COMPLETE_ONE = ("complete", "--gpt", "gpt", "--tokenizer", "tokenizer", "--input", "videos", "--out", "out", "--n", "1")
+COMPLETE_ONE: Words = (
+    "complete",
+    "--gpt",
+    "gpt",
+    "--tokenizer",
+    "tokenizer",
+    "--input",
+    "videos",
+    "--out",
+    "out",
+    "--n",
+    "1",
+)
 COMPLETE_ONE += ("--items", "1")
 GPT_IMPORT = ("gpt", "import", "--out", "out", "--weights")
 VQGAN_IMPORT = ("vqgan", "import", "--kind", "taming", "--out", "out", "--weights", "foreign/taming.ckpt")
@@ -287,7 +299,7 @@ STORES = (
 
 # Tars and tables
 
-TAR_ENCODE = ("vqgan", "encode", "--tokenizer", "still_tokenizer", "--data", "tar/images.tar", "--out", "out")
+TAR_ENCODE: Words = ("vqgan", "encode", "--tokenizer", "still_tokenizer", "--data", "tar/images.tar", "--out", "out")
 TAR_ENCODE += ("--workers", "0")
 TARS = (
     Scenario(
@@ -366,14 +378,31 @@ PUBLISH = (
 
 # Options
 
-LONG = ("--steps", "--exposures", "--then-exposures", "--steps-per-exposure", "--seeds", "--clips", "--objects")
+LONG: Words = ("--steps", "--exposures", "--then-exposures", "--steps-per-exposure", "--seeds", "--clips", "--objects")
 LONG += ("--tokenizer-steps", "--fillers", "--recall", "--replay")
 """Options that ask for more work without asking for more memory: who asks for much, waits."""
 
-NUMBERS = ("-1", "0", "1", "nan", "inf", "-inf", "1e308", "1e-308", "1e9", "1e30", "", " ", "0x10", "1_0", "1.5", "-0")
+NUMBERS: Words = (
+    "-1",
+    "0",
+    "1",
+    "nan",
+    "inf",
+    "-inf",
+    "1e308",
+    "1e-308",
+    "1e9",
+    "1e30",
+    "",
+    " ",
+    "0x10",
+    "1_0",
+    "1.5",
+    "-0",
+)
 NUMBERS += ("2147483648", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "18446744073709551616")
 NUMBERS += ("1000000", "1000000000", "1000000000000", "9" * 5000, "\u0663", "1e3", "true", "None", "--")
-TEXTS = (
+TEXTS: Words = (
     "",
     " ",
     "none",
@@ -404,7 +433,7 @@ TEXTS += (
     "{0}",
 )
 TEXTS += ("x" * 5000, "../..", "=1+1", "$x^", "\u202e", "None", "(.*)", "^")
-INPUT_PATHS = (
+INPUT_PATHS: Words = (
     "missing",
     "",
     ".",
@@ -446,7 +475,7 @@ OUT_PATHS = (
     "dangling",
 )
 
-SWEEP = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
+SWEEP: Words = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
 SWEEP += ("--out", "out")
 BASES: dict[str, Words] = {
     "complete": COMPLETE_ONE,
@@ -548,7 +577,7 @@ OPTIONS = tuple(
 
 # Names
 
-NAMES = (
+NAMES: Words = (
     "=1+1",
     "+1",
     "@x",
