@@ -49,6 +49,7 @@ class Attempt:
     """refused, the same, said, or other (a good file that means something else)."""
     faults: list[tuple[str, str]] = field(default_factory=list)
     """Kind and details."""
+    done: bool = False
 
 
 def learn(root: Path, scenarios: list[Scenario], known: dict[Scenario, Whole]) -> Iterator[Task]:
@@ -97,6 +98,7 @@ def attempt(root: Path, result: Attempt, known: dict[Scenario, Whole]) -> Task:
         if fresh and _names(out):
             yield from _start_again(root, result, scenario, folder, whole)
     shutil.rmtree(folder, ignore_errors=True)
+    result.done = True
 
 
 def _start_again(root: Path, result: Attempt, scenario: Scenario, folder: Path, whole: Whole | None) -> Task:

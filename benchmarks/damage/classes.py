@@ -602,7 +602,7 @@ NAMES += (
     "\u202egpj",
     "\udcff",
     "\u00e4" * 100,
-    "<script>x</script>",
+    "<img src=x onerror=alert(1)>",
 )
 NAMES += ("x" * 200, "]](x)", "|", "*", "[a]", "~", "#1", "\\", "a;b", "&amp;", "NUL")
 

@@ -477,7 +477,7 @@ def _calls(chance: random.Random) -> _Calls:
             _Calls(eval, code),
             _Calls(exec, code),
             _Calls(os.system, f"mkdir {CANARY}"),
-            _Calls(getattr, os, "mkdir"),
+            _Calls(getattr, "text", "upper"),
             _Calls(Path.mkdir, Path(CANARY)),
             _Calls(__import__, "os"),
         )
