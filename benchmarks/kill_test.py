@@ -1,116 +1,177 @@
-"""Kill a training again and again, resume it until it is done, and compare it with one that nothing stopped.
+"""Kill commands again and again, start them again until they are done, and compare what they made with one undisturbed.
 
     python benchmarks/kill_test.py --kills 20
+    python benchmarks/kill_test.py --only publish
 
-Every kill is a SIGKILL at a random moment after the process began to train, every third one while a checkpoint is
-being written. It ends with code 1 unless the final weights and the metrics are the same, bit for bit.
+Every kill is a SIGKILL at a random moment within the time that the undisturbed command took, every third one at the
+first sign of an unfinished file (`*.tmp`). Where a command has `--resume auto` it is started again with that, otherwise
+just so. It ends with code 1 unless all files are the same, bit for bit, but for those that `NOT_COMPARED` names.
 """
 
 from __future__ import annotations
 
-import os
+import fnmatch
+import hashlib
 import random
-import signal
-import subprocess
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 import tyro
+from damage import recipes
+from damage.classes import GPT_IMPORT, VQGAN_IMPORT
+from damage.forks import Job, Task, import_everything, import_modules, run_all
 
-from data.tokens import StoreMetadata, TokenItem, write_shard, write_store
+NOT_COMPARED = {
+    "environment.json": "names the machine, the versions and the time",
+    "listing/*": "keeps when files were last changed",
+    "plan.json": "keeps when files were last changed",
+}
+"""Files that need not be the same, and why."""
 
-STEPS = 400
-FILES = ("final/model.safetensors", "metrics.jsonl")
+
+@dataclass(frozen=True)
+class Command:
+    """A command to be killed."""
+
+    words: tuple[str, ...]
+    inputs: tuple[str, ...]
+
+
+MODELS = ("gpt", "tokenizer", "videos", "tokens")
+COMMANDS = {
+    "data playroom": Command(
+        ("data", "playroom", "--out", "out", "--clips", "6", "--objects", "4", "--frames", "8", "--size", "32"), ()
+    ),
+    "data prepare": Command(recipes.PREPARE, ("long_videos",)),
+    "data stimuli": Command(("data", "stimuli", "--kind", "brady", "--source", "brady", "--out", "out"), ("brady",)),
+    "data subset": Command(("data", "subset", "--tokens", "store", "--items", "8", "--out", "out"), ("store",)),
+    "vqgan train": Command(recipes.VQGAN_TRAIN, ("videos",)),
+    "vqgan encode": Command(recipes.ENCODE_STILLS, ("still_tokenizer", "images")),
+    "vqgan import": Command(VQGAN_IMPORT, ("foreign",)),
+    "gpt train": Command((*recipes.GPT_TRAIN, "--steps", "40"), ("store",)),
+    "gpt import": Command((*GPT_IMPORT, "foreign/igpt.pt", "--kind", "igpt"), ("foreign",)),
+    "complete": Command(recipes.COMPLETE, MODELS),
+    "memory run": Command(recipes.MEMORY, ("list",)),
+    "diversity run": Command(recipes.DIVERSITY, MODELS),
+    "publish": Command(
+        ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"), ("tokenizer", "evaluation")
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Options:
-    """Kill a training again and again, and compare what it ends with."""
+    """Kill commands again and again, and compare what they end with."""
 
     kills: int = 20
-    """How often."""
+    """How often each."""
     seed: int = 0
     """Seed of the moments."""
+    only: str | None = None
+    """One command, such as 'gpt train'."""
+
+
+@dataclass
+class Result:
+    """What became of a command."""
+
+    name: str
+    seconds: float = 0.0
+    """That it took undisturbed."""
+    kills: int = 0
+    writing: int = 0
+    """Kills while a file was unfinished."""
+    problem: str = ""
 
 
 def main(options: Options) -> None:
-    """Train once undisturbed and once with kills, say what happened, and compare."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        store = make_store(folder / "store")
-        began = time.monotonic()
-        assert start(store, folder / "whole").wait() == 0
-        print(f"undisturbed: {STEPS} steps in {time.monotonic() - began:.0f} s")
-        moments = random.Random(options.seed)
-        happened = [kill(store, folder / "killed", moments, number) for number in range(options.kills)]
-        code = start(store, folder / "killed").wait()
-        same = [(folder / "whole" / file).read_bytes() == (folder / "killed" / file).read_bytes() for file in FILES]
-    print(f"{sum(happened)} of {options.kills} kills fell into the writing of a checkpoint; then it ended with {code}")
-    for file, equal in zip(FILES, same, strict=True):
-        print(f"{file}: {'the same bits' if equal else 'DIFFERENT'}")
-    sys.exit(0 if all(same) else 1)
+    """Kill each command, say what happened, and end with 1 if one did not come to the same."""
+    began = time.monotonic()
+    import_everything()
+    chosen = COMMANDS if options.only is None else {options.only: COMMANDS[options.only]}
+    results = [Result(name) for name in chosen]
+    with tempfile.TemporaryDirectory(prefix="kills_") as name:
+        root = Path(name)
+        recipes.make(root, [each for command in chosen.values() for each in command.inputs])
+        for result in results:
+            run_all([kill(root, result, options)])
+            what = result.problem or "the same bytes"
+            print(
+                f"{result.name:14}: {result.seconds:5.2f} s, killed {result.kills} times, "
+                f"{result.writing} of them while it wrote: {what}",
+                flush=True,
+            )
+    print(f"{sum(result.kills for result in results)} kills in {time.monotonic() - began:.0f} s")
+    sys.exit(1 if any(result.problem for result in results) else 0)
 
 
-def make_store(folder: Path, items: int = 50) -> Path:
-    """Write random token grids."""
-    metadata = StoreMetadata((2, 8, 8), 64, "", 8.0, 8, 64)
-    grids = torch.randint(64, (items, 2, 8, 8), generator=torch.Generator().manual_seed(0))
-    listed = [TokenItem(f"film_{n}", 0.0, "validation" if n % 10 == 0 else "train") for n in range(items)]
-    write_store(folder, metadata, [write_shard(folder, 0, metadata, grids)], listed)
+def kill(root: Path, result: Result, options: Options) -> Task:
+    """Run a command whole, then kill it until it has been killed often enough, and compare."""
+    command = COMMANDS[result.name]
+    moments = random.Random(f"{result.name} {options.seed}")
+    whole = lay_out(root, command, "whole")
+    outcome = yield Job(whole, command.words, seconds=300)
+    import_modules(outcome.imported)
+    shutil.rmtree(whole)
+    whole = lay_out(root, command, "whole")  # once more: what was imported on the way is there now
+    outcome = yield Job(whole, command.words, seconds=300)
+    result.seconds = outcome.seconds
+    expected = contents(whole / "out")
+    folder = lay_out(root, command, "killed")
+    while result.kills < options.kills:
+        after = moments.random() * result.seconds
+        writing = result.kills % 3 == 2
+        outcome = yield Job(folder, command.words, seconds=300, kill_after=after, kill_while_writing=writing)
+        if outcome.code == -9:
+            result.kills += 1
+            result.writing += outcome.caught_writing
+            continue
+        yield from _begin_anew(root, result, expected, outcome.code, outcome.err, folder)
+        if result.problem:
+            return
+    outcome = yield Job(folder, command.words, seconds=300)
+    _compare(result, expected, outcome.code, outcome.err, folder)
+
+
+def _begin_anew(root: Path, result: Result, expected: dict[str, str], code: int, err: str, folder: Path) -> Task:
+    """The command came to its end before the moment came: compare, and begin in an empty folder."""
+    _compare(result, expected, code, err, folder)
+    lay_out(root, COMMANDS[result.name], "killed")
+    yield from ()
+
+
+def _compare(result: Result, expected: dict[str, str], code: int, err: str, folder: Path) -> None:
+    found = contents(folder / "out")
+    different = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+    if code:
+        lines = [line for line in err.splitlines() if line.strip()] or [""]
+        result.problem = f"ENDED WITH {code}: {lines[-1]}"
+    elif different:
+        result.problem = f"DIFFERENT: {', '.join(different[:8])}"
+
+
+def lay_out(root: Path, command: Command, name: str) -> Path:
+    """Make an empty folder with links to what a command reads."""
+    folder = root / f".{name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for each in command.inputs:
+        (folder / each).symlink_to(root / each)
     return folder
 
 
-def start(store: Path, run: Path) -> subprocess.Popen[bytes]:
-    """Start the training, or go on with it."""
-    command = [Path(sys.executable).with_name("secondsight"), "gpt", "train"]
-    command += ["--tokens", str(store), "--out", str(run), "--preset", "demo", "--dropout", "0.1"]
-    command += ["--steps", str(STEPS), "--batch", "4", "--save-every", "7", "--log-every", "1", "--resume", "auto"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-
-
-def kill(store: Path, run: Path, moments: random.Random, number: int) -> bool:
-    """Kill the training some time after it went on; return whether a checkpoint was being written then."""
-    began = time.time()
-    process = start(store, run)
-    before = lines(run)
-    wait_for(lambda: lines(run) not in (before, 0), process)
-    time.sleep(moments.random())
-    if number % 3 == 2:
-        wait_for(lambda: writing(run, began), process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    caught = writing(run, began)
-    saved = sorted(path.name for path in (run / "checkpoints").glob("*"))
-    moment = "while saving" if caught else "between savings"
-    print(f"kill {number + 1} {moment}, after {lines(run)} lines of metrics; there are {', '.join(saved) or 'none'}")
-    return caught
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    """Wait until `condition` holds; the training must not end before."""
-    while not condition():
-        assert process.poll() is None, "the training ended before it could be killed"
-        time.sleep(0.0005)
-
-
-def lines(run: Path) -> int:
-    """Return how many lines of metrics there are."""
-    path = run / "metrics.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def writing(run: Path, began: float) -> bool:
-    """Return whether the process that began then is writing a checkpoint, or was when it was killed."""
-    try:
-        return any(path.stat().st_mtime > began for path in (run / "checkpoints").glob("*.tmp"))
-    except FileNotFoundError:  # renamed since it was listed
-        return False
+def contents(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of the files in a folder that are compared, by name."""
+    found = {}
+    for path in folder.rglob("*"):
+        name = str(path.relative_to(folder))
+        if path.is_file() and not any(fnmatch.fnmatch(name, f"*{pattern}") for pattern in NOT_COMPARED):
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 if __name__ == "__main__":
