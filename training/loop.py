@@ -224,9 +224,7 @@ class TrainingLoop:
         """Check, on the first process and when something was written, that the run folder is still the run's."""
         written = self.reporting or self.saving or self.stopping
         if written and self.main and not (self.options.out / "config.json").exists():
-            raise RunFolderError(
-                f"{self.options.out} was removed or moved while the run wrote into it: begin again"
-            )
+            raise RunFolderError(f"{self.options.out} was removed or moved while the run wrote into it: begin again")
 
     def _write(self, values: dict[str, float], rates: dict[str, float] | None = None) -> None:
         self._check_folder()
