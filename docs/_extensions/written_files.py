@@ -52,7 +52,7 @@ METHODS = WrittenFile("methods.txt", "how the runs were made, in words, from the
 CODEBOOK = WrittenFile("codebook.csv", "what each column of the tables in this folder is", Column)
 MODEL = (
     WrittenFile("config.json", "class and architecture of a model"),
-    WrittenFile("model.safetensors", "its weights"),
+    WrittenFile("model.safetensors", "its weights, with a digest of them and of `config.json`"),
 )
 RUN = (
     CONFIG,
@@ -60,7 +60,7 @@ RUN = (
     WrittenFile("data.json", "what the data were, by which a run that is resumed knows them again", DataRecord),
     WrittenFile("metrics.jsonl", "a line of JSON per report: `step` and the metrics by name"),
     WrittenFile("loss.png, loss.pdf, loss.svg", "the metrics over the steps"),
-    WrittenFile("checkpoints/<step>", "a model folder with `training_state/` beside it: the newest two, and the best"),
+    WrittenFile("checkpoints/<step>", "a model folder with `training_state/` (with digests) beside it: the newest two, and the best"),
     WrittenFile("final", "the model folder that is meant when a command is given the run folder"),
 )
 
