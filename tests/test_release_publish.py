@@ -351,9 +351,9 @@ def test_the_tokenizer_of_another_gpt_is_refused(tmp_path: Path) -> None:
 
 def test_the_card_tells_what_a_gpt_was_trained_on_without_a_path(tmp_path: Path) -> None:
     store = make_store(tmp_path / "data" / "tokens")
-    make_gpt().save_pretrained(tmp_path / "run" / "final")
     options = TrainOptions.of(tokens=store, out=tmp_path / "run", steps=7, batch=3)
     open_run(tmp_path / "run", options)
+    make_gpt().save_pretrained(tmp_path / "run" / "final")
     publish(PublishOptions(tmp_path / "run", tmp_path / "out"))
     text = read_card(tmp_path / "out")[1]
     assert (
@@ -364,8 +364,8 @@ def test_the_card_tells_what_a_gpt_was_trained_on_without_a_path(tmp_path: Path)
 
 
 def test_the_card_tells_what_a_tokenizer_was_trained_on_without_a_path(tmp_path: Path) -> None:
-    make_tokenizer(SHORT).save_pretrained(tmp_path / "run" / "checkpoints" / "000007")
     open_run(tmp_path / "run", TokenizerTrainOptions.of(data=tmp_path / "my|films", out=tmp_path / "run", steps=7))
+    make_tokenizer(SHORT).save_pretrained(tmp_path / "run" / "checkpoints" / "000007")
     publish(PublishOptions(tmp_path / "run", tmp_path / "out"))
     text = read_card(tmp_path / "out")[1]
     assert "| data | my&#124;films |" in text

@@ -130,11 +130,6 @@ def test_any_text_survives_the_command_line(text: str) -> None:
     assert secondsight.parse(arguments_of(options)) == options
 
 
-def test_a_negative_number_survives_the_command_line() -> None:
-    options = GPT.changed(seed=-3)
-    assert secondsight.parse(arguments_of(options)) == options
-
-
 def test_a_text_that_reads_as_none_is_refused() -> None:
     with pytest.raises(ValueError, match="'None' cannot be given on a command line"):
         arguments_of(TOKENIZER.changed(group_by="None"))

@@ -60,7 +60,10 @@ RUN = (
     WrittenFile("data.json", "what the data were, by which a run that is resumed knows them again", DataRecord),
     WrittenFile("metrics.jsonl", "a line of JSON per report: `step` and the metrics by name"),
     WrittenFile("loss.png, loss.pdf, loss.svg", "the metrics over the steps"),
-    WrittenFile("checkpoints/<step>", "a model folder with `training_state/` (with digests) beside it: the newest two, and the best"),
+    WrittenFile(
+        "checkpoints/<step>",
+        "a model folder and `training_state/`, with digests: the newest two, and the best",
+    ),
     WrittenFile("final", "the model folder that is meant when a command is given the run folder"),
 )
 
