@@ -26,12 +26,8 @@ from damage.classes import GPT_IMPORT, VQGAN_IMPORT
 from damage.forks import Job, Task, import_everything, import_modules, run_all
 
 NOT_COMPARED = {
-    "environment.json": "names the machine, the versions and the time",
-    "writing.lock": "names the process",
-    "listing/*": "keeps when files were last changed",
-    "plan.json": "keeps when files were last changed",
-    "*.tmp": "what a killed process left: of no meaning, and gone at the next writing of the same file",
-    "*.pdf": "keeps when it was drawn",
+    "listing/files.jsonl": "keeps what was found out about files under the times at which they were last changed",
+    "*.tmp": "what a killed process left: of no meaning to any command",
 }
 """Files that need not be the same, and why."""
 
