@@ -1,116 +1,258 @@
-"""Kill a training again and again, resume it until it is done, and compare it with one that nothing stopped.
+"""Kill commands again and again, start them again until they are done, and compare with runs that nothing stopped.
 
-    python benchmarks/kill_test.py --kills 20
+    python benchmarks/kill_test.py
+    python benchmarks/kill_test.py --kills 20 --only "gpt train" --seed 3
 
-Every kill is a SIGKILL at a random moment after the process began to train, every third one while a checkpoint is
-being written. It ends with code 1 unless the final weights and the metrics are the same, bit for bit.
+Every kill is a SIGKILL: at a random moment of the time that the command takes, at the first unfinished file (*.tmp)
+after such a moment, or just before one of its files appears under its name. Then the command is started again: with
+`--resume auto` where it has that, or else as it was. Where it ends before it is killed, what it made is compared, and
+it begins anew in an empty folder. After the last kill it is left to run. A command without `--resume` that finds all
+made already may refuse to do it again. It ends with code 1 unless every command can always be started again, what it
+makes is the same, byte for byte, as without kills, and nothing unfinished is left.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
+import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import torch
 import tyro
+from damage import recipes
+from damage.forks import Job, Outcome, Task, import_everything, import_modules, run_all
 
-from data.tokens import StoreMetadata, TokenItem, write_shard, write_store
+OUT = "out"
+SECONDS = 300.0
+"""A start may take."""
+PATIENCE = 15
+"""Starts for each kill, at most."""
+UNFINISHED = (".tmp", ".lock", ".guard", ".unfinished")
+"""How names end of what a command leaves only where it is killed."""
+NOT_COMPARED = {"environment.json": "it tells the machine and the process that began the run"}
+"""Files that differ between two runs that nothing stopped, by name, and why."""
 
-STEPS = 400
-FILES = ("final/model.safetensors", "metrics.jsonl")
+
+@dataclass(frozen=True)
+class Command:
+    """A command to be killed."""
+
+    words: tuple[str, ...]
+    inputs: tuple[str, ...]
+    """Recipes of what it reads."""
+
+
+MODELS_AND_DATA = ("gpt", "tokenizer", "tokens", "videos")
+COMMANDS = {
+    "data playroom": Command(
+        ("data", "playroom", "--out", OUT, "--clips", "4", "--objects", "4", "--fillers", "2", "--size", "32"), ()
+    ),
+    "data prepare": Command(recipes.PREPARE, ("long_videos",)),
+    "data subset": Command(("data", "subset", "--tokens", "store", "--items", "8", "--out", OUT), ("store",)),
+    "data stimuli": Command(("data", "stimuli", "--kind", "brady", "--source", "brady", "--out", OUT), ("brady",)),
+    "vqgan train": Command(recipes.VQGAN_TRAIN, ("videos",)),
+    "vqgan encode": Command(recipes.ENCODE_STILLS, ("still_tokenizer", "images")),
+    "gpt train": Command(recipes.GPT_TRAIN, ("store",)),
+    "gpt import": Command(
+        ("gpt", "import", "--weights", "foreign/igpt.pt", "--kind", "igpt", "--out", OUT), ("foreign",)
+    ),
+    "complete": Command(recipes.COMPLETE, ("gpt", "tokenizer", "videos")),
+    "memory run": Command(recipes.MEMORY, ("list",)),
+    "diversity run": Command(recipes.DIVERSITY, MODELS_AND_DATA),
+    "publish": Command(
+        ("publish", "--model", "gpt", "--tokenizer", "tokenizer", "--evaluation", "evaluation", "--out", OUT),
+        ("gpt", "tokenizer", "evaluation"),
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Options:
-    """Kill a training again and again, and compare what it ends with."""
+    """Kill commands again and again, and compare what they end with."""
 
     kills: int = 20
-    """How often."""
+    """How often each is killed."""
     seed: int = 0
     """Seed of the moments."""
+    only: str | None = None
+    """One command, such as "gpt train"."""
+    side_by_side: int = max(1, min(4, os.cpu_count() or 1))
+    """Commands at a time."""
+    keep: Path | None = None
+    """Folder into which what differs is put, beside what it should be."""
+
+
+@dataclass
+class Tally:
+    """What became of a command."""
+
+    name: str
+    kills: int = 0
+    writing: int = 0
+    """Kills that left a file or folder unfinished (*.tmp)."""
+    starts: int = 0
+    compared: int = 0
+    """Ends after one kill or more."""
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What a command gives where nothing stops it."""
+
+    files: dict[str, str]
+    """SHA-256 of what it makes, by name."""
+    seconds: float
+    folder: Path
 
 
 def main(options: Options) -> None:
-    """Train once undisturbed and once with kills, say what happened, and compare."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        store = make_store(folder / "store")
-        began = time.monotonic()
-        assert start(store, folder / "whole").wait() == 0
-        print(f"undisturbed: {STEPS} steps in {time.monotonic() - began:.0f} s")
-        moments = random.Random(options.seed)
-        happened = [kill(store, folder / "killed", moments, number) for number in range(options.kills)]
-        code = start(store, folder / "killed").wait()
-        same = [(folder / "whole" / file).read_bytes() == (folder / "killed" / file).read_bytes() for file in FILES]
-    print(f"{sum(happened)} of {options.kills} kills fell into the writing of a checkpoint; then it ended with {code}")
-    for file, equal in zip(FILES, same, strict=True):
-        print(f"{file}: {'the same bits' if equal else 'DIFFERENT'}")
-    sys.exit(0 if all(same) else 1)
+    """Kill every command, print the table and what differs."""
+    began = time.monotonic()
+    import_everything()
+    tallies = [Tally(name) for name in COMMANDS if options.only in (None, name)]
+    if not tallies:
+        sys.exit(f"--only {options.only} is none of: {', '.join(COMMANDS)}")
+    with tempfile.TemporaryDirectory(prefix="kills_") as name:
+        root = Path(name)
+        recipes.make(root, [recipe for tally in tallies for recipe in COMMANDS[tally.name].inputs])
+        run_all((_kill_and_compare(root, tally, options) for tally in tallies), options.side_by_side)
+    _print_table(tallies)
+    for tally in tallies:
+        for fault in tally.faults:
+            print(f"\n{tally.name}: {fault}")
+    print(f"\n{sum(tally.kills for tally in tallies)} kills in {time.monotonic() - began:.0f} s; not compared:")
+    for file, reason in NOT_COMPARED.items():
+        print(f"{file}: {reason}")
+    sys.exit(1 if any(tally.faults for tally in tallies) else 0)
 
 
-def make_store(folder: Path, items: int = 50) -> Path:
-    """Write random token grids."""
-    metadata = StoreMetadata((2, 8, 8), 64, "", 8.0, 8, 64)
-    grids = torch.randint(64, (items, 2, 8, 8), generator=torch.Generator().manual_seed(0))
-    listed = [TokenItem(f"film_{n}", 0.0, "validation" if n % 10 == 0 else "train") for n in range(items)]
-    write_store(folder, metadata, [write_shard(folder, 0, metadata, grids)], listed)
-    return folder
+def _kill_and_compare(root: Path, tally: Tally, options: Options) -> Task:
+    """Kill a command as often as asked for, start it again each time, and let it end."""
+    command = COMMANDS[tally.name]
+    folder = root / f".{tally.name}"
+    whole = yield from _undisturbed(root, tally, command, folder)
+    chance = random.Random(f"{tally.name} {options.seed}")
+    _lay_out(root, command, folder)
+    in_a_row = 0
+    while tally.kills < options.kills:
+        if tally.starts > PATIENCE * options.kills:
+            tally.faults.append(f"it ends before it is killed, {tally.starts} times and more")
+            return
+        began = time.time()
+        outcome = yield Job(folder, command.words, seconds=SECONDS, **_moment(tally.starts, chance, whole))
+        tally.starts += 1
+        if _was_killed(outcome):
+            tally.kills += 1
+            tally.writing += any(_touched(path) >= began for path in _unfinished(folder, (".tmp",)))
+            in_a_row += 1
+            continue
+        _judge(tally, outcome, folder, whole, in_a_row, options.keep)
+        _lay_out(root, command, folder)
+        in_a_row = 0
+    outcome = yield Job(folder, command.words, seconds=SECONDS)
+    tally.starts += 1
+    _judge(tally, outcome, folder, whole, in_a_row, options.keep)
 
 
-def start(store: Path, run: Path) -> subprocess.Popen[bytes]:
-    """Start the training, or go on with it."""
-    command = [Path(sys.executable).with_name("secondsight"), "gpt", "train"]
-    command += ["--tokens", str(store), "--out", str(run), "--preset", "demo", "--dropout", "0.1"]
-    command += ["--steps", str(STEPS), "--batch", "4", "--save-every", "7", "--log-every", "1", "--resume", "auto"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+def _undisturbed(root: Path, tally: Tally, command: Command, folder: Path) -> Task:
+    """Return what a command gives, and see that it gives that twice."""
+    found: list[Whole] = []
+    kept = root / f".{tally.name}_whole"
+    for _ in range(2):
+        _lay_out(root, command, folder)
+        outcome = yield Job(folder, command.words, seconds=SECONDS)
+        if outcome.code:
+            raise RuntimeError(f"secondsight {' '.join(command.words)} fails where nothing stops it: {outcome.err}")
+        import_modules(outcome.imported)
+        found.append(Whole(_files(folder), outcome.seconds, kept))
+    folder.rename(kept)
+    if different := _differences(found[0].files, found[1].files):
+        tally.faults.append(f"two runs that nothing stopped differ: {', '.join(different)}")
+    return found[1]
 
 
-def kill(store: Path, run: Path, moments: random.Random, number: int) -> bool:
-    """Kill the training some time after it went on; return whether a checkpoint was being written then."""
-    began = time.time()
-    process = start(store, run)
-    before = lines(run)
-    wait_for(lambda: lines(run) not in (before, 0), process)
-    time.sleep(moments.random())
-    if number % 3 == 2:
-        wait_for(lambda: writing(run, began), process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    caught = writing(run, began)
-    saved = sorted(path.name for path in (run / "checkpoints").glob("*"))
-    moment = "while saving" if caught else "between savings"
-    print(f"kill {number + 1} {moment}, after {lines(run)} lines of metrics; there are {', '.join(saved) or 'none'}")
-    return caught
+def _moment(number: int, chance: random.Random, whole: Whole) -> dict[str, Any]:
+    """Return when a start is to be killed, as options of its job."""
+    kind = number % 4
+    if kind == 2:
+        return {"kill_at": (f"/{OUT}", chance.randint(1, len(whole.files)))}
+    return {"kill_after": chance.uniform(0, whole.seconds), "kill_while_writing": kind == 3}
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    """Wait until `condition` holds; the training must not end before."""
-    while not condition():
-        assert process.poll() is None, "the training ended before it could be killed"
-        time.sleep(0.0005)
+def _was_killed(outcome: Outcome) -> bool:
+    return outcome.code == -signal.SIGKILL and not (outcome.late or outcome.large)
 
 
-def lines(run: Path) -> int:
-    """Return how many lines of metrics there are."""
-    path = run / "metrics.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+def _judge(tally: Tally, outcome: Outcome, folder: Path, whole: Whole, kills: int, keep: Path | None) -> None:
+    """Compare what a start that was not killed made with what it makes undisturbed."""
+    tally.compared += kills > 0
+    different = _differences(_files(folder), whole.files)
+    left = sorted(str(path.relative_to(folder)) for path in _unfinished(folder))
+    faults = []
+    finished = outcome.code == 1 and not different and "--resume" not in COMMANDS[tally.name].words
+    if outcome.code and not finished:
+        faults.append(f"ended with {outcome.code}: {outcome.err.strip()[-600:]}")
+    elif different:
+        faults.append(f"other bytes: {', '.join(different)}")
+    if left:
+        faults.append(f"left: {', '.join(left)}")
+    tally.faults += [f"start {tally.starts}, after {kills} kills in a row: {fault}" for fault in faults]
+    if faults and keep is not None:
+        place = keep / f"{tally.name}_{tally.starts}".replace(" ", "_")
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(folder, place / "killed", symlinks=True)
+        shutil.copytree(whole.folder, place / "whole", symlinks=True)
+        (place / "said.txt").write_text(outcome.out + outcome.err)
 
 
-def writing(run: Path, began: float) -> bool:
-    """Return whether the process that began then is writing a checkpoint, or was when it was killed."""
+def _files(folder: Path) -> dict[str, str]:
+    out = folder / OUT
+    return {
+        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in out.rglob("*")
+        if path.is_file() and path.name not in NOT_COMPARED
+    }
+
+
+def _differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+
+
+def _unfinished(folder: Path, endings: tuple[str, ...] = UNFINISHED) -> list[Path]:
+    """Return what a command leaves only where it is killed."""
+    return [path for path in folder.rglob("*") if path.name.endswith(endings) and ".temporary" not in path.parts]
+
+
+def _touched(path: Path) -> float:
     try:
-        return any(path.stat().st_mtime > began for path in (run / "checkpoints").glob("*.tmp"))
-    except FileNotFoundError:  # renamed since it was listed
-        return False
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _lay_out(root: Path, command: Command, folder: Path) -> None:
+    """Make an empty folder with links to what the command reads."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for name in command.inputs:
+        (folder / name).symlink_to(root / name)
+
+
+def _print_table(tallies: list[Tally]) -> None:
+    columns = ("kills", "while writing", "starts", "compared", "same bytes")
+    print("command".ljust(14), *(column.rjust(len(column)) for column in columns))
+    for tally in tallies:
+        values = (tally.kills, tally.writing, tally.starts, tally.compared, "NO" if tally.faults else "yes")
+        cells = (str(value).rjust(len(column)) for value, column in zip(values, columns, strict=True))
+        print(tally.name.ljust(14), *cells)
 
 
 if __name__ == "__main__":
