@@ -1,36 +1,43 @@
-"""Kill commands again and again, start them again until they are done, and compare what they made with one undisturbed.
+"""Kill commands again and again, start them again until they are done, and compare with runs that nothing stopped.
 
-    python benchmarks/kill_test.py --kills 20
-    python benchmarks/kill_test.py --only publish
+    python benchmarks/kill_test.py
+    python benchmarks/kill_test.py --kills 20 --only "gpt train" --seed 3
 
-Every kill is a SIGKILL at a random moment within the time that the undisturbed command took, every third one at the
-first sign of an unfinished file (`*.tmp`). Where a command has `--resume auto` it is started again with that, otherwise
-just so. It ends with code 1 unless all files are the same, bit for bit, but for those that `NOT_COMPARED` names.
+Every kill is a SIGKILL: at a random moment of the time that the command takes, at the first unfinished file (*.tmp)
+after such a moment, or just before one of its files appears under its name. Then the command is started again: with
+`--resume auto` where it has that, or else as it was. Where it ends before it is killed, what it made is compared, and
+it begins anew in an empty folder. After the last kill it is left to run. A command without `--resume` that finds all
+made already may refuse to do it again. It ends with code 1 unless every command can always be started again, what it
+makes is the same, byte for byte, as without kills, and nothing unfinished is left.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
+import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import tyro
 from damage import recipes
-from damage.classes import GPT_IMPORT, VQGAN_IMPORT
-from damage.forks import Job, Task, import_everything, import_modules, run_all
+from damage.forks import Job, Outcome, Task, import_everything, import_modules, run_all
 
-NOT_COMPARED = {
-    "environment.json": "names the machine, the versions and the time",
-    "listing/*": "keeps when files were last changed",
-    "plan.json": "keeps when files were last changed",
-}
-"""Files that need not be the same, and why."""
+OUT = "out"
+SECONDS = 300.0
+"""A start may take."""
+PATIENCE = 15
+"""Starts for each kill, at most."""
+UNFINISHED = (".tmp", ".lock", ".guard", ".unfinished")
+"""How names end of what a command leaves only where it is killed."""
+NOT_COMPARED = {"environment.json": "it tells the machine and the process that began the run"}
+"""Files that differ between two runs that nothing stopped, by name, and why."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +46,29 @@ class Command:
 
     words: tuple[str, ...]
     inputs: tuple[str, ...]
+    """Recipes of what it reads."""
 
 
-MODELS = ("gpt", "tokenizer", "videos", "tokens")
+MODELS_AND_DATA = ("gpt", "tokenizer", "tokens", "videos")
 COMMANDS = {
     "data playroom": Command(
-        ("data", "playroom", "--out", "out", "--clips", "6", "--objects", "4", "--frames", "8", "--size", "32"), ()
+        ("data", "playroom", "--out", OUT, "--clips", "4", "--objects", "4", "--fillers", "2", "--size", "32"), ()
     ),
     "data prepare": Command(recipes.PREPARE, ("long_videos",)),
-    "data stimuli": Command(("data", "stimuli", "--kind", "brady", "--source", "brady", "--out", "out"), ("brady",)),
-    "data subset": Command(("data", "subset", "--tokens", "store", "--items", "8", "--out", "out"), ("store",)),
+    "data subset": Command(("data", "subset", "--tokens", "store", "--items", "8", "--out", OUT), ("store",)),
+    "data stimuli": Command(("data", "stimuli", "--kind", "brady", "--source", "brady", "--out", OUT), ("brady",)),
     "vqgan train": Command(recipes.VQGAN_TRAIN, ("videos",)),
     "vqgan encode": Command(recipes.ENCODE_STILLS, ("still_tokenizer", "images")),
-    "vqgan import": Command(VQGAN_IMPORT, ("foreign",)),
-    "gpt train": Command((*recipes.GPT_TRAIN, "--steps", "40"), ("store",)),
-    "gpt import": Command((*GPT_IMPORT, "foreign/igpt.pt", "--kind", "igpt"), ("foreign",)),
-    "complete": Command(recipes.COMPLETE, MODELS),
+    "gpt train": Command(recipes.GPT_TRAIN, ("store",)),
+    "gpt import": Command(
+        ("gpt", "import", "--weights", "foreign/igpt.pt", "--kind", "igpt", "--out", OUT), ("foreign",)
+    ),
+    "complete": Command(recipes.COMPLETE, ("gpt", "tokenizer", "videos")),
     "memory run": Command(recipes.MEMORY, ("list",)),
-    "diversity run": Command(recipes.DIVERSITY, MODELS),
+    "diversity run": Command(recipes.DIVERSITY, MODELS_AND_DATA),
     "publish": Command(
-        ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"), ("tokenizer", "evaluation")
+        ("publish", "--model", "gpt", "--tokenizer", "tokenizer", "--evaluation", "evaluation", "--out", OUT),
+        ("gpt", "tokenizer", "evaluation"),
     ),
 }
 
@@ -68,110 +78,181 @@ class Options:
     """Kill commands again and again, and compare what they end with."""
 
     kills: int = 20
-    """How often each."""
+    """How often each is killed."""
     seed: int = 0
     """Seed of the moments."""
     only: str | None = None
-    """One command, such as 'gpt train'."""
+    """One command, such as "gpt train"."""
+    side_by_side: int = max(1, min(4, os.cpu_count() or 1))
+    """Commands at a time."""
+    keep: Path | None = None
+    """Folder into which what differs is put, beside what it should be."""
 
 
 @dataclass
-class Result:
+class Tally:
     """What became of a command."""
 
     name: str
-    seconds: float = 0.0
-    """That it took undisturbed."""
     kills: int = 0
     writing: int = 0
-    """Kills while a file was unfinished."""
-    problem: str = ""
+    """Kills that left a file or folder unfinished (*.tmp)."""
+    starts: int = 0
+    compared: int = 0
+    """Ends after one kill or more."""
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What a command gives where nothing stops it."""
+
+    files: dict[str, str]
+    """SHA-256 of what it makes, by name."""
+    seconds: float
+    folder: Path
 
 
 def main(options: Options) -> None:
-    """Kill each command, say what happened, and end with 1 if one did not come to the same."""
+    """Kill every command, print the table and what differs."""
     began = time.monotonic()
     import_everything()
-    chosen = COMMANDS if options.only is None else {options.only: COMMANDS[options.only]}
-    results = [Result(name) for name in chosen]
+    tallies = [Tally(name) for name in COMMANDS if options.only in (None, name)]
+    if not tallies:
+        sys.exit(f"--only {options.only} is none of: {', '.join(COMMANDS)}")
     with tempfile.TemporaryDirectory(prefix="kills_") as name:
         root = Path(name)
-        recipes.make(root, [each for command in chosen.values() for each in command.inputs])
-        for result in results:
-            run_all([kill(root, result, options)])
-            what = result.problem or "the same bytes"
-            print(
-                f"{result.name:14}: {result.seconds:5.2f} s, killed {result.kills} times, "
-                f"{result.writing} of them while it wrote: {what}",
-                flush=True,
-            )
-    print(f"{sum(result.kills for result in results)} kills in {time.monotonic() - began:.0f} s")
-    sys.exit(1 if any(result.problem for result in results) else 0)
+        recipes.make(root, [recipe for tally in tallies for recipe in COMMANDS[tally.name].inputs])
+        run_all((_kill_and_compare(root, tally, options) for tally in tallies), options.side_by_side)
+    _print_table(tallies)
+    for tally in tallies:
+        for fault in tally.faults:
+            print(f"\n{tally.name}: {fault}")
+    print(f"\n{sum(tally.kills for tally in tallies)} kills in {time.monotonic() - began:.0f} s; not compared:")
+    for file, reason in NOT_COMPARED.items():
+        print(f"{file}: {reason}")
+    sys.exit(1 if any(tally.faults for tally in tallies) else 0)
 
 
-def kill(root: Path, result: Result, options: Options) -> Task:
-    """Run a command whole, then kill it until it has been killed often enough, and compare."""
-    command = COMMANDS[result.name]
-    moments = random.Random(f"{result.name} {options.seed}")
-    whole = lay_out(root, command, "whole")
-    outcome = yield Job(whole, command.words, seconds=300)
-    import_modules(outcome.imported)
-    shutil.rmtree(whole)
-    whole = lay_out(root, command, "whole")  # once more: what was imported on the way is there now
-    outcome = yield Job(whole, command.words, seconds=300)
-    result.seconds = outcome.seconds
-    expected = contents(whole / "out")
-    folder = lay_out(root, command, "killed")
-    while result.kills < options.kills:
-        after = moments.random() * result.seconds
-        writing = result.kills % 3 == 2
-        outcome = yield Job(folder, command.words, seconds=300, kill_after=after, kill_while_writing=writing)
-        if outcome.code == -9:
-            result.kills += 1
-            result.writing += outcome.caught_writing
-            continue
-        yield from _begin_anew(root, result, expected, outcome.code, outcome.err, folder)
-        if result.problem:
+def _kill_and_compare(root: Path, tally: Tally, options: Options) -> Task:
+    """Kill a command as often as asked for, start it again each time, and let it end."""
+    command = COMMANDS[tally.name]
+    folder = root / f".{tally.name}"
+    whole = yield from _undisturbed(root, tally, command, folder)
+    chance = random.Random(f"{tally.name} {options.seed}")
+    _lay_out(root, command, folder)
+    in_a_row = 0
+    while tally.kills < options.kills:
+        if tally.starts > PATIENCE * options.kills:
+            tally.faults.append(f"it ends before it is killed, {tally.starts} times and more")
             return
-    outcome = yield Job(folder, command.words, seconds=300)
-    _compare(result, expected, outcome.code, outcome.err, folder)
+        began = time.time()
+        outcome = yield Job(folder, command.words, seconds=SECONDS, **_moment(tally.starts, chance, whole))
+        tally.starts += 1
+        if _was_killed(outcome):
+            tally.kills += 1
+            tally.writing += any(_touched(path) >= began for path in _unfinished(folder, (".tmp",)))
+            in_a_row += 1
+            continue
+        _judge(tally, outcome, folder, whole, in_a_row, options.keep)
+        _lay_out(root, command, folder)
+        in_a_row = 0
+    outcome = yield Job(folder, command.words, seconds=SECONDS)
+    tally.starts += 1
+    _judge(tally, outcome, folder, whole, in_a_row, options.keep)
 
 
-def _begin_anew(root: Path, result: Result, expected: dict[str, str], code: int, err: str, folder: Path) -> Task:
-    """The command came to its end before the moment came: compare, and begin in an empty folder."""
-    _compare(result, expected, code, err, folder)
-    lay_out(root, COMMANDS[result.name], "killed")
-    yield from ()
+def _undisturbed(root: Path, tally: Tally, command: Command, folder: Path) -> Task:
+    """Return what a command gives, and see that it gives that twice."""
+    found: list[Whole] = []
+    kept = root / f".{tally.name}_whole"
+    for _ in range(2):
+        _lay_out(root, command, folder)
+        outcome = yield Job(folder, command.words, seconds=SECONDS)
+        if outcome.code:
+            raise RuntimeError(f"secondsight {' '.join(command.words)} fails where nothing stops it: {outcome.err}")
+        import_modules(outcome.imported)
+        found.append(Whole(_files(folder), outcome.seconds, kept))
+    folder.rename(kept)
+    if different := _differences(found[0].files, found[1].files):
+        tally.faults.append(f"two runs that nothing stopped differ: {', '.join(different)}")
+    return found[1]
 
 
-def _compare(result: Result, expected: dict[str, str], code: int, err: str, folder: Path) -> None:
-    found = contents(folder / "out")
-    different = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
-    if code:
-        lines = [line for line in err.splitlines() if line.strip()] or [""]
-        result.problem = f"ENDED WITH {code}: {lines[-1]}"
+def _moment(number: int, chance: random.Random, whole: Whole) -> dict[str, Any]:
+    """Return when a start is to be killed, as options of its job."""
+    kind = number % 4
+    if kind == 2:
+        return {"kill_at": (f"/{OUT}", chance.randint(1, len(whole.files)))}
+    return {"kill_after": chance.uniform(0, whole.seconds), "kill_while_writing": kind == 3}
+
+
+def _was_killed(outcome: Outcome) -> bool:
+    return outcome.code == -signal.SIGKILL and not (outcome.late or outcome.large)
+
+
+def _judge(tally: Tally, outcome: Outcome, folder: Path, whole: Whole, kills: int, keep: Path | None) -> None:
+    """Compare what a start that was not killed made with what it makes undisturbed."""
+    tally.compared += kills > 0
+    different = _differences(_files(folder), whole.files)
+    left = sorted(str(path.relative_to(folder)) for path in _unfinished(folder))
+    faults = []
+    finished = outcome.code == 1 and not different and "--resume" not in COMMANDS[tally.name].words
+    if outcome.code and not finished:
+        faults.append(f"ended with {outcome.code}: {outcome.err.strip()[-600:]}")
     elif different:
-        result.problem = f"DIFFERENT: {', '.join(different[:8])}"
+        faults.append(f"other bytes: {', '.join(different)}")
+    if left:
+        faults.append(f"left: {', '.join(left)}")
+    tally.faults += [f"start {tally.starts}, after {kills} kills in a row: {fault}" for fault in faults]
+    if faults and keep is not None:
+        place = keep / f"{tally.name}_{tally.starts}".replace(" ", "_")
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(folder, place / "killed", symlinks=True)
+        shutil.copytree(whole.folder, place / "whole", symlinks=True)
+        (place / "said.txt").write_text(outcome.out + outcome.err)
 
 
-def lay_out(root: Path, command: Command, name: str) -> Path:
-    """Make an empty folder with links to what a command reads."""
-    folder = root / f".{name}"
+def _files(folder: Path) -> dict[str, str]:
+    out = folder / OUT
+    return {
+        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in out.rglob("*")
+        if path.is_file() and path.name not in NOT_COMPARED
+    }
+
+
+def _differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+
+
+def _unfinished(folder: Path, endings: tuple[str, ...] = UNFINISHED) -> list[Path]:
+    """Return what a command leaves only where it is killed."""
+    return [path for path in folder.rglob("*") if path.name.endswith(endings) and ".temporary" not in path.parts]
+
+
+def _touched(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _lay_out(root: Path, command: Command, folder: Path) -> None:
+    """Make an empty folder with links to what the command reads."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    for each in command.inputs:
-        (folder / each).symlink_to(root / each)
-    return folder
+    for name in command.inputs:
+        (folder / name).symlink_to(root / name)
 
 
-def contents(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of the files in a folder that are compared, by name."""
-    found = {}
-    for path in folder.rglob("*"):
-        name = str(path.relative_to(folder))
-        if path.is_file() and not any(fnmatch.fnmatch(name, f"*{pattern}") for pattern in NOT_COMPARED):
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
+def _print_table(tallies: list[Tally]) -> None:
+    columns = ("kills", "while writing", "starts", "compared", "same bytes")
+    print("command".ljust(14), *(column.rjust(len(column)) for column in columns))
+    for tally in tallies:
+        values = (tally.kills, tally.writing, tally.starts, tally.compared, "NO" if tally.faults else "yes")
+        cells = (str(value).rjust(len(column)) for value, column in zip(values, columns, strict=True))
+        print(tally.name.ljust(14), *cells)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,12 @@ from gpt.convert import convert_mingpt, convert_tats
 from gpt.model import GPT
 from gpt.options import ImportOptions
 from storage.checked_files import shortly
+from storage.claim import claim
 from storage.foreign import Settings, check_weights, read_foreign, say_converted, settings_of
+from storage.hub_names import TOKENIZER
 from storage.model_folder import CheckpointError
 from storage.terminal import visible
+from storage.unfinished import MODEL_WITH_TOKENIZER, adding, check_no_model
 from training.progress import say_done
 from vqgan.model import load_tokenizer
 from vqgan.palette import Palette
@@ -35,8 +38,28 @@ def import_weights(options: ImportOptions) -> Path:
     Raises:
         CheckpointError: the file is damaged or unsafe, holds other weights, or does not belong to the tokenizer.
         FileExistsError: `--out` holds a model.
+        FolderLockError: another process is writing into `--out`.
     """
-    _check_free(options.out)
+    with claim(options.out):
+        check_no_model(options.out)
+        model, palette = _convert(options)
+        with adding(options.out, MODEL_WITH_TOKENIZER) as folder:
+            if palette is not None:
+                palette.save_pretrained(folder / TOKENIZER)
+            model.save_pretrained(folder)
+    print(visible(_describe(model, options)))
+    tokenizer_folder = options.out / TOKENIZER if palette is not None else options.tokenizer or "TOKENIZER"
+    inputs = "VIDEOS" if model.config.grid[0] > 1 else "IMAGES --prompt half-image"
+    say_done(
+        options.out,
+        *("secondsight complete --gpt", options.out, "--tokenizer", tokenizer_folder),
+        f"--input {inputs} --out COMPLETIONS",
+    )
+    return options.out
+
+
+def _convert(options: ImportOptions) -> tuple[GPT, Palette | None]:
+    """Return the GPT of a foreign checkpoint, and the palette that it brings along."""
     content = read_foreign(options.weights)
     _check_kind(content, options)
     state = _state(content, options.weights)
@@ -53,25 +76,7 @@ def import_weights(options: ImportOptions) -> Path:
     tokenizer = palette or tokenizer
     heads = _heads(content, options, width=weights["embedding.weight"].shape[1])
     model = GPT.with_weights(_config(weights, heads, window, has_bos, tokenizer), weights, options.weights)
-    if palette is not None:
-        palette.save_pretrained(options.out / "tokenizer")
-    model.save_pretrained(options.out)
-    print(visible(_describe(model, options)))
-    tokenizer_folder = options.out / "tokenizer" if palette is not None else options.tokenizer or "TOKENIZER"
-    inputs = "VIDEOS" if model.config.grid[0] > 1 else "IMAGES --prompt half-image"
-    say_done(
-        options.out,
-        *("secondsight complete --gpt", options.out, "--tokenizer", tokenizer_folder),
-        f"--input {inputs} --out COMPLETIONS",
-    )
-    return options.out
-
-
-def _check_free(out: Path) -> None:
-    for folder in (out, out / "tokenizer"):
-        for name in ("config.json", "model.safetensors"):
-            if (folder / name).exists():
-                raise FileExistsError(f"--out {out} already holds a {name}: choose another folder or remove it")
+    return model, palette
 
 
 def _check_kind(content: Mapping[str, Any], options: ImportOptions) -> None:

@@ -18,7 +18,6 @@ from gpt.model import GPT
 from release.markdown import code, in_quotes, plain
 from release.options import PublishOptions
 from release.origin import describe_origin
-from release.unfinished import replacing
 from storage.command import command_line, shell_line
 from storage.files import write_text
 from storage.hub import MODEL_FILES, upload_model
@@ -32,6 +31,7 @@ from storage.model_folder import (
 )
 from storage.pretrained import Pretrained, model_class
 from storage.templates import render_template
+from storage.unfinished import replacing
 from training.progress import count, say_done, say_found
 from vqgan.model import load_tokenizer
 from vqgan.tokenizer import Tokenizer

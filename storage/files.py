@@ -71,12 +71,17 @@ def remove_leftovers(folder: Path) -> None:
     What was never finished is all that has such a name (`temporary_path`); what cannot be removed stays.
     """
     for root, folders, files in os.walk(folder):
-        for name in filter(_LEFTOVER.search, files):
+        for name in filter(is_leftover, files):
             with suppress(OSError):
                 (Path(root) / name).unlink()
-        for name in filter(_LEFTOVER.search, list(folders)):
+        for name in filter(is_leftover, list(folders)):
             folders.remove(name)
             shutil.rmtree(Path(root) / name, ignore_errors=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder has a name of `temporary_path`."""
+    return _LEFTOVER.search(name) is not None
 
 
 _SAFE = re.compile(r"[^A-Za-z0-9]+")

@@ -1,12 +1,14 @@
 """Lists are made from images as their authors distribute them."""
 
 import json
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from killed_commands import run_until
 from stimulus_files import copy, draw
 
 from data.errors import StimulusError
@@ -259,6 +261,18 @@ def test_what_is_there_is_not_written_over(brady: Path, tmp_path: Path) -> None:
     (tmp_path / "list" / "notes.txt").write_text("mine")
     with pytest.raises(StimulusError, match="list is not empty"):
         make_stimuli(options("brady", brady, out=tmp_path / "list"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+@pytest.mark.parametrize("appears", ["stimuli.json", "/list"])
+def test_an_import_that_was_killed_leaves_nothing_when_it_is_repeated(
+    appears: str, brady: Path, tmp_path: Path
+) -> None:
+    words = ("data", "stimuli", "--kind", "brady", "--source", brady, "--out", tmp_path / "list")
+    run_until(appears, *words)
+    main([str(word) for word in words])
+    assert {path.name for path in tmp_path.iterdir()} == {"download", "list"}
+    assert read_stimuli(tmp_path / "list").trials
 
 
 def test_a_stopped_import_is_not_in_the_way(brady: Path, tmp_path: Path) -> None:

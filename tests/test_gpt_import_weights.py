@@ -4,6 +4,8 @@ import argparse
 import json
 import os
 import re
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from killed_commands import run_until
 from mingpt import make_mingpt, make_tats, mingpt_logits
 from safetensors.torch import load_file, save_file
 from tiny import IMAGE, SHORT, make_clips, make_images, make_tokenizer, make_videos
@@ -31,6 +34,11 @@ VQGAN_GPT, IGPT = FIXTURES / "vqgan_gpt_tiny.pt", FIXTURES / "igpt_tiny.pt"
 
 def run(*arguments: object) -> None:
     secondsight.main([str(argument) for argument in arguments])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The files of a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def save(path: Path, **content: Any) -> Path:
@@ -289,6 +297,22 @@ def test_a_folder_that_holds_a_model_is_not_touched(name: str, tmp_path: Path) -
         import_weights(ImportOptions("igpt", IGPT, tmp_path))
     assert (tmp_path / name).read_text() == "kept"
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+@pytest.mark.parametrize("appears", ["out/tokenizer/config.json", "out/config.json", "out/model.safetensors"])
+def test_an_import_that_was_killed_is_repeated_by_the_same_command(appears: str, igpt: Path, tmp_path: Path) -> None:
+    words = ("gpt", "import", "--kind", "igpt", "--weights", IGPT, "--out", tmp_path / "out")
+    run_until(appears, *words)
+    run(*words)
+    assert contents(tmp_path) == {f"out/{name}": content for name, content in contents(igpt).items()}
+
+
+def test_the_tokenizer_of_another_gpt_stays_where_it_is(igpt: Path, tmp_path: Path) -> None:
+    shutil.copytree(igpt / "tokenizer", tmp_path / "tokenizer")
+    with pytest.raises(FileExistsError, match=r"already holds a config\.json: choose another folder or remove it"):
+        import_weights(ImportOptions("vqgan-gpt", VQGAN_GPT, tmp_path))
+    assert contents(tmp_path) == {f"tokenizer/{name}": text for name, text in contents(igpt / "tokenizer").items()}
 
 
 def test_nothing_is_written_when_the_import_fails(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -39,9 +40,10 @@ from gpt.options import TrainOptions
 from release.markdown import code, in_quotes, plain
 from release.options import PublishOptions
 from release.publish import publish, to_half
-from release.unfinished import replacing
+from storage.files import temporary_path
 from storage.model_folder import CheckpointError, load_model_folder
 from storage.run_folder import open_run
+from storage.unfinished import replacing
 from vqgan.evaluate import evaluate
 from vqgan.foreign.taming import TamingConfig, TamingVQGAN
 from vqgan.foreign.tats import TATSVQGAN, TATSConfig
@@ -468,7 +470,7 @@ def test_a_licence_that_is_none_is_refused(license: str) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
-from release.unfinished import replacing
+from storage.unfinished import replacing
 with replacing(Path(sys.argv[1]), "secondsight publish") as folder:
     (folder / "model.safetensors").write_text("half")
     os.kill(os.getpid(), 9)
@@ -504,7 +506,7 @@ def test_what_was_set_aside_by_a_killed_publish_is_put_back(tmp_path: Path, toke
     publish(PublishOptions(tokenizer, tmp_path / "out"))
     work = tmp_path / ".out.unfinished"
     work.mkdir()
-    (work / "publish.json").write_text("{}")
+    (work / "command.json").write_text("{}")
     (tmp_path / "out").rename(work / "before")
     with replacing(tmp_path / "out", "secondsight publish") as folder:
         (folder / "seen").write_text(str((tmp_path / "out" / "README.md").exists()))
@@ -512,11 +514,21 @@ def test_what_was_set_aside_by_a_killed_publish_is_put_back(tmp_path: Path, toke
     assert not work.exists()
 
 
+def test_a_publish_that_was_killed_before_it_marked_its_folder_is_no_obstacle(tmp_path: Path, tokenizer: Path) -> None:
+    work = tmp_path / ".out.unfinished"
+    work.mkdir()
+    temporary_path(work / "command.json").write_text("{")
+    (work / "writing.lock.guard").touch()
+    os.utime(work / "writing.lock.guard", (0, 0))
+    publish(PublishOptions(tokenizer, tmp_path / "out"))
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_the_unfinished_folder_of_somebody_else_is_not_touched(tmp_path: Path, tokenizer: Path) -> None:
     work = tmp_path / ".out.unfinished"
     work.mkdir()
     (work / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="holds what no `secondsight publish` put there"):
+    with pytest.raises(FileExistsError, match="holds what no `secondsight` command put there"):
         publish(PublishOptions(tokenizer, tmp_path / "out"))
     assert contents(work) == {"notes.txt": b"mine"}
 

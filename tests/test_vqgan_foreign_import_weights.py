@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from foreign_tokenizers import (
     video_layout,
     weights_of,
 )
+from killed_commands import run_until
 from safetensors.torch import save_file
 from tiny import make_clips, make_gpt, make_images, make_videos
 
@@ -250,6 +252,16 @@ def test_a_folder_that_holds_a_model_is_not_overwritten(tmp_path: Path, name: st
     said = refused("vqgan", "import", "--kind", "tats", "--weights", TATS, "--out", tmp_path)
     assert f"already holds a {name}: choose another folder or remove it" in said
     assert (tmp_path / name).read_text() == "{}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_an_import_that_was_killed_is_repeated_by_the_same_command(video: Path, tmp_path: Path) -> None:
+    words = ("vqgan", "import", "--kind", "tats", "--weights", TATS, "--out", tmp_path / "out")
+    run_until("out/model.safetensors", *words)
+    secondsight.main([str(word) for word in words])
+    names = ("config.json", "model.safetensors")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+    assert all((tmp_path / "out" / name).read_bytes() == (video / name).read_bytes() for name in names)
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path, refused: Callable[..., str]) -> None:

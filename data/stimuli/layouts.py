@@ -27,8 +27,10 @@ from data.options import StimuliOptions
 from data.sources import Skipped
 from data.stimuli.lists import StimulusList, read_stimuli
 from data.stimuli.pairs import thing
-from storage.files import temporary_path, to_json, write_text
+from storage.command import command_line
+from storage.files import to_json, write_text
 from storage.terminal import visible
+from storage.unfinished import replacing
 from training.progress import say_done, say_found
 
 BRADY_TRIALS = 100
@@ -79,19 +81,15 @@ def make_stimuli(options: StimuliOptions) -> Path:
         StimulusError: a source is no folder or not of the kind, it cannot be told which images are pairs, there are
             too few images, or `out` holds something already.
     """
-    if options.out.exists() and any(options.out.iterdir()):
-        raise StimulusError(f"{options.out} is not empty: choose another --out")
-    draft = _brady(options) if options.kind == "brady" else _categories(options)
-    say_found(
-        files=f"{len(draft.placed):,} for study and test",
-        left_out=f"{len(draft.left_out):,} images, listed in stimuli.json",
-    )
-    unfinished = temporary_path(options.out)
-    try:
-        stimuli = _write(draft, options, unfinished)
-        unfinished.replace(options.out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with replacing(options.out, command_line(options)) as folder:
+        if options.out.exists() and any(options.out.iterdir()):
+            raise StimulusError(f"{options.out} is not empty: choose another --out")
+        draft = _brady(options) if options.kind == "brady" else _categories(options)
+        say_found(
+            files=f"{len(draft.placed):,} for study and test",
+            left_out=f"{len(draft.left_out):,} images, listed in stimuli.json",
+        )
+        stimuli = _write(draft, options, folder)
     trials = Counter(trial.condition for trial in stimuli.trials)
     said = (
         f"{len(stimuli.study)} studied images, trials: {', '.join(f'{n} {name}' for name, n in trials.items())}; "

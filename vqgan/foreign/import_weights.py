@@ -10,9 +10,11 @@ import yaml
 from torch import Tensor
 
 from storage.checked_files import RefusedFileError, on_one_line, read_text, shortly
+from storage.claim import claim
 from storage.foreign import Settings, check_weights, read_foreign, say_converted, settings_of
 from storage.model_folder import CheckpointError
 from storage.terminal import visible
+from storage.unfinished import adding, check_no_model
 from training.progress import say_done
 from vqgan.foreign.convert import (
     check_taming_settings,
@@ -46,15 +48,16 @@ def import_weights(options: ImportOptions) -> Path:
     Raises:
         CheckpointError: the file is damaged or unsafe, holds another kind of weights, or has other settings.
         FileExistsError: `--out` holds a model.
+        FolderLockError: another process is writing into `--out`.
     """
-    for name in ("config.json", "model.safetensors"):
-        if (options.out / name).exists():
-            raise FileExistsError(f"--out {options.out} already holds a {name}: choose another folder or remove it")
-    content = read_foreign(options.weights)
-    tokenizer = {"taming": _import_taming, "tats": _import_tats, "llamagen": _import_llamagen}[options.kind](
-        content, options
-    )
-    tokenizer.save_pretrained(options.out)
+    with claim(options.out):
+        check_no_model(options.out)
+        content = read_foreign(options.weights)
+        tokenizer = {"taming": _import_taming, "tats": _import_tats, "llamagen": _import_llamagen}[options.kind](
+            content, options
+        )
+        with adding(options.out) as folder:
+            tokenizer.save_pretrained(folder)
     print(visible(_describe(tokenizer, options)))
     data = "VIDEOS" if tokenizer.frames > 1 else "IMAGES"
     say_done(options.out, "secondsight vqgan eval --tokenizer", options.out, f"--data {data} --out EVALUATION")

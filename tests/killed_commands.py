@@ -1,0 +1,26 @@
+"""Commands that are killed just before one of their files appears under its name."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+RUN = """
+import os, signal, sys
+
+end = sys.argv[1]
+
+def kill(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith(end):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(kill)
+import secondsight
+secondsight.main(sys.argv[2:])
+"""
+
+
+def run_until(appears: str, *words: object) -> None:
+    """Run a command, which is killed before the file whose path ends so appears."""
+    command = [sys.executable, "-c", RUN, appears, *map(str, words)]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert ended.returncode == -9, ended.stderr
