@@ -444,6 +444,7 @@ def interrupt(event, arguments):
         os.kill(os.getpid(), signal.SIGINT)
 
 moment = sys.argv.pop(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background may have inherited to ignore it
 sys.addaudithook(interrupt)
 from secondsight import main
 main()
