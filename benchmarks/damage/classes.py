@@ -122,7 +122,7 @@ def damage_weights(path: Path, chance: random.Random) -> Change:
         kind = "inf" if kind == "inf" else "nan"
         weights[name].view(-1)[chance.randrange(weights[name].numel())] = float(kind)
     save_file(weights, path)
-    return Change(f"{name}: {kind}")
+    return Change(f"{name}: {kind}", free=kind == "double")  # the same numbers, written longer
 
 
 OWN_WEIGHTS = (damage_weights, damage_weights, mutations.damage_safetensors, mutations.damage_bytes)

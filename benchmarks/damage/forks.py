@@ -152,7 +152,10 @@ class _Running:
     caught_writing: bool = False
     peak: int = 0
     computed: float = 0.0
-    computed_at: float = field(default_factory=time.monotonic)
+    idle: float = 0.0
+    watched: float = 0.0
+    """Seconds during which it was looked at: while this process is stopped, so may be that one."""
+    looked: float = field(default_factory=time.monotonic)
     began: float = field(default_factory=time.monotonic)
     began_at: float = field(default_factory=time.time)
 
@@ -172,7 +175,7 @@ class _Running:
         if not done:
             self.peak = max(self.peak, _resident(self.pid))
             self.large |= self.peak > BYTES
-            self.late |= seconds > self.job.seconds and self._has_had_its_time()
+            self.late |= self._has_had_its_time()
             if self.large or self.late or self._is_to_be_killed(seconds):
                 self._kill_process()
                 done, status, usage = os.wait4(self.pid, 0)
@@ -204,11 +207,16 @@ class _Running:
 
     def _has_had_its_time(self) -> bool:
         """Whether it has computed for too long, or does nothing: a busy machine may make anything slow."""
+        now = time.monotonic()
+        passed = min(now - self.looked, 0.5)
+        self.looked = now
+        self.watched += passed
+        if self.watched < self.job.seconds:
+            return False
         computed = _computed(self.pid)
-        if computed > self.computed:
-            self.computed = computed
-            self.computed_at = time.monotonic()
-        return computed > self.job.seconds or time.monotonic() - self.computed_at > IDLE
+        self.idle = 0.0 if computed > self.computed else self.idle + passed
+        self.computed = computed
+        return computed > self.job.seconds or self.idle > IDLE
 
     def _is_to_be_killed(self, seconds: float) -> bool:
         if self.job.kill_after is None or seconds < self.job.kill_after:

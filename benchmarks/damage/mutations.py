@@ -343,7 +343,7 @@ def damage_tar(path: Path, chance: random.Random) -> Change:
     header[148:156] = b"%06o\0 " % sum(header)
     data[at : at + 512] = header
     path.write_bytes(data)
-    return Change(f"another {kind} in the header at {at}", free=kind == "name")
+    return Change(f"another {kind} in the header at {at}", free=kind in ("name", "kind"))
 
 
 def _headers(data: bytes) -> list[int]:
