@@ -67,6 +67,9 @@ def main(options: Options) -> None:
         known: dict[Scenario, Whole] = {}
         run_all(learn(root, used, known), options.side_by_side)
         run_all(_attempts(root, results, known), options.side_by_side)
+    except KeyboardInterrupt:
+        print("stopped: what was done until then")
+        results = [result for result in results if result.done]
     finally:
         if options.whole is None:
             shutil.rmtree(root, ignore_errors=True)

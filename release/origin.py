@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from data.tokens import Split, TokenStore
+from data.tokens import TokenStore
 from gpt import options as gpt
 from storage.options import Options
 from storage.run_folder import read_options
@@ -57,16 +57,13 @@ def _store(tokens: Path) -> dict[str, str]:
     except (ValueError, OSError):
         return facts or {"tokens": _name(tokens)}
     metadata = store.metadata
-    splits = [f"{len(store.split(name)):,} for {word}" for name, word in SPLITS]
+    splits = (f"{len(store.split('train')):,} for training", f"{len(store.split('validation')):,} for validation")
     form = f"{count(metadata.frames, 'frame')} of {metadata.size} x {metadata.size} pixels"
     facts["items"] = f"{len(store):,}, {' and '.join(splits)}; each {form}"
     if metadata.frames > 1:
         facts["items"] += f" at {metadata.fps:g} per second"
     facts["tokens of an item"] = "x".join(map(str, metadata.grid))
     return facts
-
-
-SPLITS: tuple[tuple[Split, str], ...] = (("train", "training"), ("validation", "validation"))
 
 
 def _training(options: Any) -> dict[str, str]:

@@ -94,15 +94,22 @@ def read_text(path: Path, what: str, at_most: int) -> str:
         raise RefusedFileError(f"the {what} {path} is no UTF-8 text ({error.reason}): give the right file") from error
 
 
-def read_json(path: Path, what: str, at_most: int = MOST_JSON) -> Any:
+def read_json(path: Path, what: str, at_most: int = MOST_JSON, *, finite: bool = True) -> Any:
     """Return what a JSON file holds: of finite numbers, with every name once, at most `DEEPEST` levels deep.
+
+    Args:
+        path: of the file.
+        what: what it should be, for the message.
+        at_most: bytes of it.
+        finite: whether NaN and infinity, which are no JSON, are refused here; if not, whoever asked looks at them.
 
     Raises:
         RefusedFileError: see `read_text`; or it is no such JSON.
     """
     text = read_text(path, what, at_most)
     try:
-        content = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_named_once)
+        constant = _refuse_constant if finite else None
+        content = json.loads(text, parse_constant=constant, object_pairs_hook=_named_once)
     except RecursionError as error:
         raise RefusedFileError(_too_deep(path, what)) from error
     except ValueError as error:

@@ -15,9 +15,8 @@ from storage.options import Leaf, Options, field_default, leaves, presets_of, va
 def command_line(options: Options) -> str:
     """Return what to type to do it again, from the beginning."""
     anew = {"resume": "no", "overwrite": False}
-    known = leaves(type(options))
-    again = options.changed(**{name: value for name, value in anew.items() if name in known})
-    return shell_line(["secondsight", *arguments_of(again)])
+    changes = {name: value for name, value in anew.items() if name in leaves(type(options))}
+    return shell_line(["secondsight", *arguments_of(options.changed(**changes))])
 
 
 def next_command(*parts: str | Path) -> str:

@@ -39,7 +39,7 @@ def read_config_file(path: Path, kind: type[Options]) -> dict[str, Any]:
             is of the wrong type.
     """
     try:
-        content = read_json(path, "file of --config")
+        content = read_json(path, "file of --config", finite=False)  # the option is named then
     except RefusedFileError as error:
         raise OptionError(str(error)) from error
     if not isinstance(content, dict):

@@ -54,7 +54,7 @@ def what_happened(error: BaseException, options: Options | None) -> str | None:
         reason = text.strip().splitlines()[0]
         return f"{reason}: mostly for want of memory; {_remedies(options) or 'free some memory'}"
     if isinstance(error, RuntimeError) and any(sign in text for sign in PEERS):
-        reason = text.strip().splitlines()[0]
+        reason = text.strip().splitlines()[0].partition(". This")[0]
         return f"another process of this launch has ended, or cannot be reached: what it said tells why ({reason})"
     if isinstance(error, OSError) and error.errno in FULL and error.filename is None and options is not None:
         out = getattr(options, "out", None)

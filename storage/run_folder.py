@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import torch
 
+from storage.checked_files import check_file
 from storage.checkpoints import list_checkpoints
 from storage.config_file import COMMAND, OF_ONE_RUN, config_of, values_of
 from storage.files import to_json, write_text
@@ -139,7 +140,7 @@ def open_run(
         print(f"changed since the run began: {_words(leaves(type(options))[name], change)}", file=sys.stderr)
     if not check.continues and (overwrite or options.keeps_checkpoints):
         _discard_run(out)
-    write_text(out / "environment.json", to_json({**environment(), "hub": hub}))
+    write_text(out / "environment.json", to_json(environment() | ({"hub": hub} if hub else {})))
     write_text(out / "config.json", to_json(config_of(options)))
     return out
 
@@ -344,10 +345,14 @@ def truncate_metrics(out: Path, step: int) -> None:
     """Drop the lines of `metrics.jsonl` from `step` on: a resumed run will write them again.
 
     Damaged lines are dropped too, and counted on stderr; the half that a killed process leaves at the end is not.
+
+    Raises:
+        DamageError: it is a folder, a pipe or a device.
     """
     path = out / "metrics.jsonl"
     if not path.exists():
         return
+    check_file(path, "metrics")
     *lines, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")
     steps = [_step_of(line) for line in lines]
     damaged = steps.count(None)

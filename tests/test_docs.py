@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from accelerate.commands.launch import launch_command_parser
 import secondsight
 from storage.config_file import config_of
 from storage.files import to_json
+from storage.hub import parse_hub_id
+from storage.hub_names import is_hub_model
 
 ROOT = Path(__file__).parent.parent
 # Not the generated reference, whose examples tests/test_secondsight.py parses where they come from.
@@ -140,3 +143,29 @@ def test_links_lead_to_files_that_are_there(name: str) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", (ROOT / name).read_text(encoding="utf-8"))
     own = {link.partition("#")[0] for link in links if not re.match(r"\w+:|#", link)}
     assert {link for link in own if not (ROOT / link).exists()} == set()
+
+
+# Names of models
+
+MODEL_OPTIONS = ("--gpt", "--gpts", "--tokenizer", "--model")
+CALLS = re.compile(r"""(?:from_pretrained|load_tokenizer)\(\s*["']([^"']+)["']""")
+
+
+def models_in(page: Path) -> list[str]:
+    """What a page gives to commands and to Python as models."""
+    text = page.read_text(encoding="utf-8")
+    words = [word for line in commands_in(page) for word in words_of(line.text) or ()]
+    return [after for word, after in pairwise(words) if word in MODEL_OPTIONS] + CALLS.findall(text)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_models_of_the_hub_are_asked_for_as_such_and_paths_cannot_be_taken_for_them(page: Path) -> None:
+    for name in models_in(page):
+        assert parse_hub_id(name) is not None or not is_hub_model(name), f"{name} is no model of the hub"
+        assert not re.match(r"(owner|me|you)/", name), f"{name} is a path: hf:{name} asks the hub"
+    assert not re.search(r"(?<!hf:)(?<!/)owner/name[\w-]*@", page.read_text(encoding="utf-8"))
+
+
+def test_pages_name_models() -> None:
+    named = {name for page in PAGES for name in models_in(page)}
+    assert named >= {"demo/tokenizer", "runs/gpt", "hf:owner/name", "hf:owner/name@v1"}

@@ -347,6 +347,17 @@ def test_run_without_maps_has_none(tmp_path: Path) -> None:
     assert read_maps(tmp_path) is None
 
 
+@pytest.mark.parametrize("content", [b"", b"PK no archive", None])
+def test_damaged_maps_are_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "maps.npz"
+    if content is None:
+        np.savez_compressed(path, paths=np.array(["a.png"]), before=np.zeros(4), after=np.zeros(4), grid=[1, 3, 3])
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"maps\.npz is damaged .*--overwrite"):
+        read_maps(tmp_path)
+
+
 def test_best_remembered_images_come_first(tmp_path: Path) -> None:
     trials = make_trials(items=2, versions=("as_given",), conditions=("novel",), exposures=1)
     trials = [replace(trial, correct=float(trial.item == "novel/1")) for trial in trials]

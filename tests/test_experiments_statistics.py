@@ -38,7 +38,7 @@ def test_trials_of_before_there_were_bits_per_pixel_are_read(tmp_path: Path) -> 
     write_trials(tmp_path / "trials.csv", [trial])
     lines = (tmp_path / "trials.csv").read_text().splitlines()
     assert lines[0].endswith(",model,bits_per_pixel_studied,bits_per_pixel_foil")
-    old = "\n".join([lines[0].removesuffix(",bits_per_pixel_studied,bits_per_pixel_foil"), lines[1][:-2]])
+    old = "\n".join([lines[0].removesuffix(",bits_per_pixel_studied,bits_per_pixel_foil"), lines[1][:-2], ""])
     (tmp_path / "old.csv").write_text(old)
     assert read_trials(tmp_path / "old.csv") == [trial]
 

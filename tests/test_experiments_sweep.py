@@ -71,9 +71,20 @@ def test_every_combination_is_a_cell() -> None:
     assert {cell.out.name.split("_")[2] for cell in cells} == {"tiny", "say", "say-000500"}
 
 
+def test_a_cell_is_called_what_its_gpt_is_called_on_the_hub() -> None:
+    options = SweepOptions.of(out=Path("out"), stimuli=(Path("list"),), gpts=(Path("hf:me/gpt@refs/pr/1"),))
+    (cell,) = sweep_cells(options)
+    assert (cell.gpt, cell.out.name) == (Path("hf:me/gpt@refs/pr/1"), "list_me-gpt@refs-pr-1_rate-0.0003_batch-2")
+
+
 def test_random_sequences_can_be_swept() -> None:
     (cell,) = sweep_cells(SweepOptions.of(out=Path("out"), presets=("tiny",), noise=2500))
     assert (cell.stimuli, cell.material.noise, cell.out.name) == (None, 2500, "noise-2500_tiny_rate-0.0003_batch-2")
+
+
+def test_cells_of_the_root_lie_in_their_sweep() -> None:
+    (cell,) = sweep_cells(SweepOptions.of(out=Path("out"), presets=("tiny",), stimuli=(Path("/"),)))
+    assert cell.out.parent == Path("out/cells")
 
 
 def test_folders_of_the_same_name_are_refused() -> None:

@@ -1,6 +1,5 @@
 """The legacy variant: the parts of GPT-2, with and without a BOS token."""
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_store, make_tokens
+from tiny import GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_store, make_tokens, rewrite_config
 
 from gpt.config import PRESETS, GPTConfig
 from gpt.evaluate import evaluate, item_nll, unigram_entropy
@@ -113,9 +112,7 @@ def test_a_saved_model_gives_the_same_likelihoods(config: GPTConfig, tmp_path: P
 
 def test_models_saved_before_there_were_flavours_load(tmp_path: Path) -> None:
     make_gpt().save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    del config["variant"], config["bos"]
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    rewrite_config(tmp_path, "variant", "bos")
     assert torch.equal(GPT.from_pretrained(tmp_path).nll(make_tokens()), make_gpt().nll(make_tokens()))
 
 

@@ -1,6 +1,5 @@
 """The GPT: it never sees ahead, its likelihoods are what they say, its cache changes nothing."""
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from tiny import GPT_SHORT, make_gpt, make_tokens
+from tiny import GPT_SHORT, make_gpt, make_tokens, rewrite_config
 from torch import Tensor
 
 from gpt.config import PRESETS, GPTConfig
@@ -212,8 +211,7 @@ def test_weights_of_nothing_are_named(model: GPT, tmp_path: Path) -> None:
 
 def test_misshapen_weights_are_named(model: GPT, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "vocab_size": 40}))
+    rewrite_config(tmp_path, vocab_size=40)
     with pytest.raises(CheckpointError, match=r"head\.weight has shape \(32, 16\), not \(40, 16\)"):
         GPT.from_pretrained(tmp_path)
 

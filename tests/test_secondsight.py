@@ -419,6 +419,21 @@ def test_a_run_folder_that_is_removed_ends_the_run(tmp_path: Path, refused: Call
     assert not (out / "final").exists()
 
 
+def test_a_full_disk_names_the_file(tmp_path: Path, refused: Callable[..., str]) -> None:
+    resource = pytest.importorskip("resource")
+    store = make_store(tmp_path / "store")
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))  # enough for all but the weights
+    try:
+        said = refused(*of_training(store, tmp_path / "run"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert said.startswith("secondsight: the checkpoint of step 2 cannot be written to")
+    assert "File too large: '" in said
+    assert "model.safetensors" in said
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
+
+
 INTERRUPTED = """
 import os, signal, sys
 

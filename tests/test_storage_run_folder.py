@@ -373,6 +373,12 @@ def test_damaged_lines_of_metrics_are_dropped_and_counted(
     assert capsys.readouterr().err == f"{options.out / 'metrics.jsonl'}: 1 damaged line is dropped\n"
 
 
+def test_metrics_that_are_no_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(ValueError, match=r"metrics\.jsonl is a folder"):
+        truncate_metrics(tmp_path, 3)
+
+
 def test_metrics_that_cannot_be_appended_name_their_file(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
     with pytest.raises(OSError, match=r"No space left on device: '.*metrics\.jsonl'"):
@@ -439,9 +445,3 @@ def test_paths_and_dataclasses_can_be_written(tmp_path: Path) -> None:
 def test_what_has_no_json_form_is_refused() -> None:
     with pytest.raises(TypeError, match="set cannot be written"):
         to_json({"a": {1, 2}})
-
-
-def test_a_full_disk_names_the_metrics(tmp_path: Path) -> None:
-    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
-    with pytest.raises(OSError, match=r"No space left on device.*metrics\.jsonl"):
-        log_metrics(tmp_path, step=1)

@@ -338,7 +338,7 @@ def test_a_training_that_lost_its_folder_ends_and_writes_nothing_more(store: Pat
 
 def test_a_training_whose_folder_was_deleted_ends(store: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with pytest.raises(FolderLockError, match="was removed"):
+    with pytest.raises(RunFolderError, match="was removed"):
         gpt_training.train(options(store, run, sample_every=1), lambda gpt, held, path: shutil.rmtree(run))
     assert not run.exists()
 

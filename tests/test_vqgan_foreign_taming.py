@@ -8,7 +8,7 @@ import torch
 from foreign_tokenizers import TAMING, ImageReference, expected_of, image_layout, random_weights, weights_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import make_clips
+from tiny import make_clips, rewrite_config
 
 from storage.model_folder import CheckpointError
 from vqgan.foreign.convert import convert_llamagen, convert_taming, taming_config
@@ -139,8 +139,7 @@ def test_its_folder_says_that_it_is_not_causal(tokenizer: TamingVQGAN, tmp_path:
 
 def test_a_folder_that_claims_to_be_causal_is_refused(tokenizer: TamingVQGAN, tmp_path: Path) -> None:
     tokenizer.save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "causal": True}))
+    rewrite_config(tmp_path, causal=True)
     with pytest.raises(CheckpointError, match="cannot be causal"):
         load_tokenizer(tmp_path)
 

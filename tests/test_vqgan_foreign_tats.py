@@ -8,7 +8,7 @@ import torch
 from foreign_tokenizers import TATS, VideoReference, expected_of, random_weights, video_layout, weights_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import make_clips
+from tiny import make_clips, rewrite_config
 
 from storage.model_folder import CheckpointError
 from vqgan.foreign.convert import convert_tats
@@ -140,8 +140,7 @@ def test_its_folder_says_that_it_is_not_causal(tokenizer: TATSVQGAN, tmp_path: P
 
 def test_a_folder_that_claims_to_be_causal_is_refused(tokenizer: TATSVQGAN, tmp_path: Path) -> None:
     tokenizer.save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "causal": True}))
+    rewrite_config(tmp_path, causal=True)
     with pytest.raises(CheckpointError, match="cannot be causal"):
         load_tokenizer(tmp_path)
 

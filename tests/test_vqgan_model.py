@@ -1,6 +1,5 @@
 """The tokenizer: shapes, a past that never depends on the future, and folders that give the same tokens back."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from tiny import IMAGE, SHORT, VIDEO, make_clips, make_palette, make_tokenizer
+from tiny import IMAGE, SHORT, VIDEO, make_clips, make_palette, make_tokenizer, rewrite_config
 
 from storage.model_folder import CheckpointError
 from vqgan.config import PRESETS, VQGANConfig
@@ -236,7 +235,7 @@ def test_load_tokenizer_takes_a_run_folder(tmp_path: Path) -> None:
 
 def test_load_tokenizer_refuses_another_kind(tmp_path: Path) -> None:
     make_palette().save_pretrained(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"kind": "gpt"}))
+    rewrite_config(tmp_path, kind="gpt")
     with pytest.raises(CheckpointError, match="holds a 'gpt', which is no tokenizer"):
         load_tokenizer(tmp_path)
 
@@ -257,16 +256,14 @@ def test_missing_weights_are_named(video: VQGAN, tmp_path: Path) -> None:
 
 def test_misshapen_weights_are_named(video: VQGAN, tmp_path: Path) -> None:
     video.save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "codes": 33}))
+    rewrite_config(tmp_path, codes=33)
     with pytest.raises(CheckpointError, match=r"quantizer\.codebook has shape \(32, 4\), not \(33, 4\)"):
         VQGAN.from_pretrained(tmp_path)
 
 
 def test_an_unknown_option_in_the_config_is_named(video: VQGAN, tmp_path: Path) -> None:
     video.save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "colour": 1}))
+    rewrite_config(tmp_path, colour=1)
     with pytest.raises(CheckpointError, match="colour"):
         VQGAN.from_pretrained(tmp_path)
 

@@ -13,6 +13,7 @@ from data.tokens import StoreMetadata, TokenItem, write_shard, write_store
 from data.video_writing import write_video
 from gpt.config import GPTConfig
 from gpt.model import GPT
+from storage.model_folder import load_model_folder, save_model_folder
 from vqgan.config import VQGANConfig
 from vqgan.model import VQGAN
 from vqgan.palette import Palette
@@ -112,3 +113,10 @@ def make_store(
     listed = [TokenItem(f"film_{number}.mp4", 0.0, split) for number, split in enumerate(splits)]
     write_store(folder, metadata, [write_shard(folder, 0, metadata, grids)], listed)
     return folder
+
+
+def rewrite_config(folder: Path, *left_out: str, **changes: object) -> None:
+    """Save a model anew with another config, as a version before, or a program that means it, would have."""
+    config, tensors = load_model_folder(folder)
+    kept = {name: value for name, value in config.items() if name not in left_out}
+    save_model_folder(folder, {**kept, **changes}, tensors)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
@@ -25,12 +24,12 @@ from data.items import LISTING, describe_items, find_items, split_items
 from data.skipping import describe_skipped, write_skipped
 from data.tokens import REPAIR, StoreMetadata, TokenStoreError, write_shard, write_store
 from data.workers import Workers
-from storage.claim import claim
 from storage.fingerprints import same_fingerprint
 from storage.run_folder import RunFolderError, open_run
 from training.loop import on_cpu
 from training.processes import best_device, describe_device, on_first_process
 from training.progress import Progress, say_done, say_found
+from training.run_lock import sole_writer
 from vqgan.augment import augmented_size, cut_crops
 from vqgan.encoding_plan import (
     Plan,
@@ -66,8 +65,7 @@ def encode(options: EncodeOptions) -> Path:
     """
     state = processes()
     tokenizer = load_tokenizer(options.tokenizer).to(state.device)
-    with ExitStack() as held:
-        on_first_process(lambda: held.enter_context(claim(options.out, wait=options.resume == "auto")))
+    with sole_writer(options.out, wait=options.resume == "auto"):
         on_first_process(lambda: prepare(options, tokenizer))
         plan = read_plan(options.out)
         _say_plan(plan, tokenizer, options, state)

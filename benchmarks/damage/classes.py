@@ -109,8 +109,9 @@ def damage_weights(path: Path, chance: random.Random) -> Change:
     weights = load_file(path)
     name = chance.choice(sorted(name for name, weight in weights.items() if weight.is_floating_point()))
     kind = chance.choice(("nan", "inf", "exchanged", "int", "double"))
-    shape = weights[name].shape
-    twin = next((other for other in sorted(weights) if other != name and weights[other].shape == shape), "")
+    twin = next(
+        (other for other in sorted(weights) if other != name and weights[other].shape == weights[name].shape), ""
+    )
     if kind == "exchanged" and twin:
         weights[name], weights[twin] = weights[twin], weights[name]
     elif kind == "int":
@@ -298,6 +299,8 @@ STORES = (
 
 # Tars and tables
 
+TAR_ENCODE: Words = ("vqgan", "encode", "--tokenizer", "still_tokenizer", "--data", "tar/images.tar", "--out", "out")
+TAR_ENCODE += ("--workers", "0")
 TARS = (
     Scenario(
         (
@@ -399,9 +402,35 @@ NUMBERS: Words = (
 )
 NUMBERS += ("2147483648", "9223372036854775807", "9223372036854775808", "-9223372036854775809", "18446744073709551616")
 NUMBERS += ("1000000", "1000000000", "1000000000000", "9" * 5000, "\u0663", "1e3", "true", "None", "--")
-TEXTS: Words = ("", " ", "none", "-", "--", "a\nb", "\x1b[31mred", "\udcff", "$(touch canary)", "`touch canary`", "'")
-TEXTS += ('"', "\\")
-TEXTS += ("timm:", "timm::", "timm:a:b", "lpips", "inception:", "inception:x", "(", "(?P<a", "*", "%a", "{}", "{0}")
+TEXTS: Words = (
+    "",
+    " ",
+    "none",
+    "-",
+    "--",
+    "a\nb",
+    "\x1b[31mred",
+    "\udcff",
+    "$(touch canary)",
+    "`touch canary`",
+    "'",
+    '"',
+    "\\",
+)
+TEXTS += (
+    "timm:",
+    "timm::",
+    "timm:a:b",
+    "lpips",
+    "inception:",
+    "inception:x",
+    "(",
+    "(?P<a",
+    "*",
+    "%a",
+    "{}",
+    "{0}",
+)
 TEXTS += ("x" * 5000, "../..", "=1+1", "$x^", "\u202e", "None", "(.*)", "^")
 INPUT_PATHS: Words = (
     "missing",
@@ -416,13 +445,37 @@ INPUT_PATHS: Words = (
     "file",
     "empty",
     "loop",
+    "x" * 300,
 )
-INPUT_PATHS += ("x" * 300, "a\nb", "\udcff", "~", "missing.csv", "missing.tar", "{a", "s-{0000..9999}.tar")
-INPUT_PATHS += ("s-{0..99999999999}.tar",)
+INPUT_PATHS += (
+    "a\nb",
+    "\udcff",
+    "~",
+    "missing.csv",
+    "missing.tar",
+    "{a",
+    "s-{0000..9999}.tar",
+    "s-{0..99999999999}.tar",
+)
 INPUT_PATHS += ("file.csv", "file.tar", "gpt", "tokenizer", "store", "videos", "tokens", "memory_run", "*")
-OUT_PATHS: Words = ("file", "file/below", "loop", "x" * 300, "a\nb", "\udcff", ".", "", "\x1b[31m", "%a", "$x_")
-OUT_PATHS += ("pipe", "dangling")
+OUT_PATHS = (
+    "file",
+    "file/below",
+    "loop",
+    "x" * 300,
+    "a\nb",
+    "\udcff",
+    ".",
+    "",
+    "\x1b[31m",
+    "%a",
+    "$x_",
+    "pipe",
+    "dangling",
+)
 
+SWEEP: Words = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
+SWEEP += ("--out", "out")
 BASES: dict[str, Words] = {
     "complete": COMPLETE_ONE,
     "data inspect": ("data", "inspect", "few_images", "--out", "out"),
@@ -440,20 +493,7 @@ BASES: dict[str, Words] = {
     "gpt train": GPT_FRESH,
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
-    "memory sweep": (
-        "memory",
-        "sweep",
-        "--noise",
-        "4",
-        "--noise-length",
-        "16",
-        "--presets",
-        "demo",
-        "--exposures",
-        "1",
-        "--out",
-        "out",
-    ),
+    "memory sweep": SWEEP,
     "publish": ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"),
     "unlock": ("unlock", "store", "--owner", "host:1"),
     "vqgan encode": fresh(recipes.ENCODE),
@@ -464,24 +504,9 @@ BASES: dict[str, Words] = {
     "vqgan train": (*fresh(recipes.VQGAN_TRAIN), "--steps", "1"),
 }
 """A command line of every command that takes a second or two (`demo` and `diversity study`: as long as they may)."""
-SLOW: Words = ("demo", "diversity study", "memory sweep")
-EVERYTHING = {
-    name: name
-    for name in (
-        "gpt",
-        "tokenizer",
-        "tokens",
-        "videos",
-        "store",
-        "few_images",
-        "list",
-        "brady",
-        "foreign",
-        "evaluation",
-        "memory_run",
-        "diversity_run",
-    )
-}
+SLOW = ("demo", "diversity study", "memory sweep")
+THINGS = ("gpt", "tokenizer", "tokens", "videos", "store", "few_images", "list", "brady", "foreign", "evaluation")
+EVERYTHING = {name: name for name in (*THINGS, "memory_run", "diversity_run")}
 
 
 def _spoil_option(command: str) -> Spoil:
@@ -552,9 +577,34 @@ OPTIONS = tuple(
 
 # Names
 
-NAMES: Words = ("=1+1", "+1", "@x", "-rf", "--help", "a\nb", "\x1b[31mred", "a\tb", "$x_1$", "$(touch canary)")
-NAMES += ("`touch canary`", "'", '"', "%a", "%s{}", "{0..9}", "a,b", " ", ".", "\u202egpj", "\udcff", "\u00e4" * 100)
-NAMES += ("<script>x</script>", "x" * 200, "]](x)", "|", "*", "[a]", "~", "#1", "\\", "a;b", "&amp;", "NUL")
+NAMES: Words = (
+    "=1+1",
+    "+1",
+    "@x",
+    "-rf",
+    "--help",
+    "a\nb",
+    "\x1b[31mred",
+    "a\tb",
+    "$x_1$",
+    "$(touch canary)",
+    "`touch canary`",
+)
+NAMES += (
+    "'",
+    '"',
+    "%a",
+    "%s{}",
+    "{0..9}",
+    "a,b",
+    " ",
+    ".",
+    "\u202egpj",
+    "\udcff",
+    "\u00e4" * 100,
+    "<img src=x onerror=alert(1)>",
+)
+NAMES += ("x" * 200, "]](x)", "|", "*", "[a]", "~", "#1", "\\", "a;b", "&amp;", "NUL")
 
 
 def _spoil_names(*patterns: str) -> Spoil:

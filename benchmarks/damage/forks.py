@@ -29,13 +29,15 @@ import secondsight
 
 ROOMS = ("storage", "training", "data", "vqgan", "gpt", "sampling", "experiments", "release")
 SECONDS = 20.0
-"""A process may take."""
+"""Of computing that a process may take; waiting counts once nothing is computed any more."""
+IDLE = 10.0
+"""Seconds without any computing after which a process that is over its time is taken to hang."""
 BYTES = 4 << 30
 """Resident memory that a process may take."""
 MOST_BYTES = 8 << 30
 """Memory that a process can ask for at all, so that a fault costs the machine nothing."""
 BIGGEST_FILE = 1 << 30
-PROGRAMS = {"git", "nvidia-smi", "uname"}
+PROGRAMS = {"git", "nvidia-smi", "uname", "ldconfig", "fc-list"}
 """Programs that commands call to say what they ran on."""
 POLL = 0.004
 """Seconds between two looks at the processes."""
@@ -149,7 +151,10 @@ class _Running:
     killed: bool = False
     caught_writing: bool = False
     peak: int = 0
+    computed: float = 0.0
+    computed_at: float = field(default_factory=time.monotonic)
     began: float = field(default_factory=time.monotonic)
+    began_at: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
         self.job.folder.mkdir(parents=True, exist_ok=True)
@@ -167,7 +172,7 @@ class _Running:
         if not done:
             self.peak = max(self.peak, _resident(self.pid))
             self.large |= self.peak > BYTES
-            self.late |= seconds > self.job.seconds
+            self.late |= seconds > self.job.seconds and self._has_had_its_time()
             if self.large or self.late or self._is_to_be_killed(seconds):
                 self._kill_process()
                 done, status, usage = os.wait4(self.pid, 0)
@@ -197,13 +202,29 @@ class _Running:
         self._kill_group()
         self.said.cleanup()
 
+    def _has_had_its_time(self) -> bool:
+        """Whether it has computed for too long, or does nothing: a busy machine may make anything slow."""
+        computed = _computed(self.pid)
+        if computed > self.computed:
+            self.computed = computed
+            self.computed_at = time.monotonic()
+        return computed > self.job.seconds or time.monotonic() - self.computed_at > IDLE
+
     def _is_to_be_killed(self, seconds: float) -> bool:
         if self.job.kill_after is None or seconds < self.job.kill_after:
             return False
-        writing = any(self.job.folder.rglob("*.tmp"))
+        writing = self._is_writing()
         if writing or not self.job.kill_while_writing:
             self.caught_writing = writing
             return True
+        return False
+
+    def _is_writing(self) -> bool:
+        """Whether there is an unfinished file of this process; others may lie there from one that was killed."""
+        for path in self.job.folder.rglob("*.tmp"):
+            with contextlib.suppress(FileNotFoundError):  # renamed since it was listed
+                if path.stat().st_mtime >= self.began_at:
+                    return True
         return False
 
     def _kill_process(self) -> None:
@@ -287,8 +308,12 @@ def _redirect(said: Path) -> None:
 
 
 def _open(descriptor: int, mode: str) -> TextIO:
-    binary = os.fdopen(descriptor, f"{mode}b", closefd=False)
-    return io.TextIOWrapper(binary, encoding="utf-8", errors="backslashreplace", write_through=True)
+    return io.TextIOWrapper(
+        os.fdopen(descriptor, f"{mode}b", closefd=False),
+        encoding="utf-8",
+        errors="backslashreplace",
+        write_through=True,
+    )
 
 
 def _watch(job: Job, log: int) -> None:
@@ -346,6 +371,15 @@ def _resident(pid: int) -> int:
         return 0
     line = next((line for line in status.splitlines() if line.startswith("VmHWM")), "0 0")
     return int(line.split()[1]) * 1024
+
+
+def _computed(pid: int) -> float:
+    """Return the seconds of processor that a process has had; 0 if it is gone."""
+    try:
+        cells = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(cells[11]) + int(cells[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _text(path: Path) -> str:

@@ -230,7 +230,7 @@ def _short(value: Any) -> str:
 
 # Lines and tables
 
-CELLS: tuple[str, ...] = (
+CELLS = (
     "",
     "nan",
     "inf",
@@ -244,8 +244,8 @@ CELLS: tuple[str, ...] = (
     "\u0663",
     "true",
     "/dev/zero",
+    "x" * 9000,
 )
-CELLS += ("x" * 9000,)
 
 
 def damage_lines(path: Path, chance: random.Random) -> Change:
@@ -333,8 +333,9 @@ def damage_tar(path: Path, chance: random.Random) -> Change:
             (b"77777777777\0", b"00000000000\0", b"-0000000001\0", b"abcdefghijk\0", b"\x80" + b"\xff" * 11)
         )
     elif kind == "name":
-        names = (b"../../up.png", b"/abs.png", b"a\nb.png", b"\xff\xfe.png", b"\x1b[31m.png", b".png", b"")
-        name = chance.choice(names)
+        name = chance.choice(
+            (b"../../up.png", b"/abs.png", b"a\nb.png", b"\xff\xfe.png", b"\x1b[31m.png", b".png", b"")
+        )
         header[0:100] = name.ljust(100, b"\0")
     else:
         header[156:157] = chance.choice((b"1", b"2", b"3", b"5", b"6", b"S", b"L", b"x", b"g", b"Z"))
@@ -476,7 +477,7 @@ def _calls(chance: random.Random) -> _Calls:
             _Calls(eval, code),
             _Calls(exec, code),
             _Calls(os.system, f"mkdir {CANARY}"),
-            _Calls(getattr, os, "mkdir"),
+            _Calls(getattr, "text", "upper"),
             _Calls(Path.mkdir, Path(CANARY)),
             _Calls(__import__, "os"),
         )
@@ -484,8 +485,9 @@ def _calls(chance: random.Random) -> _Calls:
 
 
 def _damage_whole(path: Path, content: Any, state: dict[str, Any], name: str, chance: random.Random) -> Change:
-    kinds = ("legacy", "plain", "call", "nested", "list", "loop", "laughs", "brackets", "text", "zip", "other")
-    kind = chance.choice(kinds)
+    kind = chance.choice(
+        ("legacy", "plain", "call", "nested", "list", "loop", "laughs", "brackets", "text", "zip", "other")
+    )
     if kind == "legacy":
         torch.save(content, path, _use_new_zipfile_serialization=False, pickle_protocol=chance.choice((2, 3, 4, 5)))
     elif kind == "plain":
@@ -510,8 +512,9 @@ def _damage_whole(path: Path, content: Any, state: dict[str, Any], name: str, ch
     elif kind == "brackets":
         path.write_bytes(b"\x80\x02" + b"]" * 5000 + b"a" * 4999 + b".")
     elif kind == "text":
-        texts = (b"", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), b"\x80\x04.", b"<html>", bytes(99))
-        path.write_bytes(chance.choice(texts))
+        path.write_bytes(
+            chance.choice((b"", b"PK\x03\x04", b"PK\x05\x06" + bytes(18), b"\x80\x04.", b"<html>", bytes(99)))
+        )
     elif kind == "zip":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("readme.txt", "nothing")
@@ -536,9 +539,19 @@ def damage_safetensors(path: Path, chance: random.Random) -> Change:
     if kind == "dtype":
         entry["dtype"] = chance.choice(("I32", "U32", "F64", "BF16", "BOOL", "F8_E4M3", "XX", 1, None))
     elif kind == "shape":
-        shape = entry["shape"]
-        shapes = ([], [0], [-1], [HUGE], [2**63], [*shape, 1], [1, *shape], [*shape[::-1], 2], ["a"])
-        entry["shape"] = chance.choice(shapes)
+        entry["shape"] = chance.choice(
+            (
+                [],
+                [0],
+                [-1],
+                [HUGE],
+                [2**63],
+                [*entry["shape"], 1],
+                [1, *entry["shape"]],
+                [*entry["shape"][::-1], 2],
+                ["a"],
+            )
+        )
     elif kind == "place":
         start, end = entry["data_offsets"]
         entry["data_offsets"] = chance.choice(

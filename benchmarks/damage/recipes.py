@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from damage.forks import Job, run_one
-from data.tokens import StoreMetadata, TokenItem, write_shard, write_store
+from data.tokens import Split, StoreMetadata, TokenItem, write_shard, write_store
 from data.video_writing import write_video
 from gpt.config import GPTConfig
 from gpt.model import GPT
@@ -31,87 +31,21 @@ CLIP = VQGANConfig(resolution=16, frames=8, fps=FPS, widths=(4, 8, 8), codes=32,
 STILL = VQGANConfig(resolution=16, frames=1, fps=FPS, widths=(4, 8), strides=((1, 2),), codes=32, code_width=4)
 GRID = GPTConfig(layers=2, heads=2, width=16, grid=(2, 4, 4), vocab_size=32)
 
-GPT_SIZE: tuple[str, ...] = ("--layers", "1", "--heads", "1", "--width", "16", "--dropout", "0.1")
-GPT_TRAIN: tuple[str, ...] = (
-    "gpt",
-    "train",
-    "--tokens",
-    "store",
-    "--out",
-    "out",
-    *GPT_SIZE,
-    "--steps",
-    "6",
-    "--batch",
-    "4",
-)
+Words = tuple[str, ...]
+"""Words of a command line."""
+
+GPT_SIZE = ("--layers", "1", "--heads", "1", "--width", "16", "--dropout", "0.1")
+GPT_TRAIN: Words = ("gpt", "train", "--tokens", "store", "--out", "out", *GPT_SIZE, "--steps", "6", "--batch", "4")
 GPT_TRAIN += ("--warmup", "2", "--save-every", "2", "--log-every", "1", "--keep", "9", "--resume", "auto")
-CLIP_SIZE: tuple[str, ...] = (
-    "--resolution",
-    "16",
-    "--frames",
-    "8",
-    "--widths",
-    "4",
-    "8",
-    "8",
-    "--codes",
-    "32",
-    "--code-width",
-    "4",
-)
-VQGAN_TRAIN: tuple[str, ...] = (
-    "vqgan",
-    "train",
-    "--data",
-    "videos",
-    "--out",
-    "out",
-    *CLIP_SIZE,
-    "--steps",
-    "6",
-    "--batch",
-    "2",
-)
+CLIP_SIZE = ("--resolution", "16", "--frames", "8", "--widths", "4", "8", "8", "--codes", "32", "--code-width", "4")
+VQGAN_TRAIN: Words = ("vqgan", "train", "--data", "videos", "--out", "out", *CLIP_SIZE, "--steps", "6", "--batch", "2")
 VQGAN_TRAIN += ("--warmup", "2", "--save-every", "2", "--log-every", "1", "--keep", "9", "--resume", "auto")
 VQGAN_TRAIN += ("--continuous-steps", "1", "--validation-items", "2")
-ENCODE: tuple[str, ...] = (
-    "vqgan",
-    "encode",
-    "--tokenizer",
-    "tokenizer",
-    "--data",
-    "videos",
-    "--out",
-    "out",
-    "--workers",
-    "0",
-)
-ENCODE_STILLS: tuple[str, ...] = (
-    "vqgan",
-    "encode",
-    "--tokenizer",
-    "still_tokenizer",
-    "--data",
-    "images",
-    "--out",
-    "out",
-)
+ENCODE = ("vqgan", "encode", "--tokenizer", "tokenizer", "--data", "videos", "--out", "out", "--workers", "0")
+ENCODE_STILLS: Words = ("vqgan", "encode", "--tokenizer", "still_tokenizer", "--data", "images", "--out", "out")
 ENCODE_STILLS += ("--workers", "0", "--resume", "auto")
-PREPARE: tuple[str, ...] = (
-    "data",
-    "prepare",
-    "long_videos",
-    "--out",
-    "out",
-    "--size",
-    "16",
-    "--workers",
-    "0",
-    "--resume",
-    "auto",
-)
-MEMORY: tuple[str, ...] = (
+PREPARE = ("data", "prepare", "long_videos", "--out", "out", "--size", "16", "--workers", "0", "--resume", "auto")
+MEMORY: Words = (
     "memory",
     "run",
     "--stimuli",
@@ -125,8 +59,8 @@ MEMORY: tuple[str, ...] = (
     "1",
 )
 MEMORY += ("--colours", "8", "--size", "4", "--resume", "auto")
-SAMPLED: tuple[str, ...] = ("--n", "2", "--items", "4", "--resume", "auto")
-COMPLETE: tuple[str, ...] = (
+SAMPLED = ("--n", "2", "--items", "4", "--resume", "auto")
+COMPLETE: Words = (
     "complete",
     "--gpt",
     "gpt",
@@ -139,7 +73,7 @@ COMPLETE: tuple[str, ...] = (
     *SAMPLED,
 )
 COMPLETE += ("--batch", "1")
-DIVERSITY: tuple[str, ...] = (
+DIVERSITY: Words = (
     "diversity",
     "run",
     "--gpt",
@@ -152,7 +86,7 @@ DIVERSITY: tuple[str, ...] = (
     "videos",
 )
 DIVERSITY += ("--out", "out", *SAMPLED, "--perceptual", "none", "--features", "none", "--batch", "1")
-EVALUATE: tuple[str, ...] = ("vqgan", "eval", "--tokenizer", "tokenizer", "--data", "videos", "--out", "out")
+EVALUATE = ("vqgan", "eval", "--tokenizer", "tokenizer", "--data", "videos", "--out", "out")
 
 COMMANDS: set[Callable[[Path], object]] = set()
 """The recipes that start processes of their own."""
@@ -275,15 +209,16 @@ def _tokenizer(config: VQGANConfig, name: str) -> Callable[[Path], None]:
                 scale = parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.5
                 parameter.copy_(torch.randn(parameter.shape) * scale)
             latents = model.encoder(torch.rand(16, 3, config.temporal_factor, 16, 16) * 2 - 1).flatten(0, -2)
-            model.quantizer.codebook.copy_(latents[torch.randperm(len(latents))[: config.codes]])
+            model.quantizer.get_buffer("codebook").copy_(latents[torch.randperm(len(latents))[: config.codes]])
         model.save_pretrained(folder / name)
 
     return recipe
 
 
 def _palette(folder: Path) -> None:
-    colours = torch.rand(16, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    Palette(colours, 4).save_pretrained(folder / "palette")
+    Palette(torch.rand(16, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1, 4).save_pretrained(
+        folder / "palette"
+    )
 
 
 def _gpt(folder: Path) -> None:
@@ -309,7 +244,7 @@ def _store(name: str, seed: int) -> Callable[[Path], None]:
     def recipe(folder: Path) -> None:
         metadata = StoreMetadata((2, 4, 4), 32, "", FPS, 8, 16)
         grids = torch.randint(32, (24, 2, 4, 4), generator=torch.Generator().manual_seed(seed))
-        splits = ["validation" if number % 5 == 0 else "train" for number in range(24)]
+        splits: list[Split] = ["validation" if number % 5 == 0 else "train" for number in range(24)]
         items = [TokenItem(f"film_{number}.mp4", 0.0, split) for number, split in enumerate(splits)]
         shards = [write_shard(folder / name, n, metadata, grids[8 * n : 8 * n + 8]) for n in range(3)]
         write_store(folder / name, metadata, shards, items)

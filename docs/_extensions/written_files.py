@@ -52,7 +52,7 @@ METHODS = WrittenFile("methods.txt", "how the runs were made, in words, from the
 CODEBOOK = WrittenFile("codebook.csv", "what each column of the tables in this folder is", Column)
 MODEL = (
     WrittenFile("config.json", "class and architecture of a model"),
-    WrittenFile("model.safetensors", "its weights"),
+    WrittenFile("model.safetensors", "its weights, with a digest of them and of `config.json`"),
 )
 RUN = (
     CONFIG,
@@ -60,7 +60,10 @@ RUN = (
     WrittenFile("data.json", "what the data were, by which a run that is resumed knows them again", DataRecord),
     WrittenFile("metrics.jsonl", "a line of JSON per report: `step` and the metrics by name"),
     WrittenFile("loss.png, loss.pdf, loss.svg", "the metrics over the steps"),
-    WrittenFile("checkpoints/<step>", "a model folder with `training_state/` beside it: the newest two, and the best"),
+    WrittenFile(
+        "checkpoints/<step>",
+        "a model folder and `training_state/`, with digests: the newest two, and the best",
+    ),
     WrittenFile("final", "the model folder that is meant when a command is given the run folder"),
 )
 
@@ -107,7 +110,11 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     ),
     "vqgan import": MODEL,
     "gpt import": (*MODEL, WrittenFile("tokenizer", "of Image GPT: the model folder of its palette")),
-    "publish": (*MODEL, WrittenFile("README.md", "the model card, with the images of the evaluation beside it")),
+    "publish": (
+        *MODEL,
+        WrittenFile("README.md", "the model card, with the images of evaluations beside it"),
+        WrittenFile("tokenizer", "with a GPT: the model folder of its tokenizer"),
+    ),
     "vqgan eval": (
         WrittenFile("metrics.json", "means over the items, codes in use, distances between distributions"),
         WrittenFile("items.csv", "every item", ItemScore),

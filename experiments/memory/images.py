@@ -20,6 +20,7 @@ from data.images import load_image
 from experiments.statistics.items import Item
 from experiments.statistics.outcomes import Floats
 from experiments.statistics.trials import read_trials
+from storage.arrays import READING, load_arrays
 from training.figures import literal
 
 COLUMNS = 8
@@ -41,15 +42,23 @@ class Maps:
 
 
 def read_maps(folder: Path) -> Maps | None:
-    """Read `maps.npz` and `trials.csv` of one version and seed; None if there are no maps."""
-    if not (folder / "maps.npz").exists():
+    """Read `maps.npz` and `trials.csv` of one version and seed; None if there are no maps.
+
+    Raises:
+        ValueError: a file is damaged; the message names it.
+    """
+    path = folder / "maps.npz"
+    if not path.exists():
         return None
-    with np.load(folder / "maps.npz") as file:
-        paths = tuple(str(path) for path in file["paths"])
-        grid = tuple(int(size) for size in file["grid"])
-        gains = file["before"].astype(np.float64) - file["after"].astype(np.float64)
-    studied = frozenset(trial.studied for trial in read_trials(folder / "trials.csv"))
-    return Maps(paths, studied, gains.reshape(len(paths), *grid)[:, 0])
+    try:
+        arrays = load_arrays(path)
+        paths = tuple(str(name) for name in arrays["paths"])
+        grid = tuple(int(size) for size in arrays["grid"])
+        gains = arrays["before"].astype(np.float64) - arrays["after"].astype(np.float64)
+        maps = gains.reshape(len(paths), *grid)[:, 0]
+    except READING as error:
+        raise ValueError(f"{path} is damaged ({error}): repeat the run with --overwrite") from error
+    return Maps(paths, frozenset(trial.studied for trial in read_trials(folder / "trials.csv")), maps)
 
 
 def show_items(items: Sequence[Item], folders: Mapping[str, Path]) -> Figure | None:

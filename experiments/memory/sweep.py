@@ -118,4 +118,5 @@ def _label(path: Path) -> str:
     if is_hub_model(path):
         return path.as_posix().removeprefix(HUB).replace("/", "-")
     parts = [part for part in path.resolve().parts if part not in ("checkpoints", "final")]
-    return "-".join(parts[-2:]) if parts[-1].isdigit() else parts[-1]
+    name = "-".join(parts[-2:]) if parts[-1].isdigit() else parts[-1]
+    return name.strip("/") or "root"  # a cell lies in the folder of its sweep, also one of the root of the file system

@@ -73,5 +73,5 @@ def _hindrance(text: str) -> str:
     if "\\" in text:
         return "a backslash"  # one anywhere in the name of a log file turns %a off
     if "packjob" in text.lower():
-        return "the word packjob"  # Slurm 18.08 to 20.02 blank it out, wherever it stands in the line
+        return "the word packjob"  # some versions of Slurm blank it out, wherever it stands in the line
     return ""
