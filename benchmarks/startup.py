@@ -6,10 +6,10 @@ python benchmarks/startup.py ../before
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -45,17 +45,20 @@ def main(options: Options) -> None:
 def start(checkout: Path, words: tuple[str, ...]) -> float:
     """Return the seconds of processor that a command takes in a checkout."""
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
-    before = os.times()
-    began = time.monotonic()
+    before = _computed()
     subprocess.run(
         [sys.executable, str(checkout / "secondsight.py"), *words],
         env=environment,
         stdout=subprocess.DEVNULL,
         check=True,
     )
-    after = os.times()
-    used = after.children_user + after.children_system - before.children_user - before.children_system
-    return used or time.monotonic() - began
+    return _computed() - before
+
+
+def _computed() -> float:
+    """Return the seconds of processor that processes which were started and are done have had."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":
