@@ -58,7 +58,7 @@ RUN = (
     ENVIRONMENT,
     WrittenFile("metrics.jsonl", "a line of JSON per report: `step` and the metrics by name"),
     WrittenFile("loss.png, loss.pdf, loss.svg", "the metrics over the steps"),
-    WrittenFile("checkpoints/<step>", "a model folder with `training_state/` beside it, with digests; newest two and best"),
+    WrittenFile("checkpoints/<step>", "a model folder with `training_state/` and digests; newest two and best"),
     WrittenFile("final", "the model folder that is meant when a command is given the run folder"),
 )
 
