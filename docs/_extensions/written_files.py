@@ -43,7 +43,9 @@ class WrittenFile:
     """Dataclass whose fields are the columns of the table or the names in the JSON."""
 
 
-CONFIG = WrittenFile("config.json", "the options, and the `command` they belong to; written when everything was checked")
+CONFIG = WrittenFile(
+    "config.json", "the options, and the `command` they belong to; written when everything was checked"
+)
 ENVIRONMENT = WrittenFile("environment.json", "versions of Python and packages, device, threads, git commit")
 SKIPPED = WrittenFile("skipped.csv", "files that are not used: `file`, `reason` and `is_media`")
 LISTED = WrittenFile("listing", "what was found out about the data, kept so that a later call does not look again")
