@@ -63,6 +63,9 @@ COMMANDS = {
     "gpt import": Command(
         ("gpt", "import", "--weights", "foreign/igpt.pt", "--kind", "igpt", "--out", OUT), ("foreign",)
     ),
+    "vqgan import": Command(
+        ("vqgan", "import", "--weights", "foreign/taming.ckpt", "--kind", "taming", "--out", OUT), ("foreign",)
+    ),
     "complete": Command(recipes.COMPLETE, ("gpt", "tokenizer", "videos")),
     "memory run": Command(recipes.MEMORY, ("list",)),
     "diversity run": Command(recipes.DIVERSITY, MODELS_AND_DATA),
