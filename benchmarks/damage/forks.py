@@ -229,10 +229,11 @@ class _Running:
 
     def _is_writing(self) -> bool:
         """Whether there is an unfinished file of this process; others may lie there from one that was killed."""
-        for path in self.job.folder.rglob("*.tmp"):
-            with contextlib.suppress(FileNotFoundError):  # renamed since it was listed
-                if path.stat().st_mtime >= self.began_at:
-                    return True
+        for root, folders, files in os.walk(self.job.folder):  # which passes over folders that are gone meanwhile
+            for name in (*folders, *files):
+                with contextlib.suppress(FileNotFoundError):  # renamed since it was listed
+                    if name.endswith(".tmp") and (Path(root) / name).stat().st_mtime >= self.began_at:
+                        return True
         return False
 
     def _kill_process(self) -> None:
