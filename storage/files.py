@@ -6,8 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -59,7 +57,9 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 def temporary_path(path: Path) -> Path:
     """Return where this process writes what will be `path`, beside it: no other process ever has the same name."""
-    unique = f"{_SAFE.sub('-', socket.gethostname())[:32]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    from socket import gethostname  # here, so that the help of all commands stays instant
+
+    unique = f"{_SAFE.sub('-', gethostname())[:32]}-{os.getpid()}-{os.urandom(4).hex()}"
     # Names may have 255 bytes, and that of the file may have used them up.
     start = path.name.encode("utf-8", "ignore")[:_NAME_BYTES].decode("utf-8", "ignore")
     return path.with_name(f"{start}.{unique}.tmp")

@@ -177,7 +177,8 @@ def _shapes(
 
     with register_module_parameter_registration_hook(count):
         try:
-            with torch.device("meta"):
+            # To draw numbers on the meta device, where there are none, torch would import its compiler.
+            with torch.device("meta"), _WithoutDrawing():
                 return cls.from_config(config).state_dict()
         except (RuntimeError, TypeError, ArithmeticError, MemoryError) as error:
             raise CheckpointError(

@@ -104,10 +104,11 @@ def _what_changed(path: Path, recorded: str, actual: str) -> str:
 
 def is_finite(tensor: Tensor) -> bool:
     """Whether a tensor of any dtype and shape holds no NaN and no infinite number."""
-    # Summed up first, which is many times faster; a sum of finite numbers may overflow, so only a finite one tells.
-    if not tensor.is_floating_point() or bool(tensor.sum(dtype=torch.float64).isfinite()):
+    if not tensor.is_floating_point():
         return True
-    return bool(tensor.isfinite().all())
+    # A sum is not finite if one of its numbers is not, and takes no memory. If it overflows, all are looked at.
+    total = tensor.sum(dtype=torch.promote_types(tensor.dtype, torch.float32))
+    return bool(total.isfinite()) or bool(tensor.isfinite().all())
 
 
 @contextmanager
