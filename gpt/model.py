@@ -60,9 +60,7 @@ class RotaryPositions(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        # Also of a model on the meta device: to count there, torch would import what takes a second (2.14.1).
-        with torch.device("cpu"):
-            angles = rotary_angles(config)
+        angles = rotary_angles(config)
         self.count = len(angles)
         self.register_buffer("cosine", angles.cos(), persistent=False)
         self.register_buffer("sine", angles.sin(), persistent=False)
