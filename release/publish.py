@@ -121,6 +121,7 @@ def publish(options: PublishOptions) -> None:
     """
     source = find_model(options.model)
     config, tensors = load_model_folder(source)
+    model_class(config["kind"]).from_content(config, tensors, source)  # refuses what nobody could load
     tokenizer = _find_tokenizer(options, config["kind"])
     evaluations = read_evaluations(options.evaluation)
     _check_out(options.out, source, evaluations)

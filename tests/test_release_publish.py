@@ -41,7 +41,7 @@ from release.markdown import code, in_quotes, plain
 from release.options import PublishOptions
 from release.publish import publish, to_half
 from storage.files import temporary_path
-from storage.model_folder import CheckpointError, load_model_folder
+from storage.model_folder import CheckpointError, load_model_folder, save_model_folder
 from storage.run_folder import open_run
 from storage.unfinished import replacing
 from vqgan.evaluate import evaluate
@@ -349,6 +349,16 @@ def test_the_tokenizer_of_another_gpt_is_refused(tmp_path: Path) -> None:
 
 
 # Where it comes from, and how good it is
+
+
+@pytest.mark.parametrize("weight", [torch.full((32, 4), torch.nan), torch.zeros(32, 4, dtype=torch.int64)])
+def test_weights_that_nobody_could_load_are_not_published(weight: torch.Tensor, tmp_path: Path) -> None:
+    model = make_tokenizer(SHORT)
+    state = {**model.state_dict(), "quantizer.codebook": weight}
+    save_model_folder(tmp_path / "model", model.description, state)
+    with pytest.raises(CheckpointError, match=r"quantizer\.codebook"):
+        publish(PublishOptions(tmp_path / "model", tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_card_tells_what_a_gpt_was_trained_on_without_a_path(tmp_path: Path) -> None:

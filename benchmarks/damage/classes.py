@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_origin
 
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import secondsight
@@ -121,8 +122,14 @@ def damage_weights(path: Path, chance: random.Random) -> Change:
     else:
         kind = "inf" if kind == "inf" else "nan"
         weights[name].view(-1)[chance.randrange(weights[name].numel())] = float(kind)
-    save_file(weights, path)
+    # Without their digest, as another program writes them; exchanged ones cannot be told then.
+    save_file(weights, path, metadata=_metadata(path) if kind == "exchanged" else None)
     return Change(f"{name}: {kind}", free=kind == "double")  # the same numbers, written longer
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with safe_open(path, "pt") as file:
+        return dict(file.metadata() or {})
 
 
 OWN_WEIGHTS = (damage_weights, damage_weights, mutations.damage_safetensors, mutations.damage_bytes)
