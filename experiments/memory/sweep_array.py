@@ -15,6 +15,7 @@ from experiments.memory.options import MemoryOptions
 from storage.command import arguments_of, next_command, shell_line
 from storage.files import write_text
 from storage.templates import render_template
+from training.progress import count
 
 
 def write_array(cells: Sequence[MemoryOptions], out: Path, door: Path | None = None) -> Path:
@@ -42,7 +43,7 @@ def write_array(cells: Sequence[MemoryOptions], out: Path, door: Path | None = N
     (out / "logs").mkdir(parents=True, exist_ok=True)  # Slurm writes into folders that exist
     write_text(out / "cells.txt", "".join(f"{command}\n" for command in commands))
     write_text(script, text)
-    print(f"{len(cells)} cells: {next_command('sbatch', script)}")
+    print(f"{count(len(cells), 'cell')}: {next_command('sbatch', script)}")
     return script
 
 
