@@ -13,16 +13,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
 import sys
 import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
 import torch
@@ -32,8 +31,9 @@ from PIL import Image
 from data.decoding import changed_size, damaged_frame, frames_in_order
 from data.errors import MediaError
 from data.frames import resize_short_side
-from data.items import LISTING, describe_sources, find_sources
+from data.items import LISTING, describe_sources
 from data.options import PrepareOptions
+from data.preparation_plan import Piece, Plan, make_plan, of_pieces, plan_shards, read_plan, write_plan
 from data.prepared import (
     ROW,
     PreparedMetadata,
@@ -45,55 +45,19 @@ from data.prepared import (
 )
 from data.probe import probe_video
 from data.skipping import describe_skipped, write_skipped
-from data.sources import Skipped, Source, Stretch
+from data.sources import Skipped, Source
 from data.video import TIME_SLACK
 from data.workers import Workers
 from storage.arrays import load_arrays, pack_arrays
-from storage.files import atomic_write, to_json, write_text
+from storage.checked_files import FaultError, check_size
+from storage.files import atomic_write
 from storage.lock import FolderLock
-from storage.records import (
-    RecordError,
-    check_file,
-    check_types,
-    digest_of,
-    open_seal,
-    parse_json,
-    read_record,
-    seal,
-)
 from storage.run_folder import RunFolderError, check_run, leaving_nothing, open_run
 from training.progress import Progress, count, say_done, say_found
-
-SHARD_FRAMES = 512
-"""Frames of a shard by the clock; images that stay on display are stored once, so that there may be fewer."""
-
-
-LARGEST_PLAN = 1 << 30
-"""Bytes of plan.json, at most."""
 
 
 class PrepareError(ValueError):
     """Shards cannot be written; the message says what to do."""
-
-
-class Plan(NamedTuple):
-    """What is to be prepared."""
-
-    sources: tuple[Source, ...]
-    """The videos."""
-    skipped: list[Skipped]
-    """What is left out."""
-
-
-class Piece(NamedTuple):
-    """Consecutive frames of a video."""
-
-    video: int
-    """Number of the video."""
-    begin: int
-    """Its first frame."""
-    end: int
-    """The frame behind its last."""
 
 
 @dataclass(frozen=True)
@@ -147,78 +111,13 @@ def _open(options: PrepareOptions) -> Plan:
     begun = recorded and path.exists()
     goes_on = check_run(out, options, options.resume, options.overwrite, begun=begun).continues
     with leaving_nothing(out, LISTING):
-        plan = _read_plan(path) if goes_on else _plan(options)
+        plan = read_plan(path) if goes_on else make_plan(options)
     if not goes_on:
         _discard(out)
     open_run(out, options, options.resume, begun=begun)
     if not goes_on:
-        content = {
-            "sources": [asdict(video) for video in plan.sources],
-            "skipped": [asdict(skip) for skip in plan.skipped],
-        }
-        write_text(path, to_json(seal(parse_json(to_json(content, indent=None)))))
+        write_plan(path, plan)
     return plan
-
-
-def _read_plan(path: Path) -> Plan:
-    """Return the videos to prepare and what is left out, as planned before."""
-    try:
-        raw, _ = open_seal(read_record(path, LARGEST_PLAN))
-        planned = Plan(tuple(map(Source.from_json, raw["sources"])), [Skipped(**skip) for skip in raw["skipped"]])
-        for one in (*planned.sources, *planned.skipped):
-            check_types(one)
-    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
-        raise RunFolderError(f"{path} is damaged ({error}): prepare the videos anew with --overwrite") from error
-    return planned
-
-
-def _plan(options: PrepareOptions) -> Plan:
-    """Return the videos to prepare and what is left out, as found now."""
-    found, skipped = find_sources(options.path, options.out / LISTING, options.group_by)
-    if any(source.prepared is not None for source in found):
-        raise MediaError(f"{options.path} holds prepared shards already: give the videos that they were made of")
-    videos = tuple(source for source in found if source.kind == "video")
-    images = [Skipped(source.name, "is a still image: only videos are prepared", False) for source in found]
-    skipped += [skip for skip, source in zip(images, found, strict=True) if source.kind == "image"]
-    if not videos:
-        raise MediaError(f"{options.path} holds no video")
-    return Plan(videos, skipped)
-
-
-def plan_shards(sources: Sequence[Source], fps: float) -> list[tuple[Piece, ...]]:
-    """Return the pieces of each shard: as many frames as fit, in order of the videos and of time."""
-    shards: list[tuple[Piece, ...]] = []
-    pieces: list[Piece] = []
-    room = SHARD_FRAMES
-    for number, source in enumerate(sources):
-        for begin, end in _spans(source, fps):
-            while begin < end:
-                taken = min(room, end - begin)
-                pieces.append(Piece(number, begin, begin + taken))
-                begin += taken
-                room -= taken
-                if not room:
-                    shards.append(tuple(pieces))
-                    pieces = []
-                    room = SHARD_FRAMES
-    return [*shards, tuple(pieces)] if pieces else shards
-
-
-def _spans(source: Source, fps: float) -> Iterator[tuple[int, int]]:
-    """Yield the numbers of the frames (first, and the one behind the last) where a video shows something."""
-    # A clip's last frame may be asked for up to half a frame after the end; it is the last image then.
-    covered = source.windows or (Stretch(0.0, source.seconds),)
-    for window in covered:
-        begin = window.start
-        for gap in [gap for gap in source.gaps if window.start < gap.end and gap.start < window.end]:
-            yield _frames(begin, gap.start, fps)
-            begin = gap.end
-        yield _frames(begin, window.end, fps)
-
-
-def _frames(start: float, end: float, fps: float) -> tuple[int, int]:
-    # The frame on display before `start` rounded up is asked for by no clip, the one at `start` rounded down may be.
-    return math.floor(start * fps), max(math.floor(start * fps), math.ceil((end + TIME_SLACK) * fps))
 
 
 def _make_shards(options: PrepareOptions, sources: Sequence[Source], lock: FolderLock) -> None:
@@ -244,23 +143,18 @@ def is_made(path: Path, pieces: Sequence[Piece]) -> bool:
     try:
         kept = load_arrays(path.with_suffix(".npz"), of_pieces(path, pieces))
         record = json.loads(str(kept["record"]))
-        check_file(path, largest=1 << 50)
+        check_size(path)
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != record["sha256"]:
-                raise RecordError("it does not hold what was written")
+                raise FaultError("it does not hold what was written")
         if kept["rows"].dtype != ROW:
-            raise RecordError("it is of an earlier version")
+            raise FaultError("it is of an earlier version")
     except FileNotFoundError:
         return False
     except (KeyError, TypeError, ValueError) as error:
         print(f"{path} cannot be kept ({error}): it is made again", file=sys.stderr)
         return False
     return True
-
-
-def of_pieces(path: Path, pieces: Sequence[Piece]) -> str:
-    """Return a digest that tells a shard of these pieces from others."""
-    return digest_of({"shard": path.name, "pieces": [list(piece) for piece in pieces]})
 
 
 def cores() -> int:

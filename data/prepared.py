@@ -30,17 +30,9 @@ from data.errors import MediaError
 from data.frames import Crop, resize_and_crop_levels
 from data.sources import Source, Stretch
 from data.video import check_gaps, check_length
+from storage.checked_files import FaultError, check_size, parse_json, read_bytes
 from storage.files import atomic_write, to_json, write_text
-from storage.records import (
-    RecordError,
-    check_file,
-    check_types,
-    open_seal,
-    parse_json,
-    read_bytes,
-    read_record,
-    seal,
-)
+from storage.records import check_types, open_seal, read_record, seal
 
 METADATA = "prepared.json"
 
@@ -208,7 +200,7 @@ class PreparedShards:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            raw, _ = open_seal(read_record(folder / METADATA))
+            raw = open_seal(read_record(folder / METADATA))
             digests = {name: raw.pop(f"{name}_sha256", None) for name in ("videos", "index")}
             shards = tuple(PreparedShard(**shard) for shard in raw.pop("shards"))
             self.metadata = PreparedMetadata(**raw, shards=shards)
@@ -303,30 +295,28 @@ class PreparedShards:
         """Check that the lists go together.
 
         Raises:
-            RecordError: they do not.
+            FaultError: they do not.
         """
         if len(self.videos) != self.metadata.videos or self.metadata.size < 1 or self.metadata.fps <= 0:
-            raise RecordError(f"{METADATA} is that of {self.metadata.videos} videos, there are {len(self.videos)}")
+            raise FaultError(f"{METADATA} is that of {self.metadata.videos} videos, there are {len(self.videos)}")
         end = 0
         for video in self.videos:
             if video.first != end or video.rows < 0 or video.seconds < 0:
-                raise RecordError(
-                    f"videos.jsonl has rows {video.first} to {video.first + video.rows} of {video.source}"
-                )
+                raise FaultError(f"videos.jsonl has rows {video.first} to {video.first + video.rows} of {video.source}")
             end += video.rows
         if len(self._index) != end:
-            raise RecordError(f"index.npy has {len(self._index)} rows, the videos have {end}")
+            raise FaultError(f"index.npy has {len(self._index)} rows, the videos have {end}")
 
     def _images(self, video: PreparedVideo, rows: NDArray[Any]) -> Iterator[NDArray[np.uint8]]:
         """Yield (H, W, 3) images; those of one shard through one opened file."""
         for shard in np.unique(rows["shard"]):
             path = self.folder / shard_name(int(shard))
             try:
-                check_file(path, largest=1 << 50)
+                check_size(path)
                 with path.open("rb") as file:
                     for row in rows[rows["shard"] == shard]:
                         yield _read_image(file, row, video)
-            except (OSError, RecordError) as error:
+            except (OSError, FaultError) as error:
                 raise MediaError(f"{path} cannot be read ({error}): prepare the videos again") from error
 
 
@@ -357,19 +347,19 @@ def _read_image(file: io.BufferedReader, row: NDArray[Any], video: PreparedVideo
 def _read_videos(path: Path, digest: str | None) -> list[PreparedVideo]:
     content = read_bytes(path, LARGEST_LIST)
     if digest is not None and hashlib.sha256(content).hexdigest() != digest:
-        raise RecordError(f"{path.name} is not as it was written")
+        raise FaultError(f"{path.name} is not as it was written")
     return [_video(parse_json(line)) for line in content.splitlines()]
 
 
 def _map_index(path: Path, digest: str | None) -> NDArray[Any]:
-    check_file(path, largest=1 << 50)
+    check_size(path)
     if digest is not None and path.stat().st_size <= HASHED_ON_OPENING:
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                raise RecordError(f"{path.name} is not as it was written")
+                raise FaultError(f"{path.name} is not as it was written")
     index: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     if index.dtype not in (ROW, ROW_BEFORE) or index.ndim != 1:
-        raise RecordError(f"{path.name} has no rows of an index")
+        raise FaultError(f"{path.name} has no rows of an index")
     return index
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from data.options import SubsetOptions
 from data.tokens import Shard, TokenItem, TokenStore, TokenStoreError, write_shard, write_store
-from storage.claim import claim
+from storage.lock import FolderLock
 from training.progress import say_done, say_found
 
 SHARD_ITEMS = 1024
@@ -25,7 +25,7 @@ def make_subset(options: SubsetOptions) -> Path:
     """
     store = TokenStore(options.tokens)
     say_found(tokens=f"{len(store.split('train')):,} for training, {len(store.split('validation')):,} for validation")
-    with claim(options.out):
+    with FolderLock(options.out):
         out = write_subset(store, options.out, options.items)
     say_done(out, "secondsight gpt train --tokens", out, "--out GPT")
     return out

@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from storage.checked_files import FaultError, parse_json, read_bytes
 from storage.files import atomic_write, to_json, write_text
-from storage.records import RecordError, check_types, digest_of, open_seal, parse_json, read_bytes, read_record, seal
+from storage.records import check_types, digest_of, open_seal, read_record, seal
 
 Split = Literal["train", "validation"]
 
@@ -180,7 +181,7 @@ def read_metadata(raw: Mapping[str, Any]) -> StoreMetadata:
     """Return the metadata that `dataclasses.asdict` turned into a JSON object, as they stand in the plan of a store.
 
     Raises:
-        RecordError: a value is of the wrong type, or out of range.
+        FaultError: a value is of the wrong type, or out of range.
         KeyError, TypeError: an entry is missing or unknown.
     """
     metadata = StoreMetadata(**{**raw, "grid": tuple(raw["grid"])})
@@ -315,11 +316,11 @@ def _read_metadata(path: Path) -> tuple[StoreMetadata, list[Shard], str | None, 
     """
     try:
         raw = read_record(path)
-    except RecordError as error:
+    except FaultError as error:
         raise TokenStoreError(f"{path} is damaged ({error}): {REPAIR}") from error
     try:
-        raw, _ = open_seal(raw)
-    except RecordError as error:
+        raw = open_seal(raw)
+    except FaultError as error:
         raise TokenStoreError(f"{path} was edited or damaged ({error}): {NOT_BY_HAND}") from error
     whole = digest_of(raw)
     try:
@@ -343,9 +344,9 @@ def _check_ranges(metadata: StoreMetadata) -> None:
     }
     for name, (low, value, high) in limits.items():
         if not low <= value <= high:
-            raise RecordError(f"{name} cannot be {value}: {low} to {high} are possible")
+            raise FaultError(f"{name} cannot be {value}: {low} to {high} are possible")
     if metadata.fps <= 0:
-        raise RecordError(f"fps cannot be {metadata.fps:g}")
+        raise FaultError(f"fps cannot be {metadata.fps:g}")
 
 
 def _check_shards(shards: Sequence[Shard]) -> None:
@@ -353,11 +354,11 @@ def _check_shards(shards: Sequence[Shard]) -> None:
     for shard in shards:
         check_types(shard)
         if PurePath(shard.name).name != shard.name or shard.name in ("", ".", "..") or {*"/\\:\0"} & {*shard.name}:
-            raise RecordError(f"a shard is called {shard.name!r}, which is no name of a file in the folder")
+            raise FaultError(f"a shard is called {shard.name!r}, which is no name of a file in the folder")
         if shard.items < 1:
-            raise RecordError(f"{shard.name} has {shard.items} items")
+            raise FaultError(f"{shard.name} has {shard.items} items")
     if len(set(names)) < len(names):
-        raise RecordError(f"{next(name for name in names if names.count(name) > 1)} is listed twice")
+        raise FaultError(f"{next(name for name in names if names.count(name) > 1)} is listed twice")
 
 
 def _read_items(path: Path, count: int, digest: str | None) -> list[TokenItem]:
@@ -369,7 +370,7 @@ def _read_items(path: Path, count: int, digest: str | None) -> list[TokenItem]:
     """
     try:
         content = read_bytes(path, (count + 1) * LONGEST_LINE)
-    except RecordError as error:
+    except FaultError as error:
         raise TokenStoreError(f"{path} is damaged ({error}): {REPAIR}") from error
     if digest is not None and hashlib.sha256(content).hexdigest() != digest:
         raise TokenStoreError(
@@ -380,7 +381,7 @@ def _read_items(path: Path, count: int, digest: str | None) -> list[TokenItem]:
     try:
         items = [_read_item(line, number) for number, line in enumerate(lines, start=1)]
         if len(items) != count:
-            raise RecordError(f"{len(items)} items, {count} in shards")
+            raise FaultError(f"{len(items)} items, {count} in shards")
     except (TypeError, ValueError) as error:
         raise TokenStoreError(f"{path} is damaged ({error}): {REPAIR}") from error
     return items
@@ -393,7 +394,7 @@ def _read_item(line: bytes, number: int) -> TokenItem:
             values["split"] = values.pop("part")  # stores of before say `part`
         item = TokenItem(**values)
     except (TypeError, ValueError) as error:
-        raise RecordError(f"line {number} is no item: {error}") from error
+        raise FaultError(f"line {number} is no item: {error}") from error
     start: Any = item.start
     if (
         item.split not in ("train", "validation")
@@ -401,5 +402,5 @@ def _read_item(line: bytes, number: int) -> TokenItem:
         or not 0 <= start < math.inf
         or not type(item.source) is type(item.crop) is type(item.group) is str
     ):
-        raise RecordError(f"line {number} is no item: {line[:120].decode(errors='replace')}")
+        raise FaultError(f"line {number} is no item: {line[:120].decode(errors='replace')}")
     return item

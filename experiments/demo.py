@@ -27,8 +27,8 @@ from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.complete import complete, read_completions
 from sampling.options import CompleteOptions, PromptKind, SamplingOptions, Split
 from sampling.watch import train_and_watch
-from storage.claim import claim
 from storage.files import to_json, write_text
+from storage.lock import FolderLock
 from storage.run_folder import open_run
 from training.progress import say_done
 from vqgan.config import PRESETS as TOKENIZER_PRESETS
@@ -70,7 +70,7 @@ def run_demo(options: DemoOptions, sizes: DemoSizes = DemoSizes()) -> DemoSummar
         MediaError: the videos of `--videos` cannot be used.
         RunFolderError: `out` holds a demo with other options.
     """
-    with claim(options.out):
+    with FolderLock(options.out):
         summary = _run(options, sizes)
     say_done(options.out / "report.html", "open it in a browser")
     return summary

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from storage.checked_files import FaultError
 from storage.files import to_json, write_text
-from storage.records import RecordError, read_record
+from storage.records import read_record
 from storage.terminal import visible
 
 
@@ -36,6 +37,6 @@ def _read(path: Path) -> dict[str, float]:
     """Return the durations so far; none if the file is missing or damaged, since nothing else hangs on them."""
     try:
         before = read_record(path)
-    except (FileNotFoundError, RecordError):
+    except (FileNotFoundError, FaultError):
         return {}
     return {name: float(value) for name, value in before.items() if isinstance(value, int | float)}

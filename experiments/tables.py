@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from storage.records import RecordError, check_file
+from storage.checked_files import FaultError, check_size
 from storage.tables import read_rows
 
 Row = TypeVar("Row")
@@ -32,10 +32,10 @@ def read_results(path: Path, kind: type[Row], unique: Sequence[str]) -> list[Row
             should, a number is not finite, or a row is there twice; the file and the row are named.
     """
     try:
-        check_file(path, LARGEST_TABLE)
+        check_size(path, LARGEST_TABLE)
         _check_end(path)
         rows = read_rows(path, kind)
-    except (RecordError, UnicodeDecodeError, csv.Error) as error:
+    except (FaultError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is damaged ({error}): measure it again") from error
     seen: dict[tuple[Any, ...], int] = {}
     for number, row in enumerate(rows, start=1):
@@ -54,11 +54,11 @@ def _check_end(path: Path) -> None:
     """Check that a table ends with a line, as all that are written do.
 
     Raises:
-        RecordError: it does not.
+        FaultError: it does not.
     """
     with path.open("rb") as file:
         file.seek(0, 2)
         if file.tell():
             file.seek(-1, 2)
             if file.read(1) != b"\n":
-                raise RecordError("its last line is cut")
+                raise FaultError("its last line is cut")

@@ -15,9 +15,9 @@ from gpt.convert import convert_mingpt, convert_tats
 from gpt.model import GPT
 from gpt.options import ImportOptions
 from storage.checked_files import shortly
-from storage.claim import claim
 from storage.foreign import Settings, check_weights, read_foreign, say_converted, settings_of
 from storage.hub_names import TOKENIZER
+from storage.lock import FolderLock
 from storage.model_folder import CheckpointError
 from storage.terminal import visible
 from storage.unfinished import MODEL_WITH_TOKENIZER, adding, check_no_model
@@ -40,7 +40,7 @@ def import_weights(options: ImportOptions) -> Path:
         FileExistsError: `--out` holds a model.
         FolderLockError: another process is writing into `--out`.
     """
-    with claim(options.out):
+    with FolderLock(options.out):
         check_no_model(options.out)
         model, palette = _convert(options)
         with adding(options.out, MODEL_WITH_TOKENIZER) as folder:

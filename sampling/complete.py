@@ -42,11 +42,12 @@ from sampling.items import (
 )
 from sampling.options import STILL_KINDS, CompleteOptions, Request
 from sampling.prompts import Layout, Size, count_changed, count_frames, describe_rounding, lay_out
+from storage.checked_files import parse_json
 from storage.checksums import fingerprint
-from storage.claim import claim
 from storage.command import command_line
 from storage.files import to_json, write_text
-from storage.records import digest_of, parse_json
+from storage.lock import FolderLock
+from storage.records import digest_of
 from storage.run_folder import environment, open_run
 from storage.tables import write_rows
 from training.processes import best_device, describe_device
@@ -106,7 +107,7 @@ def complete(options: CompleteOptions) -> Path:
         RunFolderError: `options.out` holds other completions, or damaged ones.
         ValueError: prompt, length and window do not fit.
     """
-    with claim(options.out, wait=options.resume == "auto"):
+    with FolderLock(options.out, wait=options.resume == "auto"):
         begun = _has_begun(options.out) and not options.overwrite
         if begun:
             _open(options, begun=True)  # refused before anything takes long

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from storage.checked_files import FaultError, check_size
 from storage.files import atomic_write
-from storage.records import RecordError, check_file
 
 SEAL = "seal"
 """Name of the array that holds the digest, and what the others belong to, as JSON."""
@@ -74,20 +74,20 @@ def load_arrays(path: Path, of: str = "", largest: int = LARGEST) -> dict[str, N
 
     Raises:
         FileNotFoundError: it is not there.
-        RecordError: the file is damaged, claims more than it can hold, or belongs to something else.
+        FaultError: the file is damaged, claims more than it can hold, or belongs to something else.
     """
-    check_file(path, largest)
+    check_size(path, largest)
     try:
         arrays = _read(path, largest)
         seal = json.loads(str(arrays.pop(SEAL))) if SEAL in arrays else None
         whole = seal is None or seal["sha256"] == _digest(arrays)
         owner = of if seal is None else seal["of"]
     except READING as error:
-        raise RecordError(f"it cannot be read: {error}") from error
+        raise FaultError(f"it cannot be read: {error}") from error
     if not whole:
-        raise RecordError("it does not hold what was written")
+        raise FaultError("it does not hold what was written")
     if of not in ("", owner):
-        raise RecordError("it belongs to something else")
+        raise FaultError("it belongs to something else")
     return arrays
 
 
@@ -95,7 +95,7 @@ def _read(path: Path, largest: int) -> dict[str, NDArray[Any]]:
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if sum(member.file_size for member in members) > largest:
-            raise RecordError(f"its arrays are said to take more than {largest:,} bytes")
+            raise FaultError(f"its arrays are said to take more than {largest:,} bytes")
         for member in members:
             _check_header(archive, member)
     with np.load(path, allow_pickle=False) as kept:
@@ -109,7 +109,7 @@ def _check_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, _, dtype = read(file)
         if dtype.hasobject or math.prod(shape) * dtype.itemsize + file.tell() != member.file_size:
-            raise RecordError(f"{member.filename} is said to be {shape} of {dtype}, in {member.file_size:,} bytes")
+            raise FaultError(f"{member.filename} is said to be {shape} of {dtype}, in {member.file_size:,} bytes")
 
 
 def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:

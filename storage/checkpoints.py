@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.checked_files import DamageError, read_json
-from storage.checksums import digest_of_json, is_known
+from storage.checked_files import DamageError, FaultError, read_json
+from storage.records import open_seal, seal
 from storage.tensor_files import check_finite, load_tensors
 
 DAMAGE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -111,9 +111,10 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     state = read_json(path, "state of a training")
     if not isinstance(state, dict):
         raise DamageError(f"{path} is damaged: it holds no names with values")
-    recorded = state.pop("digest", None)
-    if is_known(recorded) and recorded != digest_of_json(state):
-        raise DamageError(f"{path} is not as written")
+    try:
+        state = open_seal(state)
+    except FaultError as error:
+        raise DamageError(f"{path} is damaged: {error}") from error
     wrong = [name for name, right in _right_types(state).items() if not right]
     if wrong:
         raise DamageError(f"{path} is damaged: {', '.join(wrong)} is missing or of a wrong type")
@@ -129,7 +130,7 @@ def is_checkpoint(checkpoint: Path) -> bool:
 
 def state_text(state: Mapping[str, Any]) -> str:
     """Return the content of a `state.json`, with its digest."""
-    return json.dumps({**state, "digest": digest_of_json(state)})
+    return json.dumps(seal(state))
 
 
 def best_checkpoint(run: Path) -> Path | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from storage.records import digest_of
+
 ALGORITHM = "crc32"
 """Of the bytes of a tensor, named in front of every digest, so that a version with another one can be told from damage.
 
 Damage is to be noticed, not forgery: whoever changes a file on purpose can change its digest too. So the fastest that
 the standard library has is taken (measured by benchmarks/opening_checkpoints.py).
 """
+
+
+MOST_THREADS = 4
+"""Threads that share the tensors, at most: more of them wait for memory."""
 
 
 def fingerprint(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
@@ -44,11 +49,6 @@ def fingerprint_before(config: Mapping[str, Any], tensors: Mapping[str, Tensor])
     return digest.hexdigest()[:16]
 
 
-def digest_of_json(content: Any) -> str:
-    """Return the digest of what JSON can hold, however it is spelt: blanks and the order of keys do not count."""
-    return f"{ALGORITHM}:{_hash(content)}"
-
-
 def digest_of_tensors(tensors: Mapping[str, Tensor], config: Any = None) -> str:
     """Return the digest of named tensors, their names, dtypes, shapes and bytes, and of a config.
 
@@ -60,14 +60,14 @@ def digest_of_tensors(tensors: Mapping[str, Tensor], config: Any = None) -> str:
         config: what JSON can hold; None is left out.
     """
     names = sorted(tensors)
-    with ThreadPoolExecutor(_threads()) as pool:
+    with ThreadPoolExecutor(min(MOST_THREADS, torch.get_num_threads())) as pool:
         digests = list(pool.map(lambda name: _crc(tensors[name]), names))
     described = [
         [name, str(tensors[name].dtype), list(tensors[name].shape), digest]
         for name, digest in zip(names, digests, strict=True)
     ]
-    beside = "" if config is None else f":{_hash(config)}"
-    return f"{ALGORITHM}:{_hash(described)}{beside}"
+    beside = "" if config is None else f":{digest_of(config)}"
+    return f"{ALGORITHM}:{digest_of(described)}{beside}"
 
 
 def is_known(digest: object) -> bool:
@@ -75,18 +75,8 @@ def is_known(digest: object) -> bool:
     return isinstance(digest, str) and digest.startswith(f"{ALGORITHM}:")
 
 
-def _hash(content: Any) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
 def _crc(tensor: Tensor) -> int:
     return zlib.crc32(_bytes(tensor))
-
-
-def _threads() -> int:
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(4, available)
 
 
 def _bytes(tensor: Tensor) -> memoryview:

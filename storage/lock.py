@@ -10,24 +10,21 @@ made just now beside it; clocks of machines may differ.
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
-import socket
-import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from functools import cache
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 from storage.files import remove_leftovers
+from storage.lock_owner import Owner, encode_owner, read_owner, this_process
 
 HEARTBEAT = 20.0
 """Seconds between two signs of life."""
@@ -43,49 +40,6 @@ _GUARD_STALE = 60.0
 
 class FolderLockError(ValueError):
     """Another process is writing into the folder; the message says which, and what to do if it is not."""
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A process that holds a folder, as its lock says."""
-
-    host: str
-    """Name of its machine."""
-    process: int
-    """Its number there."""
-    since: str
-    """When it took the folder, in words."""
-    started: str = ""
-    """When it began (`start_of_process`): a number is given anew to other processes; empty if that is not known."""
-    machine: str = ""
-    """What tells machines and containers of one name apart (`this_machine`); empty if that is not known."""
-    id: str = ""
-    """Of this lock and no other."""
-    ending: bool = False
-    """Whether it was asked to end, and does so when it has saved."""
-
-    @property
-    def name(self) -> str:
-        """What people call it: host and process with a colon between."""
-        return f"{self.host}:{self.process}"
-
-    def describe(self) -> str:
-        """Return who it is, in words."""
-        return f"process {self.process} on {self.host} (since {self.since})"
-
-    def is_here(self) -> bool:
-        """Whether it belongs to this machine, so that it can be seen whether it runs."""
-        return self.host == socket.gethostname() and self.machine in ("", this_machine())
-
-    def runs(self) -> bool:
-        """Whether it runs; it must belong to this machine."""
-        if self.process == os.getpid() and not self.started:
-            return False  # the lock is of an older version, and its owner's number was given anew to this process
-        began = start_of_process(self.process)
-        return began is not None and (began == self.started or not began or not self.started)
-
-
-_UNKNOWN = Owner("unknown", 0, "unknown")
 
 
 class FolderLock:
@@ -112,7 +66,7 @@ class FolderLock:
         stale: float = STALE,
     ) -> None:
         self.path = folder / name
-        self.owner = _this_process()
+        self.owner = this_process()
         """This process, as the lock names it."""
         self._wait = wait
         self._heartbeat = heartbeat
@@ -136,6 +90,7 @@ class FolderLock:
 
         Raises:
             FolderLockError: another process holds it.
+            OSError: the folder cannot be written.
         """
         try:
             waiting = _Waiting(self.path.parent, self._heartbeat, self._stale) if self._wait else None
@@ -145,6 +100,9 @@ class FolderLock:
                     continue
                 if waiting is None or not waiting.goes_on(state):
                     raise FolderLockError(_refusal(self.path.parent, state.owner))
+        except OSError as error:
+            self._remove_made()
+            raise OSError(f"--out {self.path.parent} cannot be written: {error.strerror}") from error
         except BaseException:
             self._remove_made()
             raise
@@ -172,7 +130,7 @@ class FolderLock:
         Raises:
             FolderLockError: the lock was removed, or another process has taken it.
         """
-        owner = _read(self.path)
+        owner = read_owner(self.path)
         if owner is not None and owner.id == self.owner.id:
             return
         lost = "the lock was removed" if owner is None else f"{owner.describe()} has taken it"
@@ -186,7 +144,7 @@ class FolderLock:
             # Into the file that was opened, whatever lies under its name now.
             with suppress(OSError):
                 self._file.seek(0)
-                self._file.write(_encode(replace(self.owner, ending=True)))
+                self._file.write(encode_owner(replace(self.owner, ending=True)))
                 self._file.flush()
 
     def _make_folder(self) -> None:
@@ -213,7 +171,7 @@ class FolderLock:
             return False
         except FileNotFoundError:
             return False  # another that came to nothing has just removed the folder
-        file.write(_encode(self.owner))
+        file.write(encode_owner(self.owner))
         file.flush()
         os.fsync(file.fileno())
         self._file = file
@@ -224,7 +182,7 @@ class FolderLock:
         if not self.path.exists():
             return None
         with _guard(self.path) as now:
-            owner = _read(self.path)
+            owner = read_owner(self.path)
             touched = _touched(self.path)
             if owner is None or touched is None:
                 return None
@@ -246,7 +204,7 @@ class FolderLock:
 
 def find_owner(folder: Path, name: str = LOCK) -> Owner | None:
     """Return who holds a folder, None if nobody does."""
-    return _read(folder / name)
+    return read_owner(folder / name)
 
 
 def remove_lock(folder: Path, owner: str, name: str = LOCK) -> Owner:
@@ -266,50 +224,6 @@ def remove_lock(folder: Path, owner: str, name: str = LOCK) -> Owner:
         )
     _remove(folder / name, held.id)
     return held
-
-
-@cache
-def this_machine() -> str:
-    """Return what tells this machine since its start, or this container, from others of its name; "" if unknown."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""
-
-
-def start_of_process(process: int) -> str | None:
-    """Return when a process of this machine began, in a form that only compares; None if it does not run.
-
-    It is "" if the process runs and its beginning cannot be seen.
-    """
-    if process <= 0:
-        return None  # which would mean groups of processes
-    if sys.platform == "win32":
-        import psutil
-
-        return str(psutil.Process(process).create_time()) if psutil.pid_exists(process) else None
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return None
-    except (PermissionError, OverflowError):
-        pass
-    if Path("/proc/self/stat").exists():
-        return _start_in_proc(process)
-    said = subprocess.run(["ps", "-o", "lstart=", "-p", str(process)], capture_output=True, text=True, check=False)
-    return said.stdout.strip()
-
-
-def _start_in_proc(process: int) -> str | None:
-    try:
-        # The name of the program, in brackets, may hold anything.
-        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""  # processes of others may be hidden
-    state = fields[0]
-    clock_ticks = fields[19]
-    return None if state in "ZX" else clock_ticks
 
 
 @dataclass(frozen=True)
@@ -356,43 +270,6 @@ def _refusal(folder: Path, owner: Owner) -> str:
     )
 
 
-def _this_process() -> Owner:
-    process = os.getpid()
-    return Owner(
-        host=socket.gethostname(),
-        process=process,
-        since=time.ctime(),
-        started=start_of_process(process) or "",
-        machine=this_machine(),
-        id=uuid.uuid4().hex,
-    )
-
-
-def _encode(owner: Owner) -> bytes:
-    # Of one length, whether it is ending or not: it is written over where it lies.
-    longest = json.dumps(asdict(replace(owner, ending=False)))
-    return json.dumps(asdict(owner)).ljust(len(longest)).encode() + b"\n"
-
-
-def _read(path: Path) -> Owner | None:
-    """Return whom a lock names, None if it is not there; an unknown owner if it cannot be told."""
-    for _ in range(5):
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            known = {name: raw[name] for name in Owner.__dataclass_fields__ if name in raw}
-            return Owner(**{**known, "host": _printable(raw["host"]), "process": int(raw["process"])})
-        except FileNotFoundError:
-            return None
-        except (KeyError, TypeError, ValueError):
-            time.sleep(0.02)  # it may have been made just now, and its content follow
-    return _UNKNOWN
-
-
-def _printable(name: object) -> str:
-    """Return a name without what would control a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in str(name))
-
-
 def _touched(path: Path) -> float | None:
     """Return when a file was last touched, None if it is not there; opened, so that the server is asked anew."""
     try:
@@ -409,7 +286,7 @@ def _remove(path: Path, lock_id: str) -> None:
 
 
 def _remove_unguarded(path: Path, lock_id: str) -> None:
-    held = _read(path)
+    held = read_owner(path)
     if held is not None and held.id == lock_id:
         path.unlink(missing_ok=True)
 

@@ -64,7 +64,7 @@ def adding(out: Path, names: Sequence[str] = MODEL) -> Iterator[Path]:
     already: they are the same as those that are moved now.
 
     Args:
-        out: folder that this process holds (`storage.claim`), without a whole model (`check_no_model`).
+        out: folder that this process holds (`storage.lock`), without a whole model (`check_no_model`).
         names: of all files that it could have, in the order in which they are moved.
 
     Raises:

@@ -22,13 +22,15 @@ from field_pictures import field_pictures
 from media import make_video, noise, numbers
 from PIL import Image
 
+from data import preparation_plan
 from data import prepare as prepare_module
 from data.clip_format import ClipFormat
 from data.clips import ClipDataset
 from data.errors import MediaError
 from data.items import Item, find_items, split_items
 from data.options import PrepareOptions
-from data.prepare import PrepareError, plan_shards, prepare
+from data.preparation_plan import plan_shards
+from data.prepare import PrepareError, prepare
 from data.prepared import ROW_BEFORE, open_prepared
 from data.sources import Source, Stretch
 from storage.lock import FolderLockError
@@ -244,10 +246,10 @@ def test_other_options_are_another_preparation(videos: Path, tmp_path: Path) -> 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from data import prepare
+from data import preparation_plan, prepare
 from data.options import PrepareOptions
 from storage.files import temporary_path
-prepare.SHARD_FRAMES = 16
+preparation_plan.SHARD_FRAMES = 16
 original = prepare._write
 written = 0
 def write(path, content):
@@ -269,7 +271,7 @@ def test_a_preparation_that_is_killed_again_and_again_ends_with_the_same_bytes(
         command = [sys.executable, "-c", KILLED, str(videos), str(tmp_path / "killed"), "5"]
         killed = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=False)
         assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    monkeypatch.setattr(prepare_module, "SHARD_FRAMES", 16)
+    monkeypatch.setattr(preparation_plan, "SHARD_FRAMES", 16)
     whole = files(prepare(options(videos, tmp_path / "whole")))
     resumed = files(prepare(options(videos, tmp_path / "killed", resume="auto")))
     assert resumed == whole
@@ -394,7 +396,7 @@ EDITS = [
 def test_prepared_shards_that_were_edited_are_noticed(
     edit: Callable[[Path], None], videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prepare_module, "SHARD_FRAMES", 64)
+    monkeypatch.setattr(preparation_plan, "SHARD_FRAMES", 64)
     folder = prepare(options(videos, tmp_path))
     edit(folder)
     with pytest.raises(MediaError, match=r"damaged|is not what was written") as caught:
@@ -421,7 +423,7 @@ def test_a_damaged_shard_is_made_again_when_a_preparation_goes_on(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(prepare_module, "SHARD_FRAMES", 16)
+    monkeypatch.setattr(preparation_plan, "SHARD_FRAMES", 16)
     whole = files(prepare(options(videos, tmp_path / "whole")))
     command = [sys.executable, "-c", KILLED, str(videos), str(tmp_path / "killed"), "5"]
     subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=False)

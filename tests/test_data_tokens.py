@@ -305,7 +305,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, name: str, other: str) -> No
         os.mkfifo(path)  # reading it would wait for ever
     else:
         path.symlink_to("/dev/zero")
-    with pytest.raises(TokenStoreError, match=rf"{re.escape(name)} is (damaged \(it is )?a folder, pipe or device"):
+    with pytest.raises(TokenStoreError, match=rf"{re.escape(name)} is (damaged \(it is )?a (folder|named pipe|device)"):
         TokenStore(tmp_path)
 
 
@@ -321,7 +321,7 @@ def test_a_list_that_is_far_too_long_is_refused_before_it_is_read(tmp_path: Path
     write(tmp_path, random_grids(2))
     with (tmp_path / "items.jsonl").open("r+b") as file:
         file.truncate(1 << 40)  # takes no room: nothing was written there
-    with pytest.raises(TokenStoreError, match=r"items\.jsonl is damaged \(it has 1,099,511,627,776 bytes, over"):
+    with pytest.raises(TokenStoreError, match=r"items\.jsonl is damaged \(it is larger than [0-9,]+ bytes"):
         TokenStore(tmp_path)
 
 

@@ -64,8 +64,8 @@ def become_a_folder(path: Path) -> None:
         (put(b"much"), r"row 3: nll_foil 'much' is no float"),
         (put(b"\xff"), r"is damaged \(.*decode"),
         (put(b"1" * 200_000), r"is damaged \(field larger than field limit|no finite number"),
-        (become_a_pipe, r"damaged \(it is a folder, pipe or device"),
-        (become_a_folder, r"damaged \(it is a folder, pipe or device"),
+        (become_a_pipe, r"damaged \(it is a named pipe"),
+        (become_a_folder, r"damaged \(it is a folder"),
     ],
 )
 def test_a_table_that_was_edited_is_refused(edit: Callable[[Path], None], message: str, table: Path) -> None:

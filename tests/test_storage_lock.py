@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from storage.lock import STALE, FolderLock, FolderLockError, find_owner, start_of_process
+from storage.lock import STALE, FolderLock, FolderLockError, find_owner
+from storage.lock_owner import start_of_process
 
 PATIENCE = 30.0
 """Seconds that nothing here comes near."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from storage.run_folder import log_metrics
+from storage.metrics_log import log_metrics
 from training.curves import draw_curves
 
 PANELS = {"nats per token": ("loss", "validation_nll"), "PSNR (dB)": ("psnr_db",)}

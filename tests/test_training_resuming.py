@@ -19,8 +19,9 @@ from gpt.options import TrainOptions as GPTTrainOptions
 from storage.checkpoints import list_checkpoints
 from storage.files import temporary_path
 from storage.lock import FolderLockError
+from storage.metrics_log import log_metrics
 from storage.model_folder import find_model
-from storage.run_folder import RunFolderError, log_metrics, open_run, read_options
+from storage.run_folder import RunFolderError, open_run, read_options
 from vqgan.options import TrainOptions as TokenizerTrainOptions
 from vqgan.train import train as train_tokenizer
 

@@ -31,7 +31,8 @@ from accelerate.utils import parse_flag_from_env
 from torch import Tensor
 
 from storage.endings import FOR, is_out_of_memory
-from storage.run_folder import RunFolderError, log_metrics
+from storage.metrics_log import log_metrics
+from storage.run_folder import RunFolderError
 from training.options import TrainingOptions
 from training.order import DataOrder
 from training.processes import gather_values

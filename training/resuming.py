@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from storage.checkpoints import newest_checkpoint
+from storage.metrics_log import truncate_metrics
 from storage.options import Options
-from storage.run_folder import RunCheck, RunFolderError, check_run, open_run, truncate_metrics
+from storage.run_folder import RunCheck, RunFolderError, check_run, open_run
 from training.options import TrainingOptions
 from training.schedule import learning_rate
 

@@ -30,8 +30,9 @@ from data.tokens import (
     read_metadata,
     shard_name,
 )
+from storage.checked_files import FaultError, parse_json
 from storage.files import to_json, write_text
-from storage.records import RecordError, check_types, digest_of, open_seal, parse_json, read_record, seal
+from storage.records import check_types, digest_of, open_seal, read_record, seal
 from vqgan.augment import augmented_size, crop_names
 from vqgan.options import Augment
 
@@ -149,7 +150,7 @@ def read_plan(folder: Path) -> Plan:
     """
     path = folder / "plan.json"
     try:
-        raw, _ = open_seal(read_record(path, LARGEST_PLAN))
+        raw = open_seal(read_record(path, LARGEST_PLAN))
         plan = Plan(
             metadata=read_metadata(raw.pop("metadata")),
             sources=tuple(Source.from_json(source) for source in raw.pop("sources")),
@@ -158,7 +159,7 @@ def read_plan(folder: Path) -> Plan:
         )
         check_types(plan)
         if plan.shard_items < 1 or plan.hop <= 0 or not plan.sources:
-            raise RecordError(f"{plan.shard_items} items of a shard, every {plan.hop:g} s, {len(plan.sources)} sources")
+            raise FaultError(f"{plan.shard_items} items of a shard, every {plan.hop:g} s, {len(plan.sources)} sources")
     except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise TokenStoreError(f"{path} cannot be read ({error}): encode the data again with --overwrite") from error
     return plan
@@ -179,7 +180,7 @@ def read_shard_record(folder: Path, plan: Plan, number: int) -> Record:
     """
     path = _record_path(folder, shard_name(number))
     try:
-        raw, _ = open_seal(read_record(path, LARGEST_PLAN))
+        raw = open_seal(read_record(path, LARGEST_PLAN))
         skipped = {int(index): str(reason) for index, reason in raw["skipped"].items()}
         record = Record(Shard(**raw["shard"]), skipped, tuple(raw["decoders"]), raw.get("plan", plan.digest))
         check_types(record.shard)
@@ -228,17 +229,17 @@ def _check_belongs(record: Record, plan: Plan, number: int) -> None:
     """Check that a record is about a shard of a plan.
 
     Raises:
-        RecordError: it is not.
+        FaultError: it is not.
     """
     if record.plan != plan.digest:
-        raise RecordError("it was written for another plan")
+        raise FaultError("it was written for another plan")
     if record.shard.name != shard_name(number):
-        raise RecordError(f"it is about {record.shard.name}")
+        raise FaultError(f"it is about {record.shard.name}")
     if not set(record.skipped) <= set(plan.indices(number)):
-        raise RecordError("it is about items of another shard")
+        raise FaultError("it is about items of another shard")
     expected = plan.crops(number, record.skipped)
     if record.shard.items != expected:
-        raise RecordError(f"it has {record.shard.items} items, not {expected}")
+        raise FaultError(f"it has {record.shard.items} items, not {expected}")
 
 
 def _record_path(folder: Path, shard: str) -> Path:

@@ -135,20 +135,7 @@ def _metadata(path: Path) -> dict[str, str]:
 OWN_WEIGHTS = (damage_weights, damage_weights, mutations.damage_safetensors, mutations.damage_bytes)
 IMPORTED = ("out/**/*.safetensors", "out/**/config.json")
 GPT_EVAL = ("gpt", "eval", "--gpt", "gpt", "--tokens", "tokens")
-COMPLETE_ONE: Words = (
-    "complete",
-    "--gpt",
-    "gpt",
-    "--tokenizer",
-    "tokenizer",
-    "--input",
-    "videos",
-    "--out",
-    "out",
-    "--n",
-    "1",
-)
-COMPLETE_ONE += ("--items", "1")
+COMPLETE_ONE = (*recipes.COMPLETED, "--n", "1", "--items", "1")
 GPT_IMPORT = ("gpt", "import", "--out", "out", "--weights")
 VQGAN_IMPORT = ("vqgan", "import", "--kind", "taming", "--out", "out", "--weights", "foreign/taming.ckpt")
 TRAINED = {"gpt": "gpt", "tokenizer": "tokenizer", "tokens": "tokens", "videos": "videos"}

@@ -60,19 +60,8 @@ MEMORY: Words = (
 )
 MEMORY += ("--colours", "8", "--size", "4", "--resume", "auto")
 SAMPLED = ("--n", "2", "--items", "4", "--resume", "auto")
-COMPLETE: Words = (
-    "complete",
-    "--gpt",
-    "gpt",
-    "--tokenizer",
-    "tokenizer",
-    "--input",
-    "videos",
-    "--out",
-    "out",
-    *SAMPLED,
-)
-COMPLETE += ("--batch", "1")
+COMPLETED = ("complete", "--gpt", "gpt", "--tokenizer", "tokenizer", "--input", "videos", "--out", "out")
+COMPLETE = (*COMPLETED, *SAMPLED, "--batch", "1")
 DIVERSITY: Words = (
     "diversity",
     "run",

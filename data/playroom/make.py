@@ -26,9 +26,10 @@ from data.playroom.room import FLOOR, Scene, Walk, make_scene, make_walk
 from data.playroom.solids import Solids
 from data.playroom.toys import CATEGORIES, generator, make_toy
 from data.video_writing import write_video
-from storage.claim import claim
+from storage.checked_files import FaultError
 from storage.files import atomic_write, write_text
-from storage.records import RecordError, read_record
+from storage.lock import FolderLock
+from storage.records import read_record
 from training.progress import say_done, say_found
 
 SAMPLES = 2
@@ -299,7 +300,7 @@ def make_playroom(options: PlayroomOptions) -> None:
         FolderLockError: another process is writing into the folder.
         ValueError: the folder holds a playroom made with other options, or its record is damaged.
     """
-    with claim(options.out):
+    with FolderLock(options.out):
         record = _merge(options)
         write_text(options.out / "playroom.json", json.dumps(record, indent=2) + "\n")
         say_found(
@@ -331,7 +332,7 @@ def _merge(options: PlayroomOptions) -> dict[str, Any]:
         before = read_record(path)
     except FileNotFoundError:
         return record
-    except RecordError as error:
+    except FaultError as error:
         raise ValueError(f"{path} is damaged ({error}): choose another --out") from error
     for name, value in record.items():
         if type(before.get(name)) not in (int, float):

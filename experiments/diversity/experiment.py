@@ -34,8 +34,8 @@ from gpt.evaluate import check_store
 from gpt.model import GPT
 from sampling.decode import check_options
 from storage.checksums import fingerprint
-from storage.claim import claim
 from storage.command import command_line
+from storage.lock import FolderLock
 from storage.records import digest_of
 from storage.run_folder import open_run
 from training.processes import best_device, describe_device
@@ -70,7 +70,7 @@ def run_diversity(options: DiversityOptions) -> Path:
         ValueError: what is given leaves nothing to imagine, or an option does not fit the GPT.
         WeightsMissingError: the weights of a network that measures are not on this machine.
     """
-    with claim(options.out, wait=options.resume == "auto"):
+    with FolderLock(options.out, wait=options.resume == "auto"):
         begun = _has_begun(options.out) and not options.overwrite
         if begun:
             open_run(options.out, options, options.resume, begun=True)  # refused before anything takes long

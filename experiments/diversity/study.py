@@ -52,7 +52,7 @@ from experiments.diversity.reporting.report import report_diversity
 from experiments.stopwatch import Stopwatch
 from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.watch import train_and_watch
-from storage.claim import claim
+from storage.lock import FolderLock
 from storage.run_folder import open_run
 from training.processes import best_device, describe_device
 from training.progress import count, say_done, say_found
@@ -80,7 +80,7 @@ def run_study(options: StudyOptions) -> Path:
         TokenStoreError: a token store in `out` is damaged.
         WeightsMissingError: the weights of a network that measures are not on this machine.
     """
-    with claim(options.out, wait=True):
+    with FolderLock(options.out, wait=True):
         main = _carry_out(options)
     say_done(
         options.out,

@@ -45,7 +45,7 @@ from experiments.statistics.outcomes import collect
 from experiments.statistics.trials import read_trials, write_trials
 from gpt.model import GPT
 from storage.checkpoints import newest_checkpoint
-from storage.claim import claim
+from storage.lock import FolderLock
 from storage.run_folder import open_run, read_options
 from storage.tables import read_rows, write_rows, write_table
 from storage.terminal import visible
@@ -81,7 +81,7 @@ def run_memory(options: MemoryOptions) -> list[Accuracy]:
         FloatingPointError: a learner has diverged.
         SystemExit: a signal asked the experiment to end, and its state was saved.
     """
-    with claim(options.out, wait=options.resume == "auto"):
+    with FolderLock(options.out, wait=options.resume == "auto"):
         results = _run(options)
     say_done(options.out, "secondsight memory report", options.out, "--out REPORT")
     return results

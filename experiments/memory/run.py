@@ -32,11 +32,12 @@ from experiments.memory.options import MemoryOptions
 from experiments.memory.recall import Cue, RecallRow, recall, write_recall
 from experiments.memory.recognition import Session, token_nll
 from experiments.statistics.trials import TrialRow, read_trials, write_trials
+from storage.checked_files import FaultError, parse_json, read_bytes
 from storage.checkpoints import newest_checkpoint
 from storage.checksums import fingerprint
 from storage.files import atomic_write, to_json, write_text
 from storage.options import leaves
-from storage.records import RecordError, digest_of, open_seal, parse_json, read_bytes, read_record, seal
+from storage.records import digest_of, open_seal, read_record, seal
 from storage.run_folder import RunFolderError
 from training.progress import Progress
 from training.stopping import Stopping
@@ -221,7 +222,7 @@ class MemoryRun:
         before = newest_checkpoint(state)
         try:
             known = self._open_record(state / "record.json")
-        except RecordError:
+        except FaultError:
             known = None
         if before is not None and known is not None:
             passes |= {name: facts for name, facts in known["passes"].items() if name == str(int(before.name))}
@@ -236,16 +237,16 @@ class MemoryRun:
             KeyError, OSError, TypeError, ValueError: the state is damaged, or of another run.
         """
         if not 0 < done < self.passes:
-            raise RecordError(f"a state after {done} of {self.passes} passes is none of this run")
+            raise FaultError(f"a state after {done} of {self.passes} passes is none of this run")
         state = self.folder / "state"
         content = read_bytes(state / "trials.csv", LARGEST_FILE)
         record = self._open_record(state / "record.json")
         if record is not None:
             facts = record["passes"][str(done)]
             if hashlib.sha256(content[: facts["bytes"]]).hexdigest() != facts["rows"]:
-                raise RecordError("trials.csv does not hold the rows that were written")
+                raise FaultError("trials.csv does not hold the rows that were written")
             if _weights(learner) != facts["weights"]:
-                raise RecordError("the weights are not those that were written")
+                raise FaultError("the weights are not those that were written")
             files = record["files"]
             self._check_files({name: sha for name, sha in files.items() if _is_due(name, done, self.options)})
         return [row for row in read_trials(state / "trials.csv") if row.exposure + row.interference <= done]
@@ -267,16 +268,16 @@ class MemoryRun:
         """Return a record of this run; None if there is none, as in earlier versions.
 
         Raises:
-            RecordError: it is damaged, or of another run.
+            FaultError: it is damaged, or of another run.
         """
         try:
-            record, _ = open_seal(read_record(path))
+            record = open_seal(read_record(path))
         except FileNotFoundError:
             return None
-        except RecordError as error:
-            raise RecordError(f"{path.name}: {error}") from error
+        except FaultError as error:
+            raise FaultError(f"{path.name}: {error}") from error
         if record.get("run") != self.identity:
-            raise RecordError(f"{path.name} is that of another run")
+            raise FaultError(f"{path.name} is that of another run")
         return record
 
     def _digests(self, *names: str) -> dict[str, str]:
@@ -288,15 +289,15 @@ class MemoryRun:
         """Check that files hold what was written.
 
         Raises:
-            RecordError: one does not; it is named.
+            FaultError: one does not; it is named.
         """
         for name, digest in digests.items():
             try:
                 content = read_bytes(self.folder / name, LARGEST_FILE)
-            except (FileNotFoundError, RecordError) as error:
-                raise RecordError(f"{name} cannot be read") from error
+            except (FileNotFoundError, FaultError) as error:
+                raise FaultError(f"{name} cannot be read") from error
             if hashlib.sha256(content).hexdigest() != digest:
-                raise RecordError(f"{name} does not hold what was written")
+                raise FaultError(f"{name} does not hold what was written")
 
     def _after_exposures(self, learner: Learner, session: Session) -> None:
         """Write what is looked at once, after the last exposure and before any interference."""

@@ -10,8 +10,8 @@ import yaml
 from torch import Tensor
 
 from storage.checked_files import RefusedFileError, on_one_line, read_text, shortly
-from storage.claim import claim
 from storage.foreign import Settings, check_weights, read_foreign, say_converted, settings_of
+from storage.lock import FolderLock
 from storage.model_folder import CheckpointError
 from storage.terminal import visible
 from storage.unfinished import adding, check_no_model
@@ -50,7 +50,7 @@ def import_weights(options: ImportOptions) -> Path:
         FileExistsError: `--out` holds a model.
         FolderLockError: another process is writing into `--out`.
     """
-    with claim(options.out):
+    with FolderLock(options.out):
         check_no_model(options.out)
         content = read_foreign(options.weights)
         tokenizer = {"taming": _import_taming, "tats": _import_tats, "llamagen": _import_llamagen}[options.kind](

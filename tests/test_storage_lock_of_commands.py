@@ -21,8 +21,7 @@ from experiments.memory.experiment import run_memory
 from experiments.memory.options import MemoryOptions
 from experiments.options import DemoOptions
 from gpt.config import MismatchError
-from storage.claim import claim
-from storage.lock import FolderLockError
+from storage.lock import FolderLock, FolderLockError
 
 Command = Callable[[Path, Path], object]
 """Writes into the second folder; the first is for what it reads."""
@@ -106,13 +105,13 @@ def test_a_start_that_fails_leaves_no_run_behind(command: Command, error: type[E
 
 
 def test_what_was_written_stays(tmp_path: Path) -> None:
-    with claim(tmp_path / "out"):
+    with FolderLock(tmp_path / "out"):
         (tmp_path / "out" / "file").write_text("written")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["file"]
 
 
 def test_an_empty_folder_that_was_there_stays(tmp_path: Path) -> None:
-    with claim(tmp_path):
+    with FolderLock(tmp_path):
         pass
     assert tmp_path.exists()
 
