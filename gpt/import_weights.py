@@ -15,7 +15,7 @@ from gpt.convert import convert_mingpt, convert_tats
 from gpt.model import GPT
 from gpt.options import ImportOptions
 from storage.checked_files import shortly
-from storage.foreign import Settings, check_weights, read_foreign, say_converted, settings_of
+from storage.foreign.checkpoint import Settings, check_weights, read_foreign, say_converted, settings_of
 from storage.hub_names import TOKENIZER
 from storage.lock import FolderLock
 from storage.model_folder import CheckpointError

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from storage.foreign import read_foreign
+from storage.foreign.checkpoint import read_foreign
 
 FIXTURES = Path(__file__).parent / "fixtures"
 TAMING = FIXTURES / "taming_vqgan_tiny.ckpt"

@@ -14,7 +14,7 @@ from torch import Tensor
 from gpt.config import GPTConfig
 from gpt.convert import convert_mingpt, convert_tats
 from gpt.model import GPT
-from storage.foreign import read_foreign
+from storage.foreign.checkpoint import read_foreign
 from storage.model_folder import CheckpointError, load_weights
 
 FIXTURES = Path(__file__).parent / "fixtures"

@@ -32,7 +32,7 @@ from data.tokens import TokenStore
 from gpt.config import GPTConfig
 from sampling.options import Prompt
 from sampling.prompts import encode_prompt
-from storage.foreign import read_foreign
+from storage.foreign.checkpoint import read_foreign
 from storage.model_folder import CheckpointError
 from vqgan.foreign.import_weights import import_weights
 from vqgan.foreign.taming import TamingVQGAN

@@ -10,7 +10,7 @@ import yaml
 from torch import Tensor
 
 from storage.checked_files import RefusedFileError, on_one_line, read_text, shortly
-from storage.foreign import Settings, check_weights, read_foreign, say_converted, settings_of
+from storage.foreign.checkpoint import Settings, check_weights, read_foreign, say_converted, settings_of
 from storage.lock import FolderLock
 from storage.model_folder import CheckpointError
 from storage.terminal import visible

@@ -26,7 +26,7 @@ from timm.layers.format import Format
 from torch import Tensor, nn
 from torch.nn import functional
 
-from storage.foreign import read_foreign
+from storage.foreign.checkpoint import read_foreign
 from storage.model_folder import load_weights
 
 LITE = {f"efficientnet-lite{number}": f"tf_efficientnet_lite{number}" for number in range(3)}

@@ -1,10 +1,10 @@
 """Reading checkpoints that other programs wrote, without running anything they hold.
 
 A `.pt` or `.ckpt` file is a pickle, and a pickle can call any function of the machine that reads it. Here it is read as
-data (see `storage.pickles`): tensors and plain containers are built. The settings objects that real checkpoints carry
-beside their weights (argparse namespaces, callbacks of Lightning, configs) become inert `Settings` that hold their
-attributes and can do nothing; a file that names anything else is refused, and what it names is said. What a file claims
-is compared with what it holds before memory is taken: a tensor is never larger than its part of the file.
+data (see `storage.foreign.pickles`): tensors and plain containers are built. The settings objects that real checkpoints
+carry beside their weights (argparse namespaces, callbacks of Lightning, configs) become inert `Settings` that hold
+their attributes and can do nothing; a file that names anything else is refused, and what it names is said. What a file
+claims is compared with what it holds before memory is taken: a tensor is never larger than its part of the file.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from storage.archives import ArchiveError
 from storage.checked_files import RefusedFileError, open_file, shortly
+from storage.foreign.archives import ArchiveError
+from storage.foreign.pickles import NamesError, PickleError, Settings
+from storage.foreign.torch_files import read_torch, type_name
 from storage.model_folder import CheckpointError
-from storage.pickles import NamesError, PickleError, Settings
-from storage.torch_files import read_torch, type_name
 
 __all__ = ["Settings", "check_weights", "read_foreign", "say_converted", "settings_of"]
 

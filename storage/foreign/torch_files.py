@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from storage.archives import BEGINNING, Archive
 from storage.checked_files import open_file, shortly
+from storage.foreign.archives import BEGINNING, Archive
+from storage.foreign.pickles import Named, PickleError, read_pickle
 from storage.model_folder import CheckpointError
-from storage.pickles import Named, PickleError, read_pickle
 
 SETTINGS = ("argparse.Namespace", "mingpt.", "pytorch_lightning.", "lightning.", "omegaconf.", "pathlib.")
 """Packages whose objects are settings that real checkpoints carry; none of them is ever imported."""

@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from storage.foreign import Settings, check_weights, read_foreign, say_converted, settings_of
+from storage.foreign.checkpoint import Settings, check_weights, read_foreign, say_converted, settings_of
+from storage.foreign.pickles import PickleError, read_pickle
 from storage.model_folder import CheckpointError
-from storage.pickles import PickleError, read_pickle
 
 WEIGHTS = {"layer.weight": torch.arange(6.0).view(2, 3)}
 
