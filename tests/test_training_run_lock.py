@@ -40,6 +40,14 @@ def ending(run: Path) -> bool:
         return False
 
 
+@pytest.fixture
+def hold(tmp_path: Path) -> Path:
+    """While this file is there, the first process waits between two steps."""
+    path = tmp_path / "hold"
+    path.touch()
+    return path
+
+
 def assert_same_run(run: Path, whole: Path) -> None:
     for file in ("final/model.safetensors", "metrics.jsonl"):
         assert (run / file).read_bytes() == (whole / file).read_bytes(), file
@@ -47,16 +55,17 @@ def assert_same_run(run: Path, whole: Path) -> None:
 
 @pytest.mark.parametrize("resume", ["no", "auto"])
 def test_a_second_process_is_refused_and_disturbs_nothing(
-    kind: str, data: Path, whole: Path, tmp_path: Path, resume: str
+    kind: str, data: Path, whole: Path, tmp_path: Path, hold: Path, resume: str
 ) -> None:
     run = tmp_path / "run"
-    first = Trainer([task(kind, data, run, step_seconds=0.2)], tmp_path / "first")
+    first = Trainer([task(kind, data, run, hold=str(hold))], tmp_path / "first")
     assert first.wait_for(lambda: len(metrics(run)) > 0)
     second = Trainer([task(kind, data, run, resume=resume)], tmp_path / "second")
     assert second.end() == 1
-    said = second.log.read_text()
+    said = second.said()
     assert f"{run} is being written into by process {first.process.pid} on " in said
     assert f"type: secondsight unlock {run} --owner " in said
+    hold.unlink()
     first.finish()
     assert_same_run(run, whole)
 
@@ -69,22 +78,31 @@ def test_two_that_start_at_once_make_one_run(kind: str, data: Path, whole: Path,
     assert_same_run(run, whole)
 
 
-def test_a_process_that_is_saving_and_ending_is_waited_for(kind: str, data: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_process_that_is_saving_and_ending_is_waited_for(
+    kind: str, data: Path, whole: Path, tmp_path: Path, hold: Path
+) -> None:
     run = tmp_path / "run"
-    first = Trainer([task(kind, data, run, step_seconds=0.1, save_seconds=1)], tmp_path / "first")
+    saving = tmp_path / "saving"
+    saving.touch()
+    first = Trainer([task(kind, data, run, hold=str(hold), hold_saving=str(saving))], tmp_path / "first")
     assert first.wait_for(lambda: len(metrics(run)) > 0)
     first.send(signal.SIGTERM)
+    hold.unlink()
     assert first.wait_for(lambda: ending(run))
     second = Trainer([task(kind, data, run, resume="auto")], tmp_path / "second")
-    said = second.finish()
-    assert f"{run} is held by process {first.process.pid} on " in said
+    waits = f"{run} is held by process {first.process.pid} on "
+    assert second.wait_for(lambda: waits in second.said())
+    saving.unlink()
+    second.finish()
     assert "Stopped by SIGTERM" in first.finish()
     assert_same_run(run, whole)
 
 
-def test_a_process_that_was_killed_is_taken_over_from(kind: str, data: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_process_that_was_killed_is_taken_over_from(
+    kind: str, data: Path, whole: Path, tmp_path: Path, hold: Path
+) -> None:
     run = tmp_path / "run"
-    first = Trainer([task(kind, data, run, step_seconds=0.1)], tmp_path / "first")
+    first = Trainer([task(kind, data, run, hold=str(hold), hold_after=3)], tmp_path / "first")
     assert first.wait_for(lambda: len(metrics(run)) > 2)
     first.send(signal.SIGKILL)
     assert first.end() == -signal.SIGKILL

@@ -6,6 +6,7 @@ must be started by a launcher is run as a program:
     python trainer.py '[{"kind": "gpt", "options": {"tokens": ..., "out": ...}}]'
 """
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -55,6 +56,15 @@ TOKENIZER = {
     "discriminator_width": 4,
     "discriminator_layers": 2,
 }
+SPECIAL = {
+    "sharded": False,
+    "save_seconds": 0,
+    "step_seconds": 0,
+    "hold": None,
+    "hold_after": 1,
+    "hold_saving": None,
+    "broken": None,
+}
 Job = dict[str, Any]
 
 
@@ -62,11 +72,12 @@ def job(kind: str, data: Path, out: Path, **options: Any) -> Job:
     """What one training is asked to do.
 
     Besides options of the trainer there are `sharded`, `save_seconds`, which writing the moments of a checkpoint lasts
-    at least, `step_seconds`, which a step does, and `broken`, the process whose losses are not finite.
+    at least, `step_seconds`, which a step does, and `broken`, the process whose losses are not finite. While the file
+    `hold` is there no step begins after the first `hold_after`, and while `hold_saving` is, nothing is saved: what
+    another process does meanwhile may take as long as it likes.
     """
     own = {**GPT, "tokens": str(data)} if kind == "gpt" else {**TOKENIZER, "data": str(data)}
-    special = {"sharded": False, "save_seconds": 0, "step_seconds": 0, "broken": None}
-    chosen = {key: options.pop(key, value) for key, value in special.items()}
+    chosen = {key: options.pop(key, value) for key, value in SPECIAL.items()}
     return {"kind": kind, "options": {**own, "out": str(out), **options}, **chosen}
 
 
@@ -87,6 +98,10 @@ class Trainer:
         self.process: BaseProcess = context.Process(target=_work, args=(jobs, log, {**CPU, **environment}))
         self.process.start()
         del os.environ["PYTHONPATH"]
+
+    def said(self) -> str:
+        """What was said until now."""
+        return self.log.read_text() if self.log.exists() else ""
 
     def send(self, number: int) -> None:
         """Send a signal."""
@@ -142,14 +157,14 @@ def do(jobs: list[Job]) -> None:
         AcceleratorState._reset_state()
         GradientState._reset_state()
         shard(job["sharded"])
-        state.save_tensors = delayed(state.save_tensors, job["save_seconds"])
+        state.save_tensors = held(delayed(state.save_tensors, job["save_seconds"]), job["hold_saving"])
         if job["kind"] == "gpt":
-            gpt.seed_step = delayed(gpt.seed_step, job["step_seconds"])
+            gpt.seed_step = slow_step(gpt.seed_step, job)
             if job["broken"] == int(os.environ.get("RANK", 0)):
                 gpt.train_step = not_finite(gpt.train_step)
             train_and_watch(GPTTrainOptions.of(**values_of(job["options"], GPTTrainOptions)))
         else:
-            tokenizer.random_crop = delayed(tokenizer.random_crop, job["step_seconds"])
+            tokenizer.random_crop = slow_step(tokenizer.random_crop, job)
             tokenizer.train(TokenizerTrainOptions.of(**values_of(job["options"], TokenizerTrainOptions)))
 
 
@@ -161,11 +176,29 @@ def shard(wanted: bool) -> None:
         PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
 
 
+def slow_step(function: Callable[..., Any], job: Job) -> Callable[..., Any]:
+    """The same function, which is called once a step, as slow as the job asks."""
+    return held(delayed(function, job["step_seconds"]), job["hold"], job["hold_after"])
+
+
 def delayed(function: Callable[..., Any], seconds: float) -> Callable[..., Any]:
     """The same function, not before some time has passed."""
 
     def later(*arguments: Any, **options: Any) -> Any:
         time.sleep(seconds)
+        return function(*arguments, **options)
+
+    return later
+
+
+def held(function: Callable[..., Any], hold: str | None, after: int = 0) -> Callable[..., Any]:
+    """The same function, but for the first calls not while the file is there."""
+    calls = itertools.count()
+
+    def later(*arguments: Any, **options: Any) -> Any:
+        held_now = next(calls) >= after
+        while held_now and hold is not None and Path(hold).exists():
+            time.sleep(0.01)
         return function(*arguments, **options)
 
     return later
