@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,11 @@ torch.set_num_threads(1)
 # No test may fail because the machine is busy, nor pass today and fail tomorrow.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
+
+
+def pytest_collection_finish() -> None:
+    if "trainer" in sys.modules:
+        sys.modules["trainer"].start_server()
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,12 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from accelerate import DistributedType, PartialState
 from accelerate.state import AcceleratorState, GradientState
@@ -81,6 +83,17 @@ def job(kind: str, data: Path, out: Path, **options: Any) -> Job:
     return {"kind": kind, "options": {**own, "out": str(out), **options}, **chosen}
 
 
+def start_server() -> None:
+    """Start the server that forks processes, if it does not run yet, with everything imported that trainers need.
+
+    `conftest.py` calls it before the first test: readers of videos, too, would start the server, and with less.
+    """
+    multiprocessing.set_forkserver_preload(["trainer"])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(TESTS))  # where the server finds this file
+        forkserver.ensure_running()
+
+
 class Trainer:
     """A process that does jobs one after another.
 
@@ -92,12 +105,10 @@ class Trainer:
 
     def __init__(self, jobs: list[Job], log: Path, **environment: str) -> None:
         self.log = log
-        os.environ["PYTHONPATH"] = str(TESTS)  # where the process that is forked finds this file
+        start_server()
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["trainer"])
         self.process: BaseProcess = context.Process(target=_work, args=(jobs, log, {**CPU, **environment}))
         self.process.start()
-        del os.environ["PYTHONPATH"]
 
     def said(self) -> str:
         """What was said until now."""
