@@ -1,8 +1,8 @@
-"""A small Slurm: `sbatch`, `srun`, `scontrol`, `scancel` and `squeue` as programs, and a scheduler of real processes.
+"""A small Slurm: `sbatch`, `srun`, `scontrol`, `scancel` and `squeue` as programs, a scheduler of real processes.
 
-It knows what the batch scripts of this project ask for: arrays, dependencies (`afterok`), `--signal=B:USR1`, requeueing,
-one log that is appended to. Jobs run one after the other. Instead of clocks there are interruptions: each waits until
-its job has written what it waits for.
+It knows what the batch scripts of this project ask for: arrays, dependencies (`afterok`), `--signal=B:USR1`, being
+queued again, one log that is appended to. Jobs run one after the other. Instead of clocks there are interruptions: each
+waits until its job has written what it waits for.
 
     slurm = SmallSlurm(folder)
     slurm.bash("submit.sh")              # or slurm.call("sbatch", "job.sbatch")
@@ -248,7 +248,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _jobs_of(number: int, submitted: dict[str, list[str] | str]) -> list[Job]:
-    """The job, or the tasks of the array, that a call of sbatch made; options given to it win over those of the script."""
+    """The job, or the tasks of the array, that a call of sbatch made; its own options win over those of the script."""
     words = list(submitted["words"])
     given = [word for word in words if word.startswith("--")]
     at = next(index for index, word in enumerate(words) if not word.startswith("--"))
@@ -263,7 +263,7 @@ def _jobs_of(number: int, submitted: dict[str, list[str] | str]) -> list[Job]:
     for task in tasks:
         own = number if task is None else number + 1 + task
         names = {"%%": "%", "%a": str(task), "%j": str(own), "%A": str(number), "%x": options.get("--job-name", "")}
-        log = re.sub("%[%ajAx]", lambda match: names[match[0]], options.get("--output", "slurm-%j.out"))
+        log = "".join(names.get(part, part) for part in re.split("(%.)", options.get("--output", "slurm-%j.out")))
         jobs.append(
             Job(
                 id=own,

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -167,7 +168,7 @@ def test_a_launcher_of_each_node_starts_a_process_on_each_gpu(tmp_path: Path) ->
     nodes = {"SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "one,two", "SLURM_NODEID": "1", "GLOO_SOCKET_IFNAME": "eth3"}
     submit(make_site(tmp_path, **nodes), "train.sbatch", "gpt", "train")
     words = words_told(tmp_path)
-    told = dict(zip(words, words[1:], strict=False))
+    told = dict(pairwise(words))
     assert words[:1] == ["launch"]
     assert (told["--num_machines"], told["--num_processes"], told["--machine_rank"]) == ("2", "4", "1")
     assert (told["--main_process_ip"], told["--main_process_port"]) == ("one", "21000")
