@@ -24,7 +24,7 @@ from gpt.config import PRESETS, GPTConfig
 from gpt.flops import flops_per_token
 from gpt.model import GPT
 from gpt.train import build_optimizer, train_step
-from training.throughput import peak_flops
+from training.gpus import peak_flops
 
 RATE = 3e-4
 

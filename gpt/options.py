@@ -123,8 +123,8 @@ class PlanOptions(Options):
     gpus: int = option(8, at_least=1, at_most=10**6)
     """Number of GPUs."""
     gpu: str = "h200"
-    """Kind of GPU: a10, a10g, a100-40, a100-80, h100, h100-nvl, h100-pcie, h200, b200, l4, l40, l40s, rtx3090,
-    rtx4090 or v100."""
+    """Kind of GPU: a10, a10g, a100-40, a100-80, h100, h100-nvl, h100-pcie, h200, b200, l4, l40, l40s, rtx3090, rtx4090
+    or v100; mi250x (one of the two halves of a card, each of which torch takes for a GPU), mi300x or mi355x."""
     mfu: float = option(0.45, above=0, at_most=1)
     """Share of the GPUs' peak arithmetic that the training attains (model FLOPs utilisation)."""
 

@@ -13,7 +13,7 @@ from gpt.flops import flops_per_token, matrix_parameters, parameter_count
 from gpt.loss import LOGITS_AT_ONCE
 from gpt.options import PlanOptions
 from storage.options import unknown_name
-from training.throughput import GPUS
+from training.gpus import GPUS
 
 FP32 = 4
 """Bytes of a weight, of its gradient and of each of Adam's two moments."""

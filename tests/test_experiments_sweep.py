@@ -1,6 +1,7 @@
 """Sweeps: all combinations, each once, continued and extended, here or as tasks of a Slurm array."""
 
 import csv
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from memory_lists import make_list
 from memory_runs import make_accuracy
 
 import secondsight
-from experiments.memory.options import MemoryOptions, SweepOptions
-from experiments.memory.sweep import SweepError, run_sweep, sweep_cells
+from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
+from experiments.memory.sweep import SweepError, run_sweep, sweep_cells, sweep_steps
 from experiments.memory.sweep_table import CellEnd, print_table
 from experiments.statistics.trials import read_trials
 from gpt.config import PRESETS, GPTConfig
@@ -137,12 +138,22 @@ def test_a_cell_that_fails_does_not_stop_the_others(stimuli: Path, tmp_path: Pat
 def test_a_slurm_task_carries_out_its_line(stimuli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a sweep"
     run_sweep(make_sweep(stimuli, out, batches=(1, 2), slurm=True))
-    assert f"2 cells: sbatch '{out / 'sweep.sbatch'}'" in capsys.readouterr().out
-    script = (out / "sweep.sbatch").read_text()
-    assert "#SBATCH --array=0-1\n" in script
+    jobs = out / "jobs"
+    assert f"4 tasks in 3 steps: bash '{jobs / 'submit.sh'}'" in capsys.readouterr().out
+    assert "#SBATCH --array=0-1\n" in (jobs / "cells.sbatch").read_text()
     assert not (out / "cells").exists()
-    subprocess.run(["bash", out / "sweep.sbatch"], check=True, env={"SLURM_ARRAY_TASK_ID": "1"}, capture_output=True)
+    task = {"SLURM_ARRAY_TASK_ID": "1", "SLURM_JOB_ID": "1", "PATH": os.environ["PATH"]}
+    subprocess.run(["bash", jobs / "cells.sbatch"], check=True, env=task, capture_output=True)
     assert [path.parent.name for path in out.glob("cells/*/trials.csv")] == ["list_demo_rate-0.0003_batch-2"]
+
+
+def test_the_steps_of_a_sweep_are_cells_table_and_report(stimuli: Path) -> None:
+    options = make_sweep(stimuli, Path("out"), batches=(1, 2), slurm=True)
+    cells, *later = sweep_steps(options)
+    assert list(cells.commands) == sweep_cells(options)
+    said = [secondsight.parse(arguments_of(command)) for step in later for command in step.commands]
+    report = ReportOptions(runs=(Path("out"),), out=Path("out/report"))
+    assert said == [options.changed(slurm=False), report]
 
 
 @given(

@@ -156,13 +156,20 @@ class StudyOptions(Options):
     precision: Literal["fp32", "bf16"] = "fp32"
     """Numbers that GPTs compute with while they are trained."""
     measuring: MeasuringOptions = MeasuringOptions(top_ps=(1.0, 0.6))
+    slurm: bool = option(False, identity="none")
+    """Run nothing, but write jobs of Slurm into --out, each of which does a part of the study."""
+    part: str | None = option(None, identity="none")
+    """Do only this part, as a job that --slurm wrote: videos, clip-tokens, clip-gpt_64, run-clip_64, report and so
+    on."""
 
     def check(self) -> None:
         """Check what can be checked before anything is made.
 
         Raises:
-            ValueError: a tokenizer is neither a preset nor there, or a list is empty.
+            ValueError: a tokenizer is neither a preset nor there, a list is empty, or jobs are asked for of one part.
         """
+        if self.slurm and self.part is not None:
+            raise ValueError(f"--slurm writes jobs for all parts: leave out --part {self.part}")
         for name in ("clip_tokenizer", "image_tokenizer"):
             value = getattr(self, name)
             if value not in TOKENIZER_PRESETS and not is_hub_model(value) and not Path(value).exists():

@@ -23,12 +23,17 @@ runs/<kind>_<items>/             main run
 runs/<kind>_<items>_context/     context run
 runs/<kind>_<items>_<step>/      exposure run
 report/
-seconds.json              duration of each stage
+seconds.json              duration of each stage, where one process carries out all
+jobs/                     with --slurm: jobs of Slurm, each of which carries out a part
+
+Parts are what jobs do: those of one step of `study_steps` may run side by side, each needs only those of earlier steps.
+They hold no lock of the whole folder; each folder in it that they write into has its own.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,11 +54,13 @@ from experiments.diversity.experiment import run_diversity
 from experiments.diversity.material import choose_items
 from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
 from experiments.diversity.reporting.report import report_diversity
+from experiments.slurm_jobs import Step, write_jobs
 from experiments.stopwatch import Stopwatch
 from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.watch import train_and_watch
 from storage.lock import FolderLock
-from storage.run_folder import open_run
+from storage.options import unknown_name
+from storage.run_folder import RunFolderError, check_run, open_run
 from training.processes import best_device, describe_device
 from training.progress import count, say_done, say_found
 from vqgan.config import PRESETS
@@ -71,15 +78,22 @@ GRID = ("temperatures", "top_ks", "top_ps", "min_ps")
 
 
 def run_study(options: StudyOptions) -> Path:
-    """Carry out the study, or what is missing of it, and return its folder.
+    """Carry out the study, or what is missing of it, or a part; or write its jobs for Slurm. Return its folder.
 
     Raises:
         MediaError: videos or images cannot be used, or are too few for the largest training set.
         FolderLockError: another process is writing into `out`.
-        RunFolderError: `out` holds a study with other options.
+        RunFolderError: `out` holds a study with other options, or a part was asked for before `videos` was done.
         TokenStoreError: a token store in `out` is damaged.
+        ValueError: there is no such part.
         WeightsMissingError: the weights of a network that measures are not on this machine.
     """
+    if options.slurm:
+        write_jobs(study_steps(options), options.out)
+        return options.out
+    if options.part is not None:
+        _carry_out_part(options.part, options.changed(part=None))
+        return options.out
     with FolderLock(options.out, wait=True):
         main = _carry_out(options)
     say_done(
@@ -89,36 +103,113 @@ def run_study(options: StudyOptions) -> Path:
     return options.out
 
 
+def study_steps(options: StudyOptions) -> list[Step]:
+    """Return what jobs of Slurm carry out, step by step."""
+    whole = options.changed(slurm=False)
+    parts = study_parts(options)
+    return [
+        Step(step, [whole.changed(part=part) for part in parts[step]], gpu=step not in ("videos", "report"))
+        for step in parts
+    ]
+
+
+def study_parts(options: StudyOptions) -> dict[str, list[str]]:
+    """Return the parts of a study, by step."""
+    kinds = get_args(Kind)
+    sets = [f"{kind}_{items}" for kind in kinds for items in options.training_items]
+    main = [f"{kind}_{max(options.training_items)}" for kind in kinds]
+    further = ["context", *map(str, measured_steps(options)[:-1])]
+    return {
+        "videos": ["videos"],
+        "tokens": [f"{kind}-tokens" for kind in kinds],
+        "gpts": [f"{kind}-gpt_{items}" for kind in kinds for items in options.training_items],
+        "runs": [f"run-{name}" for name in (*main, *(f"{each}_{run}" for each in sets for run in further))],
+        "report": ["report"],
+    }
+
+
 def _carry_out(options: StudyOptions) -> DiversityOptions:
     """Carry out all stages, and return the main run of clips."""
-    out = options.out
-    begun = any((out / name).exists() for name in (*get_args(Kind), "runs"))
-    if begun:
-        open_run(out, options, resume="auto", begun=True)
-    stage = Stopwatch(out / "seconds.json")
+    begun = _has_begun(options)
+    stage = Stopwatch(options.out / "seconds.json")
     with stage("playroom"):
         videos = options.videos or _make_videos(options)
-    arms = [Arm(kind, options, videos) for kind in get_args(Kind)]
-    _say_found(options, arms)
-    for arm in arms:
-        arm.check_items()
-    if not begun:
-        open_run(out, options, resume="auto", begun=False)
+    arms = _begin(options, videos, begun)
     for arm in arms:
         with stage(f"{arm.kind} tokenizer"):
             arm.make_tokenizer()
         with stage(f"{arm.kind} tokens"):
             arm.make_tokens()
         with stage(f"{arm.kind} GPTs"):
-            arm.make_gpts()
-    # Main runs come first: of equals, a report lets the first speak for its kind.
-    runs = [arm.main_run() for arm in arms] + [run for arm in arms for run in arm.further_runs()]
+            for items in options.training_items:
+                arm.make_gpt(items)
+    runs = _runs(arms)
     for run in runs:
         with stage(f"run {run.out.name}"):
             run_diversity(run)
     with stage("report"):
-        report_diversity(DiversityReportOptions(runs=tuple(run.out for run in runs), out=out / "report"))
+        _report(options, runs)
     return arms[-1].main_run()
+
+
+def _carry_out_part(part: str, options: StudyOptions) -> None:
+    """Carry out one part; those that it needs must be done.
+
+    Raises:
+        RunFolderError: `out` holds a study with other options, or none.
+        ValueError: there is no such part.
+    """
+    known = [name for names in study_parts(options).values() for name in names]
+    if part not in known:
+        raise ValueError(unknown_name("part", part, known))
+    print(f"== {part}", file=sys.stderr, flush=True)
+    videos = options.videos or options.out / "playroom" / "clips"
+    if part == "videos":
+        with FolderLock(options.out, wait=True):
+            begun = _has_begun(options)
+            _begin(options, options.videos or _make_videos(options), begun)
+        return
+    if not check_run(options.out, options, "auto", begun=True).continues:
+        raise RunFolderError(f"{options.out} holds no study yet: its part `videos` comes first, see jobs/submit.sh")
+    arms = {arm.kind: arm for arm in (Arm(kind, options, videos) for kind in get_args(Kind))}
+    kind, _, rest = part.partition("-")
+    if part == "report":
+        _report(options, _runs([*arms.values()]))
+    elif kind == "run":
+        run_diversity(next(run for run in _runs([*arms.values()]) if run.out.name == rest))
+    elif rest == "tokens":
+        arms[kind].make_tokenizer()
+        arms[kind].make_tokens()
+    else:
+        arms[kind].make_gpt(int(rest.partition("_")[2]))
+
+
+def _has_begun(options: StudyOptions) -> bool:
+    """Return whether `out` holds something of this study to go on with; a study of other options is refused."""
+    begun = any((options.out / name).exists() for name in (*get_args(Kind), "runs"))
+    if begun:
+        open_run(options.out, options, resume="auto", begun=True)
+    return begun
+
+
+def _begin(options: StudyOptions, videos: Path, begun: bool) -> list[Arm]:
+    """Check what there is to work with, make `out` the folder of this study, and return its halves."""
+    arms = [Arm(kind, options, videos) for kind in get_args(Kind)]
+    _say_found(options, arms)
+    for arm in arms:
+        arm.check_items()
+    if not begun:
+        open_run(options.out, options, resume="auto", begun=False)
+    return arms
+
+
+def _runs(arms: Sequence[Arm]) -> list[DiversityOptions]:
+    """Return all runs. Main runs come first: of equals, a report lets the first speak for its kind."""
+    return [arm.main_run() for arm in arms] + [run for arm in arms for run in arm.further_runs()]
+
+
+def _report(options: StudyOptions, runs: Sequence[DiversityOptions]) -> None:
+    report_diversity(DiversityReportOptions(runs=tuple(run.out for run in runs), out=options.out / "report"))
 
 
 @dataclass(frozen=True)
@@ -210,13 +301,13 @@ class Arm:
             if not (self._tokens(items) / "metadata.json").exists():
                 write_subset(TokenStore(tokens), self._tokens(items), items)
 
-    def make_gpts(self) -> None:
-        """Train a GPT on each training set; the checkpoints that will be measured are kept."""
+    def make_gpt(self, items: int) -> None:
+        """Train a GPT on the training set of so many items; the checkpoints that will be measured are kept."""
         options = self.options
         every = math.gcd(*measured_steps(options))
-        common = GPTTrainOptions.of(
-            tokens=self.folder / "tokens",
-            out=self.folder,
+        training = GPTTrainOptions.of(
+            tokens=self._tokens(items),
+            out=self._gpt(items),
             **options.model.flat(),
             steps=options.steps,
             batch=options.gpt_batch,
@@ -228,8 +319,7 @@ class Arm:
             seed=options.measuring.seed,
             resume="auto",
         )
-        for items in options.training_items:
-            train_and_watch(common.changed(tokens=self._tokens(items), out=self._gpt(items)))
+        train_and_watch(training)
 
     def main_run(self) -> DiversityOptions:
         """Return the run of the largest training set, with everything that is to be measured."""

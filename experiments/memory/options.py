@@ -289,7 +289,7 @@ class SweepOptions(Options):
     learning: LearningOptions = LearningOptions()
     test: TestOptions = TestOptions()
     slurm: bool = False
-    """Run nothing, but write sweep.sbatch, a Slurm script with one task for each combination."""
+    """Run nothing, but write jobs of Slurm into --out: a task for each combination, then the table, then a report."""
 
     def check(self) -> None:
         """Check what can be checked before anything is read; each run checks its own options.

@@ -2,7 +2,8 @@
 
 cells/<combination>/      one run folder of `secondsight memory run` each
 sweep.csv                 what differs between the cells, as their config.json tell, and where each ended
-cells.txt, sweep.sbatch   with --slurm: one command a line, and the Slurm script whose task n carries out line n
+jobs/                     with --slurm: jobs of Slurm that carry out the cells, make sweep.csv and the report
+report/                   that report
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from experiments.memory.experiment import run_memory
-from experiments.memory.options import MemoryOptions, SweepOptions
+from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
 from experiments.memory.protocol import ARCHITECTURE
-from experiments.memory.sweep_array import write_array
 from experiments.memory.sweep_table import print_table, write_sweep
+from experiments.slurm_jobs import Step, write_jobs
 from gpt.config import PRESETS
 from storage.hub_names import HUB, is_hub_model
 from storage.options import find_preset
@@ -32,7 +33,7 @@ class SweepError(ValueError):
 
 
 def run_sweep(options: SweepOptions) -> Path:
-    """Carry out what is missing of a sweep, or write its Slurm script, and return its folder.
+    """Carry out what is missing of a sweep, or write its jobs for Slurm, and return its folder.
 
     A cell that fails does not keep the others from running.
 
@@ -44,7 +45,7 @@ def run_sweep(options: SweepOptions) -> Path:
     finished = sum((cell.out / "trials.csv").exists() for cell in cells)
     say_found(device=describe_device(best_device()), cells=f"{len(cells):,}, {finished:,} of them finished")
     if options.slurm:
-        write_array(cells, options.out)
+        write_jobs(sweep_steps(options), options.out)
         return options.out
     failed = {}
     for number, cell in enumerate(cells, start=1):
@@ -98,6 +99,20 @@ def sweep_cells(options: SweepOptions) -> list[MemoryOptions]:
         if names.count(name) > 1:
             raise SweepError(f"two combinations would be called {name}: name folders differently, and nothing twice")
     return cells
+
+
+def sweep_steps(options: SweepOptions) -> list[Step]:
+    """Return what jobs of Slurm carry out: the cells, then the table, then the report.
+
+    Raises:
+        SweepError: two cells would have the same name.
+    """
+    report = ReportOptions(runs=(options.out,), out=options.out / "report")
+    return [
+        Step("cells", sweep_cells(options)),
+        Step("table", [options.changed(slurm=False)], gpu=False),
+        Step("report", [report], gpu=False),
+    ]
 
 
 def run_cell(cell: MemoryOptions) -> None:
