@@ -35,6 +35,7 @@ from storage.metrics_log import log_metrics
 from storage.run_folder import RunFolderError
 from training.options import TrainingOptions
 from training.order import DataOrder
+from training.precision import forget_earlier_trainings
 from training.processes import gather_values
 from training.progress import Progress
 from training.state import ADVICE
@@ -67,6 +68,7 @@ def make_accelerator(options: TrainOptions, compile: bool = False) -> Accelerato
         TrackerError: the package of a tracker is not installed.
     """
     training = options.training
+    forget_earlier_trainings()
     return Accelerator(
         cpu=on_cpu(),
         mixed_precision="bf16" if training.precision == "bf16" else "no",

@@ -8,6 +8,10 @@ from typing import Literal
 from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, option
 
 
+Precision = Literal["fp32", "tf32", "bf16", "auto"]
+"""Numbers that layers compute with: see `training.precision`."""
+
+
 @dataclass(frozen=True)
 class TrainingOptions(Options):
     """How it is trained."""
@@ -22,8 +26,9 @@ class TrainingOptions(Options):
     """Optimizer steps of linear warm-up."""
     grad_clip: float = option(1.0, at_least=0, at_most=MANY)
     """Largest norm of the gradient; 0 does not clip it."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Numbers that layers compute with; weights, and what needs the digits, stay in fp32."""
+    precision: Precision = "fp32"
+    """Numbers that layers compute with; weights, and what needs the digits, stay in fp32. `tf32` rounds what enters
+    products on NVIDIA GPUs, `bf16` all layers; `auto` is bf16 where that is fast, or what the run began with."""
     validation_items: int = option(256, at_least=1, at_most=MANY, may_change=True)
     """Held-out items that are scored at every checkpoint."""
     seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
