@@ -1,4 +1,4 @@
-"""One step of a tokenizer in training: averages, adversary, precision, resuming, and that no GPU has to be waited for."""
+"""One step of a tokenizer in training: averages, adversary, precision, resuming, and that no GPU has to wait."""
 
 from dataclasses import replace
 from pathlib import Path

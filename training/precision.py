@@ -53,7 +53,8 @@ def choose_precision(asked: Precision, device: torch.device) -> Chosen:
         )
     if asked != "auto":
         return Chosen(asked, "as asked")
-    return Chosen("bf16", "which this device computes fast") if has_bf16(device) else Chosen("fp32", "no fast bf16 here")
+    fast = has_bf16(device)
+    return Chosen("bf16", "which is fast on this device") if fast else Chosen("fp32", "as bf16 is slow on this device")
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -35,14 +35,18 @@ class TokenizerTrainer:
             check_size(self.perceptual, min(options.crop or options.model.resolution, options.model.resolution))
             self.perceptual.to(accelerator.device)
         torch.manual_seed(options.training.seed)
-        self.tokenizer = VQGAN(options.model)
-        self.tokenizer.to(accelerator.device)
+        self.tokenizer = VQGAN(options.model).to(accelerator.device)
+        on_gpu = accelerator.device.type == "cuda"
+        if on_gpu or options.training.precision == "bf16":
+            _put_channels_last(self.tokenizer)
         self.ema = MovingAverage(self.tokenizer, options.ema_decay)
         self.model, self.optimizer = accelerator.prepare(self.tokenizer, _adam(self.tokenizer, (0.9, 0.95)))
         self.modules: dict[str, nn.Module] = {"tokenizer": self.tokenizer}
         self.optimizers: dict[str, torch.optim.Optimizer] = {"tokenizer": self.optimizer}
         if options.adversary.adversarial_weight:
-            self.adversary = Adversary(options.adversary, options.model.frames)
+            self.adversary = Adversary(options.adversary, options.model.frames).to(accelerator.device)
+            if on_gpu:  # on CPUs a group norm loses digits over such features
+                _put_channels_last(self.adversary)
             # The first moment forgets faster than the tokenizer's: an adversary's gradient soon points elsewhere.
             prepared = accelerator.prepare(self.adversary, _adam(self.adversary, (0.5, 0.9)))
             self.adversary_model, self.adversary_optimizer = prepared
@@ -125,6 +129,16 @@ class TokenizerTrainer:
             self.accelerator.clip_grad_norm_(model.parameters(), self.options.training.grad_clip)
         set_learning_rate(optimizer, rate)
         optimizer.step()
+
+
+def _put_channels_last(model: nn.Module) -> None:
+    """Lay weights of three-dimensional convolutions in memory with their channels last, as two-dimensional ones are.
+
+    That is faster on GPUs, and in bf16 on CPUs; in fp32 it gains these little and would change the last digits.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv3d):
+            module.to(memory_format=torch.channels_last_3d)
 
 
 def _adam(model: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
