@@ -24,7 +24,7 @@ from data.items import Item, stretches
 from data.prepared import open_prepared
 from data.probe import probe_video
 from data.sources import Skipped
-from data.video import TIME_SLACK, decode_clips, read_clip
+from data.video import TIME_SLACK, decode_clip, decode_clips
 from storage.endings import memory_for
 from training.order import DataOrder, SampleIndex
 from training.stopping import ignore_signals
@@ -36,19 +36,31 @@ BYTES_OF_BATCH = 64 << 20
 
 @dataclass(frozen=True)
 class Sample:
-    """A clip (3, T, H, W) in [-1, 1], the index of its item, and the files that could not be read for it."""
+    """What was read of an item, its index, and the files that could not be read for it."""
 
-    clip: Tensor
+    levels: Tensor
+    """(3, T, H, W): uint8 of a video, float32 in [-1, 1] of a still."""
     index: int
     skipped: tuple[Skipped, ...]
 
+    @property
+    def clip(self) -> Tensor:
+        """The clip (3, T, H, W) float32 in [-1, 1]."""
+        return as_clip(self.levels)
+
 
 class Batch(NamedTuple):
-    """Clips (B, 3, T, H, W) in [-1, 1] with the indices of their items and the files skipped on the way."""
+    """Clips with the indices of their items and the files skipped on the way."""
 
-    clips: Tensor
+    levels: Tensor
+    """(B, 3, T, H, W): uint8 where all are of videos, which is a quarter of the bytes, otherwise float32 in [-1, 1]."""
     indices: tuple[int, ...]
     skipped: tuple[Skipped, ...]
+
+    @property
+    def clips(self) -> Tensor:
+        """The clips (B, 3, T, H, W) float32 in [-1, 1]."""
+        return as_clip(self.levels)
 
 
 class ClipDataset(Dataset[Sample]):
@@ -75,14 +87,22 @@ class ClipDataset(Dataset[Sample]):
             item = self.items[(index + attempt) % len(self.items)]
             try:
                 with memory_for(item.source.name):
-                    clip = self.read(item, seed)
-                return Sample(clip, (index + attempt) % len(self.items), tuple(skipped))
+                    levels = self.read_levels(item, seed)
+                return Sample(levels, (index + attempt) % len(self.items), tuple(skipped))
             except MediaError as error:
                 skipped.append(item.source.skip(error))
         raise MediaError(f"{len(skipped)} files in a row cannot be read; the last: {skipped[-1].reason}")
 
     def read(self, item: Item, seed: int | None = None) -> Tensor:
         """Return the clip (3, T, H, W) in [-1, 1] of an item; with a seed, one drawn near it.
+
+        Raises:
+            MediaError: the file cannot be read.
+        """
+        return as_clip(self.read_levels(item, seed))
+
+    def read_levels(self, item: Item, seed: int | None = None) -> Tensor:
+        """Return the same as it was read: (3, T, H, W) uint8 of a video, float32 in [-1, 1] of a still.
 
         Raises:
             MediaError: the file cannot be read.
@@ -97,10 +117,20 @@ class ClipDataset(Dataset[Sample]):
         start = item.start if seed is None else _jitter(item, form, seed)
         if source.prepared is not None:
             shards = open_prepared(source.path)
-            cut = shards.read(source.prepared, start, form.frames, form.fps, form.size, crop, crop_seed)
-            return to_clip(cut)
+            return shards.read(source.prepared, start, form.frames, form.fps, form.size, crop, crop_seed)
         info = probe_video(source.bytes_of_file, source.table)
-        return read_clip(info, start, form.frames, form.fps, form.size, crop, crop_seed)
+        return decode_clip(info, start, form.frames, form.fps, form.size, crop, crop_seed).levels
+
+
+def as_clip(levels: Tensor) -> Tensor:
+    """Return clips (..., T, H, W) float32 in [-1, 1] of bytes, or as they are."""
+    return to_clip(levels) if levels.dtype == torch.uint8 else levels
+
+
+def stack_levels(levels: Sequence[Tensor]) -> Tensor:
+    """Stack what was read of items (3, T, H, W): bytes where all are, clips in [-1, 1] otherwise."""
+    bytes_alone = all(level.dtype == torch.uint8 for level in levels)
+    return torch.stack([level if bytes_alone else as_clip(level) for level in levels])
 
 
 @dataclass(frozen=True)
@@ -108,14 +138,13 @@ class Reading:
     """What was read of an item: plain arrays, because they travel between processes."""
 
     levels: np.ndarray[Any, Any]
-    """(3, T, H, W): uint8 of a video file, float32 in [-1, 1] of anything else."""
+    """(3, T, H, W): uint8 of a video, float32 in [-1, 1] of a still."""
     decoder: str
     """Name and version of what decoded a video; empty for an image."""
 
     def clip(self) -> Tensor:
         """Return the clip (3, T, H, W) float32 in [-1, 1]."""
-        values = torch.from_numpy(self.levels)
-        return to_clip(values) if values.dtype == torch.uint8 else values
+        return as_clip(torch.from_numpy(self.levels))
 
 
 Request = tuple[Item, ClipFormat]
@@ -135,7 +164,7 @@ def read_items(requests: Sequence[Request]) -> Iterator[Reading | MediaError]:
         items = [item for item, _ in group]
         if source.kind == "image" or source.prepared is not None:
             decoder = open_prepared(source.path).metadata.decoder if source.prepared is not None else ""
-            yield from (Reading(ClipDataset([item], form).read(item).numpy(), decoder) for item in items)
+            yield from (Reading(ClipDataset([item], form).read_levels(item).numpy(), decoder) for item in items)
             continue
         source.check_unchanged()
         info = probe_video(source.bytes_of_file, source.table)
@@ -203,14 +232,14 @@ def _jitter(item: Item, form: ClipFormat, seed: int) -> float:
 def collate(samples: list[Sample]) -> Batch:
     """Stack samples into a batch."""
     return Batch(
-        torch.stack([sample.clip for sample in samples]),
+        stack_levels([sample.levels for sample in samples]),
         tuple(sample.index for sample in samples),
         tuple(skip for sample in samples for skip in sample.skipped),
     )
 
 
-def training_loader(dataset: ClipDataset, order: DataOrder, workers: int) -> DataLoader[Sample]:
-    """Return a loader of batches in the given order.
+def training_loader(dataset: ClipDataset, order: DataOrder, workers: int, pinned: bool = False) -> DataLoader[Sample]:
+    """Return a loader of batches in the given order; those in pinned memory a GPU can fetch by itself.
 
     With workers, a reader that hangs stops the run with an error after two minutes instead of stopping it for ever.
     Workers outlive the signals that end a run, which may need their batches until all processes stop together.
@@ -224,6 +253,7 @@ def training_loader(dataset: ClipDataset, order: DataOrder, workers: int) -> Dat
         collate_fn=collate,
         worker_init_fn=ignore_signals,
         timeout=120 if workers else 0,
+        pin_memory=pinned,
         # Without a generator of its own a loader draws from the global one, and a resumed run would draw once more.
         generator=torch.Generator(),
     )

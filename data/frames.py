@@ -1,5 +1,6 @@
 """Decoded images to clips: scale the short side, crop a square, map to [-1, 1]."""
 
+import functools
 from typing import Literal, NamedTuple
 
 import torch
@@ -51,8 +52,16 @@ def resize_short_side(image: Tensor, size: int) -> Tensor:
 
 
 def to_clip(levels: Tensor) -> Tensor:
-    """[0, 255] uint8 or float32 to [-1, 1] float32, same shape."""
+    """[0, 255] uint8 or float32 to [-1, 1] float32, same shape; of bytes the same bits on every device."""
+    if levels.dtype == torch.uint8 and levels.device.type != "cpu":
+        return _values_of_bytes(levels.device)[levels.int()]  # GPUs multiply by 1 / 127.5, which is not the same
     return levels / 127.5 - 1
+
+
+@functools.cache
+def _values_of_bytes(device: torch.device) -> Tensor:
+    """Return what each of the 256 bytes stands for: (256,) float32."""
+    return (torch.arange(256, dtype=torch.uint8) / 127.5 - 1).to(device)
 
 
 def to_uint8(clip: Tensor) -> Tensor:

@@ -91,7 +91,10 @@ class KVCache:
         to_prompt = query.squeeze(3) @ prompt_keys.transpose(-1, -2)
         to_own = self._hide_unfilled((query @ keys.transpose(-1, -2)).squeeze(3))
         scores = torch.cat([to_prompt, to_own], dim=-1)
-        from_prompt, from_own = scores.softmax(dim=-1).split([to_prompt.shape[-1], to_own.shape[-1]], dim=-1)
+        # In bf16 the softmax keeps the digits of fp32, as the fused kernels of the prefill do.
+        wide = torch.promote_types(scores.dtype, torch.float32)
+        shares = scores.softmax(dim=-1, dtype=wide).type_as(values)
+        from_prompt, from_own = shares.split([to_prompt.shape[-1], to_own.shape[-1]], dim=-1)
         return (from_prompt @ prompt_values).unsqueeze(3) + from_own.unsqueeze(3) @ values
 
     def _hide_unfilled(self, scores: Tensor) -> Tensor:

@@ -20,14 +20,17 @@ from gpt.model import GPT
 from gpt.options import TrainOptions
 from storage.run_folder import leaving_nothing
 from training.curves import draw_curves
-from training.loop import TrainingLoop, make_accelerator, make_order
+from training.loop import TrainingLoop, make_accelerator, make_order, settle_precision
 from training.order import seed_step
+from training.precision import precision_of_products
 from training.processes import describe_device, gather_values, on_first_process, process_count, process_index
 from training.progress import count, say_done, say_found
 from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer
 from training.schedule import FLOORS, learning_rate, set_learning_rate
 from training.state import check_model, load_training_state, save_checkpoint, save_gathered
+from training.transfer import to_device
+from training.waiting import check_alike
 
 CURVES = {"nats per token": ("loss", "validation_nll", "unigram_nll")}
 SampleFn = Callable[[GPT, Tensor, Path], None]
@@ -52,9 +55,14 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
         CheckpointWriteError: the disk is full; the last checkpoint stays.
         SystemExit: a signal asked the run to end, and it was saved.
     """
+    options, precision = settle_precision(options)
     accelerator = make_accelerator(options, options.compile)
+    check_alike(options.training.precision, "precision", "give --precision fp32, tf32 or bf16 to all of them")
+    if precision is not None:
+        say_found(precision=precision)
+    products = precision_of_products(options.training.precision)
     wait = options.training.resume == "auto"
-    with sole_writer(options.out, wait) as lock, leaving_nothing(options.out, *MADE_AT_START):
+    with products, sole_writer(options.out, wait) as lock, leaving_nothing(options.out, *MADE_AT_START):
         final = _train(options, sample_fn, accelerator, lock)
     say_done(
         options.out,
@@ -72,6 +80,7 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     store = TokenStore(options.tokens)
     items = _training_items(store, options.tokens)
     record = record_tokens(store)
+    check_alike(record.sha256, "token store", "let all of them see the same --tokens")
     checkpoint = on_first_process(lambda: find_checkpoint(out, check, training.steps))
 
     torch.manual_seed(training.seed)
@@ -104,7 +113,7 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
         on_first_process(begin)
         for step, samples in loop.steps(order):
             seed_step(training.seed, step, accelerator.process_index)  # dropout differs between processes
-            tokens = store.read([items[sample.index] for sample in samples]).to(accelerator.device)
+            tokens = to_device(store.read([items[sample.index] for sample in samples]), accelerator.device)
             rate = rate_at(step, options)
             loss = train_step(
                 accelerator, model, optimizer, tokens, rate, training.grad_clip, options.grad_accumulation
@@ -122,7 +131,9 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
                 save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep)
             if loop.due(options.sample_every):
                 lock.check()
-                sample_fn(plain, held, out / "samples" / f"{loop.done:06d}")
+                path = out / "samples" / f"{loop.done:06d}"
+                sample_fn(plain, held, path)
+                loop.report_picture("samples", path.with_suffix(".png"))
                 loop.speed.restart(loop.done)
     lock.check()
     on_first_process(lambda: draw_curves(out, CURVES))

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -25,6 +25,7 @@ from data.skipping import check_skipped, describe_skipped, write_skipped
 from data.sources import Skipped
 from gpt.model import GPT
 from sampling.completion import Completion, assemble, sample_layout
+from sampling.engine import choose_precision
 from sampling.gallery import GalleryItem, show_grid, show_item, write_gallery
 from sampling.items import (
     CompletionItem,
@@ -75,6 +76,8 @@ class Work:
     layout: Layout
     batch: int
     """Items that are completed side by side."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the GPT's blocks."""
 
     @cached_property
     def gpt_fingerprint(self) -> str:
@@ -87,7 +90,9 @@ class Work:
         models = {"gpt": self.gpt_fingerprint, "tokenizer": self.tokenizer.fingerprint}
         layout = {"grid": self.layout.grid, "given": self.layout.extent.tokens, "windows": self.layout.window_starts}
         request: dict[str, Any] = parse_json(to_json(self.request, indent=None))
-        return digest_of({**models, **layout, "request": request, "batch": self.batch})
+        # Named where it is not that of all completions before there was a choice.
+        precision = {} if self.precision == "fp32" else {"precision": self.precision}
+        return digest_of({**models, **layout, "request": request, "batch": self.batch, **precision})
 
     @property
     def counts_changes(self) -> bool:
@@ -154,6 +159,7 @@ def _prepare(options: CompleteOptions) -> Work:
         request=request,
         layout=lay_out(gpt, tokenizer, _size(items, form), request),
         batch=options.batch,
+        precision=choose_precision(options.sampling_precision, device),
     )
 
 
@@ -173,7 +179,7 @@ def _say_found(work: Work) -> None:
     say_found(
         device=describe_device(work.gpt.device),
         tokenizer=f"{work.tokenizer.describe()}, {_parameters(work.tokenizer)}",
-        gpt=f"{work.gpt.config.describe()}, {_parameters(work.gpt)}",
+        gpt=f"{work.gpt.config.describe()}, {_parameters(work.gpt)}, sampled in {work.precision}",
         items=f"{given}; {count(work.request.n, 'continuation')} each, of {grid} tokens",
         skipped=describe_skipped(work.skipped),
     )
@@ -225,7 +231,7 @@ def _complete_group(work: Work, group: Sequence[CompletionItem], out: Path, unre
         return
     changed = _count_changed(work, clips)
     indices = [item.index for item in items]
-    sampled = sample_layout(work.gpt, work.tokenizer, clips, work.layout, work.request, indices)
+    sampled = sample_layout(work.gpt, work.tokenizer, clips, work.layout, work.request, indices, work.precision)
     for row, (item, of_item) in enumerate(zip(items, sampled, strict=True)):
         path = finished_path(out, item)
         if not path.exists():
@@ -267,6 +273,7 @@ def _how_to_redo(work: Work, options: CompleteOptions, finished: Sequence[Finish
         ],
         "tokenizer": work.tokenizer.fingerprint,
         "gpt": work.gpt_fingerprint,
+        "precision": work.precision,
         "frames": layout.size[0],
         "grid": layout.grid,
         "given": dict(zip(("latent_frames", "rows", "columns"), layout.extent.tokens, strict=True)),

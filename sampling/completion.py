@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gpt.model import GPT
 from sampling.decode import Sampled, sample
-from sampling.options import Request
+from sampling.options import Request, SamplingPrecision
 from sampling.prompts import Layout, encode_prompt, lay_out, size_of
 from vqgan.tokenizer import Tokenizer
 
@@ -77,8 +77,9 @@ def sample_layout(
     layout: Layout,
     request: Request,
     items: Sequence[int] | None = None,
+    precision: SamplingPrecision = "auto",
 ) -> Sampled:
-    """Sample the continuations of the clips that a layout was made for; see `complete_clips`.
+    """Sample the continuations of the clips that a layout was made for; see `complete_clips`, and `sample`.
 
     Returns:
         (B, n, t', h, w) tokens and scores, on the CPU; the scores are NaN where tokens are given.
@@ -89,7 +90,7 @@ def sample_layout(
     else:
         prompt = encode_prompt(tokenizer, clips.to(device), request.prompt)
     given = layout.place(prompt)
-    sampled = sample(gpt, given, request.n, request.sampling, request.seed, items, request.overlap)
+    sampled = sample(gpt, given, request.n, request.sampling, request.seed, items, request.overlap, precision=precision)
     return sampled.cpu().unflatten(layout.grid).hide_scores(layout.given)
 
 

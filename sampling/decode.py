@@ -21,7 +21,8 @@ from torch import Tensor
 from gpt.config import GPTConfig
 from gpt.model import GPT
 from sampling.engine import CachedEngine, Engine
-from sampling.options import SamplingOptions
+from sampling.options import SamplingOptions, SamplingPrecision
+from training.precision import exact_products
 
 FREE = -1
 """Stands for a token that is not given."""
@@ -89,6 +90,7 @@ def sample(
     items: Sequence[int] | None = None,
     overlap: int | None = None,
     engine: Engine | None = None,
+    precision: SamplingPrecision = "auto",
 ) -> Sampled:
     """Continue every prompt `n` times with a key-value cache; a prompt is read once for all its continuations.
 
@@ -102,6 +104,7 @@ def sample(
         items: index of each prompt among all those of a run; by default 0 to B - 1.
         overlap: latent frames that a new window keeps of those before; by default half of the window's.
         engine: how the model is asked; by default with a cache. `RecomputingEngine` is the reference.
+        precision: of the default engine; see `sampling.engine.choose_precision`.
 
     Returns:
         (B, n, L) tokens and scores.
@@ -115,11 +118,12 @@ def sample(
     prompt = _given_prefix(given)
     length = given.shape[1]
     todo = windows(gpt.config, prompt, length, overlap)
-    engine = engine or CachedEngine(gpt, len(given) * n)
+    engine = engine or CachedEngine(gpt, len(given) * n, precision)
     uniform = uniform_numbers(seed, items, n, length - prompt).to(given.device)
     buffer = SampleBuffer(given.repeat_interleave(n, dim=0), uniform, options)
-    for window in todo:
-        _fill_window(engine, gpt, buffer, window, shared=n if window.first == 0 else 1)
+    with exact_products():
+        for window in todo:
+            _fill_window(engine, gpt, buffer, window, shared=n if window.first == 0 else 1)
     return buffer.rows.map(lambda part: part.unflatten(0, (len(given), n)))
 
 
@@ -133,6 +137,7 @@ def generate(
     top_p: float = 1.0,
     seed: int = 0,
     min_p: float = 0.0,
+    precision: SamplingPrecision = "auto",
 ) -> Tensor:
     """Continue every prompt `n` times: `sample` for prompts that are a beginning.
 
@@ -146,6 +151,7 @@ def generate(
         top_p: keep the likeliest tokens reaching this probability.
         seed: the same seed gives the same tokens.
         min_p: keep tokens at least this share as likely as the likeliest.
+        precision: see `sample`.
 
     Returns:
         (B, n, length) int64, prompt included.
@@ -157,7 +163,7 @@ def generate(
         raise ValueError(f"the prompt of {prompt.shape[1]} tokens is longer than the result of {length}")
     free = prompt.new_full((len(prompt), length - prompt.shape[1]), FREE)
     options = SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
-    return sample(gpt, torch.cat([prompt, free], dim=1), n, options, seed).tokens
+    return sample(gpt, torch.cat([prompt, free], dim=1), n, options, seed, precision=precision).tokens
 
 
 @dataclass(frozen=True)

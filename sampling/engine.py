@@ -9,7 +9,7 @@ Axes: P prompts, n continuations of each, R = P * n rows, L tokens, V vocabulary
 from __future__ import annotations
 
 import copy
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from gpt.cache import KVCache, StaticKVCache
 from gpt.model import GPT
+from sampling.options import SamplingPrecision
+from training.precision import has_bf16
 
 
 class Engine(Protocol):
@@ -42,10 +44,11 @@ class CachedEngine:
     Args:
         gpt: the model.
         rows: continuations that are sampled side by side.
+        precision: of the blocks' linear layers; see `choose_precision`.
     """
 
-    def __init__(self, gpt: GPT, rows: int) -> None:
-        self.gpt = with_fast_layers(gpt, rows)
+    def __init__(self, gpt: GPT, rows: int, precision: SamplingPrecision = "auto") -> None:
+        self.gpt = with_fast_layers(gpt, rows, precision)
 
     def prefill(self, prompts: Tensor, copies: int, steps: int) -> Tensor:
         """See `Engine`; a prompt is read once for all its copies."""
@@ -152,23 +155,43 @@ class HalfLinear(nn.Module):
         return F.linear(x.bfloat16(), self.weight, self.bias)
 
 
-def with_fast_layers(gpt: GPT, rows: int) -> GPT:
+def choose_precision(asked: SamplingPrecision, device: torch.device) -> Literal["fp32", "bf16"]:
+    """Return in which numbers the blocks of a GPT compute while it is sampled from.
+
+    `auto` is bf16 on GPUs that know it, where reading the weights takes all the time, and otherwise fp32.
+    """
+    if asked != "auto":
+        return asked
+    return "bf16" if device.type == "cuda" and has_bf16(device) else "fp32"
+
+
+def with_fast_layers(gpt: GPT, rows: int, precision: SamplingPrecision = "auto") -> GPT:
     """Return a GPT in evaluation mode with the same parameters, but with faster layers for steps of that many rows.
 
-    Weights are packed on the CPU and bfloat16 on a GPU, where embeddings, norms and the residual stream stay in fp32.
+    In fp32, weights are packed on the CPU. In bf16 those inside the blocks are bfloat16; embeddings, norms, the
+    residual stream, and everything from the head on stay in fp32: logits in bf16 are equal at one position of 25.
+
+    Args:
+        gpt: the model, on its device.
+        rows: of a decode step.
+        precision: see `choose_precision`.
     """
+    half = choose_precision(precision, gpt.device) == "bf16"
     shared = {id(tensor): tensor for tensor in (*gpt.parameters(), *gpt.buffers())}
     fast = copy.deepcopy(gpt, shared).eval()
+    # A GPT that is being trained in bf16 has a forward pass of accelerate's before its own, with autocast in it.
+    fast.__dict__.pop("forward", None)
+    head = fast.head
     for module in list(fast.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Linear):
-                setattr(module, name, _fast_layer(child, rows))
+                setattr(module, name, HalfLinear(child) if half and child is not head else _packed(child, rows))
     return fast
 
 
-def _fast_layer(linear: nn.Linear, rows: int) -> nn.Module:
+def _packed(linear: nn.Linear, rows: int) -> nn.Module:
     if linear.weight.is_cuda:
-        return HalfLinear(linear)
+        return linear
     # Packing belongs to torch's compiler and is not public: a build without it keeps its own layers.
     known = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
     return PackedLinear(linear, rows) if known and linear.weight.dtype == torch.float32 else linear

@@ -23,7 +23,8 @@ from gpt.config import GPTConfig
 from gpt.model import GPT
 from gpt.options import TrainOptions
 from gpt.train import SampleFn, build_optimizer, train_step
-from training.loop import TrackerError, make_accelerator
+from training.loop import make_accelerator
+from training.trackers import TrackerError
 
 VARIANTS = [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START]
 
@@ -189,7 +190,7 @@ def test_samples_are_taken_when_asked_for(store: Path, tmp_path: Path) -> None:
 def test_a_tracker_that_is_not_installed_is_refused(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.loop.find_spec", lambda name: None)
+    monkeypatch.setattr("training.trackers.find_spec", lambda name: None)
     with pytest.raises(TrackerError, match="pip install wandb"):
         train(options(store, tmp_path / "run", trackers="wandb"))
     assert not (tmp_path / "run").exists()

@@ -1,14 +1,13 @@
-"""One step of a tokenizer in training: averages, adversary, precision, resuming."""
+"""One step of a tokenizer in training: averages, adversary, precision, resuming, and that no GPU has to wait."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from tiny import SHORT, make_clips
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from storage.checkpoints import newest_checkpoint
 from storage.model_folder import CheckpointError
@@ -22,12 +21,6 @@ ADVERSARY = AdversaryOptions(
     adversarial_weight=0.5, adversarial_start=2, adversarial_ramp=2, discriminator_width=4, discriminator_layers=2
 )
 CLIPS = make_clips(2, 8)
-
-
-@pytest.fixture(autouse=True)
-def one_precision_per_test() -> Iterator[None]:
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)  # it is kept for the whole process otherwise
 
 
 def make_trainer(adversary: AdversaryOptions = ALONE, **changes: Any) -> TokenizerTrainer:
@@ -159,3 +152,31 @@ def test_a_tokenizer_of_clips_trains_on_stills_too() -> None:
     trainer = make_trainer(adversary=replace(ADVERSARY, adversarial_start=0))
     losses = [trainer.step(make_clips(2, 1), step) for step in range(3)]
     assert all(torch.isfinite(loss) for loss in losses[-1].values())
+
+
+class HostReads(TorchDispatchMode):
+    """Notes what would make a program wait for a GPU: numbers read on the host, and sizes that depend on numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name.removeprefix("aten::")
+        by_mask = name in ("index", "index_put", "index_put_", "_index_put_impl_") and any(
+            index is not None and index.dtype == torch.bool for index in args[1]
+        )
+        waits = ("_local_scalar_dense", "is_nonzero", "nonzero", "masked_select", "equal", "unique", "bincount")
+        if by_mask or name.startswith(waits):
+            self.found.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("adversary", [ALONE, ADVERSARY], ids=["alone", "adversary"])
+def test_a_step_waits_for_no_number(adversary: AdversaryOptions, precision: str) -> None:
+    trainer = make_trainer(adversary, precision=precision)
+    run(trainer, 0, 4)  # the first ones start the codes, and see whether they are started
+    with HostReads() as reads:
+        run(trainer, 4, 6)
+    assert reads.found == []

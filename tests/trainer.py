@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -66,6 +67,8 @@ SPECIAL = {
     "hold_after": 1,
     "hold_saving": None,
     "broken": None,
+    "scan_seconds": 0,
+    "timeout": None,
 }
 Job = dict[str, Any]
 
@@ -74,7 +77,8 @@ def job(kind: str, data: Path, out: Path, **options: Any) -> Job:
     """What one training is asked to do.
 
     Besides options of the trainer there are `sharded`, `save_seconds`, which writing the moments of a checkpoint lasts
-    at least, `step_seconds`, which a step does, and `broken`, the process whose losses are not finite. While the file
+    at least, `step_seconds`, which a step does, `scan_seconds`, which looking at the data does, `timeout`, the seconds after
+    which operations of the processes together fail, and `broken`, the process whose losses are not finite. While the file
     `hold` is there no step begins after the first `hold_after`, and while `hold_saving` is, nothing is saved: what
     another process does meanwhile may take as long as it likes.
     """
@@ -142,14 +146,14 @@ class Trainer:
         return self.log.read_text()
 
 
-def start_two(jobs: list[Job], log: Path) -> list[Trainer]:
-    """Start two processes that train together."""
+def start_two(jobs: list[Job], log: Path, others: list[Job] | None = None) -> list[Trainer]:
+    """Start two processes that train together; the second may have other jobs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     return [
-        Trainer(jobs, log.with_suffix(f".{rank}"), **together, RANK=str(rank), LOCAL_RANK=str(rank))
+        Trainer(others if rank and others else jobs, log.with_suffix(f".{rank}"), **together, RANK=str(rank), LOCAL_RANK=str(rank))
         for rank in range(2)
     ]
 
@@ -167,6 +171,8 @@ def do(jobs: list[Job]) -> None:
     for job in jobs:
         AcceleratorState._reset_state()
         GradientState._reset_state()
+        if job["timeout"] is not None:
+            PartialState(cpu=True, timeout=timedelta(seconds=job["timeout"]))
         shard(job["sharded"])
         state.save_tensors = held(delayed(state.save_tensors, job["save_seconds"]), job["hold_saving"])
         if job["kind"] == "gpt":
@@ -175,6 +181,7 @@ def do(jobs: list[Job]) -> None:
                 gpt.train_step = not_finite(gpt.train_step)
             train_and_watch(GPTTrainOptions.of(**values_of(job["options"], GPTTrainOptions)))
         else:
+            tokenizer.find_items = delayed(tokenizer.find_items, job["scan_seconds"])
             tokenizer.random_crop = slow_step(tokenizer.random_crop, job)
             tokenizer.train(TokenizerTrainOptions.of(**values_of(job["options"], TokenizerTrainOptions)))
 

@@ -18,12 +18,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -35,13 +34,16 @@ from storage.metrics_log import log_metrics
 from storage.run_folder import RunFolderError
 from training.options import TrainingOptions
 from training.order import DataOrder
-from training.processes import gather_values
+from training.precision import choose_precision, forget_earlier_trainings, recorded_precision
+from training.processes import best_device, gather_values
 from training.progress import Progress
 from training.state import ADVICE
 from training.stopping import Stopping
 from training.throughput import Throughput
+from training.trackers import track_picture, tracker_name, tracking
 
 Batch = TypeVar("Batch")
+AnyOptions = TypeVar("AnyOptions", bound="TrainOptions")
 
 # More names than this tell no more.
 NAMED_ITEMS = 16
@@ -59,6 +61,9 @@ class TrainOptions(Protocol):
     def flat(self) -> dict[str, Any]:
         """See `storage.options.Options.flat`."""
 
+    def changed(self, **values: Any) -> Self:
+        """See `storage.options.Options.changed`."""
+
 
 def make_accelerator(options: TrainOptions, compile: bool = False) -> Accelerator:
     """Return what runs a training: the precision, compiled or not, and the trackers that were asked for.
@@ -67,6 +72,7 @@ def make_accelerator(options: TrainOptions, compile: bool = False) -> Accelerato
         TrackerError: the package of a tracker is not installed.
     """
     training = options.training
+    forget_earlier_trainings()
     return Accelerator(
         cpu=on_cpu(),
         mixed_precision="bf16" if training.precision == "bf16" else "no",
@@ -74,6 +80,30 @@ def make_accelerator(options: TrainOptions, compile: bool = False) -> Accelerato
         log_with=tracker_name(training.trackers),
         project_dir=options.out / "trackers",
     )
+
+
+def settle_precision(options: AnyOptions) -> tuple[AnyOptions, str | None]:
+    """Return options whose precision is no longer `auto`, and what to say of the choice; None where there was none.
+
+    A run that is continued keeps what it began with.
+
+    Raises:
+        ValueError: see `training.precision.choose_precision`.
+    """
+    training = options.training
+    device = torch.device("cpu") if on_cpu() else best_device()
+    chosen = choose_precision(training.precision, device)
+    if training.precision != "auto":
+        return options, None
+    recorded = recorded_precision(training, options.out)
+    precision = recorded or chosen.precision
+    if recorded is not None:
+        choose_precision(recorded, device)
+    if precision == chosen.precision:
+        words = f"{precision}, {chosen.why}"
+    else:
+        words = f"{precision}, as the run began; begun on this machine it would be {chosen.precision}"
+    return options.changed(precision=precision), words
 
 
 def make_order(accelerator: Accelerator, training: TrainingOptions, items: int, first_step: int) -> DataOrder:
@@ -148,7 +178,7 @@ class TrainingLoop:
     def __enter__(self) -> TrainingLoop:
         self._context.enter_context(self.progress)
         self._signals = self._context.enter_context(Stopping())
-        self._context.enter_context(tracking(self.accelerator, self.options))
+        self._context.enter_context(tracking(self.accelerator, self.options, self.order.first_step))
         return self
 
     def __exit__(
@@ -214,6 +244,10 @@ class TrainingLoop:
             self.waiting = rates["waiting"]
             self._write({**means, **values}, rates)
             self.progress.show(self.done, **means, **rates)
+
+    def report_picture(self, name: str, path: Path) -> None:
+        """Show a PNG that was written to the trackers, if it was; see `training.trackers.track_picture`."""
+        track_picture(self.accelerator, name, path, self.step)
 
     def report_scores(self, scores: dict[str, float]) -> None:
         """Write down what a validation found; all processes have the same.
@@ -286,33 +320,3 @@ class LossWatch:
         names = [self.name(sample.index) for sample in samples[:NAMED_ITEMS]]
         more = len(samples) - NAMED_ITEMS
         return ", ".join(names) + (f" and {more} more" if more > 0 else "")
-
-
-class TrackerError(ValueError):
-    """Metrics cannot be sent where they were asked to go."""
-
-
-def tracker_name(name: str) -> str | None:
-    """Return what Accelerate calls the tracker of that name: None for `none`.
-
-    Raises:
-        TrackerError: its package is not installed.
-    """
-    if name == "none":
-        return None
-    if find_spec(name) is None:
-        raise TrackerError(f"--trackers {name} needs the package {name}, which is not installed: pip install {name}")
-    return name
-
-
-@contextmanager
-def tracking(accelerator: Accelerator, options: TrainOptions) -> Iterator[None]:
-    """Open the trackers that `accelerator` was made with, note the options, and close them at the end."""
-    plain = (bool, int, float, str)
-    config = {name: value if isinstance(value, plain) else str(value) for name, value in options.flat().items()}
-    accelerator.init_trackers("secondsight", config, {"wandb": {"name": options.out.name}})
-    try:
-        yield
-    finally:
-        for tracker in accelerator.trackers:
-            tracker.finish()

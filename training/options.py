@@ -7,6 +7,9 @@ from typing import Literal
 
 from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, option
 
+Precision = Literal["fp32", "tf32", "bf16", "auto"]
+"""Numbers that layers compute with: see `training.precision`."""
+
 
 @dataclass(frozen=True)
 class TrainingOptions(Options):
@@ -22,8 +25,9 @@ class TrainingOptions(Options):
     """Optimizer steps of linear warm-up."""
     grad_clip: float = option(1.0, at_least=0, at_most=MANY)
     """Largest norm of the gradient; 0 does not clip it."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Numbers that layers compute with; weights, and what needs the digits, stay in fp32."""
+    precision: Precision = "fp32"
+    """Numbers that layers compute with; weights, and what needs the digits, stay in fp32. `tf32` rounds what enters
+    products on NVIDIA GPUs, `bf16` all layers; `auto` is bf16 where that is fast, or what the run began with."""
     validation_items: int = option(256, at_least=1, at_most=MANY, may_change=True)
     """Held-out items that are scored at every checkpoint."""
     seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
@@ -36,7 +40,20 @@ class TrainingOptions(Options):
     """Newest checkpoints that are kept; the one with the best validation score is kept too."""
     trackers: Literal["none", "tensorboard", "wandb"] = option("none", identity="none")
     """Where metrics go besides metrics.jsonl; the package of that name must be installed."""
+    tracker_project: str = option("secondsight", identity="none")
+    """Project that a tracker files the run under."""
     resume: Literal["no", "auto"] = option("no", identity="none")
     """`auto` continues the run in --out from its newest checkpoint, or starts it."""
     overwrite: bool = option(False, identity="none")
     """Replace the run that --out holds."""
+
+    def check(self) -> None:
+        """Check the name of the project.
+
+        Raises:
+            ValueError: it cannot be the name of a folder.
+        """
+        if not self.tracker_project or set(self.tracker_project) & set("/\\#?%:") or self.tracker_project[0] == ".":
+            raise ValueError(
+                f"--tracker-project {self.tracker_project!r} must be a name without / \\ # ? % : and no dot in front"
+            )

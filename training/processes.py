@@ -14,6 +14,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from training.waiting import patient_group
+
 Value = TypeVar("Value")
 
 
@@ -82,6 +84,7 @@ def on_first_process(action: Callable[[], Value]) -> Value:
     """
     if not dist.is_initialized():
         return action()
+    waiting = patient_group()
     outcome: list[Any] = [None]
     failure: Exception | None = None
     if process_index() == 0:
@@ -90,7 +93,7 @@ def on_first_process(action: Callable[[], Value]) -> Value:
         except Exception as error:
             failure = error
             outcome = [("failed", None)]
-    dist.broadcast_object_list(outcome, src=0)
+    dist.broadcast_object_list(outcome, src=0, group=waiting)
     if failure is not None:
         raise failure
     state, value = outcome[0]

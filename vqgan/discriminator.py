@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.processes import mean_across_processes, own_part, process_count
+from training.transfer import to_device
 from vqgan.options import AdversaryOptions
 
 LECAM_WEIGHT = 0.05
@@ -97,8 +98,9 @@ class Adversary(nn.Module):
             lecam = F.relu(real.scores - mean_fake).square().mean() + F.relu(mean_real - fake.scores).square().mean()
             losses.append(hinge / 2 + LECAM_WEIGHT * lecam)
             means = mean_across_processes(torch.stack([real.scores.detach().mean(), fake.scores.detach().mean()]))
-            if self.training and means.isfinite().all():
-                self.mean_scores[number].lerp_(means, 1 - LECAM_DECAY)
+            if self.training:
+                kept = self.mean_scores[number]
+                kept.copy_(torch.where(means.isfinite().all(), kept.lerp(means, 1 - LECAM_DECAY), kept))
         return torch.stack(losses).mean()
 
     def generator_loss(self, decoded: Tensor, clips: Tensor, matching: float) -> Tensor:
@@ -119,7 +121,8 @@ class Adversary(nn.Module):
 
     def _judge(self, decoded: Tensor, clips: Tensor) -> list[tuple[DiscriminatorOutput, DiscriminatorOutput]]:
         """Return the outputs on reconstruction and original of every discriminator."""
-        chosen = own_part(torch.randint(clips.shape[2], (len(clips) * process_count(),))).to(clips.device)
+        drawn = own_part(torch.randint(clips.shape[2], (len(clips) * process_count(),)))
+        chosen = to_device(drawn, clips.device)
         rows = torch.arange(len(clips), device=clips.device)
         views = [(decoded[rows, :, chosen], clips[rows, :, chosen]), (decoded, clips)]
         return [

@@ -18,7 +18,7 @@ import torch
 from accelerate import PartialState
 from torch import Tensor
 
-from data.clips import Reading, batches_to_read, read_items
+from data.clips import Reading, as_clip, batches_to_read, read_items, stack_levels
 from data.errors import MediaError
 from data.items import LISTING, describe_items, find_items, split_items
 from data.skipping import describe_skipped, write_skipped
@@ -30,6 +30,8 @@ from training.loop import on_cpu
 from training.processes import best_device, describe_device, on_first_process
 from training.progress import Progress, say_done, say_found
 from training.run_lock import sole_writer
+from training.transfer import to_device
+from training.waiting import check_alike
 from vqgan.augment import augmented_size, cut_crops
 from vqgan.encoding_plan import (
     Plan,
@@ -68,6 +70,8 @@ def encode(options: EncodeOptions) -> Path:
     with sole_writer(options.out, wait=options.resume == "auto"):
         on_first_process(lambda: prepare(options, tokenizer))
         plan = read_plan(options.out)
+        check_alike(plan.digest, "plan of the encoding", "let all of them see the same --out")
+        check_alike(tokenizer.fingerprint, "tokenizer", "give the same --tokenizer to all of them")
         _say_plan(plan, tokenizer, options, state)
         mine = range(state.process_index, plan.shards, state.num_processes)
         missing = [number for number in mine if _is_missing(plan, options.out, number)]
@@ -167,9 +171,7 @@ def encode_shards(
         clips = ClipStream(plan, zip(indices, readings, strict=True), progress)
         for number in shards:
             cut = clips.shard(number)
-            grids = [
-                tokenizer.encode(torch.stack(batch).to(state.device)).cpu() for batch in batches(cut, options.batch)
-            ]
+            grids = [tokenizer.encode(to_clips(batch, state.device)).cpu() for batch in batches(cut, options.batch)]
             tokens = torch.cat(grids) if grids else torch.empty(0, *plan.metadata.grid, dtype=torch.int64)
             shard = write_shard(options.out, number, plan.metadata, tokens)
             write_record(options.out, Record(shard, clips.skipped, tuple(sorted(clips.decoders)), plan.digest))
@@ -193,7 +195,7 @@ class ClipStream:
         self.decoders: set[str] = set()
 
     def shard(self, number: int) -> Iterator[Tensor]:
-        """Yield the crops (3, T, H, W) of a shard; `skipped` and `decoders` are those of this shard."""
+        """Yield the crops (3, T, H, W) of a shard as they were read; `skipped` and `decoders` are of this shard."""
         self.skipped = {}
         self.decoders = set()
         for index, reading in islice(self._readings, len(self._plan.indices(number))):
@@ -203,7 +205,12 @@ class ClipStream:
                 self.skipped[index] = str(reading)
                 continue
             self.decoders.update({reading.decoder} - {""})
-            yield from cut_crops(reading.clip(), self._plan.augment(index), self._plan.metadata.size)
+            yield from cut_crops(torch.from_numpy(reading.levels), self._plan.augment(index), self._plan.metadata.size)
+
+
+def to_clips(crops: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Return crops (3, T, H, W), bytes or in [-1, 1], as clips (B, 3, T, H, W) float32 in [-1, 1] on a device."""
+    return as_clip(to_device(stack_levels(crops), device))
 
 
 def batches(clips: Iterator[Tensor], size: int) -> Iterator[list[Tensor]]:

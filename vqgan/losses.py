@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from training.processes import mean_across_processes
+from training.transfer import to_device
 from vqgan.metrics.perceptual import frame_distance
 from vqgan.options import AdversaryOptions
 
@@ -28,7 +29,7 @@ def reconstruction_loss(decoded: Tensor, clips: Tensor, perceptual: nn.Module | 
     error = decoded - clips
     loss = (error.abs() + 2 * error.square()).mean()
     if perceptual is not None:
-        chosen = torch.randperm(clips.shape[2])[:PERCEPTUAL_FRAMES].to(clips.device)
+        chosen = to_device(torch.randperm(clips.shape[2])[:PERCEPTUAL_FRAMES], clips.device)
         loss = loss + weight * frame_distance(perceptual, decoded[:, :, chosen], clips[:, :, chosen]).mean()
     return loss
 

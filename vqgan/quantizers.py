@@ -9,16 +9,25 @@ All state is in buffers, so a resumed run goes on as it was. Inputs are float32:
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.precision import exact_products
 from training.processes import from_first_process, process_count, process_index, sum_across_processes
+from training.transfer import to_device
 
 # A code used less often than this share of the average is moved onto a vector of the batch.
 DEAD_SHARE = 0.1
+
+CHUNK = 256
+"""Rows that a CPU looks for codes of at a time: their scores fit its caches."""
+SHARE_OF_GPU = 64
+"""Of the memory of a GPU, the share that the scores of a chunk may take: one in so many."""
+MOST_BYTES = 2**30
+"""Of the scores of a chunk on a GPU, at most: with more it is no faster."""
 
 
 class Quantized(NamedTuple):
@@ -32,10 +41,11 @@ class Quantized(NamedTuple):
     """Commitment loss, a scalar."""
 
 
-def nearest_code(rows: Tensor, codebook: Tensor, chunk: int = 256) -> Tensor:
+def nearest_code(rows: Tensor, codebook: Tensor, chunk: int | None = None) -> Tensor:
     """Return the index of the nearest of (K, D) codes to each of (R, D) rows: (R,) int64.
 
-    The nearest code maximises z.e - |e|^2 / 2; rows go in chunks so that the R x K matrix never exists. In float32
+    The nearest code maximises z.e - |e|^2 / 2; rows go in chunks, of a size that suits the device if none is given, so
+    that the R x K matrix never exists. In float32
     this cannot tell apart codes whose distances agree in their first six digits or so, which does no harm to learned
     codes: rows come out of a network with errors of that size, and such codes stand for the same. It is a product of
     matrices, many times as fast as differences are for wide codes. Colours of a palette are another matter, see
@@ -43,7 +53,20 @@ def nearest_code(rows: Tensor, codebook: Tensor, chunk: int = 256) -> Tensor:
     """
     bias = -0.5 * codebook.square().sum(dim=1)
     transposed = codebook.T.contiguous()
-    return torch.cat([torch.addmm(bias, part, transposed).argmax(dim=1) for part in rows.split(chunk)])
+    chunk = chunk or rows_at_once(len(codebook), rows.device)
+    with exact_products():
+        return torch.cat([torch.addmm(bias, part, transposed).argmax(dim=1) for part in rows.split(chunk)])
+
+
+def rows_at_once(codes: int, device: torch.device) -> int:
+    """Return how many rows are compared with so many codes at a time.
+
+    On a GPU as many as its memory allows, because every chunk costs it two launches: all of a batch, as a rule.
+    """
+    if device.type != "cuda":
+        return CHUNK
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return max(CHUNK, min(MOST_BYTES, memory // SHARE_OF_GPU) // (4 * codes))
 
 
 class VectorQuantizer(nn.Module):
@@ -67,6 +90,7 @@ class VectorQuantizer(nn.Module):
         self.commitment = commitment
         self.decay = decay
         self.normalised = normalised
+        self._started = False
         codebook = torch.randn(codes, width)
         self.register_buffer("codebook", F.normalize(codebook, dim=1) if normalised else codebook)
         self.register_buffer("counts", torch.ones(codes))
@@ -78,7 +102,7 @@ class VectorQuantizer(nn.Module):
         if self.normalised:
             z = F.normalize(z, dim=-1)
         rows = z.detach().flatten(0, -2)
-        if self.training and not self.initialised:
+        if self.training and not self._has_started():
             self._start(rows)
         indices = nearest_code(rows, self.codebook)
         codes = self.indices_to_codes(indices).view_as(z)
@@ -90,6 +114,16 @@ class VectorQuantizer(nn.Module):
     def indices_to_codes(self, indices: Tensor) -> Tensor:
         """Return the (..., D) codes of (...) indices."""
         return self.codebook[indices]
+
+    def _has_started(self) -> bool:
+        """Whether the codes were started, which is read from the device until they were, and then known."""
+        self._started = self._started or bool(self.initialised)
+        return self._started
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        """Load buffers, `initialised` among them, which may be False again."""
+        self._started = False
+        super()._load_from_state_dict(*arguments)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
     def _start(self, rows: Tensor, rounds: int = 10) -> None:
@@ -108,17 +142,20 @@ class VectorQuantizer(nn.Module):
 
     @torch.no_grad()
     def _update(self, rows: Tensor, indices: Tensor) -> None:
-        counts, sums = _statistics(rows, indices, len(self.codebook))
-        if not torch.isfinite(sums).all():
-            return  # one bad row would otherwise spread to every code it is nearest to, for ever
-        self.counts.lerp_(counts, 1 - self.decay)
-        self.sums.lerp_(sums, 1 - self.decay)
-        share = counts.sum() / len(counts)
-        dead = self.counts < DEAD_SHARE * share
+        """Move the codes; everything is decided on the device, because asking it would make a GPU wait."""
+        found, found_sums = _statistics(rows, indices, len(self.codebook))
+        counts = self.counts.lerp(found, 1 - self.decay)
+        sums = self.sums.lerp(found_sums, 1 - self.decay)
+        share = found.sum() / len(found)
+        dead = counts < DEAD_SHARE * share
         fresh = _shared_sample(rows, len(self.codebook))
-        self.counts[dead] = share
-        self.sums[dead] = fresh[dead] * share
-        self.codebook.copy_(self._centres(self.sums, self.counts))
+        counts = torch.where(dead, share, counts)
+        sums = torch.where(dead[:, None], fresh * share, sums)
+        # One bad row would otherwise spread to every code it is nearest to, for ever.
+        good = torch.isfinite(found_sums).all()
+        self.counts.copy_(torch.where(good, counts, self.counts))
+        self.sums.copy_(torch.where(good, sums, self.sums))
+        self.codebook.copy_(torch.where(good, self._centres(sums, counts), self.codebook))
 
     def _centres(self, sums: Tensor, counts: Tensor) -> Tensor:
         """Return the codes (K, D) of the vectors that sum to (K, D), so many each (K,)."""
@@ -172,6 +209,6 @@ def _statistics(rows: Tensor, indices: Tensor, codes: int) -> tuple[Tensor, Tens
 
 def _shared_sample(rows: Tensor, count: int) -> Tensor:
     """Return `count` random rows out of those of all processes, the same on every process."""
-    drawn = from_first_process(torch.randint(len(rows) * process_count(), (count,)).to(rows.device))
+    drawn = from_first_process(to_device(torch.randint(len(rows) * process_count(), (count,)), rows.device))
     own = drawn // len(rows) == process_index()
     return sum_across_processes(torch.where(own[:, None], rows[drawn % len(rows)], 0))

@@ -1,14 +1,19 @@
-"""Train a causal VQGAN: `secondsight vqgan train`."""
+"""Train a causal VQGAN: `secondsight vqgan train`.
+
+samples/000500.png   held-out clips beside their reconstructions at a checkpoint
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedType
 from torch import Tensor
 
-from data.clips import ClipDataset, collate, training_loader
+from data.clips import ClipDataset, as_clip, collate, training_loader
+from data.drawing import save_image
 from data.items import LISTING, Item, describe_items, find_items, split_items
 from data.same import check_same_data, record_items, write_record
 from data.skipping import describe_skipped, write_skipped
@@ -17,16 +22,20 @@ from data.training_images import write_training_images
 from storage.command import next_command
 from storage.run_folder import RunCheck, leaving_nothing
 from training.curves import draw_curves
-from training.loop import TrainingLoop, make_accelerator, make_order
+from training.loop import TrainingLoop, make_accelerator, make_order, settle_precision
+from training.precision import precision_of_products
 from training.processes import describe_device, gather_values, on_first_process
 from training.progress import say_done, say_found
 from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer
 from training.state import save_gathered
+from training.transfer import to_device
+from training.waiting import check_alike
 from vqgan.grouping import describe_groups
 from vqgan.metrics.reconstruction import codebook_usage, psnr
 from vqgan.model import VQGAN
 from vqgan.options import TrainOptions
+from vqgan.pictures import draw_held_out
 from vqgan.trainer import TokenizerTrainer
 
 MUCH_WAITING = 0.2
@@ -49,13 +58,19 @@ def train(options: TrainOptions) -> Path:
         FloatingPointError: the loss is no longer finite; the last checkpoint stays.
         CheckpointWriteError: the disk is full; the last checkpoint stays.
         SystemExit: a signal asked the run to end, and it was saved.
-        ValueError: the launcher would shard the model.
+        ValueError: the launcher would shard the model, the device does not compute in the precision, or the processes
+            were given different things.
     """
+    options, precision = settle_precision(options)
     out = options.out
     accelerator = make_accelerator(options)
     if accelerator.distributed_type == DistributedType.FSDP:
         raise ValueError("tokenizers are too small to be sharded: launch without --use_fsdp")
-    with sole_writer(out, wait=options.training.resume == "auto") as lock:
+    check_alike(options.training.precision, "precision", "give --precision fp32, tf32 or bf16 to all of them")
+    if precision is not None:
+        say_found(precision=precision)
+    products = precision_of_products(options.training.precision)
+    with products, sole_writer(out, wait=options.training.resume == "auto") as lock:
         check = on_first_process(lambda: check_training(options, options.training, out, data="data"))
         with leaving_nothing(out, LISTING, *MADE_AT_START, "skipped.csv", "training_images.csv"):
             final = _train(options, accelerator, lock, check)
@@ -70,6 +85,7 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
     trainer = TokenizerTrainer(accelerator, options)
     dataset, validation, skipped = _datasets(options)
     record = record_items(dataset.items, validation.items)
+    check_alike(record.sha256, "list of clips", "let all of them see the same --data")
     on_first_process(lambda: check_same_data(out, check, "data", options.data, record))
     first = trainer.resume(checkpoint) if checkpoint else 0
 
@@ -84,15 +100,18 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
         return _name(dataset.items[index])
 
     order = make_order(accelerator, training, len(dataset), first)
-    held = _held_out_clips(validation, training.validation_items)
+    held = HeldOut(validation, training.validation_items)
+    on_first_process(held.read)
+    pinned = accelerator.device.type == "cuda"
     unreadable: list[Skipped] = []
     advised = False
     _say_found(accelerator, trainer, dataset, validation, skipped, options.group_by)
     with TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check) as loop:
         on_first_process(begin)
-        for step, batch in loop.steps(training_loader(dataset, order, options.workers)):
+        for step, batch in loop.steps(training_loader(dataset, order, options.workers, pinned)):
             unreadable += batch.skipped
-            clips = random_crop(batch.clips, options.crop, training.seed + step).to(accelerator.device)
+            levels = to_device(batch.levels, accelerator.device)
+            clips = as_clip(random_crop(levels, options.crop, training.seed + step))
             loop.report(trainer.step(clips, step), learning_rate=trainer.rate(step))
             if loop.stopping:
                 lock.say_ending()
@@ -101,9 +120,12 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
             if loop.reporting or loop.stopping:
                 skipped = _note_skipped(out, skipped, unreadable)
             if loop.saving:
-                scores = on_first_process(lambda: validate(trainer.averaged, held, training.batch))
+                scores = on_first_process(lambda: held.score(trainer.averaged, training.batch))
                 lock.check()
                 loop.report_scores(scores)
+                picture = out / "samples" / f"{loop.done:06d}.png"
+                on_first_process(partial(held.draw, trainer.averaged, picture))
+                loop.report_picture("reconstructions", picture)
                 trainer.save(out, loop.done, scores["psnr_db"])
             elif loop.stopping:
                 trainer.save(out, loop.done)
@@ -121,6 +143,36 @@ def validate(model: VQGAN, clips: Tensor, batch: int) -> dict[str, float]:
         "psnr_db": float(psnr(decoded, clips).mean()),
         "codebook_usage": codebook_usage(torch.cat(tokens), model.vocab_size),
     }
+
+
+class HeldOut:
+    """Clips that a tokenizer does not learn from; of several processes the first alone reads and scores them.
+
+    Args:
+        dataset: of the clips.
+        limit: how many there are, at most, evenly spread.
+    """
+
+    def __init__(self, dataset: ClipDataset, limit: int) -> None:
+        self.dataset = dataset
+        self.limit = limit
+
+    def read(self) -> None:
+        """Read the clips (B, 3, T, H, W) in [-1, 1], which stay in memory.
+
+        Raises:
+            MediaError: too many files in a row cannot be read.
+        """
+        number = min(self.limit, len(self.dataset))
+        self.clips = collate([self.dataset[index * len(self.dataset) // number] for index in range(number)]).clips
+
+    def score(self, model: VQGAN, batch: int) -> dict[str, float]:
+        """See `validate`."""
+        return validate(model, self.clips, batch)
+
+    def draw(self, model: VQGAN, path: Path) -> None:
+        """Write a PNG of some of them beside their reconstructions."""
+        save_image(path, draw_held_out(model, self.clips))
 
 
 def random_crop(clips: Tensor, size: int | None, seed: int) -> Tensor:
@@ -168,12 +220,6 @@ def _advise_preparing(waiting: float, options: TrainOptions, dataset: ClipDatase
         f" --size {max(160, form.size)} --fps {form.fps:g}`"
     )
     return True
-
-
-def _held_out_clips(dataset: ClipDataset, limit: int) -> Tensor:
-    """Return at most so many clips (B, 3, T, H, W), evenly spread."""
-    number = min(limit, len(dataset))
-    return collate([dataset[index * len(dataset) // number] for index in range(number)]).clips
 
 
 def _say_found(

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -61,6 +61,8 @@ class ModelUnderTest:
     """Continuations of each prompt."""
     seed: int
     """Of the continuations."""
+    sampling_precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the GPT's blocks while it is sampled from."""
     identity: str = ""
     """Digest of all of this, of the token store and of what else decides the results."""
 
@@ -203,7 +205,7 @@ class Continuing:
         """Sample continuations (b, n, L) of the items at some indices, on which chance depends."""
         model = self.model
         given = self.prompts.layout.place(self.prompts.tokens[encoding][items]).to(model.gpt.device)
-        return sample(model.gpt, given, model.n, setting, model.seed, items).cpu()
+        return sample(model.gpt, given, model.n, setting, model.seed, items, precision=model.sampling_precision).cpu()
 
     @torch.no_grad()
     def _truth_bits(self, items: Sequence[int], encoding: PromptEncoding) -> Tensor:

@@ -33,6 +33,7 @@ from experiments.statistics.grouped import GROUPS_FOR_VERDICT
 from gpt.evaluate import check_store
 from gpt.model import GPT
 from sampling.decode import check_options
+from sampling.engine import choose_precision
 from storage.checksums import fingerprint
 from storage.command import command_line
 from storage.lock import FolderLock
@@ -122,6 +123,7 @@ def _prepare(options: DiversityOptions) -> Work:
         run_columns={name: getattr(run, name) for name in ("model", "kind", "training_items", "exposures")},
         n=measuring.n,
         seed=measuring.seed,
+        sampling_precision=choose_precision(measuring.sampling_precision, device),
         identity=_identity(run, store, gpt, options),
     )
     return Work(model=model, material=material, prompt_lengths=prompt_lengths, run=run)
@@ -131,7 +133,9 @@ def _identity(run: RunRow, store: TokenStore, gpt: GPT, options: DiversityOption
     """Return a digest of what decides the results, names of folders aside."""
     facts = {name: value for name, value in asdict(run).items() if name not in ("model", "command")}
     models = {"gpt": fingerprint(gpt.description, gpt.state_dict()), "store": store.digest}
-    return digest_of({**facts, **models, "batch": options.measuring.batch})
+    precision = choose_precision(options.measuring.sampling_precision, gpt.device)
+    lower = {} if precision == "fp32" else {"sampling_precision": precision}
+    return digest_of({**facts, **models, "batch": options.measuring.batch, **lower})
 
 
 def _run_row(

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from gpt.config import PRESETS, GPTConfig
-from sampling.options import PromptEncoding, SamplingOptions
+from sampling.options import PromptEncoding, SamplingOptions, SamplingPrecision
 from storage.hub_names import is_hub_model
 from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, about, option, unknown_name
+from training.options import Precision
 from vqgan.config import PRESETS as TOKENIZER_PRESETS
 
 
@@ -42,6 +43,9 @@ class MeasuringOptions(Options):
     """Items continued side by side."""
     seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """The same seed gives the same tables."""
+    sampling_precision: SamplingPrecision = "fp32"
+    """Numbers that the GPT's blocks compute with while continuations are drawn: `auto` is bf16 on GPUs, which is faster
+    and draws other tokens than other machines do."""
 
     def check(self) -> None:
         """Check that every list has values, each once, and that they are in range.
@@ -153,8 +157,8 @@ class StudyOptions(Options):
     """Peak learning rate of the GPTs."""
     grad_clip: float = option(1.0, at_least=0, at_most=MANY)
     """Largest norm of the gradient, of tokenizers and GPTs; 0 does not clip it."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Numbers that GPTs compute with while they are trained."""
+    precision: Precision = "fp32"
+    """Numbers that GPTs compute with while they are trained; see `secondsight gpt train`."""
     measuring: MeasuringOptions = MeasuringOptions(top_ps=(1.0, 0.6))
     slurm: bool = option(False, identity="none")
     """Run nothing, but write jobs of Slurm into --out, each of which does a part of the study."""

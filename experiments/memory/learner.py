@@ -26,6 +26,7 @@ from storage.checkpoints import list_checkpoints, newest_checkpoint
 from storage.checksums import fingerprint
 from storage.model_folder import load_weights
 from training.order import epoch_order, seed_step
+from training.precision import forget_earlier_trainings
 from training.state import load_training_state, save_checkpoint
 
 MOMENTUM = 0.9
@@ -53,7 +54,8 @@ class Learner:
         self.seed = seed
         if options.learning.trained_blocks is not None:
             freeze(gpt, options.learning.trained_blocks)
-        self.accelerator = Accelerator()
+        forget_earlier_trainings()  # whose precision this one would have
+        self.accelerator = Accelerator(mixed_precision="no")
         self.model, self.optimizer = self.accelerator.prepare(gpt, make_optimizer(gpt, options))
         if checkpoint is not None:
             load_training_state(checkpoint, {"gpt": self.optimizer})

@@ -110,7 +110,7 @@ def _complete(gpt: GPT, tokenizer: Tokenizer, upper: Tensor, length: int, start:
     prompt = tokenizer.encode(upper).flatten(1)
     free = prompt.new_full((len(prompt), length - prompt.shape[1]), FREE)
     items = range(start, start + len(prompt))
-    return sample(gpt, torch.cat([prompt, free], dim=1), n, seed=seed, items=items).tokens
+    return sample(gpt, torch.cat([prompt, free], dim=1), n, seed=seed, items=items, precision="fp32").tokens
 
 
 def _lower_half(tokenizer: Tokenizer, tokens: Tensor, size: Sequence[int]) -> Tensor:

@@ -8,8 +8,8 @@ from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 
 from gpt.options import TrainOptions
-from training import loop as trackers
-from training.loop import TrackerError, tracker_name, tracking
+from training import trackers
+from training.trackers import TrackerError, tracker_name, tracking
 
 
 class Notes(GeneralTracker):
