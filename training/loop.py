@@ -37,6 +37,7 @@ from training.options import TrainingOptions
 from training.order import DataOrder
 from training.processes import gather_values
 from training.progress import Progress
+from training.schedule import kept_steps
 from training.state import ADVICE
 from training.stopping import Stopping
 from training.throughput import Throughput
@@ -128,6 +129,7 @@ class TrainingLoop:
         self.watch = LossWatch(order, name_item, accelerator.device)
         self.speed = Throughput(self.training.batch, tokens, flops, accelerator.num_processes, order.first_step)
         self._check = check
+        self._kept_steps = kept_steps(self.training)
         self.step = order.first_step
         """The step that is being taken."""
         self.reporting = False
@@ -201,7 +203,9 @@ class TrainingLoop:
             FloatingPointError: the loss of any process was not finite since the last report.
         """
         self.watch.note(losses["loss"], self.step)
-        self.saving = self.due(self.training.save_every) or self.done == self.training.steps
+        self.saving = (
+            self.due(self.training.save_every) or self.done == self.training.steps or self.done in self._kept_steps
+        )
         self.stopping = self._signals.agreed()
         self.reporting = self.saving or self.due(self.training.log_every)
         if self.reporting or self.stopping:

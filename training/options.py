@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, option
+from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, OptionError, Options, option
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,14 @@ class TrainingOptions(Options):
     """Peak learning rate."""
     warmup: int = option(50, at_least=0, at_most=MANY)
     """Optimizer steps of linear warm-up."""
+    schedule: Literal["cosine", "constant", "wsd"] = "cosine"
+    """Learning rate after the warm-up: a cosine down to a tenth of the peak, the peak to the end, or (wsd) the peak
+    until --decay-steps before the end and then a decay to 0."""
+    decay_steps: int = option(0, at_least=0, at_most=MANY, may_change=True)
+    """Last optimizer steps of --schedule wsd, in which the rate falls to 0 as 1 - sqrt; 0 means a tenth of --steps."""
+    trunk: Path | None = option(None, identity="none")
+    """A run of --schedule wsd or constant with the same options: begin with its checkpoint of the step where the decay
+    of this run begins, and end as if everything up to there had been done here."""
     grad_clip: float = option(1.0, at_least=0, at_most=MANY)
     """Largest norm of the gradient; 0 does not clip it."""
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -34,9 +43,42 @@ class TrainingOptions(Options):
     """Optimizer steps between two checkpoints."""
     keep: int = option(2, at_least=1, at_most=MANY, identity="none")
     """Newest checkpoints that are kept; the one with the best validation score is kept too."""
+    keep_at: tuple[int, ...] = option((), at_least=1, at_most=MANY, identity="none")
+    """Optimizer steps after which a checkpoint is saved and kept for good, besides that where a decay begins."""
     trackers: Literal["none", "tensorboard", "wandb"] = option("none", identity="none")
     """Where metrics go besides metrics.jsonl; the package of that name must be installed."""
     resume: Literal["no", "auto"] = option("no", identity="none")
     """`auto` continues the run in --out from its newest checkpoint, or starts it."""
     overwrite: bool = option(False, identity="none")
     """Replace the run that --out holds."""
+
+    def check(self) -> None:
+        """Check that the parts of the schedule fit together.
+
+        Raises:
+            OptionError: they do not; the options are named.
+        """
+        if self.schedule == "wsd":
+            self._check_decay()
+        elif self.decay_steps:
+            raise OptionError(f"--decay-steps {self.decay_steps} needs --schedule wsd: {self.schedule} has no such end")
+        elif self.trunk is not None:
+            raise OptionError(f"--trunk {self.trunk} needs --schedule wsd: {self.schedule} has no trunk to go on from")
+        late = [step for step in self.keep_at if step > self.steps]
+        if late:
+            raise OptionError(f"--keep-at {late[0]} lies beyond --steps {self.steps}: no checkpoint comes about there")
+
+    def _check_decay(self) -> None:
+        decay = self.decay_steps or max(1, self.steps // 10)
+        if decay + self.warmup > self.steps:
+            of = (
+                f"--decay-steps {self.decay_steps}"
+                if self.decay_steps
+                else f"a decay of {decay}, a tenth of the steps,"
+            )
+            raise OptionError(
+                f"--warmup {self.warmup} and {of} do not fit into --steps {self.steps}: give fewer of the first two or "
+                "more of the last"
+            )
+        if self.trunk is not None and decay == self.steps:
+            raise OptionError(f"--decay-steps {decay} of --steps {self.steps} leave no trunk: give fewer")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from data.clips import ClipDataset, collate, training_loader
 from data.items import LISTING, Item, describe_items, find_items, split_items
-from data.same import check_same_data, record_items, write_record
+from data.same import check_same_data, check_same_trunk, record_items, write_record
 from data.skipping import describe_skipped, write_skipped
 from data.sources import Skipped
 from data.training_images import write_training_images
@@ -66,18 +66,19 @@ def train(options: TrainOptions) -> Path:
 def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check: RunCheck) -> Path:
     training = options.training
     out = options.out
-    checkpoint = on_first_process(lambda: find_checkpoint(out, check, training.steps))
+    checkpoint = on_first_process(lambda: find_checkpoint(options, training, out, check, data="data"))
     trainer = TokenizerTrainer(accelerator, options)
     dataset, validation, skipped = _datasets(options)
     record = record_items(dataset.items, validation.items)
     on_first_process(lambda: check_same_data(out, check, "data", options.data, record))
+    on_first_process(lambda: check_same_trunk(training.trunk, check, "data", options.data, record))
     first = trainer.resume(checkpoint) if checkpoint else 0
 
     def begin() -> None:
         write_skipped(out / "skipped.csv", skipped)
         write_training_images(out, (item.source for item in dataset.items))
         write_record(out, record)
-        begin_run(options, training, out, check, first)
+        begin_run(options, training, out, check, first, checkpoint)
         say_schedule(training, check, first)
 
     def name(index: int) -> str:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from training.order import seed_step
-from training.schedule import learning_rate, set_learning_rate
+from training.schedule import kept_steps, rate_at, set_learning_rate
 from training.state import check_model, load_training_state, save_checkpoint
 from vqgan.discriminator import Adversary
 from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
@@ -59,8 +59,7 @@ class TokenizerTrainer:
 
     def rate(self, step: int) -> float:
         """Return the learning rate of `step`."""
-        training = self.options.training
-        return learning_rate(step, training.steps, training.learning_rate, training.warmup)
+        return rate_at(step, self.options.training)
 
     def step(self, clips: Tensor, step: int) -> dict[str, Tensor]:
         """Take one optimizer step on (B, 3, T, H, W) clips in [-1, 1] and return the losses, detached.
@@ -99,7 +98,9 @@ class TokenizerTrainer:
             done: optimizer steps done.
             score: how good that model is on held-out data, higher for better, if it was measured.
         """
-        save_checkpoint(run, done, self.averaged, self.optimizers, self.modules, self.options.training.keep, score)
+        training = self.options.training
+        kept = kept_steps(training)
+        save_checkpoint(run, done, self.averaged, self.optimizers, self.modules, training.keep, score, kept)
 
     def resume(self, checkpoint: Path) -> int:
         """Continue from a checkpoint; return the optimizer steps done.
