@@ -52,16 +52,17 @@ def main() -> None:
     source = Source(seed=0)
     batches = [source.draw(BATCH, seed) for seed in range(1, arguments.steps + 1)]
     held = source.draw(256, 0)
-    rows = []
+    rows: list[list[str]] = []
     for rule in (False, True):
         for width in WIDTHS:
             scores = [score(width, rate, BASE if rule else 0, batches, held) for rate in RATES]
-            rows.append([BASE if rule else 0, width, *(f"{value:.3f}" for value in scores), best(scores)])
+            of = str(BASE if rule else 0)
+            rows.append([of, str(width), *(f"{value:.3f}" for value in scores), best(scores)])
             print(f"{time.process_time():.0f} s: {rows[-1]}", file=sys.stderr)
     header = ["rate_at_width", "width", *(f"{rate:.3g}" for rate in RATES), "best_rate"]
     print(f"floor {source.entropy:.3f} nats per token")
     for row in [header, *rows]:
-        print("| " + " | ".join(map(str, row)) + " |")
+        print("| " + " | ".join(row) + " |")
     if arguments.out:
         with arguments.out.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([header, *rows])

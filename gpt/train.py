@@ -22,6 +22,7 @@ from gpt.widths import parameter_groups, scale_initial_weights
 from storage.run_folder import leaving_nothing
 from training import schedule
 from training.curves import draw_curves
+from training.health import clip_gradient
 from training.loop import TrainingLoop, make_accelerator, make_order
 from training.order import seed_step
 from training.processes import describe_device, gather_values, on_first_process, process_count, process_index
@@ -110,10 +111,10 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
             seed_step(training.seed, step, accelerator.process_index)  # dropout differs between processes
             tokens = store.read([items[sample.index] for sample in samples]).to(accelerator.device)
             rate = rate_at(step, options)
-            loss = train_step(
-                accelerator, model, optimizer, tokens, rate, training.grad_clip, options.grad_accumulation
-            )
-            loop.report({"loss": loss}, learning_rate=rate)
+            parts = options.grad_accumulation
+            measured: dict[str, Tensor] = {}
+            loss = train_step(accelerator, model, optimizer, tokens, rate, training.grad_clip, parts, measured)
+            loop.report({"loss": loss, **measured}, learning_rate=rate)
             if loop.stopping:
                 lock.say_ending()
             if loop.saving:
@@ -189,6 +190,7 @@ def train_step(
     rate: float,
     grad_clip: float,
     grad_accumulation: int = 1,
+    measured: dict[str, Tensor] | None = None,
 ) -> Tensor:
     """Take one optimizer step on (B, L) int64 tokens and return the mean NLL of those that are scored, detached.
 
@@ -200,6 +202,7 @@ def train_step(
         rate: learning rate.
         grad_clip: largest norm of the gradient; 0 does not clip it.
         grad_accumulation: parts, at most, that the batch is computed in.
+        measured: gets `gradient_norm`, a scalar: the norm of the gradient before it was clipped.
     """
     plain: GPT = accelerator.unwrap_model(model, keep_torch_compile=False)
     optimizer.zero_grad(set_to_none=True)
@@ -211,8 +214,9 @@ def train_step(
             part_loss = model(plain.with_bos(part[:, :-1]), targets=part[:, plain.first_scored :])
             accelerator.backward(part_loss * (len(part) / len(tokens)))
         loss += part_loss.detach() * (len(part) / len(tokens))
-    if grad_clip:
-        accelerator.clip_grad_norm_(model.parameters(), grad_clip)
+    norm = clip_gradient(accelerator, model, grad_clip)
+    if measured is not None:
+        measured["gradient_norm"] = norm
     set_learning_rate(optimizer, rate)
     optimizer.step()
     return loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -17,6 +18,7 @@ from data.training_images import write_training_images
 from storage.command import next_command
 from storage.run_folder import RunCheck, leaving_nothing
 from training.curves import draw_curves
+from training.health import Expected
 from training.loop import TrainingLoop, make_accelerator, make_order
 from training.processes import describe_device, gather_values, on_first_process
 from training.progress import say_done, say_found
@@ -89,7 +91,8 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
     unreadable: list[Skipped] = []
     advised = False
     _say_found(accelerator, trainer, dataset, validation, skipped, options.group_by)
-    with TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check) as loop:
+    expected = Expected(training.warmup, options.continuous_steps, _possible_usage(trainer.averaged, held))
+    with TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check, expected=expected) as loop:
         on_first_process(begin)
         for step, batch in loop.steps(training_loader(dataset, order, options.workers)):
             unreadable += batch.skipped
@@ -175,6 +178,11 @@ def _held_out_clips(dataset: ClipDataset, limit: int) -> Tensor:
     """Return at most so many clips (B, 3, T, H, W), evenly spread."""
     number = min(limit, len(dataset))
     return collate([dataset[index * len(dataset) // number] for index in range(number)]).clips
+
+
+def _possible_usage(model: VQGAN, clips: Tensor) -> float:
+    """Return the share of a model's codes that the tokens of (B, 3, T, H, W) clips can be of."""
+    return min(1.0, len(clips) * math.prod(model.grid(*clips.shape[2:])) / model.vocab_size)
 
 
 def _say_found(

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from training.health import clip_gradient
 from training.order import seed_step
 from training.schedule import kept_steps, rate_at, set_learning_rate
 from training.state import check_model, load_training_state, save_checkpoint
@@ -64,6 +65,8 @@ class TokenizerTrainer:
     def step(self, clips: Tensor, step: int) -> dict[str, Tensor]:
         """Take one optimizer step on (B, 3, T, H, W) clips in [-1, 1] and return the losses, detached.
 
+        Beside them, `gradient_norm` is that of the tokenizer's gradient before it was clipped.
+
         Args:
             clips: the batch of this process.
             step: optimizer steps done before.
@@ -81,7 +84,7 @@ class TokenizerTrainer:
             share = adversarial_share(step, options.adversary) * options.adversary.adversarial_weight
             if share:
                 loss = loss + share * self._adversarial_loss(result.clip, clips, reconstruction)
-        self._descend(self.model, self.optimizer, loss, rate)
+        losses["gradient_norm"] = self._descend(self.model, self.optimizer, loss, rate)
         if options.adversary.adversarial_weight and step >= options.adversary.adversarial_start:
             with self.accelerator.autocast():
                 judged = self.adversary_model(result.clip.detach(), clips)
@@ -122,13 +125,14 @@ class TokenizerTrainer:
         self.adversary.requires_grad_(True)
         return loss * adaptive_weight(reconstruction, loss, self.tokenizer.decoder.last.weight)
 
-    def _descend(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
+    def _descend(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> Tensor:
+        """Take an optimizer step, and return the norm of the gradient before it was clipped, a scalar."""
         optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
-        if self.options.training.grad_clip:
-            self.accelerator.clip_grad_norm_(model.parameters(), self.options.training.grad_clip)
+        norm = clip_gradient(self.accelerator, model, self.options.training.grad_clip)
         set_learning_rate(optimizer, rate)
         optimizer.step()
+        return norm
 
 
 def _adam(model: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
