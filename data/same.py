@@ -103,3 +103,21 @@ def check_same_data(run: Path, check: RunCheck, name: str, path: Path, found: Da
     else:
         told = f"--{name} {change.before} -> {change.now}, which holds other items"
     raise RunFolderError(refusal(run, told))
+
+
+def check_same_trunk(trunk: Path | None, check: RunCheck, name: str, path: Path, found: DataRecord) -> None:
+    """Check that a run which begins with the trunk of another learns from the same data.
+
+    Args:
+        trunk: the run folder of that one; None if there is none.
+        check: what was found in the folder of the run that begins.
+        name: of the option that names the data.
+        path: where they are.
+        found: what is there.
+
+    Raises:
+        RunFolderError: they are others, or what the trunk's were was not written down.
+    """
+    if trunk is None or check.continues or read_record(trunk) == found:
+        return
+    raise RunFolderError(f"--trunk {trunk} did not learn from --{name} {path}, or wrote no record of it: give the same")

@@ -26,10 +26,11 @@ class TrainOptions(Options):
     """Run folder."""
     model: GPTConfig = option(PRESETS["tiny"], presets=PRESETS)
     training: TrainingOptions = TrainingOptions()
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """Learning rate after the warm-up: a cosine down to a tenth of the peak, or the peak to the end."""
     weight_decay: float = option(0.05, at_least=0, at_most=1000)
     """Decoupled weight decay of AdamW, on matrices only."""
+    rate_at_width: int = option(0, at_least=0, at_most=65_536)
+    """Width for which --learning-rate is given: matrices of a wider GPT begin smaller and learn more slowly, so that
+    the best rate stays the same (the maximal update parametrization); with 0 all learn at --learning-rate."""
     grad_accumulation: int = option(1, at_least=1, at_most=10**6, may_change=True)
     """Parts that the batch is computed in, one after another: less memory, the same result up to rounding."""
     activation_checkpointing: bool = option(False, may_change=True)

@@ -11,15 +11,18 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from data.same import check_same_data, record_tokens, write_record
+from data.same import check_same_data, check_same_trunk, record_tokens, write_record
 from data.tokens import TokenItem, TokenStore, TokenStoreError, unigram_entropy
 from gpt.evaluate import check_store, held_out, item_nll, say_if_at_floor
 from gpt.flops import flops_per_token
 from gpt.likelihood import bits_per_pixel, unigram_nll
 from gpt.model import GPT
 from gpt.options import TrainOptions
+from gpt.widths import parameter_groups, scale_initial_weights
 from storage.run_folder import leaving_nothing
+from training import schedule
 from training.curves import draw_curves
+from training.health import clip_gradient
 from training.loop import TrainingLoop, make_accelerator, make_order, settle_precision
 from training.order import seed_step
 from training.precision import precision_of_products
@@ -27,7 +30,7 @@ from training.processes import describe_device, gather_values, on_first_process,
 from training.progress import count, say_done, say_found
 from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer
-from training.schedule import FLOORS, learning_rate, set_learning_rate
+from training.schedule import set_learning_rate
 from training.state import check_model, load_training_state, save_checkpoint, save_gathered
 from training.transfer import to_device
 from training.waiting import check_alike
@@ -81,7 +84,7 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     items = _training_items(store, options.tokens)
     record = record_tokens(store)
     check_alike(record.sha256, "token store", "let all of them see the same --tokens")
-    checkpoint = on_first_process(lambda: find_checkpoint(out, check, training.steps))
+    checkpoint = on_first_process(lambda: find_checkpoint(options, training, out, check, data="tokens"))
 
     torch.manual_seed(training.seed)
     plain = GPT.from_pretrained(checkpoint).train() if checkpoint else new_gpt(options, store)
@@ -90,15 +93,16 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
         check_model(checkpoint, plain, options.model.for_tokens(found.grid, found.vocab_size, found.tokenizer))
     check_store(store, plain)  # a store encoded anew may lie where the interrupted run found another
     on_first_process(lambda: check_same_data(out, check, "tokens", options.tokens, record))
+    on_first_process(lambda: check_same_trunk(training.trunk, check, "tokens", options.tokens, record))
     plain.activation_checkpointing = options.activation_checkpointing
-    optimizer = build_optimizer(plain, training.learning_rate, options.weight_decay)
+    optimizer = build_optimizer(plain, training.learning_rate, options.weight_decay, options.rate_at_width)
     model, optimizer = accelerator.prepare(plain, optimizer)
     first = load_training_state(checkpoint, {"gpt": optimizer}) if checkpoint else 0
 
     def begin() -> None:
         write_record(out, record)
-        begin_run(options, training, out, check, first)
-        say_schedule(training, check, first, FLOORS[options.schedule])
+        begin_run(options, training, out, check, first, checkpoint)
+        say_schedule(training, check, first)
 
     def name(index: int) -> str:
         return _name(store.items[items[index]])
@@ -108,6 +112,7 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     nll = None
     order = make_order(accelerator, training, len(items), first)
     _say_found(accelerator, store, plain, len(items), len(held))
+    kept = schedule.kept_steps(training)
     cost = (plain.config.window, flops_per_token(plain.config))
     with TrainingLoop("GPT", options, accelerator, order, name, *cost, check=lock.check) as loop:
         on_first_process(begin)
@@ -115,10 +120,10 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
             seed_step(training.seed, step, accelerator.process_index)  # dropout differs between processes
             tokens = to_device(store.read([items[sample.index] for sample in samples]), accelerator.device)
             rate = rate_at(step, options)
-            loss = train_step(
-                accelerator, model, optimizer, tokens, rate, training.grad_clip, options.grad_accumulation
-            )
-            loop.report({"loss": loss}, learning_rate=rate)
+            parts = options.grad_accumulation
+            measured: dict[str, Tensor] = {}
+            loss = train_step(accelerator, model, optimizer, tokens, rate, training.grad_clip, parts, measured)
+            loop.report({"loss": loss, **measured}, learning_rate=rate)
             if loop.stopping:
                 lock.say_ending()
             if loop.saving:
@@ -126,9 +131,9 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
                 bits = bits_per_pixel(nll, store.metadata.length, store.metadata.pixels)
                 lock.check()
                 loop.report_scores({"validation_nll": nll, "validation_bits_per_pixel": bits, **floors})
-                save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep, score=-nll)
+                save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep, score=-nll, keep_at=kept)
             elif loop.stopping:
-                save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep)
+                save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep, keep_at=kept)
             if loop.due(options.sample_every):
                 lock.check()
                 path = out / "samples" / f"{loop.done:06d}"
@@ -164,14 +169,13 @@ def _floors(store: TokenStore, held: Tensor) -> dict[str, float]:
 def new_gpt(options: TrainOptions, store: TokenStore) -> GPT:
     """Return the GPT that the options describe for the tokens of a store, not yet trained."""
     metadata = store.metadata
-    return GPT(options.model.for_tokens(metadata.grid, metadata.vocab_size, metadata.tokenizer))
+    model = GPT(options.model.for_tokens(metadata.grid, metadata.vocab_size, metadata.tokenizer))
+    return scale_initial_weights(model, options.rate_at_width)
 
 
 def rate_at(step: int, options: TrainOptions) -> float:
     """Return the learning rate of an optimizer step."""
-    training = options.training
-    floor = FLOORS[options.schedule]
-    return learning_rate(step, training.steps, training.learning_rate, training.warmup, floor)
+    return schedule.rate_at(step, options.training)
 
 
 def validate(model: GPT, tokens: Tensor, batch: int) -> float:
@@ -197,6 +201,7 @@ def train_step(
     rate: float,
     grad_clip: float,
     grad_accumulation: int = 1,
+    measured: dict[str, Tensor] | None = None,
 ) -> Tensor:
     """Take one optimizer step on (B, L) int64 tokens and return the mean NLL of those that are scored, detached.
 
@@ -208,6 +213,7 @@ def train_step(
         rate: learning rate.
         grad_clip: largest norm of the gradient; 0 does not clip it.
         grad_accumulation: parts, at most, that the batch is computed in.
+        measured: gets `gradient_norm`, a scalar: the norm of the gradient before it was clipped.
     """
     plain: GPT = accelerator.unwrap_model(model, keep_torch_compile=False)
     optimizer.zero_grad(set_to_none=True)
@@ -219,19 +225,27 @@ def train_step(
             part_loss = model(plain.with_bos(part[:, :-1]), targets=part[:, plain.first_scored :])
             accelerator.backward(part_loss * (len(part) / len(tokens)))
         loss += part_loss.detach() * (len(part) / len(tokens))
-    if grad_clip:
-        accelerator.clip_grad_norm_(model.parameters(), grad_clip)
+    norm = clip_gradient(accelerator, model, grad_clip)
+    if measured is not None:
+        measured["gradient_norm"] = norm
     set_learning_rate(optimizer, rate)
     optimizer.step()
     return loss
 
 
-def build_optimizer(model: nn.Module, rate: float, weight_decay: float) -> torch.optim.AdamW:
-    """Return AdamW with betas (0.9, 0.95) and decay on matrices only."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), fused=True)
+def build_optimizer(model: nn.Module, rate: float, weight_decay: float, rate_at_width: int = 0) -> torch.optim.AdamW:
+    """Return AdamW with betas (0.9, 0.95) and decay on matrices only.
+
+    Args:
+        model: a GPT.
+        rate: learning rate.
+        weight_decay: of matrices.
+        rate_at_width: width for which the rate is given (see `gpt.widths`); with 0 all parameters learn at the same.
+    """
+    groups = parameter_groups(model, weight_decay, rate_at_width)
+    optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), fused=True)
+    set_learning_rate(optimizer, rate)
+    return optimizer
 
 
 def _say_found(accelerator: Accelerator, store: TokenStore, model: GPT, items: int, held: int) -> None:

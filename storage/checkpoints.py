@@ -34,10 +34,14 @@ def list_checkpoints(run: Path) -> list[Path]:
     return sorted(complete, key=lambda path: int(path.name))
 
 
-def newest_checkpoint(run: Path) -> Path | None:
+def newest_checkpoint(run: Path, until: int | None = None) -> Path | None:
     """Return the newest checkpoint of a run that is whole, or None before the first.
 
     All its files are read. If newer ones are damaged, it says on stderr which, why, and which is used.
+
+    Args:
+        run: the run folder.
+        until: the last step whose checkpoint will do; by default every one does.
 
     Raises:
         DamageError: there are checkpoints, and none is whole.
@@ -45,6 +49,8 @@ def newest_checkpoint(run: Path) -> Path | None:
     """
     damaged: list[str] = []
     for checkpoint in reversed(list_checkpoints(run)):
+        if until is not None and int(checkpoint.name) > until:
+            continue
         try:
             check_checkpoint(checkpoint)
         except DamageError as error:

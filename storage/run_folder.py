@@ -260,11 +260,9 @@ def _compare(
     said: dict[str, Change] = {}
     moved: dict[str, Change] = {}
     refused: dict[str, Change] = {}
-    for name, leaf in leaves(kind).items():
-        change = Change(before.get(name, _default(leaf)), now[name])
-        if change.before == change.now or name in OF_ONE_RUN:
-            continue
-        if leaf.may_change or (_is_path(leaf) and _same_place(change)):
+    for name, change in _changes(before, now, kind):
+        leaf = leaves(kind)[name]
+        if leaf.may_change or _is_same_path(leaf, change):
             said[name] = change
         elif name in by_content:
             moved[name] = change
@@ -275,6 +273,39 @@ def _compare(
             refusal(out, "; ".join(_words(leaves(kind)[name], refused[name]) for name in sorted(refused)))
         )
     return RunCheck(continues=True, changes=said, moved=moved)
+
+
+def other_options(run: Path, options: AnyOptions, but: Collection[str]) -> str:
+    """Return the options that must stay when a run goes on and are others than in the run of a folder.
+
+    Args:
+        run: the folder.
+        options: to be compared.
+        but: names of options that need not agree.
+
+    Returns:
+        them, as people type them, both values of each; empty if there are none.
+
+    Raises:
+        RunFolderError: the folder holds no run of that command.
+    """
+    kind = type(options)
+    before = _read_config(run)
+    _check_command(before, kind, run)
+    differing = [
+        _words(leaves(kind)[name], change)
+        for name, change in _changes(before, config_of(options), kind)
+        if name not in but and not leaves(kind)[name].may_change and not _is_same_path(leaves(kind)[name], change)
+    ]
+    return "; ".join(differing)
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any], kind: type[Options]) -> Iterator[tuple[str, Change]]:
+    """Yield the options that are others than those recorded, by name, but for those that say where a run lies."""
+    for name, leaf in leaves(kind).items():
+        change = Change(before.get(name, _default(leaf)), now[name])
+        if change.before != change.now and name not in OF_ONE_RUN:
+            yield name, change
 
 
 def refusal(out: Path, changes: str) -> str:
@@ -290,8 +321,8 @@ def _default(leaf: Leaf) -> Any:
     return None if leaf.required else json.loads(to_json(leaf.default))
 
 
-def _is_path(leaf: Leaf) -> bool:
-    return leaf.annotation is Path or Path in get_args(leaf.annotation)
+def _is_same_path(leaf: Leaf, change: Change) -> bool:
+    return (leaf.annotation is Path or Path in get_args(leaf.annotation)) and _same_place(change)
 
 
 def _same_place(change: Change) -> bool:

@@ -153,7 +153,13 @@ def start_two(jobs: list[Job], log: Path, others: list[Job] | None = None) -> li
         port = str(free.getsockname()[1])
     together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     return [
-        Trainer(others if rank and others else jobs, log.with_suffix(f".{rank}"), **together, RANK=str(rank), LOCAL_RANK=str(rank))
+        Trainer(
+            others if rank and others else jobs,
+            log.with_suffix(f".{rank}"),
+            **together,
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+        )
         for rank in range(2)
     ]
 

@@ -32,11 +32,13 @@ from torch import Tensor
 from storage.endings import FOR, is_out_of_memory
 from storage.metrics_log import log_metrics
 from storage.run_folder import RunFolderError
+from training.health import Expected, HealthWatch
 from training.options import TrainingOptions
 from training.order import DataOrder
 from training.precision import choose_precision, forget_earlier_trainings, recorded_precision
 from training.processes import best_device, gather_values
-from training.progress import Progress
+from training.progress import Progress, seen
+from training.schedule import kept_steps
 from training.state import ADVICE
 from training.stopping import Stopping
 from training.throughput import Throughput
@@ -136,6 +138,7 @@ class TrainingLoop:
         tokens: of an item, for the throughput; 0 if it has none.
         flops: of a token, forward and backward; 0 if that is not known.
         check: makes sure that the run folder is still this run's, before metrics are written; all processes call it.
+        expected: what is known of the training, by which its metrics are judged; by default its warm-up.
     """
 
     def __init__(
@@ -148,6 +151,7 @@ class TrainingLoop:
         tokens: int = 0,
         flops: int = 0,
         check: Callable[[], object] | None = None,
+        expected: Expected | None = None,
     ) -> None:
         self.options = options
         self.training = options.training
@@ -157,7 +161,10 @@ class TrainingLoop:
         self.progress = Progress(title, self.training.steps, order.first_step, self.main)
         self.watch = LossWatch(order, name_item, accelerator.device)
         self.speed = Throughput(self.training.batch, tokens, flops, accelerator.num_processes, order.first_step)
+        self.health = HealthWatch(options.out, expected or Expected(self.training.warmup))
+        self._tokens = tokens
         self._check = check
+        self._kept_steps = kept_steps(self.training)
         self.step = order.first_step
         """The step that is being taken."""
         self.reporting = False
@@ -231,7 +238,9 @@ class TrainingLoop:
             FloatingPointError: the loss of any process was not finite since the last report.
         """
         self.watch.note(losses["loss"], self.step)
-        self.saving = self.due(self.training.save_every) or self.done == self.training.steps
+        self.saving = (
+            self.due(self.training.save_every) or self.done == self.training.steps or self.done in self._kept_steps
+        )
         self.stopping = self._signals.agreed()
         self.reporting = self.saving or self.due(self.training.log_every)
         if self.reporting or self.stopping:
@@ -242,8 +251,9 @@ class TrainingLoop:
             means = {name: float(self.accelerator.reduce(loss, "mean")) for name, loss in losses.items()}
             rates = self.speed.measure(self.done)
             self.waiting = rates["waiting"]
-            self._write({**means, **values}, rates)
-            self.progress.show(self.done, **means, **rates)
+            part = seen(self.done, self.training.batch, self.order.items, self._tokens)
+            self._write({**means, **values, **part}, rates)
+            self.progress.show(self.done, **means, **part, **rates)
 
     def report_picture(self, name: str, path: Path) -> None:
         """Show a PNG that was written to the trackers, if it was; see `training.trackers.track_picture`."""
@@ -269,6 +279,7 @@ class TrainingLoop:
     def _write(self, values: dict[str, float], rates: dict[str, float] | None = None) -> None:
         self._check_folder()
         if self.main:
+            self.health.note({"step": self.step, **values})
             log_metrics(self.options.out, step=self.step, **values)
         self.accelerator.log({**values, **(rates or {})}, self.step)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
-from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, option
+from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, OptionError, Options, option
 
 Precision = Literal["fp32", "tf32", "bf16", "auto"]
 """Numbers that layers compute with: see `training.precision`."""
@@ -23,6 +24,14 @@ class TrainingOptions(Options):
     """Peak learning rate."""
     warmup: int = option(50, at_least=0, at_most=MANY)
     """Optimizer steps of linear warm-up."""
+    schedule: Literal["cosine", "constant", "wsd"] = "cosine"
+    """Learning rate after the warm-up: a cosine down to a tenth of the peak, the peak to the end, or (wsd) the peak
+    until --decay-steps before the end and then a decay to 0."""
+    decay_steps: int = option(0, at_least=0, at_most=MANY, may_change=True)
+    """Last optimizer steps of --schedule wsd, in which the rate falls to 0 as 1 - sqrt; 0 means a tenth of --steps."""
+    trunk: Path | None = option(None, identity="none")
+    """A run of --schedule wsd or constant with the same options: begin with its checkpoint of the step where the decay
+    of this run begins, and end as if everything up to there had been done here."""
     grad_clip: float = option(1.0, at_least=0, at_most=MANY)
     """Largest norm of the gradient; 0 does not clip it."""
     precision: Precision = "fp32"
@@ -38,6 +47,8 @@ class TrainingOptions(Options):
     """Optimizer steps between two checkpoints."""
     keep: int = option(2, at_least=1, at_most=MANY, identity="none")
     """Newest checkpoints that are kept; the one with the best validation score is kept too."""
+    keep_at: tuple[int, ...] = option((), at_least=1, at_most=MANY, identity="none")
+    """Optimizer steps after which a checkpoint is saved and kept for good, besides that where a decay begins."""
     trackers: Literal["none", "tensorboard", "wandb"] = option("none", identity="none")
     """Where metrics go besides metrics.jsonl; the package of that name must be installed."""
     tracker_project: str = option("secondsight", identity="none")
@@ -48,12 +59,36 @@ class TrainingOptions(Options):
     """Replace the run that --out holds."""
 
     def check(self) -> None:
-        """Check the name of the project.
+        """Check the name of the project, and that the parts of the schedule fit together.
 
         Raises:
-            ValueError: it cannot be the name of a folder.
+            OptionError: the name cannot be that of a folder, or the parts do not fit; the options are named.
         """
         if not self.tracker_project or set(self.tracker_project) & set("/\\#?%:") or self.tracker_project[0] == ".":
-            raise ValueError(
+            raise OptionError(
                 f"--tracker-project {self.tracker_project!r} must be a name without / \\ # ? % : and no dot in front"
             )
+        if self.schedule == "wsd":
+            self._check_decay()
+        elif self.decay_steps:
+            raise OptionError(f"--decay-steps {self.decay_steps} needs --schedule wsd: {self.schedule} has no such end")
+        elif self.trunk is not None:
+            raise OptionError(f"--trunk {self.trunk} needs --schedule wsd: {self.schedule} has no trunk to go on from")
+        late = [step for step in self.keep_at if step > self.steps]
+        if late:
+            raise OptionError(f"--keep-at {late[0]} lies beyond --steps {self.steps}: no checkpoint comes about there")
+
+    def _check_decay(self) -> None:
+        decay = self.decay_steps or max(1, self.steps // 10)
+        if decay + self.warmup > self.steps:
+            of = (
+                f"--decay-steps {self.decay_steps}"
+                if self.decay_steps
+                else f"a decay of {decay}, a tenth of the steps,"
+            )
+            raise OptionError(
+                f"--warmup {self.warmup} and {of} do not fit into --steps {self.steps}: give fewer of the first two or "
+                "more of the last"
+            )
+        if self.trunk is not None and decay == self.steps:
+            raise OptionError(f"--decay-steps {decay} of --steps {self.steps} leave no trunk: give fewer")

@@ -100,6 +100,26 @@ def say_done(result: Path, *following: str | Path) -> None:
         print(visible(f"{result} is ready{then}"), file=sys.stderr, flush=True)
 
 
+def seen(done: int, batch: int, items: int, tokens: int = 0) -> dict[str, float]:
+    """Return how much of a training set was seen, by name, as it goes into the metrics.
+
+    Args:
+        done: optimizer steps done.
+        batch: items per step, over all processes.
+        items: in the training set; an epoch visits each once.
+        tokens: of an item; 0 if it has none.
+
+    Returns:
+        `epochs`, items seen per item there is; and `unique_tokens`, how many tokens were seen at least once, or
+        `unique_items` where items have no tokens.
+    """
+    unique = min(done * batch, items)
+    return {
+        "epochs": done * batch / items,
+        **({"unique_tokens": unique * tokens} if tokens else {"unique_items": unique}),
+    }
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun, in the plural unless it is one: `1,234 clips`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

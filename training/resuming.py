@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from storage.checkpoints import newest_checkpoint
+from storage.checkpoints import list_checkpoints, newest_checkpoint
 from storage.metrics_log import truncate_metrics
 from storage.options import Options
 from storage.run_folder import RunCheck, RunFolderError, check_run, open_run
 from training.options import TrainingOptions
-from training.schedule import learning_rate
+from training.schedule import rate_at, trunk_steps
+from training.state import copy_checkpoint, discard_after
+from training.trunk import trunk_checkpoint
 
 MADE_AT_START = ("environment.json", "data.json", "trackers")
 """What a training makes in its run folder before it is one: see `storage.run_folder.leaving_nothing`."""
@@ -32,14 +35,24 @@ def check_training(options: Options, training: TrainingOptions, out: Path, data:
     return check_run(out, options, training.resume, training.overwrite, by_content=[data])
 
 
-def find_checkpoint(out: Path, check: RunCheck, steps: int) -> Path | None:
-    """Return the checkpoint from which a run goes on, None if it begins.
+def find_checkpoint(options: Options, training: TrainingOptions, out: Path, check: RunCheck, data: str) -> Path | None:
+    """Return the checkpoint from which a run goes on, None if it begins; it lies in another run if that is its trunk.
+
+    A wsd run that goes on to another end goes back to where no decay has begun, neither the one before nor its own.
+
+    Args:
+        options: of the command.
+        training: those of them that all trainings have.
+        out: the run folder.
+        check: what was found in it.
+        data: name of the option that names what is learned from.
 
     Raises:
-        RunFolderError: it has done more steps than are asked for, or has a final model alone.
+        RunFolderError: it has done more steps than are asked for, has a final model alone, or has no checkpoint from
+            before the decay; or the trunk cannot be gone on from.
     """
     if not check.continues:
-        return None
+        return None if training.trunk is None else trunk_checkpoint(options, training, out, data)
     checkpoint = newest_checkpoint(out)
     if checkpoint is None:
         raise RunFolderError(
@@ -47,15 +60,27 @@ def find_checkpoint(out: Path, check: RunCheck, steps: int) -> Path | None:
             "--overwrite, or choose another --out"
         )
     done = int(checkpoint.name)
-    if done > steps:
+    if done > training.steps:
         raise RunFolderError(
-            f"--steps {steps} is less than the {done} steps that the run in {out} has done: give --steps {done} or "
-            "more, begin anew with --overwrite, or choose another --out"
+            f"--steps {training.steps} is less than the {done} steps that the run in {out} has done: give --steps "
+            f"{done} or more, begin anew with --overwrite, or choose another --out"
         )
-    return checkpoint
+    last = _last_in_common(training, check)
+    if last is None or done <= last:
+        return checkpoint
+    earlier = newest_checkpoint(out, until=last)
+    if earlier is None:
+        raise RunFolderError(
+            f"the run in {out} cannot end otherwise ({_ends(training, check)}): it would have to go on from a "
+            f"checkpoint of step {last} or before, and the oldest is that of step "
+            f"{int(list_checkpoints(out)[0].name)}; begin anew with --overwrite, or choose another --out"
+        )
+    return earlier
 
 
-def begin_run(options: Options, training: TrainingOptions, out: Path, check: RunCheck, first: int) -> None:
+def begin_run(
+    options: Options, training: TrainingOptions, out: Path, check: RunCheck, first: int, checkpoint: Path | None = None
+) -> None:
     """Make `out` the folder of this run, when everything else was checked; the next thing is the first step.
 
     Args:
@@ -64,30 +89,69 @@ def begin_run(options: Options, training: TrainingOptions, out: Path, check: Run
         out: the run folder.
         check: what was found in it.
         first: steps done.
+        checkpoint: what it goes on from. One of another run is copied, and so are that run's metrics up to there.
     """
+    last = _last_in_common(training, check)
+    if last is not None:
+        discard_after(out, last)  # they have begun to decay towards another end
     open_run(out, options, training.resume, training.overwrite, same=check.moved)
+    if checkpoint is not None and not check.continues:
+        trunk = checkpoint.parent.parent
+        copy_checkpoint(checkpoint, out)
+        if (trunk / "metrics.jsonl").exists():
+            shutil.copyfile(trunk / "metrics.jsonl", out / "metrics.jsonl")
     truncate_metrics(out, first)
     if first < training.steps:
         # The newest checkpoint is the model of a run that has not come to its end.
         shutil.rmtree(out / "final", ignore_errors=True)
 
 
-def say_schedule(training: TrainingOptions, check: RunCheck, first: int, floor: float = 0.1) -> None:
-    """Say what becomes of the learning rate where a run goes on to another number of steps.
+def say_schedule(training: TrainingOptions, check: RunCheck, first: int) -> None:
+    """Say what becomes of the learning rate where a run goes on to another number of steps, or from another run.
 
     Args:
         training: how it is trained.
         check: what was found in the run folder.
         first: steps done.
-        floor: share of the peak at which the learning rate ends.
     """
-    if "steps" not in check.changes or first >= training.steps:
+    if not check.continues and first:
+        print(f"begins with step {first} of {training.trunk}, and decays from here on", file=sys.stderr)
+    if not check.continues or first >= training.steps:
         return
-    peak = training.learning_rate
-    before = learning_rate(first - 1, check.changes["steps"].before, peak, training.warmup, floor)
-    now = learning_rate(first, training.steps, peak, training.warmup, floor)
-    print(
-        f"the learning rate follows the schedule of {training.steps} steps from here on: it was {before:.3g} and is "
-        f"{now:.3g} at step {first}",
-        file=sys.stderr,
-    )
+    earlier = _as_before(training, check)
+    if _last_in_common(training, check) is not None:
+        print(
+            f"the run ends otherwise ({_ends(training, check)}): it goes on from step {first}, before a decay began, "
+            "and what came after is replaced; to keep both ends, name this run as the --trunk of another",
+            file=sys.stderr,
+        )
+    elif "steps" in check.changes:
+        print(
+            f"the learning rate follows the schedule of {training.steps} steps from here on: it was "
+            f"{rate_at(first - 1, earlier):.3g} and is {rate_at(first, training):.3g} at step {first}",
+            file=sys.stderr,
+        )
+
+
+def _as_before(training: TrainingOptions, check: RunCheck) -> TrainingOptions:
+    """Return how a run was trained before its options changed, as far as the learning rate goes."""
+    before = {name: check.changes[name].before for name in ("steps", "decay_steps") if name in check.changes}
+    return replace(training, **before, keep_at=(), trunk=None)
+
+
+def _last_in_common(training: TrainingOptions, check: RunCheck) -> int | None:
+    """Return the last step up to which a wsd run is trained as it was before; None if nothing changed after it."""
+    now = trunk_steps(training)
+    if now is None or not check.continues:
+        return None
+    earlier = _as_before(training, check)
+    before = trunk_steps(earlier)
+    assert before is not None, "another schedule is refused"
+    return None if (before, earlier.steps) == (now, training.steps) else min(before, now)
+
+
+def _ends(training: TrainingOptions, check: RunCheck) -> str:
+    """Return where a wsd run decayed, and where it is to, in words."""
+    earlier = _as_before(training, check)
+    before = f"from step {trunk_steps(earlier)} to {earlier.steps}"
+    return f"it decayed {before}, and is to from step {trunk_steps(training)} to {training.steps}"

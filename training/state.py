@@ -16,7 +16,7 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -60,6 +60,7 @@ def save_checkpoint(
     modules: Modules | None = None,
     keep: int = 2,
     score: float | None = None,
+    keep_at: Collection[int] = (),
 ) -> Path:
     """Write `run/checkpoints/<step>` beside, rename it into place, and prune all but the newest `keep` and the best.
 
@@ -74,6 +75,7 @@ def save_checkpoint(
         modules: whatever else the training needs to go on, by name.
         keep: how many of the newest checkpoints stay.
         score: how good the model is on held-out data, higher for better; None if it was not measured.
+        keep_at: steps whose checkpoints are never pruned.
 
     Raises:
         CheckpointWriteError: the disk is full, or the folder cannot be written.
@@ -101,7 +103,7 @@ def save_checkpoint(
                 f"the checkpoint of step {step} cannot be written to {run}: {error}; those before it are whole: "
                 "make room there and continue with --resume auto"
             ) from error
-        _prune(run, keep, step)
+        _prune(run, keep, step, keep_at)
         return final
 
     return on_first_process(write)
@@ -239,14 +241,37 @@ def _to_disk(file: Path) -> None:
         os.fsync(opened.fileno())
 
 
-def _prune(run: Path, keep: int, step: int) -> None:
-    """Discard all checkpoints but that of `step`, which was written just now, those before it, and the best."""
+def _prune(run: Path, keep: int, step: int, keep_at: Collection[int] = ()) -> None:
+    """Discard all checkpoints but that of `step`, which was written just now, those before it, and the best.
+
+    Of those before it, the ones of the steps `keep_at` stay.
+    """
     complete = list_checkpoints(run)
     until_now = [path for path in complete if int(path.name) <= step]
-    kept = {*until_now[-keep:], best_checkpoint(run)} - {path for path in complete if path not in until_now}
+    named = [path for path in until_now if int(path.name) in keep_at]
+    kept = {*until_now[-keep:], *named, best_checkpoint(run)} - {path for path in complete if path not in until_now}
     for old in complete:
         if old not in kept:
             _discard(old)
+
+
+def copy_checkpoint(checkpoint: Path, run: Path) -> None:
+    """Make a checkpoint of another run one of `run` as well; it appears by rename."""
+    final = run / "checkpoints" / checkpoint.name
+    temporary = temporary_path(final)
+    try:
+        shutil.copytree(checkpoint, temporary)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise CheckpointWriteError(f"the checkpoint {checkpoint} cannot be copied to {run}: {error}") from error
+    os.replace(temporary, final)
+
+
+def discard_after(run: Path, step: int) -> None:
+    """Remove the checkpoints of a run that are of later steps than `step`."""
+    for checkpoint in list_checkpoints(run):
+        if int(checkpoint.name) > step:
+            _discard(checkpoint)
 
 
 def _discard(checkpoint: Path) -> None:

@@ -5,6 +5,7 @@ samples/000500.png   held-out clips beside their reconstructions at a checkpoint
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -12,16 +13,18 @@ import torch
 from accelerate import Accelerator, DistributedType
 from torch import Tensor
 
+from data.clip_format import ClipFormat
 from data.clips import ClipDataset, as_clip, collate, training_loader
 from data.drawing import save_image
 from data.items import LISTING, Item, describe_items, find_items, split_items
-from data.same import check_same_data, record_items, write_record
+from data.same import check_same_data, check_same_trunk, record_items, write_record
 from data.skipping import describe_skipped, write_skipped
 from data.sources import Skipped
 from data.training_images import write_training_images
 from storage.command import next_command
 from storage.run_folder import RunCheck, leaving_nothing
 from training.curves import draw_curves
+from training.health import Expected
 from training.loop import TrainingLoop, make_accelerator, make_order, settle_precision
 from training.precision import precision_of_products
 from training.processes import describe_device, gather_values, on_first_process
@@ -81,19 +84,20 @@ def train(options: TrainOptions) -> Path:
 def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check: RunCheck) -> Path:
     training = options.training
     out = options.out
-    checkpoint = on_first_process(lambda: find_checkpoint(out, check, training.steps))
+    checkpoint = on_first_process(lambda: find_checkpoint(options, training, out, check, data="data"))
     trainer = TokenizerTrainer(accelerator, options)
     dataset, validation, skipped = _datasets(options)
     record = record_items(dataset.items, validation.items)
     check_alike(record.sha256, "list of clips", "let all of them see the same --data")
     on_first_process(lambda: check_same_data(out, check, "data", options.data, record))
+    on_first_process(lambda: check_same_trunk(training.trunk, check, "data", options.data, record))
     first = trainer.resume(checkpoint) if checkpoint else 0
 
     def begin() -> None:
         write_skipped(out / "skipped.csv", skipped)
         write_training_images(out, (item.source for item in dataset.items))
         write_record(out, record)
-        begin_run(options, training, out, check, first)
+        begin_run(options, training, out, check, first, checkpoint)
         say_schedule(training, check, first)
 
     def name(index: int) -> str:
@@ -106,7 +110,9 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
     unreadable: list[Skipped] = []
     advised = False
     _say_found(accelerator, trainer, dataset, validation, skipped, options.group_by)
-    with TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check) as loop:
+    usage = _possible_usage(trainer.averaged, held.count, validation.form)
+    expected = Expected(training.warmup, options.continuous_steps, usage)
+    with TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check, expected=expected) as loop:
         on_first_process(begin)
         for step, batch in loop.steps(training_loader(dataset, order, options.workers, pinned)):
             unreadable += batch.skipped
@@ -155,7 +161,7 @@ class HeldOut:
 
     def __init__(self, dataset: ClipDataset, limit: int) -> None:
         self.dataset = dataset
-        self.limit = limit
+        self.count = min(limit, len(dataset))
 
     def read(self) -> None:
         """Read the clips (B, 3, T, H, W) in [-1, 1], which stay in memory.
@@ -163,8 +169,8 @@ class HeldOut:
         Raises:
             MediaError: too many files in a row cannot be read.
         """
-        number = min(self.limit, len(self.dataset))
-        self.clips = collate([self.dataset[index * len(self.dataset) // number] for index in range(number)]).clips
+        spread = (index * len(self.dataset) // self.count for index in range(self.count))
+        self.clips = collate([self.dataset[index] for index in spread]).clips
 
     def score(self, model: VQGAN, batch: int) -> dict[str, float]:
         """See `validate`."""
@@ -220,6 +226,11 @@ def _advise_preparing(waiting: float, options: TrainOptions, dataset: ClipDatase
         f" --size {max(160, form.size)} --fps {form.fps:g}`"
     )
     return True
+
+
+def _possible_usage(model: VQGAN, clips: int, form: ClipFormat) -> float:
+    """Return the share of a model's codes that the tokens of so many clips can be of."""
+    return min(1.0, clips * math.prod(model.grid(form.frames, form.size, form.size)) / model.vocab_size)
 
 
 def _say_found(

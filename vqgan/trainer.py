@@ -9,8 +9,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from training.health import clip_gradient
 from training.order import seed_step
-from training.schedule import learning_rate, set_learning_rate
+from training.schedule import kept_steps, rate_at, set_learning_rate
 from training.state import check_model, load_training_state, save_checkpoint
 from vqgan.discriminator import Adversary
 from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
@@ -60,11 +61,12 @@ class TokenizerTrainer:
 
     def rate(self, step: int) -> float:
         """Return the learning rate of `step`."""
-        training = self.options.training
-        return learning_rate(step, training.steps, training.learning_rate, training.warmup)
+        return rate_at(step, self.options.training)
 
     def step(self, clips: Tensor, step: int) -> dict[str, Tensor]:
         """Take one optimizer step on (B, 3, T, H, W) clips in [-1, 1] and return the losses, detached.
+
+        Beside them, `gradient_norm` is that of the tokenizer's gradient before it was clipped.
 
         Args:
             clips: the batch of this process.
@@ -83,7 +85,7 @@ class TokenizerTrainer:
             share = adversarial_share(step, options.adversary) * options.adversary.adversarial_weight
             if share:
                 loss = loss + share * self._adversarial_loss(result.clip, clips, reconstruction)
-        self._descend(self.model, self.optimizer, loss, rate)
+        losses["gradient_norm"] = self._descend(self.model, self.optimizer, loss, rate)
         if options.adversary.adversarial_weight and step >= options.adversary.adversarial_start:
             with self.accelerator.autocast():
                 judged = self.adversary_model(result.clip.detach(), clips)
@@ -100,7 +102,9 @@ class TokenizerTrainer:
             done: optimizer steps done.
             score: how good that model is on held-out data, higher for better, if it was measured.
         """
-        save_checkpoint(run, done, self.averaged, self.optimizers, self.modules, self.options.training.keep, score)
+        training = self.options.training
+        kept = kept_steps(training)
+        save_checkpoint(run, done, self.averaged, self.optimizers, self.modules, training.keep, score, kept)
 
     def resume(self, checkpoint: Path) -> int:
         """Continue from a checkpoint; return the optimizer steps done.
@@ -122,13 +126,14 @@ class TokenizerTrainer:
         self.adversary.requires_grad_(True)
         return loss * adaptive_weight(reconstruction, loss, self.tokenizer.decoder.last.weight)
 
-    def _descend(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
+    def _descend(self, model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor, rate: float) -> Tensor:
+        """Take an optimizer step, and return the norm of the gradient before it was clipped, a scalar."""
         optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
-        if self.options.training.grad_clip:
-            self.accelerator.clip_grad_norm_(model.parameters(), self.options.training.grad_clip)
+        norm = clip_gradient(self.accelerator, model, self.options.training.grad_clip)
         set_learning_rate(optimizer, rate)
         optimizer.step()
+        return norm
 
 
 def _put_channels_last(model: nn.Module) -> None:

@@ -42,6 +42,12 @@ TRAINING_WORDED = frozenset(
     )
 )
 """Options of the training of a GPT that the sentences below are about."""
+AFTER_WARMUP = {
+    "cosine": "followed by a cosine down to a tenth of it",
+    "constant": "and constant afterwards",
+    "wsd": "constant afterwards, and falling to 0 at the end as one minus a square root",
+}
+"""What became of the learning rate, by name of the schedule."""
 ENCODINGS = {
     "alone": "by itself (`alone`), so that it knows nothing of what follows",
     "full": "as part of the whole and then cut out (`full`), so that it may know what follows",
@@ -114,7 +120,7 @@ def _training(options: DiversityOptions) -> str:
         return ""
     how = training.training
     clipping = f"clipped to a norm of {how.grad_clip:g}" if how.grad_clip else "not clipped"
-    after = "followed by a cosine down to a tenth of it" if training.schedule == "cosine" else "and constant afterwards"
+    after = AFTER_WARMUP[how.schedule]
     sentence = (
         f"Its training was planned for {count(how.steps, 'step')} in batches of {how.batch} with AdamW (betas 0.9 "
         f"and 0.95, weight decay {training.weight_decay:g} on matrices) at a peak learning rate of "
