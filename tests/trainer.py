@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import DistributedType, PartialState
 from accelerate.state import AcceleratorState, GradientState
 from tiny import GPT_SHORT, SHORT
 
@@ -36,13 +35,6 @@ from vqgan.options import TrainOptions as TokenizerTrainOptions
 
 TESTS = Path(__file__).parent
 CPU = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(TESTS)}
-SHARDED = {
-    "ACCELERATE_USE_FSDP": "true",
-    "FSDP_VERSION": "2",
-    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
-    "FSDP_TRANSFORMER_CLS_TO_WRAP": "Block",
-    "FSDP_CPU_RAM_EFFICIENT_LOADING": "true",
-}
 SCHEDULE = {"steps": 6, "batch": 4, "warmup": 1, "log_every": 1, "save_every": 3}
 GPT = {**GPT_SHORT.flat(), **SCHEDULE}
 TOKENIZER = {
@@ -58,6 +50,7 @@ TOKENIZER = {
 }
 SPECIAL = {
     "sharded": False,
+    "backend": None,
     "save_seconds": 0,
     "step_seconds": 0,
     "hold": None,
@@ -71,13 +64,16 @@ Job = dict[str, Any]
 def job(kind: str, data: Path, out: Path, **options: Any) -> Job:
     """What one training is asked to do.
 
-    Besides options of the trainer there are `sharded`, `save_seconds`, which writing the moments of a checkpoint lasts
+    Besides options of the trainer there are `sharded`, which is `shard="full"`, `backend`, a quick one in place of the
+    compiler that `compile` asks for, `save_seconds`, which writing the moments of a checkpoint lasts
     at least, `step_seconds`, which a step does, and `broken`, the process whose losses are not finite. While the file
     `hold` is there no step begins after the first `hold_after`, and while `hold_saving` is, nothing is saved: what
     another process does meanwhile may take as long as it likes.
     """
     own = {**GPT, "tokens": str(data)} if kind == "gpt" else {**TOKENIZER, "data": str(data)}
     chosen = {key: options.pop(key, value) for key, value in SPECIAL.items()}
+    if chosen["sharded"]:
+        own["shard"] = "full"
     return {"kind": kind, "options": {**own, "out": str(out), **options}, **chosen}
 
 
@@ -131,16 +127,31 @@ class Trainer:
         return self.log.read_text()
 
 
+def start(processes: int, jobs: list[Job], log: Path, per_node: int | None = None) -> list[Trainer]:
+    """Start processes that train together, so many of them on each of what pass for nodes, by default all on one."""
+    local = per_node or processes
+    together = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "WORLD_SIZE": str(processes),
+        "LOCAL_WORLD_SIZE": str(local),
+    }
+    return [
+        Trainer(jobs, log.with_suffix(f".{rank}"), **together, RANK=str(rank), LOCAL_RANK=str(rank % local))
+        for rank in range(processes)
+    ]
+
+
 def start_two(jobs: list[Job], log: Path) -> list[Trainer]:
     """Start two processes that train together."""
+    return start(2, jobs, log)
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
-    return [
-        Trainer(jobs, log.with_suffix(f".{rank}"), **together, RANK=str(rank), LOCAL_RANK=str(rank))
-        for rank in range(2)
-    ]
+        return int(free.getsockname()[1])
 
 
 def metrics(run: Path) -> list[dict[str, float]]:
@@ -156,7 +167,8 @@ def do(jobs: list[Job]) -> None:
     for job in jobs:
         AcceleratorState._reset_state()
         GradientState._reset_state()
-        shard(job["sharded"])
+        if job["backend"] is not None:
+            torch.compile = compiled_by(job["backend"])
         state.save_tensors = held(delayed(state.save_tensors, job["save_seconds"]), job["hold_saving"])
         if job["kind"] == "gpt":
             gpt.seed_step = slow_step(gpt.seed_step, job)
@@ -168,12 +180,10 @@ def do(jobs: list[Job]) -> None:
             tokenizer.train(TokenizerTrainOptions.of(**values_of(job["options"], TokenizerTrainOptions)))
 
 
-def shard(wanted: bool) -> None:
-    """Have accelerate shard models, or not. It does so on GPUs alone, so processes on CPUs pass for such."""
-    if wanted:
-        os.environ.update(SHARDED)
-        PartialState(cpu=True)
-        PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+def compiled_by(backend: str) -> Callable[..., Any]:
+    """`torch.compile` with another backend than it is called with."""
+    compile = torch.compile
+    return lambda model, **options: compile(model, **{**options, "backend": backend, "mode": None})
 
 
 def slow_step(function: Callable[..., Any], job: Job) -> Callable[..., Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator, DistributedType
+from accelerate import Accelerator
 from torch import Tensor
 
 from data.clips import ClipDataset, collate, training_loader
@@ -53,8 +53,6 @@ def train(options: TrainOptions) -> Path:
     """
     out = options.out
     accelerator = make_accelerator(options)
-    if accelerator.distributed_type == DistributedType.FSDP:
-        raise ValueError("tokenizers are too small to be sharded: launch without --use_fsdp")
     with sole_writer(out, wait=options.training.resume == "auto") as lock:
         check = on_first_process(lambda: check_training(options, options.training, out, data="data"))
         with leaving_nothing(out, LISTING, *MADE_AT_START, "skipped.csv", "training_images.csv"):
