@@ -88,4 +88,5 @@ class _CrossEntropy(torch.autograd.Function):
 def _product_dtype(hidden: Tensor) -> torch.dtype:
     """Return the type in which matrices are multiplied, which autocast may have lowered."""
     kind = hidden.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+    lowered = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if lowered else hidden.dtype

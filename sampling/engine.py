@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from gpt.cache import KVCache, StaticKVCache
 from gpt.model import GPT
+from training.processes import is_shared
 
 
 class Engine(Protocol):
@@ -45,14 +46,16 @@ class CachedEngine:
     """
 
     def __init__(self, gpt: GPT, rows: int) -> None:
-        self.gpt = with_fast_layers(gpt, rows)
+        self.shared = is_shared(gpt)
+        # Of weights that several processes share, this one has no room for a copy, and a graph cannot gather them.
+        self.gpt = gpt if self.shared else with_fast_layers(gpt, rows)
 
     def prefill(self, prompts: Tensor, copies: int, steps: int) -> Tensor:
         """See `Engine`; a prompt is read once for all its copies."""
         # The token that is sampled last is not read.
         cache = (StaticKVCache if prompts.is_cuda else KVCache)(copies, steps - 1)
         logits = self.gpt(self.gpt.with_bos(prompts), cache)[:, -1]
-        graphed = isinstance(cache, StaticKVCache)
+        graphed = isinstance(cache, StaticKVCache) and not self.shared
         self.decode_step = CUDAGraphStep(self.gpt, cache) if graphed else DecodeStep(self.gpt, cache)
         return logits.repeat_interleave(copies, dim=0)
 

@@ -6,6 +6,7 @@ must be started by a launcher is run as a program:
     python trainer.py '[{"kind": "gpt", "options": {"tokens": ..., "out": ...}}]'
 """
 
+import hashlib
 import itertools
 import json
 import multiprocessing
@@ -15,8 +16,8 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.watch import train_and_watch
 from storage.config_file import values_of
 from training import state
+from training.order import DataOrder, SampleIndex
 from vqgan import train as tokenizer
 from vqgan.options import TrainOptions as TokenizerTrainOptions
 
@@ -51,6 +53,7 @@ TOKENIZER = {
 SPECIAL = {
     "sharded": False,
     "backend": None,
+    "read": None,
     "save_seconds": 0,
     "step_seconds": 0,
     "hold": None,
@@ -65,7 +68,7 @@ def job(kind: str, data: Path, out: Path, **options: Any) -> Job:
     """What one training is asked to do.
 
     Besides options of the trainer there are `sharded`, which is `shard="full"`, `backend`, a quick one in place of the
-    compiler that `compile` asks for, `save_seconds`, which writing the moments of a checkpoint lasts
+    compiler that `compile` asks for, `read`, a folder for what every process read (see `read_by`), `save_seconds`, which writing the moments of a checkpoint lasts
     at least, `step_seconds`, which a step does, and `broken`, the process whose losses are not finite. While the file
     `hold` is there no step begins after the first `hold_after`, and while `hold_saving` is, nothing is saved: what
     another process does meanwhile may take as long as it likes.
@@ -172,6 +175,8 @@ def do(jobs: list[Job]) -> None:
         state.save_tensors = held(delayed(state.save_tensors, job["save_seconds"]), job["hold_saving"])
         if job["kind"] == "gpt":
             gpt.seed_step = slow_step(gpt.seed_step, job)
+            if job["read"]:
+                gpt.make_order = noted(gpt.make_order, Path(job["read"]))
             if job["broken"] == int(os.environ.get("RANK", 0)):
                 gpt.train_step = not_finite(gpt.train_step)
             train_and_watch(GPTTrainOptions.of(**values_of(job["options"], GPTTrainOptions)))
@@ -184,6 +189,38 @@ def compiled_by(backend: str) -> Callable[..., Any]:
     """`torch.compile` with another backend than it is called with."""
     compile = torch.compile
     return lambda model, **options: compile(model, **{**options, "backend": backend, "mode": None})
+
+
+def noted(make_order: Callable[..., DataOrder], folder: Path) -> Callable[..., DataOrder]:
+    """The same function, whose orders note what this process reads in a file of its own."""
+
+    def later(*arguments: Any) -> DataOrder:
+        folder.mkdir(parents=True, exist_ok=True)
+        order = make_order(*arguments)
+        return NotedOrder(**vars(order), path=folder / f"{order.first_step}-{order.rank}")
+
+    return later
+
+
+@dataclass(frozen=True)
+class NotedOrder(DataOrder):
+    """An order that notes what is read."""
+
+    path: Path = Path()
+
+    def __iter__(self) -> Iterator[list[SampleIndex]]:
+        with self.path.open("w", buffering=1) as file:
+            for step, samples in enumerate(super().__iter__(), start=self.first_step):
+                for place, sample in enumerate(samples, start=self.rank * len(samples)):
+                    file.write(json.dumps([step, place, sample.index, sample.seed]) + "\n")
+                yield samples
+
+
+def read_by(folder: Path) -> str:
+    """Return a hash of what all processes read into the notes of a folder, in the order of the steps."""
+    lines = {line for file in folder.iterdir() for line in file.read_text().splitlines()}
+    ordered = sorted(json.loads(line) for line in lines)
+    return hashlib.sha256(json.dumps(ordered).encode()).hexdigest()
 
 
 def slow_step(function: Callable[..., Any], job: Job) -> Callable[..., Any]:
