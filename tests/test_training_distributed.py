@@ -22,6 +22,7 @@ LAUNCH = ("-m", "accelerate.commands.launch", "--num_processes", "2", "--mixed_p
 LAUNCHER = (*LAUNCH, "--multi_gpu", "--num_machines", "1", "--dynamo_backend", "no", "--main_process_port", "0")
 
 SECONDSIGHT = Path(sys.executable).with_name("secondsight")
+OURS = {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(TESTS.parent)}
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +269,7 @@ def trained(*launcher: str, folder: Path, store: Path, shard: str, **environment
     command = [sys.executable, *LAUNCH, *launcher, str(SECONDSIGHT), "gpt", "train", *flags]
     with (folder / f"{environment.get('name', 'log')}").open("w") as said:
         return subprocess.Popen(
-            command, env={**os.environ, **CPU, "CUDA_VISIBLE_DEVICES": "", **environment}, stdout=said, stderr=said
+            command, env={**os.environ, **CPU, **OURS, **environment}, stdout=said, stderr=said
         )
 
 
@@ -306,8 +307,10 @@ def test_a_launcher_that_starts_one_process_where_two_were_meant_is_noticed(stor
     assert "accelerate launch was asked for several processes and started one, which trains alone" in said
 
 
-def test_the_sharding_of_accelerate_is_refused(store: Path, tmp_path: Path) -> None:
-    options = ("--use_fsdp", "--fsdp_version", "2", "--num_machines", "1", "--main_process_port", "0")
-    launcher = trained(*options, folder=tmp_path, store=store, shard="none")
-    assert launcher.wait(120) != 0
-    assert "launch without --use_fsdp" in (tmp_path / "log").read_text()
+@pytest.mark.parametrize("kind", ["gpt", "tokenizer"])
+def test_the_sharding_of_accelerate_is_refused(store: Path, videos: Path, tmp_path: Path, kind: str) -> None:
+    asked = job(kind, store if kind == "gpt" else videos, tmp_path / "run")
+    trainer = Trainer([asked], tmp_path / "log", ACCELERATE_USE_FSDP="true")
+    assert trainer.end() == 1
+    assert "launch without --use_fsdp" in trainer.said()
+    assert not (tmp_path / "run").exists()
