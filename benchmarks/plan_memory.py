@@ -1,9 +1,10 @@
-"""Is the memory that `secondsight gpt plan` predicts that of a real training step?
+"""Is the memory that `secondsight gpt plan` predicts that of a real training step, and does validation need less?
 
     python benchmarks/plan_memory.py [--batch 4 --layers 6 --heads 4 --width 256 --vocab-size 4096]
 
-Each way trains two steps on one process without a GPU, in a process of its own; from the second step's peak of resident
-memory (Linux) that before the model was made is taken away.
+Each way trains two steps and scores twice the batch, as a validation does, on one process without a GPU, in a process
+of its own; from the peak of resident memory (Linux) of the second step, and of the validation, that before the model
+was made is taken away.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from accelerate import Accelerator
 from gpt.config import GPTConfig
 from gpt.model import GPT
 from gpt.plan import Memory, memory_ddp
-from gpt.train import build_optimizer, train_step
+from gpt.train import build_optimizer, train_step, validate
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,18 @@ class Options:
         return GPTConfig(self.layers, self.heads, self.width, vocab_size=self.vocab_size, variant=variant)
 
 
-def measure(options: Options) -> int:
-    """Return the bytes of the second of two steps at its peak."""
+def measure(options: Options) -> tuple[int, int]:
+    """Return the bytes of the second of two steps, and of the validation after it, at their peaks."""
     variant: Literal["rotary", "legacy"] = "rotary" if options.measure.startswith("rotary") else "legacy"
     config = options.config(variant)
     train_once(GPTConfig(1, 1, 64, grid=(1, 2, 2), vocab_size=8), batch=1, checkpointing=True, steps=1)  # libraries
     before = resident("VmRSS")
-    train_once(config, options.batch, "checkpointing" in options.measure, steps=2)
-    return resident("VmHWM") - before
+    training, validation = train_once(config, options.batch, "checkpointing" in options.measure, steps=2)
+    return training - before, validation - before
 
 
-def train_once(config: GPTConfig, batch: int, checkpointing: bool, steps: int) -> None:
-    """Train a new model; the peak that the system reports is that of the last step."""
+def train_once(config: GPTConfig, batch: int, checkpointing: bool, steps: int) -> tuple[int, int]:
+    """Train a new model and validate it; return the peaks that the system reports, of the last step and of that."""
     torch.manual_seed(0)
     model = GPT(config)
     model.activation_checkpointing = checkpointing
@@ -63,6 +64,10 @@ def train_once(config: GPTConfig, batch: int, checkpointing: bool, steps: int) -
     for _ in range(steps):
         Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
         train_step(Accelerator(), model, optimizer, tokens, rate=1e-3, grad_clip=1.0)
+    training = resident("VmHWM")
+    Path("/proc/self/clear_refs").write_text("5")
+    validate(model, tokens.repeat(2, 1), batch)
+    return training, resident("VmHWM")
 
 
 def resident(name: str) -> int:
@@ -74,7 +79,7 @@ def resident(name: str) -> int:
 def main(options: Options) -> None:
     """Measure every way and print it beside the prediction."""
     if options.measure:
-        print(measure(options))
+        print(*measure(options))
         return
     # With a fixed threshold every tensor is given back to the system as soon as it is freed.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
@@ -85,7 +90,9 @@ def main(options: Options) -> None:
             done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
             config = options.config(variant)
             memory = memory_ddp(config, options.batch * config.window, 1, "fp32", checkpointing)
-            print(f"{way:22s} {compare(memory, int(done.stdout))}")
+            training, validation = map(int, done.stdout.split())
+            less = f"validation {validation / 2**20:.0f} MiB, {validation / training:.3f} of training"
+            print(f"{way:22s} {compare(memory, training)}; {less}")
 
 
 def compare(memory: Memory, measured: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -26,6 +27,29 @@ def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, logits_at_onc
     """
     rows = max(1, logits_at_once // len(weight))
     return _CrossEntropy.apply(hidden, weight, targets, rows)
+
+
+def token_nll(hidden: Tensor, weight: Tensor, targets: Tensor, logits_at_once: int = LOGITS_AT_ONCE) -> Tensor:
+    """Return the cross-entropy of every row of the logits `hidden @ weight.T`, in nats: (M,) float32.
+
+    Where no gradients are computed, it holds no more logits at a time than `cross_entropy` does. Gradients can be
+    taken, but hold all logits.
+
+    Args:
+        hidden: (M, D) floating point.
+        weight: (V, D), the output layer.
+        targets: (M,) int64 in [0, V).
+        logits_at_once: rows of a chunk times V, at most (but at least one row).
+    """
+    rows = max(1, logits_at_once // len(weight))
+    product = _product_dtype(hidden)
+    matrix = weight.to(product)
+    return torch.cat(
+        [
+            F.cross_entropy((part.to(product) @ matrix.T).float(), wanted, reduction="none")
+            for part, wanted in zip(hidden.split(rows), targets.split(rows), strict=True)
+        ]
+    )
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -64,4 +88,5 @@ class _CrossEntropy(torch.autograd.Function):
 def _product_dtype(hidden: Tensor) -> torch.dtype:
     """Return the type in which matrices are multiplied, which autocast may have lowered."""
     kind = hidden.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+    lowered = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if lowered else hidden.dtype

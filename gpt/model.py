@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gpt.cache import KVCache
 from gpt.config import GPTConfig
-from gpt.loss import cross_entropy
+from gpt.loss import cross_entropy, token_nll
 from storage.pretrained import Pretrained
 
 
@@ -238,7 +238,13 @@ class GPT(Pretrained):
         """Position of the first token of a grid that is modelled: 0, or 1 without a BOS token."""
         return 0 if self.config.bos else 1
 
-    def forward(self, tokens: Tensor, cache: KVCache | None = None, targets: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        cache: KVCache | None = None,
+        targets: Tensor | None = None,
+        reduction: Literal["mean", "none"] = "mean",
+    ) -> Tensor:
         """Return the logits of the token that follows each of `tokens`, or how well they predict `targets`.
 
         Args:
@@ -246,13 +252,17 @@ class GPT(Pretrained):
             cache: see `features`.
             targets: (B, L) int64, what does follow. The loss is part of `forward` because what shares weights out
                 among processes acts around it.
+            reduction: of the loss; `none` leaves that of every token.
 
         Returns:
-            (B, L, V) logits; with targets their mean NLL, a scalar in nats, for which no full logits are made.
+            (B, L, V) logits; with targets their mean NLL, a scalar in nats, or the NLL of each, (B, L) float32, for
+            which no full logits are made where they need no gradients.
         """
         features = self.features(tokens, cache)
         if targets is None:
             return self.head(features)
+        if reduction == "none":
+            return token_nll(features.flatten(0, 1), self.head.weight, targets.flatten()).view(targets.shape)
         return cross_entropy(features.flatten(0, 1), self.head.weight, targets.flatten())
 
     def features(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:
@@ -296,6 +306,5 @@ class GPT(Pretrained):
 
         Without a BOS token the first token is not modelled, and its column is 0.
         """
-        logits = self(self.with_bos(tokens[:, :-1]))
-        scored = F.cross_entropy(logits.float().transpose(1, 2), tokens[:, self.first_scored :], reduction="none")
+        scored = self(self.with_bos(tokens[:, :-1]), targets=tokens[:, self.first_scored :], reduction="none")
         return F.pad(scored, (self.first_scored, 0))

@@ -8,7 +8,7 @@ from typing import Literal
 
 from gpt.config import PRESETS, GPTConfig
 from storage.options import MANY, Options, about, option
-from training.options import TrainingOptions
+from training.options import Sharing, TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class TrainOptions(Options):
     """Compute what is inside a block again in the backward pass: less memory, a third more arithmetic."""
     compile: bool = option(False, may_change=True)
     """Compile the model with torch.compile: minutes at the start, faster steps on GPUs."""
+    shard: Sharing = option("none", may_change=True)
+    """Share weights, gradients and moments out among processes, for models too large for one GPU: among all (`full`),
+    or among those of a node while nodes hold replicas (`node`); with `none` every process holds the whole model."""
     sample_every: int = option(0, at_least=0, at_most=MANY, identity="none")
     """Optimizer steps between two sets of samples, token grids and images in samples/; 0 takes none."""
     tokenizer: Path | None = option(None, identity="none")

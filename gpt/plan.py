@@ -39,11 +39,14 @@ class Memory:
     """What the forward pass keeps for the backward pass."""
     work: float
     """What the loss, or the backward pass of one block, needs for itself."""
+    validation: float
+    """What the forward passes of a validation need, in which nothing is kept for a backward pass."""
 
     @property
     def total(self) -> float:
-        """The sum."""
-        return self.weights + self.gradients + self.moments + self.copies + self.activations + self.work
+        """The sum: of a training step, or of the validation after one, whose gradients are still there."""
+        passes = max(self.activations + self.work, self.validation)
+        return self.weights + self.gradients + self.moments + self.copies + passes
 
 
 def block_activations(config: GPTConfig, precision: str) -> int:
@@ -106,6 +109,20 @@ def activations(config: GPTConfig, tokens: int, precision: str, activation_check
     return config.layers * block + last, max(loss, backward)
 
 
+def validation_work(config: GPTConfig, tokens: int, precision: str) -> int:
+    """Return the bytes that scoring `tokens` tokens needs, as many as a part of a training step has (`gpt.evaluate`).
+
+    At most the residual stream, 4 D a token, and all that a block makes on the way; or the last norm's input and
+    output, 8 D, with a chunk of logits in the precision, in fp32 and as log-probabilities, and a copy of the head.
+    """
+    a = _size(precision)
+    lower = precision == "bf16"
+    block = tokens * (FP32 * config.width + block_activations(config, precision))
+    chunk = min(tokens * config.vocab_size, LOGITS_AT_ONCE) * (2 * FP32 + a * lower)
+    loss = tokens * 2 * FP32 * config.width + chunk + a * lower * config.vocab_size * config.width
+    return max(block, loss)
+
+
 def memory_ddp(config: GPTConfig, tokens: int, gpus: int, precision: str, activation_checkpointing: bool) -> Memory:
     """Return what a GPU of `gpus` holds where each holds the whole model, in plain data-parallel training.
 
@@ -119,25 +136,26 @@ def memory_ddp(config: GPTConfig, tokens: int, gpus: int, precision: str, activa
     buckets = FP32 * parameters if gpus > 1 else 0
     lower = 2 * matrices if precision == "bf16" else 0
     share = FP32 * parameters
-    return Memory(share, share, 2 * share, buckets + lower, kept, work)
+    validation = validation_work(config, tokens, precision)
+    return Memory(share, share, 2 * share, buckets + lower, kept, work, validation)
 
 
 def memory_fsdp(config: GPTConfig, tokens: int, gpus: int, precision: str, activation_checkpointing: bool) -> Memory:
     """Return what a GPU of `gpus` holds where all share weights, gradients and moments: FSDP2, wrapped block by block.
 
     Weights, gradients and moments in fp32, 16 bytes a parameter over the number of GPUs (Rajbhandari et al. 2020, stage
-    3). On their way are, in the precision: the weights of two blocks, one computing and the next being gathered (Zhao
-    et al. 2023, section 3.3.2); the embedding and the head, which stay gathered; and the gradients of one block and of
-    whichever of embedding and head is larger, before they are reduced.
+    3). On their way are, in the precision: the weights of two blocks at most, one computing and the next being gathered
+    (Zhao et al. 2023, section 3.3.2), and the gradients of one before they are reduced, for which there is another copy
+    in fp32; and in fp32 the embedding, the head and the norms, which stay gathered through a step, and their gradients.
     """
     parameters = parameter_count(config)
     (kept, work) = activations(config, tokens, precision, activation_checkpointing)
     matrices = matrix_parameters(config) - config.vocab_size * config.width
     block = matrices / config.layers
     outside = parameters - matrices
-    copies = _size(precision) * (3 * block + 1.5 * outside)
+    copies = (3 * _size(precision) + FP32) * block + 2 * FP32 * outside
     share = FP32 * parameters / gpus
-    return Memory(share, share, 2 * share, copies, kept, work)
+    return Memory(share, share, 2 * share, copies, kept, work, validation_work(config, tokens, precision))
 
 
 def peak(gpu: str, precision: str) -> float:
@@ -184,7 +202,7 @@ def plan(options: PlanOptions) -> None:
 def memory_table(config: GPTConfig, options: PlanOptions) -> str:
     """Return a table of the memory that a GPU needs under each method of training."""
     sequences = options.batch // (options.gpus * options.grad_accumulation)
-    columns = ("weights", "gradients", "moments", "copies", "activations", "work", "total")
+    columns = ("weights", "gradients", "moments", "copies", "activations", "work", "validation", "total")
     rows = [f"GiB on a GPU, {sequences} sequences at a time", "".join(f"{name:>12s}" for name in ("", *columns))]
     methods = {"DDP": memory_ddp, "FSDP2": memory_fsdp}
     for activation_checkpointing in (False, True):

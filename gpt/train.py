@@ -24,6 +24,7 @@ from training import schedule
 from training.curves import draw_curves
 from training.health import clip_gradient
 from training.loop import TrainingLoop, make_accelerator, make_order, settle_precision
+from training.options import Sharing
 from training.order import seed_step
 from training.precision import precision_of_products
 from training.processes import describe_device, gather_values, on_first_process, process_count, process_index
@@ -31,6 +32,7 @@ from training.progress import count, say_done, say_found
 from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer
 from training.schedule import set_learning_rate
+from training.sharding import check_sharing, more_to_come, share_out
 from training.state import check_model, load_training_state, save_checkpoint, save_gathered
 from training.transfer import to_device
 from training.waiting import check_alike
@@ -50,6 +52,7 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
 
     Raises:
         TrackerError: the package that `options.trackers` needs is not installed.
+        ValueError: there are no processes to share the model, or the launcher would share it.
         MismatchError: the run that is continued is of other tokens.
         TokenStoreError: the token store cannot be used.
         RunFolderError: `out` holds another run.
@@ -64,6 +67,7 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
     if precision is not None:
         say_found(precision=precision)
     products = precision_of_products(options.training.precision)
+    check_sharing(options.shard)
     wait = options.training.resume == "auto"
     with products, sole_writer(options.out, wait) as lock, leaving_nothing(options.out, *MADE_AT_START):
         final = _train(options, sample_fn, accelerator, lock)
@@ -95,8 +99,10 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     on_first_process(lambda: check_same_data(out, check, "tokens", options.tokens, record))
     on_first_process(lambda: check_same_trunk(training.trunk, check, "tokens", options.tokens, record))
     plain.activation_checkpointing = options.activation_checkpointing
-    optimizer = build_optimizer(plain, training.learning_rate, options.weight_decay, options.rate_at_width)
-    model, optimizer = accelerator.prepare(plain, optimizer)
+    model = prepare(accelerator, plain, options.shard)
+    optimizer = accelerator.prepare(
+        build_optimizer(plain, training.learning_rate, options.weight_decay, options.rate_at_width)
+    )
     first = load_training_state(checkpoint, {"gpt": optimizer}) if checkpoint else 0
 
     def begin() -> None:
@@ -127,7 +133,7 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
             if loop.stopping:
                 lock.say_ending()
             if loop.saving:
-                nll = validate(plain, held, training.batch)
+                nll = validate(plain, held, training.batch, options.grad_accumulation)
                 bits = bits_per_pixel(nll, store.metadata.length, store.metadata.pixels)
                 lock.check()
                 loop.report_scores({"validation_nll": nll, "validation_bits_per_pixel": bits, **floors})
@@ -178,18 +184,35 @@ def rate_at(step: int, options: TrainOptions) -> float:
     return schedule.rate_at(step, options.training)
 
 
-def validate(model: GPT, tokens: Tensor, batch: int) -> float:
+def prepare(accelerator: Accelerator, model: GPT, sharing: Sharing = "none") -> nn.Module:
+    """Return what trains a GPT on this process and others, which must all call it; make the optimizer afterwards.
+
+    Args:
+        accelerator: says device and precision, and compiles.
+        model: moved to the device, or shared out among processes, in place.
+        sharing: among which.
+    """
+    if sharing == "none":
+        prepared: nn.Module = accelerator.prepare(model)
+        return prepared
+    units = [unit for block in model.blocks for unit in (block.attention, block.feed_forward)]
+    return share_out(model, units, sharing, accelerator)
+
+
+def validate(model: GPT, tokens: Tensor, batch: int, grad_accumulation: int = 1) -> float:
     """Return the mean NLL of (B, L) int64 held-out tokens, in nats; processes share the work, and must all call it.
 
     Args:
         model: its weights may be shared out among the processes.
         tokens: the same on all processes.
-        batch: sequences per forward pass, over all processes.
+        batch: sequences of an optimizer step, over all processes.
+        grad_accumulation: parts that a step computes them in; no forward pass is larger than one of a step.
     """
+    at_once = math.ceil(math.ceil(batch / process_count()) / grad_accumulation)
     share = math.ceil(len(tokens) / process_count())
     # All score equally many, or those that wait for each other's weights would wait for ever: the last begin anew.
     own = torch.arange(share) + process_index() * share
-    scores = item_nll(model, tokens[own % len(tokens)], math.ceil(batch / process_count()))
+    scores = item_nll(model, tokens[own % len(tokens)], at_once)
     return float(torch.cat(gather_values(scores))[: len(tokens)].mean())
 
 
@@ -221,7 +244,7 @@ def train_step(
     parts = tokens.split(math.ceil(len(tokens) / grad_accumulation))
     for number, part in enumerate(parts, start=1):
         # Processes exchange their gradients once, with those of the last part.
-        with accelerator.no_sync(model) if number < len(parts) else nullcontext():
+        with more_to_come(accelerator, model) if number < len(parts) else nullcontext():
             part_loss = model(plain.with_bos(part[:, :-1]), targets=part[:, plain.first_scored :])
             accelerator.backward(part_loss * (len(part) / len(tokens)))
         loss += part_loss.detach() * (len(part) / len(tokens))

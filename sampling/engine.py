@@ -19,6 +19,7 @@ from gpt.cache import KVCache, StaticKVCache
 from gpt.model import GPT
 from sampling.options import SamplingPrecision
 from training.precision import has_bf16
+from training.processes import is_shared
 
 
 class Engine(Protocol):
@@ -48,14 +49,16 @@ class CachedEngine:
     """
 
     def __init__(self, gpt: GPT, rows: int, precision: SamplingPrecision = "auto") -> None:
-        self.gpt = with_fast_layers(gpt, rows, precision)
+        self.shared = is_shared(gpt)
+        # Of weights that several processes share, this one has no room for a copy, and a graph cannot gather them.
+        self.gpt = gpt if self.shared else with_fast_layers(gpt, rows, precision)
 
     def prefill(self, prompts: Tensor, copies: int, steps: int) -> Tensor:
         """See `Engine`; a prompt is read once for all its copies."""
         # The token that is sampled last is not read.
         cache = (StaticKVCache if prompts.is_cuda else KVCache)(copies, steps - 1)
         logits = self.gpt(self.gpt.with_bos(prompts), cache)[:, -1]
-        graphed = isinstance(cache, StaticKVCache)
+        graphed = isinstance(cache, StaticKVCache) and not self.shared
         self.decode_step = CUDAGraphStep(self.gpt, cache) if graphed else DecodeStep(self.gpt, cache)
         return logits.repeat_interleave(copies, dim=0)
 

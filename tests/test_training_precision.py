@@ -1,4 +1,4 @@
-"""In which numbers a training computes: what `auto` chooses, that a run keeps it, and that it ends with the training."""
+"""In which numbers a training computes: what `auto` chooses, that a run keeps it, and that it ends with it."""
 
 import json
 from pathlib import Path

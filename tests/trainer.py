@@ -6,6 +6,7 @@ must be started by a launcher is run as a program:
     python trainer.py '[{"kind": "gpt", "options": {"tokens": ..., "out": ...}}]'
 """
 
+import hashlib
 import itertools
 import json
 import multiprocessing
@@ -15,8 +16,8 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
@@ -25,7 +26,6 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate import DistributedType, PartialState
 from accelerate.state import AcceleratorState, GradientState
 from tiny import GPT_SHORT, SHORT
 
@@ -34,18 +34,12 @@ from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.watch import train_and_watch
 from storage.config_file import values_of
 from training import state
+from training.order import DataOrder, SampleIndex
 from vqgan import train as tokenizer
 from vqgan.options import TrainOptions as TokenizerTrainOptions
 
 TESTS = Path(__file__).parent
 CPU = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(TESTS)}
-SHARDED = {
-    "ACCELERATE_USE_FSDP": "true",
-    "FSDP_VERSION": "2",
-    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
-    "FSDP_TRANSFORMER_CLS_TO_WRAP": "Block",
-    "FSDP_CPU_RAM_EFFICIENT_LOADING": "true",
-}
 SCHEDULE = {"steps": 6, "batch": 4, "warmup": 1, "log_every": 1, "save_every": 3}
 GPT = {**GPT_SHORT.flat(), **SCHEDULE}
 TOKENIZER = {
@@ -61,6 +55,8 @@ TOKENIZER = {
 }
 SPECIAL = {
     "sharded": False,
+    "backend": None,
+    "read": None,
     "save_seconds": 0,
     "step_seconds": 0,
     "hold": None,
@@ -76,14 +72,18 @@ Job = dict[str, Any]
 def job(kind: str, data: Path, out: Path, **options: Any) -> Job:
     """What one training is asked to do.
 
-    Besides options of the trainer there are `sharded`, `save_seconds`, which writing the moments of a checkpoint lasts
-    at least, `step_seconds`, which a step does, `scan_seconds`, which looking at the data does, `timeout`, the seconds after
-    which operations of the processes together fail, and `broken`, the process whose losses are not finite. While the file
-    `hold` is there no step begins after the first `hold_after`, and while `hold_saving` is, nothing is saved: what
-    another process does meanwhile may take as long as it likes.
+    Besides options of the trainer there are `sharded`, which is `shard="full"`, `backend`, a quick one in place of the
+    compiler that `compile` asks for, `read`, a folder for what every process read (see `read_by`), `save_seconds`,
+    which writing the moments of a checkpoint lasts at least, `step_seconds`, which a step does, `scan_seconds`, which
+    looking at the data does, `timeout`, the seconds after which operations of the processes together fail, and
+    `broken`, the process whose losses are not finite. While the file `hold` is there no step begins after the first
+    `hold_after`, and while `hold_saving` is, nothing is saved: what another process does meanwhile may take as long as
+    it likes.
     """
     own = {**GPT, "tokens": str(data)} if kind == "gpt" else {**TOKENIZER, "data": str(data)}
     chosen = {key: options.pop(key, value) for key, value in SPECIAL.items()}
+    if chosen["sharded"]:
+        own["shard"] = "full"
     return {"kind": kind, "options": {**own, "out": str(out), **options}, **chosen}
 
 
@@ -146,22 +146,47 @@ class Trainer:
         return self.log.read_text()
 
 
-def start_two(jobs: list[Job], log: Path, others: list[Job] | None = None) -> list[Trainer]:
-    """Start two processes that train together; the second may have other jobs."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+def start(
+    processes: int, jobs: list[Job], log: Path, per_node: int | None = None, others: list[Job] | None = None
+) -> list[Trainer]:
+    """Start processes that train together.
+
+    Args:
+        processes: how many.
+        jobs: what they do.
+        log: file for what they say; each has one of its own, with its number for a suffix.
+        per_node: so many of them are on each of what pass for nodes; by default all are on one.
+        others: what all but the first do, by default the same.
+    """
+    local = per_node or processes
+    together = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "WORLD_SIZE": str(processes),
+        "LOCAL_WORLD_SIZE": str(local),
+    }
     return [
         Trainer(
             others if rank and others else jobs,
             log.with_suffix(f".{rank}"),
             **together,
             RANK=str(rank),
-            LOCAL_RANK=str(rank),
+            LOCAL_RANK=str(rank % local),
         )
-        for rank in range(2)
+        for rank in range(processes)
     ]
+
+
+def start_two(jobs: list[Job], log: Path, others: list[Job] | None = None) -> list[Trainer]:
+    """Start two processes that train together; see `start`."""
+    return start(2, jobs, log, others=others)
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def metrics(run: Path) -> list[dict[str, float]]:
@@ -179,10 +204,13 @@ def do(jobs: list[Job]) -> None:
         GradientState._reset_state()
         if job["timeout"] is not None:
             PartialState(cpu=True, timeout=timedelta(seconds=job["timeout"]))
-        shard(job["sharded"])
+        if job["backend"] is not None:
+            torch.compile = compiled_by(job["backend"])
         state.save_tensors = held(delayed(state.save_tensors, job["save_seconds"]), job["hold_saving"])
         if job["kind"] == "gpt":
             gpt.seed_step = slow_step(gpt.seed_step, job)
+            if job["read"]:
+                gpt.make_order = noted(gpt.make_order, Path(job["read"]))
             if job["broken"] == int(os.environ.get("RANK", 0)):
                 gpt.train_step = not_finite(gpt.train_step)
             train_and_watch(GPTTrainOptions.of(**values_of(job["options"], GPTTrainOptions)))
@@ -192,12 +220,42 @@ def do(jobs: list[Job]) -> None:
             tokenizer.train(TokenizerTrainOptions.of(**values_of(job["options"], TokenizerTrainOptions)))
 
 
-def shard(wanted: bool) -> None:
-    """Have accelerate shard models, or not. It does so on GPUs alone, so processes on CPUs pass for such."""
-    if wanted:
-        os.environ.update(SHARDED)
-        PartialState(cpu=True)
-        PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+def compiled_by(backend: str) -> Callable[..., Any]:
+    """`torch.compile` with another backend than it is called with."""
+    compile = torch.compile
+    return lambda model, **options: compile(model, **{**options, "backend": backend, "mode": None})
+
+
+def noted(make_order: Callable[..., DataOrder], folder: Path) -> Callable[..., DataOrder]:
+    """The same function, whose orders note what this process reads in a file of its own."""
+
+    def later(*arguments: Any) -> DataOrder:
+        folder.mkdir(parents=True, exist_ok=True)
+        order = make_order(*arguments)
+        return NotedOrder(**vars(order), path=folder / f"{order.first_step}-{order.rank}")
+
+    return later
+
+
+@dataclass(frozen=True)
+class NotedOrder(DataOrder):
+    """An order that notes what is read."""
+
+    path: Path = Path()
+
+    def __iter__(self) -> Iterator[list[SampleIndex]]:
+        with self.path.open("w", buffering=1) as file:
+            for step, samples in enumerate(super().__iter__(), start=self.first_step):
+                for place, sample in enumerate(samples, start=self.rank * len(samples)):
+                    file.write(json.dumps([step, place, sample.index, sample.seed]) + "\n")
+                yield samples
+
+
+def read_by(folder: Path) -> str:
+    """Return a hash of what all processes read into the notes of a folder, in the order of the steps."""
+    lines = {line for file in folder.iterdir() for line in file.read_text().splitlines()}
+    ordered = sorted(json.loads(line) for line in lines)
+    return hashlib.sha256(json.dumps(ordered).encode()).hexdigest()
 
 
 def slow_step(function: Callable[..., Any], job: Job) -> Callable[..., Any]:

@@ -20,19 +20,21 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import parse_flag_from_env
+from accelerate.utils import InitProcessGroupKwargs, parse_flag_from_env
 from torch import Tensor
 
 from storage.endings import FOR, is_out_of_memory
 from storage.metrics_log import log_metrics
 from storage.run_folder import RunFolderError
 from training.health import Expected, HealthWatch
+from training.launching import check_launch, say_if_alone
 from training.options import TrainingOptions
 from training.order import DataOrder
 from training.precision import choose_precision, forget_earlier_trainings, recorded_precision
@@ -49,6 +51,10 @@ AnyOptions = TypeVar("AnyOptions", bound="TrainOptions")
 
 # More names than this tell no more.
 NAMED_ITEMS = 16
+
+LONGEST_WAIT = timedelta(hours=1)
+"""How long processes wait for one another before they give up: longer than one of them takes to list the data, to
+write a checkpoint or to compile, and short enough that a run whose node died does not idle to the end of its job."""
 
 
 class TrainOptions(Protocol):
@@ -72,16 +78,21 @@ def make_accelerator(options: TrainOptions, compile: bool = False) -> Accelerato
 
     Raises:
         TrackerError: the package of a tracker is not installed.
+        ValueError: the launcher would shard the model.
     """
+    check_launch()
     training = options.training
     forget_earlier_trainings()
-    return Accelerator(
+    accelerator = Accelerator(
         cpu=on_cpu(),
         mixed_precision="bf16" if training.precision == "bf16" else "no",
         dynamo_backend="inductor" if compile else None,
         log_with=tracker_name(training.trackers),
         project_dir=options.out / "trackers",
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)],
     )
+    say_if_alone()
+    return accelerator
 
 
 def settle_precision(options: AnyOptions) -> tuple[AnyOptions, str | None]:

@@ -12,6 +12,10 @@ Precision = Literal["fp32", "tf32", "bf16", "auto"]
 """Numbers that layers compute with: see `training.precision`."""
 
 
+Sharing = Literal["none", "full", "node"]
+"""Among which processes a model is shared out: none, all, or those of a node."""
+
+
 @dataclass(frozen=True)
 class TrainingOptions(Options):
     """How it is trained."""

@@ -102,6 +102,11 @@ def on_first_process(action: Callable[[], Value]) -> Value:
     return cast(Value, value)
 
 
+def is_shared(module: nn.Module) -> bool:
+    """Whether this process holds but a part of the weights of `module`: all must then call it together."""
+    return any(isinstance(parameter, DTensor) for parameter in module.parameters())
+
+
 def gather_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return whole tensors, on the CPU, on the first process, and none on the others, which must call too."""
     gathered = {}

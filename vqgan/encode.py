@@ -26,6 +26,7 @@ from data.tokens import REPAIR, StoreMetadata, TokenStoreError, write_shard, wri
 from data.workers import Workers
 from storage.fingerprints import same_fingerprint
 from storage.run_folder import RunFolderError, open_run
+from training.launching import say_if_alone
 from training.loop import on_cpu
 from training.processes import best_device, describe_device, on_first_process
 from training.progress import Progress, say_done, say_found
@@ -84,7 +85,9 @@ def encode(options: EncodeOptions) -> Path:
 
 def processes() -> PartialState:
     """Return this process's index among those that were launched, and its device."""
-    return PartialState(cpu=on_cpu() or best_device().type == "cpu", timeout=LONGEST_WAIT)
+    state = PartialState(cpu=on_cpu() or best_device().type == "cpu", timeout=LONGEST_WAIT)
+    say_if_alone()
+    return state
 
 
 def _say_plan(plan: Plan, tokenizer: Tokenizer, options: EncodeOptions, state: PartialState) -> None:

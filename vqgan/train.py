@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator, DistributedType
+from accelerate import Accelerator
 from torch import Tensor
 
 from data.clip_format import ClipFormat
@@ -67,8 +67,6 @@ def train(options: TrainOptions) -> Path:
     options, precision = settle_precision(options)
     out = options.out
     accelerator = make_accelerator(options)
-    if accelerator.distributed_type == DistributedType.FSDP:
-        raise ValueError("tokenizers are too small to be sharded: launch without --use_fsdp")
     check_alike(options.training.precision, "precision", "give --precision fp32, tf32 or bf16 to all of them")
     if precision is not None:
         say_found(precision=precision)
