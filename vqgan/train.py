@@ -17,6 +17,7 @@ from data.training_images import write_training_images
 from storage.command import next_command
 from storage.run_folder import RunCheck, leaving_nothing
 from training.curves import draw_curves
+from training.inheritance import describe_parameters
 from training.loop import TrainingLoop, make_accelerator, make_order
 from training.processes import describe_device, gather_values, on_first_process
 from training.progress import say_done, say_found
@@ -32,9 +33,12 @@ from vqgan.trainer import TokenizerTrainer
 MUCH_WAITING = 0.2
 """Share of the time of a training from which waiting for videos is worth a word."""
 
+OLD_LISTING = f"old_{LISTING}"
+"""Folder in the run folder for what was found out about the data of `--old-data`."""
+
 CURVES = {
     "loss": ("loss", "discriminator_loss"),
-    "PSNR (dB)": ("psnr_db",),
+    "PSNR (dB)": ("psnr_db", "old_psnr_db"),
     "share of codes in use": ("codebook_usage",),
 }
 
@@ -43,6 +47,7 @@ def train(options: TrainOptions) -> Path:
     """Train a tokenizer and return the folder of the final model, `out/final`.
 
     Raises:
+        InitError: the training cannot begin from the model of `--init`, or `--freeze` cannot be done.
         MediaError: the data cannot be used.
         RunFolderError: `out` holds another run.
         FolderLockError: another process writes into `out`, or took it over meanwhile.
@@ -57,7 +62,7 @@ def train(options: TrainOptions) -> Path:
         raise ValueError("tokenizers are too small to be sharded: launch without --use_fsdp")
     with sole_writer(out, wait=options.training.resume == "auto") as lock:
         check = on_first_process(lambda: check_training(options, options.training, out, data="data"))
-        with leaving_nothing(out, LISTING, *MADE_AT_START, "skipped.csv", "training_images.csv"):
+        with leaving_nothing(out, LISTING, OLD_LISTING, *MADE_AT_START, "skipped.csv", "training_images.csv"):
             final = _train(options, accelerator, lock, check)
     say_done(out, "secondsight vqgan encode --tokenizer", out, "--data", options.data, "--out TOKENS")
     return final
@@ -67,7 +72,7 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
     training = options.training
     out = options.out
     checkpoint = on_first_process(lambda: find_checkpoint(out, check, training.steps))
-    trainer = TokenizerTrainer(accelerator, options)
+    trainer = TokenizerTrainer(accelerator, options, begins=checkpoint is None)
     dataset, validation, skipped = _datasets(options)
     record = record_items(dataset.items, validation.items)
     on_first_process(lambda: check_same_data(out, check, "data", options.data, record))
@@ -85,11 +90,14 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
 
     order = make_order(accelerator, training, len(dataset), first)
     held = _held_out_clips(validation, training.validation_items)
+    old = _old_clips(options)
     unreadable: list[Skipped] = []
     advised = False
     _say_found(accelerator, trainer, dataset, validation, skipped, options.group_by)
     with TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check) as loop:
         on_first_process(begin)
+        if checkpoint is None and (trainer.beginning is not None or old is not None):
+            loop.report_scores(on_first_process(lambda: _scores(trainer.averaged, held, old, training.batch)))
         for step, batch in loop.steps(training_loader(dataset, order, options.workers)):
             unreadable += batch.skipped
             clips = random_crop(batch.clips, options.crop, training.seed + step).to(accelerator.device)
@@ -101,7 +109,7 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
             if loop.reporting or loop.stopping:
                 skipped = _note_skipped(out, skipped, unreadable)
             if loop.saving:
-                scores = on_first_process(lambda: validate(trainer.averaged, held, training.batch))
+                scores = on_first_process(lambda: _scores(trainer.averaged, held, old, training.batch))
                 lock.check()
                 loop.report_scores(scores)
                 trainer.save(out, loop.done, scores["psnr_db"])
@@ -123,6 +131,12 @@ def validate(model: VQGAN, clips: Tensor, batch: int) -> dict[str, float]:
     }
 
 
+def _scores(model: VQGAN, held: Tensor, old: Tensor | None, batch: int) -> dict[str, float]:
+    """Return how well held-out clips (B, 3, T, H, W) in [-1, 1], and those of the old data, are reconstructed."""
+    scores = validate(model, held, batch)
+    return scores if old is None else {**scores, "old_psnr_db": validate(model, old, batch)["psnr_db"]}
+
+
 def random_crop(clips: Tensor, size: int | None, seed: int) -> Tensor:
     """Cut one random square of `size` pixels out of all clips (B, 3, T, H, W); None leaves them whole."""
     if size is None or size >= clips.shape[-1]:
@@ -139,6 +153,17 @@ def _datasets(options: TrainOptions) -> tuple[ClipDataset, ClipDataset, list[Ski
     )
     training, validation = split_items(items)
     return ClipDataset(training, form), ClipDataset(validation, form), skipped
+
+
+def _old_clips(options: TrainOptions) -> Tensor | None:
+    """Return held-out clips (B, 3, T, H, W) of what the model learned before; None where it is not asked for."""
+    if options.old_data is None:
+        return None
+    form = options.model.clip_format
+    path = options.old_data
+    items, _ = on_first_process(lambda: find_items(path, form, cache=options.out / OLD_LISTING))
+    _, validation = split_items(items)
+    return _held_out_clips(ClipDataset(validation, form), options.training.validation_items)
 
 
 def _note_skipped(out: Path, known: list[Skipped], new: list[Skipped]) -> list[Skipped]:
@@ -190,8 +215,7 @@ def _say_found(
         validation=describe_items(validation.items),
         **describe_groups(group_by),
         skipped=describe_skipped(skipped),
-        model=f"{trainer.tokenizer.config.describe()}, "
-        f"{sum(p.numel() for p in trainer.tokenizer.parameters()):,} parameters",
+        model=f"{trainer.tokenizer.config.describe()}, {describe_parameters(trainer.tokenizer)}",
     )
 
 

@@ -9,15 +9,19 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from training.inheritance import InitError, freeze, take_moments
 from training.order import seed_step
 from training.schedule import learning_rate, set_learning_rate
 from training.state import check_model, load_training_state, save_checkpoint
 from vqgan.discriminator import Adversary
+from vqgan.init import begin_tokenizer
 from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
 from vqgan.metrics.perceptual import build_perceptual, check_size
 from vqgan.model import VQGAN
 from vqgan.options import TrainOptions
 
+CODEBOOK = "quantizer.codebook"
+"""Learned codes, which are no parameters: they are averages."""
 Weights = tuple[Tensor, ...] | list[Tensor]
 
 
@@ -27,9 +31,13 @@ class TokenizerTrainer:
     Args:
         accelerator: where and in which precision it is trained.
         options: what to train, and how.
+        begins: whether it begins from the model of `--init`, if there is one; what is resumed does not.
+
+    Raises:
+        InitError: it cannot begin from that model, or `--freeze` cannot be done.
     """
 
-    def __init__(self, accelerator: Accelerator, options: TrainOptions) -> None:
+    def __init__(self, accelerator: Accelerator, options: TrainOptions, begins: bool = True) -> None:
         self.accelerator = accelerator
         self.options = options
         self.perceptual = build_perceptual(options.perceptual)
@@ -38,6 +46,8 @@ class TokenizerTrainer:
             self.perceptual.to(accelerator.device)
         torch.manual_seed(options.training.seed)
         self.tokenizer = VQGAN(options.model)
+        self.beginning = begin_tokenizer(self.tokenizer, options) if begins else None
+        _freeze(self.tokenizer, options)
         self.ema = _ema(self.tokenizer, options.ema_decay).to(accelerator.device)
         self.model, self.optimizer = accelerator.prepare(self.tokenizer, _adam(self.tokenizer, (0.9, 0.95)))
         self.modules: dict[str, nn.Module] = {"tokenizer": self.tokenizer}
@@ -49,6 +59,8 @@ class TokenizerTrainer:
             self.adversary_model, self.adversary_optimizer = prepared
             self.modules["adversary"] = self.adversary
             self.optimizers["adversary"] = self.adversary_optimizer
+        if self.beginning is not None:
+            take_moments(options.beginning, *self.beginning, "tokenizer", self.optimizer)
 
     @property
     def averaged(self) -> VQGAN:
@@ -110,6 +122,7 @@ class TokenizerTrainer:
         averaged = VQGAN.from_pretrained(checkpoint)
         check_model(checkpoint, averaged, self.tokenizer.config)
         self.averaged.load_state_dict(averaged.state_dict())
+        self.averaged.ancestry = averaged.ancestry
         done = load_training_state(checkpoint, self.optimizers, self.modules)
         self.ema.n_averaged.fill_(done)
         return done
@@ -128,6 +141,27 @@ class TokenizerTrainer:
             self.accelerator.clip_grad_norm_(model.parameters(), self.options.training.grad_clip)
         set_learning_rate(optimizer, rate)
         optimizer.step()
+
+
+def _freeze(tokenizer: VQGAN, options: TrainOptions) -> None:
+    """Let parameters of a tokenizer stay as they are; learned codes do where a pattern means their `codebook`.
+
+    Raises:
+        InitError: a pattern means nothing, nothing is left to be trained, or the adversary needs what is frozen.
+    """
+    patterns = options.beginning.freeze
+    if freeze(tokenizer, patterns, also=[CODEBOOK] if not options.model.levels else []):
+        if options.beginning.init is None or options.new_quantizer:
+            raise InitError(
+                f"--freeze {' '.join(patterns)} leaves {CODEBOOK} as it is, and codes that begin at random would stay "
+                "so: give --init, or leave that pattern out"
+            )
+        tokenizer.quantizer.eval()  # learned codes follow their vectors in training alone
+    if options.adversary.adversarial_weight and not tokenizer.decoder.last.weight.requires_grad:
+        raise InitError(
+            f"--freeze {' '.join(patterns)} leaves decoder.last.weight as it is, by whose gradient the adversary is "
+            "weighed: let it be trained, or give --adversarial-weight 0"
+        )
 
 
 def _adam(model: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
