@@ -23,6 +23,8 @@ ADAPTED = ("resolution", "frames", "fps", "blocks", "decoder_blocks", "codes", "
 """Fields of the config in which a tokenizer may differ from the one that it begins from."""
 QUANTIZER = ("codes", "code_width", "normalised", "levels")
 """Fields that are another quantizer's, where they differ; of learned codes the number may."""
+BRANCH_ENDS = ("time.conv.weight", "time.conv.bias", "space2.weight", "space2.bias")
+"""What a residual block adds: where it is zero, the block is the identity."""
 LATENT = ("encoder.last.", "decoder.first.")
 """Tensors that have the width of a code."""
 
@@ -138,11 +140,13 @@ def _take_codes(inheritance: Inheritance, name: str, old: Tensor, kept: Tensor, 
 def _take_of_block(
     inheritance: Inheritance, name: str, old: dict[str, Tensor], sources: dict[str, list[int | None]]
 ) -> None:
-    """Take over a tensor `encoder.levels.<level>.<block>.<rest>`; new blocks are the identity as they begin."""
+    """Take over a tensor `encoder.levels.<level>.<block>.<rest>`; new blocks begin as the identity."""
     side, levels, level, block, rest = name.split(".", maxsplit=4)
     source = sources[side][int(block)]
     if source is not None:
         inheritance.take(name, old[f"{side}.{levels}.{level}.{source}.{rest}"])
+    elif rest in BRANCH_ENDS:
+        inheritance.tensors[name].zero_()
 
 
 def _describe(before: VQGANConfig, now: VQGANConfig, new_quantizer: bool) -> list[str]:
