@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from gpt.config import PRESETS, GPTConfig
-from storage.options import MANY, Options, about, option
+from storage.options import MANY, Options, about, leaves, option
+from training.init_options import InitOptions, implied_architecture
 from training.options import Sharing, TrainingOptions
 
 
@@ -44,17 +46,34 @@ class TrainOptions(Options):
     """Optimizer steps between two sets of samples, token grids and images in samples/; 0 takes none."""
     tokenizer: Path | None = option(None, identity="none")
     """Tokenizer that shows samples as images; by default the one that encoded the store, if it is still there."""
+    beginning: InitOptions = InitOptions()
+    new_codes: Literal["mean", "random"] | None = None
+    """With --init, how the rows of codes begin that the model does not know: as the mean of the others, or at random.
+    The codes that it knows are taken to mean what they meant."""
+    new_tokenizer: Literal["anew", "keep"] | None = None
+    """With --init, what becomes of the codes where the tokens are of another tokenizer: `anew` begins embedding and
+    head anew, `keep` takes code k to mean what it meant."""
+    old_tokens: Path | None = option(None, identity="none")
+    """Token store of what the model learned before: its NLL is measured beside the new one's, before the first step and
+    at every checkpoint."""
 
     def check(self) -> None:
-        """Check that the batch divides.
+        """Check that the batch divides, and that what is said of a model to begin from is said of one.
 
         Raises:
-            ValueError: it does not.
+            ValueError: it does not, or there is none.
         """
+        if self.beginning.init is None and (self.new_codes or self.new_tokenizer):
+            raise ValueError("--new-codes and --new-tokenizer need --init, the model whose codes they speak of")
         if self.training.batch % self.grad_accumulation:
             raise ValueError(
                 f"--batch {self.training.batch} must be a multiple of --grad-accumulation {self.grad_accumulation}"
             )
+
+    @classmethod
+    def implied(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the architecture of the model that `--init` names."""
+        return implied_architecture(cls, "gpt", tuple(leaves(GPTConfig)), given)
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,16 @@ from data.same import check_same_data, check_same_trunk, record_tokens, write_re
 from data.tokens import TokenItem, TokenStore, TokenStoreError, unigram_entropy
 from gpt.evaluate import check_store, held_out, item_nll, say_if_at_floor
 from gpt.flops import flops_per_token
+from gpt.init import Beginning, begin_gpt, check_old_tokens
 from gpt.likelihood import bits_per_pixel, unigram_nll
 from gpt.model import GPT
 from gpt.options import TrainOptions
-from gpt.widths import parameter_groups, scale_initial_weights
+from gpt.widths import parameter_groups
 from storage.run_folder import leaving_nothing
 from training import schedule
 from training.curves import draw_curves
 from training.health import clip_gradient
+from training.inheritance import describe_parameters, freeze, take_moments
 from training.loop import TrainingLoop, make_accelerator, make_order, settle_precision
 from training.options import Sharing
 from training.order import seed_step
@@ -37,7 +39,7 @@ from training.state import check_model, load_training_state, save_checkpoint, sa
 from training.transfer import to_device
 from training.waiting import check_alike
 
-CURVES = {"nats per token": ("loss", "validation_nll", "unigram_nll")}
+CURVES = {"nats per token": ("loss", "validation_nll", "unigram_nll", "old_validation_nll")}
 SampleFn = Callable[[GPT, Tensor, Path], None]
 """Samples from a GPT, some of them continuing halves of (B, L) held-out grids, into files that begin with a path; all
 processes call it together. See `sampling.watch`."""
@@ -53,6 +55,7 @@ def train(options: TrainOptions, sample_fn: SampleFn) -> Path:
     Raises:
         TrackerError: the package that `options.trackers` needs is not installed.
         ValueError: there are no processes to share the model, or the launcher would share it.
+        InitError: the training cannot begin from the model of `--init`, or `--freeze` names no parameter, or all.
         MismatchError: the run that is continued is of other tokens.
         TokenStoreError: the token store cannot be used.
         RunFolderError: `out` holds another run.
@@ -91,7 +94,8 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     checkpoint = on_first_process(lambda: find_checkpoint(options, training, out, check, data="tokens"))
 
     torch.manual_seed(training.seed)
-    plain = GPT.from_pretrained(checkpoint).train() if checkpoint else new_gpt(options, store)
+    beginning = Beginning(GPT.from_pretrained(checkpoint).train()) if checkpoint else begin_gpt(options, store)
+    plain = beginning.gpt
     if checkpoint:
         found = plain.config
         check_model(checkpoint, plain, options.model.for_tokens(found.grid, found.vocab_size, found.tokenizer))
@@ -99,11 +103,14 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     on_first_process(lambda: check_same_data(out, check, "tokens", options.tokens, record))
     on_first_process(lambda: check_same_trunk(training.trunk, check, "tokens", options.tokens, record))
     plain.activation_checkpointing = options.activation_checkpointing
+    freeze(plain, options.beginning.freeze)
     model = prepare(accelerator, plain, options.shard)
     optimizer = accelerator.prepare(
         build_optimizer(plain, training.learning_rate, options.weight_decay, options.rate_at_width)
     )
     first = load_training_state(checkpoint, {"gpt": optimizer}) if checkpoint else 0
+    if beginning.inheritance is not None and beginning.parent is not None:
+        take_moments(options.beginning, beginning.inheritance, beginning.parent, "gpt", optimizer)
 
     def begin() -> None:
         write_record(out, record)
@@ -114,6 +121,7 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
         return _name(store.items[items[index]])
 
     held = store.read(held_out(store, training.validation_items))
+    old = _old_tokens(options, beginning)
     floors = _floors(store, held[:, plain.first_scored :])
     nll = None
     order = make_order(accelerator, training, len(items), first)
@@ -122,6 +130,8 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     cost = (plain.config.window, flops_per_token(plain.config))
     with TrainingLoop("GPT", options, accelerator, order, name, *cost, check=lock.check) as loop:
         on_first_process(begin)
+        if checkpoint is None and (beginning.parent is not None or old is not None):
+            loop.report_scores(_scores(options, store, plain, held, old))
         for step, samples in loop.steps(order):
             seed_step(training.seed, step, accelerator.process_index)  # dropout differs between processes
             tokens = to_device(store.read([items[sample.index] for sample in samples]), accelerator.device)
@@ -133,10 +143,10 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
             if loop.stopping:
                 lock.say_ending()
             if loop.saving:
-                nll = validate(plain, held, training.batch, options.grad_accumulation)
-                bits = bits_per_pixel(nll, store.metadata.length, store.metadata.pixels)
+                scores = _scores(options, store, plain, held, old)
+                nll = scores["validation_nll"]
                 lock.check()
-                loop.report_scores({"validation_nll": nll, "validation_bits_per_pixel": bits, **floors})
+                loop.report_scores({**scores, **floors})
                 save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep, score=-nll, keep_at=kept)
             elif loop.stopping:
                 save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep, keep_at=kept)
@@ -172,11 +182,24 @@ def _floors(store: TokenStore, held: Tensor) -> dict[str, float]:
     return {"unigram_entropy": unigram_entropy(held, store.metadata.vocab_size), "unigram_nll": counted}
 
 
-def new_gpt(options: TrainOptions, store: TokenStore) -> GPT:
-    """Return the GPT that the options describe for the tokens of a store, not yet trained."""
-    metadata = store.metadata
-    model = GPT(options.model.for_tokens(metadata.grid, metadata.vocab_size, metadata.tokenizer))
-    return scale_initial_weights(model, options.rate_at_width)
+def _old_tokens(options: TrainOptions, beginning: Beginning) -> Tensor | None:
+    """Return held-out items, (B, L) int64, of what the model learned before; None where it is not asked for."""
+    if options.old_tokens is None:
+        return None
+    store = TokenStore(options.old_tokens)
+    check_old_tokens(store, beginning.gpt, beginning.parent)
+    return store.read(held_out(store, options.training.validation_items))
+
+
+def _scores(options: TrainOptions, store: TokenStore, model: GPT, held: Tensor, old: Tensor | None) -> dict[str, float]:
+    """Return how well held-out items, and those of the old data, are predicted; all processes call it together."""
+    batch, parts = options.training.batch, options.grad_accumulation
+    nll = validate(model, held, batch, parts)
+    bits = bits_per_pixel(nll, store.metadata.length, store.metadata.pixels)
+    scores = {"validation_nll": nll, "validation_bits_per_pixel": bits}
+    if old is not None:
+        scores["old_validation_nll"] = validate(model, old, batch, parts)
+    return scores
 
 
 def rate_at(step: int, options: TrainOptions) -> float:
@@ -276,7 +299,7 @@ def _say_found(accelerator: Accelerator, store: TokenStore, model: GPT, items: i
     say_found(
         device=describe_device(accelerator.device),
         tokens=f"{count(items, 'training item')}, {held:,} for validation, {grid} of {store.metadata.vocab_size} codes",
-        model=f"{model.config.describe()}, {sum(p.numel() for p in model.parameters()):,} parameters",
+        model=f"{model.config.describe()}, {describe_parameters(model)}",
     )
 
 

@@ -18,6 +18,7 @@ from gpt.model import GPT
 from release.markdown import code, in_quotes, plain
 from release.options import PublishOptions
 from release.origin import describe_origin
+from storage.ancestry import ANCESTRY, Ancestor
 from storage.command import command_line, shell_line
 from storage.files import write_text
 from storage.hub import MODEL_FILES, upload_model
@@ -29,7 +30,7 @@ from storage.model_folder import (
     load_model_folder,
     save_model_folder,
 )
-from storage.pretrained import Pretrained, model_class
+from storage.pretrained import Pretrained, model_class, read_ancestry
 from storage.templates import render_template
 from storage.unfinished import replacing
 from training.progress import count, say_done, say_found
@@ -245,7 +246,8 @@ def write_card(
         fingerprint=code(config["tokenizer"]) if config.get("tokenizer") else "",
         snippet=_snippet(about, config, is_pair).format(name=in_quotes(name)),
         command=_complete_command(name, config) if is_pair else "",
-        config={code(key): plain(value) for key, value in config.items() if key != "kind"},
+        config={code(key): plain(value) for key, value in config.items() if key not in ("kind", ANCESTRY)},
+        ancestry=[_shown_ancestor(each) for each in read_ancestry(config, folder)],
         origin={plain(key): plain(value) for key, value in (origin or {}).items()},
         evaluations=[_shown(evaluation) for evaluation in evaluations],
         license=license and plain(license),
@@ -328,6 +330,16 @@ def _shown(evaluation: Evaluation) -> dict[str, Any]:
             name: (plain(CAPTIONS.get(path.name, name)), CAPTIONS.get(path.name) or code(name))
             for name, path in evaluation.images.items()
         },
+    }
+
+
+def _shown_ancestor(ancestor: Ancestor) -> dict[str, Any]:
+    """Return a model that the weights began from as the template shows it."""
+    steps = "" if ancestor.steps is None else f", trained for {count(ancestor.steps, 'step')}"
+    return {
+        "model": f"{code(ancestor.model)}{steps}, weights {code(ancestor.weights)}",
+        "changes": plain(ancestor.describe_changes()),
+        "notes": [plain(note) for note in ancestor.notes],
     }
 
 

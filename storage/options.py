@@ -96,6 +96,7 @@ def about(
     presets: Mapping[str, Any] | None = None,
     asked: bool = True,
     positional: bool = False,
+    read_once: bool = False,
 ) -> dict[str, Any]:
     """Return the metadata of a dataclass field that is an option.
 
@@ -110,6 +111,7 @@ def about(
         presets: of a nested options class, by name: what `--preset` chooses from.
         asked: whether commands ask for it; what is not asked is derived from other things.
         positional: whether commands take it without its name.
+        read_once: whether it names what is read when a run begins, and no more when it is resumed.
     """
     bounds = Range(at_least, above, at_most, below)
     free = identity == "none" if may_change is None else may_change
@@ -120,6 +122,7 @@ def about(
         "presets": presets,
         "asked": asked,
         "positional": positional,
+        "read_once": read_once,
     }
 
 

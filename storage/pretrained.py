@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 
+from storage.ancestry import ANCESTRY, Ancestor
 from storage.checked_files import on_one_line, shortly
 from storage.model_folder import (
     CheckpointError,
@@ -59,6 +60,8 @@ class Pretrained(nn.Module):
     tags: ClassVar[tuple[str, ...]] = ()
     """What the hub finds it by."""
     config: Any
+    ancestry: tuple[Ancestor, ...] = ()
+    """The models that its weights began from, its parent first; none if it began from random weights."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Register the class under its kind.
@@ -76,7 +79,8 @@ class Pretrained(nn.Module):
     @property
     def description(self) -> dict[str, Any]:
         """What its config.json holds."""
-        return {"kind": self.kind, **asdict(self.config)}
+        ancestry = {ANCESTRY: [asdict(ancestor) for ancestor in self.ancestry]} if self.ancestry else {}
+        return {"kind": self.kind, **asdict(self.config), **ancestry}
 
     @property
     def device(self) -> torch.device:
@@ -106,11 +110,22 @@ class Pretrained(nn.Module):
         Raises:
             CheckpointError: it is of another class, or weights and config disagree.
         """
+        config = cls.read_config(values, folder)
+        model = cls.with_weights(config, tensors, folder).eval()
+        model.ancestry = read_ancestry(values, f"the config.json of {folder}")
+        return model
+
+    @classmethod
+    def read_config(cls, values: Mapping[str, Any], folder: Path | str) -> Any:
+        """Return the config that the content of a config.json describes.
+
+        Raises:
+            CheckpointError: it is of another class, or describes no model.
+        """
         if values["kind"] != cls.kind:
             raise CheckpointError(f"{folder} holds a {shortly(values['kind'])}, not a {cls.kind}")
-        values = {cls.renamed.get(name, name): value for name, value in values.items()}
-        config = config_from_dict(cls.config_class, values, f"the config.json of {folder}")
-        return cls.with_weights(config, tensors, folder).eval()
+        known = {cls.renamed.get(name, name): value for name, value in values.items() if name != ANCESTRY}
+        return config_from_dict(cls.config_class, known, f"the config.json of {folder}")
 
     @classmethod
     def with_weights(cls, config: Any, tensors: Mapping[str, Tensor], source: Path | str) -> Self:
@@ -137,6 +152,22 @@ class Pretrained(nn.Module):
     def from_config(cls, config: Any) -> Self:
         """Build the model that `config` describes, not yet trained."""
         return cls(config)
+
+
+def read_ancestry(values: Mapping[str, Any], source: Path | str) -> tuple[Ancestor, ...]:
+    """Return the ancestors that the content of a model's config.json names; none in files of before.
+
+    Args:
+        values: the content.
+        source: what it is from, for messages.
+
+    Raises:
+        CheckpointError: they are not written as they should be.
+    """
+    ancestors = values.get(ANCESTRY, [])
+    if not isinstance(ancestors, list) or not all(isinstance(each, dict) for each in ancestors):
+        raise CheckpointError(f"{source} has an {ANCESTRY} that is no list of models: take the one that was saved")
+    return tuple(config_from_dict(Ancestor, each, f"the {ANCESTRY} in {source}") for each in ancestors)
 
 
 class _WithoutDrawing(TorchFunctionMode):

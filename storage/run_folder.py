@@ -100,7 +100,7 @@ def check_run(
         )
     wanted = config_of(options)
     check = _compare(_with_commits(_read_config(out), wanted, out), wanted, type(options), out, by_content)
-    _refuse_other_commits(hub_commits(options.flat()), out)
+    _refuse_other_commits(hub_commits(_read_now(options, continues=True)), out)
     return check
 
 
@@ -133,7 +133,9 @@ def open_run(
         RunFolderError: see `check_run`.
     """
     check = check_run(out, options, resume, overwrite, begun=begun, by_content=same)
-    hub = hub_commits(options.flat())
+    hub = hub_commits(_read_now(options, check.continues))
+    if check.continues:
+        hub = {**_recorded_commits(out), **hub}
     for name, change in {**check.changes, **check.moved}.items():
         print(f"changed since the run began: {_words(leaves(type(options))[name], change)}", file=sys.stderr)
     if not check.continues and (overwrite or options.keeps_checkpoints):
@@ -212,6 +214,13 @@ def _recorded_commits(out: Path) -> dict[str, str]:
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return commits if isinstance(commits, dict) else {}
+
+
+def _read_now(options: Options, continues: bool) -> dict[str, Any]:
+    """Return the options by name, without those that name what a run which goes on does not read again."""
+    known = leaves(type(options))
+    once = {name for name, leaf in known.items() if leaf.metadata.get("read_once")} if continues else set()
+    return {name: value for name, value in options.flat().items() if name not in once}
 
 
 def _with_commits(before: dict[str, Any], now: Mapping[str, Any], out: Path) -> dict[str, Any]:

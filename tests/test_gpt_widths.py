@@ -10,9 +10,10 @@ from tiny import GPT_LEGACY, GPT_SHORT, make_store, make_tokens
 
 from data.tokens import TokenStore
 from gpt.config import GPTConfig
+from gpt.init import begin_gpt
 from gpt.model import GPT
 from gpt.options import TrainOptions
-from gpt.train import build_optimizer, new_gpt, train, train_step
+from gpt.train import build_optimizer, train, train_step
 from gpt.widths import learns_by_width, scale_initial_weights
 from storage.checkpoints import list_checkpoints
 from storage.run_folder import RunFolderError
@@ -132,9 +133,9 @@ def options(store: Path, out: Path, **changes: Any) -> TrainOptions:
 
 def test_a_training_begins_with_the_weights_of_the_rule(store: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    plain = new_gpt(options(store, tmp_path), TokenStore(store))
+    plain = begin_gpt(options(store, tmp_path), TokenStore(store)).gpt
     torch.manual_seed(0)
-    scaled = new_gpt(options(store, tmp_path, rate_at_width=4), TokenStore(store))
+    scaled = begin_gpt(options(store, tmp_path, rate_at_width=4), TokenStore(store)).gpt
     assert torch.equal(scaled.head.weight, plain.head.weight / 4)
 
 

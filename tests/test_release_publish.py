@@ -40,6 +40,7 @@ from gpt.options import TrainOptions
 from release.markdown import code, in_quotes, plain
 from release.options import PublishOptions
 from release.publish import publish, to_half
+from storage.ancestry import Ancestor
 from storage.files import temporary_path
 from storage.model_folder import CheckpointError, load_model_folder, save_model_folder
 from storage.run_folder import open_run
@@ -561,3 +562,51 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_there(tokenizer: Path, tmp_
     assert "Traceback" not in done.stderr
     assert contents(tmp_path / "out") == before
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+# Ancestry
+
+
+def of_a_family() -> GPT:
+    """A GPT that remembers two models before it."""
+    gpt = make_gpt()
+    gpt.ancestry = (
+        Ancestor("hf:owner/name@0a1b2c", "0123456789abcdef", 600, (15, 9312), new=(6, 4128), notes=("2 blocks -> 3",)),
+        Ancestor("grandparent", "fedcba9876543210", None, (15, 9312)),
+    )
+    return gpt
+
+
+def test_a_published_model_remembers_its_ancestry(tmp_path: Path) -> None:
+    of_a_family().save_pretrained(tmp_path / "model")
+    publish(PublishOptions(tmp_path / "model", tmp_path / "out", half=True))
+    assert GPT.from_pretrained(tmp_path / "out").ancestry == of_a_family().ancestry
+
+
+def test_the_card_tells_what_its_weights_began_from(tmp_path: Path) -> None:
+    of_a_family().save_pretrained(tmp_path / "model")
+    publish(PublishOptions(tmp_path / "model", tmp_path / "out"))
+    _, text = read_card(tmp_path / "out")
+    section = text.partition("## Ancestry")[2].partition("## Evaluation")[0]
+    assert (
+        "1. `hf:owner/name@0a1b2c`, trained for 600 steps, weights `0123456789abcdef`: kept 15 tensors "
+        "(9,312 numbers), begun anew 6 tensors (4,128 numbers); 2 blocks -\\> 3" in section
+    )
+    assert "2. `grandparent`, weights `fedcba9876543210`: kept 15 tensors (9,312 numbers)" in section
+    assert "ancestry |" not in text
+
+
+def test_the_card_of_a_model_that_began_at_random_has_no_ancestry(tmp_path: Path) -> None:
+    make_gpt().save_pretrained(tmp_path / "model")
+    publish(PublishOptions(tmp_path / "model", tmp_path / "out"))
+    assert "Ancestry" not in read_card(tmp_path / "out")[1]
+
+
+def test_what_ancestors_are_called_means_nothing_in_a_card(tmp_path: Path) -> None:
+    gpt = make_gpt()
+    gpt.ancestry = (Ancestor("`x` <b>[a](http://b)", "w|w", 1, (1, 1), notes=("# <i>\n\n# b",)),)
+    gpt.save_pretrained(tmp_path / "model")
+    publish(PublishOptions(tmp_path / "model", tmp_path / "out"))
+    html = MarkdownIt("commonmark").render(read_card(tmp_path / "out")[1])
+    section = html.partition("Ancestry</h2>")[2].partition("<h2>")[0]
+    assert not re.search(r"<(b|i|a|h1)[ >]", section)

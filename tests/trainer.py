@@ -26,6 +26,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import PartialState
 from accelerate.state import AcceleratorState, GradientState
 from tiny import GPT_SHORT, SHORT
 

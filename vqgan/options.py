@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from storage.options import LARGEST_SEED, MANY, Options, about, option
+from storage.options import LARGEST_SEED, MANY, Options, about, leaves, option
+from training.init_options import InitOptions, implied_architecture
 from training.options import TrainingOptions
 from vqgan.config import PRESETS, VQGANConfig
 
 Augment = Literal["none", "flip", "ten-crop"]
+LEARNED = frozenset({"codes", "code_width", "commitment", "codebook_decay", "normalised"})
+"""Options of learned codes."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,21 @@ class TrainOptions(Options):
     """Decay of the EMA of the weights, which is what is evaluated and saved; 0 keeps the last weights."""
     workers: int = option(0, at_least=0, at_most=512, identity="none")
     """Processes that read data; 0 reads in the training process."""
+    beginning: InitOptions = InitOptions()
+    new_quantizer: bool = False
+    """With --init, begin the quantizer anew, which may then be another; by default it is the model's."""
+    old_data: Path | None = option(None, identity="none")
+    """Videos or images that the model of --init learned from: how well their held-out clips are reconstructed is
+    measured beside the new ones, before the first step and at every checkpoint."""
 
     def check(self) -> None:
-        """Check that crops divide into tokens.
+        """Check that crops divide into tokens, and that what is said of a model to begin from is said of one.
 
         Raises:
-            ValueError: they do not.
+            ValueError: they do not, or there is none.
         """
+        if self.new_quantizer and self.beginning.init is None:
+            raise ValueError("--new-quantizer needs --init, the model whose quantizer is not taken over")
         factor = self.model.spatial_factor
         if self.crop is not None and self.crop % factor:
             raise ValueError(f"--crop {self.crop} must be a multiple of {factor}, the pixels of a token")
@@ -77,6 +89,16 @@ class TrainOptions(Options):
     def check_given(cls, given: frozenset[str]) -> None:
         """See `VQGANConfig.check_given`."""
         VQGANConfig.check_given(given)
+
+    @classmethod
+    def implied(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the architecture of the model that `--init` names; its codes need no start, as they are learned."""
+        implied = implied_architecture(cls, "vqgan", tuple(leaves(VQGANConfig)), given)
+        if implied and "levels" not in given and given.keys() & LEARNED:
+            implied["levels"] = ()
+        if given.get("init") is not None and given.get("new_quantizer", False) is False:
+            implied["continuous_steps"] = 0
+        return implied
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from storage.command import next_command
 from storage.run_folder import RunCheck, leaving_nothing
 from training.curves import draw_curves
 from training.health import Expected
+from training.inheritance import describe_parameters
 from training.loop import TrainingLoop, make_accelerator, make_order, settle_precision
 from training.precision import precision_of_products
 from training.processes import describe_device, gather_values, on_first_process
@@ -44,9 +45,12 @@ from vqgan.trainer import TokenizerTrainer
 MUCH_WAITING = 0.2
 """Share of the time of a training from which waiting for videos is worth a word."""
 
+OLD_LISTING = f"old_{LISTING}"
+"""Folder in the run folder for what was found out about the data of `--old-data`."""
+
 CURVES = {
     "loss": ("loss", "discriminator_loss"),
-    "PSNR (dB)": ("psnr_db",),
+    "PSNR (dB)": ("psnr_db", "old_psnr_db"),
     "share of codes in use": ("codebook_usage",),
 }
 
@@ -55,6 +59,7 @@ def train(options: TrainOptions) -> Path:
     """Train a tokenizer and return the folder of the final model, `out/final`.
 
     Raises:
+        InitError: the training cannot begin from the model of `--init`, or `--freeze` cannot be done.
         MediaError: the data cannot be used.
         RunFolderError: `out` holds another run.
         FolderLockError: another process writes into `out`, or took it over meanwhile.
@@ -73,7 +78,7 @@ def train(options: TrainOptions) -> Path:
     products = precision_of_products(options.training.precision)
     with products, sole_writer(out, wait=options.training.resume == "auto") as lock:
         check = on_first_process(lambda: check_training(options, options.training, out, data="data"))
-        with leaving_nothing(out, LISTING, *MADE_AT_START, "skipped.csv", "training_images.csv"):
+        with leaving_nothing(out, LISTING, OLD_LISTING, *MADE_AT_START, "skipped.csv", "training_images.csv"):
             final = _train(options, accelerator, lock, check)
     say_done(out, "secondsight vqgan encode --tokenizer", out, "--data", options.data, "--out TOKENS")
     return final
@@ -83,7 +88,7 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
     training = options.training
     out = options.out
     checkpoint = on_first_process(lambda: find_checkpoint(options, training, out, check, data="data"))
-    trainer = TokenizerTrainer(accelerator, options)
+    trainer = TokenizerTrainer(accelerator, options, begins=checkpoint is None)
     dataset, validation, skipped = _datasets(options)
     record = record_items(dataset.items, validation.items)
     check_alike(record.sha256, "list of clips", "let all of them see the same --data")
@@ -103,7 +108,10 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
 
     order = make_order(accelerator, training, len(dataset), first)
     held = HeldOut(validation, training.validation_items)
+    old = _old_clips(options)
     on_first_process(held.read)
+    if old is not None:
+        on_first_process(old.read)
     pinned = accelerator.device.type == "cuda"
     unreadable: list[Skipped] = []
     advised = False
@@ -112,6 +120,8 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
     expected = Expected(training.warmup, options.continuous_steps, usage)
     with TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check, expected=expected) as loop:
         on_first_process(begin)
+        if checkpoint is None and (trainer.beginning is not None or old is not None):
+            loop.report_scores(on_first_process(lambda: _scores(trainer.averaged, held, old, training.batch)))
         for step, batch in loop.steps(training_loader(dataset, order, options.workers, pinned)):
             unreadable += batch.skipped
             levels = to_device(batch.levels, accelerator.device)
@@ -124,7 +134,7 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
             if loop.reporting or loop.stopping:
                 skipped = _note_skipped(out, skipped, unreadable)
             if loop.saving:
-                scores = on_first_process(lambda: held.score(trainer.averaged, training.batch))
+                scores = on_first_process(lambda: _scores(trainer.averaged, held, old, training.batch))
                 lock.check()
                 loop.report_scores(scores)
                 picture = out / "samples" / f"{loop.done:06d}.png"
@@ -179,6 +189,12 @@ class HeldOut:
         save_image(path, draw_held_out(model, self.clips))
 
 
+def _scores(model: VQGAN, held: HeldOut, old: HeldOut | None, batch: int) -> dict[str, float]:
+    """Return how well held-out clips, and those of the old data, are reconstructed."""
+    scores = held.score(model, batch)
+    return scores if old is None else {**scores, "old_psnr_db": old.score(model, batch)["psnr_db"]}
+
+
 def random_crop(clips: Tensor, size: int | None, seed: int) -> Tensor:
     """Cut one random square of `size` pixels out of all clips (B, 3, T, H, W); None leaves them whole."""
     if size is None or size >= clips.shape[-1]:
@@ -195,6 +211,17 @@ def _datasets(options: TrainOptions) -> tuple[ClipDataset, ClipDataset, list[Ski
     )
     training, validation = split_items(items)
     return ClipDataset(training, form), ClipDataset(validation, form), skipped
+
+
+def _old_clips(options: TrainOptions) -> HeldOut | None:
+    """Return held-out clips of what the model learned before; None where it is not asked for."""
+    if options.old_data is None:
+        return None
+    form = options.model.clip_format
+    path = options.old_data
+    items, _ = on_first_process(lambda: find_items(path, form, cache=options.out / OLD_LISTING))
+    _, validation = split_items(items)
+    return HeldOut(ClipDataset(validation, form), options.training.validation_items)
 
 
 def _note_skipped(out: Path, known: list[Skipped], new: list[Skipped]) -> list[Skipped]:
@@ -245,8 +272,7 @@ def _say_found(
         validation=describe_items(validation.items),
         **describe_groups(group_by),
         skipped=describe_skipped(skipped),
-        model=f"{trainer.tokenizer.config.describe()}, "
-        f"{sum(p.numel() for p in trainer.tokenizer.parameters()):,} parameters",
+        model=f"{trainer.tokenizer.config.describe()}, {describe_parameters(trainer.tokenizer)}",
     )
 
 

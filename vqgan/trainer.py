@@ -10,14 +10,19 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from training.health import clip_gradient
+from training.inheritance import InitError, freeze, take_moments
 from training.order import seed_step
 from training.schedule import kept_steps, rate_at, set_learning_rate
 from training.state import check_model, load_training_state, save_checkpoint
 from vqgan.discriminator import Adversary
+from vqgan.init import begin_tokenizer
 from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
 from vqgan.metrics.perceptual import build_perceptual, check_size
 from vqgan.model import VQGAN
 from vqgan.options import TrainOptions
+
+CODEBOOK = "quantizer.codebook"
+"""Learned codes, which are no parameters: they are averages."""
 
 
 class TokenizerTrainer:
@@ -26,9 +31,13 @@ class TokenizerTrainer:
     Args:
         accelerator: where and in which precision it is trained.
         options: what to train, and how.
+        begins: whether it begins from the model of `--init`, if there is one; what is resumed does not.
+
+    Raises:
+        InitError: it cannot begin from that model, or `--freeze` cannot be done.
     """
 
-    def __init__(self, accelerator: Accelerator, options: TrainOptions) -> None:
+    def __init__(self, accelerator: Accelerator, options: TrainOptions, begins: bool = True) -> None:
         self.accelerator = accelerator
         self.options = options
         self.perceptual = build_perceptual(options.perceptual)
@@ -36,7 +45,10 @@ class TokenizerTrainer:
             check_size(self.perceptual, min(options.crop or options.model.resolution, options.model.resolution))
             self.perceptual.to(accelerator.device)
         torch.manual_seed(options.training.seed)
-        self.tokenizer = VQGAN(options.model).to(accelerator.device)
+        self.tokenizer = VQGAN(options.model)
+        self.beginning = begin_tokenizer(self.tokenizer, options) if begins else None
+        _freeze(self.tokenizer, options)
+        self.tokenizer.to(accelerator.device)
         on_gpu = accelerator.device.type == "cuda"
         if on_gpu or options.training.precision == "bf16":
             _put_channels_last(self.tokenizer)
@@ -53,6 +65,8 @@ class TokenizerTrainer:
             self.adversary_model, self.adversary_optimizer = prepared
             self.modules["adversary"] = self.adversary
             self.optimizers["adversary"] = self.adversary_optimizer
+        if self.beginning is not None:
+            take_moments(options.beginning, *self.beginning, "tokenizer", self.optimizer)
 
     @property
     def averaged(self) -> VQGAN:
@@ -115,6 +129,7 @@ class TokenizerTrainer:
         averaged = VQGAN.from_pretrained(checkpoint)
         check_model(checkpoint, averaged, self.tokenizer.config)
         self.averaged.load_state_dict(averaged.state_dict())
+        self.averaged.ancestry = averaged.ancestry
         done = load_training_state(checkpoint, self.optimizers, self.modules)
         self.ema.updates = done
         return done
@@ -144,6 +159,27 @@ def _put_channels_last(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Conv3d):
             module.to(memory_format=torch.channels_last_3d)
+
+
+def _freeze(tokenizer: VQGAN, options: TrainOptions) -> None:
+    """Let parameters of a tokenizer stay as they are; learned codes do where a pattern means their `codebook`.
+
+    Raises:
+        InitError: a pattern means nothing, nothing is left to be trained, or the adversary needs what is frozen.
+    """
+    patterns = options.beginning.freeze
+    if freeze(tokenizer, patterns, also=[CODEBOOK] if not options.model.levels else []):
+        if options.beginning.init is None or options.new_quantizer:
+            raise InitError(
+                f"--freeze {' '.join(patterns)} leaves {CODEBOOK} as it is, and codes that begin at random would stay "
+                "so: give --init, or leave that pattern out"
+            )
+        tokenizer.quantizer.eval()  # learned codes follow their vectors in training alone
+    if options.adversary.adversarial_weight and not tokenizer.decoder.last.weight.requires_grad:
+        raise InitError(
+            f"--freeze {' '.join(patterns)} leaves decoder.last.weight as it is, by whose gradient the adversary is "
+            "weighed: let it be trained, or give --adversarial-weight 0"
+        )
 
 
 def _adam(model: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
