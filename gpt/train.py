@@ -26,8 +26,9 @@ from training.processes import describe_device, gather_values, on_first_process,
 from training.progress import count, say_done, say_found
 from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer
+from training.saving import CheckpointSaver
 from training.schedule import FLOORS, learning_rate, set_learning_rate
-from training.state import check_model, load_training_state, save_checkpoint, save_gathered
+from training.state import check_model, load_training_state, save_gathered
 
 CURVES = {"nats per token": ("loss", "validation_nll", "unigram_nll")}
 SampleFn = Callable[[GPT, Tensor, Path], None]
@@ -100,7 +101,10 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     order = make_order(accelerator, training, len(items), first)
     _say_found(accelerator, store, plain, len(items), len(held))
     cost = (plain.config.window, flops_per_token(plain.config))
-    with TrainingLoop("GPT", options, accelerator, order, name, *cost, check=lock.check) as loop:
+    with (
+        TrainingLoop("GPT", options, accelerator, order, name, *cost, check=lock.check) as loop,
+        CheckpointSaver(out, training, lock.check_here) as saver,
+    ):
         on_first_process(begin)
         for step, samples in loop.steps(order):
             seed_step(training.seed, step, accelerator.process_index)  # dropout differs between processes
@@ -110,6 +114,7 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
                 accelerator, model, optimizer, tokens, rate, training.grad_clip, options.grad_accumulation
             )
             loop.report({"loss": loss}, learning_rate=rate)
+            saver.check()
             if loop.stopping:
                 lock.say_ending()
             if loop.saving:
@@ -117,9 +122,9 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
                 bits = bits_per_pixel(nll, store.metadata.length, store.metadata.pixels)
                 lock.check()
                 loop.report_scores({"validation_nll": nll, "validation_bits_per_pixel": bits, **floors})
-                save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep, score=-nll)
+                saver.save(loop.done, plain, {"gpt": optimizer}, score=-nll, wait=loop.stopping)
             elif loop.stopping:
-                save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep)
+                saver.save(loop.done, plain, {"gpt": optimizer}, wait=True)
             if loop.due(options.sample_every):
                 lock.check()
                 sample_fn(plain, held, out / "samples" / f"{loop.done:06d}")

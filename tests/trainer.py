@@ -30,7 +30,7 @@ from gpt import train as gpt
 from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.watch import train_and_watch
 from storage.config_file import values_of
-from training import state
+from training import writing
 from vqgan import train as tokenizer
 from vqgan.options import TrainOptions as TokenizerTrainOptions
 
@@ -157,7 +157,7 @@ def do(jobs: list[Job]) -> None:
         AcceleratorState._reset_state()
         GradientState._reset_state()
         shard(job["sharded"])
-        state.save_tensors = held(delayed(state.save_tensors, job["save_seconds"]), job["hold_saving"])
+        writing.save_tensors = held(delayed(writing.save_tensors, job["save_seconds"]), job["hold_saving"])
         if job["kind"] == "gpt":
             gpt.seed_step = slow_step(gpt.seed_step, job)
             if job["broken"] == int(os.environ.get("RANK", 0)):

@@ -8,9 +8,8 @@ A trainer stays a loop that can be read where it stands:
             loop.report({"loss": loss}, learning_rate=rate)
             if loop.saving:
                 loop.report_scores(validate(...))
-                save_checkpoint(...)
-            elif loop.stopping:
-                save_checkpoint(...)
+            if loop.saving or loop.stopping:
+                saver.save(..., wait=loop.stopping)
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ from training.options import TrainingOptions
 from training.order import DataOrder
 from training.processes import gather_values
 from training.progress import Progress
-from training.state import ADVICE
 from training.stopping import Stopping
 from training.throughput import Throughput
+from training.writing import ADVICE
 
 Batch = TypeVar("Batch")
 

@@ -22,6 +22,7 @@ from training.processes import describe_device, gather_values, on_first_process
 from training.progress import say_done, say_found
 from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer
+from training.saving import CheckpointSaver
 from training.state import save_gathered
 from vqgan.grouping import describe_groups
 from vqgan.metrics.reconstruction import codebook_usage, psnr
@@ -88,12 +89,16 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
     unreadable: list[Skipped] = []
     advised = False
     _say_found(accelerator, trainer, dataset, validation, skipped, options.group_by)
-    with TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check) as loop:
+    with (
+        TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check) as loop,
+        CheckpointSaver(out, training, lock.check_here) as saver,
+    ):
         on_first_process(begin)
         for step, batch in loop.steps(training_loader(dataset, order, options.workers)):
             unreadable += batch.skipped
             clips = random_crop(batch.clips, options.crop, training.seed + step).to(accelerator.device)
             loop.report(trainer.step(clips, step), learning_rate=trainer.rate(step))
+            saver.check()
             if loop.stopping:
                 lock.say_ending()
             if loop.reporting:
@@ -104,9 +109,9 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
                 scores = on_first_process(lambda: validate(trainer.averaged, held, training.batch))
                 lock.check()
                 loop.report_scores(scores)
-                trainer.save(out, loop.done, scores["psnr_db"])
+                trainer.save(saver, loop.done, scores["psnr_db"], wait=loop.stopping)
             elif loop.stopping:
-                trainer.save(out, loop.done)
+                trainer.save(saver, loop.done, wait=True)
     lock.check()
     on_first_process(lambda: draw_curves(out, CURVES))
     return save_gathered(trainer.averaged, out / "final")
