@@ -8,7 +8,7 @@ after such a moment, or just before one of its files appears under its name. The
 `--resume auto` where it has that, or else as it was. Where it ends before it is killed, what it made is compared, and
 it begins anew in an empty folder. After the last kill it is left to run. A command without `--resume` that finds all
 made already may refuse to do it again. It ends with code 1 unless every command can always be started again, what it
-makes is the same, byte for byte, as without kills, and nothing unfinished is left.
+makes is the same, byte for byte, as without kills, nothing unfinished is left, and no start finds a checkpoint damaged.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ PATIENCE = 15
 """Starts for each kill, at most."""
 UNFINISHED = (".tmp", ".lock", ".guard", ".unfinished")
 """How names end of what a command leaves only where it is killed."""
+DAMAGED = "the checkpoint is passed over"
+"""What a start says that finds a checkpoint damaged; kills leave none such."""
 NOT_COMPARED = {"environment.json": "it tells the machine and the process that began the run"}
 """Files that differ between two runs that nothing stopped, by name, and why."""
 
@@ -60,6 +62,8 @@ COMMANDS = {
     "vqgan train": Command(recipes.VQGAN_TRAIN, ("videos",)),
     "vqgan encode": Command(recipes.ENCODE_STILLS, ("still_tokenizer", "images")),
     "gpt train": Command(recipes.GPT_TRAIN, ("store",)),
+    "vqgan train, saving in the background": Command((*recipes.VQGAN_TRAIN, "--save-in-background"), ("videos",)),
+    "gpt train, saving in the background": Command((*recipes.GPT_TRAIN, "--save-in-background"), ("store",)),
     "gpt import": Command(
         ("gpt", "import", "--weights", "foreign/igpt.pt", "--kind", "igpt", "--out", OUT), ("foreign",)
     ),
@@ -152,6 +156,8 @@ def _kill_and_compare(root: Path, tally: Tally, options: Options) -> Task:
         began = time.time()
         outcome = yield Job(folder, command.words, seconds=SECONDS, **_moment(tally.starts, chance, whole))
         tally.starts += 1
+        if DAMAGED in outcome.err:
+            tally.faults.append(f"start {tally.starts} found a checkpoint damaged: {outcome.err.strip()[-600:]}")
         if _was_killed(outcome):
             tally.kills += 1
             tally.writing += any(_touched(path) >= began for path in _unfinished(folder, (".tmp",)))
@@ -251,11 +257,12 @@ def _lay_out(root: Path, command: Command, folder: Path) -> None:
 
 def _print_table(tallies: list[Tally]) -> None:
     columns = ("kills", "while writing", "starts", "compared", "same bytes")
-    print("command".ljust(14), *(column.rjust(len(column)) for column in columns))
+    width = max(len(tally.name) for tally in tallies)
+    print("command".ljust(width), *(column.rjust(len(column)) for column in columns))
     for tally in tallies:
         values = (tally.kills, tally.writing, tally.starts, tally.compared, "NO" if tally.faults else "yes")
         cells = (str(value).rjust(len(column)) for value, column in zip(values, columns, strict=True))
-        print(tally.name.ljust(14), *cells)
+        print(tally.name.ljust(width), *cells)
 
 
 if __name__ == "__main__":

@@ -33,9 +33,10 @@ from training.processes import describe_device, gather_values, on_first_process,
 from training.progress import count, say_done, say_found
 from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer
+from training.saving import CheckpointSaver
 from training.schedule import set_learning_rate
 from training.sharding import check_sharing, more_to_come, share_out
-from training.state import check_model, load_training_state, save_checkpoint, save_gathered
+from training.state import check_model, load_training_state, save_gathered
 from training.transfer import to_device
 from training.waiting import check_alike
 
@@ -126,9 +127,11 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     nll = None
     order = make_order(accelerator, training, len(items), first)
     _say_found(accelerator, store, plain, len(items), len(held))
-    kept = schedule.kept_steps(training)
     cost = (plain.config.window, flops_per_token(plain.config))
-    with TrainingLoop("GPT", options, accelerator, order, name, *cost, check=lock.check) as loop:
+    with (
+        TrainingLoop("GPT", options, accelerator, order, name, *cost, check=lock.check) as loop,
+        CheckpointSaver(out, training, lock.check_here) as saver,
+    ):
         on_first_process(begin)
         if checkpoint is None and (beginning.parent is not None or old is not None):
             loop.report_scores(_scores(options, store, plain, held, old))
@@ -140,6 +143,7 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
             measured: dict[str, Tensor] = {}
             loss = train_step(accelerator, model, optimizer, tokens, rate, training.grad_clip, parts, measured)
             loop.report({"loss": loss, **measured}, learning_rate=rate)
+            saver.check()
             if loop.stopping:
                 lock.say_ending()
             if loop.saving:
@@ -147,9 +151,9 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
                 nll = scores["validation_nll"]
                 lock.check()
                 loop.report_scores({**scores, **floors})
-                save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep, score=-nll, keep_at=kept)
+                saver.save(loop.done, plain, {"gpt": optimizer}, score=-nll, wait=loop.stopping)
             elif loop.stopping:
-                save_checkpoint(out, loop.done, plain, {"gpt": optimizer}, keep=training.keep, keep_at=kept)
+                saver.save(loop.done, plain, {"gpt": optimizer}, wait=True)
             if loop.due(options.sample_every):
                 lock.check()
                 path = out / "samples" / f"{loop.done:06d}"

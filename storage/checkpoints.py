@@ -3,7 +3,8 @@
 `training.state` writes them, as `checkpoints/<step>`; folders whose names are no number are still being written. All
 parts of one carry digests: of the model (see `storage.model_folder`), of `training_state/tensors.safetensors`, and of
 `training_state/state.json`, which also has those of the other two, so that parts of several checkpoints are not taken
-for one.
+for one. Where several processes have saved in parts, the indices of the parts stand for the files of tensors
+(`storage.tensor_parts`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Any
 
 from storage.checked_files import DamageError, FaultError, read_json
 from storage.records import open_seal, seal
-from storage.tensor_files import check_finite, load_tensors
+from storage.tensor_files import check_finite
+from storage.tensor_parts import load_whole
 
 DAMAGE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 """What the operating system says of a checkpoint of which a part is missing or something else."""
@@ -81,7 +83,7 @@ def check_checkpoint(checkpoint: Path) -> None:
         config = read_json(checkpoint / "config.json", "config of a model")
         digests = state.get("digests", {})
         model = checkpoint / "model.safetensors"
-        check_finite(model, load_tensors(model, config, digests.get("model")))
+        check_finite(model, load_whole(model, config, digests.get("model")))
         load_training_tensors(checkpoint, state)
     except OSError as error:
         if isinstance(error, DAMAGE) or error.errno == errno.EIO:
@@ -101,7 +103,7 @@ def load_training_tensors(checkpoint: Path, state: Mapping[str, Any]) -> dict[st
         OSError: the file cannot be read.
     """
     path = checkpoint / "training_state" / "tensors.safetensors"
-    tensors = load_tensors(path, None, state.get("digests", {}).get("training_state"))
+    tensors = load_whole(path, None, state.get("digests", {}).get("training_state"))
     check_finite(path, tensors)
     return tensors
 

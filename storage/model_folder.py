@@ -21,7 +21,8 @@ from storage.config_file import from_json
 from storage.files import temporary_path, write_text
 from storage.hub_names import HUB, TOKENIZER, is_hub_model
 from storage.options import unknown_name
-from storage.tensor_files import is_finite, load_tensors, save_tensors
+from storage.tensor_files import is_finite, save_tensors
+from storage.tensor_parts import is_there, load_whole
 
 Config = TypeVar("Config")
 
@@ -50,7 +51,7 @@ def find_model(path: Path) -> Path:
     if is_hub_model(path):
         return _download(path)
     for folder in (path, path / "final", *reversed(list_checkpoints(path))):
-        if (folder / "model.safetensors").exists() and (folder / "config.json").exists():
+        if is_there(folder / "model.safetensors") and (folder / "config.json").exists():
             return folder
     if not path.exists():
         raise CheckpointError(f"{path} holds no model: there is no such folder{_hint(path)}")
@@ -160,7 +161,7 @@ def load_model_folder(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     folder = find_model(path)
     config = _read_config(folder)
     try:
-        return config, load_tensors(folder / "model.safetensors", config)
+        return config, load_whole(folder / "model.safetensors", config)
     except DamageError as error:
         raise CheckpointError(f"the model in {folder} is damaged: {error}; {_remedy(folder)}") from error
 
@@ -186,7 +187,7 @@ def _remedy(folder: Path) -> str:
 
 def _is_usable(folder: Path) -> bool:
     try:
-        load_tensors(folder / "model.safetensors", read_json(folder / "config.json", "config of a model"))
+        load_whole(folder / "model.safetensors", read_json(folder / "config.json", "config of a model"))
     except (DamageError, OSError):
         return False
     return True

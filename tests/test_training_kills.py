@@ -9,6 +9,9 @@ import pytest
 from tiny import make_store, make_videos
 from trainer import Job, Trainer, job, metrics
 
+from storage.checkpoints import list_checkpoints, newest_checkpoint
+from storage.model_folder import load_model_folder
+
 KILLS = 4
 
 
@@ -59,6 +62,29 @@ def test_killed_at_random(kind: str, data: Path, whole: Path, tmp_path: Path) ->
         trainer.send(signal.SIGKILL)
         assert trainer.end() == -signal.SIGKILL
     Trainer([task(kind, data, run, resume="auto")], tmp_path / "log").finish()
+    assert_same_run(run, whole)
+
+
+def test_killed_while_it_saves_in_the_background(kind: str, data: Path, whole: Path, tmp_path: Path) -> None:
+    moments = random.Random(11)
+    run = tmp_path / "run"
+    options = {"resume": "auto", "save_in_background": True}
+    for kill in range(KILLS):
+        trainer = Trainer([task(kind, data, run, **options, save_seconds=0.05, step_seconds=0.02)], tmp_path / "log")
+        lines = len(metrics(run)) + moments.randint(1, 3)
+        saving = kill % 2 == 0
+        assert trainer.wait_for(
+            lambda lines=lines, saving=saving: len(metrics(run)) > lines and unfinished(run) >= saving
+        )
+        time.sleep(0.03 * moments.random())
+        trainer.send(signal.SIGKILL)
+        assert trainer.end() == -signal.SIGKILL
+        newest = newest_checkpoint(run)
+        assert newest == next(reversed(list_checkpoints(run)), None)
+        if newest is not None:
+            load_model_folder(newest)
+    Trainer([task(kind, data, run, **options)], tmp_path / "log").finish()
+    assert not unfinished(run)
     assert_same_run(run, whole)
 
 

@@ -16,7 +16,8 @@ from storage.model_folder import CheckpointError, load_model_folder
 from storage.pretrained import Pretrained
 from storage.records import SEAL
 from training.order import seed_step
-from training.state import CheckpointWriteError, load_training_state, save_checkpoint
+from training.state import load_training_state, save_checkpoint
+from training.writing import CheckpointWriteError
 
 
 @dataclass(frozen=True)

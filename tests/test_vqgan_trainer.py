@@ -12,6 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from storage.checkpoints import newest_checkpoint
 from storage.model_folder import CheckpointError
 from training.loop import make_accelerator
+from training.options import TrainingOptions
+from training.saving import CheckpointSaver
 from vqgan.options import AdversaryOptions, TrainOptions
 from vqgan.trainer import TokenizerTrainer
 
@@ -107,7 +109,7 @@ def test_the_tokenizer_leaves_no_gradient_in_the_discriminators() -> None:
 def test_a_resumed_trainer_ends_with_the_same_bits(tmp_path: Path, adversary: AdversaryOptions) -> None:
     whole = make_trainer(adversary=adversary)
     run(whole, 0, 4)
-    whole.save(tmp_path, 4)
+    whole.save(CheckpointSaver(tmp_path, TrainingOptions()), 4)
     run(whole, 4, 8)
 
     resumed = make_trainer(adversary=adversary)
@@ -121,7 +123,7 @@ def test_a_resumed_trainer_ends_with_the_same_bits(tmp_path: Path, adversary: Ad
 def test_a_run_without_adversary_cannot_go_on_with_one(tmp_path: Path) -> None:
     trainer = make_trainer()
     run(trainer, 0, 1)
-    trainer.save(tmp_path, 1)
+    trainer.save(CheckpointSaver(tmp_path, TrainingOptions()), 1)
     checkpoint = newest_checkpoint(tmp_path)
     assert checkpoint is not None
     with pytest.raises(CheckpointError, match="missing"):

@@ -34,7 +34,7 @@ from gpt import train as gpt
 from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.watch import train_and_watch
 from storage.config_file import values_of
-from training import state
+from training import writing
 from training.order import DataOrder, SampleIndex
 from vqgan import train as tokenizer
 from vqgan.options import TrainOptions as TokenizerTrainOptions
@@ -207,7 +207,7 @@ def do(jobs: list[Job]) -> None:
             PartialState(cpu=True, timeout=timedelta(seconds=job["timeout"]))
         if job["backend"] is not None:
             torch.compile = compiled_by(job["backend"])
-        state.save_tensors = held(delayed(state.save_tensors, job["save_seconds"]), job["hold_saving"])
+        writing.save_tensors = held(delayed(writing.save_tensors, job["save_seconds"]), job["hold_saving"])
         if job["kind"] == "gpt":
             gpt.seed_step = slow_step(gpt.seed_step, job)
             if job["read"]:

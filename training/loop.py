@@ -8,9 +8,8 @@ A trainer stays a loop that can be read where it stands:
             loop.report({"loss": loss}, learning_rate=rate)
             if loop.saving:
                 loop.report_scores(validate(...))
-                save_checkpoint(...)
-            elif loop.stopping:
-                save_checkpoint(...)
+            if loop.saving or loop.stopping:
+                saver.save(..., wait=loop.stopping)
 """
 
 from __future__ import annotations
@@ -41,10 +40,10 @@ from training.precision import choose_precision, forget_earlier_trainings, recor
 from training.processes import best_device, gather_values
 from training.progress import Progress, seen
 from training.schedule import kept_steps
-from training.state import ADVICE
 from training.stopping import Stopping
 from training.throughput import Throughput
 from training.trackers import track_picture, tracker_name, tracking
+from training.writing import ADVICE
 
 Batch = TypeVar("Batch")
 AnyOptions = TypeVar("AnyOptions", bound="TrainOptions")

@@ -53,6 +53,11 @@ class TrainingOptions(Options):
     """Newest checkpoints that are kept; the one with the best validation score is kept too."""
     keep_at: tuple[int, ...] = option((), at_least=1, at_most=MANY, identity="none")
     """Optimizer steps after which a checkpoint is saved and kept for good, besides that where a decay begins."""
+    checkpoints: Literal["whole", "sharded"] = option("whole", identity="none")
+    """`sharded`: every process writes the part of sharded tensors that it holds, into a folder that all machines share;
+    any number of processes can go on from either."""
+    save_in_background: bool = option(False, identity="none")
+    """Write checkpoints while the training goes on; takes memory of the CPU for a copy of weights and optimizer."""
     trackers: Literal["none", "tensorboard", "wandb"] = option("none", identity="none")
     """Where metrics go besides metrics.jsonl; the package of that name must be installed."""
     tracker_project: str = option("secondsight", identity="none")

@@ -13,8 +13,8 @@ from storage.options import Options
 from storage.run_folder import RunCheck, RunFolderError, check_run, open_run
 from training.options import TrainingOptions
 from training.schedule import rate_at, trunk_steps
-from training.state import copy_checkpoint, discard_after
 from training.trunk import trunk_checkpoint
+from training.writing import copy_checkpoint, discard_after
 
 MADE_AT_START = ("environment.json", "data.json", "trackers")
 """What a training makes in its run folder before it is one: see `storage.run_folder.leaving_nothing`."""

@@ -24,6 +24,14 @@ class RunLock:
         """
         on_first_process(self._lock.check)
 
+    def check_here(self) -> None:
+        """Do the same on the first process, without a word to the others: what is called there alone, or in a thread.
+
+        Raises:
+            FolderLockError: see `check`.
+        """
+        self._lock.check()
+
     def say_ending(self) -> None:
         """Let a start that waits for the folder know that this run ends as soon as it has saved."""
         on_first_process(self._lock.say_ending)

@@ -6,15 +6,13 @@
         training_state/state.json           step, score, numbers of processes and threads, optimizer settings; digests
 
 Data order, learning rate and random numbers are pure functions of the step, so nothing of them is saved. Everything is
-tensors or JSON: nothing here is ever unpickled. Tensors are saved whole, however many processes shared them, so any
-number of processes, with or without sharding, can go on.
+tensors or JSON: nothing here is ever unpickled. Tensors are saved whole, or in parts that are joined when they are read
+(`storage.tensor_parts`), so any number of processes, with or without sharding, can go on.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,33 +21,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from storage.checked_files import DamageError
-from storage.checkpoints import (
-    best_checkpoint,
-    list_checkpoints,
-    load_training_tensors,
-    read_state,
-    state_text,
-)
+from storage.checkpoints import load_training_tensors, read_state
 from storage.checksums import is_known
-from storage.files import temporary_path, write_text
 from storage.model_folder import CheckpointError, load_weights, save_model_folder
-from storage.naming import naming
 from storage.pretrained import Pretrained
-from storage.tensor_files import recorded_digest, save_tensors
+from storage.tensor_parts import is_in_parts, whole_digest
 from storage.terminal import visible
-from training.processes import gather_tensors, gather_weights, on_first_process, part_like, process_count, process_index
-
-ADVICE = "the last checkpoint is kept: look at what was read, or train again with a lower --learning-rate"
-
-Optimizers = Mapping[str, torch.optim.Optimizer]
-Modules = Mapping[str, nn.Module]
-
-
-class CheckpointWriteError(OSError):
-    """A checkpoint could not be written, as on a full disk; those before it are whole."""
+from training.processes import gather_weights, on_first_process, part_like, process_count, process_index
+from training.snapshots import Modules, Optimizers, take_snapshot
+from training.writing import Together, write_checkpoint
 
 
 def save_checkpoint(
@@ -64,8 +47,8 @@ def save_checkpoint(
 ) -> Path:
     """Write `run/checkpoints/<step>` beside, rename it into place, and prune all but the newest `keep` and the best.
 
-    All processes call it together: each gives the parts of the tensors that it holds, and the first one writes.
-    Checkpoints of later steps go too: a run that goes on from an earlier one found them damaged.
+    All processes call it together: each gives the parts of the tensors that it holds, and the first one writes. Runs
+    that may be saved otherwise do so by a `training.saving.CheckpointSaver`.
 
     Args:
         run: the run folder.
@@ -81,32 +64,9 @@ def save_checkpoint(
         CheckpointWriteError: the disk is full, or the folder cannot be written.
         FloatingPointError: a weight of the model, or a moment of an optimizer, is not finite.
     """
-    weights = gather_weights(model)
-    tensors, groups = _gather(optimizers, modules or {})
-    state = {
-        "step": step,
-        "score": score,
-        "processes": process_count(),
-        "threads": torch.get_num_threads(),
-        "param_groups": groups,
-    }
-
-    def write() -> Path:
-        _remove_unfinished(run)
-        final = run / "checkpoints" / f"{step:06d}"
-        _check_finite({**weights, **tensors}, step)
-        try:
-            _write(final, model, weights, tensors, state)
-        except OSError as error:
-            _remove_unfinished(run)
-            raise CheckpointWriteError(
-                f"the checkpoint of step {step} cannot be written to {run}: {error}; those before it are whole: "
-                "make room there and continue with --resume auto"
-            ) from error
-        _prune(run, keep, step, keep_at)
-        return final
-
-    return on_first_process(write)
+    return write_checkpoint(
+        run, take_snapshot(step, model, optimizers, modules, score), keep, Together(), keep_at=keep_at
+    )
 
 
 def check_model(checkpoint: Path, model: Pretrained, config: Any) -> None:
@@ -142,7 +102,7 @@ def load_training_state(checkpoint: Path, optimizers: Optimizers, modules: Modul
     folder = checkpoint / "training_state"
     with _refusing(checkpoint):
         state = read_state(checkpoint)
-        model = recorded_digest(checkpoint / "model.safetensors")
+        model = whole_digest(checkpoint / "model.safetensors")
         expected = state.get("digests", {}).get("model")
         if is_known(model) and is_known(expected) and model != expected:
             raise DamageError(f"{checkpoint / 'model.safetensors'} is of another step or another run than {folder}")
@@ -157,15 +117,21 @@ def load_training_state(checkpoint: Path, optimizers: Optimizers, modules: Modul
                 f"{folder} does not fit the optimizer {name} of this run ({error}): it is of another model, or "
                 "damaged; give another checkpoint"
             ) from error
-    before = state.get("processes", 1)
-    if before != process_count() and process_index() == 0:
-        print(
-            f"{visible(checkpoint)} was saved by {before} processes and {process_count()} go on: they read the same "
-            "samples in the same order, but the run no longer ends with the same bits",
-            file=sys.stderr,
-        )
+    _compare_processes(checkpoint, state.get("processes", 1))
     _compare_threads(checkpoint, state.get("threads"))
     return int(state["step"])
+
+
+def _compare_processes(checkpoint: Path, before: int) -> None:
+    """Say so if another number of processes goes on than a checkpoint was saved by."""
+    if before == process_count() or process_index():
+        return
+    how = ", whose parts are joined," if is_in_parts(checkpoint / "model.safetensors") else ""
+    print(
+        f"{visible(checkpoint)} was saved by {before} processes{how} and {process_count()} go on: they read the same "
+        "samples in the same order, but the run no longer ends with the same bits",
+        file=sys.stderr,
+    )
 
 
 def _compare_threads(checkpoint: Path, before: int | None) -> None:
@@ -192,99 +158,11 @@ def _refusing(checkpoint: Path) -> Iterator[None]:
         ) from error
 
 
-def _gather(optimizers: Optimizers, modules: Modules) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return all tensors, whole on the first process, and the settings of the optimizers."""
-    tensors: dict[str, Tensor] = {}
-    states = {name: optimizer.state_dict() for name, optimizer in optimizers.items()}
-    for name, state in states.items():
-        for parameter, values in state["state"].items():
-            tensors |= gather_tensors({f"optimizer.{name}.{parameter}.{key}": value for key, value in values.items()})
-    for name, module in modules.items():
-        tensors |= {f"module.{name}.{key}": value for key, value in gather_weights(module).items()}
-    return tensors, {name: state["param_groups"] for name, state in states.items()}
-
-
 def save_gathered(model: Pretrained, folder: Path) -> Path:
     """Write a model of which every process may hold a part into `folder`; all processes call it together."""
     weights = gather_weights(model)
     on_first_process(lambda: save_model_folder(folder, model.description, weights))
     return folder
-
-
-def _check_finite(tensors: Mapping[str, Tensor], step: int) -> None:
-    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
-    if broken:
-        raise FloatingPointError(f"after step {step}, {broken[0]} is not finite; {ADVICE}")
-
-
-def _write(
-    final: Path, model: Pretrained, weights: dict[str, Tensor], tensors: dict[str, Tensor], state: dict[str, Any]
-) -> None:
-    temporary = temporary_path(final)
-    folder = temporary / "training_state"
-    folder.mkdir(parents=True)
-    digests = {
-        "model": save_model_folder(temporary, model.description, weights),
-        "training_state": save_tensors(folder / "tensors.safetensors", tensors),
-    }
-    write_text(folder / "state.json", state_text({**state, "digests": digests}))
-    for file in temporary.rglob("*"):
-        if file.is_file():
-            _to_disk(file)  # the name must not be there before the content, should the machine lose its power
-    if final.exists():
-        _discard(final)
-    os.replace(temporary, final)
-
-
-def _to_disk(file: Path) -> None:
-    with naming(file), file.open("rb") as opened:
-        os.fsync(opened.fileno())
-
-
-def _prune(run: Path, keep: int, step: int, keep_at: Collection[int] = ()) -> None:
-    """Discard all checkpoints but that of `step`, which was written just now, those before it, and the best.
-
-    Of those before it, the ones of the steps `keep_at` stay.
-    """
-    complete = list_checkpoints(run)
-    until_now = [path for path in complete if int(path.name) <= step]
-    named = [path for path in until_now if int(path.name) in keep_at]
-    kept = {*until_now[-keep:], *named, best_checkpoint(run)} - {path for path in complete if path not in until_now}
-    for old in complete:
-        if old not in kept:
-            _discard(old)
-
-
-def copy_checkpoint(checkpoint: Path, run: Path) -> None:
-    """Make a checkpoint of another run one of `run` as well; it appears by rename."""
-    final = run / "checkpoints" / checkpoint.name
-    temporary = temporary_path(final)
-    try:
-        shutil.copytree(checkpoint, temporary)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise CheckpointWriteError(f"the checkpoint {checkpoint} cannot be copied to {run}: {error}") from error
-    os.replace(temporary, final)
-
-
-def discard_after(run: Path, step: int) -> None:
-    """Remove the checkpoints of a run that are of later steps than `step`."""
-    for checkpoint in list_checkpoints(run):
-        if int(checkpoint.name) > step:
-            _discard(checkpoint)
-
-
-def _discard(checkpoint: Path) -> None:
-    """Remove a checkpoint; killed on the way, it leaves nothing that looks like one."""
-    doomed = temporary_path(checkpoint.with_name(f"{checkpoint.name}.old"))
-    os.replace(checkpoint, doomed)
-    shutil.rmtree(doomed, ignore_errors=True)
-
-
-def _remove_unfinished(run: Path) -> None:
-    """Remove what was left unfinished, by this process or by one before it: there is one writer to a run."""
-    for folder in (run / "checkpoints").glob("*.tmp"):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

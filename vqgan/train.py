@@ -32,6 +32,7 @@ from training.processes import describe_device, gather_values, on_first_process
 from training.progress import say_done, say_found
 from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer
+from training.saving import CheckpointSaver
 from training.state import save_gathered
 from training.transfer import to_device
 from training.waiting import check_alike
@@ -118,7 +119,10 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
     _say_found(accelerator, trainer, dataset, validation, skipped, options.group_by)
     usage = _possible_usage(trainer.averaged, held.count, validation.form)
     expected = Expected(training.warmup, options.continuous_steps, usage)
-    with TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check, expected=expected) as loop:
+    with (
+        TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check, expected=expected) as loop,
+        CheckpointSaver(out, training, lock.check_here) as saver,
+    ):
         on_first_process(begin)
         if checkpoint is None and (trainer.beginning is not None or old is not None):
             loop.report_scores(on_first_process(lambda: _scores(trainer.averaged, held, old, training.batch)))
@@ -127,6 +131,7 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
             levels = to_device(batch.levels, accelerator.device)
             clips = as_clip(random_crop(levels, options.crop, training.seed + step))
             loop.report(trainer.step(clips, step), learning_rate=trainer.rate(step))
+            saver.check()
             if loop.stopping:
                 lock.say_ending()
             if loop.reporting:
@@ -140,9 +145,9 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
                 picture = out / "samples" / f"{loop.done:06d}.png"
                 on_first_process(partial(held.draw, trainer.averaged, picture))
                 loop.report_picture("reconstructions", picture)
-                trainer.save(out, loop.done, scores["psnr_db"])
+                trainer.save(saver, loop.done, scores["psnr_db"], wait=loop.stopping)
             elif loop.stopping:
-                trainer.save(out, loop.done)
+                trainer.save(saver, loop.done, wait=True)
     lock.check()
     on_first_process(lambda: draw_curves(out, CURVES))
     return save_gathered(trainer.averaged, out / "final")

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from training.health import clip_gradient
 from training.inheritance import InitError, freeze, take_moments
 from training.order import seed_step
-from training.schedule import kept_steps, rate_at, set_learning_rate
-from training.state import check_model, load_training_state, save_checkpoint
+from training.saving import CheckpointSaver
+from training.schedule import rate_at, set_learning_rate
+from training.state import check_model, load_training_state
 from vqgan.discriminator import Adversary
 from vqgan.init import begin_tokenizer
 from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
@@ -108,17 +109,16 @@ class TokenizerTrainer:
         self.ema.update(self.tokenizer)
         return losses
 
-    def save(self, run: Path, done: int, score: float | None = None) -> None:
-        """Write a checkpoint whose model has the averaged weights; all processes call it together.
+    def save(self, saver: CheckpointSaver, done: int, score: float | None = None, wait: bool = False) -> None:
+        """Save a checkpoint whose model has the averaged weights; all processes call it together.
 
         Args:
-            run: the run folder.
+            saver: of the run.
             done: optimizer steps done.
             score: how good that model is on held-out data, higher for better, if it was measured.
+            wait: until it is there.
         """
-        training = self.options.training
-        kept = kept_steps(training)
-        save_checkpoint(run, done, self.averaged, self.optimizers, self.modules, training.keep, score, kept)
+        saver.save(done, self.averaged, self.optimizers, self.modules, score, wait)
 
     def resume(self, checkpoint: Path) -> int:
         """Continue from a checkpoint; return the optimizer steps done.
