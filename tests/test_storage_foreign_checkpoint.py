@@ -9,10 +9,11 @@ import socket
 import struct
 import warnings
 import zipfile
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from foreign_pickles import bare, flip, legacy, rebuilt, repack, write_archive
@@ -496,6 +497,124 @@ def test_a_damaged_byte_is_noticed_or_without_effect(tmp_path: Path, data: st.Da
     flip(path, data.draw(st.integers(0, path.stat().st_size - 1)))
     outcome = outcome_of(path)
     assert isinstance(outcome, CheckpointError) or torch.equal(outcome["w"], torch.arange(8.0))
+
+
+# What lies beside weights in valid files
+
+
+@pytest.mark.parametrize("archive", [True, False], ids=["archive", "before 1.6"])
+@pytest.mark.parametrize("protocol", [1, 2, 4])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(np.float64(0.1), np.float32(0.5), np.float16(2), np.int64(-3), np.uint8(200), np.int32(-7), np.bool_(True)),
+        *(np.complex64(1 + 2j), np.str_("näme"), np.str_("")),
+        *(np.array(0.1, ">f8")[()], np.array(77, ">i4")[()], np.array("ab", ">U2")[()]),
+    ],
+    ids=lambda value: f"{value.dtype.str}-{value!r}",
+)
+def test_scalars_of_numpy_become_plain_values(tmp_path: Path, value: np.generic, protocol: int, archive: bool) -> None:
+    content = {"best": value, **WEIGHTS}
+    torch.save(content, tmp_path / "a.pt", pickle_protocol=protocol, _use_new_zipfile_serialization=archive)
+    found = read_foreign(tmp_path / "a.pt")
+    assert found["best"] == value.item()
+    assert type(found["best"]) is type(value.item())
+    assert torch.equal(found["layer.weight"], WEIGHTS["layer.weight"])
+
+
+@pytest.mark.parametrize("module", ["numpy.core.multiarray", "numpy._core.multiarray"])
+def test_scalars_of_every_version_of_numpy_are_read(tmp_path: Path, module: str) -> None:
+    number = (
+        f"c{module}\nscalar\n(cnumpy\ndtype\n(X\x02\x00\x00\x00f8K\x00K\x01tR(K\x03X\x01\x00\x00\x00<NNNtb".encode()
+    )
+    data = b"\x80\x03}X\x01\x00\x00\x00n" + number + b"C\x08" + struct.pack("<d", 2.5) + b"tRs."
+    assert read_foreign(write_archive(tmp_path / "a.pt", data)) == {"n": 2.5}
+
+
+@pytest.mark.parametrize("value", [np.datetime64("2020-01-01"), np.arange(3), np.zeros(2, [("a", "f4")])[0], np.eye(2)])
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_other_values_of_numpy_are_inert(tmp_path: Path, value: object, protocol: int) -> None:
+    torch.save({"other": value, **WEIGHTS}, tmp_path / "a.pt", pickle_protocol=protocol)
+    found = read_foreign(tmp_path / "a.pt")
+    assert isinstance(found["other"], Settings)
+    assert torch.equal(found["layer.weight"], WEIGHTS["layer.weight"])
+
+
+@pytest.mark.parametrize("archive", [True, False], ids=["archive", "before 1.6"])
+@pytest.mark.parametrize("factory", [int, float, list, dict, None])
+@pytest.mark.parametrize("protocol", [1, 2, 4])
+def test_dictionaries_with_defaults_become_plain_ones(
+    tmp_path: Path, factory: type | None, protocol: int, archive: bool
+) -> None:
+    content = {"counts": defaultdict(factory, {"steps": 3, 4: [5]}), **WEIGHTS}
+    torch.save(content, tmp_path / "a.pt", pickle_protocol=protocol, _use_new_zipfile_serialization=archive)
+    found = read_foreign(tmp_path / "a.pt")
+    assert found["counts"] == {"steps": 3, 4: [5]}
+    assert type(found["counts"]) is dict
+
+
+def test_a_function_of_others_behind_a_dictionary_is_refused(tmp_path: Path) -> None:
+    torch.save({"counts": defaultdict(os.getcwd), **WEIGHTS}, tmp_path / "a.pt")
+    with pytest.raises(CheckpointError, match=r"a\.pt is refused: it would run (posix|nt)\.getcwd"):
+        read_foreign(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize("archive", [True, False], ids=["archive", "before 1.6"])
+@pytest.mark.parametrize("protocol", [1, 2, 4])
+def test_a_namespace_of_every_protocol_is_read(tmp_path: Path, protocol: int, archive: bool) -> None:
+    inner = argparse.Namespace(rate=np.float64(0.5), names=["a"])
+    content = {"args": argparse.Namespace(n_codes=64, inner=inner), **WEIGHTS}
+    torch.save(content, tmp_path / "a.pt", pickle_protocol=protocol, _use_new_zipfile_serialization=archive)
+    found = read_foreign(tmp_path / "a.pt")
+    assert settings_of(found["args"])["n_codes"] == 64
+    assert settings_of(settings_of(found["args"])["inner"]) == {"rate": 0.5, "names": ["a"]}
+    assert torch.equal(found["layer.weight"], WEIGHTS["layer.weight"])
+
+
+def test_a_namespace_that_python_2_wrote_is_read(tmp_path: Path) -> None:
+    made = b"ccopy_reg\n_reconstructor\n(cargparse\nNamespace\nc__builtin__\nobject\nNtR}U\x01nK\x03sb"
+    path = write_archive(tmp_path / "a.pt", b"\x80\x02}U\x04args" + made + b"s.")
+    assert settings_of(read_foreign(path)["args"]) == {"n": 3}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"cnumpy\ndtype\nK\x03\x85R", "a type of numpy with the name 3"),
+        (b"cnumpy.core.multiarray\nscalar\nK\x03C\x01a\x86R", "a number of numpy without a type"),
+        (b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nX\x02\x00\x00\x00f8\x85RC\x01a\x86R", "f8 made of b'a'"),
+        (b"cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nX\x02\x00\x00\x00U1\x85RC\x01a\x86R", "UnicodeDecodeError"),
+        (b"ccopyreg\n_reconstructor\n(K\x01K\x02NtR", "an object of what is no class"),
+        (b"ccopyreg\n_reconstructor\n(cos\nPathLike\nc__builtin__\nobject\nNtR", r"it would run os\.PathLike"),
+        (b"ccollections\ndefaultdict\nN]K\x01a\x86R", "no entries"),
+    ],
+)
+def test_odd_values_beside_weights_end_in_one_line(tmp_path: Path, data: bytes, message: str) -> None:
+    path = write_archive(tmp_path / "a.pt", b"\x80\x03}X\x01\x00\x00\x00n" + data + b"s.")
+    with pytest.raises(CheckpointError, match=message) as caught:
+        read_foreign(path)
+    assert "\n" not in str(caught.value)
+
+
+NAMES = (
+    *("numpy dtype", "numpy.core.multiarray scalar", "numpy._core.multiarray _reconstruct", "numpy ndarray"),
+    *("collections defaultdict", "copyreg _reconstructor", "builtins int", "builtins object", "argparse Namespace"),
+)
+PARTS = st.sampled_from(
+    [
+        *(b"c" + name.replace(" ", "\n").encode() + b"\n" for name in NAMES),
+        *(b")", b"]", b"}", b"N", b"K\x05", b"X\x02\x00\x00\x00f8", b"X\x02\x00\x00\x00U3", b"C\x08abcdefgh"),
+        *(b"(", b"t", b"R", b"R", b"\x85", b"\x86", b"\x87", b"b", b"s", b"u", b"0", b"2", b"\x81"),
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(PARTS, max_size=20))
+def test_any_use_of_known_names_ends_in_one_line_or_in_a_dictionary(tmp_path: Path, parts: list[bytes]) -> None:
+    write_archive(tmp_path / "a.pt", b"\x80\x03}X\x01\x00\x00\x00n" + b"".join(parts) + b"s.")
+    outcome = outcome_of(tmp_path / "a.pt")
+    assert isinstance(outcome, dict) or "\n" not in str(outcome)
 
 
 # Safetensors

@@ -185,6 +185,48 @@ def test_a_tokenizer_beside_a_transformer_is_found(kind: str) -> None:
     assert converted.keys() == CONVERT[kind](weights).keys()
 
 
+@pytest.mark.parametrize("kind", CONVERT)
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_the_names_of_a_wrapped_model_are_unwrapped(kind: str, wrapper: str) -> None:
+    weights = random_weights(layout_of(kind))
+    converted = CONVERT[kind]({f"{wrapper}{name}": tensor for name, tensor in weights.items()})
+    assert converted.keys() == CONVERT[kind](weights).keys()
+
+
+def test_what_was_wrapped_only_in_part_is_found_out() -> None:
+    weights = random_weights(layout_of("taming"))
+    assert "module.extra" in convert_taming({**weights, "module.extra": torch.ones(2)})
+
+
+@pytest.mark.parametrize("wrapper", ["", "module."])
+def test_a_tokenizer_beside_a_subsampling_transformer_is_found(wrapper: str) -> None:
+    weights = random_weights(image_layout())
+    nested = {f"first_stage_model.{name}": tensor for name, tensor in weights.items()}
+    permuter = {f"permuter.{way}_shuffle_idx": torch.arange(256) for way in ("forward", "backward")}
+    held = {**nested, **permuter, "first_stage_model.colorize": torch.ones(3, 7, 1, 1)}
+    converted = convert_taming({f"{wrapper}{name}": tensor for name, tensor in held.items()})
+    assert converted.keys() == convert_taming(weights).keys()
+
+
+def test_colours_for_maps_of_labels_are_left_out() -> None:
+    weights = random_weights(image_layout())
+    assert convert_taming({**weights, "colorize": torch.ones(3, 7, 1, 1)}).keys() == weights.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("transformer.blocks.0.ln1.weight", "use secondsight gpt import --kind tats"),
+        ("transformer.h.0.ln_1.weight", "use secondsight gpt import --kind imagegpt"),
+        ("blocks.0.ln1.weight", "use secondsight gpt import --kind vqgan-gpt, or --kind igpt"),
+    ],
+)
+@pytest.mark.parametrize("kind", CONVERT)
+def test_weights_of_a_gpt_are_refused_with_the_command_for_them(kind: str, name: str, advice: str) -> None:
+    with pytest.raises(CheckpointError, match=advice):
+        CONVERT[kind]({name: torch.ones(2)})
+
+
 @pytest.mark.parametrize(
     ("held", "told"),
     [

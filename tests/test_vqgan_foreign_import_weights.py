@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,40 @@ def test_one_line_is_printed_and_one_if_numbers_were_converted(
         f"{tmp_path / 'out'}: tats tokenizer, 16 frames of 32 px to 4x4x4 tokens of 64 codes; "
         "it is not causal, so prompts are encoded alone\n"
     )
+
+
+@pytest.mark.parametrize(("kind", "said"), [("gumbel", True), ("taming", False)])
+def test_it_is_said_that_the_original_draws_the_tokens_of_a_gumbel_vqgan(
+    kind: str, said: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = save(tmp_path / "a.ckpt", {"state_dict": random_weights(image_layout(kind))})
+    import_weights(ImportOptions(weights, tmp_path / "out", "taming"))
+    assert ("Assumed: the token of a latent is the likeliest code." in capsys.readouterr().out) == said
+
+
+@pytest.mark.parametrize("archive", [True, False], ids=["archive", "before 1.6"])
+@pytest.mark.parametrize(("kind", "layout"), [("taming", image_layout()), ("tats", video_layout())])
+def test_checkpoints_with_more_beside_the_weights_give_the_same_tokens(
+    kind: Any, layout: dict[str, tuple[int, ...]], archive: bool, tmp_path: Path
+) -> None:
+    weights = random_weights(layout)
+    beside = {
+        "best": np.float64(0.5),
+        "counts": defaultdict(int, {"steps": 3}),
+        "hyper_parameters": {"args": argparse.Namespace(**ARGS, learning_rate=np.float32(1e-4))},
+        "epoch": np.int64(3),
+    }
+    wrapped = {f"module.{name}": tensor for name, tensor in weights.items()}
+    torch.save(
+        {"state_dict": wrapped, **beside},
+        tmp_path / "a.ckpt",
+        _use_new_zipfile_serialization=archive,
+        pickle_protocol=1,
+    )
+    plain = {"state_dict": weights, "hyper_parameters": {"args": argparse.Namespace(**ARGS)}}
+    import_weights(ImportOptions(save(tmp_path / "b.ckpt", plain), tmp_path / "plain", kind))
+    import_weights(ImportOptions(tmp_path / "a.ckpt", tmp_path / "out", kind))
+    assert load_tokenizer(tmp_path / "out").fingerprint == load_tokenizer(tmp_path / "plain").fingerprint
 
 
 @pytest.mark.parametrize(("kind", "weights", "data"), [("tats", TATS, "VIDEOS"), ("taming", TAMING, "IMAGES")])

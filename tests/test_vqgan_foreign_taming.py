@@ -72,6 +72,22 @@ def test_reconstructions_of_every_quantizer_are_those_of_the_published_formulas(
         assert torch.allclose(model.reconstruct(tokens)[:, :, 0], reference.decode(tokens[:, 0]), rtol=0, atol=1e-3)
 
 
+def test_a_batch_in_channels_last_memory_has_the_same_latents() -> None:
+    model = load(random_weights(image_layout()))
+    with torch.no_grad():
+        model.encoder.conv_in.bias.add_(30)  # group norm takes this mean away again
+        images = make_clips(2, 1, 32)[:, :, 0]
+        exact = model.double().encoder(images.double())
+        latents = model.float().encoder(images.contiguous(memory_format=torch.channels_last))
+    assert (latents - exact).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_in_channels_last_memory_has_the_same_tokens(kind: str) -> None:
+    model, clips = load(random_weights(image_layout(kind)), kind), make_clips(4, 1, 32)
+    assert torch.equal(model.encode(clips.contiguous(memory_format=torch.channels_last_3d)), model.encode(clips))
+
+
 @pytest.mark.parametrize(
     ("multipliers", "attention_level", "keys"), [((1, 1, 2, 2, 4), 4, 343), ((1, 1, 2, 4), 3, 299)]
 )

@@ -68,6 +68,17 @@ def test_reconstructions_with_group_norm_are_those_of_the_published_formulas() -
         assert torch.allclose(load_small().reconstruct(tokens) / 2, reference.decode(tokens), rtol=0, atol=1e-3)
 
 
+def test_a_batch_in_channels_last_memory_has_the_same_features() -> None:
+    model = load_small()
+    with torch.no_grad():
+        for down in model.encoder.conv_blocks:
+            down.down.conv.bias.add_(30)  # group norm takes this mean away again
+        clips = make_clips(2, 8, 16) / 2
+        exact = model.double().encoder(clips.double())
+        features = model.float().encoder(clips.contiguous(memory_format=torch.channels_last_3d))
+    assert (features - exact).abs().max() < 1e-4
+
+
 @pytest.mark.parametrize(
     ("part", "keys"), [("encoder", 55), ("decoder", 97), ("codebook", 1), ("pre_vq_conv", 2), ("post_vq_conv", 2)]
 )

@@ -26,7 +26,7 @@ from storage.foreign.pickles import NamesError, PickleError, Settings
 from storage.foreign.torch_files import read_torch, type_name
 from storage.model_folder import CheckpointError
 
-__all__ = ["Settings", "check_weights", "read_foreign", "say_converted", "settings_of"]
+__all__ = ["Settings", "check_weights", "read_foreign", "say_converted", "settings_of", "without_wrappers"]
 
 OTHER_TENSORS = ("torch._utils._rebuild_", "torch.sparse.", "torch._tensor.", "torch.Q", "torch.nested.")
 """Beginnings of the names of what is a tensor, but not of plain numbers: quantized, sparse or without numbers."""
@@ -36,6 +36,9 @@ FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 MOST_HEADER = 100_000_000
 """Bytes of the header of a safetensors file, at most, as that format has it."""
+
+WRAPPERS = ("module.", "_orig_mod.")
+"""Beginnings of the names of weights of a model that was wrapped for parallel training, or compiled."""
 
 MOST_SHARED = 8
 """How often the bytes of a file may be used, at most: tied weights are twice in a state dict."""
@@ -100,6 +103,14 @@ def check_weights(weights: Mapping[Any, Any], path: Path, most_shared: int = MOS
             f"{path} makes {used:,} bytes of weights out of {sum(held.values()):,}: ask for a file in which every "
             "weight has its own numbers"
         )
+
+
+def without_wrappers(weights: Mapping[str, Any]) -> dict[str, Any]:
+    """Return weights without the beginnings that parallel or compiled training puts before all of their names."""
+    kept = dict(weights)
+    while kept and (found := next((each for each in WRAPPERS if all(name.startswith(each) for name in kept)), None)):
+        kept = {name.removeprefix(found): value for name, value in kept.items()}
+    return kept
 
 
 def say_converted(weights: Mapping[str, Any]) -> None:

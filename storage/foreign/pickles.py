@@ -58,6 +58,18 @@ class Settings:
             self.arguments = arguments
 
 
+class Buildable:
+    """A value that a maker made, and that a pickle gives its state afterwards."""
+
+    def take(self, state: Any) -> None:
+        """Take the state, which may be anything.
+
+        Raises:
+            PickleError: it is none.
+        """
+        raise NotImplementedError
+
+
 class NamesError(PickleError):
     """A pickle names what is neither data nor settings.
 
@@ -227,6 +239,9 @@ class _Machine:
         state = self.pop()
         value = self.top()
         if isinstance(value, dict):
+            return
+        if isinstance(value, Buildable):
+            value.take(state)
             return
         if not isinstance(value, Settings):
             raise PickleError(f"it sets attributes of {_kind(value)}")

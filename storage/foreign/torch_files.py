@@ -20,7 +20,8 @@ from torch import Tensor
 
 from storage.checked_files import open_file, shortly
 from storage.foreign.archives import BEGINNING, Archive
-from storage.foreign.pickles import Named, PickleError, read_pickle
+from storage.foreign.numpy_scalars import NumpyType, numpy_scalar
+from storage.foreign.pickles import Named, PickleError, Settings, read_pickle
 from storage.model_folder import CheckpointError
 
 SETTINGS = ("argparse.Namespace", "mingpt.", "pytorch_lightning.", "lightning.", "omegaconf.", "pathlib.")
@@ -30,13 +31,19 @@ PLAIN = (
     "torch.Tensor",
     "torch.device",
     "torch.serialization._get_layout",
-    "collections.defaultdict",
     "builtins.set",
     "builtins.frozenset",
     "builtins.bytearray",
     "builtins.complex",
+    *(f"builtins.{kind}" for kind in ("object", "bool", "int", "long", "float", "str", "list", "tuple", "dict")),
+    "numpy.ndarray",
+    "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray._reconstruct",
+    "numpy.core.numeric._frombuffer",
+    "numpy._core.numeric._frombuffer",
 )
-"""Plain things that no weights need, and that become inert too."""
+"""Plain things that no weights need, and that become inert too: classes by which dictionaries make what they lack, and
+arrays of numpy among them."""
 
 MOST_PICKLE = 64 * 2**20
 """Bytes of the pickle in an archive, at most; the numbers of the tensors lie beside it."""
@@ -298,6 +305,26 @@ def _dictionary(pairs: Any = (), *others: Any) -> dict[Any, Any]:
     return {pair[0]: pair[1] for pair in pairs}
 
 
+def _default_dictionary(factory: Any = None, pairs: Any = (), *others: Any) -> dict[Any, Any]:
+    """Make what was a dictionary with a function for what it lacks, without this function."""
+    return _dictionary(pairs)
+
+
+def _reconstructed(kind: Any = None, base: Any = None, state: Any = None, *others: Any) -> Settings:
+    """Make a settings object as pickles of the first protocols do; those of dictionaries bring their entries along."""
+    if not isinstance(kind, Named) or not isinstance(base, Named):
+        raise PickleError("it makes an object of what is no class")
+    settings = Settings()
+    if isinstance(state, dict):
+        vars(settings).update({name: each for name, each in state.items() if isinstance(name, str)})
+    return settings
+
+
+def _bytes(*content: Any) -> Any:
+    """Make no bytes, as pickles of protocol 2 write them; what is made of something is of no use for weights."""
+    return Settings(*content) if content else b""
+
+
 def _encoded(text: Any = "", *others: Any) -> bytes:
     if not isinstance(text, str):
         raise PickleError("it has bytes that are made of no text")
@@ -315,7 +342,14 @@ _MAKERS: dict[str, Callable[..., Any]] = {
     "torch.Size": _size,
     "collections.OrderedDict": _dictionary,
     "collections.Counter": _dictionary,
+    "collections.defaultdict": _default_dictionary,
+    "copyreg._reconstructor": _reconstructed,
+    "copy_reg._reconstructor": _reconstructed,
+    "numpy.dtype": NumpyType,
+    "numpy.core.multiarray.scalar": numpy_scalar,
+    "numpy._core.multiarray.scalar": numpy_scalar,
     "_codecs.encode": _encoded,
+    "builtins.bytes": _bytes,
 }
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 from torch import Tensor
 
 from storage.checked_files import shortly
+from storage.foreign.checkpoint import without_wrappers
 from storage.model_folder import CheckpointError
 from vqgan.foreign.taming import Quantizer, TamingConfig
 from vqgan.foreign.tats import Padding, TATSConfig
@@ -28,9 +29,15 @@ MARKS: dict[Kind, str] = {
     "tats": "encoder.conv_blocks.0.down.",
     "llamagen": "encoder.conv_blocks.0.res.0.",
 }
+# What weights of GPTs begin with, by the options that import them.
+GPT_MARKS = {
+    "--kind tats": "transformer.blocks.",
+    "--kind imagegpt": "transformer.h.",
+    "--kind vqgan-gpt, or --kind igpt for a model of pixels": "blocks.0.ln1.",
+}
 # A checkpoint of a transformer holds its tokenizer under this name, beside the transformer itself.
 NESTED = "first_stage_model."
-BESIDE = ("transformer.", "cond_stage_model.")
+BESIDE = ("transformer.", "cond_stage_model.", "permuter.")
 
 
 def convert_taming(tensors: Tensors) -> dict[str, Tensor]:
@@ -39,7 +46,8 @@ def convert_taming(tensors: Tensors) -> dict[str, Tensor]:
     Raises:
         CheckpointError: the tensors are those of something else.
     """
-    kept = _without(_unnested(tensors, "taming"), "loss.", "temperature_scheduler.")
+    # `colorize` paints maps of labels for pictures of the training, and takes no part in coding.
+    kept = _without(_unnested(tensors, "taming"), "loss.", "temperature_scheduler.", "colorize")
     if "quantize.proj.weight" not in kept:
         # A renumbering for a smaller vocabulary, made after the search; a GumbelVQ searches among these codes only.
         kept = _without(kept, "quantize.used")
@@ -186,6 +194,7 @@ def tats_config(tensors: Tensors, settings: Mapping[str, Any]) -> TATSConfig:
 
 def _unnested(tensors: Tensors, kind: Kind) -> dict[str, Tensor]:
     """Return the tokenizer's part of a checkpoint in single precision, if it is one of `kind`."""
+    tensors = without_wrappers(tensors)
     if any(name.startswith(NESTED) for name in tensors):
         tensors = {name.removeprefix(NESTED): each for name, each in tensors.items() if not name.startswith(BESIDE)}
     _check_kind(tensors, kind)
@@ -199,6 +208,12 @@ def _check_kind(tensors: Tensors, kind: Kind) -> None:
         found = next((name for name in tensors if name.startswith(mark)), None)
         if found:
             raise CheckpointError(f"the weights have {found}, which belongs to another kind: use --kind {other}")
+    for layout, mark in GPT_MARKS.items():
+        found = next((name for name in tensors if name.startswith(mark)), None)
+        if found:
+            raise CheckpointError(
+                f"the weights have {found}, which belongs to a GPT: use secondsight gpt import {layout}"
+            )
     raise CheckpointError(
         f"the weights are of no tokenizer that is known: no name begins with {MARKS[kind]}; "
         f"they have {', '.join(list(tensors)[:10]) or 'no tensors'}"

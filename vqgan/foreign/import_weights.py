@@ -29,6 +29,12 @@ from vqgan.foreign.tats import TATSVQGAN
 from vqgan.options import ImportOptions
 from vqgan.tokenizer import Tokenizer
 
+DRAWN_ELSEWHERE = (
+    "Assumed: the token of a latent is the likeliest code. The original of a GumbelVQ adds noise to the logits whenever it "
+    "encodes, so that its tokens are draws: those of two encodings of an image differ, and from these too."
+)
+"""What is said of the one tokenizer whose tokens are not those of the original."""
+
 MOST_YAML = 100_000
 """Bytes of a configuration file, at most; published ones have two thousand."""
 
@@ -59,6 +65,8 @@ def import_weights(options: ImportOptions) -> Path:
         with adding(options.out) as folder:
             tokenizer.save_pretrained(folder)
     print(visible(_describe(tokenizer, options)))
+    if isinstance(tokenizer, TamingVQGAN) and tokenizer.config.quantizer == "gumbel":
+        print(DRAWN_ELSEWHERE)
     data = "VIDEOS" if tokenizer.frames > 1 else "IMAGES"
     say_done(options.out, "secondsight vqgan eval --tokenizer", options.out, f"--data {data} --out EVALUATION")
     return options.out

@@ -2,7 +2,8 @@
 
 Three tokenizers share its encoder and decoder and differ in how a latent vector finds its code: the VQGAN itself takes
 the nearest code, its Gumbel variant the code of the largest logit, LlamaGen (Sun et al. 2024) the code of the nearest
-direction. Layers have the names they have in taming-transformers, so that weights need hardly any renaming.
+direction. The original of the Gumbel variant adds noise to the logits whenever it encodes, so that its tokens are draws
+and two encodings of an image differ; here they are the likeliest ones. Layers have the names they have in taming-transformers, so that weights need hardly any renaming.
 
 Axes: B batch, T frames, C channels, H rows, W columns of pixels; h, w of the token grid; D code dimensions.
 Group norm and attention reach over the whole image: every token depends on every pixel.
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from storage.options import Options, option
 from vqgan.config import MOST_CODES, check_clip
+from vqgan.group_norm import GroupNorm
 from vqgan.quantizers import nearest_code
 from vqgan.tokenizer import Tokenizer
 
@@ -328,5 +330,5 @@ class TamingVQGAN(Tokenizer):
         return rearrange(self.decoder(self.post_quant_conv(latents)), "(B T) C H W -> B C T H W", B=len(tokens))
 
 
-def _norm(width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(GROUPS, width, eps=1e-6)
+def _norm(width: int) -> GroupNorm:
+    return GroupNorm(GROUPS, width, eps=1e-6)

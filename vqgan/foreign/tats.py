@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from storage.options import Options, option
 from vqgan.config import MOST_CODES, check_clip
+from vqgan.group_norm import GroupNorm
 from vqgan.quantizers import nearest_code
 from vqgan.tokenizer import Tokenizer
 
@@ -282,4 +283,4 @@ def _edges(kernel: int, stride: tuple[int, int, int]) -> tuple[int, ...]:
 
 
 def _norm(width: int, norm: Norm) -> nn.Module:
-    return nn.BatchNorm3d(width) if norm == "batch" else nn.GroupNorm(32, width, eps=1e-6)
+    return nn.BatchNorm3d(width) if norm == "batch" else GroupNorm(32, width, eps=1e-6)
