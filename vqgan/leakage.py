@@ -50,7 +50,7 @@ def prompt_changes(tokenizer: Tokenizer, clips: Tensor) -> Tensor:
     return before.ne(after).narrow(axis - 1, 0, units // 2)
 
 
-def latent_frame_changes(tokenizer: Tokenizer, clips: int = 4, latent_frames: int = 4) -> float | None:
+def latent_frame_changes(tokenizer: Tokenizer, clips: int = 2, latent_frames: int = 4) -> float | None:
     """Return the share of a latent frame's tokens that change when all frames behind it are replaced.
 
     Measured in seconds, without data: on clips of the playroom, of the fewest tokens that the tokenizer takes and at

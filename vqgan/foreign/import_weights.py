@@ -104,7 +104,7 @@ def _import_ibq(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer
 
 def _import_vidtok(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer:
     tensors = convert_vidtok(_weights(content, options.weights, "state_dict"))
-    settings = _read_vidtok_settings(_given(options))
+    settings = vidtok_settings(_read_yaml(_given(options)), _given(options))
     config = vidtok_config(tensors, settings)
     if not isinstance(settings["clips"].get("input_height"), int):
         print(f"Assumed: {config.resolution} pixels a side, as --config has no input_height.")
@@ -130,9 +130,7 @@ def _import_tats(content: Mapping[str, Any], options: ImportOptions) -> Tokenize
 
 def _with_leakage(tokenizer: Tokenizer) -> Tokenizer:
     """Measure how much the latent frames of a tokenizer of clips depend on later frames, and note it in its config."""
-    if isinstance(tokenizer, TATSVQGAN):
-        tokenizer.config = replace(tokenizer.config, leakage=latent_frame_changes(tokenizer))
-    elif isinstance(tokenizer, VidTok):
+    if isinstance(tokenizer, TATSVQGAN | VidTok):
         tokenizer.config = replace(tokenizer.config, leakage=latent_frame_changes(tokenizer))
     return tokenizer
 
@@ -166,13 +164,16 @@ def _read_ibq_settings(path: Path) -> dict[str, Any]:
     return _with_resolution(settings, path, "model.init_args.ddconfig.resolution")
 
 
-def _read_vidtok_settings(path: Path) -> dict[str, Any]:
+def vidtok_settings(content: Any, path: Path) -> dict[str, Any]:
     """Return the settings of the model that a configuration of VidTok describes, as `vidtok_config` takes them.
 
+    Args:
+        content: of the file.
+        path: of the file, for messages.
+
     Raises:
-        CheckpointError: there is no such file, it is no plain YAML, or describes no model of VidTok.
+        CheckpointError: it describes no model of VidTok.
     """
-    content = _read_yaml(path)
     parameters = _entry(_entry(content, "model"), "params")
     parts = {name: _entry(parameters, f"{name}_config") for name in ("encoder", "decoder", "regularizer")}
     if "target" not in parts["encoder"]:

@@ -26,8 +26,8 @@ from vqgan.tokenizer import Tokenizer
 
 Norm = Literal["layer", "group"]
 Before = Literal["zeros", "first"]
-Scope = Literal["frame", "position", "clip"]
-"""What a group norm takes its mean over: one frame, all frames of one position, or everything."""
+Scope = Literal["point", "frame", "position", "clip"]
+"""What a group norm takes its mean over: one position of one frame, one frame, all frames of one position, or all."""
 
 GROUPS = 32
 """Groups of a group norm: widths must divide by it."""
@@ -35,7 +35,12 @@ GROUPS = 32
 MOST_LEVELS = 16
 """Levels of an architecture, at most; each halves the image."""
 
-SCOPES: dict[Scope, str] = {"frame": "(B T) C H W", "position": "(B H W) C T", "clip": "B C T H W"}
+SCOPES: dict[Scope, str] = {
+    "point": "(B T H W) C",
+    "frame": "(B T) C H W",
+    "position": "(B H W) C T",
+    "clip": "B C T H W",
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class VidTokConfig(Options):
     causal: bool = True
     """Whether a latent frame depends on no later frame."""
     before: Before = "zeros"
-    """What convolutions of a causal model find in front of the first frame: zeros, or that frame again (version 1.1)."""
+    """What convolutions of a causal model find in front of the first frame: zeros, or the frame again (version 1.1)."""
     smooth: bool = False
     """Frames between two others are interpolated by the decoder and not repeated (version 1.1): it looks ahead."""
     leakage: float | None = option(None, at_least=0, at_most=1)
@@ -131,7 +136,9 @@ def check_frames(frames: int, factor: int, causal: bool) -> None:
     below = max(0, frames - extra) // factor * factor + extra
     near = [length for length in (below, below + factor) if length > 1] or [factor + extra]
     what = f"one and a multiple of {factor}" if causal else f"a multiple of {factor}"
-    raise ValueError(f"clips of {frames} frames are not {what}, as it takes: 1 or {' or '.join(map(str, near))} would be")
+    raise ValueError(
+        f"clips of {frames} frames are not {what}, as it takes: 1 or {' or '.join(map(str, near))} would be"
+    )
 
 
 class LayerNorm(nn.Module):
@@ -165,7 +172,9 @@ class FrameConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, C', T, H', W') of (B, C, T, H, W)."""
-        return rearrange(super().forward(rearrange(x, "B C T H W -> (B T) C H W")), "(B T) C H W -> B C T H W", B=len(x))
+        return rearrange(
+            super().forward(rearrange(x, "B C T H W -> (B T) C H W")), "(B T) C H W -> B C T H W", B=len(x)
+        )
 
 
 class TimeConv(nn.Conv1d):
@@ -199,10 +208,12 @@ class Layers:
         self.config = config
 
     def norm(self, width: int, scope: Scope) -> nn.Module:
-        """Return a norm; of causal models every group norm is one over a frame."""
+        """Return a norm; the group norms of causal models are over no more than a frame."""
         if self.config.norm == "layer":
             return LayerNorm(width)
-        return GroupNorm(width, "frame" if self.config.causal else scope)
+        if self.config.causal:
+            scope = "point" if scope == "position" else "frame"
+        return GroupNorm(width, scope)
 
     def frames(self, width_in: int, width_out: int, kernel: int) -> nn.Module:
         """Return a convolution over rows and columns."""
@@ -421,7 +432,9 @@ class VidTok(Tokenizer):
     """A tokenizer of clips with finite scalar quantization, causal or not."""
 
     kind = "vidtok"
-    summary = "A tokenizer in the architecture of VidTok (Tang et al. 2024): it turns clips into grids of tokens and back."
+    summary = (
+        "A tokenizer in the architecture of VidTok (Tang et al. 2024): it turns clips into grids of tokens and back."
+    )
     tags = ("tokenizer",)
     config_class = VidTokConfig
     config: VidTokConfig
@@ -466,10 +479,7 @@ class VidTok(Tokenizer):
     @torch.no_grad()
     def encode(self, clip: Tensor) -> Tensor:
         self.grid(*clip.shape[2:])
-        if self.causal:
-            whole = _lengthen(clip, self.temporal_factor - 1, "first")
-        else:
-            whole = self.fill_latent_frame(clip)
+        whole = _lengthen(clip, self.temporal_factor - 1, "first") if self.causal else self.fill_latent_frame(clip)
         return self.quantizer(self.encoder(whole).movedim(1, -1)).indices
 
     @torch.no_grad()
@@ -482,9 +492,7 @@ class VidTok(Tokenizer):
         return clip[:, :, self.temporal_factor - 1 :] if self.causal else clip
 
 
-def _blocks(
-    entering: int, width: int, count: int, layers: Layers
-) -> tuple[list[ResidualBlock], list[ResidualBlock]]:
+def _blocks(entering: int, width: int, count: int, layers: Layers) -> tuple[list[ResidualBlock], list[ResidualBlock]]:
     """Return the blocks of a level over frames and over time, which take turns."""
     frames = [ResidualBlock(width if index else entering, width, "frames", layers) for index in range(count)]
     return frames, [ResidualBlock(width, width, "time", layers) for _ in range(count)]
