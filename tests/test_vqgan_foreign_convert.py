@@ -121,7 +121,7 @@ def test_a_full_llamagen_checkpoint_has_the_published_number_of_values() -> None
 @pytest.mark.parametrize("sizes", [VQ_16, VQ_8])
 def test_the_two_tokenizers_of_llamagen_are_told_apart(sizes: dict[str, object]) -> None:
     tensors = convert_llamagen(empty(image_layout("llamagen", **sizes)))
-    assert taming_config(tensors, "normalised").multipliers == sizes["multipliers"]
+    assert taming_config(tensors, normalised=True).multipliers == sizes["multipliers"]
 
 
 def test_llamagen_numbers_the_levels_of_the_decoder_the_other_way_round() -> None:

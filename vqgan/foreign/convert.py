@@ -119,12 +119,13 @@ def convert_tats(tensors: Tensors) -> dict[str, Tensor]:
     return _without(_unnested(tensors, "tats"), *trained_beside, "codebook.N", "codebook.z_avg")
 
 
-def taming_config(tensors: Tensors, compared: Quantizer = "nearest", resolution: int = 256) -> TamingConfig:
+def taming_config(tensors: Tensors, normalised: bool = False, resolution: int = 256) -> TamingConfig:
     """Return the architecture that converted weights show.
 
     Args:
-        tensors: what `convert_taming`, `convert_llamagen` or `convert_ibq` returned.
-        compared: how latents and codes are compared, which weights show of the Gumbel variant alone.
+        tensors: what `convert_taming`, `convert_llamagen` or `convert_ibq` returned; that IBQ compares by product, its
+            weights do not show.
+        normalised: codes are compared by direction, as LlamaGen does.
         resolution: pixels a side of the images it was made for, which weights do not show.
 
     Raises:
@@ -135,7 +136,7 @@ def taming_config(tensors: Tensors, compared: Quantizer = "nearest", resolution:
     widths = [_size(tensors, f"encoder.down.{level}.block.0.conv1.weight") for level in levels]
     if any(wider % width for wider in widths):
         raise CheckpointError(f"the levels have {widths} channels, no multiples of the first layer's {width}")
-    gumbel = compared == "nearest" and "quantize.proj.weight" in tensors
+    quantizer: Quantizer = "gumbel" if "quantize.proj.weight" in tensors else "nearest"
     return TamingConfig(
         resolution=resolution,
         width=width,
@@ -145,7 +146,7 @@ def taming_config(tensors: Tensors, compared: Quantizer = "nearest", resolution:
         latent_width=_size(tensors, "encoder.conv_out.weight"),
         code_width=_size(tensors, "quantize.embedding.weight", axis=1),
         codes=_size(tensors, "quantize.embedding.weight"),
-        quantizer="gumbel" if gumbel else compared,
+        quantizer="normalised" if normalised else quantizer,
     )
 
 

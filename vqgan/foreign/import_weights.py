@@ -88,14 +88,14 @@ def _import_taming(content: Mapping[str, Any], options: ImportOptions) -> Tokeni
 
 def _import_llamagen(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer:
     tensors = convert_llamagen(_weights(content, options.weights, "ema", "model", "state_dict"))
-    return _load(TamingVQGAN, taming_config(tensors, "normalised"), tensors, options.weights)
+    return _load(TamingVQGAN, taming_config(tensors, normalised=True), tensors, options.weights)
 
 
 def _import_ibq(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer:
     weights = _weights(content, options.weights, "state_dict")
     tensors = convert_ibq(weights)
     settings = _read_ibq_settings(_given(options))
-    config = taming_config(tensors, "product", settings["resolution"])
+    config = replace(taming_config(tensors, resolution=settings["resolution"]), quantizer="product")
     check_taming_settings(config, settings)
     if any(name.startswith(AVERAGED) for name in weights):
         print("The averages of the weights (model_ema) are taken, as IBQ itself does.")
