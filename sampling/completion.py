@@ -20,10 +20,6 @@ from vqgan.tokenizer import Tokenizer
 
 CHUNK = 16
 """Latent frames that are decoded at a time."""
-BEFORE = 16
-"""Latent frames decoded in front of them for context: more than any decoder here looks back."""
-AFTER = 8
-"""Latent frames decoded behind them where decoders look ahead: more than those of TATS do."""
 
 
 @dataclass(frozen=True)
@@ -132,14 +128,13 @@ def render(tokenizer: Tokenizer, tokens: Tensor, frames: int) -> Tensor:
     tokens = tokens.to(tokenizer.device)
     if len(tokens) <= CHUNK:
         return tokenizer.decode_frames(tokens[None], frames)[0].cpu()
-    after = 0 if tokenizer.causal else AFTER
-    factor = tokenizer.temporal_factor
+    before, after = tokenizer.decoder_reach
     pieces = []
     for start in range(0, len(tokens), CHUNK):
-        first = max(0, start - BEFORE)
+        first = max(0, start - before)
         stop = min(len(tokens), start + CHUNK)
         clip = tokenizer.decode(tokens[None, first : stop + after])[0]
-        pieces.append(clip[:, (start - first) * factor : (stop - first) * factor].cpu())
+        pieces.append(clip[:, tokenizer.frames_of(start - first) : tokenizer.frames_of(stop - first)].cpu())
     return torch.cat(pieces, dim=1)
 
 

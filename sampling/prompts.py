@@ -66,7 +66,7 @@ def prompt_extent(tokenizer: Tokenizer, prompt: Prompt, size: Size) -> PromptExt
         "frames": (int(amount), h, w),
         "first-frame": (1, h, w),
     }[prompt.kind]
-    shown = frames if tokens[0] == t else tokens[0] * tokenizer.temporal_factor
+    shown = frames if tokens[0] == t else tokenizer.frames_of(tokens[0])
     if prompt.kind == "first-frame":
         shown = 1
     return PromptExtent(tokens, (shown, tokens[1] * rows // h, tokens[2] * columns // w))
@@ -177,7 +177,7 @@ def lay_out(gpt: GPT, tokenizer: Tokenizer, size: Size | None, request: Request)
     free = ~_corner_mask(grid, extent.tokens).flatten()
     todo = windows(gpt.config, int(free.int().argmax()), math.prod(grid), request.overlap)
     latent_frame = grid[1] * grid[2]
-    starts = tuple(window.start // latent_frame * tokenizer.temporal_factor for window in todo[1:])
+    starts = tuple(tokenizer.frames_of(window.start // latent_frame) for window in todo[1:])
     return Layout(size=result, grid=grid, extent=extent, window_starts=starts)
 
 
@@ -188,15 +188,17 @@ def count_frames(tokenizer: Tokenizer, seconds: float) -> int:
         ValueError: they are no whole number of latent frames; the nearest lengths that are get named.
     """
     latent = tokenizer.temporal_factor / tokenizer.fps
-    count = seconds / latent
+    first = tokenizer.frames_of(1) / tokenizer.fps
+    count = 1 + (seconds - first) / latent
     # Lengths are typed with a few digits, such as 0.533 for 16 frames of a video with 29.97 a second.
     if count < 0.99 or abs(count - round(count)) > 0.01:
-        near = [f"{whole * latent:.6g}" for whole in (math.floor(count), math.ceil(count)) if whole]
+        lengths = [tokenizer.frames_of(whole) for whole in (math.floor(count), math.ceil(count)) if whole > 0]
+        near = [f"{frames / tokenizer.fps:.6g}" for frames in lengths]
         verb = "would be" if len(near) > 1 else "is the shortest"
         raise ValueError(
             f"--seconds {seconds:g} is no whole number of latent frames of {latent:.6g} s: {' or '.join(near)} {verb}"
         )
-    return round(count) * tokenizer.temporal_factor
+    return tokenizer.frames_of(round(count))
 
 
 def _share(count: int, share: float) -> int:

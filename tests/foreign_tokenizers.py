@@ -42,6 +42,8 @@ def random_weights(layout: Layout, seed: int = 0) -> dict[str, Tensor]:
             weights[name] += 1
         if name.endswith("running_var"):
             weights[name] = weights[name].abs() + 0.5
+        if name == "model_ema.decay":
+            weights[name] = torch.tensor(0.999)
         if name.endswith("num_batches_tracked"):
             weights[name] = torch.tensor(7)
     return weights
@@ -77,7 +79,7 @@ def image_layout(
     code_width: int = 8,
     codes: int = 32,
 ) -> Layout:
-    """Names and shapes of an image VQGAN (taming, gumbel or llamagen) with attention at its coarsest level."""
+    """Names and shapes of an image VQGAN (taming, gumbel, llamagen or ibq) with attention at its coarsest level."""
     names, widths = ImageNames(kind == "llamagen", len(multipliers)), [width * each for each in multipliers]
     layout: Layout = {}
 
@@ -129,6 +131,10 @@ def image_layout(
         layout["quantize.embed.weight"] = (codes, code_width)
     else:
         layout["quantize.embedding.weight"] = (codes, code_width)
+    if kind == "ibq":
+        averages = {f"model_ema.{name.replace('.', '')}": shape for name, shape in layout.items()}
+        layout |= averages | {"model_ema.decay": (), "loss.discriminator.main.0.bias": (4,)}
+        layout["model_ema.lossdiscriminatormain0bias"] = (4,)
     if kind == "llamagen":
         layout["quantize.codebook_used"] = (65536,)
     return layout
@@ -196,6 +202,8 @@ class ImageReference:
         if self.kind == "llamagen":
             latents = latents / latents.norm(dim=1, keepdim=True)
         rows = latents.permute(0, 2, 3, 1)
+        if self.kind == "ibq":
+            return torch.einsum("bhwd,kd->bhwk", rows, self.codes()).argmax(dim=3)
         return torch.cdist(rows.flatten(0, 2).double(), self.codes().double()).argmin(dim=1).view(rows.shape[:3])
 
     def decode(self, tokens: Tensor) -> Tensor:

@@ -248,19 +248,31 @@ class ImportOptions(Options):
     """Checkpoint of that program."""
     out: Path
     """Folder of the tokenizer."""
-    kind: Literal["taming", "tats", "llamagen"]
-    """Program: taming-transformers (VQGAN and Gumbel VQGAN), TATS (video VQGAN), or LlamaGen (VQ-16 and VQ-8)."""
+    kind: Literal["taming", "tats", "llamagen", "ibq", "vidtok"]
+    """Program: taming-transformers (VQGAN and Gumbel VQGAN), TATS (video VQGAN), LlamaGen (VQ-16 and VQ-8), IBQ of
+    Open-MAGVIT2's repository, or VidTok (its FSQ models)."""
     config: Path | None = None
-    """Configuration (.yaml) that came with weights of taming-transformers; 256 pixels are assumed without it."""
+    """Configuration (.yaml) that came with weights of taming-transformers, IBQ or VidTok; the last two need it, and 256
+    pixels are assumed of the first without it."""
 
     def check(self) -> None:
-        """Check that a configuration is given only where one is read.
+        """Check that a configuration is given where one is needed, and only where one is read.
 
         Raises:
             ValueError: it is not.
         """
-        if self.config is not None and self.kind != "taming":
-            raise ValueError(f"--config belongs to --kind taming; --kind {self.kind} needs the weights alone")
+        if self.config is not None and self.kind not in ("taming", "ibq", "vidtok"):
+            raise ValueError(
+                f"--config belongs to --kind taming, ibq or vidtok; --kind {self.kind} needs the weights alone"
+            )
+        if self.config is None and self.kind in ("ibq", "vidtok"):
+            untold = {
+                "ibq": "how latents and codes are compared",
+                "vidtok": "the levels of its codes and which of VidTok's models it is",
+            }[self.kind]
+            raise ValueError(
+                f"--kind {self.kind} needs --config, the .yaml that came with the weights: they do not tell {untold}"
+            )
 
 
 def _check_groups(group_by: str | None, split: str) -> None:

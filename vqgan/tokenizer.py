@@ -132,6 +132,18 @@ class Tokenizer(Pretrained, ABC):
                 raise ValueError(f"clips of {rows}x{columns} pixels do not divide into {spatial}s; {near} would")
         return (max(1, frames // temporal), rows // spatial, columns // spatial)
 
+    def frames_of(self, latent_frames: int) -> int:
+        """Return the frames of a clip that its first latent frames, so many, stand for."""
+        return latent_frames * self.temporal_factor
+
+    @property
+    def decoder_reach(self) -> tuple[int, int]:
+        """Latent frames before and behind a latent frame that its pixels depend on, at most.
+
+        Norms over all frames are not counted, which tokenizers of other programs have.
+        """
+        return 16, 0 if self.causal else 8
+
     def describe(self) -> str:
         """Return what it makes of which clips, in words."""
         t, h, w = self.grid(self.frames, self.size, self.size)

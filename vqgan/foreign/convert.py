@@ -2,8 +2,8 @@
 
 Every function is pure: tensors in, tensors or a config out. What is known to be no part of a tokenizer (losses,
 discriminators, statistics of training) is left out; everything else is kept, so that an unknown layer is found out when
-the weights are loaded. Layouts are those of the repositories CompVis/taming-transformers, FoundationVision/LlamaGen and
-songweige/TATS.
+the weights are loaded. Layouts are those of the repositories CompVis/taming-transformers, FoundationVision/LlamaGen,
+TencentARC/SEED-Voken (IBQ), songweige/TATS and microsoft/VidTok.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from storage.foreign.checkpoint import without_wrappers
 from storage.model_folder import CheckpointError
 from vqgan.foreign.taming import Quantizer, TamingConfig
 from vqgan.foreign.tats import Padding, TATSConfig
+from vqgan.foreign.vidtok import Before, VidTokConfig
 
-Kind = Literal["taming", "tats", "llamagen"]
+Kind = Literal["taming", "tats", "llamagen", "ibq", "vidtok"]
 Tensors = Mapping[str, Tensor]
 
-# Keys that only one kind of checkpoint has begin like this.
+# A name that begins like this shows the kind of a checkpoint; the first that is found counts.
 MARKS: dict[Kind, str] = {
+    "vidtok": "encoder.down_temporal.0.block.0.",
+    "ibq": "model_ema.",
     "taming": "encoder.down.0.block.0.",
     "tats": "encoder.conv_blocks.0.down.",
     "llamagen": "encoder.conv_blocks.0.res.0.",
@@ -38,6 +41,15 @@ GPT_MARKS = {
 # A checkpoint of a transformer holds its tokenizer under this name, beside the transformer itself.
 NESTED = "first_stage_model."
 BESIDE = ("transformer.", "cond_stage_model.", "permuter.")
+# Averages of the weights, kept beside them under names without dots.
+AVERAGED = "model_ema."
+
+ENCODERS: dict[str, tuple[bool, Before]] = {
+    "model_3dcausal.EncoderCausal3DPadding": (True, "zeros"),
+    "model_3dcausal_v1_1.EncoderCausal3DPadding": (True, "first"),
+    "model_3dnoncausal.Encoder3D": (False, "zeros"),
+}
+"""Encoders of VidTok: whether they are causal, and what stands in front of the first frame."""
 
 
 def convert_taming(tensors: Tensors) -> dict[str, Tensor]:
@@ -74,6 +86,37 @@ def convert_llamagen(tensors: Tensors) -> dict[str, Tensor]:
     return {rename(name): tensor for name, tensor in kept.items()}
 
 
+def convert_ibq(tensors: Tensors) -> dict[str, Tensor]:
+    """Return the weights of a `TamingVQGAN` in a checkpoint of IBQ: their averages, where it holds any.
+
+    Raises:
+        CheckpointError: the tensors are those of something else, or not every weight has an average.
+    """
+    everything = _unnested(tensors, "ibq")
+    kept = {name: each for name, each in _without(everything, "loss.").items() if not name.startswith(AVERAGED)}
+    averages = {name.removeprefix(AVERAGED): each for name, each in everything.items() if name.startswith(AVERAGED)}
+    if not averages:
+        return kept
+    found = {name: averages.pop(name.replace(".", "")) for name in kept if name.replace(".", "") in averages}
+    left = next((name for name in averages if name not in ("decay", "num_updates") and not name.startswith("loss")), "")
+    missing = next((name for name in kept if name not in found), "")
+    if left or missing:
+        what = f"{AVERAGED}{left} averages no weight" if left else f"{AVERAGED} has no average of {missing}"
+        raise CheckpointError(f"{what}: the file is incomplete, or another architecture's")
+    return found
+
+
+def convert_vidtok(tensors: Tensors) -> dict[str, Tensor]:
+    """Return the weights of a `VidTok` in a checkpoint of VidTok, those that its own programs take: no averages.
+
+    Raises:
+        CheckpointError: the tensors are those of something else.
+    """
+    # Models that were compiled for training name themselves so.
+    plain = {name.replace("._orig_mod.", "."): tensor for name, tensor in tensors.items()}
+    return _without(_unnested(plain, "vidtok"), "loss.", AVERAGED)
+
+
 def convert_tats(tensors: Tensors) -> dict[str, Tensor]:
     """Return the weights of a `TATSVQGAN` in a checkpoint of TATS.
 
@@ -88,7 +131,8 @@ def taming_config(tensors: Tensors, normalised: bool = False, resolution: int = 
     """Return the architecture that converted weights show.
 
     Args:
-        tensors: what `convert_taming` or `convert_llamagen` returned.
+        tensors: what `convert_taming`, `convert_llamagen` or `convert_ibq` returned; that IBQ compares by product, its
+            weights do not show.
         normalised: codes are compared by direction, as LlamaGen does.
         resolution: pixels a side of the images it was made for, which weights do not show.
 
@@ -192,6 +236,98 @@ def tats_config(tensors: Tensors, settings: Mapping[str, Any]) -> TATSConfig:
     )
 
 
+def vidtok_config(tensors: Tensors, settings: Mapping[str, Any]) -> VidTokConfig:
+    """Return the architecture that converted weights and the configuration beside them show.
+
+    Args:
+        tensors: what `convert_vidtok` returned.
+        settings: `encoder`, `decoder` and `regularizer`, the names of their classes; `parameters` of the encoder;
+            `levels` of the code dimensions; and `clips`, on which it was trained.
+
+    Raises:
+        CheckpointError: they describe a model without tokens or of an unknown kind, or disagree with the weights.
+        ValueError: the architecture cannot be had.
+    """
+    regularizer = settings.get("regularizer")
+    if _class_name(regularizer, 1) != "FSQRegularizer":
+        raise CheckpointError(
+            f"--config describes the regularizer {shortly(regularizer)}, whose latents are no tokens: take a model of "
+            "VidTok with FSQRegularizer, which have fsq in their names"
+        )
+    causal, before = _vidtok_encoder(settings)
+    parameters = settings["parameters"]
+    down_levels = tuple(sorted(_numbers(tensors, r"encoder\.down_temporal\.(\d+)\.downsample\.")))
+    up_levels = tuple(sorted(_numbers(tensors, r"decoder\.up_temporal\.(\d+)\.upsample\.")))
+    convs = ".conv.weight" if "encoder.conv_in.conv.weight" in tensors else ".weight"
+    width = _size(tensors, f"encoder.conv_in{convs}")
+    coarsest = max(_numbers(tensors, r"encoder\.down\.(\d+)\."), default=0)
+    widths = [_size(tensors, f"encoder.down.{level}.block.0.conv1.weight") for level in range(coarsest + 1)]
+    shown = {
+        "ch": width,
+        "ch_mult": tuple(wider // width for wider in widths),
+        "num_res_blocks": len(_numbers(tensors, r"encoder\.down\.0\.block\.(\d+)\.")),
+        "z_channels": _size(tensors, f"encoder.conv_out{convs}"),
+        "norm_type": "layernorm" if "encoder.down.0.block.0.norm1.norm.weight" in tensors else "groupnorm",
+        "time_downsample_factor": 2 ** len(down_levels),
+        "tempo_ds": down_levels,
+        "tempo_us": up_levels,
+        "in_channels": 3,
+        "out_ch": 3,
+        "double_z": False,
+        "init_pad_mode": "replicate",
+        "causal": convs == ".conv.weight",
+    }
+    told = {name: tuple(value) if isinstance(value, list) else value for name, value in parameters.items()}
+    _check_agreement({**told, "causal": causal}, shown, "--config")
+    levels = settings.get("levels")
+    if not isinstance(levels, list) or any(not isinstance(each, int) or isinstance(each, bool) for each in levels):
+        raise CheckpointError(f"--config says levels {shortly(levels)}, which are no list of whole numbers")
+    _check_agreement({"dimensions of levels": len(levels)}, {"dimensions of levels": shown["z_channels"]}, "--config")
+    clips = settings["clips"]
+    sides = {clips.get("input_height"), clips.get("input_width")}
+    return VidTokConfig(
+        resolution=sides.pop() if len(sides) == 1 and _is_whole(*sides) else VidTokConfig.resolution,
+        frames=_trained_frames(clips.get("sample_num_frames"), causal),
+        fps=float(clips["sample_fps"]) if _is_whole(clips.get("sample_fps")) else VidTokConfig.fps,
+        width=width,
+        multipliers=shown["ch_mult"],
+        blocks=shown["num_res_blocks"],
+        down_levels=down_levels,
+        up_levels=up_levels,
+        levels=tuple(levels),
+        norm="layer" if shown["norm_type"] == "layernorm" else "group",
+        causal=causal,
+        before=before,
+        smooth=before == "first" and told.get("interpolation_mode", "nearest") == "trilinear",
+    )
+
+
+def _vidtok_encoder(settings: Mapping[str, Any]) -> tuple[bool, Before]:
+    """Return whether the encoder of a configuration of VidTok is causal, and what it finds before the first frame."""
+    encoder = _class_name(settings.get("encoder"), 2)
+    if encoder not in ENCODERS or _class_name(settings.get("decoder"), 2) != encoder.replace("Encoder", "Decoder"):
+        raise CheckpointError(
+            f"--config describes the encoder {shortly(settings.get('encoder'))} and the decoder "
+            f"{shortly(settings.get('decoder'))}: known are {', '.join(ENCODERS)}, each with its decoder"
+        )
+    return ENCODERS[encoder]
+
+
+def _class_name(target: Any, parts: int) -> str:
+    """Return the last parts of the dotted name of a class; nothing of what is no name."""
+    return ".".join(target.split(".")[-parts:]) if isinstance(target, str) else ""
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _trained_frames(told: Any, causal: bool) -> int:
+    if _is_whole(told):
+        return int(told)
+    return 17 if causal else 16
+
+
 def _unnested(tensors: Tensors, kind: Kind) -> dict[str, Tensor]:
     """Return the tokenizer's part of a checkpoint in single precision, if it is one of `kind`."""
     tensors = without_wrappers(tensors)
@@ -202,10 +338,12 @@ def _unnested(tensors: Tensors, kind: Kind) -> dict[str, Tensor]:
 
 
 def _check_kind(tensors: Tensors, kind: Kind) -> None:
-    if any(name.startswith(MARKS[kind]) for name in tensors):
-        return
+    # A checkpoint of IBQ has the layout of a VQModel, and averages beside it unless they were taken already.
+    possible = (kind, "taming") if kind == "ibq" else (kind,)
     for other, mark in MARKS.items():
         found = next((name for name in tensors if name.startswith(mark)), None)
+        if found and other in possible:
+            return
         if found:
             raise CheckpointError(f"the weights have {found}, which belongs to another kind: use --kind {other}")
     for layout, mark in GPT_MARKS.items():
@@ -215,7 +353,7 @@ def _check_kind(tensors: Tensors, kind: Kind) -> None:
                 f"the weights have {found}, which belongs to a GPT: use secondsight gpt import {layout}"
             )
     raise CheckpointError(
-        f"the weights are of no tokenizer that is known: no name begins with {MARKS[kind]}; "
+        f"the weights are of no tokenizer that is known: no name begins with {MARKS[possible[-1]]}; "
         f"they have {', '.join(list(tensors)[:10]) or 'no tensors'}"
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,21 @@ from storage.terminal import visible
 from storage.unfinished import adding, check_no_model
 from training.progress import say_done
 from vqgan.foreign.convert import (
+    AVERAGED,
     check_taming_settings,
+    convert_ibq,
     convert_llamagen,
     convert_taming,
     convert_tats,
+    convert_vidtok,
     taming_config,
     tats_config,
+    vidtok_config,
 )
 from vqgan.foreign.taming import TamingVQGAN
 from vqgan.foreign.tats import TATSVQGAN
+from vqgan.foreign.vidtok import VidTok
+from vqgan.leakage import latent_frame_changes
 from vqgan.options import ImportOptions
 from vqgan.tokenizer import Tokenizer
 
@@ -59,9 +66,14 @@ def import_weights(options: ImportOptions) -> Path:
     with FolderLock(options.out):
         check_no_model(options.out)
         content = read_foreign(options.weights)
-        tokenizer = {"taming": _import_taming, "tats": _import_tats, "llamagen": _import_llamagen}[options.kind](
-            content, options
-        )
+        importers: dict[str, Callable[[Mapping[str, Any], ImportOptions], Tokenizer]] = {
+            "taming": _import_taming,
+            "tats": _import_tats,
+            "llamagen": _import_llamagen,
+            "ibq": _import_ibq,
+            "vidtok": _import_vidtok,
+        }
+        tokenizer = _with_leakage(importers[options.kind](content, options))
         with adding(options.out) as folder:
             tokenizer.save_pretrained(folder)
     print(visible(_describe(tokenizer, options)))
@@ -87,6 +99,31 @@ def _import_llamagen(content: Mapping[str, Any], options: ImportOptions) -> Toke
     return _load(TamingVQGAN, taming_config(tensors, normalised=True), tensors, options.weights)
 
 
+def _import_ibq(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer:
+    weights = _weights(content, options.weights, "state_dict")
+    tensors = convert_ibq(weights)
+    settings = _read_ibq_settings(_given(options))
+    config = replace(taming_config(tensors, resolution=settings["resolution"]), quantizer="product")
+    check_taming_settings(config, settings)
+    if any(name.startswith(AVERAGED) for name in weights):
+        print("The averages of the weights (model_ema) are taken, as IBQ itself does.")
+    return _load(TamingVQGAN, config, tensors, options.weights)
+
+
+def _import_vidtok(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer:
+    tensors = convert_vidtok(_weights(content, options.weights, "state_dict"))
+    settings = vidtok_settings(_read_yaml(_given(options)), _given(options))
+    config = vidtok_config(tensors, settings)
+    if not isinstance(settings["clips"].get("input_height"), int):
+        print(f"Assumed: {config.resolution} pixels a side, as --config has no input_height.")
+    return _load(VidTok, config, tensors, options.weights)
+
+
+def _given(options: ImportOptions) -> Path:
+    assert options.config is not None, "ImportOptions has looked"
+    return options.config
+
+
 def _import_tats(content: Mapping[str, Any], options: ImportOptions) -> Tokenizer:
     tensors = convert_tats(_weights(content, options.weights, "state_dict"))
     settings = content.get("hyper_parameters")
@@ -97,6 +134,13 @@ def _import_tats(content: Mapping[str, Any], options: ImportOptions) -> Tokenize
             "take the checkpoint that the training wrote"
         )
     return _load(TATSVQGAN, tats_config(tensors, settings_of(settings)), tensors, options.weights)
+
+
+def _with_leakage(tokenizer: Tokenizer) -> Tokenizer:
+    """Measure how much the latent frames of a tokenizer of clips depend on later frames, and note it in its config."""
+    if isinstance(tokenizer, TATSVQGAN | VidTok):
+        tokenizer.config = replace(tokenizer.config, leakage=latent_frame_changes(tokenizer))
+    return tokenizer
 
 
 def _weights(content: Mapping[str, Any], path: Path, *names: str) -> dict[str, Tensor]:
@@ -111,6 +155,50 @@ def _weights(content: Mapping[str, Any], path: Path, *names: str) -> dict[str, T
     return tensors
 
 
+def _read_ibq_settings(path: Path) -> dict[str, Any]:
+    """Return the settings of the IBQ tokenizer that a configuration describes, in one dictionary.
+
+    Raises:
+        CheckpointError: there is no such file, it is no plain YAML, or describes something else.
+    """
+    model = _entry(_read_yaml(path), "model")
+    described = model.get("class_path", model.get("target"))
+    if not isinstance(described, str) or not described.endswith(".IBQ"):
+        other = ": use --kind taming" if "target" in model else ""
+        raise CheckpointError(f"--config {path} describes {shortly(described)}, and not a model of class IBQ{other}")
+    arguments = _entry(model, "init_args")
+    settings = {**_entry(arguments, "ddconfig")}
+    settings |= {key: arguments[key] for key in ("embed_dim", "n_embed") if key in arguments}
+    return _with_resolution(settings, path, "model.init_args.ddconfig.resolution")
+
+
+def vidtok_settings(content: Any, path: Path) -> dict[str, Any]:
+    """Return the settings of the model that a configuration of VidTok describes, as `vidtok_config` takes them.
+
+    Args:
+        content: of the file.
+        path: of the file, for messages.
+
+    Raises:
+        CheckpointError: it describes no model of VidTok.
+    """
+    parameters = _entry(_entry(content, "model"), "params")
+    parts = {name: _entry(parameters, f"{name}_config") for name in ("encoder", "decoder", "regularizer")}
+    if "target" not in parts["encoder"]:
+        raise CheckpointError(
+            f"--config {path} describes no tokenizer of VidTok: it has no model.params.encoder_config.target"
+        )
+    training = content
+    for name in ("data", "params", "train", "params"):
+        training = _entry(training, name)
+    return {
+        **{name: part.get("target") for name, part in parts.items()},
+        "parameters": _entry(parts["encoder"], "params"),
+        "levels": _entry(parts["regularizer"], "params").get("levels"),
+        "clips": _entry(training, "video_params"),
+    }
+
+
 def _read_settings(path: Path) -> dict[str, Any]:
     """Return the settings of the VQGAN that a configuration of taming-transformers describes, in one dictionary.
 
@@ -119,14 +207,20 @@ def _read_settings(path: Path) -> dict[str, Any]:
     """
     content = _read_yaml(path)
     model = _entry(content, "model")
+    if isinstance(model.get("class_path"), str) and model["class_path"].endswith(".IBQ"):
+        raise CheckpointError(f"--config {path} describes a model of class IBQ: use --kind ibq")
     # The configuration of a transformer describes its tokenizer within.
     model = _entry(_entry(model, "params"), "first_stage_config") or model
     parameters = _entry(model, "params")
     settings = {**_entry(parameters, "ddconfig"), **{key: model[key] for key in ("target",) if key in model}}
     settings |= {key: parameters[key] for key in ("embed_dim", "n_embed") if key in parameters}
+    return _with_resolution(settings, path, "model.params.ddconfig.resolution")
+
+
+def _with_resolution(settings: dict[str, Any], path: Path, name: str) -> dict[str, Any]:
     resolution = settings.get("resolution")
     if not isinstance(resolution, int) or isinstance(resolution, bool):
-        raise CheckpointError(f"--config {path} describes no VQGAN: it has no model.params.ddconfig.resolution")
+        raise CheckpointError(f"--config {path} describes no VQGAN: it has no {name}")
     return settings
 
 
@@ -184,7 +278,12 @@ def _describe(tokenizer: Tokenizer, options: ImportOptions) -> str:
     assumed = (
         " (the size is assumed, as there is no --config)" if options.kind == "taming" and options.config is None else ""
     )
-    return (
-        f"{options.out}: {options.kind} tokenizer, {tokenizer.describe()}{assumed}; it is not causal, so prompts are "
-        "encoded alone"
-    )
+    return f"{options.out}: {options.kind} tokenizer, {tokenizer.describe()}{assumed}; {_describe_causality(tokenizer)}"
+
+
+def _describe_causality(tokenizer: Tokenizer) -> str:
+    leakage = getattr(tokenizer.config, "leakage", None)
+    measured = "" if leakage is None else f"; {leakage:.1%} of a latent frame's tokens change with later frames"
+    if tokenizer.causal:
+        return f"it is causal: latent frames depend on no later frame{measured}"
+    return f"it is not causal, so prompts are encoded alone{measured}"

@@ -1,9 +1,10 @@
 """The image VQGAN of Esser et al. (2021), taming-transformers, for imported weights.
 
-Three tokenizers share its encoder and decoder and differ in how a latent vector finds its code: the VQGAN itself takes
+Four tokenizers share its encoder and decoder and differ in how a latent vector finds its code: the VQGAN itself takes
 the nearest code, its Gumbel variant the code of the largest logit, LlamaGen (Sun et al. 2024) the code of the nearest
-direction. The original of the Gumbel variant adds noise to the logits whenever it encodes, so that its tokens are draws
-and two encodings of an image differ; here they are the likeliest ones. Layers have the names they have in taming-transformers, so that weights need hardly any renaming.
+direction, IBQ (Shi et al. 2024) the code of the largest inner product. The original of the Gumbel variant adds noise to
+the logits whenever it encodes, so that its tokens are draws and two encodings of an image differ; here they are the
+likeliest ones. Layers have the names they have in taming-transformers, so that weights need hardly any renaming.
 
 Axes: B batch, T frames, C channels, H rows, W columns of pixels; h, w of the token grid; D code dimensions.
 Group norm and attention reach over the whole image: every token depends on every pixel.
@@ -25,8 +26,8 @@ from vqgan.group_norm import GroupNorm
 from vqgan.quantizers import nearest_code
 from vqgan.tokenizer import Tokenizer
 
-Quantizer = Literal["nearest", "gumbel", "normalised"]
-"""How a latent finds its code: nearest code, largest logit, nearest direction."""
+Quantizer = Literal["nearest", "gumbel", "normalised", "product"]
+"""How a latent finds its code: nearest code, largest logit, nearest direction, largest inner product."""
 
 # Groups of every group norm: widths must divide by it.
 GROUPS = 32
@@ -288,6 +289,8 @@ class Codes(nn.Module):
         rows = rearrange(latents, "B D h w -> (B h w) D")
         if self.quantizer == "normalised":
             rows = F.normalize(rows)
+        if self.quantizer == "product":
+            return _largest_product(rows, self.codebook()).view(len(latents), *latents.shape[2:])
         return nearest_code(rows, self.codebook()).view(len(latents), *latents.shape[2:])
 
 
@@ -332,3 +335,9 @@ class TamingVQGAN(Tokenizer):
 
 def _norm(width: int) -> GroupNorm:
     return GroupNorm(GROUPS, width, eps=1e-6)
+
+
+def _largest_product(rows: Tensor, codebook: Tensor, chunk: int = 256) -> Tensor:
+    """Return the index of the code (K, D) with the largest inner product with each of (R, D) rows: (R,) int64."""
+    transposed = codebook.T.contiguous()
+    return torch.cat([(part @ transposed).argmax(dim=1) for part in rows.split(chunk)])

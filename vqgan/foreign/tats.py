@@ -52,6 +52,8 @@ class TATSConfig(Options):
     """What stands beyond the borders of a clip for the strided convolutions of the encoder."""
     causal: bool = False
     """Always false, and written down for readers of config.json: latent frames depend on later frames."""
+    leakage: float | None = option(None, at_least=0, at_most=1)
+    """Share of a latent frame's tokens that change with later frames, measured at import."""
 
     def check(self) -> None:
         """Check that the numbers fit together.
@@ -247,6 +249,10 @@ class TATSVQGAN(Tokenizer):
                     f"more than {ENOUGH[self.config.padding]} tokens along each axis are needed"
                 )
         return grid
+
+    @property
+    def not_of_tokens(self) -> frozenset[str]:
+        return frozenset(("leakage",))
 
     @torch.no_grad()
     def encode(self, clip: Tensor) -> Tensor:
