@@ -25,7 +25,7 @@ from vqgan.model import load_tokenizer
 from vqgan.options import ImportOptions
 
 SMALL = Design()
-IBQ = {
+IBQ: dict[str, Any] = {
     "model": {
         "class_path": "src.IBQ.models.ibqgan.IBQ",
         "init_args": {
