@@ -125,10 +125,13 @@ def test_one_line_is_printed_and_one_if_numbers_were_converted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import_weights(ImportOptions(TATS, tmp_path / "out", "tats"))
+    tokenizer = load_tokenizer(tmp_path / "out")
+    assert isinstance(tokenizer, TATSVQGAN)
     assert capsys.readouterr().out == (
         "Converted to float32: weights 159 in float16.\n"
         f"{tmp_path / 'out'}: tats tokenizer, 16 frames of 32 px to 4x4x4 tokens of 64 codes; "
-        "it is not causal, so prompts are encoded alone\n"
+        "it is not causal, so prompts are encoded alone; "
+        f"{tokenizer.config.leakage:.1%} of a latent frame's tokens change with later frames\n"
     )
 
 
@@ -311,7 +314,7 @@ def test_a_missing_config_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["tats", "llamagen"])
 def test_a_config_for_another_kind_is_refused(kind: str) -> None:
-    with pytest.raises(ValueError, match=f"--config belongs to --kind taming; --kind {kind} needs"):
+    with pytest.raises(ValueError, match=f"--config belongs to --kind taming, ibq or vidtok; --kind {kind} needs"):
         ImportOptions(TATS, Path("out"), kind, TAMING_CONFIG)
 
 

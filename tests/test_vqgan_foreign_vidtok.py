@@ -21,9 +21,10 @@ from vqgan.model import load_tokenizer
 
 CAUSAL = Design()
 AHEAD = replace(CAUSAL, causal=False, down=(0, 1), up=(1, 2))
+# Group norms of causal models take groups of channels at one position: of two or fewer they would be ill-conditioned.
 DESIGNS = {
     "causal": CAUSAL,
-    "causal with group norm": replace(CAUSAL, width=64, multipliers=(1, 1, 1), norm="groupnorm"),
+    "causal with group norm": replace(CAUSAL, width=128, multipliers=(1, 1, 1), norm="groupnorm"),
     "causal of four levels": replace(CAUSAL, multipliers=(1, 1, 2, 1), down=(1, 2), up=(1, 2)),
     "causal with odd levels": replace(CAUSAL, levels=(8, 5, 5)),
     "looking ahead": AHEAD,
@@ -129,11 +130,12 @@ def test_pixels_that_do_not_divide_are_refused(causal: VidTok) -> None:
 @pytest.mark.parametrize("design", [CAUSAL, replace(CAUSAL, version="1.1"), DESIGNS["causal with group norm"]])
 def test_a_latent_frame_of_a_causal_model_depends_on_no_later_frame(design: Design) -> None:
     tokenizer = load(design)
-    clips = make_clips(1, 17, 16)
-    for latent in range(1, 5):
+    clips = make_clips(1, 13, 16)
+    tokens = tokenizer.encode(clips)
+    for latent in range(1, 4):
         shown = tokenizer.frames_of(latent)
         changed = torch.cat([clips[:, :, :shown], -clips[:, :, shown:]], dim=2)
-        assert torch.equal(tokenizer.encode(clips)[:, :latent], tokenizer.encode(changed)[:, :latent])
+        assert torch.equal(tokens[:, :latent], tokenizer.encode(changed)[:, :latent])
 
 
 def test_a_frame_belongs_to_the_first_latent_frame_that_it_changes(causal: VidTok) -> None:

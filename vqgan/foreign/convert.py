@@ -339,7 +339,7 @@ def _unnested(tensors: Tensors, kind: Kind) -> dict[str, Tensor]:
 
 def _check_kind(tensors: Tensors, kind: Kind) -> None:
     # A checkpoint of IBQ has the layout of a VQModel, and averages beside it unless they were taken already.
-    possible = (kind, "taming") if kind == "ibq" else (kind,)
+    possible: tuple[Kind, ...] = (kind, "taming") if kind == "ibq" else (kind,)
     for other, mark in MARKS.items():
         found = next((name for name in tensors if name.startswith(mark)), None)
         if found and other in possible:

@@ -348,12 +348,17 @@ class TimeUpsample(nn.Module):
 
 
 class Blocks(nn.Module):
-    """The blocks of one level, over frames or over time."""
+    """The blocks of one level, over frames or over time, and what changes the size behind them, by its name."""
 
     def __init__(self, block: list[ResidualBlock], name: str, resample: nn.Module | None) -> None:
         super().__init__()
         self.block = nn.ModuleList(block)
+        self.name = name
         self.add_module(name, resample or nn.Identity())
+
+    def resample(self, x: Tensor) -> Tensor:
+        """Return (B, C, T', H', W') of (B, C, T, H, W): halved, doubled or as they are."""
+        return self.get_submodule(self.name)(x)
 
 
 class Middle(nn.Module):
@@ -395,7 +400,7 @@ class Encoder(nn.Module):
         """Return the latents (B, D, t, h, w) of clips (B, 3, T, H, W) in [-1, 1]."""
         x = self.conv_in(clip)
         for frames, time in zip(self.down, self.down_temporal, strict=True):
-            x = time.downsample(frames.downsample(_run(x, frames, time)))
+            x = _run(x, frames, time)
         return self.conv_out(F.silu(self.norm_out(self.mid(x))))
 
 
@@ -424,7 +429,7 @@ class Decoder(nn.Module):
         """Return the clips (B, 3, T, H, W) of codes (B, D, t, h, w)."""
         x = self.mid(self.conv_in(codes))
         for frames, time in zip(reversed(self.up), reversed(self.up_temporal), strict=True):
-            x = time.upsample(frames.upsample(_run(x, frames, time)))
+            x = _run(x, frames, time)
         return self.conv_out(F.silu(self.norm_out(x)))
 
 
@@ -499,9 +504,12 @@ def _blocks(entering: int, width: int, count: int, layers: Layers) -> tuple[list
 
 
 def _run(x: Tensor, frames: nn.Module, time: nn.Module) -> Tensor:
-    for over_frames, over_time in zip(frames.block, time.block, strict=True):  # type: ignore[arg-type]
+    """Pass (B, C, T, H, W) through one level."""
+    assert isinstance(frames, Blocks)
+    assert isinstance(time, Blocks)
+    for over_frames, over_time in zip(frames.block, time.block, strict=True):
         x = over_time(over_frames(x))
-    return x
+    return time.resample(frames.resample(x))
 
 
 def _lengthen(x: Tensor, added: int, before: Before) -> Tensor:
