@@ -1,7 +1,10 @@
 """Beginning from a GPT: what is kept, interpolated and begun anew, what is frozen, and what is refused."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,12 +25,14 @@ from gpt.init import begin_gpt, interpolate_positions
 from gpt.model import GPT
 from gpt.options import TrainOptions
 from storage.checkpoints import load_training_tensors, read_state
+from storage.command import arguments_of
 from storage.model_folder import CheckpointError, load_model_folder, save_model_folder
 from storage.run_folder import RunFolderError
 from training.inheritance import InitError, block_sources
 
 ONE = "1111111111111111-1111111111111111"
 OTHER = "2222222222222222-2222222222222222"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture(scope="module")
@@ -270,6 +275,15 @@ def test_a_run_a_final_model_and_a_checkpoint_are_models(store: Path, run: Path,
     assert begin(store, run / inside).ancestry[0].steps == steps
 
 
+def test_a_model_that_is_not_there_is_missed_when_the_training_begins(store: Path, tmp_path: Path) -> None:
+    words = ["gpt", "train", "--init", str(tmp_path / "gone"), "--tokens", str(store), "--out", str(tmp_path / "out")]
+    chosen = secondsight.parse(words)
+    assert isinstance(chosen, TrainOptions)
+    with pytest.raises(CheckpointError, match="gone holds no model: there is no such folder"):
+        train(chosen)
+    assert not (tmp_path / "out" / "config.json").exists()
+
+
 def test_what_was_taken_over_is_said(store: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     begin(store, model, replace(GPT_SHORT, layers=3))
     said = capsys.readouterr().err
@@ -460,3 +474,41 @@ def test_a_config_file_repeats_a_run_that_began_from_a_model(store: Path, model:
     assert isinstance(again, TrainOptions)
     assert (again.beginning.init, again.beginning.freeze) == (model, ("head*", "norm*"))
     assert again.model.layers == 3
+
+
+def test_a_command_is_repeated_with_the_layers_that_it_had(store: Path, model: Path) -> None:
+    """Also where they are those of the default preset, and not those of the model."""
+    chosen = options(store, Path("run"), replace(GPT_SHORT, layers=6), init=model, freeze=("head*", "norm*"))
+    assert secondsight.parse(arguments_of(chosen)) == chosen
+
+
+HUB = """
+import shutil, sys
+from pathlib import Path
+from tiny import GPT_SHORT
+from gpt.options import TrainOptions
+from gpt.train import train
+from storage.hub import download_model
+
+store, out, cache = map(Path, sys.argv[1:])
+chosen = {**GPT_SHORT.flat(), "steps": 2, "save_every": 1, "batch": 4, "init": Path("hf:me/gpt")}
+train(TrainOptions.of(tokens=store, out=out, **chosen), lambda *_: None)
+shutil.rmtree(out / "checkpoints" / "000002")
+shutil.rmtree(cache)
+download_model.cache_clear()
+train(TrainOptions.of(tokens=store, out=out, **chosen, resume="auto"), lambda *_: None)
+"""
+
+
+def test_a_model_of_the_hub_is_named_with_its_commit_and_not_asked_for_again(store: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "home" / "hub" / "models--me--gpt"
+    save(make_gpt(scale=2.0), cache / "snapshots" / COMMIT)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(COMMIT)
+    words = [sys.executable, "-c", HUB, str(store), str(tmp_path / "run"), str(cache)]
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    settings = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": path}
+    done = subprocess.run(words, env={**os.environ, **settings}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert GPT.from_pretrained(tmp_path / "run").ancestry[0].model == f"hf:me/gpt@{COMMIT}"
+    assert json.loads((tmp_path / "run" / "environment.json").read_text())["hub"] == {"hf:me/gpt": COMMIT}

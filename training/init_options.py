@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.config_file import COMMAND, from_json
+from storage.hub_names import is_hub_model
 from storage.options import OptionError, Options, leaves, option
 
 
@@ -49,7 +50,7 @@ def implied_architecture(
         given: the options that were given, by name, as texts or as values; `preset` is among them where one was named.
 
     Raises:
-        ValueError: there is no such model, or it is of another kind.
+        ValueError: the folder holds no model, the hub has none, or it is of another kind.
     """
     init = given.get("init")
     if init is None or "preset" in given:
@@ -59,6 +60,8 @@ def implied_architecture(
     recorded = _recorded(kind, Path(init), given)
     if recorded is not None:
         return _values(kind, {name: value for name, value in recorded.items() if name in names})
+    if not is_hub_model(init) and not Path(init).exists():
+        return {}  # which is said when the training begins
     # Imported here, so that commands without --init need no torch to be understood.
     from training.inheritance import read_architecture
 

@@ -51,7 +51,7 @@ FIGURE_FILES = "the same plots, with letters that need no font where they are lo
 METHODS = WrittenFile("methods.txt", "how the runs were made, in words, from their options and versions")
 CODEBOOK = WrittenFile("codebook.csv", "what each column of the tables in this folder is", Column)
 MODEL = (
-    WrittenFile("config.json", "class and architecture of a model"),
+    WrittenFile("config.json", "class and architecture of a model, and where its weights began (`ancestry`)"),
     WrittenFile("model.safetensors", "its weights, with a digest of them and of `config.json`"),
 )
 RUN = (
@@ -100,6 +100,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         *RUN,
         SKIPPED,
         LISTED,
+        WrittenFile("old_listing", "with `--old-data`: the same of these"),
         WrittenFile("training_images.csv", "source and SHA-256 of every image that the tokenizer is trained on"),
     ),
     "vqgan palette": (
