@@ -32,7 +32,10 @@ from training.run_lock import RunLock, sole_writer
 from training.schedule import set_learning_rate
 from training.state import check_model, load_training_state, save_checkpoint, save_gathered
 
-CURVES = {"nats per token": ("loss", "validation_nll", "unigram_nll")}
+CURVES = {
+    "nats per token": ("loss", "validation_nll", "unigram_nll"),
+    "norm of the gradient": ("gradient_norm",),
+}
 SampleFn = Callable[[GPT, Tensor, Path], None]
 """Samples from a GPT, some of them continuing halves of (B, L) held-out grids, into files that begin with a path; all
 processes call it together. See `sampling.watch`."""

@@ -38,6 +38,7 @@ CURVES = {
     "loss": ("loss", "discriminator_loss"),
     "PSNR (dB)": ("psnr_db",),
     "share of codes in use": ("codebook_usage",),
+    "norm of the gradient": ("gradient_norm",),
 }
 
 
