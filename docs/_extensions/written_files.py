@@ -58,7 +58,10 @@ RUN = (
     CONFIG,
     ENVIRONMENT,
     WrittenFile("data.json", "what the data were, by which a run that is resumed knows them again", DataRecord),
-    WrittenFile("metrics.jsonl", "a line of JSON per report: `step` and the metrics by name, which `what_training_looks_like.md` lists"),
+    WrittenFile(
+        "metrics.jsonl",
+        "a line of JSON per report: `step`, and the metrics that the page on what training looks like lists",
+    ),
     WrittenFile("loss.png, loss.pdf, loss.svg", "the metrics over the steps"),
     WrittenFile(
         "checkpoints/<step>",
