@@ -40,7 +40,10 @@ from training.state import check_model, load_training_state, save_gathered
 from training.transfer import to_device
 from training.waiting import check_alike
 
-CURVES = {"nats per token": ("loss", "validation_nll", "unigram_nll", "old_validation_nll")}
+CURVES = {
+    "nats per token": ("loss", "validation_nll", "unigram_nll", "old_validation_nll"),
+    "norm of the gradient": ("gradient_norm",),
+}
 SampleFn = Callable[[GPT, Tensor, Path], None]
 """Samples from a GPT, some of them continuing halves of (B, L) held-out grids, into files that begin with a path; all
 processes call it together. See `sampling.watch`."""

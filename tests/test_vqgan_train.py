@@ -121,6 +121,9 @@ def test_loss_rate_and_validation_are_logged(videos: Path, tmp_path: Path) -> No
         "learning_rate",
         "psnr_db",
         "codebook_usage",
+        "gradient_norm",
+        "epochs",
+        "unique_items",
     }
 
 
@@ -185,8 +188,8 @@ def test_weights_that_are_no_numbers_are_never_saved(videos: Path, tmp_path: Pat
 def test_the_last_checkpoint_stays_when_the_loss_is_no_number(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rate = lambda step, steps, peak, warmup: 1e38 if step >= 4 else peak  # noqa: E731
-    monkeypatch.setattr("vqgan.trainer.learning_rate", rate)
+    rate = lambda step, training: 1e38 if step >= 4 else training.learning_rate  # noqa: E731
+    monkeypatch.setattr("vqgan.trainer.rate_at", rate)
     with pytest.raises(FloatingPointError):
         train(options(videos, tmp_path, steps=9))
     assert [checkpoint.name for checkpoint in list_checkpoints(tmp_path)] == ["000003"]

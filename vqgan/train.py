@@ -53,6 +53,7 @@ CURVES = {
     "loss": ("loss", "discriminator_loss"),
     "PSNR (dB)": ("psnr_db", "old_psnr_db"),
     "share of codes in use": ("codebook_usage",),
+    "norm of the gradient": ("gradient_norm",),
 }
 
 

@@ -58,11 +58,14 @@ RUN = (
     CONFIG,
     ENVIRONMENT,
     WrittenFile("data.json", "what the data were, by which a run that is resumed knows them again", DataRecord),
-    WrittenFile("metrics.jsonl", "a line of JSON per report: `step` and the metrics by name"),
+    WrittenFile(
+        "metrics.jsonl",
+        "a line of JSON per report: `step`, and the metrics that the page on what training looks like lists",
+    ),
     WrittenFile("loss.png, loss.pdf, loss.svg", "the metrics over the steps"),
     WrittenFile(
         "checkpoints/<step>",
-        "a model folder and `training_state/`, with digests: the newest two, and the best",
+        "a model folder and `training_state/`, with digests: the newest two, the best, and those kept for good",
     ),
     WrittenFile("final", "the model folder that is meant when a command is given the run folder"),
 )
