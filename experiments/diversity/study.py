@@ -317,7 +317,7 @@ class Arm:
             grad_clip=options.grad_clip,
             precision=options.precision,
             save_every=every,
-            keep=options.steps // every,
+            keep=options.steps,  # a stop adds checkpoints, and must push out none that will be measured
             seed=options.measuring.seed,
             resume="auto",
         )
