@@ -48,6 +48,8 @@ class Job:
     """Whether Slurm tells the script before its time is up."""
     state: str = "PENDING"
     starts: int = 0
+    began: float = 0.0
+    """When it was last started, by the clock of files."""
     codes: list[int] = field(default_factory=list)
     """Exit codes of the script, one for each start."""
 
@@ -68,7 +70,7 @@ class Interruption:
     """Whether it is time, asked of every job that runs."""
     kind: Literal["time", "limit", "preempted", "node"] = "time"
     met: Job | None = None
-    """The job that it happened to."""
+    """The job that it happened to, and that was queued again."""
 
 
 class SmallSlurm:
@@ -136,6 +138,7 @@ class SmallSlurm:
     def _run(self, job: Job, waiting: list[Interruption]) -> None:
         job.state = "RUNNING"
         job.starts += 1
+        job.began = time.time()
         requeued = len(self.calls("scontrol"))
         with job.log.open("a") as log:
             script = subprocess.Popen(
@@ -147,14 +150,12 @@ class SmallSlurm:
                 start_new_session=True,
             )
             (self.folder / "running").write_text(json.dumps([job.id, script.pid]))
-            kinds: list[str] = []
+            met: list[Interruption] = []
             try:
                 while script.poll() is None:
-                    if waiting and (not kinds or waiting[0].kind == "limit") and waiting[0].until(job):
-                        interruption = waiting.pop(0)
-                        interruption.met = job
-                        kinds.append(interruption.kind)
-                        _interrupt(script, interruption.kind, job.signalled)
+                    if waiting and (not met or waiting[0].kind == "limit") and waiting[0].until(job):
+                        met.append(waiting.pop(0))
+                        _interrupt(script, met[-1].kind, job.signalled)
                     time.sleep(POLL)
             finally:
                 if script.poll() is None:
@@ -163,8 +164,13 @@ class SmallSlurm:
         job.codes.append(script.returncode)
         queued = any(words == ["requeue", str(job.id)] for words in self.calls("scontrol")[requeued:])
         # Slurm itself queues a job again that was preempted or whose node died.
-        again = queued or bool({"preempted", "node"} & set(kinds))
+        again = queued or {"preempted", "node"} & {each.kind for each in met}
         job.state = "PENDING" if again else "FAILED" if script.returncode else "COMPLETED"
+        for interruption in reversed(met):
+            if again:
+                interruption.met = job
+            else:
+                waiting.insert(0, interruption)  # the job had ended before it came: it happens to the next
 
     def _variables(self, job: Job) -> dict[str, str]:
         own = {"SLURM_JOB_ID": str(job.id), "SLURM_SUBMIT_DIR": str(job.folder), "SLURM_RESTART_COUNT": str(job.starts)}

@@ -15,8 +15,9 @@ from data.errors import MediaError
 from data.tokens import TokenStore
 from experiments.diversity.conditions import Kind
 from experiments.diversity.options import StudyOptions
-from experiments.diversity.study import Arm, measured_steps, prompt_lengths, run_study
+from experiments.diversity.study import Arm, measured_steps, prompt_lengths, run_study, study_parts, study_steps
 from gpt.config import GPTConfig
+from storage.command import arguments_of
 from storage.run_folder import RunFolderError
 from vqgan.model import load_tokenizer
 
@@ -230,3 +231,47 @@ def test_it_is_said_what_was_found_and_what_comes_next(out: Path, said: io.Strin
     assert "images       8 videos, 16 clips: 14 for training, 2 new" in said.getvalue()
     assert "gpts         1 layers, 2 heads, 16 wide; 2 steps on 2, 4 items" in said.getvalue()
     assert f"{out} is ready; next: secondsight complete --gpt {out}/clip/gpt_4" in said.getvalue()
+
+
+# Parts, which jobs carry out
+
+
+def test_parts_are_the_very_runs_of_the_study(out: Path, tokenizers: Tokenizers) -> None:
+    runs = study_parts(small(out, tokenizers))["runs"]
+    assert len(runs) == len(set(runs))
+    assert {f"run-{path.name}" for path in (out / "runs").iterdir()} == set(runs)
+
+
+def test_jobs_are_commands_that_mean_their_parts(tokenizers: Tokenizers) -> None:
+    steps = study_steps(small(Path("out"), tokenizers, slurm=True))
+    assert [step.name for step in steps] == ["videos", "tokens", "gpts", "runs", "report"]
+    for step in steps:
+        assert [secondsight.parse(arguments_of(each)) for each in step.commands] == list(step.commands)
+    assert [each.flat()["part"] for each in steps[2].commands] == [
+        "image-gpt_2",
+        "image-gpt_4",
+        "clip-gpt_2",
+        "clip-gpt_4",
+    ]
+
+
+def test_a_part_of_another_name_is_refused(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    with pytest.raises(
+        ValueError, match=r"there is no part 'clip-gpt_3'; there are videos, .*; did you mean clip-gpt_"
+    ):
+        run_study(small(tmp_path, tokenizers, part="clip-gpt_3"))
+
+
+def test_a_part_needs_the_study_to_have_begun(tmp_path: Path, tokenizers: Tokenizers) -> None:
+    with pytest.raises(RunFolderError, match=r"holds no study yet: its part 'videos' comes first"):
+        run_study(small(tmp_path / "out", tokenizers, part="clip-tokens"))
+
+
+def test_a_part_of_a_study_with_other_options_is_refused(out: Path, tokenizers: Tokenizers) -> None:
+    with pytest.raises(RunFolderError, match="--steps 2 -> 3"):
+        run_study(small(out, tokenizers, steps=3, part="report"))
+
+
+def test_jobs_are_of_the_whole_study() -> None:
+    with pytest.raises(ValueError, match="--slurm writes jobs for all parts: leave out --part report"):
+        small(Path("out"), slurm=True, part="report")

@@ -176,7 +176,8 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     "memory sweep": (
         WrittenFile("cells/<cell>", "a folder of `memory run` for each"),
         WrittenFile("sweep.csv", "where the cells ended: options in which they differ, then columns of `accuracy.csv`"),
-        WrittenFile("cells.txt, sweep.sbatch, logs", "with `--slurm`: a command a line, the batch script, its output"),
+        WrittenFile("jobs", "with `--slurm`: submit.sh, the scripts of its steps, their commands and their logs"),
+        WrittenFile("report", "of these jobs: the folder of `memory report`"),
     ),
     "memory report": (
         WrittenFile("report.html", "everything on one page that needs no network"),
@@ -213,6 +214,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("report", "the folder of `diversity report`"),
         WrittenFile("playroom", "videos, unless `--videos` names others"),
         WrittenFile("seconds.json", "how long each stage took"),
+        WrittenFile("jobs", "with `--slurm`: submit.sh, the scripts of its steps, their commands and their logs"),
         CONFIG,
         ENVIRONMENT,
     ),

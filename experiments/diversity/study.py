@@ -170,18 +170,20 @@ def _carry_out_part(part: str, options: StudyOptions) -> None:
             _begin(options, options.videos or _make_videos(options), begun)
         return
     if not check_run(options.out, options, "auto", begun=True).continues:
-        raise RunFolderError(f"{options.out} holds no study yet: its part `videos` comes first, see jobs/submit.sh")
-    arms = {arm.kind: arm for arm in (Arm(kind, options, videos) for kind in get_args(Kind))}
-    kind, _, rest = part.partition("-")
+        raise RunFolderError(f"{options.out} holds no study yet: its part 'videos' comes first, see jobs/submit.sh")
+    arms = [Arm(kind, options, videos) for kind in get_args(Kind)]
+    first, _, rest = part.partition("-")
     if part == "report":
-        _report(options, _runs([*arms.values()]))
-    elif kind == "run":
-        run_diversity(next(run for run in _runs([*arms.values()]) if run.out.name == rest))
-    elif rest == "tokens":
-        arms[kind].make_tokenizer()
-        arms[kind].make_tokens()
+        _report(options, _runs(arms))
+    elif first == "run":
+        run_diversity(next(run for run in _runs(arms) if run.out.name == rest))
     else:
-        arms[kind].make_gpt(int(rest.partition("_")[2]))
+        arm = next(arm for arm in arms if arm.kind == first)
+        if rest == "tokens":
+            arm.make_tokenizer()
+            arm.make_tokens()
+        else:
+            arm.make_gpt(int(rest.removeprefix("gpt_")))
 
 
 def _has_begun(options: StudyOptions) -> bool:
@@ -315,7 +317,7 @@ class Arm:
             grad_clip=options.grad_clip,
             precision=options.precision,
             save_every=every,
-            keep=options.steps // every,
+            keep=options.steps,  # a stop adds checkpoints, and must push out none that will be measured
             seed=options.measuring.seed,
             resume="auto",
         )
