@@ -133,7 +133,9 @@ def test_a_damaged_part_is_named_in_one_line(tmp_path: Path, name: str, damage: 
         content = bytearray(other)
     elif damage == "flipped":
         content[-5] ^= 1
-    (tmp_path / name).write_bytes({"empty": b"", "half": content[: len(content) // 2]}.get(damage, content))
+    (tmp_path / name).write_bytes(
+        {"empty": b"", "half": bytes(content[: len(content) // 2])}.get(damage, bytes(content))
+    )
     with pytest.raises(DamageError, match=name) as refused:
         load_whole(path, CONFIG, digest)
     assert "\n" not in str(refused.value)

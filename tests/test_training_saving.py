@@ -5,6 +5,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,43 @@ def test_steps_that_are_taken_meanwhile_do_not_change_what_is_saved(tmp_path: Pa
     saved = GPT.from_pretrained(tmp_path).state_dict()
     assert all(torch.equal(saved[name], before[name]) for name in before)
     assert not all(torch.equal(saved[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_an_optimizer_waits_until_its_weights_are_copied(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = GPT(replace(GPT_SHORT, width=512))
+    optimizer = build_optimizer(model, 1e-2, 0.1)
+    learn(model, optimizer)
+    with CheckpointSaver(tmp_path, BACKGROUND) as saver:
+        for step in range(1, 5):
+            expected = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            saver.save(step, model, {"gpt": optimizer})
+            optimizer.step()  # with the gradients of before: there is no time to copy in
+            saver.wait()
+            saved = load_file(tmp_path / "checkpoints" / f"{step:06d}" / "model.safetensors")
+            assert all(torch.equal(saved[name], tensor) for name, tensor in expected.items())
+
+
+def test_weights_that_no_optimizer_steps_are_copied_at_once(tmp_path: Path) -> None:
+    model, optimizer = learner()
+    learn(model, optimizer)
+    average, _ = learner()
+    before = average.head.weight.clone()
+    gate = Gate()
+    with CheckpointSaver(tmp_path, BACKGROUND, gate) as saver:
+        saver.save(1, average, {"gpt": optimizer})
+        with torch.no_grad():
+            average.head.weight.zero_()
+        gate.open()
+    assert torch.equal(GPT.from_pretrained(tmp_path).head.weight, before)
+
+
+def test_optimizers_are_held_back_no_longer_than_the_saver_is_there(tmp_path: Path) -> None:
+    model, optimizer = learner()
+    with CheckpointSaver(tmp_path, BACKGROUND) as saver:
+        saver.save(1, model, {"gpt": optimizer})
+        assert optimizer._optimizer_step_pre_hooks
+    assert not optimizer._optimizer_step_pre_hooks
 
 
 def test_a_save_waits_for_the_one_before(tmp_path: Path) -> None:

@@ -1,16 +1,19 @@
 """Saving the checkpoints of a run as its options ask: whole or in parts, at once or in the background.
 
-In the background the training waits for a copy of the tensors alone (see `training.snapshots.Staging`). A thread of
-every process checks and writes them while the next steps are taken; where processes write together, it agrees with
-those of the others in a group of their own, so that the training's own exchanges are not disturbed. At most one
-checkpoint is being written. What went wrong is raised at the next step, on all processes together.
+In the background a thread of every process copies, checks and writes the tensors while the next steps are taken. An
+optimizer does not step before they are copied (see `training.snapshots.Staging`); that is mostly so by the time that it
+has gradients. Where processes write together, the threads agree in a group of their own, so that the training's own
+exchanges are not disturbed. At most one checkpoint is being written. What went wrong is raised at the next step, on all
+processes together.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -47,6 +50,9 @@ class CheckpointSaver:
         self._steps = _new_group() if background else None
         self._writing: _Writing | None = None
         self._leaving = False
+        self._hooks: dict[int, Any] = {}
+        self.waited = 0.0
+        """Seconds that the training has waited for its checkpoints."""
 
     def __enter__(self) -> CheckpointSaver:
         return self
@@ -54,6 +60,8 @@ class CheckpointSaver:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for hook in self._hooks.values():
+            hook.remove()
         if error is None:
             self.wait()
             return
@@ -87,14 +95,22 @@ class CheckpointSaver:
             CheckpointWriteError, FloatingPointError, FolderLockError: see `check`; also of the save before.
         """
         self.wait()
-        in_parts = self._training.checkpoints == "sharded"
-        snapshot = take_snapshot(step, model, optimizers, modules, score, in_parts, self._staging)
-        if self._staging is None:
-            self._write(snapshot)
-            return
-        self._writing = _Writing(lambda: self._write(snapshot))
+        with self._waiting():
+            in_parts = self._training.checkpoints == "sharded"
+            if self._staging is not None:
+                self._hold_back(optimizers)
+            snapshot = take_snapshot(step, model, optimizers, modules, score, in_parts, self._staging)
+            if self._staging is None:
+                self._write(snapshot)
+                return
+            self._writing = _Writing(lambda: self._write(snapshot))
         if wait:
             self.wait()
+
+    @property
+    def busy(self) -> bool:
+        """Whether this process is writing a checkpoint in the background."""
+        return self._writing is not None and not self._writing.done
 
     def check(self) -> None:
         """Raise what went wrong in the background, if a save has come to its end; to be called at every step.
@@ -116,7 +132,8 @@ class CheckpointSaver:
         """
         if self._writing is not None:
             writing = self._writing
-            writing.join()
+            with self._waiting():
+                writing.join()
             self._writing = None
             if writing.failure is not None:
                 raise writing.failure
@@ -125,6 +142,29 @@ class CheckpointSaver:
         training = self._training
         kept = kept_steps(training)
         write_checkpoint(self._run, snapshot, training.keep, self._together, self._may_write, kept)
+
+    def _hold_back(self, optimizers: Optimizers) -> None:
+        """Have optimizers wait, before they step, until what they change is copied."""
+
+        def wait(*arguments: Any) -> None:
+            assert self._staging is not None
+            with self._waiting():
+                self._staging.wait()
+
+        for optimizer in optimizers.values():
+            # Accelerate's wrappers have no hooks of their own.
+            plain = getattr(optimizer, "optimizer", optimizer)
+            if id(plain) not in self._hooks:
+                self._hooks[id(plain)] = plain.register_step_pre_hook(wait)
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Count the time within this context."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.waited += time.perf_counter() - began
 
     def _may_write(self) -> None:
         if self._leaving:

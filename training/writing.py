@@ -102,7 +102,7 @@ def write_checkpoint(
         CheckpointWriteError: the disk is full, or the folder cannot be written.
         FloatingPointError: a weight of the model, or a moment of an optimizer, is not finite.
     """
-    snapshot.wait()
+    snapshot.finish()
     together.do(lambda: _check_finite(snapshot))
     final = run / "checkpoints" / f"{snapshot.step:06d}"
     unfinished = temporary_path(final)

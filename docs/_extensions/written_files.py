@@ -67,6 +67,11 @@ RUN = (
         "checkpoints/<step>",
         "a model folder and `training_state/`, with digests: the newest two, the best, and those kept for good",
     ),
+    WrittenFile(
+        "checkpoints/<step>/model.parts.json, checkpoints/<step>/model.<process>-of-<processes>.safetensors",
+        "with `--checkpoints sharded`, in place of `model.safetensors`: what each process held, and how it is joined; "
+        "the same of `training_state/tensors.safetensors`",
+    ),
     WrittenFile("final", "the model folder that is meant when a command is given the run folder"),
 )
 
