@@ -75,10 +75,10 @@ def job(kind: str, data: Path, out: Path, **options: Any) -> Job:
     """What one training is asked to do.
 
     Besides options of the trainer there are `sharded`, `save_seconds`, which writing the moments of a checkpoint lasts
-    at least, `step_seconds`, which a step does, `scan_seconds`, which looking at the data does, `timeout`, the seconds after
-    which operations of the processes together fail, and `broken`, the process whose losses are not finite. While the file
-    `hold` is there no step begins after the first `hold_after`, and while `hold_saving` is, nothing is saved: what
-    another process does meanwhile may take as long as it likes.
+    at least, `step_seconds`, which a step does, `scan_seconds`, which looking at the data does, `timeout`, the seconds
+    after which operations of the processes together fail, and `broken`, the process whose losses are not finite. While
+    the file `hold` is there no step begins after the first `hold_after`, and while `hold_saving` is, nothing is saved:
+    what another process does meanwhile may take as long as it likes.
     """
     own = {**GPT, "tokens": str(data)} if kind == "gpt" else {**TOKENIZER, "data": str(data)}
     chosen = {key: options.pop(key, value) for key, value in SPECIAL.items()}
@@ -142,7 +142,13 @@ def start_two(jobs: list[Job], log: Path, others: list[Job] | None = None) -> li
         port = str(free.getsockname()[1])
     together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     return [
-        Trainer(others if rank and others else jobs, log.with_suffix(f".{rank}"), **together, RANK=str(rank), LOCAL_RANK=str(rank))
+        Trainer(
+            others if rank and others else jobs,
+            log.with_suffix(f".{rank}"),
+            **together,
+            RANK=str(rank),
+            LOCAL_RANK=str(rank),
+        )
         for rank in range(2)
     ]
 
