@@ -60,6 +60,7 @@ RUN = (
     WrittenFile("data.json", "what the data were, by which a run that is resumed knows them again", DataRecord),
     WrittenFile("metrics.jsonl", "a line of JSON per report: `step` and the metrics by name"),
     WrittenFile("loss.png, loss.pdf, loss.svg", "the metrics over the steps"),
+    WrittenFile("trackers", "with `--trackers`: what TensorBoard reads, or which run it is at Weights & Biases"),
     WrittenFile(
         "checkpoints/<step>",
         "a model folder and `training_state/`, with digests: the newest two, and the best",
@@ -100,6 +101,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         *RUN,
         SKIPPED,
         LISTED,
+        WrittenFile("samples/<step>.png", "held-out clips beside their reconstructions, at every checkpoint"),
         WrittenFile("training_images.csv", "source and SHA-256 of every image that the tokenizer is trained on"),
     ),
     "vqgan palette": (
