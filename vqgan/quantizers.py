@@ -123,7 +123,7 @@ class VectorQuantizer(nn.Module):
     def _load_from_state_dict(self, *arguments: Any) -> None:
         """Load buffers, `initialised` among them, which may be False again."""
         self._started = False
-        super()._load_from_state_dict(*arguments)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(*arguments)
 
     @torch.no_grad()
     def _start(self, rows: Tensor, rounds: int = 10) -> None:
