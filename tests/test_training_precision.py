@@ -16,12 +16,11 @@ from gpt.train import train
 from training.options import TrainingOptions
 from training.precision import (
     choose_precision,
-    exact_products,
     forget_earlier_trainings,
     has_bf16,
-    precision_of_products,
     recorded_precision,
 )
+from training.products import exact_products, precision_of_products
 
 CPU = torch.device("cpu")
 
