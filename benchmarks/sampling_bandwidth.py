@@ -20,7 +20,8 @@ from torch import nn
 from gpt.config import PRESETS
 from gpt.model import GPT
 from sampling.decode import FREE, sample
-from sampling.engine import CachedEngine
+from sampling.engine import CachedEngine, choose_precision
+from sampling.options import SamplingPrecision
 from storage.options import find_preset
 from training.processes import best_device
 
@@ -37,6 +38,8 @@ class Options:
     """Tokens that are sampled."""
     runs: int = 3
     """Timed runs; the median counts."""
+    precision: SamplingPrecision = "auto"
+    """Numbers that the blocks compute with."""
 
 
 def copy_bandwidth(device: torch.device) -> float:
@@ -46,13 +49,15 @@ def copy_bandwidth(device: torch.device) -> float:
     return 2 * source.numel() / medians({"copy": lambda: target.copy_(source)}, runs=9)["copy"]
 
 
-def step_bytes(gpt: GPT, length: int, n: int) -> float:
+def step_bytes(gpt: GPT, length: int, n: int, precision: SamplingPrecision) -> float:
     """Return the bytes that the mean step reads: weights of linear layers, and keys and values of `n` rows."""
-    size = 2 if gpt.head.weight.is_cuda else 4
-    weights = sum(module.weight.numel() for module in gpt.modules() if isinstance(module, nn.Linear))
+    half = choose_precision(precision, gpt.device) == "bf16"
+    size = 2 if half else 4
+    blocks = sum(module.weight.numel() for module in gpt.blocks.modules() if isinstance(module, nn.Linear))
     # On a GPU every step looks at the whole cache; on a CPU at the filled part, which is half on average.
     positions = length if gpt.head.weight.is_cuda else length / 2
-    return size * (weights + 2 * gpt.config.layers * gpt.config.width * positions * n)
+    cache = 2 * gpt.config.layers * gpt.config.width * positions * n
+    return size * (blocks + cache) + 4 * gpt.head.weight.numel()  # the head is fp32 in any case
 
 
 def main(options: Options) -> None:
@@ -65,9 +70,9 @@ def main(options: Options) -> None:
     print(f"{options} on {device}: copies {bandwidth / 1e9:.0f} GB/s")
     given = torch.full((1, options.length), FREE, device=device)
     for n in (1, 64):
-        run = partial(sample, gpt, given, n, engine=CachedEngine(gpt, n))
+        run = partial(sample, gpt, given, n, engine=CachedEngine(gpt, n, options.precision))
         step = medians({"sample": run}, options.runs)["sample"] / options.length
-        floor = step_bytes(gpt, options.length, n) / bandwidth
+        floor = step_bytes(gpt, options.length, n, options.precision) / bandwidth
         print(f"{n} rows: {1e3 * step:.2f} ms a step, {100 * floor / step:.0f} % of the floor, {n / step:.0f} tokens/s")
 
 

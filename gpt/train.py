@@ -28,8 +28,8 @@ from training.inheritance import describe_parameters, freeze, take_moments
 from training.loop import TrainingLoop, make_accelerator, make_order, settle_precision
 from training.options import Sharing
 from training.order import seed_step
-from training.precision import precision_of_products
 from training.processes import describe_device, gather_values, on_first_process, process_count, process_index
+from training.products import precision_of_products
 from training.progress import count, say_done, say_found
 from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer

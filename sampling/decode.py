@@ -22,7 +22,7 @@ from gpt.config import GPTConfig
 from gpt.model import GPT
 from sampling.engine import CachedEngine, Engine
 from sampling.options import SamplingOptions, SamplingPrecision
-from training.precision import exact_products
+from training.products import exact_products
 
 FREE = -1
 """Stands for a token that is not given."""

@@ -9,11 +9,13 @@ from media import make_video, numbers
 from PIL import Image
 
 from data.clip_format import ClipFormat
-from data.clips import ClipDataset, collate, training_loader
+from data.clips import ClipDataset, collate, stack_levels, training_loader
 from data.errors import MediaError
 from data.items import Item, list_items
 from data.media import catalogue
+from data.probe import probe_video
 from data.sources import Source
+from data.video import read_clip
 from training.order import DataOrder, SampleIndex
 
 FORM = ClipFormat(frames=8, fps=8, size=32)
@@ -158,6 +160,29 @@ def test_batches_come_in_the_order_of_the_draws(dataset: ClipDataset) -> None:
     assert [batch.indices for batch in batches] == [tuple(draw.index for draw in draws) for draws in order]
     for batch, draws in zip(batches, order, strict=True):
         assert torch.equal(batch.clips, torch.stack([dataset[draw].clip for draw in draws]))
+
+
+def test_clips_of_videos_travel_as_bytes_with_the_same_values(dataset: ClipDataset) -> None:
+    (batch,) = training_loader(dataset, DataOrder(len(dataset), batch=2, seed=1, first_step=0, last_step=1), workers=0)
+    assert batch.levels.dtype == torch.uint8
+    assert torch.equal(batch.clips, batch.levels.float() / 127.5 - 1)
+
+
+def test_what_is_read_of_a_video_is_its_clip(dataset: ClipDataset) -> None:
+    item = dataset.items[1]
+    info = probe_video(item.source.path)
+    assert torch.equal(dataset.read(item), read_clip(info, item.start, FORM.frames, FORM.fps, FORM.size))
+
+
+def test_stills_travel_unrounded(still: ClipDataset) -> None:
+    assert collate([still[0]]).levels.dtype == torch.float32
+    assert torch.equal(collate([still[0]]).clips[0], still[0].clip)
+
+
+def test_a_batch_of_bytes_and_others_is_one_of_clips(still: ClipDataset) -> None:
+    bright = torch.full((3, 1, 32, 32), 255, dtype=torch.uint8)
+    levels = stack_levels([bright, still[0].levels])
+    assert torch.equal(levels, torch.stack([torch.ones(3, 1, 32, 32), still[0].clip]))
 
 
 # Python 3.12 warns of the decoders' threads when it forks the workers.

@@ -6,7 +6,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.frames import LONGEST, Crop, find_square, resize, resize_and_crop, resize_and_crop_levels, to_clip, to_uint8
+from data.frames import (
+    LONGEST,
+    Crop,
+    _values_of_bytes,
+    find_square,
+    resize,
+    resize_and_crop,
+    resize_and_crop_levels,
+    to_clip,
+    to_uint8,
+)
 
 HEIGHT, WIDTH = 48, 64
 
@@ -168,3 +178,8 @@ def test_random_crops_of_a_long_image_reach_both_its_ends() -> None:
     image = torch.arange(200, dtype=torch.uint8)[None, None, :, None].expand(1, 8, 200, 3)
     lefts = {int(resize_and_crop_levels(image, 8, "random", seed)[0, 0, 0, 0]) for seed in range(2_000)}
     assert lefts == set(range(193))
+
+
+def test_a_table_of_the_bytes_holds_the_same_bits() -> None:
+    levels = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(_values_of_bytes(torch.device("cpu"))[levels.int()], to_clip(levels))

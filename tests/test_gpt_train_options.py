@@ -1,7 +1,6 @@
 """How a GPT is trained changes speed and memory; what it learns stays the same, or nearly."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_store
@@ -32,14 +30,6 @@ VARIANTS = [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START]
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerate() -> Iterator[None]:
-    """Accelerate keeps the precision of its first use for the whole process."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def options(store: Path, out: Path, **changes: Any) -> TrainOptions:
@@ -153,7 +143,6 @@ def test_it_learns_in_bf16(tmp_path: Path, store: Path) -> None:
 
 def test_a_run_in_bf16_is_another_than_one_in_fp32_but_close(store: Path, tmp_path: Path) -> None:
     full = GPT.from_pretrained(train(options(store, tmp_path / "fp32")))
-    AcceleratorState._reset_state(reset_partial_state=True)
     half = GPT.from_pretrained(train(options(store, tmp_path / "bf16", precision="bf16")))
     assert not torch.equal(half.head.weight, full.head.weight)
     torch.testing.assert_close(half.head.weight, full.head.weight, rtol=0, atol=5e-3)

@@ -1,12 +1,18 @@
 """Engines agree on what comes next, and fast layers compute what the model computes, with its parameters."""
 
+from typing import Any
+
 import pytest
 import torch
+from accelerate import Accelerator
 from tiny import GPT_LEGACY_START, GPT_SHORT, make_gpt, make_tokens
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gpt.config import GPTConfig
 from sampling.engine import CachedEngine, HalfLinear, PackedLinear, RecomputingEngine, with_fast_layers
+from sampling.options import SamplingPrecision
+from training.precision import forget_earlier_trainings
 
 VARIANTS = pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY_START], ids=["rotary", "legacy"])
 
@@ -70,3 +76,72 @@ def test_the_engines_agree() -> None:
     torch.testing.assert_close(cached.prefill(prompts, 3, 6), logits, rtol=1e-5, atol=1e-5)
     for column in tokens.T:
         torch.testing.assert_close(cached.step(column), recomputing.step(column), rtol=1e-5, atol=1e-5)
+
+
+# Lower precision
+
+
+class Softmaxes(TorchDispatchMode):
+    """Notes in which numbers softmaxes are computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if "softmax" in func._schema.name:
+            self.found.add(result.dtype)
+        return result
+
+
+def test_in_bf16_the_blocks_are_half_and_the_head_is_whole() -> None:
+    fast = with_fast_layers(make_gpt(), 4, "bf16")
+    halves = {name for name, module in fast.named_modules() if isinstance(module, HalfLinear)}
+    linears = {name for name, module in make_gpt().named_modules() if isinstance(module, nn.Linear)}
+    assert halves == linears - {"head"}
+
+
+@torch.no_grad()
+@VARIANTS
+def test_logits_and_the_softmax_of_attention_keep_the_digits_of_fp32(config: GPTConfig) -> None:
+    engine = CachedEngine(make_gpt(config), 4, "bf16")
+    logits = engine.prefill(make_tokens(2, 8), 2, 3)
+    with Softmaxes() as softmaxes:
+        following = engine.step(make_tokens(2, 8)[:, :2].flatten())
+    assert (logits.dtype, following.dtype, softmaxes.found) == (torch.float32, torch.float32, {torch.float32})
+
+
+@torch.no_grad()
+@VARIANTS
+def test_no_two_codes_are_equally_likely_for_want_of_digits(config: GPTConfig) -> None:
+    logits = CachedEngine(make_gpt(config), 64, "bf16").prefill(make_tokens(64, 8), 1, 3)
+    assert all(len(row.unique()) == len(row) for row in logits)
+    assert any(len(row.unique()) < len(row) for row in logits.bfloat16())
+
+
+@torch.no_grad()
+@VARIANTS
+def test_greedy_tokens_in_bf16_are_mostly_those_in_fp32(config: GPTConfig) -> None:
+    gpt, prompts = make_gpt(config, scale=2.0), make_tokens(64, 8)
+    whole, half = (CachedEngine(gpt, 64, name).prefill(prompts, 1, 3).argmax(dim=-1) for name in ("fp32", "bf16"))
+    assert (whole == half).float().mean() > 0.9
+
+
+@torch.no_grad()
+def test_fp32_is_what_a_cpu_samples_in_by_itself() -> None:
+    tokens = make_tokens(2, 8)
+    asked, unasked = (CachedEngine(make_gpt(), 4, name).prefill(tokens, 2, 3) for name in ("fp32", "auto"))
+    assert torch.equal(asked, unasked)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_gpt_that_is_trained_in_bf16_is_sampled_from_as_any_other(precision: SamplingPrecision) -> None:
+    forget_earlier_trainings()
+    gpt, trained, tokens = make_gpt(), make_gpt(), make_tokens(2, 8)
+    Accelerator(cpu=True, mixed_precision="bf16").prepare(trained)
+    forget_earlier_trainings()
+    engines = [CachedEngine(model, 4, precision) for model in (gpt, trained)]
+    assert torch.equal(*(engine.prefill(tokens, 2, 3) for engine in engines))
+    assert torch.equal(*(engine.step(tokens[:, :2].flatten()) for engine in engines))

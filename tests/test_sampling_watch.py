@@ -171,6 +171,13 @@ def test_a_training_writes_its_samples(encoded: Path, tmp_path: Path) -> None:
     assert [path.name for path in sorted((tmp_path / "out" / "samples").iterdir())] == names
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_training_in_any_precision_takes_samples(precision: str, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "store")
+    train_and_watch(options_for(store, tmp_path / "out", sample_every=2, precision=precision))
+    assert np.load(tmp_path / "out" / "samples" / "000002.npy").shape == (2, 3, 2, 4, 4)
+
+
 def test_a_training_on_images_shows_images(tmp_path: Path) -> None:
     make_tokenizer(IMAGE).save_pretrained(tmp_path / "tokenizer")
     images = make_images(tmp_path / "images", 4)

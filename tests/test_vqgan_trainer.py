@@ -182,3 +182,37 @@ def test_a_step_waits_for_no_number(adversary: AdversaryOptions, precision: str)
     with HostReads() as reads:
         run(trainer, 4, 6)
     assert reads.found == []
+
+
+def layouts(trainer: TokenizerTrainer) -> set[bool]:
+    """Whether the weights of three-dimensional convolutions have their channels last."""
+    weights = [module.weight for module in trainer.tokenizer.modules() if isinstance(module, torch.nn.Conv3d)]
+    return {weight.is_contiguous(memory_format=torch.channels_last_3d) for weight in weights}
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("bf16", {True}), ("fp32", {False})])
+def test_weights_of_three_axes_have_their_channels_last_where_that_is_faster(precision: str, expected: object) -> None:
+    trainer = make_trainer(precision=precision)
+    run(trainer, 0, 2)
+    assert layouts(trainer) == expected
+
+
+def test_a_trainer_in_bf16_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    whole, resumed = make_trainer(precision="bf16"), make_trainer(precision="bf16")
+    run(whole, 0, 3)
+    whole.save(tmp_path, 3)
+    run(whole, 3, 5)
+    checkpoint = newest_checkpoint(tmp_path)
+    assert checkpoint is not None
+    run(resumed, resumed.resume(checkpoint), 5)
+    assert weights(resumed) == weights(whole)
+
+
+def test_codes_that_were_not_started_are_started_after_loading(tmp_path: Path) -> None:
+    trainer = make_trainer()
+    state = {name: tensor.clone() for name, tensor in trainer.tokenizer.state_dict().items()}
+    run(trainer, 0, 3)
+    trainer.tokenizer.load_state_dict(state)
+    assert not trainer.tokenizer.quantizer.initialised
+    run(trainer, 3, 4)
+    assert trainer.tokenizer.quantizer.initialised

@@ -10,8 +10,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,34 +92,3 @@ def forget_earlier_trainings() -> None:
     """
     AcceleratorState._reset_state()
     GradientState._reset_state()
-
-
-@contextmanager
-def precision_of_products(precision: Precision) -> Iterator[None]:
-    """Within this context, products and convolutions of fp32 numbers are made on GPUs as `precision` says.
-
-    By default torch makes products exact and convolutions in TF32, which is neither the one nor the other.
-    """
-    products = torch.get_float32_matmul_precision()
-    convolutions = torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(products)
-        torch.backends.cudnn.allow_tf32 = convolutions
-
-
-@contextmanager
-def exact_products() -> Iterator[None]:
-    """Within this context, products of fp32 matrices are exact to fp32 rounding also where a training makes others."""
-    before = torch.get_float32_matmul_precision()
-    if before == "highest":
-        yield
-        return
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

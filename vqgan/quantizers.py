@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.precision import exact_products
 from training.processes import from_first_process, process_count, process_index, sum_across_processes
+from training.products import exact_products
 from training.transfer import to_device
 
 # A code used less often than this share of the average is moved onto a vector of the batch.
@@ -123,7 +123,7 @@ class VectorQuantizer(nn.Module):
     def _load_from_state_dict(self, *arguments: Any) -> None:
         """Load buffers, `initialised` among them, which may be False again."""
         self._started = False
-        super()._load_from_state_dict(*arguments)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(*arguments)
 
     @torch.no_grad()
     def _start(self, rows: Tensor, rounds: int = 10) -> None:

@@ -27,8 +27,8 @@ from training.curves import draw_curves
 from training.health import Expected
 from training.inheritance import describe_parameters
 from training.loop import TrainingLoop, make_accelerator, make_order, settle_precision
-from training.precision import precision_of_products
 from training.processes import describe_device, gather_values, on_first_process
+from training.products import precision_of_products
 from training.progress import say_done, say_found
 from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
 from training.run_lock import RunLock, sole_writer

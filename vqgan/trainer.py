@@ -206,7 +206,7 @@ class MovingAverage:
     def update(self, model: VQGAN) -> None:
         """Follow the weights of `model` by a step; at the first, take them."""
         share = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.updates else 1.0
-        averaged = list(self.module.parameters())
+        averaged: list[Tensor] = [*self.module.parameters()]
         current = [parameter.detach() for parameter in model.parameters()]
         if self.updates:
             torch._foreach_lerp_(averaged, current, share)

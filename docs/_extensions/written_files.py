@@ -63,6 +63,7 @@ RUN = (
         "a line of JSON per report: `step`, and the metrics that the page on what training looks like lists",
     ),
     WrittenFile("loss.png, loss.pdf, loss.svg", "the metrics over the steps"),
+    WrittenFile("trackers", "with `--trackers`: what TensorBoard reads, or which run it is at Weights & Biases"),
     WrittenFile(
         "checkpoints/<step>",
         "a model folder and `training_state/`, with digests: the newest two, the best, and those kept for good",
@@ -109,6 +110,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         SKIPPED,
         LISTED,
         WrittenFile("old_listing", "with `--old-data`: the same of these"),
+        WrittenFile("samples/<step>.png", "held-out clips beside their reconstructions, at every checkpoint"),
         WrittenFile("training_images.csv", "source and SHA-256 of every image that the tokenizer is trained on"),
     ),
     "vqgan palette": (
