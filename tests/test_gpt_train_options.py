@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_store
+from tiny import GPT_IMAGEGPT, GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_store
 from torch import Tensor
 
 from gpt import train as training
@@ -25,7 +25,7 @@ from gpt.options import TrainOptions
 from gpt.train import SampleFn, build_optimizer, train_step
 from training.loop import TrackerError, make_accelerator
 
-VARIANTS = [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START]
+VARIANTS = [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START, GPT_IMAGEGPT]
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,15 @@
 
 import pytest
 import torch
-from tiny import GPT_LEGACY_START, GPT_SHORT, make_gpt, make_tokens
+from tiny import GPT_IMAGEGPT, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_tokens
 from torch import nn
 
 from gpt.config import GPTConfig
 from sampling.engine import CachedEngine, HalfLinear, PackedLinear, RecomputingEngine, with_fast_layers
 
-VARIANTS = pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY_START], ids=["rotary", "legacy"])
+VARIANTS = pytest.mark.parametrize(
+    "config", [GPT_SHORT, GPT_LEGACY_START, GPT_IMAGEGPT], ids=["rotary", "legacy", "imagegpt"]
+)
 
 
 @torch.no_grad()

@@ -3,7 +3,8 @@
 Three tokenizers share its encoder and decoder and differ in how a latent vector finds its code: the VQGAN itself takes
 the nearest code, its Gumbel variant the code of the largest logit, LlamaGen (Sun et al. 2024) the code of the nearest
 direction. The original of the Gumbel variant adds noise to the logits whenever it encodes, so that its tokens are draws
-and two encodings of an image differ; here they are the likeliest ones. Layers have the names they have in taming-transformers, so that weights need hardly any renaming.
+and two encodings of an image differ; here they are the likeliest ones. Layers have the names they have in
+taming-transformers, so that weights need hardly any renaming.
 
 Axes: B batch, T frames, C channels, H rows, W columns of pixels; h, w of the token grid; D code dimensions.
 Group norm and attention reach over the whole image: every token depends on every pixel.
