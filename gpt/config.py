@@ -49,7 +49,7 @@ class GPTConfig(Options):
     bos: bool = True
     """Whether sequences begin with a BOS token; without one the first token of a grid is neither modelled nor scored
     (not with rotary)."""
-    condition: int | None = option(None, asked=False, at_least=0)
+    condition: int | None = option(None, asked=False, at_least=0, at_most=10**6)
     """Class that the BOS token stands for in a GPT that was trained with classes, chosen at import; null without."""
 
     def check(self) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import sys
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -269,6 +269,18 @@ def test_the_condition_stands_in_the_record_of_samples(tokenizer: Path, tmp_path
     assert json.loads((tmp_path / "out" / "sample.json").read_text())["condition"] == 2
 
 
+def test_an_old_file_with_more_beside_wrapped_weights_gives_the_same_gpt(tokenizer: Path, tmp_path: Path) -> None:
+    import_weights(ImportOptions("tats", save_tats(tmp_path / "a.ckpt"), tmp_path / "plain", tokenizer=tokenizer))
+    content = {
+        "state_dict": {f"module.{name}": weight for name, weight in make_tats().items()},
+        "hyper_parameters": argparse.Namespace(n_head=np.int64(2), unconditional=np.bool_(True)),
+        "counts": defaultdict(int, {"steps": 3}),
+    }
+    torch.save(content, tmp_path / "b.ckpt", _use_new_zipfile_serialization=False, pickle_protocol=1)
+    import_weights(ImportOptions("tats", tmp_path / "b.ckpt", tmp_path / "gpt", tokenizer=tokenizer))
+    assert contents(tmp_path / "gpt") == contents(tmp_path / "plain")
+
+
 def test_a_config_without_a_condition_says_nothing_of_one(igpt: Path) -> None:
     """So that fingerprints are those of versions before."""
     assert "condition" not in json.loads((igpt / "config.json").read_text())
@@ -528,10 +540,8 @@ def test_an_image_gpt_in_a_bin_file_with_its_masks_is_the_same(archive: bool, im
     assert contents(tmp_path / "gpt") == contents(imagegpt)
 
 
-def test_images_are_encoded_for_an_image_gpt_scored_and_completed(imagegpt: Path, tmp_path: Path) -> None:
+def test_half_images_are_completed_by_an_image_gpt(imagegpt: Path, tmp_path: Path) -> None:
     images = make_images(tmp_path / "images", 2)
-    run("vqgan", "encode", "--tokenizer", imagegpt, "--data", images, "--out", tmp_path / "tokens")
-    run("gpt", "eval", "--gpt", imagegpt, "--tokens", tmp_path / "tokens")
     models = ("--tokenizer", imagegpt, "--gpt", imagegpt)
     run("complete", *models, "--input", images, "--prompt", "half-image", "--n", 2, "--out", tmp_path / "half")
     assert np.load(tmp_path / "half" / "tokens.npy").shape == (2, 2, 16)
