@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from storage.fingerprints import same_fingerprint
 from storage.options import Options, option
@@ -14,6 +14,10 @@ MOST_TOKENS = 2**20
 
 MOST_ANGLES = 2**26
 """Tokens of a grid times dimensions of a head of rotary positions, at most: 256 MiB of angles."""
+
+
+VariantName = Literal["rotary", "legacy", "imagegpt"]
+"""Which parts a GPT is made of."""
 
 
 class MismatchError(ValueError):
@@ -38,12 +42,15 @@ class GPTConfig(Options):
     """Dropout on the residual branches (not in attention, where it disables the fast kernels)."""
     tokenizer: str = option("", asked=False)
     """Fingerprint of the tokenizer whose tokens it learned; empty where that is not known."""
-    variant: Literal["rotary", "legacy"] = "rotary"
+    variant: VariantName = "rotary"
     """`rotary`: RMS norm, rotary positions, SwiGLU, no biases. `legacy`: the parts of GPT-2, which are layer norm,
-    learned absolute positions, GELU and biases."""
+    learned absolute positions, GELU and biases. `imagegpt`: those of OpenAI's Image GPT, which has RMS norm and a GELU
+    written with a sigmoid in their place."""
     bos: bool = True
     """Whether sequences begin with a BOS token; without one the first token of a grid is neither modelled nor scored
-    (legacy only)."""
+    (not with rotary)."""
+    condition: int | None = option(None, asked=False, at_least=0, at_most=10**6)
+    """Class that the BOS token stands for in a GPT that was trained with classes, chosen at import; null without."""
 
     def check(self) -> None:
         """Check that the numbers fit together.
@@ -51,8 +58,8 @@ class GPTConfig(Options):
         Raises:
             ValueError: they do not; the options are named.
         """
-        if self.variant not in ("rotary", "legacy"):
-            raise ValueError(f"--variant {self.variant!r} must be rotary or legacy")
+        if self.variant not in get_args(VariantName):
+            raise ValueError(f"--variant {self.variant!r} must be one of {', '.join(get_args(VariantName))}")
         if self.width % self.heads:
             raise ValueError(f"--width {self.width} must split into --heads {self.heads}")
         if self.variant == "rotary":
@@ -67,6 +74,8 @@ class GPTConfig(Options):
                 f"grid {self.grid} with heads of {self.width // self.heads} dimensions takes a table of more than "
                 f"{MOST_ANGLES:,} angles"
             )
+        if self.condition is not None and not self.bos:
+            raise ValueError(f"condition {self.condition} without a BOS token, which alone stands for it")
         if not self.bos and self.window < 2:
             raise ValueError(f"grid {self.grid} without a BOS token leaves no token to predict")
 
@@ -80,7 +89,7 @@ class GPTConfig(Options):
                 "three axes of rotary positions"
             )
         if not self.bos:
-            raise ValueError("--no-bos needs --variant legacy: rotary positions count from the BOS token")
+            raise ValueError("--no-bos needs --variant legacy or imagegpt: rotary positions count from the BOS token")
 
     @property
     def window(self) -> int:
@@ -90,7 +99,7 @@ class GPTConfig(Options):
     @property
     def feed_forward_width(self) -> int:
         """Width inside a feed-forward layer: four-fold; two thirds of that, in multiples of 64, where it is gated."""
-        return 4 * self.width if self.variant == "legacy" else 64 * math.ceil(8 * self.width / (3 * 64))
+        return 64 * math.ceil(8 * self.width / (3 * 64)) if self.variant == "rotary" else 4 * self.width
 
     def for_tokens(self, grid: tuple[int, int, int], vocab_size: int, tokenizer: str = "") -> Self:
         """Return the same architecture for token grids (t, h, w) of a vocabulary, made by a tokenizer."""

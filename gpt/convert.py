@@ -1,9 +1,11 @@
-"""Translating the weights of other GPTs: pure functions from state dict to state dict of the legacy variant.
+"""Translating the weights of other GPTs: pure functions from state dict to state dict of ours.
 
 And drawing those that igpt-memory begins with.
 
 Facts of the layouts (read in karpathy/minGPT, eminorhan/vqgan-gpt, eminorhan/igpt-memory and songweige/TATS): all three
-are minGPT, with separate queries, keys and values, and a buffer `attn.mask` that only repeats that attention is causal.
+are minGPT, with separate queries, keys and values, and a buffer `attn.mask` that only repeats that attention is causal;
+they become the legacy variant. The Image GPT of transformers (read in huggingface/transformers 4.57) has a variant of
+its own here: queries, keys and values are one matrix, and matrices are stored as (in, out).
 Nothing is passed over in silence: a name or shape that does not belong stops the translation.
 """
 
@@ -11,17 +13,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from gpt.config import GPTConfig
 from storage.model_folder import CheckpointError
+from vqgan.foreign.convert import MARKS
 
 # Where a checkpoint of TATS keeps the GPT, and what else it holds: its tokenizers, and what they were trained with.
 TATS_GPT = "transformer."
 TATS_OTHERS = ("first_stage_model.", "cond_stage_model.", "loss.")
+
+
+MINGPT_KINDS = "try --kind vqgan-gpt, or igpt for a model of pixels"
+LIKELY = {
+    "tats": ". They look like those of TATS: try --kind tats",
+    "imagegpt": ". They look like an Image GPT of transformers: try --kind imagegpt",
+    "gpt2": ". They look like a GPT-2 of transformers, of which only the Image GPT of pixels can be imported",
+    "mingpt": ". They are close to one: the file may be cut short, or come from a changed program",
+}
+"""What weights of a layout look like, as the end of a sentence."""
+
+# Where a checkpoint of transformers keeps its Image GPT, but for the head.
+IMAGEGPT = "transformer."
+IMAGEGPT_BLOCK = r"transformer\.h\.(\d+)\."
+
+Layout = Literal["mingpt", "tats", "imagegpt", "gpt2"]
+
+
+def layout_of(names: Iterable[str]) -> Layout | None:
+    """Return which layout the names of weights are of; None where it is none of a known GPT."""
+    names = set(names)
+    if any(name.startswith(f"{TATS_GPT}blocks.") for name in names):
+        return "tats"
+    if any(name.endswith("h.0.attn.c_attn.weight") for name in names):
+        return "gpt2" if any(name.endswith("h.0.ln_1.bias") for name in names) else "imagegpt"
+    return "mingpt" if any(name.startswith("blocks.0.ln1.") for name in names) else None
 
 
 def convert_mingpt(state: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -81,13 +110,51 @@ def draw_mingpt(config: GPTConfig, seed: int) -> dict[str, Tensor]:
     return state | {f"{norm}.bias": torch.zeros(width) for norm in norms}
 
 
-def convert_tats(state: Mapping[str, Any], codes: int) -> dict[str, Tensor]:
+def convert_imagegpt(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Translate an Image GPT of transformers (ImageGPTForCausalImageModeling) into a GPT of the variant `imagegpt`.
+
+    Its last token begins every sequence and is never predicted, as our BOS token.
+
+    Args:
+        state: its state dict, of any floating-point type; buffers that only repeat that attention is causal are left
+            out.
+
+    Returns:
+        float32 weights; the embedding has a row more than the head, the positions are as many as the window.
+
+    Raises:
+        CheckpointError: a name is missing or too many, a shape is not that of an Image GPT, or attention is not causal.
+    """
+    masks = {name: value for name, value in state.items() if name.endswith(".attn.bias")}
+    kept = {name: value for name, value in state.items() if name not in masks and not name.endswith(".masked_bias")}
+    faults = _faults(kept, _imagegpt_shapes(kept)) + _mask_faults(masks)
+    if faults:
+        headless = ". It is a model without a head: take one for causal image modelling"
+        cause = headless if "lm_head.weight" not in state else _likely_cause(state)
+        raise _not_weights_of("an Image GPT", faults, cause)
+    weights = {name: value.float() for name, value in kept.items()}
+    renamed = {"embedding": f"{IMAGEGPT}wte", "positions.table": f"{IMAGEGPT}wpe", "norm": f"{IMAGEGPT}ln_f"}
+    converted = {f"{ours}.weight": weights[f"{theirs}.weight"] for ours, theirs in renamed.items()}
+    converted["head.weight"] = weights["lm_head.weight"]
+    matrices = {"attention.qkv": "attn.c_attn", "attention.out": "attn.c_proj"}
+    matrices |= {"feed_forward.hidden": "mlp.c_fc", "feed_forward.out": "mlp.c_proj"}
+    for block in range(_layers(weights, IMAGEGPT_BLOCK)):
+        theirs = f"{IMAGEGPT}h.{block}."
+        for ours, name in {"attention_norm": "ln_1", "feed_forward_norm": "ln_2"}.items():
+            converted[f"blocks.{block}.{ours}.weight"] = weights[f"{theirs}{name}.weight"]
+        for ours, name in matrices.items():
+            converted[f"blocks.{block}.{ours}.weight"] = weights[f"{theirs}{name}.weight"].T.contiguous()
+            converted[f"blocks.{block}.{ours}.bias"] = weights[f"{theirs}{name}.bias"]
+    return converted
+
+
+def convert_tats(state: Mapping[str, Any], codes: int, condition: int = 0) -> dict[str, Tensor]:
     """Translate the transformer of TATS into a legacy GPT with a BOS token.
 
-    Its vocabulary is K condition ids (none in an unconditional model), then the codes. A clip begins with id 0: a
-    BOS token of its own where there are conditions, else the row of code 0 doing double duty. That row becomes the
-    row of our BOS token, the last one; the rows of the codes move down to 0. The head's rows of the condition ids
-    are left out, so the probability that the model gave to them is shared among the codes.
+    Its vocabulary is K condition ids (none in an unconditional model), then the codes. A clip begins with the id of its
+    class, or with id 0 in an unconditional model: the row of code 0 doing double duty. That row becomes the row of our
+    BOS token, the last one; the rows of the codes move down to 0. The head's rows of the condition ids are left out, so
+    the probability that the model gave to them is shared among the codes.
 
     `vtokens_pos_emb` adds a position to each position of a grid of latents. If that grid is the whole window the sum
     with `pos_emb` is what is kept; if clips were cropped from a larger grid there is no one sum, and it is refused.
@@ -95,13 +162,14 @@ def convert_tats(state: Mapping[str, Any], codes: int) -> dict[str, Tensor]:
     Args:
         state: its state dict, in which the GPT is `transformer.*`; the tokenizers and losses beside it are left out.
         codes: how many codes its tokenizer has.
+        condition: class of every clip.
 
     Returns:
         float32 weights; the embedding has codes + 1 rows, the positions are as many as the window.
 
     Raises:
-        CheckpointError: as in `convert_mingpt`, or there are fewer tokens than codes, or positions that depend on
-            where a clip was cropped.
+        CheckpointError: as in `convert_mingpt`, or there are fewer tokens than codes, no such class, or positions that
+            depend on where a clip was cropped.
     """
     plain = {
         name.removeprefix(TATS_GPT) if name.startswith(TATS_GPT) else f"not of the transformer: {name}": value
@@ -109,9 +177,11 @@ def convert_tats(state: Mapping[str, Any], codes: int) -> dict[str, Tensor]:
         if not name.startswith(TATS_OTHERS)
     }
     if not any(name.startswith(TATS_GPT) for name in state):
-        mingpt = ". They look like a minGPT: try --kind vqgan-gpt, or igpt for a model of pixels"
-        cause = mingpt if "blocks.0.ln1.weight" in state else _likely_cause(state)
+        mingpt = f". They look like a minGPT: {MINGPT_KINDS}"
+        cause = mingpt if layout_of(state) == "mingpt" else _likely_cause(state)
         raise CheckpointError(f"no weight is called {TATS_GPT}*, as those of TATS are{cause}")
+    if layout_of(state) in ("imagegpt", "gpt2"):
+        raise CheckpointError(f"these are not the weights of TATS{_likely_cause(state)}")
     extra_positions = plain.pop("vtokens_pos_emb", None)
     converted = convert_mingpt(plain)
     if extra_positions is not None:
@@ -122,7 +192,12 @@ def convert_tats(state: Mapping[str, Any], codes: int) -> dict[str, Tensor]:
     conditions = len(embedding) - codes
     if conditions < 0:
         raise CheckpointError(f"the checkpoint has {len(embedding)} tokens, fewer than the tokenizer's {codes} codes")
-    converted["embedding.weight"] = torch.cat([embedding[conditions:], embedding[:1]])
+    if condition >= max(conditions, 1):
+        raise CheckpointError(
+            f"--condition {condition} is none of the {conditions} that the GPT was trained with: choose one of 0 to "
+            f"{max(conditions, 1) - 1}"
+        )
+    converted["embedding.weight"] = torch.cat([embedding[conditions:], embedding[condition : condition + 1]])
     converted["head.weight"] = head[conditions:]
     return converted
 
@@ -154,6 +229,14 @@ def _checked(state: Mapping[str, Any]) -> dict[str, Tensor]:
     masks = {name: value for name, value in state.items() if name.endswith(".attn.mask")}
     weights = {name: value for name, value in state.items() if name not in masks}
     expected = _expected_shapes(state)
+    faults = _faults(weights, expected) + _mask_faults(masks)
+    if faults:
+        raise _not_weights_of("a minGPT", faults, _likely_cause(state))
+    return {name: weights[name].float() for name in expected}
+
+
+def _faults(weights: Mapping[str, Any], expected: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Return in what weights are not those of the expected names and shapes."""
     faults = [f"{name} is missing" for name in expected if name not in weights]
     faults += [f"{name} does not belong to it" for name in weights if name not in expected]
     for name in expected.keys() & weights.keys():
@@ -162,17 +245,45 @@ def _checked(state: Mapping[str, Any]) -> dict[str, Tensor]:
             faults.append(f"{name} is no tensor of floating-point numbers")
         elif tuple(value.shape) != expected[name]:
             faults.append(f"{name} has shape {tuple(value.shape)}, not {expected[name]}")
-    faults += [
+    return faults
+
+
+def _mask_faults(masks: Mapping[str, Any]) -> list[str]:
+    return [
         f"{name} is not causal, and only models that read from the first token to the last can be imported"
         for name, mask in masks.items()
         if not _is_causal(mask)
     ]
-    if faults:
-        more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+
+
+def _not_weights_of(what: str, faults: list[str], cause: str) -> CheckpointError:
+    more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
+    return CheckpointError(f"these are not the weights of {what}: {'; '.join(faults[:10])}{more}{cause}")
+
+
+def _imagegpt_shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of the Image GPT whose sizes `wte`, `wpe` and the numbered blocks tell."""
+    tables = [state.get(f"{IMAGEGPT}{name}.weight") for name in ("wte", "wpe")]
+    sizes = [tuple(table.shape) for table in tables if isinstance(table, Tensor) and table.ndim == 2]
+    if len(sizes) < 2:
         raise CheckpointError(
-            f"these are not the weights of a minGPT: {'; '.join(faults[:10])}{more}{_likely_cause(state)}"
+            f"there are no matrices {IMAGEGPT}wte.weight and {IMAGEGPT}wpe.weight, as every Image GPT has"
+            f"{_likely_cause(state)}"
         )
-    return {name: weights[name].float() for name in expected}
+    (vocabulary, width), (positions, _) = sizes
+    shapes: dict[str, tuple[int, ...]] = {
+        f"{IMAGEGPT}wte.weight": (vocabulary, width),
+        f"{IMAGEGPT}wpe.weight": (positions, width),
+        f"{IMAGEGPT}ln_f.weight": (width,),
+        "lm_head.weight": (vocabulary - 1, width),
+    }
+    matrices = {"attn.c_attn": (width, 3 * width), "attn.c_proj": (width, width)}
+    matrices |= {"mlp.c_fc": (width, 4 * width), "mlp.c_proj": (4 * width, width)}
+    for block in range(_layers(state, IMAGEGPT_BLOCK)):
+        shapes |= {f"{IMAGEGPT}h.{block}.{norm}.weight": (width,) for norm in ("ln_1", "ln_2")}
+        for name, shape in matrices.items():
+            shapes |= {f"{IMAGEGPT}h.{block}.{name}.weight": shape, f"{IMAGEGPT}h.{block}.{name}.bias": shape[1:]}
+    return shapes
 
 
 def _expected_shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
@@ -200,13 +311,13 @@ def _expected_shapes(state: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _layers(names: Collection[str]) -> int:
-    """Return how many blocks the names tell.
+def _layers(names: Collection[str], block: str = r"blocks\.(\d+)\.") -> int:
+    """Return how many blocks the names tell, which begin as the pattern `block` says.
 
     Raises:
         CheckpointError: a block has a number that is larger than all of them are together.
     """
-    numbers = [found[1] for name in names if (found := re.match(r"blocks\.(\d+)\.", name))]
+    numbers = [found[1] for name in names if (found := re.match(block, name))]
     if any(len(number) > 9 or int(number) >= len(names) for number in numbers):
         raise CheckpointError(
             f"there is a block {max(numbers, key=len)[:20]} among {len(names)} weights: a damaged name"
@@ -241,10 +352,12 @@ def _folded(extra: Any, positions: int, width: int) -> Tensor:
 def _likely_cause(names: Iterable[str]) -> str:
     """Return, as the end of a sentence, what the names of the weights look like."""
     names = list(names)
-    if any(name.startswith(f"{TATS_GPT}blocks.") for name in names):
-        return ". They look like those of TATS: try --kind tats"
-    if "blocks.0.ln1.weight" in names:
-        return ". They are close to one: the file may be cut short, or come from a changed program"
+    layout = layout_of(names)
+    if layout is not None:
+        return LIKELY[layout]
+    for kind, mark in MARKS.items():
+        if any(name.startswith((mark, f"first_stage_model.{mark}")) for name in names):
+            return f". They look like a tokenizer: try secondsight vqgan import --kind {kind}"
     if any(name.startswith(("encoder.", "decoder.", "codebook.", "quantize.")) for name in names):
         return ". They look like a tokenizer: try secondsight vqgan import"
     if "embedding.weight" in names and "head.weight" in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,18 @@ import torch
 from torch import Tensor
 
 from gpt.config import GPTConfig
-from gpt.convert import convert_mingpt, convert_tats
+from gpt.convert import LIKELY, MINGPT_KINDS, Layout, convert_imagegpt, convert_mingpt, convert_tats, layout_of
 from gpt.model import GPT
 from gpt.options import ImportOptions
-from storage.checked_files import shortly
-from storage.foreign.checkpoint import Settings, check_weights, read_foreign, say_converted, settings_of
+from storage.checked_files import RefusedFileError, read_json, shortly
+from storage.foreign.checkpoint import (
+    Settings,
+    check_weights,
+    read_foreign,
+    say_converted,
+    settings_of,
+    without_wrappers,
+)
 from storage.hub_names import TOKENIZER
 from storage.lock import FolderLock
 from storage.model_folder import CheckpointError
@@ -26,11 +34,33 @@ from vqgan.model import load_tokenizer
 from vqgan.palette import Palette
 from vqgan.tokenizer import Tokenizer
 
+LAYOUTS: dict[str, Layout] = {"vqgan-gpt": "mingpt", "igpt": "mingpt", "imagegpt": "imagegpt", "tats": "tats"}
+"""Layout of the weights of each kind."""
+
+IMAGEGPT_SETTINGS = {
+    "model_type": "imagegpt",
+    "activation_function": "quick_gelu",
+    "layer_norm_epsilon": 1e-5,
+    "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False,
+    "add_cross_attention": False,
+}
+"""What the config.json of an Image GPT says, if anything, of what its weights do not show."""
+
+IMAGEGPT_HEADS = {512: 8, 1024: 8, 1536: 16}
+"""Attention heads of the published Image GPTs by width: imagegpt-small, -medium and -large."""
+
+PREPROCESSOR = "preprocessor_config.json"
+"""Where transformers keeps the colours of an Image GPT."""
+
+DRAWN = 32
+"""Tokens that are drawn to measure what a head without the rows of classes changes."""
+
 
 def import_weights(options: ImportOptions) -> Path:
     """Write the GPT of a foreign checkpoint as a model folder, and print what it is and what had to be assumed.
 
-    The palette of an igpt checkpoint goes into `out/tokenizer`.
+    The palette of an igpt or imagegpt checkpoint goes into `out/tokenizer`.
 
     Returns:
         the folder, for `GPT.from_pretrained`.
@@ -63,19 +93,34 @@ def _convert(options: ImportOptions) -> tuple[GPT, Palette | None]:
     content = read_foreign(options.weights)
     _check_kind(content, options)
     state = _state(content, options.weights)
+    _check_layout(state, options)
     tokenizer = load_tokenizer(options.tokenizer) if options.tokenizer else None
+    settings = _imagegpt_settings(options.weights) if options.kind == "imagegpt" else _settings(content)
+    conditions = 0
     if options.kind == "tats":
         assert tokenizer is not None, "the options ask for it"
-        weights = _tats_weights(content, state, tokenizer)
+        conditions = _tats_conditions(settings, state, tokenizer)
+        if options.condition is not None and not conditions:
+            raise CheckpointError(
+                f"--condition {options.condition} is none of {options.weights}, which was trained without: leave it out"
+            )
+        weights = convert_tats(state, tokenizer.vocab_size, options.condition or 0)
     else:
-        weights = convert_mingpt(state)
+        weights = convert_imagegpt(state) if options.kind == "imagegpt" else convert_mingpt(state)
     say_converted(state)
-    has_bos = options.kind == "tats"
+    has_bos = options.kind in ("tats", "imagegpt")
     window = len(weights["positions.table.weight"]) + (not has_bos)
-    palette = _palette(content["clusters"], len(weights["head.weight"]), window) if options.kind == "igpt" else None
+    palette = _palette_of(content, options, len(weights["head.weight"]), window)
     tokenizer = palette or tokenizer
-    heads = _heads(content, options, width=weights["embedding.weight"].shape[1])
-    model = GPT.with_weights(_config(weights, heads, window, has_bos, tokenizer), weights, options.weights)
+    heads = _heads(settings, options, width=weights["embedding.weight"].shape[1])
+    config = replace(
+        _config(weights, heads, window, has_bos, tokenizer),
+        variant="imagegpt" if options.kind == "imagegpt" else "legacy",
+        condition=(options.condition or 0) if conditions else None,
+    )
+    model = GPT.with_weights(config, weights, options.weights).eval()
+    if conditions:
+        _say_conditions(model, state["transformer.head.weight"][:conditions].float(), options)
     return model, palette
 
 
@@ -85,7 +130,8 @@ def _check_kind(content: Mapping[str, Any], options: ImportOptions) -> None:
     Raises:
         CheckpointError: the checkpoint is of another kind, or a tokenizer was given beside the palette that it brings.
     """
-    if options.kind == "igpt" and "clusters" not in content:
+    layout = layout_of(_state(content, options.weights))
+    if options.kind == "igpt" and "clusters" not in content and layout in (None, "mingpt"):
         raise CheckpointError(
             f"{options.weights} has no entry clusters, the colours of igpt's pixels: "
             "try --kind vqgan-gpt, or tats for clips"
@@ -94,6 +140,22 @@ def _check_kind(content: Mapping[str, Any], options: ImportOptions) -> None:
         raise CheckpointError(f"{options.weights} has an entry clusters, the colours of igpt's pixels: try --kind igpt")
     if content.get("clusters") is not None and options.tokenizer is not None:
         raise CheckpointError(f"{options.weights} brings its own palette as its tokenizer: leave out --tokenizer")
+
+
+def _check_layout(state: Mapping[str, Any], options: ImportOptions) -> None:
+    """Refuse weights in the layout of another kind; what is of no known layout is for the translation to name.
+
+    Raises:
+        CheckpointError: they are; the kind that they look like is named.
+    """
+    layout = layout_of(state)
+    if layout is None or layout == LAYOUTS[options.kind]:
+        return
+    likely = f". They look like a minGPT: {MINGPT_KINDS}"
+    raise CheckpointError(
+        f"{options.weights} does not hold the weights of --kind {options.kind}"
+        f"{likely if layout == 'mingpt' else LIKELY[layout]}"
+    )
 
 
 def _state(content: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
@@ -108,16 +170,15 @@ def _state(content: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
             f"{path} has a state dict that is no dictionary of weights by name: ask for the weights alone"
         )
     check_weights(state, path)
-    return state
+    return without_wrappers(state)
 
 
-def _tats_weights(content: Mapping[str, Any], state: Mapping[str, Any], tokenizer: Tokenizer) -> dict[str, Tensor]:
-    """Translate a transformer of TATS, whose settings may be such that a plain GPT cannot do the same.
+def _tats_conditions(settings: Mapping[str, Any], state: Mapping[str, Any], tokenizer: Tokenizer) -> int:
+    """Return how many classes a transformer of TATS knows, whose settings may be such that a plain GPT cannot follow.
 
     Raises:
         CheckpointError: they are, or the tokenizer is not the one it was trained with.
     """
-    settings = _settings(content)
     if unmasked := _number(settings, "n_unmasked"):
         raise CheckpointError(f"n_unmasked {unmasked}: it sees parts of what follows, and is no causal GPT")
     if every := _number(settings, "sample_every_n_latent_frames"):
@@ -131,16 +192,81 @@ def _tats_weights(content: Mapping[str, Any], state: Mapping[str, Any], tokenize
             f"it was trained with a tokenizer of {len(codebook)} codes, this one has {tokenizer.vocab_size}: "
             "give the one that it was trained with"
         )
-    weights = convert_tats(state, tokenizer.vocab_size)
-    conditions = len(state["transformer.tok_emb.weight"]) - tokenizer.vocab_size
-    if conditions and _number(settings, "unconditional"):
+    embedding = state.get("transformer.tok_emb.weight")
+    conditions = len(embedding) - tokenizer.vocab_size if isinstance(embedding, Tensor) and embedding.ndim else 0
+    if conditions > 0 and _number(settings, "unconditional"):
         raise CheckpointError(
             f"it has {conditions} tokens more than the tokenizer's {tokenizer.vocab_size} codes and yet is "
             "unconditional: give the tokenizer that it was trained with"
         )
-    if conditions:
-        print(f"Assumed: every clip begins with condition 0 of the {conditions} that it was trained with.")
-    return weights
+    return max(conditions, 0)
+
+
+def _say_conditions(model: GPT, rows: Tensor, options: ImportOptions) -> None:
+    """Print which class a GPT was imported for, and what its head without the rows of the classes changes.
+
+    Args:
+        model: the GPT.
+        rows: (K, D) rows of the head that are left out, one for each class.
+        options: of the import.
+    """
+    condition = model.config.condition
+    of = f"condition {condition} of the {len(rows)} (0 to {len(rows) - 1}) that it was trained with"
+    if options.condition is None:
+        print(f"Assumed: every clip begins with {of}. --condition chooses another; it stays in the model.")
+    else:
+        print(f"Every clip begins with {of}. It stays in the model: import again for another.")
+    print(
+        f"The head's rows of the {len(rows)} conditions are left out: the softmax is over the "
+        f"{model.config.vocab_size} codes alone, and the NLL of a token lower by "
+        f"{_given_to_conditions(model, rows):.2g} nats than with them (mean over {min(DRAWN, model.config.window)} "
+        "tokens that were drawn from the model)."
+    )
+
+
+@torch.no_grad()
+def _given_to_conditions(model: GPT, rows: Tensor) -> float:
+    """Return by how many nats the NLL of a token falls when classes cannot be predicted, over one sequence of draws."""
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.full((1, 1), model.bos_token)
+    falls = []
+    for _ in range(min(DRAWN, model.config.window)):
+        features = model.features(tokens)[:, -1]
+        codes = model.head(features).double()
+        everything = torch.cat([codes, (features @ rows.T).double()], dim=1)
+        falls.append(everything.logsumexp(dim=1) - codes.logsumexp(dim=1))
+        drawn = torch.multinomial(codes.softmax(dim=1), 1, generator=generator)
+        tokens = torch.cat([tokens, drawn], dim=1)
+    return float(torch.cat(falls).mean())
+
+
+def _imagegpt_settings(weights: Path) -> dict[str, Any]:
+    """Return what the config.json beside the weights of an Image GPT says; nothing where there is none.
+
+    Raises:
+        CheckpointError: it is no JSON, or describes another model than is imported.
+    """
+    path = weights.parent / "config.json"
+    if not path.exists():
+        return {}
+    settings = _read_json(path, "config.json of the Image GPT")
+    for name, value in IMAGEGPT_SETTINGS.items():
+        if settings.get(name, value) != value:
+            raise CheckpointError(
+                f"{path} says {name} {shortly(settings[name])}; only Image GPTs with {value!r}, as the published ones "
+                "are, can be imported"
+            )
+    return settings
+
+
+def _read_json(path: Path, what: str) -> dict[str, Any]:
+    try:
+        content = read_json(path, what)
+    except RefusedFileError as error:
+        raise CheckpointError(str(error)) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, not the settings of a {what}")
+    return content
 
 
 def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,18 +291,20 @@ def _number(settings: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _heads(content: Mapping[str, Any], options: ImportOptions, width: int) -> int:
+def _heads(settings: Mapping[str, Any], options: ImportOptions, width: int) -> int:
     """Return the number of attention heads, which no shape tells: from the settings, the options or the usual rule.
 
     Raises:
         CheckpointError: they contradict each other, or the rule does not apply.
     """
-    stored = _number(_settings(content), "n_head")
+    stored = _number(settings, "n_head")
     if stored and options.heads not in (None, stored):
         raise CheckpointError(f"--heads {options.heads} contradicts {options.weights}, which has {stored}")
     given = stored or options.heads
     if given is not None:
         return given
+    if options.kind == "imagegpt":
+        return _published_heads(options.weights, width)
     # Published models have heads of 64 dimensions (8 for 512, 12 for 768, 16 for 1024, 20 for 1280, 25 for 1600).
     heads = max(2, width // 64)
     if width % (64 if width > 128 else 2):
@@ -189,6 +317,65 @@ def _heads(content: Mapping[str, Any], options: ImportOptions, width: int) -> in
         "dimensions (at least two). Others would give wrong likelihoods and no error; --heads sets them."
     )
     return heads
+
+
+def _published_heads(weights: Path, width: int) -> int:
+    if width not in IMAGEGPT_HEADS:
+        raise CheckpointError(
+            f"there is no config.json beside {weights}, which alone says how many attention heads it has, and its "
+            f"width of {width} is that of no published model: put it there or give --heads"
+        )
+    print(
+        f"Assumed: {IMAGEGPT_HEADS[width]} attention heads, as the published model of this width has, because there is "
+        "no config.json beside the weights. Others would give wrong likelihoods and no error; --heads sets them."
+    )
+    return IMAGEGPT_HEADS[width]
+
+
+def _palette_of(content: Mapping[str, Any], options: ImportOptions, colours: int, window: int) -> Palette | None:
+    """Return the palette that comes with a checkpoint; None where its kind has none, or a tokenizer was given."""
+    if options.kind == "igpt":
+        return _palette(content["clusters"], colours, window)
+    if options.kind == "imagegpt" and options.tokenizer is None:
+        return _imagegpt_palette(options, colours, window)
+    return None
+
+
+def _imagegpt_palette(options: ImportOptions, colours: int, window: int) -> Palette | None:
+    """Return the palette of the colours in [-1, 1] that the preprocessor's file of an Image GPT holds.
+
+    Raises:
+        CheckpointError: the file is damaged, or its colours or its size are not those of the GPT.
+    """
+    path = options.clusters or options.weights.parent / PREPROCESSOR
+    if options.clusters is None and not path.exists():
+        print(
+            f"There is no {PREPROCESSOR}, which holds the colours, beside the weights: no palette is written. Give it "
+            "with --clusters to work with images."
+        )
+        return None
+    settings = _read_json(path, PREPROCESSOR)
+    clusters = settings.get("clusters")
+    try:
+        values = torch.tensor(clusters, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise CheckpointError(
+            f"{path} has clusters {shortly(clusters)}, not one RGB colour for each of {colours} tokens"
+        ) from None
+    if tuple(values.shape) != (colours, 3):
+        raise CheckpointError(
+            f"{path} has clusters of {tuple(values.shape)}, not one RGB colour for each of {colours} tokens"
+        )
+    if not (torch.isfinite(values).all() and values.abs().max() <= 1):
+        raise CheckpointError(f"{path} has clusters that are not RGB between -1 and 1")
+    side = _square(window)
+    size = settings.get("size", side)
+    sides = [size.get("height", side), size.get("width", side)] if isinstance(size, dict) else [size, size]
+    if sides != [side, side]:
+        raise CheckpointError(
+            f"{path} makes images of {shortly(size)}, the GPT reads {side}x{side} pixels: give its own"
+        )
+    return Palette(values, side)
 
 
 def _palette(clusters: Any, colours: int, window: int) -> Palette | None:
@@ -257,6 +444,7 @@ def _describe(model: GPT, options: ImportOptions) -> str:
     return (
         f"{options.weights.name} is now {options.out}: {config.layers} layers, {config.heads} heads, width "
         f"{config.width}, {parameters:,} parameters; grids of {'x'.join(map(str, config.grid))} tokens of "
-        f"{config.vocab_size} kinds, {'with' if config.bos else 'without'} a BOS token; tokenizer "
+        f"{config.vocab_size} kinds, {'with' if config.bos else 'without'} a BOS token"
+        f"{'' if config.condition is None else f' that stands for condition {config.condition}'}; tokenizer "
         f"{config.tokenizer or 'unknown'}."
     )

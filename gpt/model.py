@@ -2,7 +2,8 @@
 
 Axes: B batch, L tokens, D width, N heads, K head dimensions, V vocabulary.
 Pre-norm throughout. The rotary variant has RMS norm, rotary positions factorised over (t, h, w), SwiGLU, a BOS token
-and no biases; the legacy variant, for imported weights, has the parts of GPT-2. `VARIANTS` names the parts.
+and no biases; the legacy variant, for imported weights, has the parts of GPT-2, and the variant imagegpt those of
+OpenAI's Image GPT. `VARIANTS` names the parts.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -110,17 +111,26 @@ class SwiGLU(nn.Module):
         return self.out(F.silu(gate) * value)
 
 
-class FeedForward(nn.Module):
-    """The feed-forward layer of GPT-2, with the exact GELU (Hendrycks and Gimpel 2016)."""
+def gelu_by_sigmoid(x: Tensor) -> Tensor:
+    """Return x * sigmoid(1.702 x), the fast approximation of GELU (Hendrycks and Gimpel 2016), for any shape.
 
-    def __init__(self, width: int, hidden: int) -> None:
+    Written with SiLU, it keeps one tensor for its backward pass and not two.
+    """
+    return F.silu(1.702 * x) / 1.702
+
+
+class FeedForward(nn.Module):
+    """The feed-forward layer of GPT-2, with the exact GELU (Hendrycks and Gimpel 2016) or another function."""
+
+    def __init__(self, width: int, hidden: int, activation: Callable[[Tensor], Tensor] = F.gelu) -> None:
         super().__init__()
         self.hidden = nn.Linear(width, hidden)
         self.out = nn.Linear(hidden, width)
+        self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, L, width) of (B, L, width)."""
-        return self.out(F.gelu(self.hidden(x)))
+        return self.out(self.activation(self.hidden(x)))
 
 
 @dataclass(frozen=True)
@@ -139,6 +149,9 @@ class Variant:
 VARIANTS = {
     "rotary": Variant(partial(nn.RMSNorm, eps=1e-6), RotaryPositions, SwiGLU, bias=False),
     "legacy": Variant(partial(nn.LayerNorm, eps=1e-5), LearnedPositions, FeedForward, bias=True),
+    "imagegpt": Variant(
+        partial(nn.RMSNorm, eps=1e-5), LearnedPositions, partial(FeedForward, activation=gelu_by_sigmoid), bias=True
+    ),
 }
 
 
@@ -227,6 +240,14 @@ class GPT(Pretrained):
             nn.init.zeros_(module.bias)
         if isinstance(module, Attention | SwiGLU | FeedForward):
             nn.init.normal_(module.out.weight, std=0.02 / (2 * self.config.layers) ** 0.5)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What its config.json holds: a condition only where it has one, so that fingerprints of others stay."""
+        described = super().description
+        if self.config.condition is None:
+            del described["condition"]
+        return described
 
     @property
     def bos_token(self) -> int:

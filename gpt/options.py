@@ -98,24 +98,42 @@ class ImportOptions(Options):
     command = "gpt import"
     example = "secondsight gpt import --kind vqgan-gpt --weights say_gimel.pt --tokenizer runs/vqgan --out runs/gpt"
 
-    kind: Literal["vqgan-gpt", "igpt", "tats"]
-    """Where the weights come from: `vqgan-gpt` (images in the codes of a VQGAN), `igpt` (pixels in the colours of a
-    palette, which is imported too), or `tats` (clips in the codes of a 3D VQGAN)."""
+    kind: Literal["vqgan-gpt", "igpt", "imagegpt", "tats"]
+    """Where the weights come from: `vqgan-gpt` (images in the codes of a VQGAN), `igpt` (igpt-memory: pixels in the
+    colours of a palette, which is imported too), `imagegpt` (OpenAI's Image GPT as transformers keeps it, pixels too),
+    or `tats` (clips in the codes of a 3D VQGAN)."""
     weights: Path
     """Checkpoint of that program, .pt, .ckpt or .safetensors; nothing it holds is run."""
     out: Path
     """Folder of the GPT; a palette goes into its subfolder tokenizer."""
     heads: int | None = option(None, at_least=1, at_most=1000)
-    """Attention heads, where the checkpoint does not say; by default heads of 64 dimensions, but at least two."""
+    """Attention heads, where neither the checkpoint nor a config.json beside it says; by default those of published
+    models: heads of 64 dimensions, but at least two, and 8 or 16 heads for imagegpt."""
     tokenizer: Path | None = None
     """Tokenizer whose tokens the GPT learned, which also gives the grid; needed for tats."""
+    condition: int | None = option(None, at_least=0, at_most=10**6)
+    """Class of every clip, for a GPT of tats that was trained with classes; by default 0. It stays in the model: import
+    once for each class that is needed."""
+    clusters: Path | None = None
+    """Colours of the pixels, for imagegpt: its preprocessor_config.json; by default the one beside the weights."""
 
     def check(self) -> None:
-        """Check that a tokenizer is there where it is needed.
+        """Check that a tokenizer is there where it is needed, and what belongs to one kind alone is for that kind.
 
         Raises:
             ValueError: it is not.
         """
+        if self.condition is not None and self.kind != "tats":
+            raise ValueError(f"--condition {self.condition} belongs to --kind tats; no other kind has classes")
+        if self.clusters is not None and self.kind != "imagegpt":
+            raise ValueError(
+                f"--clusters {self.clusters} belongs to --kind imagegpt; --kind {self.kind} "
+                f"{'finds its colours in the weights' if self.kind == 'igpt' else 'has no colours'}: leave it out"
+            )
+        if self.clusters is not None and self.tokenizer is not None:
+            raise ValueError(
+                f"--clusters {self.clusters} becomes the tokenizer: give it or --tokenizer {self.tokenizer}"
+            )
         if self.kind == "tats" and self.tokenizer is None:
             raise ValueError(
                 "--kind tats needs --tokenizer: its weights do not tell latent frames, rows and columns, "

@@ -61,13 +61,16 @@ def block_activations(config: GPTConfig, precision: str) -> int:
     * queries, keys and values: 3 a D; no matrix of attention, but 4 N for its log-sums (Dao et al. 2022);
     * the output of attention, which is also the input of its last layer: a D;
     * rotary positions make new queries and keys, and with them another order of the output, which is copied: 3 a D;
-    * in SwiGLU the gate and the value, the gate's SiLU and the product: 4 a F; with GELU its input and output: 2 a F.
+    * in SwiGLU the gate and the value, the gate's SiLU and the product: 4 a F; with GELU its input and output: 2 a F,
+      also where it is written with a sigmoid.
     """
     a = _size(precision)
     D = config.width
     F = config.feed_forward_width
     if config.variant == "legacy":
         return 8 * D + 16 + 4 * config.heads + a * (6 * D + 2 * F)
+    if config.variant == "imagegpt":
+        return 16 * D + 8 + 4 * config.heads + a * (6 * D + 2 * F)
     return 16 * D + 8 + 4 * config.heads + a * (9 * D + 4 * F)
 
 
@@ -77,7 +80,7 @@ def block_work(config: GPTConfig, precision: str) -> int:
     The gradient of the residual stream, 4 D, and those inside the layer, less what is freed on the way: 3 a F of
     SwiGLU (the joined gate and value, and one more), 2 a F of GELU (its output and its input).
     """
-    inside = 2 if config.variant == "legacy" else 3
+    inside = 3 if config.variant == "rotary" else 2
     return FP32 * config.width + _size(precision) * inside * config.feed_forward_width
 
 

@@ -274,6 +274,7 @@ def _how_to_redo(work: Work, options: CompleteOptions, finished: Sequence[Finish
         "tokenizer": work.tokenizer.fingerprint,
         "gpt": work.gpt_fingerprint,
         "precision": work.precision,
+        "condition": work.gpt.config.condition,
         "frames": layout.size[0],
         "grid": layout.grid,
         "given": dict(zip(("latent_frames", "rows", "columns"), layout.extent.tokens, strict=True)),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_tokens
+from tiny import GPT_IMAGEGPT, GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_tokens
 
 from gpt.cache import KVCache, StaticKVCache
 from gpt.config import GPTConfig
@@ -23,7 +23,9 @@ def model() -> GPT:
     copies=st.integers(1, 4),
     kind=st.sampled_from([KVCache, StaticKVCache]),
 )
-@pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START], ids=["rotary", "no-start", "start"])
+@pytest.mark.parametrize(
+    "config", [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START, GPT_IMAGEGPT], ids=["rotary", "no-start", "start", "imagegpt"]
+)
 @torch.no_grad()
 def test_continuations_that_share_a_prompt_have_the_logits_of_whole_sequences(
     config: GPTConfig, prompt: int, prompts: int, copies: int, kind: type[KVCache]

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tiny import GPT_LEGACY, GPT_SHORT
+from tiny import GPT_IMAGEGPT, GPT_LEGACY, GPT_SHORT
 from torch import nn
 
 from gpt.config import PRESETS, GPTConfig
@@ -11,7 +11,7 @@ from gpt.flops import flops_per_token, matrix_parameters
 from gpt.model import GPT
 
 
-@pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY, replace(GPT_SHORT, width=96), PRESETS["demo"]])
+@pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY, GPT_IMAGEGPT, replace(GPT_SHORT, width=96), PRESETS["demo"]])
 def test_matrix_parameters_are_the_weights_of_all_linear_layers(config: GPTConfig) -> None:
     linear = [module for module in GPT(config).modules() if isinstance(module, nn.Linear)]
     assert matrix_parameters(config) == sum(module.weight.numel() for module in linear)

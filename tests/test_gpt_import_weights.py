@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,13 @@ from vqgan.model import load_tokenizer
 from vqgan.palette import Palette
 
 FIXTURES = Path(__file__).parent / "fixtures"
+IMAGEGPT = FIXTURES / "imagegpt_tiny"
+"""An Image GPT of random weights over 4x4 pixels in 8 colours, as transformers 4.57.1 writes it:
+`ImageGPTForCausalImageModeling(ImageGPTConfig(vocab_size=9, n_positions=16, n_embd=16, n_layer=2, n_head=4))`, matrices
+normal with a deviation of 1 / sqrt of their columns (those of the head four times that), vectors with one of 0.5 (about
+1 in the norms), saved with `save_pretrained`, and so its `ImageGPTImageProcessor` with 8 random colours.
+`expected.safetensors` has random images (3, 4, 4, 3) uint8, the tokens (3, 16) that the processor makes of them, and
+the logits (3, 16, 8) and NLL (3, 16) that the model gives them after its first token, 8."""
 VQGAN_GPT, IGPT = FIXTURES / "vqgan_gpt_tiny.pt", FIXTURES / "igpt_tiny.pt"
 
 
@@ -186,24 +194,96 @@ def test_a_tokenizer_gives_grid_and_fingerprint(image_tokenizer: Path, tmp_path:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("conditions", [0, 3])
+@pytest.mark.parametrize(("conditions", "condition"), [(0, None), (3, None), (3, 0), (3, 1), (3, 2), (101, 57)])
 def test_tats_is_imported_with_its_tokenizer(
-    conditions: int, tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    conditions: int, condition: int | None, tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     weights = save_tats(tmp_path / "a.ckpt", conditions)
-    run("gpt", "import", "--kind", "tats", "--weights", weights, "--out", tmp_path / "gpt", "--tokenizer", tokenizer)
+    chosen = () if condition is None else ("--condition", condition)
+    words = ("gpt", "import", "--kind", "tats", "--weights", weights, "--out", tmp_path / "gpt")
+    run(*words, "--tokenizer", tokenizer, *chosen)
     said = capsys.readouterr()
-    assert ("Assumed: every clip begins with condition 0 of the 3" in said.out) == bool(conditions)
+    first = condition or 0
+    of = f"very clip begins with condition {first} of the {conditions} (0 to {conditions - 1})"
+    assert (of in said.out) == bool(conditions)
+    assert (f"Assumed: e{of}" in said.out) == (bool(conditions) and condition is None)
+    assert (f"a BOS token that stands for condition {first};" in said.out) == bool(conditions)
     assert "--input VIDEOS --out" in said.err
     model = GPT.from_pretrained(tmp_path / "gpt")
     assert (model.config.grid, model.config.vocab_size, model.config.bos) == ((2, 4, 4), 32, True)
     assert model.config.tokenizer == make_tokenizer(SHORT).fingerprint
+    assert model.config.condition == (first if conditions else None)
     tokens = torch.randint(32, (2, 32), generator=torch.Generator().manual_seed(0))
     plain = {name.removeprefix("transformer."): weight for name, weight in make_tats(conditions=conditions).items()}
-    read = torch.cat([torch.zeros(2, 1).long(), conditions + tokens[:, :-1]], dim=1)
+    read = torch.cat([torch.full((2, 1), first), conditions + tokens[:, :-1]], dim=1)
     log_probabilities = mingpt_logits(plain, read, heads=2)[:, :, conditions:].log_softmax(dim=-1)
     expected = -log_probabilities.gather(2, tokens[..., None])[..., 0]
     torch.testing.assert_close(model.nll(tokens), expected, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_what_a_head_without_rows_of_conditions_changes_is_measured_and_said(
+    tokenizer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = save_tats(tmp_path / "a.ckpt", 5)
+    import_weights(ImportOptions("tats", weights, tmp_path / "gpt", tokenizer=tokenizer, condition=4))
+    said = re.search(
+        r"The head's rows of the 5 conditions are left out: the softmax is over the 32 codes alone, and the NLL of a "
+        r"token lower by ([\d.e-]+) nats than with them \(mean over 32 tokens that were drawn from the model\)",
+        capsys.readouterr().out,
+    )
+    assert said
+    plain = {name.removeprefix("transformer."): weight for name, weight in make_tats(conditions=5).items()}
+    read = torch.full((1, 1), 4)
+    generator = torch.Generator().manual_seed(0)
+    falls = []
+    for _ in range(32):
+        logits = mingpt_logits(plain, read, heads=2)[0, -1]
+        falls.append(logits.logsumexp(dim=0) - logits[5:].logsumexp(dim=0))
+        drawn = torch.multinomial(logits[5:].double().softmax(dim=0), 1, generator=generator)
+        read = torch.cat([read, 5 + drawn[None]], dim=1)
+    assert float(said[1]) == pytest.approx(float(torch.stack(falls).mean()), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "condition", "message"),
+    [
+        (3, 3, "--condition 3 is none of the 3 that the GPT was trained with: choose one of 0 to 2"),
+        (0, 0, r"--condition 0 is none of .*a\.ckpt, which was trained without: leave it out"),
+    ],
+)
+def test_a_condition_that_is_none_is_refused(
+    conditions: int, condition: int, message: str, tokenizer: Path, tmp_path: Path
+) -> None:
+    weights = save_tats(tmp_path / "a.ckpt", conditions)
+    with pytest.raises(CheckpointError, match=message):
+        import_weights(ImportOptions("tats", weights, tmp_path / "gpt", tokenizer=tokenizer, condition=condition))
+    assert not (tmp_path / "gpt").exists()
+
+
+def test_the_condition_stands_in_the_record_of_samples(tokenizer: Path, tmp_path: Path) -> None:
+    weights = save_tats(tmp_path / "a.ckpt", 3)
+    import_weights(ImportOptions("tats", weights, tmp_path / "gpt", tokenizer=tokenizer, condition=2))
+    models = ("--tokenizer", tokenizer, "--gpt", tmp_path / "gpt")
+    run("complete", *models, "--prompt", "none", "--n", 1, "--out", tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "sample.json").read_text())["condition"] == 2
+
+
+def test_an_old_file_with_more_beside_wrapped_weights_gives_the_same_gpt(tokenizer: Path, tmp_path: Path) -> None:
+    import_weights(ImportOptions("tats", save_tats(tmp_path / "a.ckpt"), tmp_path / "plain", tokenizer=tokenizer))
+    content = {
+        "state_dict": {f"module.{name}": weight for name, weight in make_tats().items()},
+        "hyper_parameters": argparse.Namespace(n_head=np.int64(2), unconditional=np.bool_(True)),
+        "counts": defaultdict(int, {"steps": 3}),
+    }
+    torch.save(content, tmp_path / "b.ckpt", _use_new_zipfile_serialization=False, pickle_protocol=1)
+    import_weights(ImportOptions("tats", tmp_path / "b.ckpt", tmp_path / "gpt", tokenizer=tokenizer))
+    assert contents(tmp_path / "gpt") == contents(tmp_path / "plain")
+
+
+def test_a_config_without_a_condition_says_nothing_of_one(igpt: Path) -> None:
+    """So that fingerprints are those of versions before."""
+    assert "condition" not in json.loads((igpt / "config.json").read_text())
 
 
 @pytest.mark.parametrize(
@@ -276,6 +356,12 @@ def test_colours_that_are_none_are_refused(clusters: Any, message: str, tmp_path
         ("igpt", VQGAN_GPT, "has no entry clusters, the colours of igpt's pixels: try --kind vqgan-gpt"),
         ("vqgan-gpt", IGPT, "has an entry clusters, the colours of igpt's pixels: try --kind igpt"),
         ("tats", VQGAN_GPT, "They look like a minGPT: try --kind vqgan-gpt"),
+        ("imagegpt", VQGAN_GPT, "They look like a minGPT: try --kind vqgan-gpt"),
+        ("imagegpt", FIXTURES / "taming_vqgan_tiny.ckpt", "a tokenizer: try secondsight vqgan import --kind taming"),
+        *(
+            (kind, IMAGEGPT / "model.safetensors", "look like an Image GPT of transformers: try --kind imagegpt")
+            for kind in ("igpt", "vqgan-gpt", "tats")
+        ),
     ],
 )
 def test_the_wrong_kind_is_recognised(kind: Any, weights: Path, message: str, tokenizer: Path, tmp_path: Path) -> None:
@@ -402,6 +488,190 @@ def test_half_clips_are_completed_by_tats(tokenizer: Path, tmp_path: Path) -> No
     )
     given = load_tokenizer(tokenizer).encode(make_clips(1, 4, 16)).numel()
     assert np.load(tmp_path / "out" / "tokens.npy").shape == (1, 2, 2 * given)
+
+
+# The Image GPT of transformers
+
+
+@pytest.fixture(scope="module")
+def imagegpt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("imagegpt") / "gpt"
+    return import_weights(ImportOptions("imagegpt", IMAGEGPT / "model.safetensors", out))
+
+
+def copy_imagegpt(folder: Path, left_out: str = "", **settings: object) -> Path:
+    """The files of an Image GPT, perhaps without one of them or with other settings; its weights are returned."""
+    shutil.copytree(IMAGEGPT, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **settings}))
+    if left_out:
+        (folder / left_out).unlink()
+    return folder / "model.safetensors"
+
+
+@torch.no_grad()
+def test_an_image_gpt_of_transformers_gives_its_likelihoods(imagegpt: Path) -> None:
+    expected = load_file(IMAGEGPT / "expected.safetensors")
+    model = GPT.from_pretrained(imagegpt)
+    logits = model(model.with_bos(expected["tokens"][:, :-1]))
+    torch.testing.assert_close(logits, expected["logits"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(model.nll(expected["tokens"]), expected["nll"], rtol=0, atol=1e-5)
+    assert (model.config.variant, model.config.heads, model.config.grid) == ("imagegpt", 4, (1, 4, 4))
+
+
+def test_an_image_gpt_of_transformers_brings_its_palette(imagegpt: Path) -> None:
+    expected = load_file(IMAGEGPT / "expected.safetensors")
+    palette = load_tokenizer(imagegpt / "tokenizer")
+    clips = (expected["image"].float() / 127.5 - 1).permute(0, 3, 1, 2)[:, :, None]
+    assert torch.equal(palette.encode(clips).flatten(1), expected["tokens"])
+    assert GPT.from_pretrained(imagegpt).config.tokenizer == palette.fingerprint
+
+
+@pytest.mark.parametrize("archive", [True, False], ids=["archive", "before 1.6"])
+def test_an_image_gpt_in_a_bin_file_with_its_masks_is_the_same(archive: bool, imagegpt: Path, tmp_path: Path) -> None:
+    folder = copy_imagegpt(tmp_path / "files", "model.safetensors").parent
+    state = load_file(IMAGEGPT / "model.safetensors")
+    for block in range(2):
+        state[f"transformer.h.{block}.attn.bias"] = torch.ones(1, 1, 16, 16, dtype=torch.uint8).tril()
+        state[f"transformer.h.{block}.attn.masked_bias"] = torch.tensor(-1e4)
+    weights = folder / "pytorch_model.bin"
+    torch.save(OrderedDict(state), weights, _use_new_zipfile_serialization=archive)
+    import_weights(ImportOptions("imagegpt", weights, tmp_path / "gpt"))
+    assert contents(tmp_path / "gpt") == contents(imagegpt)
+
+
+def test_half_images_are_completed_by_an_image_gpt(imagegpt: Path, tmp_path: Path) -> None:
+    images = make_images(tmp_path / "images", 2)
+    models = ("--tokenizer", imagegpt, "--gpt", imagegpt)
+    run("complete", *models, "--input", images, "--prompt", "half-image", "--n", 2, "--out", tmp_path / "half")
+    assert np.load(tmp_path / "half" / "tokens.npy").shape == (2, 2, 16)
+
+
+def test_colours_may_lie_elsewhere_or_nowhere(
+    imagegpt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = copy_imagegpt(tmp_path / "files", "preprocessor_config.json")
+    import_weights(ImportOptions("imagegpt", weights, tmp_path / "bare"))
+    assert "no preprocessor_config.json, which holds the colours, beside the weights" in capsys.readouterr().out
+    assert not (tmp_path / "bare" / "tokenizer").exists()
+    clusters = IMAGEGPT / "preprocessor_config.json"
+    import_weights(ImportOptions("imagegpt", weights, tmp_path / "gpt", clusters=clusters))
+    assert contents(tmp_path / "gpt") == contents(imagegpt)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"clusters": [[0.0, 0.0, 0.0]]}, r"clusters of \(1, 3\), not one RGB colour for each of 8 tokens"),
+        ({"clusters": "blue"}, "clusters 'blue', not one RGB colour"),
+        ({"clusters": [[1, 2], [3]]}, "not one RGB colour"),
+        ({"clusters": [[255.0, 0.0, 0.0]] * 8}, "clusters that are not RGB between -1 and 1"),
+        ({"clusters": None}, "clusters None, not one RGB colour"),
+        ({"size": 32}, "makes images of 32, the GPT reads 4x4 pixels"),
+        ({"size": {"height": 4, "width": 8}}, "makes images of .*the GPT reads 4x4 pixels"),
+    ],
+)
+def test_colours_of_an_image_gpt_that_are_none_are_refused(
+    settings: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    weights = copy_imagegpt(tmp_path / "files")
+    path = weights.parent / "preprocessor_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **settings}))
+    with pytest.raises(CheckpointError, match=message):
+        import_weights(ImportOptions("imagegpt", weights, tmp_path / "gpt"))
+    assert not (tmp_path / "gpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"activation_function": "gelu_new"}, "says activation_function 'gelu_new'; only Image GPTs with 'quick_gelu'"),
+        ({"layer_norm_epsilon": 1e-6}, "says layer_norm_epsilon 1e-06"),
+        ({"scale_attn_by_inverse_layer_idx": True}, "says scale_attn_by_inverse_layer_idx True"),
+        ({"model_type": "gpt2"}, "says model_type 'gpt2'"),
+        ({"n_head": "four"}, "n_head 'four', which is no whole number"),
+        ({"n_head": 3}, "must split into"),
+    ],
+)
+def test_settings_of_an_image_gpt_that_cannot_be_followed_are_named(
+    settings: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        import_weights(ImportOptions("imagegpt", copy_imagegpt(tmp_path / "files", **settings), tmp_path / "gpt"))
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", ""])
+def test_a_damaged_config_beside_an_image_gpt_is_named(content: str, tmp_path: Path) -> None:
+    weights = copy_imagegpt(tmp_path / "files")
+    (weights.parent / "config.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"config\.json") as caught:
+        import_weights(ImportOptions("imagegpt", weights, tmp_path / "gpt"))
+    assert "\n" not in str(caught.value)
+
+
+def test_heads_of_an_image_gpt_without_a_config_must_be_given(imagegpt: Path, tmp_path: Path) -> None:
+    weights = copy_imagegpt(tmp_path / "files", "config.json")
+    with pytest.raises(CheckpointError, match=r"no config\.json beside .* width of 16 is that of no published model"):
+        import_weights(ImportOptions("imagegpt", weights, tmp_path / "gpt"))
+    import_weights(ImportOptions("imagegpt", weights, tmp_path / "gpt", heads=4))
+    assert contents(tmp_path / "gpt") == contents(imagegpt)
+
+
+def make_imagegpt(width: int) -> dict[str, torch.Tensor]:
+    """The weights of an Image GPT of one block over 2x2 pixels in 3 colours."""
+    shapes = {"wte": (4, width), "wpe": (4, width), "ln_f": (width,), "h.0.ln_1": (width,), "h.0.ln_2": (width,)}
+    matrices = {"attn.c_attn": (width, 3 * width), "attn.c_proj": (width, width)}
+    matrices |= {"mlp.c_fc": (width, 4 * width), "mlp.c_proj": (4 * width, width)}
+    state = {f"transformer.{name}.weight": torch.zeros(shape) for name, shape in shapes.items()}
+    for name, (before, after) in matrices.items():
+        state[f"transformer.h.0.{name}.weight"] = torch.zeros(before, after)
+        state[f"transformer.h.0.{name}.bias"] = torch.zeros(after)
+    return {**state, "lm_head.weight": torch.zeros(3, width)}
+
+
+@pytest.mark.parametrize(("width", "heads"), [(512, 8), (1024, 8)])
+def test_assumed_heads_of_an_image_gpt_are_those_of_the_published_models(
+    width: int, heads: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_file(make_imagegpt(width), tmp_path / "model.safetensors")
+    import_weights(ImportOptions("imagegpt", tmp_path / "model.safetensors", tmp_path / "gpt"))
+    assert GPT.from_pretrained(tmp_path / "gpt").config.heads == heads
+    assert f"Assumed: {heads} attention heads, as the published model of this width has" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("lm_head.weight", None, "lm_head.weight is missing. It is a model without a head: take one for causal"),
+        ("lm_head.weight", torch.zeros(9, 16), r"lm_head.weight has shape \(9, 16\), not \(8, 16\)"),
+        ("transformer.h.1.ln_1.weight", None, r"transformer.h.1.ln_1.weight is missing"),
+        ("transformer.h.1.crossattention.c_attn.bias", torch.zeros(16), "crossattention.c_attn.bias does not belong"),
+        ("transformer.h.0.attn.bias", torch.ones(1, 1, 16, 16), "transformer.h.0.attn.bias is not causal"),
+        ("transformer.h.99999999999.ln_1.weight", torch.zeros(16), "a damaged name"),
+        ("transformer.wpe.weight", torch.zeros(16), "no matrices transformer.wte.weight and transformer.wpe.weight"),
+        ("transformer.h.0.ln_1.bias", torch.zeros(16), "They look like a GPT-2 of transformers"),
+    ],
+)
+def test_faults_of_an_image_gpt_are_named(name: str, value: torch.Tensor | None, message: str, tmp_path: Path) -> None:
+    state = load_file(IMAGEGPT / "model.safetensors")
+    state = {**state, name: value} if value is not None else {each: state[each] for each in state if each != name}
+    save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(CheckpointError, match=message):
+        import_weights(ImportOptions("imagegpt", tmp_path / "model.safetensors", tmp_path / "gpt", heads=4))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"condition": 3}, "--condition 3 belongs to --kind tats"),
+        ({"clusters": Path("c.json")}, "--clusters c.json belongs to --kind imagegpt; --kind igpt finds its colours"),
+        ({"kind": "vqgan-gpt", "clusters": Path("c.json")}, "--kind vqgan-gpt has no colours: leave it out"),
+        ({"kind": "imagegpt", "clusters": Path("c"), "tokenizer": Path("t")}, "--clusters c becomes the tokenizer"),
+    ],
+)
+def test_options_of_another_kind_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ImportOptions(**{"kind": "igpt", "weights": Path("w"), "out": Path("o"), **options})
 
 
 # What strangers made

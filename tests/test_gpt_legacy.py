@@ -10,7 +10,16 @@ import torch
 from accelerate import Accelerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_store, make_tokens, rewrite_config
+from tiny import (
+    GPT_IMAGEGPT,
+    GPT_LEGACY,
+    GPT_LEGACY_START,
+    GPT_SHORT,
+    make_gpt,
+    make_store,
+    make_tokens,
+    rewrite_config,
+)
 
 from gpt.config import PRESETS, GPTConfig
 from gpt.evaluate import evaluate, item_nll, unigram_entropy
@@ -18,7 +27,9 @@ from gpt.model import GPT
 from gpt.options import EvaluateOptions
 from gpt.train import build_optimizer, train_step
 
-BOTH = pytest.mark.parametrize("config", [GPT_LEGACY, GPT_LEGACY_START], ids=["no-start", "start"])
+BOTH = pytest.mark.parametrize(
+    "config", [GPT_LEGACY, GPT_LEGACY_START, GPT_IMAGEGPT], ids=["no-start", "start", "imagegpt"]
+)
 
 # Preset, vocabulary, rows and columns, and the parameters of the published model.
 PUBLISHED = [
@@ -153,8 +164,10 @@ def test_training_learns_a_sequence(config: GPTConfig) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"bos": False, "variant": "rotary"}, "--no-bos needs --variant legacy"),
-        ({"variant": "modern"}, "variant 'modern' must be rotary or legacy"),
+        ({"bos": False, "variant": "rotary"}, "--no-bos needs --variant legacy or imagegpt"),
+        ({"condition": 3}, "condition 3 without a BOS token"),
+        ({"condition": -1}, "condition -1 must"),
+        ({"variant": "modern"}, "variant 'modern' must be one of rotary, legacy, imagegpt"),
         ({"heads": 3}, "--width 16 must split into --heads 3"),
         ({"grid": (1, 1, 1)}, r"grid \(1, 1, 1\) without a BOS token leaves no token to predict"),
     ],

@@ -2,13 +2,13 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
 
-from gpt.config import PRESETS, GPTConfig
+from gpt.config import PRESETS, GPTConfig, VariantName
 from gpt.flops import flops_per_token
 from gpt.model import GPT
 from gpt.options import PlanOptions
@@ -27,11 +27,10 @@ from storage.field_docs import field_docs
 SMALL = GPTConfig(layers=2, heads=2, width=64, grid=(1, 4, 4), vocab_size=48)
 
 
-@pytest.mark.parametrize("variant", ["rotary", "legacy", "legacy without BOS token"])
+@pytest.mark.parametrize("variant", ["rotary", "legacy", "legacy without BOS token", "imagegpt"])
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_number_of_parameters_is_exact(name: str, variant: str) -> None:
-    kind: Literal["rotary", "legacy"] = "rotary" if variant == "rotary" else "legacy"
-    config = replace(PRESETS[name], variant=kind, bos="without" not in variant)
+    config = replace(PRESETS[name], variant=variant.split()[0], bos="without" not in variant)
     with torch.device("meta"):
         model = GPT(config)
     assert parameter_count(config) == sum(parameter.numel() for parameter in model.parameters())
@@ -73,8 +72,8 @@ def kept_by_a_block(config: GPTConfig, precision: str, sequences: int = 2) -> fl
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("variant", ["rotary", "legacy"])
-def test_the_activations_of_a_block_are_exact(variant: Literal["rotary", "legacy"], precision: str) -> None:
+@pytest.mark.parametrize("variant", get_args(VariantName))
+def test_the_activations_of_a_block_are_exact(variant: VariantName, precision: str) -> None:
     config = replace(SMALL, variant=variant, grid=(1, 5, 7))
     assert kept_by_a_block(config, precision) == block_activations(config, precision)
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_store
+from tiny import GPT_IMAGEGPT, GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_store
 from torch import Tensor
 
 from gpt import train as training
@@ -24,7 +24,7 @@ from gpt.train import SampleFn, build_optimizer, train_step
 from training.loop import make_accelerator
 from training.trackers import TrackerError
 
-VARIANTS = [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START]
+VARIANTS = [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START, GPT_IMAGEGPT]
 
 
 @pytest.fixture(scope="module")

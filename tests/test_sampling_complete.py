@@ -17,7 +17,18 @@ from holder import held_by_another
 from looking_ahead import make_tats
 from media import packet_places
 from PIL import Image
-from tiny import FPS, GPT_LEGACY, GPT_SHORT, IMAGE, SHORT, make_gpt, make_images, make_tokenizer, make_videos
+from tiny import (
+    FPS,
+    GPT_IMAGEGPT,
+    GPT_LEGACY,
+    GPT_SHORT,
+    IMAGE,
+    SHORT,
+    make_gpt,
+    make_images,
+    make_tokenizer,
+    make_videos,
+)
 
 import secondsight
 from data.errors import MediaError
@@ -348,7 +359,7 @@ def test_clips_are_completed_from_other_parts(options: Any, video_models: Any, v
     assert np.load(out / "tokens.npy").shape == (3, 1, 32)
 
 
-@pytest.mark.parametrize("gpt", [GPT_SHORT, GPT_LEGACY], ids=["rotary", "legacy"])
+@pytest.mark.parametrize("gpt", [GPT_SHORT, GPT_LEGACY, GPT_IMAGEGPT], ids=["rotary", "legacy", "imagegpt"])
 def test_clips_become_longer_than_the_window(gpt: GPTConfig, videos: Path, tmp_path: Path) -> None:
     options = {"seconds": 3.0, "n": 1, "items": 1, "overlap": 1}
     out = complete(

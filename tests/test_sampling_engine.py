@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from accelerate import Accelerator
-from tiny import GPT_LEGACY_START, GPT_SHORT, make_gpt, make_tokens
+from tiny import GPT_IMAGEGPT, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_tokens
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -14,7 +14,9 @@ from sampling.engine import CachedEngine, HalfLinear, PackedLinear, RecomputingE
 from sampling.options import SamplingPrecision
 from training.precision import forget_earlier_trainings
 
-VARIANTS = pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY_START], ids=["rotary", "legacy"])
+VARIANTS = pytest.mark.parametrize(
+    "config", [GPT_SHORT, GPT_LEGACY_START, GPT_IMAGEGPT], ids=["rotary", "legacy", "imagegpt"]
+)
 
 
 @torch.no_grad()

@@ -25,6 +25,7 @@ ROTARY = GPTConfig(layers=2, heads=2, width=16, grid=(2, 1, 2), vocab_size=CODES
 """A window of two latent frames of two tokens."""
 LEGACY = replace(ROTARY, variant="legacy", bos=False)
 LEGACY_BOS = replace(ROTARY, variant="legacy")
+IMAGEGPT = replace(ROTARY, variant="imagegpt")
 PROMPT = (3, 1)
 
 SETTINGS = {
@@ -119,7 +120,7 @@ def test_pairs_of_imported_kinds_of_models_have_their_exact_distribution(config:
     assert is_drawn_from(drawn(gpt, options=options), joint(gpt, PROMPT, options))
 
 
-@pytest.mark.parametrize("config", [ROTARY, LEGACY_BOS], ids=["rotary", "legacy"])
+@pytest.mark.parametrize("config", [ROTARY, LEGACY_BOS, IMAGEGPT], ids=["rotary", "legacy", "imagegpt"])
 def test_pairs_from_nothing_have_their_exact_distribution(config: GPTConfig) -> None:
     gpt = model(config)
     assert is_drawn_from(drawn(gpt, ()), joint(gpt, ()))

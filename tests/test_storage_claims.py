@@ -10,6 +10,7 @@ import pytest
 import torch
 from looking_ahead import make_tats
 from tiny import (
+    GPT_IMAGEGPT,
     GPT_LEGACY,
     GPT_LEGACY_START,
     GPT_SHORT,
@@ -57,6 +58,7 @@ MODELS: dict[str, Callable[[], Pretrained]] = {
     "gpt": make_gpt,
     "legacy": lambda: make_gpt(GPT_LEGACY),
     "legacy with a start": lambda: make_gpt(GPT_LEGACY_START),
+    "image gpt": lambda: make_gpt(GPT_IMAGEGPT),
     "clips": lambda: make_tokenizer(SHORT),
     "images": lambda: make_tokenizer(IMAGE),
     "finite scalars": make_scalar,
@@ -139,7 +141,7 @@ def claim(folder: Path, model: Pretrained, **changes: object) -> Path:
         ({"heads": 0}, "--heads 0 must be at least 1"),
         ({"heads": -2}, "--heads -2 must be at least 1"),
         ({"dropout": 2}, "--dropout 2 must lie in"),
-        ({"variant": "other"}, "variant cannot be 'other': one of rotary, legacy"),
+        ({"variant": "other"}, "variant cannot be 'other': one of rotary, legacy, imagegpt"),
         ({"bos": "yes"}, "bos cannot be 'yes'"),
         ({"tokenizer": 3}, "tokenizer cannot be 3: a text is needed"),
         ({"widht": 3}, "there is no field 'widht'.*did you mean width"),

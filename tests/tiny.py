@@ -31,6 +31,8 @@ GPT_LEGACY = replace(GPT_SHORT, variant="legacy", bos=False)
 """The same of imported weights without a BOS token."""
 GPT_LEGACY_START = replace(GPT_LEGACY, bos=True)
 """The same of imported weights with one."""
+GPT_IMAGEGPT = replace(GPT_SHORT, variant="imagegpt")
+"""The same with the parts of OpenAI's Image GPT."""
 
 
 def make_tokenizer(config: VQGANConfig = VIDEO, seed: int = 0) -> VQGAN:

@@ -58,6 +58,7 @@ TIES = {"half": "a tie counted one half", "wrong": "a tie counted as wrong"}
 VARIANTS = {
     "rotary": "RMS norm, rotary positions and SwiGLU, without biases",
     "legacy": "the parts of GPT-2: layer norm, learned absolute positions, GELU and biases",
+    "imagegpt": "the parts of OpenAI's Image GPT: RMS norm, learned absolute positions, GELU by a sigmoid and biases",
 }
 READOUTS = {
     "familiarity": "by how near the features of an image lie to what an episodic store has kept of the studied images",

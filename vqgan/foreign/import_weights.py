@@ -37,8 +37,8 @@ from vqgan.options import ImportOptions
 from vqgan.tokenizer import Tokenizer
 
 DRAWN_ELSEWHERE = (
-    "Assumed: the token of a latent is the likeliest code. The original of a GumbelVQ adds noise to the logits whenever it "
-    "encodes, so that its tokens are draws: those of two encodings of an image differ, and from these too."
+    "Assumed: the token of a latent is the likeliest code. The original of a GumbelVQ adds noise to the logits "
+    "whenever it encodes, so that its tokens are draws: those of two encodings of an image differ, and from these too."
 )
 """What is said of the one tokenizer whose tokens are not those of the original."""
 
