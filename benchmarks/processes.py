@@ -117,7 +117,10 @@ def continued(store: Path, folder: Path) -> Iterator[tuple[str, bool]]:
         same = order_read(read) == order_read(folder / "whole read")
         good = apart <= LIMIT["fp32"] and same and done < STEPS
         said = f"samples {order_read(read)[:12]}, {'the same' if same else 'others'}"
-        yield f"2x2, then {way!s:16s} stopped after step {done}: {apart:.1e} from one process; {said}  {verdict(good)}", good
+        yield (
+            f"2x2, then {way!s:16s} stopped after step {done}: {apart:.1e} from one process; {said}  {verdict(good)}",
+            good,
+        )
 
 
 def start(way: Way, store: Path, run: Path, read: Path | None = None, **options: Any) -> list[BaseProcess]:

@@ -21,10 +21,10 @@ from gpt import train as training
 from gpt.config import GPTConfig, MismatchError
 from gpt.evaluate import check_store, evaluate, held_out, item_nll
 from gpt.likelihood import unigram_nll
+from gpt.loss import LOGITS_AT_ONCE
 from gpt.model import GPT
 from gpt.options import EvaluateOptions, TrainOptions
 from gpt.train import build_optimizer, train_step, validate
-from gpt.loss import LOGITS_AT_ONCE
 from storage.checkpoints import list_checkpoints
 from storage.model_folder import CheckpointError
 

@@ -231,7 +231,12 @@ def test_another_number_of_processes_goes_on_with_the_same_samples_where_replica
 @pytest.mark.parametrize(
     ("processes", "per_node", "shard", "says"),
     [
-        (1, 1, "full", "--shard full shares the model among processes, and there is one: start several with accelerate"),
+        (
+            1,
+            1,
+            "full",
+            "--shard full shares the model among processes, and there is one: start several with accelerate",
+        ),
         (2, 1, "node", "every node runs one: use --shard full"),
     ],
 )
@@ -268,9 +273,7 @@ def trained(*launcher: str, folder: Path, store: Path, shard: str, **environment
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**options, **shape}.items()]
     command = [sys.executable, *LAUNCH, *launcher, str(SECONDSIGHT), "gpt", "train", *flags]
     with (folder / f"{environment.get('name', 'log')}").open("w") as said:
-        return subprocess.Popen(
-            command, env={**os.environ, **CPU, **OURS, **environment}, stdout=said, stderr=said
-        )
+        return subprocess.Popen(command, env={**os.environ, **CPU, **OURS, **environment}, stdout=said, stderr=said)
 
 
 def test_the_launcher_of_one_node_starts_processes_that_share_a_gpt(store: Path, tmp_path: Path) -> None:

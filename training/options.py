@@ -7,7 +7,6 @@ from typing import Literal
 
 from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, option
 
-
 Sharing = Literal["none", "full", "node"]
 """Among which processes a model is shared out: none, all, or those of a node."""
 
