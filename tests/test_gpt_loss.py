@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from gpt.loss import cross_entropy
+from gpt.loss import cross_entropy, token_nll
 
 
 def make_inputs(rows: int, width: int, vocab: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
@@ -31,6 +31,25 @@ def test_loss_and_gradients_are_those_of_cross_entropy(rows: int, width: int, vo
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     gradients = torch.autograd.grad(3 * found, (hidden, weight)), torch.autograd.grad(3 * expected, (hidden, weight))
     torch.testing.assert_close(*gradients, rtol=1e-11, atol=1e-12)
+
+
+@settings(max_examples=50)
+@given(rows=st.integers(1, 20), width=st.integers(1, 8), vocab=st.integers(2, 30), at_once=st.integers(1, 700))
+def test_the_nll_of_every_token_is_that_of_all_logits(rows: int, width: int, vocab: int, at_once: int) -> None:
+    hidden, weight, targets = make_inputs(rows, width, vocab, torch.float32)
+    expected = F.cross_entropy(hidden @ weight.T, targets, reduction="none")
+    found = token_nll(hidden, weight, targets, at_once)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    gradients = torch.autograd.grad(found.sum(), weight), torch.autograd.grad(expected.sum(), weight)
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+def test_the_nll_of_every_token_is_fp32_under_autocast() -> None:
+    hidden, weight, targets = make_inputs(64, 16, 100, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = token_nll(hidden, weight, targets, 1000)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.mean(), plain(hidden, weight, targets), rtol=1e-2, atol=1e-2)
 
 
 def test_the_gradients_are_those_of_finite_differences() -> None:

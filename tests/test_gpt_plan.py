@@ -1,5 +1,6 @@
 """What a plan says is what a model has: parameters and activations exactly, memory and time by the formulas."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, get_args
@@ -14,6 +15,7 @@ from gpt.model import GPT
 from gpt.options import PlanOptions
 from gpt.plan import (
     GPUS,
+    Memory,
     activations,
     block_activations,
     memory_ddp,
@@ -94,6 +96,20 @@ def test_several_gpus_need_buckets_and_bf16_copies() -> None:
     copies = [memory_ddp(SMALL, 32, gpus, precision, False).copies for gpus, precision in [(8, "fp32"), (1, "bf16")]]
     matrices = SMALL.layers * (4 * 64 * 64 + 3 * 64 * SMALL.feed_forward_width)
     assert copies == [4 * parameter_count(SMALL), 2 * matrices]
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+@pytest.mark.parametrize("method", [memory_ddp, memory_fsdp])
+def test_validation_needs_less_than_a_training_step(name: str, method: Callable[..., Memory]) -> None:
+    config = replace(PRESETS[name], vocab_size=16384)
+    memory = method(config, 4 * config.window, 8, "bf16", True)
+    assert 0 < memory.validation < 1.1 * (memory.activations + memory.work)
+
+
+def test_what_a_gpt_shares_is_gathered_block_by_block_and_the_rest_in_fp32() -> None:
+    block = 4 * 64 * 64 + 3 * 64 * SMALL.feed_forward_width
+    outside = parameter_count(SMALL) - SMALL.layers * block
+    assert memory_fsdp(SMALL, 32, 8, "bf16", False).copies == (3 * 2 + 4) * block + 2 * 4 * outside
 
 
 def test_sharded_training_divides_what_lasts_by_the_gpus() -> None:

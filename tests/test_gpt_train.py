@@ -14,15 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from tiny import GPT_LEGACY, GPT_SHORT, make_gpt, make_store
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from data.tokens import TokenStore, TokenStoreError, unigram_entropy, write_shard, write_store
 from gpt import train as training
-from gpt.config import MismatchError
+from gpt.config import GPTConfig, MismatchError
 from gpt.evaluate import check_store, evaluate, held_out, item_nll
 from gpt.likelihood import unigram_nll
+from gpt.loss import LOGITS_AT_ONCE
 from gpt.model import GPT
 from gpt.options import EvaluateOptions, TrainOptions
-from gpt.train import build_optimizer, train_step
+from gpt.train import build_optimizer, train_step, validate
 from storage.checkpoints import list_checkpoints
 from storage.model_folder import CheckpointError
 
@@ -284,6 +286,41 @@ def test_unigram_entropy_is_its_formula(tokens: list[int]) -> None:
 def test_item_nll_does_not_depend_on_the_batch(store: Path) -> None:
     tokens = TokenStore(store).read(range(12))
     torch.testing.assert_close(item_nll(make_gpt(), tokens, 5), item_nll(make_gpt(), tokens, 12))
+
+
+class Largest(TorchDispatchMode):
+    """Notes the largest tensor that is made, in numbers, and how many rows were embedded at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+        self.rows = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.numbers = max(self.numbers, result.numel())
+        if function is torch.ops.aten.embedding.default:
+            self.rows = max(self.rows, len(args[1]))
+        return result
+
+
+def test_validation_makes_no_full_logits() -> None:
+    model = GPT(GPTConfig(layers=1, heads=1, width=4, grid=(1, 2, 513), vocab_size=16400))
+    with Largest() as largest:
+        validate(model, torch.zeros(1, 1026, dtype=torch.int64), 1)
+    assert 1026 * 16400 > LOGITS_AT_ONCE >= largest.numbers
+
+
+@pytest.mark.parametrize(("batch", "grad_accumulation", "rows"), [(4, 1, 4), (4, 2, 2), (6, 4, 2), (1, 3, 1)])
+def test_validation_computes_no_more_at_a_time_than_a_part_of_a_step(
+    store: Path, batch: int, grad_accumulation: int, rows: int
+) -> None:
+    model, tokens = make_gpt(), TokenStore(store).read(range(7))
+    with Largest() as largest:
+        nll = validate(model, tokens, batch, grad_accumulation)
+    assert largest.rows == rows
+    assert nll == pytest.approx(float(model.nll(tokens).detach().mean()), rel=1e-5)
 
 
 @pytest.mark.parametrize("training", [True, False])

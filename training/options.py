@@ -11,7 +11,6 @@ from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, OptionError, Optio
 Precision = Literal["fp32", "tf32", "bf16", "auto"]
 """Numbers that layers compute with: see `training.precision`."""
 
-
 Sharing = Literal["none", "full", "node"]
 """Among which processes a model is shared out: none, all, or those of a node."""
 
