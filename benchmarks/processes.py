@@ -146,7 +146,7 @@ def work(options: dict[str, Any], environment: dict[str, str], read: Path | None
     """Train in this process."""
     os.environ.update({"ACCELERATE_USE_CPU": "true", **environment})
     torch.set_num_threads(1)
-    sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     if read is not None:
         make_order = gpt.make_order
         gpt.make_order = lambda *arguments: Noted(**vars(make_order(*arguments)), folder=read)

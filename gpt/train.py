@@ -225,7 +225,7 @@ def prepare(accelerator: Accelerator, model: GPT, sharing: Sharing = "none") -> 
     if sharing == "none":
         prepared: nn.Module = accelerator.prepare(model)
         return prepared
-    units = [unit for block in model.blocks for unit in (block.attention, block.feed_forward)]
+    units = [block.get_submodule(part) for block in model.blocks for part in ("attention", "feed_forward")]
     return share_out(model, units, sharing, accelerator)
 
 

@@ -38,7 +38,7 @@ def test_nothing_is_said_where_all_is_as_it_was_meant(processes: int, environmen
 
 
 def test_a_launcher_that_shards_is_refused() -> None:
-    with pytest.raises(ValueError, match="launch without --use_fsdp .* --shard full or --shard node"):
+    with pytest.raises(ValueError, match=r"launch without --use_fsdp .* --shard full or --shard node"):
         check_launch({"ACCELERATE_USE_FSDP": "true"})
 
 
