@@ -131,7 +131,7 @@ def start(way: Way, store: Path, run: Path, read: Path | None = None, **options:
     chosen = {**MODEL, **SCHEDULE, "tokens": store, "out": run, "shard": way.shard, **options}
     together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": way.processes}
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload(["sampling.watch"])
     started = []
     for rank in range(way.processes):
         own = {"RANK": rank, "LOCAL_RANK": rank % way.per_node, "LOCAL_WORLD_SIZE": way.per_node}
