@@ -35,6 +35,7 @@ from gpt import train as gpt
 from gpt.options import TrainOptions
 from sampling.watch import train_and_watch
 from storage.checkpoints import list_checkpoints
+from training import loop
 from training.order import DataOrder, SampleIndex
 
 STEPS = 20
@@ -132,7 +133,7 @@ def start(way: Way, store: Path, run: Path, read: Path | None = None, **options:
     together = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": way.processes}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["sampling.watch"])
-    started = []
+    started: list[BaseProcess] = []
     for rank in range(way.processes):
         own = {"RANK": rank, "LOCAL_RANK": rank % way.per_node, "LOCAL_WORLD_SIZE": way.per_node}
         environment = {name: str(value) for name, value in {**together, **own}.items()}
@@ -148,8 +149,8 @@ def work(options: dict[str, Any], environment: dict[str, str], read: Path | None
     torch.set_num_threads(1)
     sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     if read is not None:
-        make_order = gpt.make_order
-        gpt.make_order = lambda *arguments: Noted(**vars(make_order(*arguments)), folder=read)
+        make_order = loop.make_order
+        gpt.__dict__["make_order"] = lambda *arguments: Noted(**vars(make_order(*arguments)), folder=read)
     train_and_watch(TrainOptions.of(**options))
 
 
