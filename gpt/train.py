@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -97,24 +98,12 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     check_alike(record.sha256, "token store", "let all of them see the same --tokens")
     checkpoint = on_first_process(lambda: find_checkpoint(options, training, out, check, data="tokens"))
 
-    torch.manual_seed(training.seed)
-    beginning = Beginning(GPT.from_pretrained(checkpoint).train()) if checkpoint else begin_gpt(options, store)
+    beginning = _begin(options, store, checkpoint)
     plain = beginning.gpt
-    if checkpoint:
-        found = plain.config
-        check_model(checkpoint, plain, options.model.for_tokens(found.grid, found.vocab_size, found.tokenizer))
-    check_store(store, plain)  # a store encoded anew may lie where the interrupted run found another
     on_first_process(lambda: check_same_data(out, check, "tokens", options.tokens, record))
     on_first_process(lambda: check_same_trunk(training.trunk, check, "tokens", options.tokens, record))
-    plain.activation_checkpointing = options.activation_checkpointing
-    freeze(plain, options.beginning.freeze)
-    model = prepare(accelerator, plain, options.shard)
-    optimizer = accelerator.prepare(
-        build_optimizer(plain, training.learning_rate, options.weight_decay, options.rate_at_width)
-    )
+    model, optimizer = _prepare_both(options, accelerator, beginning)
     first = load_training_state(checkpoint, {"gpt": optimizer}) if checkpoint else 0
-    if beginning.inheritance is not None and beginning.parent is not None:
-        take_moments(options.beginning, beginning.inheritance, beginning.parent, "gpt", optimizer)
 
     def begin() -> None:
         write_record(out, record)
@@ -177,6 +166,36 @@ def _training_items(store: TokenStore, path: Path) -> list[int]:
     if not items:
         raise TokenStoreError(f"{path} has no training items")
     return items
+
+
+def _begin(options: TrainOptions, store: TokenStore, checkpoint: Path | None) -> Beginning:
+    """Return the GPT of a checkpoint, or the one that the training begins with where there is none."""
+    torch.manual_seed(options.training.seed)
+    if checkpoint is None:
+        beginning = begin_gpt(options, store)
+    else:
+        beginning = Beginning(GPT.from_pretrained(checkpoint).train())
+        found = beginning.gpt.config
+        expected = options.model.for_tokens(found.grid, found.vocab_size, found.tokenizer)
+        # The condition is no option: it came with the model of --init.
+        check_model(checkpoint, beginning.gpt, replace(expected, condition=found.condition))
+    check_store(store, beginning.gpt)  # a store encoded anew may lie where the interrupted run found another
+    return beginning
+
+
+def _prepare_both(
+    options: TrainOptions, accelerator: Accelerator, beginning: Beginning
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """Return what trains a GPT, and its optimizer, with the moments that `--init-optimizer` takes over."""
+    plain = beginning.gpt
+    plain.activation_checkpointing = options.activation_checkpointing
+    freeze(plain, options.beginning.freeze)
+    model = prepare(accelerator, plain, options.shard)
+    rate = options.training.learning_rate
+    optimizer = accelerator.prepare(build_optimizer(plain, rate, options.weight_decay, options.rate_at_width))
+    if beginning.inheritance is not None and beginning.parent is not None:
+        take_moments(options.beginning, beginning.inheritance, beginning.parent, "gpt", optimizer)
+    return model, optimizer
 
 
 def _floors(store: TokenStore, held: Tensor) -> dict[str, float]:

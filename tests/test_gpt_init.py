@@ -332,6 +332,13 @@ def test_a_resumed_run_needs_no_model_and_ends_with_the_same_weights(store: Path
     assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
 
 
+def test_the_condition_of_a_model_stays_when_the_run_is_resumed(store: Path, tmp_path: Path) -> None:
+    conditional = save(make_gpt(replace(GPT_SHORT, condition=3)), tmp_path / "conditional")
+    train(options(store, tmp_path / "run", init=conditional, steps=1))
+    final = train(options(store, tmp_path / "run", init=conditional, steps=2, resume="auto"))
+    assert GPT.from_pretrained(final).config.condition == 3
+
+
 def test_a_run_begun_otherwise_is_not_resumed_with_a_model(store: Path, model: Path, run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
     with pytest.raises(RunFolderError, match="no --init -> "):

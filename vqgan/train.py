@@ -110,10 +110,8 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
 
     order = make_order(accelerator, training, len(dataset), first)
     held = HeldOut(validation, training.validation_items)
-    old = _old_clips(options)
     on_first_process(held.read)
-    if old is not None:
-        on_first_process(old.read)
+    old = _old_clips(options)
     pinned = accelerator.device.type == "cuda"
     unreadable: list[Skipped] = []
     advised = False
@@ -227,7 +225,9 @@ def _old_clips(options: TrainOptions) -> HeldOut | None:
     path = options.old_data
     items, _ = on_first_process(lambda: find_items(path, form, cache=options.out / OLD_LISTING))
     _, validation = split_items(items)
-    return HeldOut(ClipDataset(validation, form), options.training.validation_items)
+    old = HeldOut(ClipDataset(validation, form), options.training.validation_items)
+    on_first_process(old.read)
+    return old
 
 
 def _note_skipped(out: Path, known: list[Skipped], new: list[Skipped]) -> list[Skipped]:
