@@ -60,5 +60,5 @@ def test_batch_scripts_can_be_read_by_the_shell(script: Path) -> None:
     subprocess.run(["bash", "-n", script], check=True)
 
 
-def test_there_is_a_batch_script_for_each_trainer() -> None:
-    assert [script.name for script in SCRIPTS] == ["train_gpt.sbatch", "train_tokenizer.sbatch"]
+def test_there_is_a_batch_script_for_trainings_and_one_for_the_rest() -> None:
+    assert [script.name for script in SCRIPTS] == ["run.sbatch", "train.sbatch"]

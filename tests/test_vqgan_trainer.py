@@ -200,7 +200,7 @@ def test_weights_of_three_axes_have_their_channels_last_where_that_is_faster(pre
 def test_a_trainer_in_bf16_resumes_to_the_same_bits(tmp_path: Path) -> None:
     whole, resumed = make_trainer(precision="bf16"), make_trainer(precision="bf16")
     run(whole, 0, 3)
-    whole.save(tmp_path, 3)
+    whole.save(CheckpointSaver(tmp_path, TrainingOptions()), 3)
     run(whole, 3, 5)
     checkpoint = newest_checkpoint(tmp_path)
     assert checkpoint is not None
