@@ -50,6 +50,7 @@ try:
     from storage.parser import call_tyro, flatten, of_group, parser_type
     from storage.terminal import visible
     from storage.unlock import UnlockOptions
+    from training.launching import check_command
     from vqgan import options as vqgan
 except KeyboardInterrupt:  # imports take a moment, too
     _stopped()
@@ -132,6 +133,7 @@ def _carry_out(words: Sequence[str]) -> None:
     options = None
     try:
         options = parse(words)
+        check_command(options.command)
         module, function = COMMANDS[options.command][1].split(":")
         getattr(importlib.import_module(module), function)(options)
     except BrokenPipeError:

@@ -48,6 +48,7 @@ def write_jobs(steps: Sequence[Step], out: Path, door: Path | None = None) -> Pa
         ValueError: `out`, or the folder that the command was given in, has a name that Slurm cannot be told.
     """
     program = str(door or Path(sys.executable).with_name("secondsight"))
+    here = Path.cwd()
     jobs = out / "jobs"
     texts = {}
     for step in steps:
@@ -58,8 +59,8 @@ def write_jobs(steps: Sequence[Step], out: Path, door: Path | None = None) -> Pa
             "name": step.commands[0].command.replace(" ", "-") + f"-{step.name}",
             "last": len(commands) - 1,
             "gpu": step.gpu,
-            "folder": _directive("the folder that this command is given in,", Path.cwd()),
-            "logs": _directive("--out", jobs.absolute() / "logs", pattern=f"/{step.name}-%a.log"),
+            "folder": _directive("the folder that this command is given in,", here, here),
+            "logs": _directive("--out", out, jobs.absolute() / "logs", pattern=f"/{step.name}-%a.log"),
             "commands": shell_line([str(jobs.absolute() / f"{step.name}.txt")]),
         }
         texts[f"{step.name}.sbatch"] = render_template(Path(__file__), "job.sbatch.j2", html=False, **settings)
@@ -73,11 +74,12 @@ def write_jobs(steps: Sequence[Step], out: Path, door: Path | None = None) -> Pa
     return jobs / "submit.sh"
 
 
-def _directive(what: str, path: Path, pattern: str = "") -> str:
+def _directive(what: str, given: Path, path: Path, pattern: str = "") -> str:
     """Return a path as the value of an option in a line `#SBATCH`.
 
     Args:
         what: what the path is, for people.
+        given: the path as people know it.
         path: what Slurm is to read.
         pattern: what follows it, in which %a and the like mean something; then a % of the path is doubled.
 
@@ -88,7 +90,8 @@ def _directive(what: str, path: Path, pattern: str = "") -> str:
     reason = _hindrance(text)
     if reason:
         raise ValueError(
-            f"{what} {shell_line([text])} has {reason}, which no line of a Slurm script can name: choose another name"
+            f"{what} {shell_line([str(given)])} has {reason}, which no line of a Slurm script can name: "
+            "choose another name"
         )
     said = text.replace("%", "%%") + pattern if pattern else text
     return '"' + said.replace('"', '\\"') + '"'

@@ -6,6 +6,8 @@
 #     SECONDSIGHT_NET_PLUGIN   folder of the plugin by which NCCL or RCCL speaks libfabric (libnccl-net.so and the like)
 #     SECONDSIGHT_SCRATCH      folder on the node's own disk for caches of compiled kernels; by default TMPDIR or /tmp
 # Variables of NCCL, gloo, libfabric and MIOpen that are set already stay as they are.
+# Jobs of a sweep or study do in their own words what name_job and wait_or_requeue do (experiments/job.sbatch.j2), since
+# they run from folders without this file, too: what changes in one changes in the other.
 
 # shellcheck disable=SC2034             # used where this is sourced
 BIN=${SECONDSIGHT_BIN:-.venv/bin}
@@ -32,6 +34,15 @@ name_command() {
         esac
     done
     [[ $RESUMED != *" $name "* ]] || words+=(--resume auto)
+}
+
+# Print what Slurm calls this job, and no other: a bare number may be that of an array, and then means all of its tasks.
+name_job() {
+    if [[ -n ${SLURM_ARRAY_JOB_ID:-} ]]; then
+        echo "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+    else
+        echo "$SLURM_JOB_ID"
+    fi
 }
 
 # Print what computes: cuda, rocm or none.
@@ -133,7 +144,7 @@ wait_or_requeue() {
         wait "$process" || code=$?
     done
     case $asked in
-        requeue) exec scontrol requeue "$SLURM_JOB_ID" ;;
+        requeue) exec scontrol requeue "$(name_job)" ;;
         stop) exit 143 ;;                     # cancelled or preempted: what depends on this job must not begin
     esac
     exit "$code"

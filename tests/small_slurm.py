@@ -1,8 +1,10 @@
 """A small Slurm: `sbatch`, `srun`, `scontrol`, `scancel` and `squeue` as programs, a scheduler of real processes.
 
 It knows what the batch scripts of this project ask for: arrays, dependencies (`afterok`), `--signal=B:USR1`, being
-queued again, one log that is appended to. Jobs run one after the other. Instead of clocks there are interruptions: each
-waits until its job has written what it waits for.
+queued again, one log that is appended to. As in Slurm the last task of an array has the number of the array, which
+alone means all tasks, and a step has one core unless `srun` is told otherwise. Jobs run one after the other, and
+nothing of them outlives their script. Instead of clocks there are interruptions: each waits until its job has written
+what it waits for.
 
     slurm = SmallSlurm(folder)
     slurm.bash("submit.sh")              # or slurm.call("sbatch", "job.sbatch")
@@ -33,7 +35,7 @@ class Job:
     """A job, or one task of an array."""
 
     id: int
-    """What Slurm calls it; a task has its own."""
+    """What Slurm calls it; a task has its own, but the last one that of the array."""
     array: int
     """The job that it is a task of, or itself."""
     task: int | None
@@ -44,6 +46,8 @@ class Job:
     after: tuple[int, ...] = ()
     """Jobs that must have ended well before."""
     arguments: tuple[str, ...] = ()
+    cores: str = "1"
+    """For each of its tasks, as `--cpus-per-task` says."""
     signalled: bool = True
     """Whether Slurm tells the script before its time is up."""
     state: str = "PENDING"
@@ -149,7 +153,6 @@ class SmallSlurm:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            (self.folder / "running").write_text(json.dumps([job.id, script.pid]))
             met: list[Interruption] = []
             try:
                 while script.poll() is None:
@@ -161,20 +164,33 @@ class SmallSlurm:
                 if script.poll() is None:
                     _interrupt(script, "node", job.signalled)
                     script.wait()
+                _end_session(script.pid)
         job.codes.append(script.returncode)
-        queued = any(words == ["requeue", str(job.id)] for words in self.calls("scontrol")[requeued:])
+        told = [words[1] for words in self.calls("scontrol")[requeued:] if words[0] == "requeue"]
+        queued = [each for name in told for each in self._named(name)]
         # Slurm itself queues a job again that was preempted or whose node died.
-        again = queued or {"preempted", "node"} & {each.kind for each in met}
+        again = job in queued or {"preempted", "node"} & {each.kind for each in met}
         job.state = "PENDING" if again else "FAILED" if script.returncode else "COMPLETED"
+        for each in queued:
+            each.state = "PENDING"
         for interruption in reversed(met):
             if again:
                 interruption.met = job
             else:
                 waiting.insert(0, interruption)  # the job had ended before it came: it happens to the next
 
+    def _named(self, name: str) -> list[Job]:
+        """The jobs of a name: ARRAY_TASK is one task, and the bare number of an array all of its tasks."""
+        number, _, task = name.partition("_")
+        if task:
+            return [job for job in self.jobs if (job.array, job.task) == (int(number), int(task))]
+        tasks = [job for job in self.jobs if job.array == int(number)]
+        return tasks or [job for job in self.jobs if job.id == int(number)]
+
     def _variables(self, job: Job) -> dict[str, str]:
         own = {"SLURM_JOB_ID": str(job.id), "SLURM_SUBMIT_DIR": str(job.folder), "SLURM_RESTART_COUNT": str(job.starts)}
         own |= {"SLURM_JOB_NODELIST": "node", "SLURM_NNODES": "1", "SLURM_NODEID": "0", "SLURM_GPUS_ON_NODE": "2"}
+        own |= {"SLURM_CPUS_PER_TASK": job.cores}
         if job.task is not None:
             own |= {"SLURM_ARRAY_TASK_ID": str(job.task), "SLURM_ARRAY_JOB_ID": str(job.array)}
         return {**own, **self.environment}
@@ -240,6 +256,26 @@ def _interrupt(script: subprocess.Popen[bytes], kind: str, signalled: bool) -> N
         _send(script.pid, signal.SIGUSR1 if signalled else signal.SIGKILL)
 
 
+def _end_session(session: int) -> None:
+    """End what a script left behind, whatever became of the processes that started it."""
+    while left := _alive_in(session):
+        for pid in left:
+            _send(pid, signal.SIGKILL)
+        time.sleep(POLL)
+
+
+def _alive_in(session: int) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, own = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        if own == str(session) and state != "Z":
+            found.append(int(folder.name))
+    return found
+
+
 def _send(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
@@ -264,10 +300,10 @@ def _jobs_of(number: int, submitted: dict[str, list[str] | str]) -> list[Job]:
     runs_in = Path(options.get("--chdir", str(folder)))
     last = options.get("--array", "").partition("-")[2]
     after = tuple(int(each) for each in re.findall(r"\d+", options.get("--dependency", "")))
-    tasks = range(int(last) + 1) if last else [None]
+    tasks: list[int | None] = [*range(int(last) + 1)] if last else [None]
     jobs = []
     for task in tasks:
-        own = number if task is None else number + 1 + task
+        own = number if task is None or task == tasks[-1] else number + 1 + task
         names = {"%%": "%", "%a": str(task), "%j": str(own), "%A": str(number), "%x": options.get("--job-name", "")}
         log = "".join(names.get(part, part) for part in re.split("(%.)", options.get("--output", "slurm-%j.out")))
         jobs.append(
@@ -280,6 +316,7 @@ def _jobs_of(number: int, submitted: dict[str, list[str] | str]) -> list[Job]:
                 log=runs_in / log,
                 after=after,
                 arguments=tuple(words[at + 1 :]),
+                cores=options.get("--cpus-per-task", "1"),
                 signalled=options.get("--signal", "").startswith("B:USR1"),
             )
         )
@@ -299,8 +336,12 @@ def _act(folder: Path, name: str, words: list[str]) -> int:
     elif name == "scontrol" and words[:2] == ["show", "hostnames"]:
         print("\n".join(words[2].split(",")))
     elif name == "srun":
+        cores = os.environ.get("SRUN_CPUS_PER_TASK", "1")  # since 22.05, whatever SLURM_CPUS_PER_TASK says
         while words[0].startswith("--"):
+            name, _, value = words[0].partition("=")
+            cores = value if name == "--cpus-per-task" else cores
             words = words[1:]
+        os.environ["SLURM_CPUS_PER_TASK"] = cores
         (folder / "step").write_text(str(os.getpid()))
         os.execvp(words[0], words)
     elif name == "scancel" and words[0].startswith("--signal="):

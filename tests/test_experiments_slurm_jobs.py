@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from small_slurm import SmallSlurm, directives
+from small_slurm import Interruption, SmallSlurm, directives
 
 import secondsight
 from experiments.memory.options import MemoryOptions, SweepOptions
@@ -106,6 +106,15 @@ def test_a_folder_that_slurm_cannot_be_told_is_refused_before_anything_is_writte
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_slurm_cannot_be_told_is_named_as_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = Path("back\\slash")
+    with pytest.raises(ValueError, match=r"^--out 'back\\slash' has a backslash, which"):
+        write_cells(make_cells(out, Path("list")), out)
+
+
 @needs_bash
 def test_a_list_of_any_name_stays_on_its_line(tmp_path: Path) -> None:
     cells = make_cells(tmp_path / "out", Path("a\nb"))[:1]
@@ -150,6 +159,20 @@ def test_nothing_is_merged_after_a_failure(tmp_path: Path, monkeypatch: pytest.M
     slurm.run()
     assert slurm.states() == {"cells.sbatch": ["FAILED"] * 2, "report.sbatch": ["CANCELLED"]}
     assert (tmp_path / "out" / "jobs" / "logs" / "cells-1.log").read_text() == "broken\n"
+
+
+@needs_bash
+def test_a_task_whose_time_is_up_is_queued_again_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    door = make_door(tmp_path)
+    waits = "trap 'echo saved; exit 0' INT; echo started; for ((i = 0; i < 2000; i++)); do sleep 0.05; done"
+    door.write_text(f"#!/bin/bash\n[[ $SLURM_ARRAY_TASK_ID = 0 || -e once ]] && exit 0\ntouch once; {waits}\n")
+    submit = write_jobs([Step("cells", make_cells(Path("out"), Path("list")))], tmp_path / "out", door)
+    slurm = SmallSlurm(tmp_path / "slurm")
+    slurm.bash(submit)
+    slurm.run([Interruption(until=lambda job: job.says("started"))])
+    assert [(job.starts, job.state) for job in slurm.jobs] == [(1, "COMPLETED"), (2, "COMPLETED")]
+    assert slurm.calls("scontrol") == [["requeue", "1000_1"]]
 
 
 def test_only_steps_that_compute_ask_for_a_gpu(tmp_path: Path) -> None:

@@ -71,6 +71,17 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # Help
 
 
+def test_a_command_that_runs_in_one_process_touches_nothing_under_a_launcher_of_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SystemExit) as stop:
+        secondsight.main(["data", "playroom", "--clips", "2", "--out", str(tmp_path / "room")])
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith("secondsight: data playroom runs in one process: start it without ")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_help_imports_no_torch() -> None:
     code = (
         "import sys, secondsight\n"

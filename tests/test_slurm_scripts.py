@@ -1,8 +1,11 @@
 """The batch scripts pass on what they are given, end in good time, queue again, and know CUDA from ROCm."""
 
 import os
+import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,11 +22,28 @@ SCRIPTS = Path(__file__).parent.parent / "slurm"
 NAMES = ["a b", "$(touch harm)", "-x", "a'b\"c", "a;touch harm", "*"]
 SAYS = "printf '%s\\0' \"$@\" > said; env -0 > variables"
 """A program that writes down what it was told, and in which environment."""
-WORKS = "echo started; while :; do sleep 0.05; done"
+WORKS = "echo started; for ((i = 0; i < 2000; i++)); do sleep 0.05; done"
+"""A program that works for longer than any test, and not for ever."""
 WAITS = f"trap 'echo saved; exit 0' INT TERM; {WORKS}"
 """A program that works until it is asked to end."""
 
 pytestmark = pytest.mark.skipif(BASH is None, reason="needs bash")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_survives(tmp_path: Path) -> Iterator[None]:
+    yield
+    assert processes_in(tmp_path) == []
+
+
+def processes_in(folder: Path) -> list[str]:
+    """What runs in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is another's
+            if (process / "cwd").resolve().is_relative_to(folder):
+                found.append((process / "cmdline").read_text())
+    return found
 
 
 def make_site(folder: Path, program: str = SAYS, **variables: str) -> SmallSlurm:
@@ -98,6 +118,8 @@ def test_a_resume_that_was_given_stays(tmp_path: Path) -> None:
         ("run.sbatch", [], {}, "which command? Such as: sbatch slurm/run.sbatch memory run"),
         ("run.sbatch", ["gpt", "train", "--overwrite"], {}, "--overwrite would begin anew whenever the job runs again"),
         ("run.sbatch", ["demo"], {"SECONDSIGHT_GPU": "tpu"}, "SECONDSIGHT_GPU=tpu: cuda, rocm or none"),
+        ("train.sbatch", ["memory", "run"], {}, "several GPUs are for gpt train, vqgan train and vqgan encode"),
+        ("train.sbatch", ["complete", "--gpt=a"], {}, "vqgan encode: sbatch slurm/run.sbatch complete --gpt=a"),
         ("train.sbatch", ["gpt", "train"], {"SLURM_GPUS_ON_NODE": "1"}, "one GPU takes no launcher: sbatch slurm/run"),
         ("train.sbatch", ["gpt", "train"], {"SLURM_GPUS_ON_NODE": ""}, "is not set: ask for --gpus-per-node"),
         (
@@ -131,6 +153,18 @@ def test_a_job_whose_time_is_up_saves_and_queues_again(script: str, tmp_path: Pa
     assert (job.state, job.starts, slurm.calls("scontrol").count(["requeue", str(job.id)])) == ("COMPLETED", 2, 1)
 
 
+@pytest.mark.parametrize(("script", "asked"), [("run.sbatch", []), ("train.sbatch", [["--signal=TERM", "1000_1"]])])
+def test_one_task_of_an_array_is_signalled_and_queued_again_and_no_other(
+    script: str, asked: list[list[str]], tmp_path: Path
+) -> None:
+    once = f"[[ $SLURM_ARRAY_TASK_ID = 0 || -e once ]] && exit 0; touch once; {WAITS}"
+    slurm = make_site(tmp_path, once)
+    slurm.call("sbatch", "--array=0-1", f"slurm/{script}", "gpt", "train")
+    slurm.run([Interruption(until=lambda job: job.says("started"))])
+    assert [(job.id, job.starts, job.state) for job in slurm.jobs] == [(1001, 1, "COMPLETED"), (1000, 2, "COMPLETED")]
+    assert slurm.calls("scancel") == asked
+
+
 @pytest.mark.parametrize("script", ["run.sbatch", "train.sbatch"])
 def test_a_failure_is_not_queued_again(script: str, tmp_path: Path) -> None:
     job = submit(make_site(tmp_path, "exit 3"), script, "gpt", "train")
@@ -146,7 +180,8 @@ def test_a_job_that_was_told_to_end_has_not_done_its_work(tmp_path: Path) -> Non
 
 
 def test_who_is_asked_twice_saves_once_and_is_queued_again(tmp_path: Path) -> None:
-    saves = "trap 'echo asked; while [[ ! -e limit ]]; do sleep 0.05; done; echo saved; exit 0' INT"
+    reached = "for ((i = 0; i < 2000; i++)); do [[ ! -e limit ]] || break; sleep 0.05; done"
+    saves = f"trap 'echo asked; {reached}; echo saved; exit 0' INT"
     slurm = make_site(tmp_path, f"[[ ! -e once ]] || exit 0; touch once; {saves}; {WORKS}")
 
     def meets_the_limit(job: Job) -> bool:
@@ -161,7 +196,23 @@ def test_who_is_asked_twice_saves_once_and_is_queued_again(tmp_path: Path) -> No
     assert (job.says("saved"), job.starts, job.state) == (True, 2, "COMPLETED")
 
 
+def test_nothing_outlives_a_script_that_slurm_kills(tmp_path: Path) -> None:
+    slurm = make_site(tmp_path)
+    (tmp_path / "unwarned.sbatch").write_text(f"#!/bin/bash\nset -m\n( {WORKS} ) &\nwait\n")
+    slurm.call("sbatch", "unwarned.sbatch")
+    slurm.run([Interruption(until=lambda job: job.says("started"))])
+    assert slurm.jobs[0].state == "FAILED"
+    assert processes_in(tmp_path) == []
+
+
 # What processes are given
+
+
+def test_a_launcher_has_the_cores_of_its_node(tmp_path: Path) -> None:
+    slurm = make_site(tmp_path)
+    slurm.call("sbatch", "--cpus-per-task=56", "slurm/train.sbatch", "gpt", "train")
+    slurm.run()
+    assert variables_of(tmp_path)["SLURM_CPUS_PER_TASK"] == "56"
 
 
 def test_a_launcher_of_each_node_starts_a_process_on_each_gpu(tmp_path: Path) -> None:
@@ -248,8 +299,15 @@ def test_what_a_node_has_decides_between_cuda_and_rocm(program: str, kind: str, 
     ("words", "threads"), [("gpt train", "16"), ("vqgan train", "1"), ("vqgan encode", "1")], ids=lambda each: each
 )
 def test_processes_share_the_cores_unless_workers_need_them(words: str, threads: str, tmp_path: Path) -> None:
-    submit(make_site(tmp_path, SLURM_CPUS_PER_TASK="32"), "train.sbatch", *words.split())
+    submit(make_site(tmp_path), "train.sbatch", *words.split())
     assert variables_of(tmp_path)["OMP_NUM_THREADS"] == threads
+
+
+def test_lists_that_may_be_empty_do_not_end_scripts_of_old_bash() -> None:
+    scripts = [*SCRIPTS.iterdir(), *(SCRIPTS.parent / "experiments").glob("*.j2")]
+    text = "\n".join(script.read_text() for script in scripts)
+    guarded = text.replace('${container[@]+"${container[@]}"}', "").replace('${after[@]+"${after[@]}"}', "")
+    assert re.findall(r"\$\{(?:container|after)\[@\].*", guarded) == []
 
 
 @pytest.mark.parametrize("script", sorted(SCRIPTS.iterdir()), ids=lambda script: script.name)

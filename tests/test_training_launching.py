@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.launching import alone_sentence, check_launch
+from training.launching import alone_sentence, check_command, check_launch
 
 ALONE = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500", "ACCELERATE_MIXED_PRECISION": "no"}
 """What accelerate 1.15 leaves to the only process of `launch --cpu --num_processes 2`."""
@@ -45,3 +45,19 @@ def test_a_launcher_that_shards_is_refused() -> None:
 @pytest.mark.parametrize("environment", [{}, {"ACCELERATE_USE_FSDP": "false"}])
 def test_a_launcher_that_does_not_is_not(environment: dict[str, str]) -> None:
     check_launch(environment)
+
+
+@pytest.mark.parametrize("command", ["complete", "memory run", "gpt eval", "vqgan fit"])
+def test_several_processes_of_a_command_that_runs_in_one_are_refused(command: str) -> None:
+    message = f"^{command} runs in one process: start it without accelerate launch \\(or with slurm/run.sbatch\\)$"
+    with pytest.raises(ValueError, match=message):
+        check_command(command, {"WORLD_SIZE": "2"})
+
+
+@pytest.mark.parametrize(
+    ("command", "size"),
+    [("gpt train", "2"), ("vqgan train", "2"), ("vqgan encode", "2"), ("complete", "1"), ("complete", "?")],
+)
+def test_commands_that_share_their_work_and_single_processes_are_not(command: str, size: str) -> None:
+    check_command(command, {"WORLD_SIZE": size})
+    check_command(command, {})

@@ -1,4 +1,4 @@
-"""What the launcher of a training did, where that is not what was meant."""
+"""What the launcher of a command did, where that is not what was meant. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,26 @@ import os
 import sys
 from collections.abc import Mapping
 
-from training.processes import process_count
-
 SEVERAL = 'accelerate launch --multi_gpu --num_processes N "$(command -v secondsight)" ...'
+SHARED = ("gpt train", "vqgan train", "vqgan encode")
+"""The commands whose work several processes share."""
+
+
+def check_command(command: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Refuse a launcher of several processes for a command that runs in one: each would do all of the work.
+
+    Args:
+        command: such as "gpt train".
+        environment: variables of this process; launchers say in WORLD_SIZE how many there are.
+
+    Raises:
+        ValueError: they are several.
+    """
+    size = environment.get("WORLD_SIZE", "1")
+    if command not in SHARED and size.isdecimal() and int(size) > 1:
+        raise ValueError(
+            f"{command} runs in one process: start it without accelerate launch (or with slurm/run.sbatch)"
+        )
 
 
 def check_launch(environment: Mapping[str, str] = os.environ) -> None:
@@ -25,9 +42,13 @@ def check_launch(environment: Mapping[str, str] = os.environ) -> None:
         )
 
 
-def say_if_alone() -> None:
-    """Say on stderr if one process runs where the launcher, or Slurm, was asked for several."""
-    sentence = alone_sentence(process_count(), os.environ)
+def say_if_alone(processes: int) -> None:
+    """Say on stderr if one process runs where the launcher, or Slurm, was asked for several.
+
+    Args:
+        processes: that run together.
+    """
+    sentence = alone_sentence(processes, os.environ)
     if sentence:
         print(sentence, file=sys.stderr)
 

@@ -37,7 +37,7 @@ from training.launching import check_launch, say_if_alone
 from training.options import TrainingOptions
 from training.order import DataOrder
 from training.precision import choose_precision, forget_earlier_trainings, recorded_precision
-from training.processes import best_device, gather_values
+from training.processes import best_device, gather_values, process_count
 from training.progress import Progress, seen
 from training.schedule import kept_steps
 from training.stopping import Stopping
@@ -90,7 +90,7 @@ def make_accelerator(options: TrainOptions, compile: bool = False) -> Accelerato
         project_dir=options.out / "trackers",
         kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)],
     )
-    say_if_alone()
+    say_if_alone(process_count())
     return accelerator
 
 

@@ -28,7 +28,7 @@ from storage.fingerprints import same_fingerprint
 from storage.run_folder import RunFolderError, open_run
 from training.launching import say_if_alone
 from training.loop import on_cpu
-from training.processes import best_device, describe_device, on_first_process
+from training.processes import best_device, describe_device, on_first_process, process_count
 from training.progress import Progress, say_done, say_found
 from training.run_lock import sole_writer
 from training.transfer import to_device
@@ -86,7 +86,7 @@ def encode(options: EncodeOptions) -> Path:
 def processes() -> PartialState:
     """Return this process's index among those that were launched, and its device."""
     state = PartialState(cpu=on_cpu() or best_device().type == "cpu", timeout=LONGEST_WAIT)
-    say_if_alone()
+    say_if_alone(process_count())
     return state
 
 
