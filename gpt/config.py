@@ -8,6 +8,7 @@ from typing import Literal, Self, get_args
 
 from storage.fingerprints import same_fingerprint
 from storage.options import Options, option
+from storage.terminal import count
 
 MOST_TOKENS = 2**20
 """Tokens of a grid, at most. Rotary positions have no weights that could contradict a config."""
@@ -135,7 +136,7 @@ class GPTConfig(Options):
 
     def describe(self) -> str:
         """Return its size in words."""
-        return f"{self.layers} layers, {self.heads} heads, {self.width} wide"
+        return f"{count(self.layers, 'layer')}, {count(self.heads, 'head')}, {self.width} wide"
 
 
 # Layers, heads and widths of the published models: vqgan-gpt (alef to dalet) and Image GPT.

@@ -32,7 +32,7 @@ from training.order import seed_step
 from training.processes import describe_device, gather_values, on_first_process, process_count, process_index
 from training.products import precision_of_products
 from training.progress import count, say_done, say_found
-from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
+from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint
 from training.run_lock import RunLock, sole_writer
 from training.saving import CheckpointSaver
 from training.schedule import set_learning_rate
@@ -108,7 +108,6 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     def begin() -> None:
         write_record(out, record)
         begin_run(options, training, out, check, first, checkpoint)
-        say_schedule(training, check, first)
 
     def name(index: int) -> str:
         return _name(store.items[items[index]])

@@ -109,7 +109,8 @@ def load_training_tensors(checkpoint: Path, state: Mapping[str, Any]) -> dict[st
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
-    """Return the `state.json` of a checkpoint: step, score, processes, settings of the optimizers, digests.
+    """Return the `state.json` of a checkpoint: step, score, processes, settings of the optimizers, digests, whether
+    it is kept for good.
 
     Raises:
         DamageError: it is damaged, or of another step than the checkpoint.
@@ -150,6 +151,19 @@ def best_checkpoint(run: Path) -> Path | None:
     return max(scored, key=scored.__getitem__, default=None)
 
 
+def is_kept(checkpoint: Path) -> bool:
+    """Whether it is noted in a checkpoint that it is kept for good, which versions before did not do.
+
+    A damaged one is not kept; one that cannot be read at present is.
+    """
+    try:
+        return bool(read_state(checkpoint).get("kept", False))
+    except DamageError:
+        return False
+    except OSError as error:
+        return not isinstance(error, DAMAGE)
+
+
 def _right_types(state: Mapping[str, Any]) -> dict[str, bool]:
     """Return whether the values of a `state.json` are what they must be, by name; versions before had fewer of them."""
     score = state.get("score")
@@ -159,6 +173,7 @@ def _right_types(state: Mapping[str, Any]) -> dict[str, bool]:
         "score": score is None or (isinstance(score, int | float) and math.isfinite(score)),
         "processes": _is_count(state.get("processes", 1)) and state.get("processes", 1) > 0,
         "param_groups": isinstance(groups, dict) and all(_is_list_of_dicts(value) for value in groups.values()),
+        "kept": isinstance(state.get("kept", False), bool),
         "digests": isinstance(state.get("digests", {}), dict),
     }
 

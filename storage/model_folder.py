@@ -55,6 +55,8 @@ def find_model(path: Path) -> Path:
             return folder
     if not path.exists():
         raise CheckpointError(f"{path} holds no model: there is no such folder{_hint(path)}")
+    if path.is_file() and is_there(path.parent / "model.safetensors") and (path.parent / "config.json").exists():
+        raise CheckpointError(f"{path} is a file of a model: give the folder it lies in, {path.parent}")
     raise CheckpointError(
         f"{path} holds no model: expected config.json and model.safetensors in it, in its final/, "
         "or in its checkpoints/"

@@ -355,7 +355,7 @@ def _typed(leaf: Leaf, value: Any) -> str:
     """Return an option with a value of a config.json, as people type it."""
     if isinstance(value, bool):
         return leaf.flag if value else f"--no-{leaf.flag.removeprefix('--')}"
-    if value is None:
+    if value is None or value == []:
         return f"no {leaf.flag}"
     return f"{leaf.flag} {' '.join(map(str, _flattened(value)))}"
 

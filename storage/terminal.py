@@ -26,6 +26,11 @@ def visible_lines(text: object) -> str:
     return "\n".join(map(visible, str(text).split("\n")))
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one: `1,234 clips`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _shown(character: str) -> str:
     if unicodedata.category(character) not in HIDDEN:
         return character

@@ -229,7 +229,7 @@ def test_an_unknown_preset_of_the_gpt_is_refused(tmp_path: Path, capsys: pytest.
 
 def test_it_is_said_what_was_found_and_what_comes_next(out: Path, said: io.StringIO) -> None:
     assert "images       8 videos, 16 clips: 14 for training, 2 new" in said.getvalue()
-    assert "gpts         1 layers, 2 heads, 16 wide; 2 steps on 2, 4 items" in said.getvalue()
+    assert "gpts         1 layer, 2 heads, 16 wide; 2 steps on 2, 4 items" in said.getvalue()
     assert f"{out} is ready; next: secondsight complete --gpt {out}/clip/gpt_4" in said.getvalue()
 
 

@@ -64,6 +64,12 @@ def test_half_a_model_is_none(tmp_path: Path, name: str) -> None:
         find_model(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_file_of_a_model_is_refused_with_its_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CheckpointError, match=f"{name} is a file of a model: give the folder it lies in, {tmp_path}$"):
+        find_model(model_folder(tmp_path) / name)
+
+
 # Loading
 
 

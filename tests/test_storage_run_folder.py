@@ -36,6 +36,7 @@ class RunOptions(Options):
     data: Path = Path("data")
     grid: tuple[int, int] = (2, 3)
     workers: int = option(0, identity="none")
+    keep_at: tuple[int, ...] = option((), identity="none")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def metrics(run: Path) -> list[dict[str, float]]:
 def test_a_run_folder_records_the_options(options: RunOptions) -> None:
     recorded = json.loads((open_run(options.out, options) / "config.json").read_text())
     schedule = {"steps": 10, "parts": 1, "fast": False, "sharp": True, "save_every": 5}
-    own = {"command": "made up", "out": str(options.out), "data": "data", "grid": [2, 3], "workers": 0}
+    own = {"command": "made up", "out": str(options.out), "data": "data", "grid": [2, 3], "workers": 0, "keep_at": []}
     assert recorded == {**own, **schedule}
 
 
@@ -148,6 +149,16 @@ def test_what_may_change_is_said_and_recorded(
     open_run(options.out, changed, resume="auto")
     assert capsys.readouterr().err == f"changed since the run began: {said}\n"
     assert read_options(options.out, RunOptions) == changed
+
+
+def test_an_empty_list_is_said_as_none(options: RunOptions, capsys: pytest.CaptureFixture[str]) -> None:
+    open_run(options.out, options.changed(keep_at=(1, 2)))
+    open_run(options.out, options, resume="auto")
+    open_run(options.out, options.changed(keep_at=(3,)), resume="auto")
+    assert capsys.readouterr().err.splitlines() == [
+        "changed since the run began: --keep-at 1 2 -> no --keep-at",
+        "changed since the run began: no --keep-at -> --keep-at 3",
+    ]
 
 
 def test_nothing_is_said_of_what_is_as_it_was(options: RunOptions, capsys: pytest.CaptureFixture[str]) -> None:

@@ -161,6 +161,30 @@ def test_what_killed_processes_left_half_written_is_removed(store: Path, run: Pa
     assert not (run / "writing.lock").exists()
 
 
+def test_overwriting_leaves_no_picture_of_the_run_before(store: Path, run: Path) -> None:
+    (run / "samples").mkdir()
+    for path in (run / "samples" / "000009.png", run / "samples" / "000009.npy", run / "notes.txt"):
+        path.touch()
+    (run / "loss.png").write_bytes(b"old")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gpt_training.train(options(store, run, sample_every=1, overwrite=True), stop)
+    assert not (run / "samples").exists()
+    assert not list(run.glob("loss.*"))
+    assert (run / "notes.txt").exists()
+
+
+def test_overwriting_leaves_the_pictures_that_people_put_there(store: Path, run: Path) -> None:
+    (run / "samples").mkdir()
+    for name in ("000009.png", "000009.txt", "mine.png"):
+        (run / "samples" / name).touch()
+    train(options(store, run, overwrite=True))
+    assert sorted(path.name for path in (run / "samples").iterdir()) == ["000009.txt", "mine.png"]
+
+
 # More steps
 
 
@@ -181,8 +205,19 @@ def test_more_steps_are_said_with_what_the_learning_rate_does(
     assert "changed since the run began: --steps 4 -> 6\n" in said
     before = gpt_training.rate_at(3, options(store, run))
     now = gpt_training.rate_at(4, longer)
-    assert f"the schedule of 6 steps from here on: it was {before:.3g} and is {now:.3g} at step 4\n" in said
+    assert (
+        "the learning rate rises again, as it follows the schedule of 6 steps from here on: "
+        f"it was {before:.3g} and is {now:.3g} at step 4\n" in said
+    )
     assert read_options(run, GPTTrainOptions).training.steps == 6
+
+
+def test_a_rate_that_does_not_rise_is_not_said_to(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(options(store, tmp_path / "run", schedule="constant"))
+    train(options(store, tmp_path / "run", schedule="constant", steps=6, resume="auto"))
+    assert "the learning rate follows the schedule of 6 steps from here on: it was 0.001" in capsys.readouterr().err
 
 
 def test_a_run_that_goes_on_is_its_newest_checkpoint_until_it_ends(store: Path, run: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from storage.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, state_text
+from storage.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, read_state, state_text
 from storage.model_folder import CheckpointError, load_model_folder
 from storage.pretrained import Pretrained
 from storage.records import SEAL
@@ -66,8 +66,15 @@ def train(model: nn.Module, optimizer: torch.optim.Optimizer, first: int, last: 
         optimizer.step()
 
 
-def save(run: Path, step: int, model: Net, optimizer: torch.optim.Optimizer, score: float | None = None) -> Path:
-    return save_checkpoint(run, step, model, {"model": optimizer}, score=score)
+def save(
+    run: Path,
+    step: int,
+    model: Net,
+    optimizer: torch.optim.Optimizer,
+    score: float | None = None,
+    keep_at: tuple[int, ...] = (),
+) -> Path:
+    return save_checkpoint(run, step, model, {"model": optimizer}, score=score, keep_at=keep_at)
 
 
 def weights(model: nn.Module) -> list[bytes]:
@@ -224,6 +231,25 @@ def test_a_checkpoint_that_says_nothing_of_threads_goes_on_in_silence(
 def test_the_oldest_checkpoints_are_pruned(tmp_path: Path) -> None:
     parts = build()
     for step in (5, 10, 15, 20):
+        save(tmp_path, step, *parts)
+    assert names(tmp_path) == ["000015", "000020"]
+
+
+def test_what_is_kept_for_good_stays_where_later_saves_do_not_name_it(tmp_path: Path) -> None:
+    parts = build()
+    save(tmp_path, 5, *parts, keep_at=(5,))
+    for step in (10, 15, 20):
+        save(tmp_path, step, *parts)
+    assert names(tmp_path) == ["000005", "000015", "000020"]
+
+
+def test_checkpoints_of_versions_before_are_not_kept_for_good(tmp_path: Path) -> None:
+    parts = build()
+    save(tmp_path, 5, *parts, keep_at=(5,))
+    state = read_state(tmp_path / "checkpoints" / "000005")
+    del state["kept"]
+    (tmp_path / "checkpoints" / "000005" / "training_state" / "state.json").write_text(state_text(state))
+    for step in (10, 15, 20):
         save(tmp_path, step, *parts)
     assert names(tmp_path) == ["000015", "000020"]
 
@@ -406,6 +432,7 @@ def test_weights_that_another_program_wrote_anew_go_on(tmp_path: Path) -> None:
         {"param_groups": {"model": []}},
         {"param_groups": {}},
         {"digests": 3},
+        {"kept": 1},
     ],
 )
 def test_a_state_of_wrong_types_is_refused(tmp_path: Path, values: dict[str, object]) -> None:

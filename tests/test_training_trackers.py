@@ -97,6 +97,16 @@ def test_trackers_are_closed_when_the_run_fails() -> None:
     assert notes.lines[-1] == "finished"
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_trackers_of_a_run_go_with_it_when_it_is_replaced(tmp_path: Path, overwrite: bool) -> None:
+    options = OPTIONS.changed(out=tmp_path, overwrite=overwrite)
+    old = tmp_path / "trackers" / "secondsight" / "events.out.tfevents.1"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    with tracking(Accelerator(log_with=Notes()), options):
+        assert old.exists() is not overwrite
+
+
 # Pictures
 
 

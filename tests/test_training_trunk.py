@@ -88,6 +88,28 @@ def test_the_rates_of_a_run_are_those_of_its_schedule(store: Path, trunk: Path) 
     assert rates(trunk)[11] < 1e-3
 
 
+def test_what_is_kept_for_good_stays_when_a_run_goes_on_without_being_told_again(store: Path, tmp_path: Path) -> None:
+    constant = {"schedule": "constant", "decay_steps": 0, "save_every": 2}
+    train(options(store, tmp_path / "run", **constant, steps=4, keep_at=(1,)))
+    train(options(store, tmp_path / "run", **constant, steps=6, keep_at=(4,), resume="auto"))
+    train(options(store, tmp_path / "run", **constant, steps=8, resume="auto"))
+    assert steps(tmp_path / "run") == [1, 4, 8]
+
+
+def test_where_a_decay_began_is_kept_when_the_run_ends_otherwise(store: Path, trunk: Path, tmp_path: Path) -> None:
+    train(options(store, tmp_path / "run", steps=8, trunk=trunk))
+    train(options(store, tmp_path / "run", resume="auto"))
+    assert steps(tmp_path / "run") == [6, 10, 12]
+
+
+def test_a_checkpoint_of_a_trunk_is_kept_though_it_was_not_there(store: Path, short: Path, tmp_path: Path) -> None:
+    constant = {"schedule": "constant", "decay_steps": 0, "steps": 6}
+    train(options(store, tmp_path / "trunk", **constant))
+    train(options(store, tmp_path / "run", steps=8, trunk=tmp_path / "trunk"))
+    train(options(store, tmp_path / "run", resume="auto"))
+    assert steps(tmp_path / "run") == [6, 10, 12]
+
+
 # Another end
 
 
@@ -186,6 +208,12 @@ def test_a_damaged_trunk_is_refused(store: Path, trunk: Path, tmp_path: Path) ->
         train(options(store, tmp_path / "run", steps=8, trunk=copied))
 
 
+@pytest.mark.parametrize("name", ["checkpoints/000006", "checkpoints", "final", "final/model.safetensors"])
+def test_what_lies_in_a_trunk_is_not_the_trunk(store: Path, trunk: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunFolderError, match=f"--trunk {trunk / name} lies in a run: give the run, {trunk}$"):
+        train(options(store, tmp_path / "run", steps=8, trunk=trunk / name))
+
+
 @pytest.mark.parametrize(("name", "message"), [("run", "is --out itself"), ("nothing", "holds no run")])
 def test_a_trunk_must_be_another_run(store: Path, tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(RunFolderError, match=message):
@@ -207,6 +235,38 @@ def test_a_finished_run_goes_on_from_before_its_decay(
     assert_same_end(run, trunk, 12)
     assert [line for line in metrics(run) if "loss" in line] == [line for line in metrics(trunk) if "loss" in line]
     assert steps(run) == [6, 10, 12]
+
+
+def test_a_run_that_was_stopped_before_its_decay_is_not_said_to_have_decayed(
+    store: Path, trunk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(trunk, tmp_path / "run"))
+    shutil.rmtree(run / "checkpoints" / "000012")
+    train(options(store, run, steps=14, decay_steps=4, resume="auto"))
+    assert (
+        "the run ends otherwise (it was to decay from step 10 to 12, and is to from step 10 to 14): it goes on from "
+        "step 10, before a decay began\n" in capsys.readouterr().err
+    )
+
+
+def test_what_is_replaced_of_a_run_that_did_not_decay_is_said(
+    store: Path, trunk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(trunk, tmp_path / "run"))
+    shutil.rmtree(run / "checkpoints" / "000012")
+    train(options(store, run, decay_steps=4, resume="auto"))
+    said = capsys.readouterr().err
+    assert "(it was to decay from step 10 to 12, and is to from step 8 to 12): it goes on from step 6, before" in said
+    assert "and what came after is replaced; to keep both ends" in said
+
+
+def test_samples_from_after_another_end_go_with_it(store: Path, short: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(short, tmp_path / "run"))
+    (run / "samples").mkdir()
+    for name in ("000004.png", "000008.png", "000008.npy", "mine.png"):
+        (run / "samples" / name).touch()
+    train(options(store, run, resume="auto"))
+    assert sorted(path.name for path in (run / "samples").iterdir()) == ["000004.png", "mine.png"]
 
 
 def test_a_longer_decay_goes_on_from_before_it_began(store: Path, trunk: Path, tmp_path: Path) -> None:

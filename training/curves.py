@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.figures import save_figure
+from training.figures import FORMATS, save_figure
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -32,6 +32,12 @@ def draw_curves(run: Path, panels: Mapping[str, Sequence[str]]) -> Path:
         if axes.lines:
             axes.legend(frameon=False)
     return save_figure(figure, run / "loss.png")
+
+
+def discard_curves(run: Path) -> None:
+    """Remove what `draw_curves` made in a run folder, if it did."""
+    for ending in FORMATS:
+        (run / f"loss.{ending}").unlink(missing_ok=True)
 
 
 def _draw(axes: Axes, points: Sequence[tuple[int, float]], name: str, colour: str) -> None:

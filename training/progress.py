@@ -15,6 +15,7 @@ from rich import progress as rich_progress
 from rich.console import Console
 
 from storage.command import next_command
+from storage.terminal import count as count
 from storage.terminal import visible
 from training.processes import process_index
 
@@ -118,8 +119,3 @@ def seen(done: int, batch: int, items: int, tokens: int = 0) -> dict[str, float]
         "epochs": done * batch / items,
         **({"unique_tokens": unique * tokens} if tokens else {"unique_items": unique}),
     }
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless it is one: `1,234 clips`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

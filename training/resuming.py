@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,17 @@ from storage.checkpoints import list_checkpoints, newest_checkpoint
 from storage.metrics_log import truncate_metrics
 from storage.options import Options
 from storage.run_folder import RunCheck, RunFolderError, check_run, open_run
+from training.curves import discard_curves
 from training.options import TrainingOptions
-from training.schedule import rate_at, trunk_steps
+from training.schedule import kept_steps, rate_at, trunk_steps
 from training.trunk import trunk_checkpoint
-from training.writing import copy_checkpoint, discard_after
+from training.writing import copy_checkpoint, discard_after, keep_for_good
 
 MADE_AT_START = ("environment.json", "data.json", "trackers")
 """What a training makes in its run folder before it is one: see `storage.run_folder.leaving_nothing`."""
+
+SAMPLE_ENDINGS = (".npy", ".png")
+"""Endings of what trainings write into `samples/`, under the number of steps done."""
 
 
 def check_training(options: Options, training: TrainingOptions, out: Path, data: str) -> RunCheck:
@@ -71,7 +76,7 @@ def find_checkpoint(options: Options, training: TrainingOptions, out: Path, chec
     earlier = newest_checkpoint(out, until=last)
     if earlier is None:
         raise RunFolderError(
-            f"the run in {out} cannot end otherwise ({_ends(training, check)}): it would have to go on from a "
+            f"the run in {out} cannot end otherwise ({_ends(training, check, done)}): it would have to go on from a "
             f"checkpoint of step {last} or before, and the oldest is that of step "
             f"{int(list_checkpoints(out)[0].name)}; begin anew with --overwrite, or choose another --out"
         )
@@ -83,6 +88,8 @@ def begin_run(
 ) -> None:
     """Make `out` the folder of this run, when everything else was checked; the next thing is the first step.
 
+    What the run that was there before made after that step is removed, and it is said what becomes of the rate.
+
     Args:
         options: of the command.
         training: those of them that all trainings have.
@@ -92,43 +99,66 @@ def begin_run(
         checkpoint: what it goes on from. One of another run is copied, and so are that run's metrics up to there.
     """
     last = _last_in_common(training, check)
-    if last is not None:
-        discard_after(out, last)  # they have begun to decay towards another end
+    replaced = [] if last is None else discard_after(out, last)  # what was not on the way to this end
     open_run(out, options, training.resume, training.overwrite, same=check.moved)
     if checkpoint is not None and not check.continues:
         trunk = checkpoint.parent.parent
         copy_checkpoint(checkpoint, out)
         if (trunk / "metrics.jsonl").exists():
             shutil.copyfile(trunk / "metrics.jsonl", out / "metrics.jsonl")
+    keep_for_good(out, kept_steps(training))
     truncate_metrics(out, first)
+    _discard_samples(out, first if check.continues else 0)
+    if not check.continues:
+        discard_curves(out)
     if first < training.steps:
         # The newest checkpoint is the model of a run that has not come to its end.
         shutil.rmtree(out / "final", ignore_errors=True)
+    _say_schedule(training, check, first, replaced)
 
 
-def say_schedule(training: TrainingOptions, check: RunCheck, first: int) -> None:
+def _discard_samples(out: Path, last: int) -> None:
+    """Remove the samples that a training made after later steps than `last`; what people put beside them stays."""
+    samples = out / "samples"
+    for path in samples.glob("*"):
+        number = path.stem
+        if path.suffix in SAMPLE_ENDINGS and number.isascii() and number.isdecimal() and int(number) > last:
+            path.unlink()
+    if samples.is_dir() and not any(samples.iterdir()):
+        samples.rmdir()
+
+
+def _say_schedule(training: TrainingOptions, check: RunCheck, first: int, replaced: Sequence[int]) -> None:
     """Say what becomes of the learning rate where a run goes on to another number of steps, or from another run.
 
     Args:
         training: how it is trained.
         check: what was found in the run folder.
         first: steps done.
+        replaced: steps of the checkpoints that were removed, as they were on the way to another end.
     """
     if not check.continues and first:
         print(f"begins with step {first} of {training.trunk}, and decays from here on", file=sys.stderr)
     if not check.continues or first >= training.steps:
         return
-    earlier = _as_before(training, check)
     if _last_in_common(training, check) is not None:
+        advice = (
+            ", and what came after is replaced; to keep both ends, name this run as the --trunk of another"
+            if replaced
+            else ""
+        )
         print(
-            f"the run ends otherwise ({_ends(training, check)}): it goes on from step {first}, before a decay began, "
-            "and what came after is replaced; to keep both ends, name this run as the --trunk of another",
+            f"the run ends otherwise ({_ends(training, check, max(replaced, default=first))}): it goes on from step "
+            f"{first}, before a decay began{advice}",
             file=sys.stderr,
         )
     elif "steps" in check.changes:
+        before = f"{rate_at(first - 1, _as_before(training, check)):.3g}"
+        now = f"{rate_at(first, training):.3g}"
+        rises = first >= training.warmup and float(now) > float(before)
         print(
-            f"the learning rate follows the schedule of {training.steps} steps from here on: it was "
-            f"{rate_at(first - 1, earlier):.3g} and is {rate_at(first, training):.3g} at step {first}",
+            f"the learning rate {'rises again, as it ' if rises else ''}follows the schedule of {training.steps} steps "
+            f"from here on: it was {before} and is {now} at step {first}",
             file=sys.stderr,
         )
 
@@ -150,8 +180,10 @@ def _last_in_common(training: TrainingOptions, check: RunCheck) -> int | None:
     return None if (before, earlier.steps) == (now, training.steps) else min(before, now)
 
 
-def _ends(training: TrainingOptions, check: RunCheck) -> str:
-    """Return where a wsd run decayed, and where it is to, in words."""
+def _ends(training: TrainingOptions, check: RunCheck, done: int) -> str:
+    """Return where a wsd run that had done so many steps decayed, or was to, and where it is to now, in words."""
     earlier = _as_before(training, check)
-    before = f"from step {trunk_steps(earlier)} to {earlier.steps}"
-    return f"it decayed {before}, and is to from step {trunk_steps(training)} to {training.steps}"
+    begun = trunk_steps(earlier)
+    assert begun is not None, "asked of wsd alone"
+    before = f"{'decayed' if done > begun else 'was to decay'} from step {begun} to {earlier.steps}"
+    return f"it {before}, and is to from step {trunk_steps(training)} to {training.steps}"

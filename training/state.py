@@ -3,7 +3,8 @@
     checkpoints/000500/
         config.json, model.safetensors      the model alone, for `from_pretrained`
         training_state/tensors.safetensors  optimizer moments and further modules
-        training_state/state.json           step, score, numbers of processes and threads, optimizer settings; digests
+        training_state/state.json           step, score, numbers of processes and threads, optimizer settings, digests,
+                                            whether it is kept for good
 
 Data order, learning rate and random numbers are pure functions of the step, so nothing of them is saved. Everything is
 tensors or JSON: nothing here is ever unpickled. Tensors are saved whole, or in parts that are joined when they are read

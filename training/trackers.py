@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -58,11 +59,16 @@ def tracker_name(name: str) -> str | None:
 def tracking(accelerator: Accelerator, options: TrainOptions, first: int = 0) -> Iterator[None]:
     """Open the trackers that `accelerator` was made with, note the options, and close them at the end.
 
+    What they have of a run that is replaced is removed.
+
     Args:
         accelerator: runs the training.
         options: of the command.
         first: steps done. What TensorBoard was told of later ones, by a run that was killed, is hidden there.
     """
+    if options.training.overwrite and accelerator.is_main_process:
+        # Otherwise TensorBoard would draw the curves of the run that is replaced and of this one as one.
+        shutil.rmtree(options.out / FOLDER, ignore_errors=True)
     plain = (bool, int, float, str)
     config = {name: value if isinstance(value, plain) else str(value) for name, value in options.flat().items()}
     special = {"wandb": {}, "tensorboard": {"purge_step": first}}

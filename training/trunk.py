@@ -7,7 +7,7 @@ from pathlib import Path
 from storage.checked_files import DamageError
 from storage.checkpoints import check_checkpoint, list_checkpoints
 from storage.options import Options, value_at
-from storage.run_folder import RunFolderError, other_options, read_options
+from storage.run_folder import RunFolderError, holds_training, other_options, read_options
 from training.options import TrainingOptions
 from training.schedule import trunk_steps
 
@@ -34,6 +34,7 @@ def trunk_checkpoint(options: Options, training: TrainingOptions, out: Path, dat
     assert step is not None, "checked with the options"
     if trunk.resolve() == out.resolve():
         raise RunFolderError(f"--trunk {trunk} is --out itself: a run begins with the trunk of another; choose another")
+    _refuse_what_lies_in_a_run(trunk)
     before: TrainingOptions = value_at(read_options(trunk, type(options)), ("training",))
     if before.schedule not in WITH_TRUNK:
         raise RunFolderError(
@@ -50,6 +51,14 @@ def trunk_checkpoint(options: Options, training: TrainingOptions, out: Path, dat
             f"--decay-steps that differ by {begun} at most, or name a longer run"
         )
     return _whole(trunk, step)
+
+
+def _refuse_what_lies_in_a_run(trunk: Path) -> None:
+    if not trunk.exists() or holds_training(trunk):
+        return
+    for run in list(trunk.parents)[:2]:
+        if holds_training(run):
+            raise RunFolderError(f"--trunk {trunk} lies in a run: give the run, {run}")
 
 
 def _whole(trunk: Path, step: int) -> Path:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch.distributed as dist
 
-from storage.checkpoints import best_checkpoint, list_checkpoints, state_text
+from storage.checked_files import DamageError
+from storage.checkpoints import best_checkpoint, is_kept, list_checkpoints, read_state, state_text
 from storage.files import temporary_path, to_json, write_text
 from storage.model_folder import save_model_folder
 from storage.naming import naming
@@ -96,13 +97,14 @@ def write_checkpoint(
         together: the processes.
         check: called on the first process before anything is written and before it is renamed, to raise an error if
             the folder is no longer this run's.
-        keep_at: steps whose checkpoints are never pruned.
+        keep_at: steps whose checkpoints are never pruned, also where a later save does not name them.
 
     Raises:
         CheckpointWriteError: the disk is full, or the folder cannot be written.
         FloatingPointError: a weight of the model, or a moment of an optimizer, is not finite.
     """
     snapshot.finish()
+    snapshot = replace(snapshot, state={**snapshot.state, "kept": snapshot.step in keep_at})
     together.do(lambda: _check_finite(snapshot))
     final = run / "checkpoints" / f"{snapshot.step:06d}"
     unfinished = temporary_path(final)
@@ -247,21 +249,35 @@ def copy_checkpoint(checkpoint: Path, run: Path) -> None:
     os.replace(temporary, final)
 
 
-def discard_after(run: Path, step: int) -> None:
-    """Remove the checkpoints of a run that are of later steps than `step`."""
+def keep_for_good(run: Path, steps: Collection[int]) -> None:
+    """Note in the checkpoints of these steps that are there already that they are never pruned; not in damaged ones."""
     for checkpoint in list_checkpoints(run):
-        if int(checkpoint.name) > step:
-            _discard(checkpoint)
+        if int(checkpoint.name) not in steps:
+            continue
+        try:
+            state = read_state(checkpoint)
+        except (DamageError, OSError):
+            continue
+        if not state.get("kept"):
+            write_text(checkpoint / "training_state" / "state.json", state_text({**state, "kept": True}))
+
+
+def discard_after(run: Path, step: int) -> list[int]:
+    """Remove the checkpoints of a run that are of later steps than `step`, and return their steps."""
+    later = [checkpoint for checkpoint in list_checkpoints(run) if int(checkpoint.name) > step]
+    for checkpoint in later:
+        _discard(checkpoint)
+    return [int(checkpoint.name) for checkpoint in later]
 
 
 def _prune(run: Path, keep: int, step: int, keep_at: Collection[int]) -> None:
     """Discard all checkpoints but that of `step`, which was written just now, those before it, and the best.
 
-    Of those before it, the ones of the steps `keep_at` stay.
+    Of those before it, the ones of the steps `keep_at` stay, and those that were once noted to be kept for good.
     """
     complete = list_checkpoints(run)
     until_now = [path for path in complete if int(path.name) <= step]
-    named = [path for path in until_now if int(path.name) in keep_at]
+    named = [path for path in until_now if int(path.name) in keep_at or is_kept(path)]
     kept = {*until_now[-keep:], *named, best_checkpoint(run)} - {path for path in complete if path not in until_now}
     for old in complete:
         if old not in kept:

@@ -30,7 +30,7 @@ from training.loop import TrainingLoop, make_accelerator, make_order, settle_pre
 from training.processes import describe_device, gather_values, on_first_process
 from training.products import precision_of_products
 from training.progress import say_done, say_found
-from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint, say_schedule
+from training.resuming import MADE_AT_START, begin_run, check_training, find_checkpoint
 from training.run_lock import RunLock, sole_writer
 from training.saving import CheckpointSaver
 from training.state import save_gathered
@@ -103,7 +103,6 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
         write_training_images(out, (item.source for item in dataset.items))
         write_record(out, record)
         begin_run(options, training, out, check, first, checkpoint)
-        say_schedule(training, check, first)
 
     def name(index: int) -> str:
         return _name(dataset.items[index])
