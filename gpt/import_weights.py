@@ -112,6 +112,8 @@ def _convert(options: ImportOptions) -> tuple[GPT, Palette | None]:
     window = len(weights["positions.table.weight"]) + (not has_bos)
     palette = _palette_of(content, options, len(weights["head.weight"]), window)
     tokenizer = palette or tokenizer
+    if options.kind == "imagegpt":
+        _check_agreement(settings, weights, options.weights.parent / "config.json")
     heads = _heads(settings, options, width=weights["embedding.weight"].shape[1])
     config = replace(
         _config(weights, heads, window, has_bos, tokenizer),
@@ -257,6 +259,41 @@ def _imagegpt_settings(weights: Path) -> dict[str, Any]:
                 "are, can be imported"
             )
     return settings
+
+
+def _check_agreement(settings: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse the config.json of another Image GPT, whose heads would be wrong for the weights.
+
+    Args:
+        settings: that it has; what it leaves out is not compared.
+        weights: as converted.
+        path: of it, for the message.
+
+    Raises:
+        CheckpointError: it contradicts the weights, or itself.
+    """
+    vocab_size, width = weights["embedding.weight"].shape
+    shown = {
+        "n_embd": width,
+        "n_layer": _layers(weights),
+        "n_positions": len(weights["positions.table.weight"]),
+        "vocab_size": vocab_size,
+    }
+    if settings.get("n_inner") is not None:
+        shown["n_inner"] = 4 * width  # as the conversion has checked
+    for name, value in shown.items():
+        told = settings.get(name, value)
+        if type(told) is not int or told != value:
+            raise CheckpointError(
+                f"{path} says {name} {shortly(told)}, the weights show {value}: they do not belong together; give the "
+                "config.json that was saved with the weights"
+            )
+    heads = _number(settings, "n_head")
+    if heads and width % heads:
+        raise CheckpointError(
+            f"{path} says n_head {heads} and n_embd {width}, which must split into that many heads: give the "
+            "config.json that was saved with the weights"
+        )
 
 
 def _read_json(path: Path, what: str) -> dict[str, Any]:
@@ -408,7 +445,7 @@ def _config(
     """
     vocab_size, width = weights["head.weight"].shape
     return GPTConfig(
-        layers=sum(name.endswith("attention.out.weight") for name in weights),
+        layers=_layers(weights),
         heads=heads,
         width=width,
         grid=_grid(tokenizer, vocab_size, window) if tokenizer else (1, _square(window), _square(window)),
@@ -417,6 +454,10 @@ def _config(
         variant="legacy",
         bos=has_bos,
     )
+
+
+def _layers(weights: Mapping[str, Tensor]) -> int:
+    return sum(name.endswith("attention.out.weight") for name in weights)
 
 
 def _grid(tokenizer: Tokenizer, vocab_size: int, window: int) -> tuple[int, int, int]:

@@ -22,7 +22,7 @@ from storage.files import temporary_path, write_text
 from storage.hub_names import HUB, TOKENIZER, is_hub_model
 from storage.options import unknown_name
 from storage.tensor_files import is_finite, save_tensors
-from storage.tensor_parts import is_there, load_whole
+from storage.tensor_parts import check_index, is_there, load_whole
 
 Config = TypeVar("Config")
 
@@ -46,17 +46,23 @@ def find_model(path: Path) -> Path:
     The Hugging Face hub is asked for what reads `hf:owner/name` or `hf:owner/name@revision`, and for nothing else.
 
     Raises:
-        CheckpointError: none of them holds a `model.safetensors`, or the hub has no such model.
+        CheckpointError: none of them holds a `model.safetensors` or what stands for it, or the hub has no such model.
     """
     if is_hub_model(path):
         return _download(path)
-    for folder in (path, path / "final", *reversed(list_checkpoints(path))):
+    folders = (path, path / "final", *reversed(list_checkpoints(path)))
+    for folder in folders:
         if is_there(folder / "model.safetensors") and (folder / "config.json").exists():
             return folder
     if not path.exists():
         raise CheckpointError(f"{path} holds no model: there is no such folder{_hint(path)}")
     if path.is_file() and is_there(path.parent / "model.safetensors") and (path.parent / "config.json").exists():
         raise CheckpointError(f"{path} is a file of a model: give the folder it lies in, {path.parent}")
+    for folder in folders:
+        try:
+            check_index(folder / "model.safetensors")
+        except DamageError as error:
+            raise CheckpointError(f"the model in {folder} is damaged: {error}; {_remedy(folder)}") from error
     raise CheckpointError(
         f"{path} holds no model: expected config.json and model.safetensors in it, in its final/, "
         "or in its checkpoints/"

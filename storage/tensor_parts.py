@@ -89,6 +89,19 @@ def is_there(path: Path) -> bool:
     return path.exists() or index_path(path).exists()
 
 
+def check_index(path: Path) -> None:
+    """Refuse parts of the tensors that are asked for as `path` where nothing says any more how they are joined.
+
+    Raises:
+        DamageError: parts are there, and neither their index nor a whole file.
+    """
+    if is_there(path):
+        return
+    part = next(iter(sorted(path.parent.glob(f"{path.stem}.*-of-*{path.suffix}"))), None)
+    if part is not None:
+        raise DamageError(f"there is no {index_path(path)}, the index that joins the parts there, such as {part.name}")
+
+
 def write_index(path: Path, parts: Sequence[Part], config: Any = None) -> str:
     """Write what joins parts, and return the digest of all of them.
 
@@ -120,10 +133,11 @@ def load_whole(path: Path, config: Any = None, expected: object = None) -> dict[
         expected: the digest that another file has of them; None if there is none.
 
     Raises:
-        DamageError: see `storage.tensor_files.load_tensors`; or a part is missing, or of another save than the index,
-            or pieces do not make up their tensors.
+        DamageError: see `storage.tensor_files.load_tensors`; or a part or the index is missing, or a part is of another
+            save than the index, or pieces do not make up their tensors.
         OSError: a file cannot be read.
     """
+    check_index(path)
     if not is_in_parts(path):
         return load_tensors(path, config, expected)
     index = _read_index(path)
@@ -146,9 +160,10 @@ def whole_digest(path: Path) -> str | None:
     """Return the digest that a file of tensors, or the index of its parts, carries; None if it has none.
 
     Raises:
-        DamageError: the file is damaged.
+        DamageError: the file is damaged, or the index is missing.
         OSError: the file cannot be read.
     """
+    check_index(path)
     if not is_in_parts(path):
         return recorded_digest(path)
     return str(_read_index(path)["digest"])

@@ -590,7 +590,13 @@ def test_colours_of_an_image_gpt_that_are_none_are_refused(
         ({"scale_attn_by_inverse_layer_idx": True}, "says scale_attn_by_inverse_layer_idx True"),
         ({"model_type": "gpt2"}, "says model_type 'gpt2'"),
         ({"n_head": "four"}, "n_head 'four', which is no whole number"),
-        ({"n_head": 3}, "must split into"),
+        ({"n_head": 3}, "says n_head 3 and n_embd 16, which must split into that many heads"),
+        ({"n_embd": 32}, r"config\.json says n_embd 32, the weights show 16: they do not belong together"),
+        ({"n_embd": "16"}, "says n_embd '16', the weights show 16"),
+        ({"n_layer": 24}, "says n_layer 24, the weights show 2"),
+        ({"n_positions": 1024}, "says n_positions 1024, the weights show 16"),
+        ({"vocab_size": 513}, "says vocab_size 513, the weights show 9"),
+        ({"n_inner": 128}, "says n_inner 128, the weights show 64"),
     ],
 )
 def test_settings_of_an_image_gpt_that_cannot_be_followed_are_named(
@@ -598,6 +604,12 @@ def test_settings_of_an_image_gpt_that_cannot_be_followed_are_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         import_weights(ImportOptions("imagegpt", copy_imagegpt(tmp_path / "files", **settings), tmp_path / "gpt"))
+
+
+@pytest.mark.parametrize("settings", [{"n_inner": 64}, {"n_inner": None}])
+def test_an_inner_width_of_four_times_the_width_may_be_said(settings: dict[str, object], tmp_path: Path) -> None:
+    weights = copy_imagegpt(tmp_path / "files", **settings)
+    assert import_weights(ImportOptions("imagegpt", weights, tmp_path / "gpt")).is_dir()
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", ""])

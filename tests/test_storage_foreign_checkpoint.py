@@ -665,6 +665,29 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
         read_foreign(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("files", "advice"),
+    [
+        (["config.json"], "give the path of a file$"),
+        (["config.json", "model.safetensors"], "give the path of a file: model.safetensors in it$"),
+        (["pytorch_model.bin", "training_args.bin"], "give the path of a file: pytorch_model.bin in it$"),
+        (
+            ["model.safetensors", "pytorch_model.bin"],
+            "the path of a file: model.safetensors or pytorch_model.bin in it$",
+        ),
+        (["last.ckpt", "a.pt", "notes.txt"], "give the path of a file: a.pt or last.ckpt in it$"),
+        ([f"{index}.pt" for index in range(8)], "0.pt or 1.pt or 2.pt or 3.pt or 4.pt or one of 3 more in it$"),
+        (["a\nb.pt"], "a file: a b.pt in it$"),
+    ],
+)
+def test_of_a_folder_the_weights_files_in_it_are_named(tmp_path: Path, files: list[str], advice: str) -> None:
+    for name in files:
+        (tmp_path / name).touch()
+    (tmp_path / "folder.pt").mkdir()
+    with pytest.raises(CheckpointError, match=f"is a folder, and only files are read: .*{advice}"):
+        read_foreign(tmp_path)
+
+
 def test_a_device_is_refused() -> None:
     with pytest.raises(CheckpointError, match="/dev/zero is a device"):
         read_foreign(Path("/dev/zero"))

@@ -1,6 +1,7 @@
 """Tensors that several processes wrote in parts are whole again when they are read, or refused in one line."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -150,12 +151,16 @@ def test_a_missing_part_is_named(tmp_path: Path, process: int) -> None:
         load_whole(path)
 
 
-def test_without_an_index_there_are_no_tensors(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", [load_whole, whole_digest])
+def test_parts_whose_index_is_lost_are_told_from_no_tensors(tmp_path: Path, read: Callable[[Path], object]) -> None:
     path = tmp_path / "model.safetensors"
+    with pytest.raises(DamageError, match=r"there is no weights file .*model\.safetensors"):
+        read(path)
     write(path, tensors(), 2)
     index_path(path).unlink()
-    with pytest.raises(DamageError, match=r"there is no weights file .*model\.safetensors"):
-        load_whole(path)
+    message = r"there is no .*/model\.parts\.json, the index that joins the parts there, such as model\.00000-of-00002"
+    with pytest.raises(DamageError, match=message):
+        read(path)
 
 
 def test_another_config_beside_parts_is_noticed(tmp_path: Path) -> None:

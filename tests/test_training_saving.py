@@ -20,10 +20,12 @@ from storage.checkpoints import check_checkpoint, list_checkpoints, newest_check
 from storage.lock import FolderLock, FolderLockError
 from storage.model_folder import CheckpointError, load_model_folder
 from storage.tensor_parts import load_whole
+from training.inheritance import InitError, find_moments, load_parent
 from training.options import TrainingOptions
 from training.saving import CheckpointSaver
+from training.snapshots import take_snapshot
 from training.state import load_training_state
-from training.writing import CheckpointWriteError
+from training.writing import CheckpointWriteError, Together, write_checkpoint
 
 BACKGROUND = TrainingOptions(save_in_background=True)
 PARTS = TrainingOptions(checkpoints="sharded")
@@ -201,9 +203,24 @@ def test_numbers_that_are_not_finite_are_told_at_the_end(tmp_path: Path) -> None
     assert not (tmp_path / "checkpoints").exists()
 
 
-@pytest.mark.parametrize("training", [TrainingOptions(), PARTS, BACKGROUND])
-def test_a_folder_that_was_taken_meanwhile_gets_no_checkpoint(tmp_path: Path, training: TrainingOptions) -> None:
-    model, optimizer = learner()
+def save_at_once(run: Path, step: int, each: Learner, check: Callable[[], object]) -> None:
+    with CheckpointSaver(run, TrainingOptions(), check) as saver:
+        saver.save(step, each[0], {"gpt": each[1]})
+
+
+def save_in_background(run: Path, step: int, each: Learner, check: Callable[[], object]) -> None:
+    with CheckpointSaver(run, BACKGROUND, check) as saver:
+        saver.save(step, each[0], {"gpt": each[1]})
+
+
+def save_in_parts(run: Path, step: int, each: Learner, check: Callable[[], object] = lambda: None) -> None:
+    """Save a learner in the parts that a process would write which shares it with none."""
+    snapshot = take_snapshot(step, each[0], {"gpt": each[1]}, in_parts=True)
+    write_checkpoint(run, snapshot, keep=2, together=Together(), check=check)
+
+
+@pytest.mark.parametrize("save", [save_at_once, save_in_parts, save_in_background])
+def test_a_folder_that_was_taken_meanwhile_gets_no_checkpoint(tmp_path: Path, save: Callable[..., None]) -> None:
     others = tmp_path / "checkpoints" / "000007.other-1-0123abcd.tmp"
     asked = 0
     with FolderLock(tmp_path) as lock:
@@ -216,11 +233,8 @@ def test_a_folder_that_was_taken_meanwhile_gets_no_checkpoint(tmp_path: Path, tr
                 others.mkdir()
             lock.check()
 
-        with (
-            pytest.raises(FolderLockError, match="no longer held by this process"),
-            CheckpointSaver(tmp_path, training, check) as saver,
-        ):
-            saver.save(1, model, {"gpt": optimizer})
+        with pytest.raises(FolderLockError, match="no longer held by this process"):
+            save(tmp_path, 1, learner(), check)
     assert list((tmp_path / "checkpoints").iterdir()) == [others]
 
 
@@ -255,11 +269,14 @@ def test_who_presses_ctrl_c_twice_does_not_wait_for_a_checkpoint(tmp_path: Path)
 def in_parts(run: Path) -> Learner:
     """A learner that was saved in parts after each of two steps."""
     model, optimizer = learner()
-    with CheckpointSaver(run, PARTS) as saver:
-        for step in (1, 2):
-            learn(model, optimizer)
-            saver.save(step, model, {"gpt": optimizer})
+    for step in (1, 2):
+        learn(model, optimizer)
+        save_in_parts(run, step, (model, optimizer))
     return model, optimizer
+
+
+def test_what_no_process_holds_a_part_of_is_saved_whole(tmp_path: Path) -> None:
+    assert save_all(tmp_path / "parts", PARTS) == save_all(tmp_path / "whole", TrainingOptions())
 
 
 def test_a_checkpoint_in_parts_is_loaded_as_a_whole_one_is(tmp_path: Path) -> None:
@@ -312,6 +329,20 @@ def test_a_damaged_part_is_refused_as_a_model_and_another_checkpoint_is_named(tm
         GPT.from_pretrained(newest)
 
 
+def test_a_checkpoint_whose_index_is_lost_is_refused_with_another(tmp_path: Path) -> None:
+    in_parts(tmp_path)
+    older, newest = list_checkpoints(tmp_path)
+    (newest / "model.parts.json").unlink()
+    message = f"{newest} is damaged: there is no {newest}/model.parts.json, the index .*; {older} is whole and can be"
+    with pytest.raises(CheckpointError, match=message):
+        GPT.from_pretrained(newest)
+    shutil.rmtree(older)
+    with pytest.raises(
+        CheckpointError, match=r"there is no .*/model\.parts\.json, the index .*; give another checkpoint"
+    ):
+        GPT.from_pretrained(tmp_path)
+
+
 def test_a_missing_part_of_the_moments_is_refused_with_what_to_do(tmp_path: Path) -> None:
     _, optimizer = in_parts(tmp_path)
     newest = list_checkpoints(tmp_path)[-1]
@@ -330,7 +361,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of one process, and those of two that share a sharded GPT, saved whole, in parts, and in both ways."""
+    """The run of one process, and those of two that share a GPT, saved whole, in parts, and in both ways, or do not."""
     folder = tmp_path_factory.mktemp("runs")
     one = Trainer([job("gpt", store, folder / "one", save_in_background=True)], folder / "one.log")
     sharded = {"sharded": True, "checkpoints": "sharded"}
@@ -339,6 +370,7 @@ def runs(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             job("gpt", store, folder / "whole", sharded=True, save_in_background=True),
             job("gpt", store, folder / "parts", **sharded),
             job("gpt", store, folder / "background", **sharded, save_in_background=True),
+            job("gpt", store, folder / "replicas", checkpoints="sharded"),
         ],
         folder / "two.log",
     )
@@ -379,6 +411,14 @@ def test_processes_write_what_they_hold(runs: Path) -> None:
     assert sizes[1] > 0.8 * sizes[0]
 
 
+def test_processes_that_share_no_model_write_it_whole(runs: Path) -> None:
+    files = contents(runs / "replicas" / "checkpoints" / "000006")
+    assert sorted(name for name in files if "parts" in name or name.endswith("safetensors")) == [
+        "model.safetensors",
+        "training_state/tensors.safetensors",
+    ]
+
+
 def test_parts_of_several_processes_are_joined_to_what_is_saved_whole(runs: Path) -> None:
     whole, parts = (runs / run / "checkpoints" / "000006" for run in ("whole", "parts"))
     moments = "training_state/tensors.safetensors"
@@ -393,6 +433,43 @@ def test_parts_of_several_processes_are_joined_to_what_is_saved_whole(runs: Path
 def test_parts_are_the_same_when_they_are_saved_in_the_background(runs: Path) -> None:
     one, other = (contents(runs / run / "checkpoints" / "000006") for run in ("parts", "background"))
     assert one == other
+
+
+def test_a_training_begins_with_moments_that_are_in_parts(runs: Path, store: Path, tmp_path: Path) -> None:
+    begun = job("gpt", store, tmp_path / "run", init=str(runs / "parts"), init_optimizer=True, steps=3)
+    assert "moments of " in Trainer([begun], tmp_path / "log").finish()
+    moments = [
+        load_whole(checkpoint / "training_state" / "tensors.safetensors")["optimizer.gpt.0.step"]
+        for checkpoint in (runs / "parts" / "checkpoints" / "000006", tmp_path / "run" / "checkpoints" / "000003")
+    ]
+    assert float(moments[1]) == float(moments[0]) + 3
+
+
+@pytest.mark.parametrize("where", ["final", "copied"])
+def test_moments_in_parts_are_found_by_equal_weights_alone(runs: Path, tmp_path: Path, where: str) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs / "parts", run)
+    checkpoint = run / "checkpoints" / "000006"
+    model = run / where
+    if where == "copied":
+        shutil.copytree(checkpoint, model, ignore=shutil.ignore_patterns("training_state"))
+    assert find_moments(load_parent(model, "gpt", "gpt train")) == checkpoint
+    other = GPT.from_pretrained(model)
+    with torch.no_grad():
+        other.head.weight[0, 0] += 1
+    other.save_pretrained(model)
+    with pytest.raises(InitError, match="has no optimizer state"):
+        find_moments(load_parent(model, "gpt", "gpt train"))
+
+
+def test_parts_that_cannot_be_compared_are_named_with_what_to_do(runs: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs / "parts", run)
+    (run / "checkpoints" / "000006" / "model.parts.json").unlink()
+    with pytest.raises(
+        InitError, match=r"000006 cannot be read: there is no .*model\.parts\.json.*; give another check"
+    ):
+        find_moments(load_parent(run / "final", "gpt", "gpt train"))
 
 
 def test_the_final_model_is_always_whole(runs: Path) -> None:

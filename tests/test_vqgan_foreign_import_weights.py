@@ -25,6 +25,7 @@ from foreign_tokenizers import (
     weights_of,
 )
 from killed_commands import run_until
+from mingpt import make_mingpt
 from safetensors.torch import save_file
 from tiny import make_clips, make_gpt, make_images, make_videos
 
@@ -342,6 +343,19 @@ def test_a_config_of_other_weights_is_refused_with_the_setting(tmp_path: Path) -
     (tmp_path / "a.yaml").write_text(TAMING_CONFIG.read_text().replace("n_embed: 64", "n_embed: 1024"))
     with pytest.raises(CheckpointError, match="--config says n_embed 1024, the weights show 64"):
         import_weights(ImportOptions(TAMING, tmp_path / "out", "taming", tmp_path / "a.yaml"))
+
+
+@pytest.mark.parametrize("kind", ["tats", "taming"])
+@pytest.mark.parametrize("wrapper", ["", "module."])
+@pytest.mark.parametrize("beside", [{"train_loss": 1.0}, {"clusters": torch.zeros(32, 3)}])
+def test_a_checkpoint_of_a_mingpt_is_refused_with_the_command_for_it(
+    tmp_path: Path, kind: Any, wrapper: str, beside: dict[str, object]
+) -> None:
+    state = {f"{wrapper}{name}": weight for name, weight in make_mingpt().items()}
+    path = save(tmp_path / "a.pt", {"model_state_dict": state, **beside})
+    with pytest.raises(CheckpointError, match=r"belongs to a GPT: use secondsight gpt import --kind vqgan-gpt"):
+        import_weights(ImportOptions(path, tmp_path / "out", kind))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_checkpoint_without_weights_is_refused_with_what_it_holds(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from storage.hub_names import is_hub_model
 from storage.model_folder import CheckpointError, find_model, load_model_folder
 from storage.options import leaves
 from storage.pretrained import Pretrained, model_class
-from storage.tensor_files import recorded_digest
+from storage.tensor_parts import is_in_parts, load_whole, whole_digest
 from training.init_options import InitOptions
 from training.processes import part_like
 from training.progress import count, say_found
@@ -264,12 +264,12 @@ def find_moments(parent: Parent) -> Path:
     """Return the checkpoint that holds the optimizer's moments of a model: the model itself, or one with its weights.
 
     Raises:
-        InitError: there is none.
+        InitError: there is none, or the newest cannot be compared with the model.
     """
     if (parent.folder / "training_state").is_dir():
         return parent.folder
     newest = next(reversed(list_checkpoints(parent.folder.parent)), None)
-    if newest is not None and (newest / "training_state").is_dir() and _same_weights(newest, parent.folder):
+    if newest is not None and (newest / "training_state").is_dir() and _same_weights(newest, parent):
         return newest
     raise InitError(
         f"--init-optimizer: {parent.named} has no optimizer state (training_state/): give --init a checkpoint of a "
@@ -286,10 +286,7 @@ def _saved_moments(checkpoint: Path, name: str) -> dict[str, Tensor]:
     try:
         tensors = load_training_tensors(checkpoint, read_state(checkpoint))
     except (DamageError, OSError) as error:
-        raise InitError(
-            f"--init-optimizer: the optimizer state of {checkpoint} cannot be read: {error}; give another checkpoint, "
-            "or leave --init-optimizer out"
-        ) from error
+        raise _unreadable(checkpoint, error) from error
     prefix = f"optimizer.{name}."
     found = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
     if not found:
@@ -304,9 +301,31 @@ def _misfit(checkpoint: Path, reason: str) -> InitError:
     )
 
 
-def _same_weights(one: Path, other: Path) -> bool:
-    digests = {recorded_digest(folder / "model.safetensors") for folder in (one, other)}
+def _same_weights(checkpoint: Path, parent: Parent) -> bool:
+    """Whether a checkpoint has the weights of a model; either may lie in parts.
+
+    Raises:
+        InitError: the checkpoint is damaged.
+    """
+    files = [folder / "model.safetensors" for folder in (checkpoint, parent.folder)]
+    try:
+        if any(map(is_in_parts, files)):
+            return _equal(load_whole(files[0]), parent.tensors)
+        digests = {whole_digest(file) for file in files}
+    except (DamageError, OSError) as error:
+        raise _unreadable(checkpoint, error) from error
     return len(digests) == 1 and None not in digests
+
+
+def _equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def _unreadable(checkpoint: Path, error: Exception) -> InitError:
+    return InitError(
+        f"--init-optimizer: the optimizer state of {checkpoint} cannot be read: {error}; give another checkpoint, or "
+        "leave --init-optimizer out"
+    )
 
 
 def _means(patterns: Sequence[str], name: str) -> bool:

@@ -53,8 +53,8 @@ class TrainingOptions(Options):
     keep_at: tuple[int, ...] = option((), at_least=1, at_most=MANY, identity="none")
     """Optimizer steps after which a checkpoint is saved and kept for good, besides that where a decay begins."""
     checkpoints: Literal["whole", "sharded"] = option("whole", identity="none")
-    """`sharded`: every process writes the part of sharded tensors that it holds, into a folder that all machines share;
-    any number of processes can go on from either."""
+    """`sharded`: of a model that processes share, each writes the part that it holds, into a folder that all machines
+    share; any other model is written whole. Any number of processes can go on from either."""
     save_in_background: bool = option(False, identity="none")
     """Write checkpoints while the training goes on; takes memory of the CPU for a copy of weights and optimizer."""
     trackers: Literal["none", "tensorboard", "wandb"] = option("none", identity="none")

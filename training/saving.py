@@ -23,7 +23,7 @@ import torch.distributed as dist
 
 from storage.pretrained import Pretrained
 from training.options import TrainingOptions
-from training.processes import process_index
+from training.processes import is_shared, process_index
 from training.schedule import kept_steps
 from training.snapshots import Modules, Optimizers, Snapshot, Staging, take_snapshot
 from training.writing import Together, write_checkpoint
@@ -96,7 +96,8 @@ class CheckpointSaver:
         """
         self.wait()
         with self._waiting():
-            in_parts = self._training.checkpoints == "sharded"
+            # Of what no process holds a part of its own, one whole file is what other programs can read too.
+            in_parts = self._training.checkpoints == "sharded" and is_shared(model)
             if self._staging is not None:
                 self._hold_back(optimizers)
             snapshot = take_snapshot(step, model, optimizers, modules, score, in_parts, self._staging)

@@ -70,8 +70,8 @@ RUN = (
     ),
     WrittenFile(
         "checkpoints/<step>/model.parts.json, checkpoints/<step>/model.<process>-of-<processes>.safetensors",
-        "with `--checkpoints sharded`, in place of `model.safetensors`: what each process held, and how it is joined; "
-        "the same of `training_state/tensors.safetensors`",
+        "with `--checkpoints sharded` of a model that processes share, in place of `model.safetensors`: what each "
+        "process held, and how it is joined; the same of `training_state/tensors.safetensors`",
     ),
     WrittenFile("final", "the model folder that is meant when a command is given the run folder"),
 )

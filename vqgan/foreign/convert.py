@@ -9,7 +9,7 @@ TencentARC/SEED-Voken (IBQ), songweige/TATS and microsoft/VidTok.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, cast
 
 from torch import Tensor
@@ -302,6 +302,20 @@ def vidtok_config(tensors: Tensors, settings: Mapping[str, Any]) -> VidTokConfig
     )
 
 
+def check_no_gpt(names: Collection[str]) -> None:
+    """Refuse weights of a GPT, by their names.
+
+    Raises:
+        CheckpointError: they are; the command that imports them is named.
+    """
+    for layout, mark in GPT_MARKS.items():
+        found = next((name for name in names if name.startswith(mark)), None)
+        if found:
+            raise CheckpointError(
+                f"the weights have {found}, which belongs to a GPT: use secondsight gpt import {layout}"
+            )
+
+
 def _vidtok_encoder(settings: Mapping[str, Any]) -> tuple[bool, Before]:
     """Return whether the encoder of a configuration of VidTok is causal, and what it finds before the first frame."""
     encoder = _class_name(settings.get("encoder"), 2)
@@ -346,12 +360,7 @@ def _check_kind(tensors: Tensors, kind: Kind) -> None:
             return
         if found:
             raise CheckpointError(f"the weights have {found}, which belongs to another kind: use --kind {other}")
-    for layout, mark in GPT_MARKS.items():
-        found = next((name for name in tensors if name.startswith(mark)), None)
-        if found:
-            raise CheckpointError(
-                f"the weights have {found}, which belongs to a GPT: use secondsight gpt import {layout}"
-            )
+    check_no_gpt(tensors)
     raise CheckpointError(
         f"the weights are of no tokenizer that is known: no name begins with {MARKS[possible[-1]]}; "
         f"they have {', '.join(list(tensors)[:10]) or 'no tensors'}"

@@ -11,7 +11,14 @@ import yaml
 from torch import Tensor
 
 from storage.checked_files import RefusedFileError, on_one_line, read_text, shortly
-from storage.foreign.checkpoint import Settings, check_weights, read_foreign, say_converted, settings_of
+from storage.foreign.checkpoint import (
+    Settings,
+    check_weights,
+    read_foreign,
+    say_converted,
+    settings_of,
+    without_wrappers,
+)
 from storage.lock import FolderLock
 from storage.model_folder import CheckpointError
 from storage.terminal import visible
@@ -19,6 +26,7 @@ from storage.unfinished import adding, check_no_model
 from training.progress import say_done
 from vqgan.foreign.convert import (
     AVERAGED,
+    check_no_gpt,
     check_taming_settings,
     convert_ibq,
     convert_llamagen,
@@ -41,6 +49,9 @@ DRAWN_ELSEWHERE = (
     "whenever it encodes, so that its tokens are draws: those of two encodings of an image differ, and from these too."
 )
 """What is said of the one tokenizer whose tokens are not those of the original."""
+
+GPT_ENTRY = "model_state_dict"
+"""Where vqgan-gpt and igpt keep their GPTs, and no tokenizer is kept."""
 
 MOST_YAML = 100_000
 """Bytes of a configuration file, at most; published ones have two thousand."""
@@ -145,14 +156,23 @@ def _with_leakage(tokenizer: Tokenizer) -> Tokenizer:
 
 def _weights(content: Mapping[str, Any], path: Path, *names: str) -> dict[str, Tensor]:
     """Return the tensors under the first of `names` that the checkpoint has, or else of its top level."""
-    found = next((content[name] for name in names if isinstance(content.get(name), dict)), content)
-    tensors = {name: value for name, value in found.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    found = next((content[name] for name in names if isinstance(content.get(name), dict)), None)
+    if found is None:
+        check_no_gpt(without_wrappers(_tensors(content.get(GPT_ENTRY))))
+        found = content
+    tensors = _tensors(found)
     if not tensors:
         held = ", ".join(on_one_line(str(name)) for name in list(found)[:10]) or "nothing"
         raise CheckpointError(f"{path} holds no weights under {' or '.join(names)}: it has {held}")
     check_weights(tensors, path)
     say_converted(tensors)
     return tensors
+
+
+def _tensors(value: Any) -> dict[str, Tensor]:
+    """Return the tensors of a dictionary by name; none of what is no dictionary."""
+    entries = value.items() if isinstance(value, dict) else ()
+    return {name: each for name, each in entries if isinstance(name, str) and isinstance(each, Tensor)}
 
 
 def _read_ibq_settings(path: Path) -> dict[str, Any]:
