@@ -240,7 +240,7 @@ def _resolve_defaults(kind: type[Options], words: Sequence[str]) -> dict[str, An
     """Return the values that options have unless they are given.
 
     They are those of the class, then of the preset, then what the options that are given imply, then those of the
-    config file.
+    config file, but for what typed options overrule there.
 
     Raises:
         ValueError: there is no such preset, the file cannot be used, or both describe an architecture.
@@ -256,11 +256,13 @@ def _resolve_defaults(kind: type[Options], words: Sequence[str]) -> dict[str, An
     values = read_config_file(Path(path), kind) if path is not None else {}
     given = {name: _value_of(f"--{name.replace('_', '-')}", words) for name in _given(kind, words)}
     _refuse_two_protocols(given, path, values)
-    defaults |= kind.implied({**values, **given})
+    implied = kind.implied({**values, **given})
+    defaults |= implied
     if path is not None:
         if presets and name is not None:
             _refuse_two_architectures(name, path, {leaf.name for leaf in of_group(kind, presets[0])}, defaults, values)
-        defaults |= values
+        overruled = kind.overruled(given) & implied.keys()
+        defaults |= {name: value for name, value in values.items() if name not in overruled}
     return defaults
 
 

@@ -25,6 +25,7 @@ from training.inheritance import (
     load_parent,
     say_inheritance,
 )
+from training.progress import say_found
 
 ADAPTED = ("layers", "grid", "vocab_size", "tokenizer", "dropout")
 """Fields of the config in which a GPT may differ from the one that it begins from."""
@@ -45,8 +46,8 @@ class Beginning(NamedTuple):
 def begin_gpt(options: TrainOptions, store: TokenStore) -> Beginning:
     """Return the GPT that the options describe for the tokens of a store, as its training begins.
 
-    Without `--init` its weights are random. With it they are those of the model, which is said, and remembered as the
-    ancestry of the new one.
+    Without `--init` its weights are random. With it they are those of the model, which is remembered as the ancestry
+    of the new one; `say_beginning` says it.
 
     Raises:
         CheckpointError: there is no such model.
@@ -54,19 +55,26 @@ def begin_gpt(options: TrainOptions, store: TokenStore) -> Beginning:
         MismatchError: they can, but the options do not say how.
     """
     metadata = store.metadata
-    fresh = GPT(options.model.for_tokens(metadata.grid, metadata.vocab_size, metadata.tokenizer))
-    scale_initial_weights(fresh, options.rate_at_width)
+    config = options.model.for_tokens(metadata.grid, metadata.vocab_size, metadata.tokenizer)
     init = options.beginning.init
     if init is None:
-        return Beginning(fresh)
+        return Beginning(scale_initial_weights(GPT(config), options.rate_at_width))
     parent = load_parent(init, GPT.kind, options.command)
-    fresh = _with_unasked(fresh, parent)
+    fresh = scale_initial_weights(GPT(_with_unasked(config, parent)), options.rate_at_width)
     inheritance = inherit(parent, fresh, options)
     fresh.load_state_dict(inheritance.tensors)
-    ancestor = inheritance.describe(parent)
-    fresh.ancestry = (ancestor, *parent.model.ancestry)
-    say_inheritance(ancestor)
+    fresh.ancestry = (inheritance.describe(parent), *parent.model.ancestry)
     return Beginning(fresh, inheritance, parent)
+
+
+def say_beginning(beginning: Beginning, options: TrainOptions) -> None:
+    """Say what a GPT was taken from, if it was from another, when everything else was checked."""
+    if beginning.parent is None:
+        return
+    say_inheritance(beginning.gpt.ancestry[0])
+    codes = beginning.gpt.config.vocab_size
+    if options.new_codes is not None and codes == beginning.parent.model.config.vocab_size:
+        say_found(unused=f"--new-codes {options.new_codes}: the model knows all {codes} codes of the tokens")
 
 
 def inherit(parent: Parent, fresh: GPT, options: TrainOptions) -> Inheritance:
@@ -124,16 +132,20 @@ def interpolate_positions(table: Tensor, before: GPTConfig, now: GPTConfig) -> T
     return torch.cat([table[:bos], rearrange(resized, "1 D t h w -> (t h w) D")[:-1]])
 
 
-def check_old_tokens(store: TokenStore, model: GPT, parent: Parent | None) -> None:
+def check_old_tokens(store: TokenStore, model: GPT, parent: Parent | None, options: TrainOptions) -> None:
     """Refuse a store of old tokens that a GPT cannot score.
+
+    Its codes must mean what those of the GPT mean: they are of the same tokenizer, or of that of the model it begins
+    from where the options say that codes keep their meaning. A run that is resumed does not know which that was.
 
     Args:
         store: of `--old-tokens`.
         model: the GPT in training.
         parent: what it begins from; None where that is no longer read.
+        options: whether the codes were kept.
 
     Raises:
-        InitError: its grid is another, it has more codes, or its tokens are of a tokenizer that neither knows.
+        InitError: its grid is another, it has more codes, or its codes mean something else.
     """
     old = store.metadata
     config = model.config
@@ -144,24 +156,30 @@ def check_old_tokens(store: TokenStore, model: GPT, parent: Parent | None) -> No
         raise InitError(
             f"--old-tokens {store.folder} is of {old.vocab_size} codes, the GPT of {config.vocab_size}: {advice}"
         )
-    known = [config.tokenizer] + ([parent.model.config.tokenizer] if parent is not None else [])
-    if parent is not None and not any(not each or same_fingerprint(old.tokenizer, each) for each in known):
+    known = [config.tokenizer]
+    if options.new_tokenizer == "keep" or options.new_codes is not None:
+        known.append(parent.model.config.tokenizer if parent is not None else "")
+    if all(each and not same_fingerprint(old.tokenizer, each) for each in known):
         raise InitError(
-            f"--old-tokens {store.folder} is of tokenizer {old.tokenizer}, which neither the GPT nor the one it begins "
-            f"from learned: {advice}"
+            f"--old-tokens {store.folder} is of {_named(old.tokenizer)}, whose codes mean something else to the GPT, "
+            f"which learns those of {' and '.join(map(_named, known))}: encode the old clips with the tokenizer of "
+            "--tokens, or leave --old-tokens out"
         )
 
 
-def _with_unasked(fresh: GPT, parent: Parent) -> GPT:
-    """Return the same GPT, with what no option asks for but the model says of itself."""
+def _named(tokenizer: str) -> str:
+    return f"tokenizer {tokenizer}" if tokenizer else "an unknown tokenizer"
+
+
+def _with_unasked(config: GPTConfig, parent: Parent) -> GPTConfig:
+    """Return the same config, with what no option asks for but the model says of itself."""
     before = parent.model.config
     unasked = {
         field.name: getattr(before, field.name)
         for field in fields(before)
         if not field.metadata.get("asked", True) and field.name not in ADAPTED
     }
-    config = replace(fresh.config, **unasked)
-    return fresh if config == fresh.config else GPT(config)
+    return replace(config, **unasked)
 
 
 def _compare_grids(parent: Parent, now: GPTConfig) -> list[str]:

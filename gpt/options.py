@@ -54,8 +54,8 @@ class TrainOptions(Options):
     """With --init, what becomes of the codes where the tokens are of another tokenizer: `anew` begins embedding and
     head anew, `keep` takes code k to mean what it meant."""
     old_tokens: Path | None = option(None, identity="none")
-    """Token store of what the model learned before: its NLL is measured beside the new one's, before the first step and
-    at every checkpoint."""
+    """Token store of what the model of --init learned before: its NLL is measured beside the new one's, before the
+    first step and at every checkpoint."""
 
     def check(self) -> None:
         """Check that the batch divides, and that what is said of a model to begin from is said of one.
@@ -65,6 +65,13 @@ class TrainOptions(Options):
         """
         if self.beginning.init is None and (self.new_codes or self.new_tokenizer):
             raise ValueError("--new-codes and --new-tokenizer need --init, the model whose codes they speak of")
+        if self.beginning.init is None and self.old_tokens is not None:
+            raise ValueError(f"--old-tokens {self.old_tokens} needs --init, the model that learned them")
+        if self.new_codes is not None and self.new_tokenizer == "anew":
+            raise ValueError(
+                f"--new-codes {self.new_codes} says how codes begin beside those that are kept, and --new-tokenizer "
+                "anew keeps none: leave one of them out"
+            )
         if self.training.batch % self.grad_accumulation:
             raise ValueError(
                 f"--batch {self.training.batch} must be a multiple of --grad-accumulation {self.grad_accumulation}"

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from data.same import check_same_data, check_same_trunk, record_tokens, write_record
 from data.tokens import TokenItem, TokenStore, TokenStoreError, unigram_entropy
-from gpt.evaluate import check_store, held_out, item_nll, say_if_at_floor
+from gpt.evaluate import check_store, held_out, item_nll
 from gpt.flops import flops_per_token
-from gpt.init import Beginning, begin_gpt, check_old_tokens
+from gpt.init import Beginning, begin_gpt, check_old_tokens, say_beginning
 from gpt.likelihood import bits_per_pixel, unigram_nll
 from gpt.model import GPT
 from gpt.options import TrainOptions
@@ -115,8 +115,8 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     held = store.read(held_out(store, training.validation_items))
     old = _old_tokens(options, beginning)
     floors = _floors(store, held[:, plain.first_scored :])
-    nll = None
     order = make_order(accelerator, training, len(items), first)
+    say_beginning(beginning, options)
     _say_found(accelerator, store, plain, len(items), len(held))
     cost = (plain.config.window, flops_per_token(plain.config))
     with (
@@ -125,7 +125,7 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     ):
         on_first_process(begin)
         if checkpoint is None and (beginning.parent is not None or old is not None):
-            loop.report_scores(_scores(options, store, plain, held, old))
+            loop.report_beginning(_scores(options, store, plain, held, old))
         for step, samples in loop.steps(order):
             seed_step(training.seed, step, accelerator.process_index)  # dropout differs between processes
             tokens = to_device(store.read([items[sample.index] for sample in samples]), accelerator.device)
@@ -139,10 +139,9 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
                 lock.say_ending()
             if loop.saving:
                 scores = _scores(options, store, plain, held, old)
-                nll = scores["validation_nll"]
                 lock.check()
                 loop.report_scores({**scores, **floors})
-                saver.save(loop.done, plain, {"gpt": optimizer}, score=-nll, wait=loop.stopping)
+                saver.save(loop.done, plain, {"gpt": optimizer}, score=-scores["validation_nll"], wait=loop.stopping)
             elif loop.stopping:
                 saver.save(loop.done, plain, {"gpt": optimizer}, wait=True)
             if loop.due(options.sample_every):
@@ -153,10 +152,7 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
                 loop.speed.restart(loop.done)
     lock.check()
     on_first_process(lambda: draw_curves(out, CURVES))
-    final = save_gathered(plain, out / "final")
-    if nll is not None:
-        say_if_at_floor(nll, floors["unigram_nll"])
-    return final
+    return save_gathered(plain, out / "final")
 
 
 def _training_items(store: TokenStore, path: Path) -> list[int]:
@@ -212,7 +208,7 @@ def _old_tokens(options: TrainOptions, beginning: Beginning) -> Tensor | None:
     if options.old_tokens is None:
         return None
     store = TokenStore(options.old_tokens)
-    check_old_tokens(store, beginning.gpt, beginning.parent)
+    check_old_tokens(store, beginning.gpt, beginning.parent, options)
     return store.read(held_out(store, options.training.validation_items))
 
 

@@ -26,6 +26,8 @@ def log_metrics(out: Path, **values: Any) -> None:
 def truncate_metrics(out: Path, step: int) -> None:
     """Drop the lines of `metrics.jsonl` from `step` on: a resumed run will write them again.
 
+    The line of step -1, of before the first step, is written again by a run that has done none.
+
     Damaged lines are dropped too, and counted on stderr; the half that a killed process leaves at the end is not.
 
     Raises:
@@ -40,7 +42,7 @@ def truncate_metrics(out: Path, step: int) -> None:
     damaged = steps.count(None)
     if damaged:
         print(f"{path}: {damaged} damaged line{' is' if damaged == 1 else 's are'} dropped", file=sys.stderr)
-    kept = [line for line, at in zip(lines, steps, strict=True) if at is not None and at < step]
+    kept = [line for line, at in zip(lines, steps, strict=True) if at is not None and at < step and step > 0]
     write_text(path, "".join(f"{line}\n" for line in kept))
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -207,6 +207,15 @@ class Options:
             given: options by name; `preset` is among them where one was named.
         """
         return {}
+
+    @classmethod
+    def overruled(cls, typed: Collection[str]) -> frozenset[str]:
+        """Return the options whose implied values, where there are any, stand above those of a config file.
+
+        Args:
+            typed: names of the options that were typed.
+        """
+        return frozenset()
 
     @classmethod
     def of(cls, **values: Any) -> Self:

@@ -284,8 +284,10 @@ def test_a_model_that_is_not_there_is_missed_when_the_training_begins(store: Pat
     assert not (tmp_path / "out" / "config.json").exists()
 
 
-def test_what_was_taken_over_is_said(store: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    begin(store, model, replace(GPT_SHORT, layers=3))
+def test_what_was_taken_over_is_said(
+    store: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(options(store, tmp_path, replace(GPT_SHORT, layers=3), init=model, steps=1))
     said = capsys.readouterr().err
     assert "begins from  old (weights" in said
     assert "kept 15 tensors" in said
@@ -306,6 +308,34 @@ def test_ancestry_is_remembered_through_generations(store: Path, run: Path, tmp_
     train(options(store, tmp_path / "grandchild", init=tmp_path / "child", layers=3))
     ancestry = GPT.from_pretrained(tmp_path / "grandchild").ancestry
     assert [(each.model, each.steps) for each in ancestry] == [("child", 4), ("base", 4)]
+
+
+def test_what_is_refused_was_not_said_to_be_taken_over(
+    store: Path, model: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other_grid = make_store(tmp_path / "old", grid=(4, 4, 4))
+    for chosen in (
+        {"init": model, "init_optimizer": True},
+        {"init": run, "init_optimizer": True, "rate_at_width": 8},
+        {"init": model, "old_tokens": other_grid},
+        {"init": model, "freeze": ("*",)},
+    ):
+        with pytest.raises(InitError):
+            train(options(store, tmp_path / "run", **chosen))
+    assert "begins from" not in capsys.readouterr().err
+
+
+def test_weights_that_begin_anew_are_those_of_the_rate_also_with_a_condition(tmp_path: Path) -> None:
+    """Of which no option asks, so that the config is that of the options and a little more."""
+    store = make_store(tmp_path / "store", vocab_size=40)
+    heads = []
+    for name, condition in (("conditional", 3), ("plain", None)):
+        old = save(make_gpt(replace(GPT_SHORT, condition=condition)), tmp_path / name)
+        torch.manual_seed(0)
+        own = begin(store, old, new_codes="random", rate_at_width=4)
+        heads.append(own.head.weight[32:])
+        assert own.config.condition == condition
+    assert torch.equal(*heads)
 
 
 def test_a_damaged_ancestry_is_refused(model: Path, tmp_path: Path) -> None:
@@ -378,11 +408,40 @@ def test_moments_of_other_weights_are_refused(store: Path, run: Path, tmp_path: 
         train(options(store, tmp_path, init=run, init_optimizer=True, layers=3))
 
 
-@pytest.mark.parametrize("option", ["init_optimizer", "new_codes", "new_tokenizer"])
+@pytest.mark.parametrize(("before", "now"), [(0, 8), (8, 0)])
+def test_moments_of_a_run_whose_rate_has_another_rule_are_refused(
+    store: Path, tmp_path: Path, before: int, now: int
+) -> None:
+    train(options(store, tmp_path / "base", rate_at_width=before))
+    with pytest.raises(InitError, match=r"does not fit: .* has --rate-at-width, .* has not, and they number"):
+        train(options(store, tmp_path / "run", init=tmp_path / "base", init_optimizer=True, rate_at_width=now))
+
+
+def test_moments_of_a_run_with_the_rule_are_taken_over(store: Path, tmp_path: Path) -> None:
+    train(options(store, tmp_path / "base", rate_at_width=8))
+    chosen = {"init_optimizer": True, "rate_at_width": 8, "learning_rate": 1e-30, "steps": 1}
+    train(options(store, tmp_path / "run", init=tmp_path / "base", **chosen))
+    after = moments(tmp_path / "run" / "checkpoints" / "000001")
+    assert float(after["optimizer.gpt.0.step"]) == 5
+
+
+@pytest.mark.parametrize("option", ["init_optimizer", "new_codes", "new_tokenizer", "old_tokens"])
 def test_what_is_said_of_a_model_needs_one(store: Path, option: str) -> None:
-    value = {"init_optimizer": True, "new_codes": "mean", "new_tokenizer": "anew"}[option]
+    value = {"init_optimizer": True, "new_codes": "mean", "new_tokenizer": "anew", "old_tokens": store}[option]
     with pytest.raises(ValueError, match="--init"):
         options(store, Path("run"), **{option: value})
+
+
+def test_new_codes_beside_codes_that_all_begin_anew_are_refused(store: Path, model: Path) -> None:
+    with pytest.raises(ValueError, match=r"--new-codes mean .* --new-tokenizer anew keeps none"):
+        options(store, Path("run"), init=model, new_codes="mean", new_tokenizer="anew")
+
+
+def test_new_codes_where_there_are_none_are_said_to_do_nothing(
+    store: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(options(store, tmp_path, init=model, new_codes="mean", steps=1))
+    assert "--new-codes mean: the model knows all 32 codes of the tokens" in capsys.readouterr().err
 
 
 def test_the_schedule_begins_at_step_0_with_its_warm_up(store: Path, run: Path, tmp_path: Path) -> None:
@@ -445,7 +504,7 @@ def test_old_tokens_are_scored_before_the_first_step_and_at_every_checkpoint(
     old = make_store(tmp_path / "old_store", items=8)
     train(options(store, tmp_path / "run", init=model, old_tokens=old))
     lines = [line for line in metrics(tmp_path / "run") if "old_validation_nll" in line]
-    assert [line["step"] for line in lines] == [0, 1, 3]
+    assert [line["step"] for line in lines] == [-1, 1, 3]
     tokens = TokenStore(old).read(held_out(TokenStore(old)))
     expected = float(item_nll(GPT.from_pretrained(model), tokens, 8).mean())
     assert lines[0]["old_validation_nll"] == pytest.approx(expected, rel=1e-5)
@@ -456,7 +515,7 @@ def test_a_run_that_begins_from_a_model_is_scored_before_its_first_step(
     store: Path, model: Path, tmp_path: Path
 ) -> None:
     train(options(store, tmp_path, init=model, steps=1))
-    assert [line["step"] for line in metrics(tmp_path) if "validation_nll" in line] == [0, 0]
+    assert [line["step"] for line in metrics(tmp_path) if "validation_nll" in line] == [-1, 0]
 
 
 @pytest.mark.parametrize(
@@ -464,7 +523,7 @@ def test_a_run_that_begins_from_a_model_is_scored_before_its_first_step(
     [
         ({"grid": (4, 4, 4)}, r"has grids of \(4, 4, 4\), the GPT of \(2, 4, 4\)"),
         ({"vocab_size": 64}, "is of 64 codes, the GPT of 32"),
-        ({"tokenizer": OTHER}, f"is of tokenizer {OTHER}, which neither"),
+        ({"tokenizer": OTHER}, f"is of tokenizer {OTHER}, whose codes mean something else"),
     ],
 )
 def test_old_tokens_that_cannot_be_scored_are_refused(tmp_path: Path, kind: dict[str, Any], named: str) -> None:
@@ -473,6 +532,43 @@ def test_old_tokens_that_cannot_be_scored_are_refused(tmp_path: Path, kind: dict
     old = make_store(tmp_path / "old", **kind)
     with pytest.raises(InitError, match=named):
         train(options(store, tmp_path / "run", init=model, old_tokens=old))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "scored"),
+    [({"new_tokenizer": "keep"}, ONE), ({"new_tokenizer": "keep"}, OTHER), ({"new_tokenizer": "anew"}, OTHER)],
+)
+def test_old_tokens_are_those_of_codes_that_were_kept(tmp_path: Path, chosen: dict[str, Any], scored: str) -> None:
+    model = save(make_gpt(replace(GPT_SHORT, tokenizer=ONE)), tmp_path / "model")
+    store = make_store(tmp_path / "store", tokenizer=OTHER)
+    old = make_store(tmp_path / "old", tokenizer=scored)
+    train(options(store, tmp_path / "run", init=model, old_tokens=old, **chosen))
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "000004")
+    train(options(store, tmp_path / "run", init=model, old_tokens=old, resume="auto", **chosen))
+    assert [line["step"] for line in metrics(tmp_path / "run") if "old_validation_nll" in line] == [-1, 1, 3]
+
+
+def test_old_tokens_of_codes_that_began_anew_are_refused(tmp_path: Path) -> None:
+    model = save(make_gpt(replace(GPT_SHORT, tokenizer=ONE)), tmp_path / "model")
+    store = make_store(tmp_path / "store", tokenizer=OTHER)
+    old = make_store(tmp_path / "old", tokenizer=ONE)
+    with pytest.raises(InitError, match=f"is of tokenizer {ONE}, whose codes mean something else"):
+        train(options(store, tmp_path / "run", init=model, new_tokenizer="anew", old_tokens=old))
+
+
+def test_old_tokens_of_another_tokenizer_are_refused_by_a_resumed_run_too(tmp_path: Path) -> None:
+    model = save(make_gpt(replace(GPT_SHORT, tokenizer=ONE)), tmp_path / "model")
+    store = make_store(tmp_path / "store", tokenizer=ONE)
+    train(options(store, tmp_path / "run", init=model, steps=2))
+    old = make_store(tmp_path / "old", tokenizer=OTHER)
+    with pytest.raises(InitError, match=f"is of tokenizer {OTHER}, whose codes mean something else"):
+        train(options(store, tmp_path / "run", init=model, old_tokens=old, resume="auto"))
+
+
+def test_a_run_that_begins_again_writes_the_line_of_before_once(store: Path, model: Path, tmp_path: Path) -> None:
+    train(options(store, tmp_path, init=model, steps=1))
+    train(options(store, tmp_path, init=model, steps=1, overwrite=True))
+    assert [line["step"] for line in metrics(tmp_path) if "validation_nll" in line] == [-1, 0]
 
 
 def test_a_config_file_repeats_a_run_that_began_from_a_model(store: Path, model: Path, tmp_path: Path) -> None:

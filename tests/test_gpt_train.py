@@ -170,16 +170,20 @@ def test_a_model_that_has_learned_nothing_is_said_to_have(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Weights of a few steps at a rate that is far too high are worse than counts."""
-    train(options(store, tmp_path, steps=4, learning_rate=1.0, warmup=0))
-    nll = metrics(tmp_path)[-1]["validation_nll"]
-    assert f"NLL {nll:.2f} nats per token is worse than the unigram floor" in capsys.readouterr().err
+    train(options(store, tmp_path, steps=100, save_every=100, learning_rate=1.0, warmup=0))
+    line = metrics(tmp_path)[-1]
+    nll, floor = line["validation_nll"], line["unigram_nll"]
+    said = capsys.readouterr().err
+    assert f"the validation NLL, {nll:.2f} nats per token, is not below the unigram floor of {floor:.2f}" in said
+    assert said.count("unigram floor") == 1
+    assert "a higher one or more --steps" in said
 
 
 def test_of_a_model_that_has_learned_something_nothing_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = make_repetitive_store(tmp_path / "store")
-    train(options(store, tmp_path / "run", steps=60, learning_rate=1e-2, warmup=0))
+    train(options(store, tmp_path / "run", steps=100, save_every=100, learning_rate=1e-2, warmup=0))
     line = metrics(tmp_path / "run")[-1]
     assert line["validation_nll"] < line["unigram_nll"]
     assert "unigram floor" not in capsys.readouterr().err

@@ -350,6 +350,17 @@ def test_metrics_that_a_resumed_run_will_write_again_are_dropped(options: RunOpt
     assert [line["step"] for line in metrics(options.out)] == [0, 1, 2]
 
 
+@pytest.mark.parametrize(("done", "kept"), [(2, [-1, 0, 1]), (0, [])])
+def test_the_line_of_before_the_first_step_stays_once_a_step_is_done(
+    options: RunOptions, done: int, kept: list[int]
+) -> None:
+    open_run(options.out, options)
+    for step in range(-1, 4):
+        log_metrics(options.out, step=step)
+    truncate_metrics(options.out, done)
+    assert [line["step"] for line in metrics(options.out)] == kept
+
+
 def test_half_a_line_of_a_killed_process_is_dropped(options: RunOptions) -> None:
     open_run(options.out, options)
     log_metrics(options.out, step=0)

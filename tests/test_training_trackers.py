@@ -8,7 +8,7 @@ import pytest
 from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 from PIL import Image
-from tiny import GPT_SHORT, SHORT, make_store, make_tokenizer, make_videos
+from tiny import GPT_SHORT, SHORT, make_gpt, make_store, make_tokenizer, make_videos
 
 from gpt.options import TrainOptions
 from sampling.watch import train_and_watch
@@ -197,6 +197,17 @@ def test_tensorboard_gets_metrics_and_pictures_of_a_run_that_went_on(tmp_path: P
     found = events.EventAccumulator(str(options.out / "trackers" / "study"), size_guidance={"images": 0}).Reload()
     assert [event.step for event in found.Scalars("loss")] == [0, 1, 2]
     assert [event.step for event in found.Images("samples")] == [0, 1, 2]
+
+
+def test_tensorboard_gets_the_scores_of_before_the_first_step(tmp_path: Path) -> None:
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    make_gpt().save_pretrained(tmp_path / "model")
+    options = gpt_options(tmp_path, trackers="tensorboard", tracker_project="study", steps=3, save_every=1)
+    options = options.changed(init=tmp_path / "model")
+    train_and_watch(options.changed(steps=2))
+    train_and_watch(options.changed(resume="auto"))
+    found = events.EventAccumulator(str(options.out / "trackers" / "study")).Reload()
+    assert [event.step for event in found.Scalars("validation_nll")] == [-1, 0, 1, 2]
 
 
 def test_wandb_keeps_one_run_when_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

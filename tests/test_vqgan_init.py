@@ -76,6 +76,34 @@ def test_it_begins_with_codes_not_with_continuous_steps(model: Path) -> None:
     assert anew.continuous_steps == 100
 
 
+def test_a_config_file_does_not_bring_continuous_steps_to_a_model_that_is_typed(model: Path, tmp_path: Path) -> None:
+    recorded = tmp_path / "config.json"
+    recorded.write_text(json.dumps({"command": "vqgan train", **SHORT.flat(), "continuous_steps": 100, "batch": 3}))
+    words = ["vqgan", "train", "--config", str(recorded), "--data", "x", "--out", "y", "--init", str(model)]
+    for more, expected in (([], 0), (["--continuous-steps", "7"], 7), (["--new-quantizer"], 100)):
+        chosen = secondsight.parse([*words, *more])
+        assert isinstance(chosen, TrainOptions)
+        assert (chosen.continuous_steps, chosen.training.batch) == (expected, 3)
+
+
+def test_a_config_file_repeats_the_continuous_steps_of_a_run_that_began_from_a_model(
+    model: Path, tmp_path: Path
+) -> None:
+    recorded = tmp_path / "config.json"
+    recorded.write_text(json.dumps({"init": str(model), "continuous_steps": 5}))
+    chosen = secondsight.parse(["vqgan", "train", "--config", str(recorded), "--data", "x", "--out", "y"])
+    assert isinstance(chosen, TrainOptions)
+    assert chosen.continuous_steps == 5
+
+
+@pytest.mark.parametrize(("steps", "said"), [(0, False), (2, True)])
+def test_steps_without_codes_that_are_kept_are_said(
+    videos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], steps: int, said: bool
+) -> None:
+    train(options(videos, tmp_path, init=model, continuous_steps=steps, steps=1))
+    assert (f"the codes are kept, and not used in the first {steps} steps" in capsys.readouterr().err) is said
+
+
 def test_another_resolution_and_length_change_no_weight(model: Path) -> None:
     own = begin(model, replace(SHORT, resolution=32, frames=16))
     assert all(torch.equal(own.state_dict()[name], tensor) for name, tensor in weights(model).items())
@@ -193,6 +221,17 @@ def test_a_frozen_codebook_needs_a_model(videos: Path, tmp_path: Path) -> None:
         train(options(videos, tmp_path, freeze=("quantizer.*",)))
 
 
+def test_a_frozen_codebook_takes_no_further_codes(model: Path) -> None:
+    with pytest.raises(InitError, match=r"the 16 codes beyond the 32 of the model, which begin at random, would stay"):
+        begin(model, replace(SHORT, codes=48), freeze=("quantizer.codebook",))
+    assert begin(model, replace(SHORT, codes=16), freeze=("quantizer.codebook",)).config.codes == 16
+
+
+def test_old_data_need_a_model(videos: Path) -> None:
+    with pytest.raises(ValueError, match=r"--old-data .* needs --init"):
+        options(videos, Path("run"), old_data=videos)
+
+
 def test_freezing_what_weighs_the_adversary_is_refused(model: Path) -> None:
     with pytest.raises(InitError, match=r"leaves decoder.last.weight as it is, .* --adversarial-weight 0"):
         begin(model, freeze=("decoder.*",), adversarial_weight=0.5, discriminator_width=4, discriminator_layers=1)
@@ -235,5 +274,5 @@ def test_old_data_are_measured_before_the_first_step_and_at_every_checkpoint(
     old = make_videos(tmp_path / "old_videos", count=2)
     train(options(videos, tmp_path / "run", init=model, old_data=old))
     lines = [line for line in metrics(tmp_path / "run") if "old_psnr_db" in line]
-    assert [line["step"] for line in lines] == [0, 1, 3]
+    assert [line["step"] for line in lines] == [-1, 1, 3]
     assert all("psnr_db" in line for line in lines)

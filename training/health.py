@@ -86,7 +86,7 @@ class Expected:
     warmup: int
     """Steps of the warm-up."""
     usage_from: int = 0
-    """Step from which a tokenizer uses its codes."""
+    """Step from which a tokenizer uses its codes; -1 if it does before the first."""
     possible_usage: float = 1.0
     """Share of its codes that the held-out clips have tokens for."""
 
@@ -103,7 +103,9 @@ def warnings(lines: Sequence[Line], expected: Expected) -> dict[str, str]:
         "gradient": _judge_gradient(lines),
         "usage": _judge_usage(lines, expected),
     }
-    return {kind: f"at step {lines[-1]['step']} {found}; {PAGE}" for kind, found in judged.items() if found}
+    step = lines[-1]["step"]
+    when = "before the first step" if step < 0 else f"at step {step}"
+    return {kind: f"{when} {found}; {PAGE}" for kind, found in judged.items() if found}
 
 
 def _judge_loss(newest: Line, expected: Expected) -> str | None:
@@ -112,7 +114,8 @@ def _judge_loss(newest: Line, expected: Expected) -> str | None:
     return (
         f"the validation NLL, {newest['validation_nll']:.2f} nats per token, is not below the unigram floor of "
         f"{newest['unigram_nll']:.2f}, which counting tokens reaches: the model has learned nothing of their order. "
-        "Begin again with a lower --learning-rate, or give more tokens"
+        "Begin again with a lower --learning-rate if the loss jumps about, with a higher one or more --steps if it "
+        "falls slowly, or give more tokens"
     )
 
 

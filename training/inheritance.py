@@ -242,9 +242,15 @@ def take_moments(
     changed = [key for key, fate in inheritance.fates.items() if fate != "kept"]
     if changed:
         raise _misfit(checkpoint, f"{changed[0]} is not kept as it was ({inheritance.fates[changed[0]]})")
+    state, saved = _saved_moments(checkpoint, name)
+    # Moments are numbered by group, and weights of other groups may have the same shape.
+    before = [_shape_of(group) for group in state["param_groups"].get(name, [])]
+    now = [_shape_of(group) for group in optimizer.param_groups]
+    if before != now:
+        raise _misfit(checkpoint, _differing_groups(before, now))
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in _saved_moments(checkpoint, name).items():
+    for key, tensor in saved.items():
         index, moment = key.split(".")
         if int(index) >= len(weights):
             raise _misfit(checkpoint, f"it is of more weights than the {len(weights)} that there are")
@@ -277,21 +283,37 @@ def find_moments(parent: Parent) -> Path:
     )
 
 
-def _saved_moments(checkpoint: Path, name: str) -> dict[str, Tensor]:
-    """Return the moments of an optimizer that a checkpoint holds, by the index of the weight and what they are.
+def _shape_of(group: Mapping[str, Any]) -> tuple[int, bool]:
+    """Return how many weights are in a parameter group, and whether their rate falls with the width."""
+    return len(group.get("params", [])), "rate_factor" in group
+
+
+def _differing_groups(before: list[tuple[int, bool]], now: list[tuple[int, bool]]) -> str:
+    """Return in words how the groups of two optimizers differ."""
+    scaled = any(by_width for _, by_width in now)
+    if scaled != any(by_width for _, by_width in before):
+        with_rule, without = ("this run", "the run of it") if scaled else ("the run of it", "this run")
+        return f"{with_rule} has --rate-at-width, {without} has not, and they number the weights in another order"
+    sizes = [", ".join(str(size) for size, _ in groups) or "none" for groups in (before, now)]
+    return f"it is of groups of {sizes[0]} weights, not of {sizes[1]}"
+
+
+def _saved_moments(checkpoint: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return the state of a checkpoint, and the moments of an optimizer by the index of the weight and what they are.
 
     Raises:
         InitError: it is damaged, or has none.
     """
     try:
-        tensors = load_training_tensors(checkpoint, read_state(checkpoint))
+        state = read_state(checkpoint)
+        tensors = load_training_tensors(checkpoint, state)
     except (DamageError, OSError) as error:
         raise _unreadable(checkpoint, error) from error
     prefix = f"optimizer.{name}."
     found = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
     if not found:
         raise _misfit(checkpoint, f"it holds no moments of the {name}'s optimizer")
-    return found
+    return state, found
 
 
 def _misfit(checkpoint: Path, reason: str) -> InitError:

@@ -56,6 +56,10 @@ LONGEST_WAIT = timedelta(hours=1)
 write a checkpoint or to compile, and short enough that a run whose node died does not idle to the end of its job."""
 
 
+BEFORE = -1
+"""The step of what is measured before the first one, which is step 0."""
+
+
 class TrainOptions(Protocol):
     """The options of a command that trains."""
 
@@ -280,18 +284,27 @@ class TrainingLoop:
         self._write(scores)
         self.progress.show(self.done, **scores)
 
+    def report_beginning(self, scores: dict[str, float]) -> None:
+        """Write down what a validation found before the first step, as that of step `BEFORE`; see `report_scores`."""
+        for score in scores.values():
+            check_finite(score, BEFORE)
+        self._write(scores, step=BEFORE)
+        self.progress.show(0, **scores)
+
     def _check_folder(self) -> None:
         """Check, on the first process and when something was written, that the run folder is still the run's."""
         written = self.reporting or self.saving or self.stopping
         if written and self.main and not (self.options.out / "config.json").exists():
             raise RunFolderError(f"{self.options.out} was removed or moved while the run wrote into it: begin again")
 
-    def _write(self, values: dict[str, float], rates: dict[str, float] | None = None) -> None:
+    def _write(self, values: dict[str, float], rates: dict[str, float] | None = None, step: int | None = None) -> None:
+        step = self.step if step is None else step
         self._check_folder()
         if self.main:
-            self.health.note({"step": self.step, **values})
-            log_metrics(self.options.out, step=self.step, **values)
-        self.accelerator.log({**values, **(rates or {})}, self.step)
+            self.health.note({"step": step, **values})
+            log_metrics(self.options.out, step=step, **values)
+        if step >= 0 or self.training.trackers != "wandb":  # Weights & Biases drops what is of no step from 0
+            self.accelerator.log({**values, **(rates or {})}, step)
 
 
 def check_finite(value: float, step: int) -> float:

@@ -15,6 +15,7 @@ from training.inheritance import (
     load_parent,
     say_inheritance,
 )
+from training.progress import count, say_found
 from vqgan.config import VQGANConfig
 from vqgan.model import VQGAN
 from vqgan.options import TrainOptions
@@ -39,7 +40,7 @@ class Beginning(NamedTuple):
 def begin_tokenizer(fresh: VQGAN, options: TrainOptions) -> Beginning | None:
     """Give a tokenizer of random weights those of the model of `--init`; None if there is none.
 
-    What was taken over is said, and remembered as the ancestry of the tokenizer.
+    What was taken over is remembered as the ancestry of the tokenizer; `say_beginning` says it.
 
     Raises:
         CheckpointError: there is no such model.
@@ -51,10 +52,18 @@ def begin_tokenizer(fresh: VQGAN, options: TrainOptions) -> Beginning | None:
     parent = load_parent(init, VQGAN.kind, options.command)
     inheritance = inherit(parent, fresh, options.new_quantizer)
     fresh.load_state_dict(inheritance.tensors)
-    ancestor = inheritance.describe(parent)
-    fresh.ancestry = (ancestor, *parent.model.ancestry)
-    say_inheritance(ancestor)
+    fresh.ancestry = (inheritance.describe(parent), *parent.model.ancestry)
     return Beginning(inheritance, parent)
+
+
+def say_beginning(tokenizer: VQGAN, options: TrainOptions) -> None:
+    """Say what a tokenizer that begins from another took over, when everything else was checked."""
+    say_inheritance(tokenizer.ancestry[0])
+    if options.continuous_steps and not options.new_quantizer:
+        say_found(
+            beware=f"the codes are kept, and not used in the first {count(options.continuous_steps, 'step')}: "
+            "--continuous-steps 0 trains with them from the beginning"
+        )
 
 
 def inherit(parent: Parent, fresh: VQGAN, new_quantizer: bool) -> Inheritance:

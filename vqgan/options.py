@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -81,6 +81,8 @@ class TrainOptions(Options):
         """
         if self.new_quantizer and self.beginning.init is None:
             raise ValueError("--new-quantizer needs --init, the model whose quantizer is not taken over")
+        if self.old_data is not None and self.beginning.init is None:
+            raise ValueError(f"--old-data {self.old_data} needs --init, the model that learned from it")
         factor = self.model.spatial_factor
         if self.crop is not None and self.crop % factor:
             raise ValueError(f"--crop {self.crop} must be a multiple of {factor}, the pixels of a token")
@@ -99,6 +101,11 @@ class TrainOptions(Options):
         if given.get("init") is not None and given.get("new_quantizer", False) is False:
             implied["continuous_steps"] = 0
         return implied
+
+    @classmethod
+    def overruled(cls, typed: Collection[str]) -> frozenset[str]:
+        """Return `continuous_steps` where a model was typed: a config file tells those of a training without one."""
+        return frozenset({"continuous_steps"}) if "init" in typed else frozenset()
 
 
 @dataclass(frozen=True)

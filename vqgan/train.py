@@ -26,7 +26,7 @@ from storage.run_folder import RunCheck, leaving_nothing
 from training.curves import draw_curves
 from training.health import Expected
 from training.inheritance import describe_parameters
-from training.loop import TrainingLoop, make_accelerator, make_order, settle_precision
+from training.loop import BEFORE, TrainingLoop, make_accelerator, make_order, settle_precision
 from training.processes import describe_device, gather_values, on_first_process
 from training.products import precision_of_products
 from training.progress import say_done, say_found
@@ -37,6 +37,7 @@ from training.state import save_gathered
 from training.transfer import to_device
 from training.waiting import check_alike
 from vqgan.grouping import describe_groups
+from vqgan.init import say_beginning
 from vqgan.metrics.reconstruction import codebook_usage, psnr
 from vqgan.model import VQGAN
 from vqgan.options import TrainOptions
@@ -114,16 +115,18 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
     pinned = accelerator.device.type == "cuda"
     unreadable: list[Skipped] = []
     advised = False
+    if trainer.beginning is not None:
+        say_beginning(trainer.tokenizer, options)
     _say_found(accelerator, trainer, dataset, validation, skipped, options.group_by)
     usage = _possible_usage(trainer.averaged, held.count, validation.form)
-    expected = Expected(training.warmup, options.continuous_steps, usage)
+    expected = Expected(training.warmup, options.continuous_steps or BEFORE, usage)
     with (
         TrainingLoop("Tokenizer", options, accelerator, order, name, check=lock.check, expected=expected) as loop,
         CheckpointSaver(out, training, lock.check_here) as saver,
     ):
         on_first_process(begin)
         if checkpoint is None and (trainer.beginning is not None or old is not None):
-            loop.report_scores(on_first_process(lambda: _scores(trainer.averaged, held, old, training.batch)))
+            loop.report_beginning(on_first_process(lambda: _scores(trainer.averaged, held, old, training.batch)))
         for step, batch in loop.steps(training_loader(dataset, order, options.workers, pinned)):
             unreadable += batch.skipped
             levels = to_device(batch.levels, accelerator.device)

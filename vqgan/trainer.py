@@ -16,7 +16,7 @@ from training.saving import CheckpointSaver
 from training.schedule import rate_at, set_learning_rate
 from training.state import check_model, load_training_state
 from vqgan.discriminator import Adversary
-from vqgan.init import begin_tokenizer
+from vqgan.init import Beginning, begin_tokenizer
 from vqgan.losses import adaptive_weight, adversarial_share, reconstruction_loss
 from vqgan.metrics.perceptual import build_perceptual, check_size
 from vqgan.model import VQGAN
@@ -48,7 +48,7 @@ class TokenizerTrainer:
         torch.manual_seed(options.training.seed)
         self.tokenizer = VQGAN(options.model)
         self.beginning = begin_tokenizer(self.tokenizer, options) if begins else None
-        _freeze(self.tokenizer, options)
+        _freeze(self.tokenizer, options, self.beginning)
         self.tokenizer.to(accelerator.device)
         on_gpu = accelerator.device.type == "cuda"
         if on_gpu or options.training.precision == "bf16":
@@ -161,7 +161,7 @@ def _put_channels_last(model: nn.Module) -> None:
             module.to(memory_format=torch.channels_last_3d)
 
 
-def _freeze(tokenizer: VQGAN, options: TrainOptions) -> None:
+def _freeze(tokenizer: VQGAN, options: TrainOptions, beginning: Beginning | None) -> None:
     """Let parameters of a tokenizer stay as they are; learned codes do where a pattern means their `codebook`.
 
     Raises:
@@ -173,6 +173,13 @@ def _freeze(tokenizer: VQGAN, options: TrainOptions) -> None:
             raise InitError(
                 f"--freeze {' '.join(patterns)} leaves {CODEBOOK} as it is, and codes that begin at random would stay "
                 "so: give --init, or leave that pattern out"
+            )
+        known = options.model.codes if beginning is None else beginning.parent.model.config.codes
+        if options.model.codes > known:
+            raise InitError(
+                f"--freeze {' '.join(patterns)} leaves {CODEBOOK} as it is, and the {options.model.codes - known} "
+                f"codes beyond the {known} of the model, which begin at random, would stay so: leave --codes out, or "
+                "that pattern"
             )
         tokenizer.quantizer.eval()  # learned codes follow their vectors in training alone
     if options.adversary.adversarial_weight and not tokenizer.decoder.last.weight.requires_grad:
