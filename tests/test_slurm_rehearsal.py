@@ -3,6 +3,7 @@
 `benchmarks/rehearse_slurm.py` does the same with a study.
 """
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +19,11 @@ pytestmark = [
     pytest.mark.timeout(900),  # many processes, which wait for one another where others compute, too
 ]
 SWEEP = "--stimuli list --presets demo --batches 1 2 --colours 8 --size 4 --exposures 10 --learning-rates 3e-3"
+
+pytestmark = pytest.mark.skipif(
+    "SECONDSIGHT_REHEARSE" not in os.environ,
+    reason="takes a quiet machine and a minute: SECONDSIGHT_REHEARSE=1 runs it, and benchmarks/rehearse_slurm.py a study",
+)
 
 
 @pytest.fixture(scope="module")
