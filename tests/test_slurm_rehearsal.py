@@ -16,14 +16,13 @@ from slurm_rehearsal import check_same, logs, rehearse
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash"),
+    pytest.mark.skipif(
+        "SECONDSIGHT_REHEARSE" not in os.environ,
+        reason="takes a quiet machine and a minute: SECONDSIGHT_REHEARSE=1 runs it",
+    ),
     pytest.mark.timeout(900),  # many processes, which wait for one another where others compute, too
 ]
 SWEEP = "--stimuli list --presets demo --batches 1 2 --colours 8 --size 4 --exposures 10 --learning-rates 3e-3"
-
-pytestmark = pytest.mark.skipif(
-    "SECONDSIGHT_REHEARSE" not in os.environ,
-    reason="takes a quiet machine and a minute: SECONDSIGHT_REHEARSE=1 runs it, and benchmarks/rehearse_slurm.py a study",
-)
 
 
 @pytest.fixture(scope="module")
