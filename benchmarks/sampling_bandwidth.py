@@ -19,9 +19,10 @@ from torch import nn
 
 from gpt.config import PRESETS
 from gpt.model import GPT
-from sampling.decode import FREE, sample
+from sampling.decode import sample
 from sampling.engine import CachedEngine, choose_precision
 from sampling.options import SamplingPrecision
+from sampling.sampled import FREE
 from storage.options import find_preset
 from training.processes import best_device
 

@@ -44,7 +44,7 @@ def rotary_angles(config: GPTConfig) -> Tensor:
 
 
 Rotation = tuple[Tensor, Tensor]
-"""Cosine and sine, (L, K / 2) each."""
+"""Cosine and sine, (L, K / 2) each, or (B, 1, L, K / 2) where every sequence has positions of its own."""
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
@@ -67,11 +67,13 @@ class RotaryPositions(nn.Module):
         self.register_buffer("sine", angles.sin(), persistent=False)
 
     def embed(self, x: Tensor, position_ids: Tensor) -> Tensor:
-        """Add positions to embeddings (B, L, D) of the position ids (L,) int64."""
+        """Add positions to embeddings (B, L, D) of the position ids (L,) or (B, L) int64."""
         return x
 
     def rotation(self, position_ids: Tensor) -> Rotation:
-        """Return the (L, K / 2) cosine and sine that rotate queries and keys of the position ids (L,) int64."""
+        """Return the cosine and sine that rotate queries and keys of the position ids (L,) or (B, L) int64."""
+        if position_ids.dim() == 2:
+            position_ids = position_ids[:, None]  # all heads of a sequence are rotated alike
         return self.cosine[position_ids], self.sine[position_ids]
 
 
@@ -87,11 +89,11 @@ class LearnedPositions(nn.Module):
         self.table = nn.Embedding(self.count, config.width)
 
     def embed(self, x: Tensor, position_ids: Tensor) -> Tensor:
-        """Add positions to embeddings (B, L, D) of the position ids (L,) int64."""
+        """Add positions to embeddings (B, L, D) of the position ids (L,) or (B, L) int64."""
         return x + self.table(position_ids)
 
     def rotation(self, position_ids: Tensor) -> None:
-        """Return that queries and keys of position ids (L,) are not rotated."""
+        """Return that queries and keys of position ids (L,) or (B, L) are not rotated."""
 
 
 Positions = RotaryPositions | LearnedPositions
@@ -291,7 +293,7 @@ class GPT(Pretrained):
 
         Args:
             tokens: (B, L) int64, beginning with the BOS token if there is one; or, with a filled cache, the next
-                token (B, 1) of every continuation.
+                token (B, 1) of every continuation, or the tokens (B, W) of the window that was opened in it.
             cache: what was read before; `tokens` are added to it.
 
         Returns:

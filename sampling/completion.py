@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from gpt.model import GPT
-from sampling.decode import Sampled, sample
+from sampling.decode import sample
 from sampling.options import Request, SamplingPrecision
 from sampling.prompts import Layout, encode_prompt, lay_out, size_of
+from sampling.sampled import Sampled
 from vqgan.tokenizer import Tokenizer
 
 CHUNK = 16

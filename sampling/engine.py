@@ -9,6 +9,8 @@ Axes: P prompts, n continuations of each, R = P * n rows, L tokens, V vocabulary
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import Literal, Protocol
 
 import torch
@@ -50,6 +52,9 @@ class CachedEngine:
 
     def __init__(self, gpt: GPT, rows: int, precision: SamplingPrecision = "auto") -> None:
         self.shared = is_shared(gpt)
+        self.half = choose_precision(precision, gpt.device) == "bf16"
+        self.repeats = not self.half
+        """Whether tokens that are read one at a time again leave the same in the cache, to the last bit."""
         # Of weights that several processes share, this one has no room for a copy, and a graph cannot gather them.
         self.gpt = gpt if self.shared else with_fast_layers(gpt, rows, precision)
 
@@ -59,12 +64,31 @@ class CachedEngine:
         cache = (StaticKVCache if prompts.is_cuda else KVCache)(copies, steps - 1)
         logits = self.gpt(self.gpt.with_bos(prompts), cache)[:, -1]
         graphed = isinstance(cache, StaticKVCache) and not self.shared
+        self.cache = cache
         self.decode_step = CUDAGraphStep(self.gpt, cache) if graphed else DecodeStep(self.gpt, cache)
+        self.window_step = CUDAGraphWindowStep(self.gpt, cache) if graphed else WindowStep(self.gpt, cache)
         return logits.repeat_interleave(copies, dim=0)
 
     def step(self, tokens: Tensor) -> Tensor:
         """See `Engine`; on a GPU the logits are overwritten by the next step."""
         return self.decode_step(tokens[:, None])
+
+    def step_window(self, tokens: Tensor, slots: Tensor, furthest: int) -> Tensor:
+        """Read a window of tokens of every continuation; what it holds before the window must have been read.
+
+        Args:
+            tokens: (R, W) int64.
+            slots: (R, W) int64, W in succession: how many tokens of the continuation stand before each.
+            furthest: the largest first slot of a window.
+
+        Returns:
+            (R, W, V) logits of what follows each token; on a GPU they are overwritten by the next window.
+        """
+        return self.window_step(tokens, slots, furthest)
+
+    def rewind(self, slot: int) -> None:
+        """Let the next step read the tokens that stand behind so many of every continuation."""
+        self.cache.rewind(slot)
 
 
 class RecomputingEngine:
@@ -109,23 +133,61 @@ class CUDAGraphStep(DecodeStep):
         """Read tokens; the logits are overwritten by the next call."""
         if self.graph is None:
             self.tokens = tokens.clone()
-            self.graph = self._record()
+            again = partial(self.cache.rewind, self.cache.filled - self.cache.prompt_length)
+            self.graph, self.logits = record_graph(partial(super().__call__, self.tokens), again)
         self.tokens.copy_(tokens)
         self.graph.replay()
         return self.logits
 
-    def _record(self) -> torch.cuda.CUDAGraph:
-        # Libraries set themselves up in their first calls, which must not be recorded.
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            super().__call__(self.tokens)
-        torch.cuda.current_stream().wait_stream(side)
-        self.cache.rewind()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self.logits = super().__call__(self.tokens)
-        return graph
+
+class WindowStep:
+    """Reads a window of tokens (R, W) int64 of every continuation and returns (R, W, V) logits of what follows each."""
+
+    def __init__(self, gpt: GPT, cache: KVCache) -> None:
+        self.gpt = gpt
+        self.cache = cache
+
+    def __call__(self, tokens: Tensor, slots: Tensor, furthest: int) -> Tensor:
+        """See `CachedEngine.step_window`."""
+        self.cache.open_window(slots, furthest)
+        return self.gpt(tokens, self.cache)
+
+
+class CUDAGraphWindowStep(WindowStep):
+    """A step over a window as one CUDA graph, recorded at its first call; tokens and slots go through buffers."""
+
+    graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, tokens: Tensor, slots: Tensor, furthest: int) -> Tensor:
+        """See `CachedEngine.step_window`; the logits are overwritten by the next call."""
+        if self.graph is None:
+            self.tokens = tokens.clone()
+            self.slots = slots.clone()
+            read = partial(super().__call__, self.tokens, self.slots, furthest)
+            self.graph, self.logits = record_graph(read, again=lambda: None)
+        self.tokens.copy_(tokens)
+        self.slots.copy_(slots)
+        self.graph.replay()
+        return self.logits
+
+
+def record_graph(read: Callable[[], Tensor], again: Callable[[], None]) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+    """Return a CUDA graph of what `read` does, and the tensor that it writes its result into at every replay.
+
+    Args:
+        read: what is recorded. It runs once before, because libraries set themselves up in their first calls.
+        again: undoes what that first call changed.
+    """
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        read()
+    torch.cuda.current_stream().wait_stream(side)
+    again()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = read()
+    return graph, result
 
 
 class PackedLinear(nn.Module):

@@ -24,9 +24,9 @@ from data.probe import probe_video
 from data.sources import Skipped
 from data.split import group_of
 from sampling.completion import Completion, distances_to_truth
-from sampling.decode import Sampled
 from sampling.gallery import GalleryItem
 from sampling.options import Split
+from sampling.sampled import Sampled
 from storage.arrays import READING, load_arrays, save_arrays
 from storage.files import atomic_write
 from storage.records import digest_of

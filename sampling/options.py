@@ -13,6 +13,10 @@ PromptEncoding = Literal["alone", "full"]
 Split = Literal["all", "train", "validation"]
 SamplingPrecision = Literal["auto", "fp32", "bf16"]
 """Numbers that the blocks of a GPT compute with while it is sampled from; everything from the head on is fp32."""
+NoiseKind = Literal["gumbel", "inverse"]
+"""How chance decides which token is drawn: see `sampling.noise`."""
+WindowOption = int | Literal["auto"]
+"""Tokens of a continuation that are read in one pass of the model."""
 
 COLDEST = 1e-6
 """Lowest temperature but 0, which is what it amounts to."""
@@ -35,6 +39,9 @@ class SamplingOptions(Options):
     """Keep the likeliest tokens whose probabilities reach this sum (Holtzman et al. 2020); 1 keeps all."""
     min_p: float = option(0.0, at_least=0, at_most=1)
     """Keep tokens at least this share as likely as the likeliest one (Nguyen et al. 2024); 0 keeps all."""
+    noise: NoiseKind = "gumbel"
+    """How chance decides: `gumbel` gives every code of every position a number of its own, so that several tokens can
+    be drawn in one pass of the model; `inverse` gives every position one, as versions before 0.2 did."""
 
     def check(self) -> None:
         """Check that logits can be divided by the temperature.

@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from gpt.model import GPT
-from sampling.decode import FREE, check_options, windows
+from sampling.decode import check_options
 from sampling.options import STILL_KINDS, Prompt, PromptEncoding, Request
+from sampling.sampled import FREE
+from sampling.sliding import windows
 from vqgan.tokenizer import Tokenizer
 
 Size = tuple[int, int, int]

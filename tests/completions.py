@@ -3,7 +3,7 @@
 import torch
 
 from sampling.completion import Completion
-from sampling.decode import Sampled
+from sampling.sampled import Sampled
 
 ORIGINAL, CONTINUED = 0.6, -0.6
 """Levels in [-1, 1] of the original and of every continuation."""

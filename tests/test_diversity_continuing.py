@@ -9,7 +9,8 @@ import torch
 from tiny import GPT_SHORT, make_gpt
 
 from gpt.model import GPT
-from sampling.decode import FREE, sample
+from sampling.decode import sample
+from sampling.sampled import FREE
 
 CODES = 4
 GIVEN = 1

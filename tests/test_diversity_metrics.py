@@ -21,7 +21,7 @@ from experiments.diversity.distances import (
 from experiments.diversity.metrics import best_of_some, embed_truths, expected_best, measure, measure_completions
 from experiments.diversity.tables import ContinuationMetrics
 from sampling.completion import Completion
-from sampling.decode import Sampled
+from sampling.sampled import Sampled
 
 DISTANCES: list[EmbeddingDistance] = [PixelDistance(), TokenDistance()]
 

@@ -14,20 +14,13 @@ from torch import Tensor
 
 from gpt.config import GPTConfig
 from gpt.model import GPT
-from sampling.decode import (
-    FREE,
-    Sampled,
-    Window,
-    filter_logits,
-    generate,
-    sample,
-    sample_token,
-    uniform_numbers,
-    window_starts,
-    windows,
-)
+from sampling.decode import generate, sample
 from sampling.engine import RecomputingEngine
+from sampling.filters import filter_logits
+from sampling.noise import draw_inverse, uniform_numbers
 from sampling.options import SamplingOptions
+from sampling.sampled import FREE, Sampled
+from sampling.sliding import Stretch, window_starts, windows
 
 VARIANTS = pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY, GPT_LEGACY_START], ids=["rotary", "no-bos", "bos"])
 
@@ -224,7 +217,7 @@ def test_tokens_are_as_frequent_as_they_are_probable(options: SamplingOptions) -
     draws = 20_000
     logits = make_logits(1).expand(draws, -1)
     expected = filtered_probabilities(logits[:1], options)[0]
-    found = sample_token(logits, uniform_numbers(0, range(draws), 1, 1)[:, 0], options).bincount(minlength=32)
+    found = draw_inverse(logits, uniform_numbers(0, range(draws), 1, 1)[:, 0], options).bincount(minlength=32)
     assert found[expected == 0].sum() == 0
     likely = expected * draws > 5
     statistic = ((found - expected * draws) ** 2 / (expected * draws))[likely].sum()
@@ -236,7 +229,7 @@ def test_tokens_are_as_frequent_as_they_are_probable(options: SamplingOptions) -
 @pytest.mark.parametrize(("uniform", "token"), [(0.0, 1), (0.49, 1), (0.51, 3), (1 - 2**-53, 3)])
 def test_tokens_without_probability_are_never_chosen(uniform: float, token: int) -> None:
     logits = torch.tensor([[-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf]])
-    assert sample_token(logits, torch.tensor([uniform], dtype=torch.float64), SamplingOptions()) == token
+    assert draw_inverse(logits, torch.tensor([uniform], dtype=torch.float64), SamplingOptions()) == token
 
 
 def test_uniform_numbers_are_those_of_their_item_and_continuation() -> None:
@@ -263,7 +256,7 @@ def test_without_a_bos_token_the_uniform_number_of_the_first_token_chooses_no_ot
     tokens, uniform = generate(no_bos, make_prompt(2, 0), 5, 3), uniform_numbers(0, range(2), 3, 5)
     assert torch.equal(tokens[:, :, 0].flatten(), (32 * uniform[:, 0]).floor().long())
     second = no_bos(tokens[:, :, :1].flatten(0, 1))[:, -1]
-    assert torch.equal(tokens[:, :, 1].flatten(), sample_token(second, uniform[:, 1], SamplingOptions()))
+    assert torch.equal(tokens[:, :, 1].flatten(), draw_inverse(second, uniform[:, 1], SamplingOptions()))
 
 
 def test_without_a_bos_token_the_rest_follows_the_first(no_bos: GPT) -> None:
@@ -359,11 +352,11 @@ def test_a_continuation_is_that_of_its_items_index(gpt: GPT) -> None:
 
 
 def test_a_sequence_that_fits_takes_one_window() -> None:
-    assert windows(GPTConfig(grid=(4, 2, 3)), 6, 24) == [Window(0, 6, 24)]
+    assert windows(GPTConfig(grid=(4, 2, 3)), 6, 24) == [Stretch(0, 6, 24)]
 
 
 def test_a_longer_one_keeps_the_overlap_and_samples_the_rest() -> None:
-    assert windows(GPTConfig(grid=(4, 2, 3)), 6, 36, overlap=1) == [Window(0, 6, 24), Window(18, 24, 36)]
+    assert windows(GPTConfig(grid=(4, 2, 3)), 6, 36, overlap=1) == [Stretch(0, 6, 24), Stretch(18, 24, 36)]
 
 
 def test_half_a_window_is_kept_by_default() -> None:

@@ -17,9 +17,10 @@ from gpt.evaluate import evaluate
 from gpt.model import GPT
 from gpt.options import EvaluateOptions
 from sampling.complete import complete
-from sampling.decode import FREE, sample
+from sampling.decode import sample
 from sampling.items import CompletionItem, FinishedItem
 from sampling.options import CompleteOptions, SamplingOptions
+from sampling.sampled import FREE
 from storage.tables import read_table
 
 GRID = (2, 2, 2)

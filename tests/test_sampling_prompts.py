@@ -10,7 +10,6 @@ from looking_ahead import make_peeking, make_tats
 from tiny import GPT_SHORT, IMAGE, SHORT, VIDEO, make_clips, make_gpt, make_palette, make_tokenizer
 
 from gpt.config import MismatchError
-from sampling.decode import FREE
 from sampling.options import Prompt, Request, SamplingOptions
 from sampling.prompts import (
     count_changed,
@@ -20,6 +19,7 @@ from sampling.prompts import (
     lay_out,
     prompt_extent,
 )
+from sampling.sampled import FREE
 
 CLIP, SHORT_CLIP, STILL = (16, 16, 16), (8, 16, 16), (1, 16, 16)
 HALF_CLIP = Request(Prompt("half-clip"))

@@ -17,8 +17,9 @@ from tiny import make_gpt
 
 from gpt.config import GPTConfig
 from gpt.model import GPT
-from sampling.decode import FREE, generate, sample
+from sampling.decode import generate, sample
 from sampling.options import SamplingOptions
+from sampling.sampled import FREE
 
 CODES = 5
 ROTARY = GPTConfig(layers=2, heads=2, width=16, grid=(2, 1, 2), vocab_size=CODES)

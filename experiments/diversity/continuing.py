@@ -33,8 +33,9 @@ from experiments.diversity.tables import MODEL, AuditRow, BestRow, ItemRow, Posi
 from experiments.diversity.training_set import TrainingTokens
 from experiments.statistics.grouped import Grouping, mean_of
 from gpt.model import GPT
-from sampling.decode import Sampled, sample
+from sampling.decode import sample
 from sampling.options import PromptEncoding, SamplingOptions
+from sampling.sampled import Sampled
 from storage.arrays import load_arrays, save_arrays
 from storage.records import digest_of
 from vqgan.tokenizer import Tokenizer

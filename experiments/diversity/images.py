@@ -20,8 +20,8 @@ from experiments.diversity.material import PromptLength
 from experiments.diversity.tables import AuditRow, ImageRow, ItemRow
 from experiments.pages import percent
 from sampling.completion import Completion, assemble, distances_to_truth, render
-from sampling.decode import Sampled
 from sampling.panels import PLAIN, Panel, completion_panels
+from sampling.sampled import Sampled
 from sampling.stills import colour_signs, draw_legend, draw_still, draw_title, line_signs
 
 SHOWN = 6

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from gpt.model import GPT
-from sampling.decode import FREE, sample
+from sampling.decode import sample
+from sampling.sampled import FREE
 from storage.tables import write_rows
 from vqgan.tokenizer import Tokenizer
 
