@@ -78,6 +78,7 @@ def sample(
         noise=make_noise(options.noise, seed, items, n, prompt, length, given.device),
         options=options,
         window=choose_window(window, engine, len(given) * n, length - prompt, options),
+        adapts=window == "auto",
         counts=DecodingCounts() if counts is None else counts,
     )
     with exact_products():
@@ -149,6 +150,7 @@ class _Filling:
     noise: Noise
     options: SamplingOptions
     window: int
+    adapts: bool
     counts: DecodingCounts
 
     def fill(self, stretch: Stretch, shared: int) -> None:
@@ -170,7 +172,15 @@ class _Filling:
             assert isinstance(self.engine, CachedEngine)
             assert isinstance(self.noise, GumbelNoise)
             ParallelDecoder(
-                self.engine, self.buffer, self.noise, self.options, self.window, start, stretch.stop, self.counts
+                engine=self.engine,
+                buffer=self.buffer,
+                noise=self.noise,
+                options=self.options,
+                width=self.window,
+                start=start,
+                stop=stretch.stop,
+                counts=self.counts,
+                adapts=self.adapts,
             ).decode()
             return
         for position in range(start + 1, stretch.stop):

@@ -145,8 +145,8 @@ def draw_surely(places: Tensor, logits: Tensor, options: SamplingOptions, tolera
     if logits.shape[-1] == 1:
         return logits.argmax(dim=-1), torch.ones_like(places, dtype=torch.bool)
     if options.temperature == 0:
-        values, codes = logits.topk(2)
-        return codes[:, 0], values[:, 0] - values[:, 1] > 2 * tolerance
+        largest = logits.topk(2)
+        return largest.indices[:, 0], largest.values[:, 0] - largest.values[:, 1] > 2 * tolerance
     slack = 2 * tolerance.double() / options.temperature
     scores, codes = _scores(places, logits, options)
     if codes is None:

@@ -20,14 +20,19 @@ import torch
 from torch import Tensor
 
 from gpt.config import GPTConfig
+from gpt.model import GPT
 from sampling.drafts import Drafts
 from sampling.engine import CachedEngine, Engine
 from sampling.noise import GumbelNoise
 from sampling.options import SamplingOptions, WindowOption
 from sampling.sampled import FREE, SampleBuffer
 
-AUTO_ROWS = 16
-"""Tokens that a pass reads by itself, at most, over all rows: more take longer than they save."""
+WIDTHS = (64, 32, 16, 8, 4)
+"""Windows that `auto` chooses from."""
+TRIAL = 16
+"""Passes after which it is seen whether a window pays."""
+WORTHWHILE = 1.2
+"""How many times as fast a window must be expected to be."""
 
 
 @dataclass
@@ -75,12 +80,44 @@ def choose_window(asked: WindowOption, engine: Engine, rows: int, tokens: int, o
     """
     possible = options.noise == "gumbel" and isinstance(engine, CachedEngine)
     if asked == "auto":
-        return max(1, min(AUTO_ROWS // rows, tokens)) if possible else 1
+        return widest_worthwhile(engine.gpt, rows, tokens) if possible else 1
     if not 1 <= asked <= max(1, tokens):
         raise ValueError(f"--window {asked} must lie in 1 to the {tokens} tokens that are sampled, or be auto")
     if asked > 1 and not possible:
         raise ValueError(f"--window {asked} needs --noise gumbel, not inverse: with that, tokens cannot be drafted")
     return asked
+
+
+def widest_worthwhile(gpt: GPT, rows: int, tokens: int) -> int:
+    """Return the window that is expected to be fastest, 1 if none is worthwhile.
+
+    It is a function of model, device and task, never of a measured time, so that scores do not depend on what else the
+    machine does. The expectation is that of `benchmarks/parallel_decoding.py`: W tokens of a window save passes as
+    0.9 W^0.63.
+
+    Args:
+        gpt: the model.
+        rows: continuations side by side.
+        tokens: that are sampled of each.
+    """
+    gains = {width: 0.9 * width**0.63 / pass_cost(gpt, rows, width) for width in WIDTHS if width <= tokens}
+    best = max(gains, key=lambda width: gains[width], default=1)
+    return best if gains.get(best, 0.0) >= WORTHWHILE else 1
+
+
+def pass_cost(gpt: GPT, rows: int, width: int) -> float:
+    """Return how much longer a pass over windows takes than one over single tokens.
+
+    Reading the weights takes a time that does not depend on how many tokens are read; a token takes a share of it, more
+    on processors, where wide layers compute for longer, than on GPUs.
+
+    Args:
+        gpt: the model.
+        rows: continuations side by side.
+        width: tokens of a window.
+    """
+    share = gpt.config.width / 8192 if gpt.device.type == "cpu" else 1 / 512
+    return (1 + share * (rows * width - 1)) / (1 + share * (rows - 1))
 
 
 class ParallelDecoder:
@@ -95,6 +132,7 @@ class ParallelDecoder:
         start: position of the first token behind the prompt.
         stop: one past the last position that is drawn.
         counts: where passes are counted.
+        adapts: whether windows become narrower where drafts are too often wrong for them to pay.
     """
 
     def __init__(
@@ -107,6 +145,7 @@ class ParallelDecoder:
         start: int,
         stop: int,
         counts: DecodingCounts,
+        adapts: bool = False,
     ) -> None:
         self.engine = engine
         self.noise = noise
@@ -115,14 +154,13 @@ class ParallelDecoder:
         self.buffer = buffer
         self.start = start
         self.slots = stop - start - 1
-        self.width = min(width, self.slots)
+        self.adapts = adapts
         self.tokens = buffer.rows.tokens[:, start:stop]
-        device = self.tokens.device
-        self.known = torch.ones(len(self.tokens), dtype=torch.int64, device=device)
+        self._set_width(min(width, self.slots))
+        self.known = torch.ones(len(self.tokens), dtype=torch.int64, device=self.tokens.device)
         """(R,) tokens of the stretch that are drawn."""
         self.exact = torch.zeros_like(self.known)
         """(R,) slots of the cache whose content was made one token at a time."""
-        self.within = torch.arange(self.width, device=device)
         self.drafts = Drafts(engine.gpt.config, buffer.rows.tokens, start, stop)
 
     def decode(self) -> None:
@@ -131,6 +169,20 @@ class ParallelDecoder:
             unsure = self._read_window()
             if bool(unsure.any()):
                 self._read_single_tokens(unsure)
+            if self.adapts and self.tried == TRIAL and self.width > 1:
+                self._narrow_if_slow()
+
+    def _set_width(self, width: int) -> None:
+        self.width = width
+        self.within = torch.arange(width, device=self.tokens.device)
+        self.tried = 0
+        self.gained = 0.0
+
+    def _narrow_if_slow(self) -> None:
+        """Halve the window if a pass over it draws fewer tokens than passes over single ones would in its time."""
+        slow = self.gained / self.tried < pass_cost(self.engine.gpt, len(self.tokens), self.width)
+        narrower = self.width // 2 if self.width // 2 >= WIDTHS[-1] else 1
+        self._set_width(narrower if slow else self.width)
 
     def _read_window(self) -> Tensor:
         """Draw as many tokens as drafts allow; return the rows (R,) bool whose next token needs a pass of its own."""
@@ -146,6 +198,8 @@ class ParallelDecoder:
         reached = torch.cat([torch.ones_like(new[:, :1]), passed[:, :-1].cumprod(dim=1).bool()], dim=1) & new
         taken = reached & sure
         self._count(taken, new)
+        self.tried += 1
+        self.gained += float(taken.sum() / new.any(dim=1).sum())
         self.buffer.fill_some(self.start + 1 + slots, drawn, logits, taken)
         self.drafts.learn(slots + 1, drawn, logits)
         self.known += taken.sum(dim=1)

@@ -43,7 +43,7 @@ def doubtful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
-@settings(max_examples=60)
+@settings(max_examples=12)
 @given(
     window=st.integers(2, 12),
     temperature=st.sampled_from([0.0, 0.3, 1.0, 2.0]),
@@ -82,7 +82,7 @@ def test_the_tokens_are_those_of_the_recomputing_engine(config: GPTConfig) -> No
     )
 
 
-@settings(max_examples=20)
+@settings(max_examples=6)
 @given(
     mask=st.lists(st.booleans(), min_size=14, max_size=14), window=st.integers(2, 8), seed=st.integers(0, 100)
 )
@@ -101,7 +101,7 @@ def test_a_window_that_slides_changes_no_token(gpt: GPT, frames: int) -> None:
     assert torch.equal(found.tokens, alone.tokens)
 
 
-@settings(max_examples=20)
+@settings(max_examples=6)
 @given(window=st.integers(2, 8), n=st.integers(1, 3), seed=st.integers(0, 100))
 @VARIANTS
 @pytest.mark.usefixtures("doubtful")
@@ -131,7 +131,7 @@ def test_without_doubt_nothing_is_drawn_again(gpt: GPT) -> None:
     assert counts.recomputed == 0
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(seed=st.integers(0, 1000), window=st.integers(1, 10), n=st.integers(1, 3))
 def test_every_token_is_counted_once(seed: int, window: int, n: int) -> None:
     counts = DecodingCounts()
@@ -181,7 +181,7 @@ def test_by_itself_inverse_noise_goes_one_token_at_a_time(gpt: GPT) -> None:
 
 
 @torch.no_grad()
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(
     layers=st.sampled_from([1, 4, 8]),
     width=st.sampled_from([16, 64, 128]),
