@@ -8,21 +8,19 @@ Axes: P prompts, n continuations of each, R = P * n rows, L tokens, V vocabulary
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from functools import partial
 from typing import Literal, Protocol
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from gpt.cache import KVCache, StaticKVCache
+from gpt.fast_layers import with_fast_layers
 from gpt.model import GPT
 from sampling.options import SamplingPrecision
 from training.precision import has_bf16
 from training.processes import is_shared
-
 
 FEWEST_ROWS = 16
 """Rows for which weights are packed, at least: packed for a single row they would be 5 % faster there, but up to a
@@ -61,7 +59,7 @@ class CachedEngine:
         self.repeats = not self.half
         """Whether tokens that are read one at a time again leave the same in the cache, to the last bit."""
         # Of weights that several processes share, this one has no room for a copy, and a graph cannot gather them.
-        self.gpt = gpt if self.shared else with_fast_layers(gpt, max(rows, FEWEST_ROWS), precision)
+        self.gpt = gpt if self.shared else with_fast_layers(gpt, max(rows, FEWEST_ROWS), self.half)
 
     def prefill(self, prompts: Tensor, copies: int, steps: int) -> Tensor:
         """See `Engine`; a prompt is read once for all its copies."""
@@ -195,36 +193,6 @@ def record_graph(read: Callable[[], Tensor], again: Callable[[], None]) -> tuple
     return graph, result
 
 
-class PackedLinear(nn.Module):
-    """A linear layer whose fp32 weights lie in the order in which oneDNN reads them, for a number of rows.
-
-    With 1 to 64 rows it is two to five times as fast as torch's own layer. Its weights are a copy.
-    """
-
-    def __init__(self, linear: nn.Linear, rows: int) -> None:
-        super().__init__()
-        self.packed = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach().contiguous(), rows)
-        self.bias = linear.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (..., out) of (..., in) float32."""
-        return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
-
-
-class HalfLinear(nn.Module):
-    """A linear layer with weights in bfloat16, which are half as many bytes to read. Its weights are a copy."""
-
-    def __init__(self, linear: nn.Linear) -> None:
-        super().__init__()
-        self.weight = linear.weight.detach().bfloat16()
-        bias: Tensor | None = linear.bias  # torch's annotation forgets `bias=False`
-        self.bias = None if bias is None else bias.detach().bfloat16()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (..., out) bfloat16 of (..., in)."""
-        return F.linear(x.bfloat16(), self.weight, self.bias)
-
-
 def choose_precision(asked: SamplingPrecision, device: torch.device) -> Literal["fp32", "bf16"]:
     """Return in which numbers the blocks of a GPT compute while it is sampled from.
 
@@ -233,35 +201,3 @@ def choose_precision(asked: SamplingPrecision, device: torch.device) -> Literal[
     if asked != "auto":
         return asked
     return "bf16" if device.type == "cuda" and has_bf16(device) else "fp32"
-
-
-def with_fast_layers(gpt: GPT, rows: int, precision: SamplingPrecision = "auto") -> GPT:
-    """Return a GPT in evaluation mode with the same parameters, but with faster layers for steps of that many rows.
-
-    In fp32, weights are packed on the CPU. In bf16 those inside the blocks are bfloat16; embeddings, norms, the
-    residual stream, and everything from the head on stay in fp32: logits in bf16 are equal at one position of 25.
-
-    Args:
-        gpt: the model, on its device.
-        rows: of a decode step.
-        precision: see `choose_precision`.
-    """
-    half = choose_precision(precision, gpt.device) == "bf16"
-    shared = {id(tensor): tensor for tensor in (*gpt.parameters(), *gpt.buffers())}
-    fast = copy.deepcopy(gpt, shared).eval()
-    # A GPT that is being trained in bf16 has a forward pass of accelerate's before its own, with autocast in it.
-    fast.__dict__.pop("forward", None)
-    head = fast.head
-    for module in list(fast.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, nn.Linear):
-                setattr(module, name, HalfLinear(child) if half and child is not head else _packed(child, rows))
-    return fast
-
-
-def _packed(linear: nn.Linear, rows: int) -> nn.Module:
-    if linear.weight.is_cuda:
-        return linear
-    # Packing belongs to torch's compiler and is not public: a build without it keeps its own layers.
-    known = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-    return PackedLinear(linear, rows) if known and linear.weight.dtype == torch.float32 else linear

@@ -1,4 +1,4 @@
-"""Engines agree on what comes next, and fast layers compute what the model computes, with its parameters."""
+"""Engines agree on what comes next."""
 
 from typing import Any
 
@@ -10,38 +10,14 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gpt.config import GPTConfig
-from sampling.engine import CachedEngine, HalfLinear, PackedLinear, RecomputingEngine, with_fast_layers
+from gpt.fast_layers import HalfLinear
+from sampling.engine import CachedEngine, RecomputingEngine
 from sampling.options import SamplingPrecision
 from training.precision import forget_earlier_trainings
 
 VARIANTS = pytest.mark.parametrize(
     "config", [GPT_SHORT, GPT_LEGACY_START, GPT_IMAGEGPT], ids=["rotary", "legacy", "imagegpt"]
 )
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("rows", [1, 6, 64])
-@pytest.mark.parametrize("bias", [True, False])
-def test_a_packed_layer_is_the_layer(rows: int, bias: bool) -> None:
-    linear, x = nn.Linear(24, 40, bias=bias), torch.randn(rows, 1, 24, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(PackedLinear(linear, rows)(x), linear(x))
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("bias", [True, False])
-def test_a_half_layer_is_the_layer_in_half_precision(bias: bool) -> None:
-    linear, x = nn.Linear(24, 40, bias=bias), torch.randn(3, 1, 24, generator=torch.Generator().manual_seed(0))
-    found = HalfLinear(linear)(x)
-    assert found.dtype == torch.bfloat16
-    torch.testing.assert_close(found.float(), linear(x), rtol=0.02, atol=0.02)
-
-
-@torch.no_grad()
-@VARIANTS
-def test_a_fast_model_is_the_model(config: GPTConfig) -> None:
-    gpt = make_gpt(config)
-    tokens = gpt.with_bos(make_tokens(length=31))
-    torch.testing.assert_close(with_fast_layers(gpt, 4)(tokens), gpt(tokens), rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
@@ -59,15 +35,6 @@ def test_a_model_computes_with_half_layers_from_end_to_end(config: GPTConfig) ->
     torch.testing.assert_close(
         engine.step(tokens[:, :2].flatten()).float(), exact.step(tokens[:, :2].flatten()), rtol=0.1, atol=0.3
     )
-
-
-def test_the_model_itself_stays_as_it_is() -> None:
-    gpt = make_gpt().train()
-    fast = with_fast_layers(gpt, 4)
-    assert gpt.training
-    assert not fast.training
-    assert isinstance(gpt.head, nn.Linear)
-    assert fast.embedding.weight is gpt.embedding.weight
 
 
 @torch.no_grad()
@@ -95,13 +62,6 @@ class Softmaxes(TorchDispatchMode):
         if "softmax" in func._schema.name:
             self.found.add(result.dtype)
         return result
-
-
-def test_in_bf16_the_blocks_are_half_and_the_head_is_whole() -> None:
-    fast = with_fast_layers(make_gpt(), 4, "bf16")
-    halves = {name for name, module in fast.named_modules() if isinstance(module, HalfLinear)}
-    linears = {name for name, module in make_gpt().named_modules() if isinstance(module, nn.Linear)}
-    assert halves == linears - {"head"}
 
 
 @torch.no_grad()

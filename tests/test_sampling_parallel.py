@@ -83,9 +83,7 @@ def test_the_tokens_are_those_of_the_recomputing_engine(config: GPTConfig) -> No
 
 
 @settings(max_examples=6)
-@given(
-    mask=st.lists(st.booleans(), min_size=14, max_size=14), window=st.integers(2, 8), seed=st.integers(0, 100)
-)
+@given(mask=st.lists(st.booleans(), min_size=14, max_size=14), window=st.integers(2, 8), seed=st.integers(0, 100))
 def test_what_is_given_anywhere_stays(mask: list[bool], window: int, seed: int) -> None:
     gpt, given = make_gpt(), torch.tensor([False, True, *mask])
     rows = make_tokens(2, 16, seed=seed).masked_fill(~given, FREE)
