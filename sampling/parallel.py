@@ -78,12 +78,12 @@ def choose_window(asked: WindowOption, engine: Engine, rows: int, tokens: int, o
     Raises:
         ValueError: the window is longer than what is sampled, or noise or engine go one token at a time.
     """
-    possible = options.noise == "gumbel" and isinstance(engine, CachedEngine)
+    gpt = engine.gpt if isinstance(engine, CachedEngine) and options.noise == "gumbel" else None
     if asked == "auto":
-        return widest_worthwhile(engine.gpt, rows, tokens) if possible else 1
+        return 1 if gpt is None else widest_worthwhile(gpt, rows, tokens)
     if not 1 <= asked <= max(1, tokens):
         raise ValueError(f"--window {asked} must lie in 1 to the {tokens} tokens that are sampled, or be auto")
-    if asked > 1 and not possible:
+    if asked > 1 and gpt is None:
         raise ValueError(f"--window {asked} needs --noise gumbel, not inverse: with that, tokens cannot be drafted")
     return asked
 
@@ -225,7 +225,8 @@ class ParallelDecoder:
     def _read_single_tokens(self, unsure: Tensor) -> None:
         """Draw the next token of rows (R,) bool as if everything had been read one token at a time."""
         known = self.known.clone()
-        begin = int((self.exact if self.engine.repeats else known - 1)[unsure].min())
+        last = known - 1  # read again in any case: the logits of what follows are wanted
+        begin = int((torch.minimum(self.exact, last) if self.engine.repeats else last)[unsure].min())
         end = int(known[unsure].max())
         self.engine.rewind(begin)
         for slot in range(begin, end):

@@ -1,7 +1,6 @@
 """Parallel decoding: whatever the window, the tokens are those of one at a time."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,10 +36,9 @@ def gpt() -> GPT:
 
 
 @pytest.fixture
-def doubtful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounding could change about every other token."""
     monkeypatch.setattr(parallel, "logit_tolerance", lambda logits, config, half: torch.full(logits.shape[:-1], 0.2))
-    yield
 
 
 @settings(max_examples=12)
