@@ -26,7 +26,7 @@ try:
     import signal
     import threading
     from collections.abc import Mapping, Sequence
-    from contextlib import suppress
+    from contextlib import nullcontext, suppress
     from dataclasses import make_dataclass
     from functools import reduce
     from importlib.metadata import version
@@ -49,6 +49,7 @@ try:
     from storage.options import Options, find_preset, leaves, presets_of, unknown_name, value_at
     from storage.parser import call_tyro, flatten, of_group, parser_type
     from storage.terminal import visible
+    from storage.threads import limit_threads, making_room
     from storage.unlock import UnlockOptions
     from training.launching import check_command
     from vqgan import options as vqgan
@@ -107,9 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: with 2 if they mean nothing, 130 after Ctrl-C, 1 for whatever else ended the command.
     """
     own_process = arguments is None
+    if own_process:
+        limit_threads()
     try:
         try:
-            _carry_out(list(sys.argv[1:] if arguments is None else arguments))
+            with making_room() if own_process else nullcontext():
+                _carry_out(list(sys.argv[1:] if arguments is None else arguments))
             sys.stdout.flush()
         finally:
             _leave_process_group(in_order=sys.exc_info()[0] is None)
