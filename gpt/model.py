@@ -22,6 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from gpt.cache import KVCache
 from gpt.config import GPTConfig
 from gpt.loss import cross_entropy, token_nll
+from gpt.written_gradients import RMSNorm, Rotation, gated, split, split_and_rotate
 from storage.pretrained import Pretrained
 
 
@@ -43,16 +44,6 @@ def rotary_angles(config: GPTConfig) -> Tensor:
     return torch.cat(angles, dim=-1)
 
 
-Rotation = tuple[Tensor, Tensor]
-"""Cosine and sine, (L, K / 2) each, or (B, 1, L, K / 2) where every sequence has positions of its own."""
-
-
-def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotate pairs of head dimensions of `x` (B, N, L, K) by the angles whose (L, K / 2) cosine and sine are given."""
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cosine - second * sine, second * cosine + first * sine], dim=-1).to(x.dtype)
-
-
 class RotaryPositions(nn.Module):
     """Positions as rotations of queries and keys; embeddings stay as they are."""
 
@@ -72,8 +63,6 @@ class RotaryPositions(nn.Module):
 
     def rotation(self, position_ids: Tensor) -> Rotation:
         """Return the cosine and sine that rotate queries and keys of the position ids (L,) or (B, L) int64."""
-        if position_ids.dim() == 2:
-            position_ids = position_ids[:, None]  # all heads of a sequence are rotated alike
         return self.cosine[position_ids], self.sine[position_ids]
 
 
@@ -109,8 +98,7 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (B, L, width) of (B, L, width)."""
-        gate, value = self.gate_and_value(x).chunk(2, dim=-1)
-        return self.out(F.silu(gate) * value)
+        return self.out(gated(self.gate_and_value(x)))
 
 
 def gelu_by_sigmoid(x: Tensor) -> Tensor:
@@ -149,10 +137,10 @@ class Variant:
 
 
 VARIANTS = {
-    "rotary": Variant(partial(nn.RMSNorm, eps=1e-6), RotaryPositions, SwiGLU, bias=False),
+    "rotary": Variant(partial(RMSNorm, eps=1e-6), RotaryPositions, SwiGLU, bias=False),
     "legacy": Variant(partial(nn.LayerNorm, eps=1e-5), LearnedPositions, FeedForward, bias=True),
     "imagegpt": Variant(
-        partial(nn.RMSNorm, eps=1e-5), LearnedPositions, partial(FeedForward, activation=gelu_by_sigmoid), bias=True
+        partial(RMSNorm, eps=1e-5), LearnedPositions, partial(FeedForward, activation=gelu_by_sigmoid), bias=True
     ),
 }
 
@@ -169,10 +157,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, rotation: Rotation | None, cache: KVCache | None, layer: int) -> Tensor:
         """Return what (B, L, width) positions have seen of one another and of the cache: (B, L, width)."""
-        q, k, v = rearrange(self.qkv(x), "B L (three N K) -> three B N L K", three=3, N=self.heads)
-        if rotation is not None:
-            q = rotate(q, *rotation)
-            k = rotate(k, *rotation)
+        qkv = self.qkv(x)
+        q, k, v = split(qkv, self.heads) if rotation is None else split_and_rotate(qkv, self.heads, rotation)
         if cache is None:
             attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         else:

@@ -56,13 +56,13 @@ def block_activations(config: GPTConfig, precision: str) -> int:
     another block):
 
     * the inputs of both norms, which the residual stream keeps in fp32: 8 D; and their statistics, 8 each of layer norm
-      and 4 each of RMS norm, which also keeps what it normalised, 8 D, where there is no fused kernel for it;
+      and 4 each of RMS norm;
     * the inputs of the projections to queries, keys and values, and into the feed-forward layer: 2 a D;
     * queries, keys and values: 3 a D; no matrix of attention, but 4 N for its log-sums (Dao et al. 2022);
     * the output of attention, which is also the input of its last layer: a D;
-    * rotary positions make new queries and keys, and with them another order of the output, which is copied: 3 a D;
-    * in SwiGLU the gate and the value, the gate's SiLU and the product: 4 a F; with GELU its input and output: 2 a F,
-      also where it is written with a sigmoid.
+    * rotary positions make new queries and keys, and values lie where the old ones are: 2 a D;
+    * in SwiGLU the gate, the value and the product: 3 a F; with GELU its input and output: 2 a F, also where it is
+      written with a sigmoid.
     """
     a = _size(precision)
     D = config.width
@@ -70,8 +70,8 @@ def block_activations(config: GPTConfig, precision: str) -> int:
     if config.variant == "legacy":
         return 8 * D + 16 + 4 * config.heads + a * (6 * D + 2 * F)
     if config.variant == "imagegpt":
-        return 16 * D + 8 + 4 * config.heads + a * (6 * D + 2 * F)
-    return 16 * D + 8 + 4 * config.heads + a * (9 * D + 4 * F)
+        return 8 * D + 8 + 4 * config.heads + a * (6 * D + 2 * F)
+    return 8 * D + 8 + 4 * config.heads + a * (8 * D + 3 * F)
 
 
 def block_work(config: GPTConfig, precision: str) -> int:
@@ -100,11 +100,11 @@ def loss_work(config: GPTConfig, tokens: int, precision: str) -> int:
 def activations(config: GPTConfig, tokens: int, precision: str, activation_checkpointing: bool) -> tuple[int, int]:
     """Return the bytes kept for the backward pass of `tokens` tokens, and those needed for work at the peak.
 
-    The last norm keeps its input and what it normalised and gives out the features: 12 D bytes a token. With
+    The last norm keeps its input and gives out the features: 8 D bytes a token. With
     checkpointing (Chen et al. 2016) a block keeps only its input, 4 D, and is computed again, one at a time.
     """
     block = tokens * block_activations(config, precision)
-    last = tokens * 3 * FP32 * config.width
+    last = tokens * 2 * FP32 * config.width
     loss = loss_work(config, tokens, precision)
     backward = tokens * block_work(config, precision)
     if activation_checkpointing:

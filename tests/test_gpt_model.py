@@ -15,7 +15,8 @@ from tiny import GPT_SHORT, make_gpt, make_tokens, rewrite_config
 from torch import Tensor
 
 from gpt.config import PRESETS, GPTConfig
-from gpt.model import GPT, Attention, rotary_angles, rotate
+from gpt.model import GPT, Attention, rotary_angles
+from gpt.written_gradients import rotate
 from storage.model_folder import CheckpointError
 
 # Layers, heads and width as published: GPT-2's four sizes, and Image GPT's small one.
