@@ -25,7 +25,7 @@ from storage.places import is_checkpoint, is_in_parts, list_checkpoints
 from storage.pretrained import Pretrained, model_class
 from storage.tensor_parts import load_whole, whole_digest
 from training.init_options import InitOptions
-from training.processes import part_like
+from training.parts import part_like
 from training.progress import count, say_found
 
 Fate = Literal["kept", "resized", "interpolated", "new"]

@@ -33,7 +33,8 @@ from storage.places import is_in_parts
 from storage.pretrained import Pretrained
 from storage.tensor_parts import whole_digest
 from storage.terminal import visible
-from training.processes import gather_weights, on_first_process, part_like, process_count, process_index
+from training.parts import gather_weights, part_like
+from training.processes import on_first_process, process_count, process_index
 from training.snapshots import Modules, Optimizers, take_snapshot
 from training.writing import Together, write_checkpoint
 
