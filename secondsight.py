@@ -138,6 +138,7 @@ def _carry_out(words: Sequence[str]) -> None:
     try:
         options = parse(words)
         check_command(options.command)
+        _check_beginning(options)
         module, function = COMMANDS[options.command][1].split(":")
         getattr(importlib.import_module(module), function)(options)
     except BrokenPipeError:
@@ -149,6 +150,17 @@ def _carry_out(words: Sequence[str]) -> None:
         # In one piece, so that the lines of several processes do not run into each other.
         sys.stderr.write(f"secondsight: {visible(said)}\n")
         sys.exit(1)
+
+
+def _check_beginning(options: Options) -> None:
+    """Refuse what can be refused before the command is imported, which takes seconds.
+
+    Raises:
+        OSError, ValueError: see `storage.beginning.check_beginning`.
+    """
+    from storage.beginning import check_beginning  # here, so that the help of all commands stays instant
+
+    check_beginning(options)
 
 
 def _leave_process_group(in_order: bool) -> None:

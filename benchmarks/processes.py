@@ -34,7 +34,7 @@ from data.tokens import StoreMetadata, TokenItem, write_shard, write_store
 from gpt import train as gpt
 from gpt.options import TrainOptions
 from sampling.watch import train_and_watch
-from storage.checkpoints import list_checkpoints
+from storage.places import list_checkpoints
 from training import loop
 from training.order import DataOrder, SampleIndex
 

@@ -79,6 +79,18 @@ def columns_of(path: Path) -> list[str]:
     return columns
 
 
+def check_columns(path: Path) -> list[str]:
+    """Return the column names of a list of clips.
+
+    Raises:
+        MediaError: see `columns_of`; or there are no paths.
+    """
+    columns = columns_of(path)
+    if "path" not in columns:
+        raise MediaError(f"{path} has no column `path`: a list of clips has the columns path,start,end[,group]")
+    return columns
+
+
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield the cells of each line with its number."""
     try:
@@ -91,9 +103,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _read(path: Path, group_column: str | None) -> list[Row]:
-    columns = columns_of(path)
-    if "path" not in columns:
-        raise MediaError(f"{path} has no column `path`: a list of clips has the columns path,start,end[,group]")
+    columns = check_columns(path)
     column = group_column or ("group" if "group" in columns else None)
     rows = []
     for line, cells in itertools.islice(_lines(path), 1, None):

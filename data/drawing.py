@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -117,5 +117,15 @@ def _cut(text: str, width: int) -> str:
 
 @functools.cache
 def _font() -> ImageFont.FreeTypeFont:
-    # DejaVu comes with matplotlib; the font that comes with Pillow has no letter beyond ASCII.
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
+    return ImageFont.truetype(_fonts() / "DejaVuSans.ttf", 12)
+
+
+def _fonts() -> Path:
+    """Return the folder of the fonts that come with matplotlib; the one of Pillow has no letter beyond ASCII."""
+    package = find_spec("matplotlib")
+    folder = Path(package.origin).parent / "mpl-data" if package is not None and package.origin else None
+    if folder is None or not folder.is_dir():
+        from matplotlib import get_data_path  # where a distribution put its files elsewhere: its import takes longer
+
+        folder = Path(get_data_path())
+    return folder / "fonts" / "ttf"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from data.prepared import METADATA
+from data.prepared_paths import METADATA
 
 Place = tuple[int, int | str]
 """What makes two paths the same file: device and inode, or the path behind all links where there are no inodes."""

@@ -12,7 +12,8 @@ from data.clip_format import ClipFormat
 from data.errors import MediaError
 from data.media import catalogue
 from data.options import PrepareOptions
-from data.prepared import holds_prepared, open_prepared
+from data.prepared import open_prepared
+from data.prepared_paths import holds_prepared
 from data.skipping import check_skipped
 from data.sources import Skipped, Source, Stretch
 from data.split import group_sources, halve_one_video, held_out_groups, side_of

@@ -10,20 +10,21 @@ from __future__ import annotations
 import math
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tarfile import TarError
 from typing import Literal, NamedTuple
 
-from data.braces import expand_braces
 from data.clip_list import ListedFile, columns_of, read_clip_list
 from data.errors import MediaError
 from data.folders import FoundFile, Place, look_at, place_of, search_folder
 from data.images import IMAGE_SUFFIXES, load_image, pixel_digest
+from data.inputs import is_clip_list, is_there, look_at_named, named_paths
 from data.listing import Facts, Listing
 from data.packets import JoinedVideoError
-from data.prepared import check_finished, holds_prepared, prepared_sources
+from data.prepared import prepared_sources
+from data.prepared_paths import check_finished, holds_prepared
 from data.probe import VIDEO_SUFFIXES, probe_video
 from data.shards import Finding, Member, ShardContent, read_shard
 from data.sources import ByteRange, Skipped, Source, Stamp, Stretch
@@ -92,11 +93,11 @@ def catalogue(path: Path, cache: Path | None = None, group_by: str | None = None
         MediaError: the path is missing or holds no video or image.
     """
     with Listing(cache) as listing:
-        if _is_there(path, stat.S_ISDIR):
+        if is_there(path, stat.S_ISDIR):
             check_finished(path)
             if holds_prepared(path):
                 return Catalogue(prepared_sources(path), ())
-        if path.suffix.lower() == ".csv" and _is_there(path, stat.S_ISREG):
+        if is_clip_list(path):
             column = group_by if group_by in columns_of(path) else None
             found = _look_at_all(_listed(read_clip_list(path, column)), listing)
             return replace(found, grouped=column is not None)
@@ -120,27 +121,18 @@ class _Named(NamedTuple):
     """Whether it was itself named as the data."""
 
 
-def _is_there(path: Path, kind: Callable[[int], bool]) -> bool:
-    """Whether there is something of a kind; not of a path that is too long to be one, as patterns may be."""
-    status = look_at(path).status
-    return status is not None and kind(status.st_mode)
-
-
 def _find_files(path: Path) -> list[_Named]:
     """Return all files that a path means, in order.
 
     Raises:
         MediaError: one that it names is missing.
     """
-    roots = [path] if look_at(path).status else list(dict.fromkeys(Path(one) for one in expand_braces(str(path))))
-    alone = len(roots) == 1 and _is_there(roots[0], stat.S_ISDIR)
+    roots = named_paths(path)
+    alone = len(roots) == 1 and is_there(roots[0], stat.S_ISDIR)
     base = Path(os.path.commonpath([one.absolute() if alone else one.absolute().parent for one in roots]))
     files: dict[str, _Named] = {}
     for root in roots:
-        itself = look_at(root)
-        if itself.status is None:
-            raise MediaError(f"{root} {itself.problem}")
-        is_folder = stat.S_ISDIR(itself.status.st_mode)
+        itself, is_folder = look_at_named(root)
         for file in search_folder(root) if is_folder else [itself]:
             name = str(file.path.absolute().relative_to(base))
             files.setdefault(name, _Named(name, file, not is_folder))

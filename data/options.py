@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from data.inputs import check_data, check_folder, check_tokens
 from storage.options import LARGEST_SEED, MANY, Options, about, option
 
 MIN_SIZE = 16
@@ -57,7 +58,7 @@ class InspectOptions(Options):
     command = "data inspect"
     example = "secondsight data inspect VIDEOS --out runs/inspect"
 
-    path: Path = field(metadata=about(positional=True))
+    path: Path = field(metadata=about(positional=True, must_hold=check_data))
     """Folder of videos or images, one file, a CSV of path,start,end[,group], prepared shards, or a pattern of tar
     shards such as 'shards-{0000..0003}.tar'."""
     out: Path
@@ -76,9 +77,10 @@ class PrepareOptions(Options):
     """Decode videos once into shards of small images, from which clips are read many times as fast."""
 
     command = "data prepare"
+    begun_with = ("plan.json",)
     example = "secondsight data prepare VIDEOS --out SHARDS --size 160 --fps 8"
 
-    path: Path = field(metadata=about(positional=True))
+    path: Path = field(metadata=about(positional=True, must_hold=check_data))
     """Folder of videos, one video, a CSV of path,start,end[,group], or a pattern of tar shards."""
     out: Path = field(metadata=about(identity="none"))
     """Folder of the shards, which every command takes as --data or --videos."""
@@ -112,7 +114,7 @@ class SubsetOptions(Options):
     command = "data subset"
     example = "secondsight data subset --tokens runs/tokens --items 64 --out runs/tokens_64"
 
-    tokens: Path
+    tokens: Path = field(metadata=about(must_hold=check_tokens))
     """The token store."""
     out: Path
     """Folder of the new token store: some of the training items, and all validation items."""
@@ -130,7 +132,7 @@ class StimuliOptions(Options):
     kind: Literal["brady", "konkle", "scenes"]
     """What is in --source. brady: folders with `objects`, `exemplar` and `state` in their names, for single objects and
     for pairs such as cup1.jpg and cup2.jpg. konkle and scenes: a folder for each category."""
-    source: tuple[Path, ...]
+    source: tuple[Path, ...] = field(metadata=about(must_hold=check_folder))
     """Folders of images, or folders that hold these folders. With konkle and scenes, a folder of single objects may
     be given too: novel trials are then made of those instead of categories."""
     out: Path

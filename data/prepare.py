@@ -39,10 +39,9 @@ from data.prepared import (
     PreparedMetadata,
     PreparedShard,
     PreparedVideo,
-    holds_prepared,
-    shard_name,
     write_prepared,
 )
+from data.prepared_paths import holds_prepared, shard_name
 from data.probe import probe_video
 from data.skipping import describe_skipped, write_skipped
 from data.sources import Skipped, Source
@@ -52,7 +51,7 @@ from storage.arrays import load_arrays, pack_arrays
 from storage.checked_files import FaultError, check_size
 from storage.files import atomic_write
 from storage.lock import FolderLock
-from storage.run_folder import RunFolderError, check_run, leaving_nothing, open_run
+from storage.run_folder import RunFolderError, check_run, has_begun, leaving_nothing, open_run
 from training.progress import Progress, count, say_done, say_found
 
 
@@ -108,7 +107,7 @@ def _open(options: PrepareOptions) -> Plan:
             f"{out} already holds shards, and no config.json that tells how they were made: replace them with "
             "--overwrite, or choose another --out"
         )
-    begun = recorded and path.exists()
+    begun = recorded and has_begun(out, PrepareOptions)
     goes_on = check_run(out, options, options.resume, options.overwrite, begun=begun).continues
     with leaving_nothing(out, LISTING):
         plan = read_plan(path) if goes_on else make_plan(options)

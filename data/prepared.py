@@ -28,13 +28,12 @@ from torch import Tensor
 
 from data.errors import MediaError
 from data.frames import Crop, resize_and_crop_levels
+from data.prepared_paths import METADATA, shard_name
 from data.sources import Source, Stretch
 from data.video import check_gaps, check_length
 from storage.checked_files import FaultError, check_size, parse_json, read_bytes
 from storage.files import atomic_write, to_json, write_text
 from storage.records import check_types, open_seal, read_record, seal
-
-METADATA = "prepared.json"
 
 ROW_BEFORE = np.dtype([("video", "<i4"), ("frame", "<i8"), ("shard", "<i4"), ("offset", "<i8"), ("size", "<i4")])
 """Of the index in earlier versions."""
@@ -111,27 +110,6 @@ class PreparedVideo:
     """Its first row in the index."""
     rows: int
     """Number of its rows."""
-
-
-def holds_prepared(folder: Path) -> bool:
-    """Whether a folder holds finished prepared shards."""
-    try:
-        return (folder / METADATA).is_file()
-    except OSError:
-        return False  # a pattern of many shards is longer than the name of a file may be
-
-
-def check_finished(folder: Path) -> None:
-    """Check that a folder does not hold shards of which some are still to be prepared.
-
-    Raises:
-        MediaError: it does.
-    """
-    if not holds_prepared(folder) and (folder / "plan.json").is_file() and (folder / shard_name(0)).is_file():
-        raise MediaError(
-            f"{folder} holds prepared shards that are not finished: continue `secondsight data prepare` with"
-            " --resume auto"
-        )
 
 
 def prepared_sources(folder: Path) -> tuple[Source, ...]:
@@ -318,11 +296,6 @@ class PreparedShards:
                         yield _read_image(file, row, video)
             except (OSError, FaultError) as error:
                 raise MediaError(f"{path} cannot be read ({error}): prepare the videos again") from error
-
-
-def shard_name(number: int) -> str:
-    """Return the file name of a shard."""
-    return f"shard-{number:05d}.tar"
 
 
 def _read_image(file: io.BufferedReader, row: NDArray[Any], video: PreparedVideo) -> NDArray[np.uint8]:

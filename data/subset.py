@@ -7,8 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from data.errors import TokenStoreError
 from data.options import SubsetOptions
-from data.tokens import Shard, TokenItem, TokenStore, TokenStoreError, write_shard, write_store
+from data.tokens import Shard, TokenItem, TokenStore, write_shard, write_store
 from storage.lock import FolderLock
 from training.progress import say_done, say_found
 

@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from data.errors import TokenStoreError
+from data.inputs import check_tokens
 from storage.checked_files import FaultError, parse_json, read_bytes
 from storage.files import atomic_write, to_json, write_text
 from storage.records import check_types, digest_of, open_seal, read_record, seal
@@ -52,10 +54,6 @@ MOST_FRAMES = 1 << 20
 """Frames of an item, at most."""
 LONGEST_LINE = 1 << 16
 """Bytes of a line of items.jsonl, on average at most; longer lists are no lists of these items."""
-
-
-class TokenStoreError(ValueError):
-    """A token store is missing, damaged or of another kind than asked for."""
 
 
 @dataclass(frozen=True)
@@ -234,16 +232,11 @@ class TokenStore:
     """
 
     def __init__(self, folder: Path) -> None:
-        try:
-            self.metadata, self._shards, digest, self.digest = _read_metadata(folder / "metadata.json")
-            for shard in self._shards:
-                check_size(folder, shard, self.metadata)
-            self.items = _read_items(folder / "items.jsonl", sum(shard.items for shard in self._shards), digest)
-        except FileNotFoundError as error:
-            raise TokenStoreError(
-                f"{folder} is no token store (no {Path(error.filename).name}): "
-                "write one with `secondsight vqgan encode`"
-            ) from error
+        check_tokens(folder)
+        self.metadata, self._shards, digest, self.digest = _read_metadata(folder / "metadata.json")
+        for shard in self._shards:
+            check_size(folder, shard, self.metadata)
+        self.items = _read_items(folder / "items.jsonl", sum(shard.items for shard in self._shards), digest)
         self.folder = folder
         self._tokens = [self._map(shard) for shard in self._shards]
         self._first = np.cumsum([0] + [shard.items for shard in self._shards])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.inputs import check_data
 from storage.options import LARGEST_SEED, Options, about, option
 
 
@@ -19,5 +20,5 @@ class DemoOptions(Options):
     """Folder for everything the demo makes; a stopped demo continues from what it holds."""
     seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """Seed of everything: the same seed on the same machine gives the same results."""
-    videos: Path | None = None
+    videos: Path | None = option(None, must_hold=check_data)
     """Your own videos instead of the playroom's."""

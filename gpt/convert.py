@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from gpt.config import GPTConfig
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from vqgan.foreign.convert import MARKS
 
 # Where a checkpoint of TATS keeps the GPT, and what else it holds: its tokenizers, and what they were trained with.

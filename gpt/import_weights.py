@@ -14,7 +14,7 @@ from torch import Tensor
 from gpt.config import GPTConfig
 from gpt.convert import LIKELY, MINGPT_KINDS, Layout, convert_imagegpt, convert_mingpt, convert_tats, layout_of
 from gpt.model import GPT
-from gpt.options import ImportOptions
+from gpt.options import PREPROCESSOR, ImportOptions
 from storage.checked_files import RefusedFileError, read_json, shortly
 from storage.foreign.checkpoint import (
     Settings,
@@ -26,7 +26,7 @@ from storage.foreign.checkpoint import (
 )
 from storage.hub_names import TOKENIZER
 from storage.lock import FolderLock
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from storage.terminal import visible
 from storage.unfinished import MODEL_WITH_TOKENIZER, adding, check_no_model
 from training.progress import say_done
@@ -49,9 +49,6 @@ IMAGEGPT_SETTINGS = {
 
 IMAGEGPT_HEADS = {512: 8, 1024: 8, 1536: 16}
 """Attention heads of the published Image GPTs by width: imagegpt-small, -medium and -large."""
-
-PREPROCESSOR = "preprocessor_config.json"
-"""Where transformers keeps the colours of an Image GPT."""
 
 DRAWN = 32
 """Tokens that are drawn to measure what a head without the rows of classes changes."""

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from data.inputs import check_tokens
 from gpt.config import PRESETS, GPTConfig
+from storage.checked_files import check_file
+from storage.foreign.files import check_weights_file
+from storage.model_paths import check_gpt, check_model
 from storage.options import MANY, Options, about, leaves, option
 from training.init_options import InitOptions, implied_architecture
 from training.options import Sharing, TrainingOptions
+
+PREPROCESSOR = "preprocessor_config.json"
+"""Where transformers keeps the colours of an Image GPT."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,7 @@ class TrainOptions(Options):
     takes_config = True
     keeps_checkpoints = True
 
-    tokens: Path
+    tokens: Path = field(metadata=about(must_hold=check_tokens))
     """Token store written by `secondsight vqgan encode`."""
     out: Path = field(metadata=about(identity="none"))
     """Run folder."""
@@ -53,7 +61,7 @@ class TrainOptions(Options):
     new_tokenizer: Literal["anew", "keep"] | None = None
     """With --init, what becomes of the codes where the tokens are of another tokenizer: `anew` begins embedding and
     head anew, `keep` takes code k to mean what it meant."""
-    old_tokens: Path | None = option(None, identity="none")
+    old_tokens: Path | None = option(None, identity="none", must_hold=check_tokens)
     """Token store of what the model of --init learned before: its NLL is measured beside the new one's, before the
     first step and at every checkpoint."""
 
@@ -90,9 +98,9 @@ class EvaluateOptions(Options):
     command = "gpt eval"
     example = "secondsight gpt eval --gpt runs/gpt --tokens runs/tokens"
 
-    gpt: Path
+    gpt: Path = field(metadata=about(must_hold=check_gpt))
     """The GPT: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
-    tokens: Path
+    tokens: Path = field(metadata=about(must_hold=check_tokens))
     """Token store to score; its validation split, or all of it where it has none."""
     batch: int = option(8, at_least=1, at_most=10**6)
     """Sequences per forward pass."""
@@ -109,19 +117,19 @@ class ImportOptions(Options):
     """Where the weights come from: `vqgan-gpt` (images in the codes of a VQGAN), `igpt` (igpt-memory: pixels in the
     colours of a palette, which is imported too), `imagegpt` (OpenAI's Image GPT as transformers keeps it, pixels too),
     or `tats` (clips in the codes of a 3D VQGAN)."""
-    weights: Path
+    weights: Path = field(metadata=about(must_hold=check_weights_file))
     """Checkpoint of that program, .pt, .ckpt or .safetensors; nothing it holds is run."""
     out: Path
     """Folder of the GPT; a palette goes into its subfolder tokenizer."""
     heads: int | None = option(None, at_least=1, at_most=1000)
     """Attention heads, where neither the checkpoint nor a config.json beside it says; by default those of published
     models: heads of 64 dimensions, but at least two, and 8 or 16 heads for imagegpt."""
-    tokenizer: Path | None = None
+    tokenizer: Path | None = option(None, must_hold=check_model)
     """Tokenizer whose tokens the GPT learned, which also gives the grid; needed for tats."""
     condition: int | None = option(None, at_least=0, at_most=10**6)
     """Class of every clip, for a GPT of tats that was trained with classes; by default 0. It stays in the model: import
     once for each class that is needed."""
-    clusters: Path | None = None
+    clusters: Path | None = option(None, must_hold=partial(check_file, what=PREPROCESSOR))
     """Colours of the pixels, for imagegpt: its preprocessor_config.json; by default the one beside the weights."""
 
     def check(self) -> None:

@@ -12,8 +12,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from data.errors import TokenStoreError
 from data.same import check_same_data, check_same_trunk, record_tokens, write_record
-from data.tokens import TokenItem, TokenStore, TokenStoreError, unigram_entropy
+from data.tokens import TokenItem, TokenStore, unigram_entropy
 from gpt.evaluate import check_store, held_out, item_nll
 from gpt.flops import flops_per_token
 from gpt.init import Beginning, begin_gpt, check_old_tokens, say_beginning

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from storage.hub_names import HUB
-from storage.options import Options
+from storage.model_paths import CheckpointError, check_model
+from storage.options import Options, about, option
+
+
+def check_evaluation(path: Path) -> None:
+    """Refuse what is no evaluation of a model.
+
+    Raises:
+        CheckpointError: there are no metrics.
+    """
+    holds_metrics = path.is_file() or any((path / name).exists() for name in ("sample.json", "metrics.json"))
+    if not holds_metrics:
+        raise CheckpointError(
+            f"{path} holds no metrics.json: --evaluation is a folder of vqgan eval or of complete, or a file "
+            "into which gpt eval printed"
+        )
 
 
 @dataclass(frozen=True)
@@ -17,14 +32,14 @@ class PublishOptions(Options):
     command = "publish"
     example = "secondsight publish --model runs/tokenizer --evaluation runs/evaluation --out runs/published"
 
-    model: Path
+    model: Path = field(metadata=about(must_hold=check_model))
     """The model: a model folder, a run, or hf:owner/name on the hub."""
     out: Path
     """Folder for config.json, model.safetensors, README.md (the model card) and images."""
-    evaluation: tuple[Path, ...] = ()
+    evaluation: tuple[Path, ...] = option((), must_hold=check_evaluation)
     """Folders of `vqgan eval` or `complete`, and files into which `gpt eval` printed, whose metrics and images go into
     the card. The images show your data."""
-    tokenizer: Path | None = None
+    tokenizer: Path | None = option(None, must_hold=check_model)
     """The tokenizer of a GPT, published with it; by default the one that the GPT brings along, if there is one."""
     repo: str | None = None
     """Repository on the hub, owner/name, to push the folder to; without it nothing leaves this machine."""

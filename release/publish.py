@@ -16,20 +16,15 @@ from torch import Tensor
 
 from gpt.model import GPT
 from release.markdown import code, in_quotes, plain
-from release.options import PublishOptions
+from release.options import PublishOptions, check_evaluation
 from release.origin import describe_origin
 from storage.ancestry import ANCESTRY, Ancestor
 from storage.command import command_line, shell_line
 from storage.files import write_text
 from storage.hub import MODEL_FILES, upload_model
 from storage.hub_names import HUB, TOKENIZER
-from storage.model_folder import (
-    CheckpointError,
-    brought_tokenizer,
-    find_model,
-    load_model_folder,
-    save_model_folder,
-)
+from storage.model_folder import load_model_folder, save_model_folder
+from storage.model_paths import CheckpointError, brought_tokenizer, find_model
 from storage.pretrained import Pretrained, model_class, read_ancestry
 from storage.templates import render_template
 from storage.unfinished import replacing
@@ -278,14 +273,10 @@ def _find_tokenizer(options: PublishOptions, kind: str) -> Tokenizer | None:
 
 
 def _read_metrics(path: Path) -> dict[str, str]:
+    check_evaluation(path)
     table = path / "metrics.json" if path.is_dir() or not path.exists() else path
     try:
         metrics = json.loads(table.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{path} holds no metrics.json: --evaluation is a folder of vqgan eval or of complete, or a file "
-            "into which gpt eval printed"
-        ) from error
     except ValueError as error:
         raise CheckpointError(f"{table} is damaged: {error}") from error
     if not isinstance(metrics, dict):

@@ -46,10 +46,11 @@ from sampling.prompts import Layout, Size, count_changed, count_frames, describe
 from storage.checked_files import parse_json
 from storage.checksums import fingerprint
 from storage.command import command_line
-from storage.files import to_json, write_text
+from storage.environment import environment
+from storage.files import to_json, unwritable, write_text
 from storage.lock import FolderLock
 from storage.records import digest_of
-from storage.run_folder import environment, open_run
+from storage.run_folder import has_begun, open_run
 from storage.tables import write_rows
 from training.processes import best_device, describe_device
 from training.progress import Progress, count, say_done, say_found
@@ -113,7 +114,7 @@ def complete(options: CompleteOptions) -> Path:
         ValueError: prompt, length and window do not fit.
     """
     with FolderLock(options.out, wait=options.resume == "auto"):
-        begun = _has_begun(options.out) and not options.overwrite
+        begun = has_begun(options.out, CompleteOptions) and not options.overwrite
         if begun:
             _open(options, begun=True)  # refused before anything takes long
         work = _prepare(options)
@@ -194,11 +195,6 @@ def _parameters(model: nn.Module) -> str:
     return f"{sum(parameter.numel() for parameter in model.parameters()):,} parameters"
 
 
-def _has_begun(out: Path) -> bool:
-    """Whether a folder holds a finished item, or the list of all."""
-    return (out / "sample.json").exists() or any((out / "items").glob("*.npz"))
-
-
 def _open(options: CompleteOptions, begun: bool) -> None:
     """Make `out` the folder of this run; nothing of what is replaced outlives its options."""
     try:
@@ -208,7 +204,7 @@ def _open(options: CompleteOptions, begun: bool) -> None:
         open_run(options.out, options, options.resume, options.overwrite, begun=begun)
         (options.out / "items").mkdir(exist_ok=True)
     except OSError as error:
-        raise OSError(f"--out {options.out} cannot be written: {error.strerror}") from error
+        raise unwritable(options.out, error) from error
 
 
 def _complete_items(work: Work, out: Path, batch: int) -> list[Skipped]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from data.inputs import check_data
+from storage.model_paths import check_gpt, check_model
 from storage.options import LARGEST_SEED, MANY, Options, Range, about, check_number, option
 
 PromptKind = Literal["none", "half-image", "half-clip", "rows", "left", "frames", "first-frame"]
@@ -109,15 +111,16 @@ class CompleteOptions(Options):
     """Complete parts of images and clips, or imagine them from nothing, several times each."""
 
     command = "complete"
+    begun_with = ("sample.json", "items/*.npz")
     example = "secondsight complete --gpt runs/gpt --tokenizer runs/tokenizer --input VIDEOS --out runs/completions"
 
-    gpt: Path
+    gpt: Path = field(metadata=about(must_hold=check_gpt))
     """The GPT: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
-    tokenizer: Path
+    tokenizer: Path = field(metadata=about(must_hold=check_model))
     """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
     out: Path = field(metadata=about(identity="none"))
     """Folder for images, videos, index.html, tokens.npy and sample.json."""
-    input: tuple[Path, ...] = ()
+    input: tuple[Path, ...] = option((), must_hold=check_data)
     """Folders of videos or images, files, or patterns of tar shards; none with --prompt none."""
     split: Split = "all"
     """Everything in --input, or only what `vqgan train` and `vqgan encode` keep for training or for validation."""

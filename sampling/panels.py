@@ -12,7 +12,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw
 from torch import Tensor
@@ -20,6 +19,7 @@ from torch import Tensor
 from data.drawing import CAPTION, MARGIN, draw_text, text_width
 from data.frames import to_uint8
 from sampling.completion import Completion
+from sampling.heat import HEAT
 
 PLAIN, GIVEN, IMAGINED, HIDDEN = range(4)
 """What a pixel can be; `PLAIN` where the question does not arise."""
@@ -29,8 +29,6 @@ BORDER = 3
 """Width in pixels of the frame around an image."""
 LINE = 2
 """Width in pixels of the line along each side of a change inside an image."""
-HEAT = (255 * colormaps["inferno"](np.linspace(0, 1, 256))[:, :3]).round().astype(np.uint8)
-"""(256, 3): from no entropy to the top of the scale."""
 HEAT_SHARE = 0.65
 """Of the heat in a pixel; the rest is the image in grey."""
 

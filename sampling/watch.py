@@ -23,7 +23,7 @@ from sampling.completion import render
 from sampling.decode import generate
 from storage.files import atomic_write
 from storage.fingerprints import same_fingerprint
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from storage.run_folder import RunFolderError, read_options
 from training.processes import on_first_process
 from training.progress import say_found

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.checked_files import DamageError, FaultError, read_json
+from storage.places import is_checkpoint, list_checkpoints
 from storage.records import open_seal, seal
 from storage.tensor_files import check_finite
 from storage.tensor_parts import load_whole
@@ -27,13 +28,6 @@ DAMAGE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 _said: set[Path] = set()
 """Damaged checkpoints of which was said that they do not count."""
-
-
-def list_checkpoints(run: Path) -> list[Path]:
-    """Return the complete checkpoints of a run, oldest first. Folders still being written do not count."""
-    # From a million steps on, names are longer and no longer in alphabetical order.
-    complete = (path for path in (run / "checkpoints").glob("*") if path.name.isdecimal() and path.name.isascii())
-    return sorted(complete, key=lambda path: int(path.name))
 
 
 def newest_checkpoint(run: Path, until: int | None = None) -> Path | None:
@@ -130,11 +124,6 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     if is_checkpoint(checkpoint) and int(checkpoint.name) != state["step"]:
         raise DamageError(f"{path} is of step {state['step']}, not of step {int(checkpoint.name)}")
     return state
-
-
-def is_checkpoint(checkpoint: Path) -> bool:
-    """Whether a folder has the name of a checkpoint, its step."""
-    return checkpoint.parent.name == "checkpoints" and checkpoint.name.isdecimal() and checkpoint.name.isascii()
 
 
 def state_text(state: Mapping[str, Any]) -> str:

@@ -55,6 +55,11 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         raise
 
 
+def unwritable(folder: Path, error: OSError) -> OSError:
+    """Return what is said of the folder of `--out` where it cannot be written, and why."""
+    return OSError(f"--out {folder} cannot be written: {error.strerror}")
+
+
 def temporary_path(path: Path) -> Path:
     """Return where this process writes what will be `path`, beside it: no other process ever has the same name."""
     from socket import gethostname  # here, so that the help of all commands stays instant

@@ -7,23 +7,19 @@ Only `config.json` and `model.safetensors`, those of a GPT and those of the toke
 from __future__ import annotations
 
 import os
-import re
 import sys
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     GatedRepoError,
-    HFValidationError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
-from storage.hub_names import HUB, TOKENIZER
+from storage.hub_names import TOKENIZER, HubId, parse_hub_id
 
 MODEL_FILES = ("config.json", "model.safetensors")
 DOWNLOADED = (*MODEL_FILES, *(f"{TOKENIZER}/{name}" for name in MODEL_FILES))
@@ -34,30 +30,6 @@ PATIENCE = float(os.environ.get("HF_HUB_ETAG_TIMEOUT", 5))
 
 class HubError(OSError):
     """The hub cannot be reached or refuses; the message says why."""
-
-
-class HubId(NamedTuple):
-    """A model on the hub."""
-
-    repo: str
-    """owner/name."""
-    revision: str | None
-    """Branch, tag or commit; None for the newest."""
-
-    def __str__(self) -> str:
-        return f"{HUB}{self.repo}@{self.revision}" if self.revision else f"{HUB}{self.repo}"
-
-
-def parse_hub_id(text: str) -> HubId | None:
-    """Return the model that `text` asks the hub for, `hf:owner/name` or `hf:owner/name@revision`, or None."""
-    parts = re.fullmatch(rf"{HUB}(?P<repo>[^/@]+/[^/@]+)(@(?P<revision>\w[\w./-]*))?", text)
-    if parts is None or ".." in text:
-        return None
-    try:
-        validate_repo_id(parts["repo"])
-    except HFValidationError:
-        return None
-    return HubId(parts["repo"], parts["revision"])
 
 
 # A process that asks twice gets the same weights, also when new ones were pushed meanwhile.

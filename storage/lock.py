@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from storage.files import remove_leftovers
+from storage.files import remove_leftovers, unwritable
 from storage.lock_owner import Owner, encode_owner, read_owner, this_process
 
 HEARTBEAT = 20.0
@@ -102,7 +102,7 @@ class FolderLock:
                     raise FolderLockError(_refusal(self.path.parent, state.owner))
         except OSError as error:
             self._remove_made()
-            raise OSError(f"--out {self.path.parent} cannot be written: {error.strerror}") from error
+            raise unwritable(self.path.parent, error) from error
         except BaseException:
             self._remove_made()
             raise

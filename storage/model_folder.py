@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from storage.checked_files import DamageError, on_one_line, read_json, shortly
-from storage.checkpoints import is_checkpoint, list_checkpoints
 from storage.config_file import from_json
 from storage.files import temporary_path, write_text
-from storage.hub_names import HUB, TOKENIZER, is_hub_model
+from storage.model_paths import CheckpointError, find_model
 from storage.options import unknown_name
+from storage.places import is_checkpoint, list_checkpoints
 from storage.tensor_files import is_finite, save_tensors
-from storage.tensor_parts import check_index, is_there, load_whole
+from storage.tensor_parts import load_whole
 
 Config = TypeVar("Config")
 
@@ -34,103 +34,6 @@ MOST = 2**63
 
 LONGEST = 1000
 """Values in a list of a config, and characters of a text, at most."""
-
-
-class CheckpointError(ValueError):
-    """A model folder cannot be used; the message says what is wrong with it."""
-
-
-def find_model(path: Path) -> Path:
-    """Return the model folder that `path` means: itself, its `final`, a run's newest checkpoint, or one on the hub.
-
-    The Hugging Face hub is asked for what reads `hf:owner/name` or `hf:owner/name@revision`, and for nothing else.
-
-    Raises:
-        CheckpointError: none of them holds a `model.safetensors` or what stands for it, or the hub has no such model.
-    """
-    if is_hub_model(path):
-        return _download(path)
-    folders = (path, path / "final", *reversed(list_checkpoints(path)))
-    for folder in folders:
-        if is_there(folder / "model.safetensors") and (folder / "config.json").exists():
-            return folder
-    if not path.exists():
-        raise CheckpointError(f"{path} holds no model: there is no such folder{_hint(path)}")
-    if path.is_file() and is_there(path.parent / "model.safetensors") and (path.parent / "config.json").exists():
-        raise CheckpointError(f"{path} is a file of a model: give the folder it lies in, {path.parent}")
-    for folder in folders:
-        try:
-            check_index(folder / "model.safetensors")
-        except DamageError as error:
-            raise CheckpointError(f"the model in {folder} is damaged: {error}; {_remedy(folder)}") from error
-    raise CheckpointError(
-        f"{path} holds no model: expected config.json and model.safetensors in it, in its final/, "
-        "or in its checkpoints/"
-    )
-
-
-def is_at_hand(path: Path) -> bool:
-    """Whether what names a model is here: there is such a path, or the hub's cache has it."""
-    if not is_hub_model(path):
-        return path.exists()
-    from storage.hub import is_in_cache
-
-    return is_in_cache(path.as_posix())
-
-
-def brought_tokenizer(gpt: Path) -> Path | None:
-    """Return the folder of the tokenizer that a GPT brings along, None if it brings none.
-
-    Raises:
-        CheckpointError: there is no GPT.
-    """
-    for folder in (gpt, find_model(gpt)):
-        if (folder / TOKENIZER / "config.json").exists():
-            return folder / TOKENIZER
-    return None
-
-
-def hub_commits(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return the commits of the models that options, by name, ask the hub for: what is asked for, and its commit.
-
-    Raises:
-        CheckpointError: the hub has no such model.
-    """
-    given = [value for name, value in options.items() if name != "out" and isinstance(value, Path | str)]
-    return {str(value): find_model(Path(value)).name for value in given if is_hub_model(value)}
-
-
-def _download(path: Path) -> Path:
-    """Return the folder of a model of the hub.
-
-    Raises:
-        CheckpointError: no model can be called so, a folder here is, or it cannot be had.
-    """
-    # Imported here, so that a model's own file can be imported where the hub's client is not installed.
-    from storage.hub import HubError, download_model, parse_hub_id
-
-    if path.exists():
-        raise CheckpointError(
-            f"{path} is a folder here and also asks for a model of the hub: give the folder's whole path, or ask for "
-            "the model from another folder"
-        )
-    hub_id = parse_hub_id(path.as_posix())
-    if hub_id is None:
-        raise CheckpointError(f"{path} names no model of the hub: write hf:owner/name or hf:owner/name@revision")
-    try:
-        return download_model(hub_id)
-    except HubError as error:
-        raise CheckpointError(
-            f"{hub_id} cannot be had from the Hugging Face hub: {error}. Check the spelling, or get it where there is "
-            f"internet (hf download {hub_id.repo}) and set HF_HOME to that cache"
-        ) from error
-
-
-def _hint(path: Path) -> str:
-    """Return how to ask the hub for what is no folder here, if it could be called so there."""
-    from storage.hub import parse_hub_id
-
-    return f" ({HUB}{path} would ask the Hugging Face hub)" if parse_hub_id(f"{HUB}{path.as_posix()}") else ""
 
 
 def save_model_folder(folder: Path, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> str:
@@ -171,21 +74,21 @@ def load_model_folder(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         return config, load_whole(folder / "model.safetensors", config)
     except DamageError as error:
-        raise CheckpointError(f"the model in {folder} is damaged: {error}; {_remedy(folder)}") from error
+        raise CheckpointError(f"the model in {folder} is damaged: {error}; {remedy(folder)}") from error
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = read_json(folder / "config.json", "config of a model")
     except DamageError as error:
-        raise CheckpointError(f"the model in {folder} is damaged: {error}; {_remedy(folder)}") from error
+        raise CheckpointError(f"the model in {folder} is damaged: {error}; {remedy(folder)}") from error
     if not isinstance(config, dict) or not isinstance(config.get("kind"), str):
         raise CheckpointError(f'the config.json in {folder} has no "kind", and so describes no model')
     return config
 
 
-def _remedy(folder: Path) -> str:
-    """Return what to do about a damaged model: its run may have a checkpoint that is whole."""
+def remedy(folder: Path) -> str:
+    """Return what to do about a damaged model: its run may have a checkpoint that is whole, for which they are read."""
     run = folder.parent.parent if is_checkpoint(folder) else folder.parent
     whole = next((other for other in reversed(list_checkpoints(run)) if other != folder and _is_usable(other)), None)
     if whole is not None:

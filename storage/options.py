@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -97,6 +97,7 @@ def about(
     asked: bool = True,
     positional: bool = False,
     read_once: bool = False,
+    must_hold: Callable[[Any], object] | None = None,
 ) -> dict[str, Any]:
     """Return the metadata of a dataclass field that is an option.
 
@@ -112,6 +113,8 @@ def about(
         asked: whether commands ask for it; what is not asked is derived from other things.
         positional: whether commands take it without its name.
         read_once: whether it names what is read when a run begins, and no more when it is resumed.
+        must_hold: refuses a path where there is not what a command needs to begin, with a ValueError or an OSError, and
+            imports no torch: see `storage.beginning`.
     """
     bounds = Range(at_least, above, at_most, below)
     free = identity == "none" if may_change is None else may_change
@@ -123,6 +126,7 @@ def about(
         "asked": asked,
         "positional": positional,
         "read_once": read_once,
+        "must_hold": must_hold,
     }
 
 
@@ -172,6 +176,8 @@ class Options:
     """Whether `--config` reads them from a config.json."""
     keeps_checkpoints: ClassVar[bool] = False
     """Whether a run of the command is continued from `checkpoints/`, so that a folder without one holds no run."""
+    begun_with: ClassVar[tuple[str, ...]] = ()
+    """Patterns of files in the folder of a run, one of which is there as soon as there is something to go on with."""
 
     def __post_init__(self) -> None:
         """Check the ranges, and whether the values go together.

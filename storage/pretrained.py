@@ -23,15 +23,9 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 
 from storage.ancestry import ANCESTRY, Ancestor
-from storage.checked_files import on_one_line, shortly
-from storage.model_folder import (
-    CheckpointError,
-    check_fit,
-    config_from_dict,
-    load_model_folder,
-    load_weights,
-    save_model_folder,
-)
+from storage.checked_files import on_one_line
+from storage.model_folder import check_fit, config_from_dict, load_model_folder, load_weights, save_model_folder
+from storage.model_paths import CheckpointError, other_kind
 from storage.options import unknown_name
 
 ENTRY_POINTS = "secondsight.models"
@@ -123,7 +117,7 @@ class Pretrained(nn.Module):
             CheckpointError: it is of another class, or describes no model.
         """
         if values["kind"] != cls.kind:
-            raise CheckpointError(f"{folder} holds a {shortly(values['kind'])}, not a {cls.kind}")
+            raise other_kind(folder, values["kind"], cls.kind)
         known = {cls.renamed.get(name, name): value for name, value in values.items() if name != ANCESTRY}
         return config_from_dict(cls.config_class, known, f"the config.json of {folder}")
 

@@ -9,24 +9,19 @@ checkpoints/       see `storage.model_folder`
 from __future__ import annotations
 
 import json
-import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
-import torch
-
-from storage.checkpoints import list_checkpoints
 from storage.config_file import COMMAND, OF_ONE_RUN, config_of, values_of
 from storage.files import to_json, write_text
-from storage.model_folder import hub_commits
+from storage.model_paths import hub_commits
 from storage.options import Leaf, Options, leaves
+from storage.places import list_checkpoints
 
 Resume = Literal["no", "auto"]
 AnyOptions = TypeVar("AnyOptions", bound=Options)
@@ -132,6 +127,8 @@ def open_run(
     Raises:
         RunFolderError: see `check_run`.
     """
+    from storage.environment import environment  # here, so that a folder can be judged without torch
+
     check = check_run(out, options, resume, overwrite, begun=begun, by_content=same)
     hub = hub_commits(_read_now(options, check.continues))
     if check.continues:
@@ -143,6 +140,21 @@ def open_run(
     write_text(out / "environment.json", to_json(environment() | ({"hub": hub} if hub else {})))
     write_text(out / "config.json", to_json(config_of(options)))
     return out
+
+
+def check_run_folder(run: Path) -> None:
+    """Refuse a folder of a run that is not there.
+
+    Raises:
+        RunFolderError: it is not.
+    """
+    if not run.exists():
+        _read_config(run)
+
+
+def has_begun(out: Path, kind: type[Options]) -> bool:
+    """Whether a folder holds something of a run that can be gone on with: what `kind.begun_with` names."""
+    return any(next(out.glob(pattern), None) for pattern in kind.begun_with)
 
 
 def holds_training(out: Path) -> bool:
@@ -366,32 +378,3 @@ def _flattened(value: Any) -> Iterator[Any]:
             yield from _flattened(part)
     else:
         yield value
-
-
-def environment() -> dict[str, Any]:
-    """Return versions, device and git commit of this process."""
-    names = ("secondsight", "torch", "torchvision", "accelerate", "av", "decord", "numpy", "pillow")
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: _version(name) for name in names},
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
-        "threads": torch.get_num_threads(),
-        "commit": _git_commit(),
-    }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _git_commit() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return done.stdout.strip() or None

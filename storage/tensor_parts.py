@@ -28,11 +28,9 @@ from torch import Tensor
 from storage.checked_files import MOST_BYTES, DamageError, FaultError, check_file, on_one_line, read_json
 from storage.checksums import ALGORITHM, is_known
 from storage.files import write_text
+from storage.places import check_index, index_path, is_in_parts, part_path
 from storage.records import digest_of, open_seal, seal
 from storage.tensor_files import load_tensors, recorded_digest
-
-INDEX = ".parts.json"
-"""How the name of the index ends."""
 
 Offsets = Sequence[int]
 
@@ -67,39 +65,6 @@ class Part:
     """Of its file; None if it wrote none."""
     places: Mapping[str, Mapping[str, Any]]
     """`Piece.place` of every tensor that it has a piece of, by name."""
-
-
-def part_path(path: Path, process: int, processes: int) -> Path:
-    """Return where a process puts its part of the tensors that are asked for as `path`, a .safetensors."""
-    return path.with_name(f"{path.stem}.{process:05d}-of-{processes:05d}{path.suffix}")
-
-
-def index_path(path: Path) -> Path:
-    """Return where the index of those parts is."""
-    return path.with_name(path.stem + INDEX)
-
-
-def is_in_parts(path: Path) -> bool:
-    """Whether the tensors that are asked for as `path` lie there in parts."""
-    return not path.exists() and index_path(path).exists()
-
-
-def is_there(path: Path) -> bool:
-    """Whether there is a file at `path`, or the parts that stand for it; whether all of them are is not looked at."""
-    return path.exists() or index_path(path).exists()
-
-
-def check_index(path: Path) -> None:
-    """Refuse parts of the tensors that are asked for as `path` where nothing says any more how they are joined.
-
-    Raises:
-        DamageError: parts are there, and neither their index nor a whole file.
-    """
-    if is_there(path):
-        return
-    part = next(iter(sorted(path.parent.glob(f"{path.stem}.*-of-*{path.suffix}"))), None)
-    if part is not None:
-        raise DamageError(f"there is no {index_path(path)}, the index that joins the parts there, such as {part.name}")
 
 
 def write_index(path: Path, parts: Sequence[Part], config: Any = None) -> str:

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from data import subset
+from data.errors import TokenStoreError
 from data.options import SubsetOptions
 from data.subset import make_subset, write_subset
-from data.tokens import StoreMetadata, TokenItem, TokenStore, TokenStoreError, write_shard, write_store
+from data.tokens import StoreMetadata, TokenItem, TokenStore, write_shard, write_store
 
 METADATA = StoreMetadata((1, 2, 2), 300, "abc", fps=8.0, frames=1, size=4, augment="flip", decoder="pyav 14")
 CROPS = ("centre", "flip")

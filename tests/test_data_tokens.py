@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from data import tokens
-from data.tokens import Split, StoreMetadata, TokenItem, TokenStore, TokenStoreError, write_shard, write_store
+from data.errors import TokenStoreError
+from data.tokens import Split, StoreMetadata, TokenItem, TokenStore, write_shard, write_store
 
 GRID = (2, 3, 4)
 

@@ -19,9 +19,9 @@ from holder import held_by_another
 from tiny import SHORT, make_tokenizer, make_videos
 
 import secondsight
-from data.errors import MediaError
+from data.errors import MediaError, TokenStoreError
 from data.subset import write_subset
-from data.tokens import TokenStore, TokenStoreError
+from data.tokens import TokenStore
 from experiments.diversity.experiment import run_diversity
 from experiments.diversity.material import choose_items
 from experiments.diversity.tables import AuditRow, BestRow, ItemRow, PositionRow, RedundancyRow, RunRow

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tiny import GPT_SHORT, make_gpt, make_store
 from torch import Tensor
 
-from data.tokens import Split, StoreMetadata, TokenItem, TokenStore, TokenStoreError, write_shard, write_store
+from data.errors import TokenStoreError
+from data.tokens import Split, StoreMetadata, TokenItem, TokenStore, write_shard, write_store
 from experiments.diversity.training_set import (
     TOKENS_AT_ONCE,
     Match,

@@ -12,8 +12,7 @@ from accelerate.commands.launch import launch_command_parser
 import secondsight
 from storage.config_file import config_of
 from storage.files import to_json
-from storage.hub import parse_hub_id
-from storage.hub_names import is_hub_model
+from storage.hub_names import is_hub_model, parse_hub_id
 
 ROOT = Path(__file__).parent.parent
 # Not the generated reference, whose examples tests/test_secondsight.py parses where they come from.

@@ -15,7 +15,8 @@ from gpt.config import GPTConfig
 from gpt.convert import convert_mingpt, convert_tats
 from gpt.model import GPT
 from storage.foreign.checkpoint import read_foreign
-from storage.model_folder import CheckpointError, load_weights
+from storage.model_folder import load_weights
+from storage.model_paths import CheckpointError
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

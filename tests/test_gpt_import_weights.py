@@ -25,7 +25,7 @@ from gpt.evaluate import item_nll
 from gpt.import_weights import import_weights
 from gpt.model import GPT
 from gpt.options import ImportOptions
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from vqgan.model import load_tokenizer
 from vqgan.palette import Palette
 

@@ -26,7 +26,8 @@ from gpt.model import GPT
 from gpt.options import TrainOptions
 from storage.checkpoints import load_training_tensors, read_state
 from storage.command import arguments_of
-from storage.model_folder import CheckpointError, load_model_folder, save_model_folder
+from storage.model_folder import load_model_folder, save_model_folder
+from storage.model_paths import CheckpointError
 from storage.run_folder import RunFolderError
 from training.inheritance import InitError, block_sources
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from gpt.config import PRESETS, GPTConfig
 from gpt.model import GPT, Attention, rotary_angles
 from gpt.written_gradients import rotate
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 
 # Layers, heads and width as published: GPT-2's four sizes, and Image GPT's small one.
 PUBLISHED = {

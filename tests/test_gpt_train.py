@@ -16,7 +16,8 @@ from safetensors.torch import load_file
 from tiny import GPT_LEGACY, GPT_SHORT, make_gpt, make_store
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from data.tokens import TokenStore, TokenStoreError, unigram_entropy, write_shard, write_store
+from data.errors import TokenStoreError
+from data.tokens import TokenStore, unigram_entropy, write_shard, write_store
 from gpt import train as training
 from gpt.config import GPTConfig, MismatchError
 from gpt.evaluate import check_store, evaluate, held_out, item_nll
@@ -25,8 +26,8 @@ from gpt.loss import LOGITS_AT_ONCE
 from gpt.model import GPT
 from gpt.options import EvaluateOptions, TrainOptions
 from gpt.train import build_optimizer, train_step, validate
-from storage.checkpoints import list_checkpoints
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
+from storage.places import list_checkpoints
 
 
 @pytest.fixture(scope="module")

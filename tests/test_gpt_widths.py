@@ -15,7 +15,7 @@ from gpt.model import GPT
 from gpt.options import TrainOptions
 from gpt.train import build_optimizer, train, train_step
 from gpt.widths import learns_by_width, scale_initial_weights
-from storage.checkpoints import list_checkpoints
+from storage.places import list_checkpoints
 from storage.run_folder import RunFolderError
 from training.schedule import set_learning_rate
 

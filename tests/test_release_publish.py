@@ -42,7 +42,8 @@ from release.options import PublishOptions
 from release.publish import publish, to_half
 from storage.ancestry import Ancestor
 from storage.files import temporary_path
-from storage.model_folder import CheckpointError, load_model_folder, save_model_folder
+from storage.model_folder import load_model_folder, save_model_folder
+from storage.model_paths import CheckpointError
 from storage.run_folder import open_run
 from storage.unfinished import replacing
 from vqgan.evaluate import evaluate

@@ -8,12 +8,13 @@ import torch
 from completions import CONTINUED, ORIGINAL, first_half, make_completion, nothing, upper_half
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib import colormaps
 
+from sampling.heat import HEAT
 from sampling.panels import (
     BORDER,
     COLOURS,
     GIVEN,
-    HEAT,
     HEAT_SHARE,
     HIDDEN,
     IMAGINED,
@@ -151,3 +152,8 @@ def test_the_scale_runs_through_the_colours_of_the_images() -> None:
     scale = np.asarray(draw_scale(8))
     ramp = scale[8, 6:262]
     assert (ramp == mixed(np.full((256, 3), 128), np.arange(256))).all()
+
+
+def test_heat_is_the_colour_map_inferno_of_matplotlib() -> None:
+    colours = colormaps["inferno"](np.linspace(0, 1, 256))[:, :3]
+    assert np.array_equal(HEAT, (255 * colours).round().astype(np.uint8))

@@ -29,7 +29,7 @@ from data.drawing import CAPTION, MARGIN
 from gpt.config import GPTConfig
 from gpt.options import TrainOptions
 from sampling.watch import draw_samples, find_tokenizer, take_samples, train_and_watch, write_samples
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from vqgan.encode import encode
 from vqgan.options import EncodeOptions
 

@@ -25,7 +25,8 @@ from tiny import (
 from torch import Tensor, nn
 
 from gpt.model import GPT
-from storage.model_folder import CheckpointError, save_model_folder
+from storage.model_folder import save_model_folder
+from storage.model_paths import CheckpointError
 from storage.pretrained import Pretrained
 from vqgan.foreign.taming import TamingConfig, TamingVQGAN
 from vqgan.foreign.tats import TATSVQGAN

@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 
 from storage.foreign.checkpoint import Settings, check_weights, read_foreign, say_converted, settings_of
 from storage.foreign.pickles import PickleError, read_pickle
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 
 WEIGHTS = {"layer.weight": torch.arange(6.0).view(2, 3)}
 

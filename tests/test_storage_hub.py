@@ -19,8 +19,8 @@ import pytest
 from local_hub import LocalHub, Repository, serve_hub
 from tiny import GPT_SHORT, SHORT, make_clips, make_gpt, make_palette, make_tokenizer
 
-from storage.hub import HubId, parse_hub_id
-from storage.model_folder import CheckpointError, find_model
+from storage.hub_names import HubId, parse_hub_id
+from storage.model_paths import CheckpointError, find_model
 from vqgan.model import load_tokenizer
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -29,7 +29,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ASK = """
 import sys
 from pathlib import Path
-from storage.hub import HubError, download_model, parse_hub_id, upload_model
+from storage.hub import HubError, download_model, upload_model
+from storage.hub_names import parse_hub_id
 for name in sys.argv[1:]:
     try:
         print(upload_model(Path(), name[1:]) if name.startswith("+") else download_model(parse_hub_id(name)))
@@ -292,7 +293,7 @@ LOAD = """
 import sys
 from pathlib import Path
 from gpt.options import EvaluateOptions
-from storage.model_folder import brought_tokenizer, is_at_hand
+from storage.model_paths import brought_tokenizer, is_at_hand
 from storage.run_folder import open_run
 from gpt.model import GPT
 from vqgan.model import load_tokenizer

@@ -8,12 +8,11 @@ from holder import held_by_another
 from memory_lists import make_list, make_options
 from tiny import make_gpt, make_palette, make_store
 
-from data.errors import MediaError, StimulusError
+from data.errors import MediaError, StimulusError, TokenStoreError
 from data.options import PlayroomOptions, StimuliOptions, SubsetOptions
 from data.playroom.make import make_playroom
 from data.stimuli.layouts import make_stimuli
 from data.subset import make_subset
-from data.tokens import TokenStoreError
 from experiments.demo import run_demo
 from experiments.diversity.options import StudyOptions
 from experiments.diversity.study import run_study

@@ -11,14 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from storage.model_folder import (
-    CheckpointError,
-    config_from_dict,
-    find_model,
-    load_model_folder,
-    load_weights,
-    save_model_folder,
-)
+from storage.model_folder import config_from_dict, load_model_folder, load_weights, save_model_folder
+from storage.model_paths import CheckpointError, find_model
 
 
 def build() -> nn.Module:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from release.options import PublishOptions
 from release.publish import publish
 from storage import pretrained
-from storage.model_folder import CheckpointError, save_model_folder
+from storage.model_folder import save_model_folder
+from storage.model_paths import CheckpointError
 from storage.pretrained import Pretrained, model_class
 from vqgan.model import load_tokenizer
 from vqgan.tokenizer import Tokenizer

@@ -8,10 +8,11 @@ from typing import IO
 
 import pytest
 
+from storage.environment import environment
 from storage.files import atomic_write, remove_leftovers, temporary_path, to_json, write_text
 from storage.metrics_log import log_metrics, truncate_metrics
 from storage.options import Options, about, option
-from storage.run_folder import Resume, RunFolderError, check_run, environment, leaving_nothing, open_run, read_options
+from storage.run_folder import Resume, RunFolderError, check_run, leaving_nothing, open_run, read_options
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from storage.checked_files import DamageError
+from storage.places import index_path, is_in_parts, is_there, part_path
 from storage.records import SEAL, seal
 from storage.tensor_files import save_tensors
-from storage.tensor_parts import (
-    Part,
-    Piece,
-    index_path,
-    is_in_parts,
-    is_there,
-    load_whole,
-    part_path,
-    whole_digest,
-    write_index,
-)
+from storage.tensor_parts import Part, Piece, load_whole, whole_digest, write_index
 
 CONFIG = {"kind": "net", "width": 8}
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from tiny import make_store, make_videos
 from trainer import CPU, TESTS, Trainer, free_port, job, metrics, read_by, start, start_two
 
-from storage.checkpoints import list_checkpoints
+from storage.places import list_checkpoints
 from training.order import DataOrder
 
 LAUNCH = ("-m", "accelerate.commands.launch", "--num_processes", "2", "--mixed_precision", "no")

@@ -9,8 +9,9 @@ import pytest
 from tiny import make_store, make_videos
 from trainer import Job, Trainer, job, metrics
 
-from storage.checkpoints import list_checkpoints, newest_checkpoint
+from storage.checkpoints import newest_checkpoint
 from storage.model_folder import load_model_folder
+from storage.places import list_checkpoints
 
 KILLS = 4
 

@@ -11,16 +11,15 @@ import torch
 from safetensors.torch import load_file
 from tiny import GPT_SHORT, SHORT, make_images, make_store, make_videos
 
-from data.errors import MediaError
-from data.tokens import TokenStoreError
+from data.errors import MediaError, TokenStoreError
 from gpt import train as gpt_training
 from gpt.model import GPT
 from gpt.options import TrainOptions as GPTTrainOptions
-from storage.checkpoints import list_checkpoints
 from storage.files import temporary_path
 from storage.lock import FolderLockError
 from storage.metrics_log import log_metrics
-from storage.model_folder import find_model
+from storage.model_paths import find_model
+from storage.places import list_checkpoints
 from storage.run_folder import RunFolderError, open_run, read_options
 from vqgan.options import TrainOptions as TokenizerTrainOptions
 from vqgan.train import train as train_tokenizer

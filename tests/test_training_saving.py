@@ -16,9 +16,11 @@ from trainer import Trainer, job, metrics, start_two
 
 from gpt.model import GPT
 from gpt.train import build_optimizer
-from storage.checkpoints import check_checkpoint, list_checkpoints, newest_checkpoint
+from storage.checkpoints import check_checkpoint, newest_checkpoint
 from storage.lock import FolderLock, FolderLockError
-from storage.model_folder import CheckpointError, load_model_folder
+from storage.model_folder import load_model_folder
+from storage.model_paths import CheckpointError
+from storage.places import list_checkpoints
 from storage.tensor_parts import load_whole
 from training.inheritance import InitError, find_moments, load_parent
 from training.options import TrainingOptions

@@ -13,8 +13,9 @@ from torch.distributed.tensor import DTensor, Placement, Replicate, Shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from gpt.model import GPT
+from storage.places import part_path
 from storage.tensor_files import save_tensors
-from storage.tensor_parts import Part, load_whole, part_path, write_index
+from storage.tensor_parts import Part, load_whole, write_index
 from training.snapshots import Pieces, Staging, take_snapshot
 
 NAME = "optimizer.shared.0.exp_avg"

@@ -11,8 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from storage.checkpoints import best_checkpoint, list_checkpoints, newest_checkpoint, read_state, state_text
-from storage.model_folder import CheckpointError, load_model_folder
+from storage.checkpoints import best_checkpoint, newest_checkpoint, read_state, state_text
+from storage.model_folder import load_model_folder
+from storage.model_paths import CheckpointError
+from storage.places import list_checkpoints
 from storage.pretrained import Pretrained
 from storage.records import SEAL
 from training.order import seed_step

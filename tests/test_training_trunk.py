@@ -14,7 +14,7 @@ from trainer import Trainer, job
 
 from gpt import train as gpt_training
 from gpt.options import TrainOptions as GPTTrainOptions
-from storage.checkpoints import list_checkpoints
+from storage.places import list_checkpoints
 from storage.run_folder import RunFolderError
 from training.schedule import rate_at
 from vqgan.options import TrainOptions as TokenizerTrainOptions

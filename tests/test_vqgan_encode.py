@@ -16,11 +16,11 @@ import torch
 from holder import held_by_another
 from tiny import IMAGE, SHORT, make_images, make_store, make_tokenizer, make_videos
 
-from data.errors import MediaError
+from data.errors import MediaError, TokenStoreError
 from data.images import image_to_clip, load_image
 from data.items import Item, find_items
 from data.sources import Skipped
-from data.tokens import TokenStore, TokenStoreError
+from data.tokens import TokenStore
 from data.video import read_clip
 from storage.lock import FolderLockError
 from storage.run_folder import RunFolderError

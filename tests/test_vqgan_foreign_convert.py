@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from vqgan.foreign.convert import (
     check_taming_settings,
     convert_llamagen,

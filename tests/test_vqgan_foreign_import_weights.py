@@ -35,7 +35,7 @@ from gpt.config import GPTConfig
 from sampling.options import Prompt
 from sampling.prompts import encode_prompt
 from storage.foreign.checkpoint import read_foreign
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from vqgan.foreign.import_weights import import_weights
 from vqgan.foreign.taming import TamingVQGAN
 from vqgan.foreign.tats import TATSVQGAN

@@ -16,7 +16,7 @@ from torch import Tensor
 
 import secondsight
 from data.tokens import TokenStore
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from vqgan.foreign.import_weights import import_weights
 from vqgan.foreign.taming import TamingVQGAN
 from vqgan.foreign.tats import TATSVQGAN

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import make_clips, rewrite_config
 
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from vqgan.foreign.convert import convert_llamagen, convert_taming, taming_config
 from vqgan.foreign.taming import TamingConfig, TamingVQGAN
 from vqgan.leakage import prompt_changes

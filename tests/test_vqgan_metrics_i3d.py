@@ -12,7 +12,7 @@ from networks import Malice
 from tiny import make_clips
 from torch import Tensor, nn
 
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from vqgan.metrics.features import WeightsMissingError
 from vqgan.metrics.i3d import I3D, MIN_FRAMES, Mixed, Pool, Unit, load_i3d, pad_same
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from tiny import IMAGE, SHORT, VIDEO, make_clips, make_palette, make_tokenizer, rewrite_config
 
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from vqgan.config import PRESETS, VQGANConfig
 from vqgan.model import VQGAN, load_tokenizer
 from vqgan.palette import Palette

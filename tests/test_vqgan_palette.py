@@ -11,7 +11,7 @@ from PIL import Image
 from tiny import make_clips, make_images, make_palette, make_videos
 
 from data.errors import MediaError
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from vqgan.options import PaletteOptions
 from vqgan.palette import Palette, nearest_colour
 from vqgan.palette_fit import make_palette as fit_folder

@@ -18,8 +18,8 @@ from data.items import Item, split_items
 from data.media import catalogue
 from data.playroom.make import render_clip
 from data.sources import Source
-from storage.checkpoints import list_checkpoints
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
+from storage.places import list_checkpoints
 from storage.run_folder import RunFolderError
 from vqgan import train as train_module
 from vqgan.config import VQGANConfig

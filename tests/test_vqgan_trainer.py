@@ -10,7 +10,7 @@ from tiny import SHORT, make_clips
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from storage.checkpoints import newest_checkpoint
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from training.loop import make_accelerator
 from training.options import TrainingOptions
 from training.saving import CheckpointSaver

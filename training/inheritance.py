@@ -15,15 +15,17 @@ from torch import Tensor, nn
 
 from storage.ancestry import Ancestor
 from storage.checked_files import DamageError, shortly
-from storage.checkpoints import is_checkpoint, list_checkpoints, load_training_tensors, read_state
+from storage.checkpoints import load_training_tensors, read_state
 from storage.checksums import fingerprint
 from storage.hub_names import is_hub_model
-from storage.model_folder import CheckpointError, find_model, load_model_folder
+from storage.model_folder import load_model_folder
+from storage.model_paths import CheckpointError, find_model
 from storage.options import leaves
+from storage.places import is_checkpoint, is_in_parts, list_checkpoints
 from storage.pretrained import Pretrained, model_class
-from storage.tensor_parts import is_in_parts, load_whole, whole_digest
+from storage.tensor_parts import load_whole, whole_digest
 from training.init_options import InitOptions
-from training.processes import part_like
+from training.parts import part_like
 from training.progress import count, say_found
 
 Fate = Literal["kept", "resized", "interpolated", "new"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from storage.config_file import COMMAND, from_json
 from storage.hub_names import is_hub_model
+from storage.model_paths import check_model
 from storage.options import OptionError, Options, leaves, option
 
 
@@ -17,7 +18,7 @@ from storage.options import OptionError, Options, leaves, option
 class InitOptions(Options):
     """Weights of a model to begin from, in place of random ones."""
 
-    init: Path | None = option(None, read_once=True)
+    init: Path | None = option(None, read_once=True, must_hold=check_model)
     """Model whose weights the training begins from: a model folder, a run, a checkpoint, what was imported, or
     hf:owner/name on the Hugging Face hub. The architecture is its, unless options of it are given."""
     init_optimizer: bool = False
@@ -63,6 +64,7 @@ def implied_architecture(
     if not is_hub_model(init) and not Path(init).exists():
         return {}  # which is said when the training begins
     # Imported here, so that commands without --init need no torch to be understood.
+    check_model(Path(init))
     from training.inheritance import read_architecture
 
     config = read_architecture(Path(init), model_kind, kind.command)

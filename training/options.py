@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, OptionError, Options, option
+from storage.run_folder import check_run_folder
 
 Precision = Literal["fp32", "tf32", "bf16", "auto"]
 """Numbers that layers compute with: see `training.precision`."""
@@ -32,7 +33,7 @@ class TrainingOptions(Options):
     until --decay-steps before the end and then a decay to 0."""
     decay_steps: int = option(0, at_least=0, at_most=MANY, may_change=True)
     """Last optimizer steps of --schedule wsd, in which the rate falls to 0 as 1 - sqrt; 0 means a tenth of --steps."""
-    trunk: Path | None = option(None, identity="none")
+    trunk: Path | None = option(None, identity="none", must_hold=check_run_folder)
     """A run of --schedule wsd or constant with the same options: begin with its checkpoint of the step where the decay
     of this run begins, and end as if everything up to there had been done here."""
     grad_clip: float = option(1.0, at_least=0, at_most=MANY)

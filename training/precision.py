@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from accelerate.state import AcceleratorState, GradientState
 
 from storage.run_folder import holds_training
 from training.options import Precision, TrainingOptions
@@ -90,5 +89,8 @@ def forget_earlier_trainings() -> None:
     It keeps the precision of its first use for the whole process, and refuses any other. The processes that train
     together, and the devices, stay as they are.
     """
+    # Here, as what samples and scores asks for a precision too, and needs nothing else of accelerate.
+    from accelerate.state import AcceleratorState, GradientState
+
     AcceleratorState._reset_state()
     GradientState._reset_state()

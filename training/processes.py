@@ -1,18 +1,14 @@
-"""What the processes of one run do together, and on which device. A process alone agrees with itself.
-
-Of tensors that are sharded (FSDP2) every process holds a part: they are gathered to be saved, and parted again to be
-loaded.
-"""
+"""What the processes of one run do together, and on which device. A process alone agrees with itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 
 from training.waiting import patient_group
 
@@ -41,6 +37,13 @@ def process_count() -> int:
 def process_index() -> int:
     """Return which of them this one is, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
+
+
+def is_shared(module: nn.Module) -> bool:
+    """Whether this process holds but a part of the weights of `module`: all must then call it together."""
+    # Who shared them has imported this; nobody else should, as it is a fifth of all that torch can import.
+    sharing = sys.modules.get("torch.distributed.tensor")
+    return sharing is not None and any(isinstance(parameter, sharing.DTensor) for parameter in module.parameters())
 
 
 def sum_across_processes(x: Tensor) -> Tensor:
@@ -100,33 +103,3 @@ def on_first_process(action: Callable[[], Value]) -> Value:
     if state == "failed":
         raise SystemExit(1)
     return cast(Value, value)
-
-
-def is_shared(module: nn.Module) -> bool:
-    """Whether this process holds but a part of the weights of `module`: all must then call it together."""
-    return any(isinstance(parameter, DTensor) for parameter in module.parameters())
-
-
-def gather_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return whole tensors, on the CPU, on the first process, and none on the others, which must call too."""
-    gathered = {}
-    for name, tensor in tensors.items():
-        complete = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-        if process_index() == 0:
-            gathered[name] = complete.detach().cpu().contiguous()
-    return gathered
-
-
-def gather_weights(module: nn.Module) -> dict[str, Tensor]:
-    """Return the whole state of `module`, on the CPU, on the first process; the others must call too."""
-    return gather_tensors(module.state_dict())
-
-
-def part_like(x: Tensor, like: Tensor) -> Tensor:
-    """Return what of `x`, whole and the same on all processes, this process holds of `like`, a tensor of its shape.
-
-    Files hold contiguous tensors; the result also lies in memory as `like` does.
-    """
-    if isinstance(like, DTensor):
-        return distribute_tensor(x.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
-    return torch.empty_like(like).copy_(x)

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from storage.checkpoints import list_checkpoints, newest_checkpoint
+from storage.checkpoints import newest_checkpoint
 from storage.metrics_log import truncate_metrics
 from storage.options import Options
+from storage.places import list_checkpoints
 from storage.run_folder import RunCheck, RunFolderError, check_run, open_run
 from training.curves import discard_curves
 from training.options import TrainingOptions

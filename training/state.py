@@ -27,11 +27,14 @@ from torch import Tensor
 from storage.checked_files import DamageError
 from storage.checkpoints import load_training_tensors, read_state
 from storage.checksums import is_known
-from storage.model_folder import CheckpointError, load_weights, save_model_folder
+from storage.model_folder import load_weights, save_model_folder
+from storage.model_paths import CheckpointError
+from storage.places import is_in_parts
 from storage.pretrained import Pretrained
-from storage.tensor_parts import is_in_parts, whole_digest
+from storage.tensor_parts import whole_digest
 from storage.terminal import visible
-from training.processes import gather_weights, on_first_process, part_like, process_count, process_index
+from training.parts import gather_weights, part_like
+from training.processes import on_first_process, process_count, process_index
 from training.snapshots import Modules, Optimizers, take_snapshot
 from training.writing import Together, write_checkpoint
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from storage.checked_files import DamageError
-from storage.checkpoints import check_checkpoint, list_checkpoints
+from storage.checkpoints import check_checkpoint
 from storage.options import Options, value_at
+from storage.places import list_checkpoints
 from storage.run_folder import RunFolderError, holds_training, other_options, read_options
 from training.options import TrainingOptions
 from training.schedule import trunk_steps

@@ -15,12 +15,13 @@ from typing import Any, TypeVar, cast
 import torch.distributed as dist
 
 from storage.checked_files import DamageError
-from storage.checkpoints import best_checkpoint, is_kept, list_checkpoints, read_state, state_text
+from storage.checkpoints import best_checkpoint, is_kept, read_state, state_text
 from storage.files import temporary_path, to_json, write_text
 from storage.model_folder import save_model_folder
 from storage.naming import naming
+from storage.places import list_checkpoints, part_path
 from storage.tensor_files import is_finite, save_tensors
-from storage.tensor_parts import Part, part_path, write_index
+from storage.tensor_parts import Part, write_index
 from training.processes import process_count, process_index
 from training.snapshots import Pieces, Snapshot
 

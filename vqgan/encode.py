@@ -19,10 +19,10 @@ from accelerate import PartialState
 from torch import Tensor
 
 from data.clips import Reading, as_clip, batches_to_read, read_items, stack_levels
-from data.errors import MediaError
+from data.errors import MediaError, TokenStoreError
 from data.items import LISTING, describe_items, find_items, split_items
 from data.skipping import describe_skipped, write_skipped
-from data.tokens import REPAIR, StoreMetadata, TokenStoreError, write_shard, write_store
+from data.tokens import REPAIR, StoreMetadata, write_shard, write_store
 from data.workers import Workers
 from storage.fingerprints import same_fingerprint
 from storage.run_folder import RunFolderError, open_run

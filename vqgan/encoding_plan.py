@@ -17,19 +17,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from data.clip_format import ClipFormat
+from data.errors import TokenStoreError
 from data.items import Item, list_items, split_items
 from data.sources import Skipped, Source
-from data.tokens import (
-    Shard,
-    Split,
-    StoreMetadata,
-    TokenItem,
-    TokenStoreError,
-    check_digest,
-    check_size,
-    read_metadata,
-    shard_name,
-)
+from data.tokens import Shard, Split, StoreMetadata, TokenItem, check_digest, check_size, read_metadata, shard_name
 from storage.checked_files import FaultError, parse_json
 from storage.files import to_json, write_text
 from storage.records import check_types, digest_of, open_seal, read_record, seal

@@ -14,7 +14,8 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from storage.model_folder import CheckpointError, brought_tokenizer, load_model_folder
+from storage.model_folder import load_model_folder
+from storage.model_paths import CheckpointError, brought_tokenizer
 from storage.pretrained import model_class
 from vqgan.config import VQGANConfig
 from vqgan.layers import ChannelNorm, Downsample, ResidualBlock, Upsample

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from data.inputs import check_data
+from storage.checked_files import check_file
+from storage.foreign.files import check_weights_file
+from storage.model_paths import check_model
 from storage.options import LARGEST_SEED, MANY, Options, about, leaves, option
 from training.init_options import InitOptions, implied_architecture
 from training.options import TrainingOptions
@@ -44,7 +49,7 @@ class TrainOptions(Options):
     takes_config = True
     keeps_checkpoints = True
 
-    data: Path
+    data: Path = field(metadata=about(must_hold=check_data))
     """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path = field(metadata=about(identity="none"))
     """Run folder."""
@@ -69,7 +74,7 @@ class TrainOptions(Options):
     beginning: InitOptions = InitOptions()
     new_quantizer: bool = False
     """With --init, begin the quantizer anew, which may then be another; by default it is the model's."""
-    old_data: Path | None = option(None, identity="none")
+    old_data: Path | None = option(None, identity="none", must_hold=check_data)
     """Videos or images that the model of --init learned from: how well their held-out clips are reconstructed is
     measured beside the new ones, before the first step and at every checkpoint."""
 
@@ -115,7 +120,7 @@ class PaletteOptions(Options):
     command = "vqgan palette"
     example = "secondsight vqgan palette --colours 512 --size 64 --data IMAGES --out runs/palette"
 
-    data: Path
+    data: Path = field(metadata=about(must_hold=check_data))
     """Folder of images or videos, one file, or a pattern of tar shards."""
     out: Path
     """Folder of the tokenizer."""
@@ -134,9 +139,9 @@ class EvaluateOptions(Options):
     command = "vqgan eval"
     example = "secondsight vqgan eval --tokenizer runs/tokenizer --data VIDEOS --out runs/evaluation"
 
-    tokenizer: Path
+    tokenizer: Path = field(metadata=about(must_hold=check_model))
     """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
-    data: Path
+    data: Path = field(metadata=about(must_hold=check_data))
     """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path
     """Folder for metrics.json, items.csv and reconstructions.png."""
@@ -171,9 +176,9 @@ class EncodeOptions(Options):
     command = "vqgan encode"
     example = "secondsight vqgan encode --tokenizer runs/tokenizer --data VIDEOS --out runs/tokens"
 
-    tokenizer: Path = field(metadata=about(identity="none"))
+    tokenizer: Path = field(metadata=about(identity="none", must_hold=check_model))
     """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
-    data: Path
+    data: Path = field(metadata=about(must_hold=check_data))
     """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path = field(metadata=about(identity="none"))
     """Folder of the token store."""
@@ -221,9 +226,9 @@ class LeakageOptions(Options):
     command = "vqgan leakage"
     example = "secondsight vqgan leakage --tokenizer runs/tokenizer --data VIDEOS --out runs/leakage"
 
-    tokenizer: Path
+    tokenizer: Path = field(metadata=about(must_hold=check_model))
     """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
-    data: Path
+    data: Path = field(metadata=about(must_hold=check_data))
     """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path
     """Folder for leakage.json."""
@@ -251,14 +256,14 @@ class ImportOptions(Options):
     command = "vqgan import"
     example = "secondsight vqgan import --kind taming --weights last.ckpt --config custom_vqgan.yaml --out runs/vqgan"
 
-    weights: Path
+    weights: Path = field(metadata=about(must_hold=check_weights_file))
     """Checkpoint of that program."""
     out: Path
     """Folder of the tokenizer."""
     kind: Literal["taming", "tats", "llamagen", "ibq", "vidtok"]
     """Program: taming-transformers (VQGAN and Gumbel VQGAN), TATS (video VQGAN), LlamaGen (VQ-16 and VQ-8), IBQ of
     Open-MAGVIT2's repository, or VidTok (its FSQ models)."""
-    config: Path | None = None
+    config: Path | None = option(None, must_hold=partial(check_file, what="configuration file"))
     """Configuration (.yaml) that came with weights of taming-transformers, IBQ or VidTok; the last two need it, and 256
     pixels are assumed of the first without it."""
 

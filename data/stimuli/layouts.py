@@ -22,6 +22,7 @@ from pathlib import Path, PurePath
 
 from data.errors import MediaError, StimulusError
 from data.images import IMAGE_SUFFIXES, load_image, pixel_digest
+from data.inputs import check_folder
 from data.media import is_litter
 from data.options import StimuliOptions
 from data.sources import Skipped
@@ -267,9 +268,7 @@ def _role(folder: Path) -> str | None:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        unpack = ": unpack it first" if folder.is_file() else ""
-        raise StimulusError(f"{folder} is not a folder{unpack}")
+    check_folder(folder)
     return [path for path in sorted(folder.iterdir()) if path.is_dir() and not is_litter(Path(path.name))]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 
 from data.errors import StimulusError
 from data.images import IMAGE_SUFFIXES
+from data.inputs import no_images
 from data.media import is_litter
 
 EXEMPLARS = re.compile(r"(\d+)_exemplar")
@@ -67,7 +68,7 @@ def list_images(root: Path, folder: str) -> list[str]:
         if path.suffix.lower() in IMAGE_SUFFIXES and not is_litter(path.relative_to(root)) and not path.is_dir()
     ]
     if not found:
-        raise StimulusError(f"{root / folder} holds no images")
+        raise no_images(root / folder)
     return found
 
 

@@ -18,9 +18,10 @@ from itertools import product
 from math import prod
 from pathlib import Path
 
+from data.errors import TokenStoreError
 from data.items import describe_items
 from data.skipping import describe_skipped, write_skipped
-from data.tokens import TokenStore, TokenStoreError
+from data.tokens import TokenStore
 from experiments.diversity.baselines import redundancy_rows
 from experiments.diversity.continuing import Continuing, ModelUnderTest, position_rows
 from experiments.diversity.distances import build_distances
@@ -38,7 +39,7 @@ from storage.checksums import fingerprint
 from storage.command import command_line
 from storage.lock import FolderLock
 from storage.records import digest_of
-from storage.run_folder import open_run
+from storage.run_folder import has_begun, open_run
 from training.processes import best_device, describe_device
 from training.progress import Progress, count, say_done, say_found
 from vqgan.model import load_tokenizer
@@ -72,7 +73,7 @@ def run_diversity(options: DiversityOptions) -> Path:
         WeightsMissingError: the weights of a network that measures are not on this machine.
     """
     with FolderLock(options.out, wait=options.resume == "auto"):
-        begun = _has_begun(options.out) and not options.overwrite
+        begun = has_begun(options.out, DiversityOptions) and not options.overwrite
         if begun:
             open_run(options.out, options, options.resume, begun=True)  # refused before anything takes long
         work = _prepare(options)
@@ -83,11 +84,6 @@ def run_diversity(options: DiversityOptions) -> Path:
         _continue_all(work, options).write(options.out)
     say_done(options.out, "secondsight diversity report", options.out, "--out REPORT")
     return options.out
-
-
-def _has_begun(out: Path) -> bool:
-    """Whether a folder holds a finished batch, or the tables of a run."""
-    return (out / "run.csv").exists() or any((out / "continuations").glob("*/*/*.npz"))
 
 
 def _begin(options: DiversityOptions) -> None:

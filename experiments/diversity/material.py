@@ -19,13 +19,13 @@ from torch import Tensor
 
 from data.clip_format import ClipFormat
 from data.clips import ClipDataset
-from data.errors import MediaError
+from data.errors import MediaError, TokenStoreError
 from data.items import Item
 from data.media import catalogue
 from data.skipping import check_skipped
 from data.sources import Skipped
 from data.subset import clip_of, rank
-from data.tokens import TokenItem, TokenStore, TokenStoreError
+from data.tokens import TokenItem, TokenStore
 from experiments.diversity.conditions import Group, Kind
 from experiments.diversity.distances import Generated
 from gpt.model import GPT

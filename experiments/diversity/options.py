@@ -7,9 +7,11 @@ from itertools import product
 from pathlib import Path
 from typing import Literal
 
+from data.inputs import check_data, check_tokens
 from gpt.config import PRESETS, GPTConfig
 from sampling.options import PromptEncoding, SamplingOptions, SamplingPrecision
 from storage.hub_names import is_hub_model
+from storage.model_paths import check_gpt, check_model
 from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, about, option, unknown_name
 from training.options import Precision
 from vqgan.config import PRESETS as TOKENIZER_PRESETS
@@ -79,19 +81,20 @@ class DiversityOptions(Options):
     """Continue studied and new items several times each, and measure how varied that is and how near to the truth."""
 
     command = "diversity run"
+    begun_with = ("run.csv", "continuations/*/*/*.npz")
     example = (
         "secondsight diversity run --gpt runs/gpt --tokenizer runs/tokenizer --tokens runs/tokens --data VIDEOS "
         "--out runs/clips"
     )
 
-    gpt: Path
+    gpt: Path = field(metadata=about(must_hold=check_gpt))
     """The GPT: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
-    tokenizer: Path
+    tokenizer: Path = field(metadata=about(must_hold=check_model))
     """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
-    tokens: Path
+    tokens: Path = field(metadata=about(must_hold=check_tokens))
     """The token store that the GPT was trained on: its training items are the studied ones, its validation items the
     new ones."""
-    data: Path
+    data: Path = field(metadata=about(must_hold=check_data))
     """The videos or images that the store was encoded from."""
     out: Path = field(metadata=about(identity="none"))
     """Run folder for run.csv, items.csv, positions.csv, audit.csv, redundancy.csv and images; its name is the model's
@@ -129,9 +132,9 @@ class StudyOptions(Options):
 
     out: Path = field(metadata=about(identity="none"))
     """Folder for everything the study makes; a stopped study continues from what it holds."""
-    videos: Path | None = None
+    videos: Path | None = option(None, must_hold=check_data)
     """Your own videos; clips of the playroom if not given."""
-    images: Path | None = None
+    images: Path | None = option(None, must_hold=check_data)
     """Your own images, in place of the first frames of the clips."""
     group_by: str | None = None
     """What the split keeps together, if not each file: a column of a CSV, or a regular expression that finds the group
@@ -183,6 +186,21 @@ class StudyOptions(Options):
                 raise ValueError(f"--{name.replace('_', '-')} needs at least one value")
 
 
+def check_finished_run(folder: Path) -> None:
+    """Refuse a folder that holds no run that was finished.
+
+    Raises:
+        ValueError: it lacks the tables.
+    """
+    if not (folder / "run.csv").exists():
+        raise unfinished(folder, "run.csv")
+
+
+def unfinished(folder: Path, name: str) -> ValueError:
+    """Return what is said of a folder that lacks a table of a run."""
+    return ValueError(f"{folder} holds no {name}: it is no finished run of `secondsight diversity run`")
+
+
 @dataclass(frozen=True)
 class DiversityReportOptions(Options):
     """Merge several runs: metrics with intervals over items, claims and whether they hold, curves, and a page."""
@@ -190,7 +208,7 @@ class DiversityReportOptions(Options):
     command = "diversity report"
     example = "secondsight diversity report runs/clips runs/images --out runs/report"
 
-    runs: tuple[Path, ...] = field(metadata=about(positional=True))
+    runs: tuple[Path, ...] = field(metadata=about(positional=True, must_hold=check_finished_run))
     """Run folders of `secondsight diversity run`."""
     out: Path
     """Folder for the merged tables, metrics.csv, claims.csv, plots and report.html."""

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from data.errors import TokenStoreError
 from data.subset import clip_of
-from data.tokens import TokenItem, TokenStore, TokenStoreError
+from data.tokens import TokenItem, TokenStore
 from gpt.options import TrainOptions
-from storage.model_folder import find_model
+from storage.model_paths import find_model
 from storage.run_folder import RunFolderError, read_options
 
 TOKENS_AT_ONCE = 1 << 20

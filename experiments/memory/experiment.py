@@ -46,7 +46,7 @@ from experiments.statistics.trials import read_trials, write_trials
 from gpt.model import GPT
 from storage.checkpoints import newest_checkpoint
 from storage.lock import FolderLock
-from storage.run_folder import open_run, read_options
+from storage.run_folder import has_begun, open_run, read_options
 from storage.tables import read_rows, write_rows, write_table
 from storage.terminal import visible
 from training.processes import best_device, describe_device
@@ -128,7 +128,7 @@ def _run(options: MemoryOptions) -> list[Accuracy]:
 def _has_begun(out: Path) -> bool:
     """Whether a folder holds a finished run of a version and seed, or the state of one."""
     states = (state for run in (out / "runs").glob("*") if (state := newest_checkpoint(run / "state")))
-    return (out / "trials.csv").exists() or any((out / "runs").glob("*/trials.csv")) or any(states)
+    return has_begun(out, MemoryOptions) or any(states)
 
 
 def _begin(options: MemoryOptions) -> None:

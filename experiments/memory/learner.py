@@ -22,9 +22,10 @@ from gpt.convert import convert_mingpt, draw_mingpt
 from gpt.flops import parameter_count
 from gpt.model import GPT
 from gpt.train import build_optimizer, train_step
-from storage.checkpoints import list_checkpoints, newest_checkpoint
+from storage.checkpoints import newest_checkpoint
 from storage.checksums import fingerprint
 from storage.model_folder import load_weights
+from storage.places import list_checkpoints
 from training.order import epoch_order, seed_step
 from training.precision import forget_earlier_trainings
 from training.state import load_training_state, save_checkpoint

@@ -27,7 +27,7 @@ from experiments.memory.options import MemoryOptions, Resize
 from experiments.memory.recognition import tested_paths
 from gpt.config import MismatchError
 from gpt.model import GPT
-from storage.model_folder import brought_tokenizer
+from storage.model_paths import brought_tokenizer
 from training.processes import best_device
 from training.progress import Progress
 from vqgan.model import load_tokenizer

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from experiments.memory.options import MemoryOptions
+from experiments.memory.options import MemoryOptions, finished_runs
 from experiments.memory.protocol import SETS
 from experiments.statistics.trials import Run, TrialRow, read_trials
 from storage.run_folder import read_options
@@ -63,10 +63,7 @@ def read_run_folders(paths: Sequence[Path]) -> list[RunFolder]:
     """
     found: list[RunFolder] = []
     for path in paths:
-        finished = [path] if (path / "trials.csv").exists() else _cells(path)
-        if not finished:
-            raise ValueError(f"{path} holds no trials.csv: give folders of finished runs of `secondsight memory run`")
-        for folder in finished:
+        for folder in finished_runs(path):
             options = read_options(folder, MemoryOptions) if (folder / "config.json").exists() else None
             found.append(RunFolder(folder, options, read_trials(folder / "trials.csv")))
     return found
@@ -142,10 +139,6 @@ def _of_model(trial: TrialRow, model: str, folder: RunFolder) -> TrialRow:
     """Return a trial with the name of its model, which trials that came without a config.json may have already."""
     known = folder.options is None and trial.model
     return trial if known or trial.model == model else replace(trial, model=model)
-
-
-def _cells(path: Path) -> list[Path]:
-    return sorted(table.parent for table in path.glob("cells/*/trials.csv"))
 
 
 def _named(settings: Sequence[Mapping[str, Any]], options: Sequence[str]) -> list[str]:

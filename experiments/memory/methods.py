@@ -17,7 +17,7 @@ from gpt.config import GPTConfig
 from gpt.flops import parameter_count
 from gpt.model import GPT
 from storage.hub_names import TOKENIZER, is_hub_model
-from storage.model_folder import CheckpointError, is_at_hand
+from storage.model_paths import CheckpointError, is_at_hand
 from training.progress import count
 from vqgan.model import load_tokenizer
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from data.inputs import check_stimuli
 from experiments.memory.protocol import Protocol, protocol_options, sweep_options
 from gpt.config import PRESETS, GPTConfig
+from storage.model_paths import check_gpt, check_model
 from storage.options import (
     LARGEST_RATE,
     LARGEST_SEED,
@@ -51,7 +53,7 @@ class MaterialOptions(Options):
     half: Half = "all"
     """Trials that are tested: all, or a fixed half of each condition, so that settings can be tuned on one half and
     reported on the other. The study list stays whole."""
-    tokenizer: Path | None = None
+    tokenizer: Path | None = option(None, must_hold=check_model)
     """The tokenizer, a folder or hf:owner/name on the hub; without one, that in --gpt/tokenizer, or a palette made from
     all images of the list."""
     colours: int = option(64, at_least=2, at_most=65_536)
@@ -108,7 +110,7 @@ class LearningOptions(Options):
     `mingpt` are those that the public code of Orhan (2022) draws under the seed."""
     trained_blocks: int | None = option(None, at_least=0, at_most=1000)
     """Train only the last so many transformer blocks, the norm and the head after them; all weights if not given."""
-    then: Path | None = option(None, identity="run")
+    then: Path | None = option(None, identity="run", must_hold=check_stimuli)
     """Folder of a second list, studied after the exposures to the first, which is tested all along (retention)."""
     then_exposures: int = option(10, at_least=1, at_most=10**6, identity="run")
     """Passes over the second list."""
@@ -153,14 +155,15 @@ class MemoryOptions(Options):
     """Study a list of images for k exposures and test recognition after each."""
 
     command = "memory run"
+    begun_with = ("trials.csv", "runs/*/trials.csv")
     example = "secondsight memory run --stimuli LIST --preset tiny --exposures 60 --out runs/scratch"
     takes_config = True
 
     out: Path = field(metadata=about(identity="none"))
     """Run folder for manifest.csv, trials.csv, accuracy.csv and curve.png."""
-    stimuli: Path | None = option(None, identity="run")
+    stimuli: Path | None = option(None, identity="run", must_hold=check_stimuli)
     """Folder of the list, in the study/test layout (study/**, test/<condition>_<seen|unseen>/**); or --noise."""
-    gpt: Path | None = None
+    gpt: Path | None = option(None, must_hold=check_gpt)
     """Pretrained GPT to begin from, a folder or hf:owner/name on the hub; without one, a new GPT of --preset."""
     protocol: Protocol | None = None
     """Study and test as a published experiment did, in all options that are not given: `igpt2022` is Orhan (2022),
@@ -330,6 +333,20 @@ def _check_combination(options: MemoryOptions | SweepOptions, stimuli: bool, gpt
                 raise ValueError(f"--{name} is for images: leave it out with --noise")
 
 
+def finished_runs(path: Path) -> list[Path]:
+    """Return the folders of finished runs that a path means: itself, or those in the folder of a sweep.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if (path / "trials.csv").exists():
+        return [path]
+    cells = sorted(table.parent for table in path.glob("cells/*/trials.csv"))
+    if not cells:
+        raise ValueError(f"{path} holds no trials.csv: give folders of finished runs of `secondsight memory run`")
+    return cells
+
+
 @dataclass(frozen=True)
 class ReportOptions(Options):
     """Merge several runs: accuracies with intervals, exposures to the level of people, comparisons, and a page."""
@@ -337,7 +354,7 @@ class ReportOptions(Options):
     command = "memory report"
     example = "secondsight memory report runs/scratch runs/store --out runs/report"
 
-    runs: tuple[Path, ...] = field(metadata=about(positional=True))
+    runs: tuple[Path, ...] = field(metadata=about(positional=True, must_hold=finished_runs))
     """Run folders of `secondsight memory run`, or folders of `secondsight memory sweep`."""
     out: Path
     """Folder for the tables (trials.csv, accuracy.csv and others), curve.png and other plots, and report.html."""

@@ -20,11 +20,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from storage.checked_files import RefusedFileError, on_one_line, open_file, shortly
+from storage.checked_files import RefusedFileError, open_file, shortly
 from storage.foreign.archives import ArchiveError
+from storage.foreign.files import WHAT, check_weights_file
 from storage.foreign.pickles import NamesError, PickleError, Settings
 from storage.foreign.torch_files import read_torch, type_name
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 
 __all__ = ["Settings", "check_weights", "read_foreign", "say_converted", "settings_of", "without_wrappers"]
 
@@ -36,15 +37,6 @@ FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 MOST_HEADER = 100_000_000
 """Bytes of the header of a safetensors file, at most, as that format has it."""
-
-USUAL_FILES = ("model.safetensors", "pytorch_model.bin")
-"""Names of the weights in a folder of transformers."""
-
-SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
-"""How names of weights files end."""
-
-NAMED = 5
-"""Files that a message lists, at most."""
 
 WRAPPERS = ("module.", "_orig_mod.")
 """Beginnings of the names of weights of a model that was wrapped for parallel training, or compiled."""
@@ -63,11 +55,7 @@ def read_foreign(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing or damaged, is no dictionary, or holds or claims more than its data.
     """
     try:
-        if path.is_dir():
-            raise CheckpointError(
-                f"the checkpoint file {path} is a folder, and only files are read: give the path of a file"
-                f"{_weights_files(path)}"
-            )
+        check_weights_file(path)
         content = _read_safetensors(path) if path.suffix == ".safetensors" else read_torch(path)
     except CheckpointError:
         raise
@@ -141,19 +129,6 @@ def say_converted(weights: Mapping[str, Any]) -> None:
 _REMEDY = "Get the file again, or ask for the weights alone, best as safetensors"
 
 
-def _weights_files(folder: Path) -> str:
-    """Return the weights files in a folder, or of several the usual ones, as the end of a sentence."""
-    try:
-        held = sorted(path.name for path in folder.iterdir() if path.suffix in SUFFIXES and path.is_file())
-    except OSError:  # that it is a folder is what must be said
-        return ""
-    named = [on_one_line(name) for name in held if name in USUAL_FILES] or [on_one_line(name) for name in held]
-    if not named:
-        return ""
-    more = f" or one of {len(named) - NAMED} more" if len(named) > NAMED else ""
-    return f": {' or '.join(named[:NAMED])}{more} in it"
-
-
 def _no_checkpoint(path: Path) -> str:
     wrote = "no safetensors file" if path.suffix == ".safetensors" else "no checkpoint that torch.save wrote"
     return f"{path} is damaged, or is {wrote}"
@@ -172,7 +147,7 @@ def _refusal(path: Path, names: list[str]) -> str:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    with open_file(path, "checkpoint file") as file:
+    with open_file(path, WHAT) as file:
         length = int.from_bytes(file.read(8), "little")
         if length > MOST_HEADER:
             raise PickleError(f"its header claims {length:,} bytes")

@@ -20,9 +20,10 @@ from torch import Tensor
 
 from storage.checked_files import open_file, shortly
 from storage.foreign.archives import BEGINNING, Archive
+from storage.foreign.files import WHAT
 from storage.foreign.numpy_scalars import NumpyType, numpy_scalar
 from storage.foreign.pickles import Named, PickleError, Settings, read_pickle
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 
 SETTINGS = ("argparse.Namespace", "mingpt.", "pytorch_lightning.", "lightning.", "omegaconf.", "pathlib.")
 """Packages whose objects are settings that real checkpoints carry; none of them is ever imported."""
@@ -78,7 +79,7 @@ def read_torch(path: Path) -> Any:
         ArchiveError, PickleError, RefusedFileError: it is damaged, or claims what it does not hold.
         NamesError: it names what weights have no use for.
     """
-    with open_file(path, "checkpoint file") as file:
+    with open_file(path, WHAT) as file:
         archive = file.read(len(BEGINNING)) == BEGINNING
     return _read_archive(path) if archive else _read_legacy(path)
 
@@ -146,7 +147,7 @@ class _ArchiveStorages:
 
 def _read_legacy(path: Path) -> Any:
     """Read a file from before torch 1.6: four pickles, then the numbers of the tensors. It holds no checksums."""
-    with open_file(path, "checkpoint file") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+    with open_file(path, WHAT) as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         nothing = _LegacyStorages(0)
         if _unpickled(mapped, nothing) != _MAGIC or _unpickled(mapped, nothing) != _PROTOCOL:
             raise PickleError("it does not begin as such a file does")

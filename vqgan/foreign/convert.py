@@ -16,7 +16,7 @@ from torch import Tensor
 
 from storage.checked_files import shortly
 from storage.foreign.checkpoint import without_wrappers
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from vqgan.foreign.taming import Quantizer, TamingConfig
 from vqgan.foreign.tats import Padding, TATSConfig
 from vqgan.foreign.vidtok import Before, VidTokConfig

@@ -20,7 +20,7 @@ from storage.foreign.checkpoint import (
     without_wrappers,
 )
 from storage.lock import FolderLock
-from storage.model_folder import CheckpointError
+from storage.model_paths import CheckpointError
 from storage.terminal import visible
 from storage.unfinished import adding, check_no_model
 from training.progress import say_done

@@ -14,7 +14,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-from storage.model_folder import CheckpointError, load_weights
+from storage.model_folder import load_weights
+from storage.model_paths import CheckpointError
 from vqgan.metrics.features import WeightsMissingError, read_tensors
 
 SIZE = 224

@@ -12,7 +12,7 @@ from experiments.methods import Facts, compose, further_options, listed, methods
 from experiments.pages import Section, percent
 from gpt.config import GPTConfig
 from gpt.options import TrainOptions
-from storage.model_folder import CheckpointError, find_model, is_at_hand
+from storage.model_paths import CheckpointError, find_model, is_at_hand
 from storage.run_folder import RunFolderError, read_options
 from training.progress import count
 from vqgan.model import load_tokenizer

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, get_args
 
 from experiments.diversity.conditions import ConditionColumns, Kind
+from experiments.diversity.options import unfinished
 from experiments.diversity.tables import MODEL, ROW_TYPES, UNIQUE, ItemRow, RunRow, Tables
 from experiments.tables import read_results
 
@@ -209,7 +210,7 @@ def _read(folder: Path, name: str, row_type: type[Row]) -> list[Row]:
     try:
         rows = read_results(folder / name, row_type, UNIQUE[Path(name).stem])
     except FileNotFoundError:
-        raise ValueError(f"{folder} holds no {name}: it is no finished run of `secondsight diversity run`") from None
+        raise unfinished(folder, name) from None
     if not rows and name in ("run.csv", "items.csv"):
         raise ValueError(f"{folder / name} has no rows, and there is nothing to report; measure it again")
     return rows

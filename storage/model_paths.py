@@ -1,0 +1,146 @@
+"""Which folder holds a model: what people name, here or on the Hugging Face hub. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from storage.checked_files import DamageError, read_json, shortly
+from storage.hub_names import HUB, TOKENIZER, is_hub_model, parse_hub_id
+from storage.places import check_index, is_there, list_checkpoints
+
+
+class CheckpointError(ValueError):
+    """A model folder cannot be used; the message says what is wrong with it."""
+
+
+def find_model(path: Path) -> Path:
+    """Return the model folder that `path` means: itself, its `final`, a run's newest checkpoint, or one on the hub.
+
+    The Hugging Face hub is asked for what reads `hf:owner/name` or `hf:owner/name@revision`, and for nothing else.
+
+    Raises:
+        CheckpointError: none of them holds a `model.safetensors` or what stands for it, or the hub has no such model.
+    """
+    if is_hub_model(path):
+        return _download(path)
+    folders = (path, path / "final", *reversed(list_checkpoints(path)))
+    for folder in folders:
+        if is_there(folder / "model.safetensors") and (folder / "config.json").exists():
+            return folder
+    if not path.exists():
+        raise CheckpointError(f"{path} holds no model: there is no such folder{_hint(path)}")
+    if path.is_file() and is_there(path.parent / "model.safetensors") and (path.parent / "config.json").exists():
+        raise CheckpointError(f"{path} is a file of a model: give the folder it lies in, {path.parent}")
+    for folder in folders:
+        try:
+            check_index(folder / "model.safetensors")
+        except DamageError as error:
+            from storage.model_folder import remedy  # here, as models are read for it
+
+            raise CheckpointError(f"the model in {folder} is damaged: {error}; {remedy(folder)}") from error
+    raise CheckpointError(
+        f"{path} holds no model: expected config.json and model.safetensors in it, in its final/, "
+        "or in its checkpoints/"
+    )
+
+
+def check_model(path: Path, kind: str | None = None) -> None:
+    """Refuse a path that means no model folder, or one that is of another kind; the hub is not asked.
+
+    Args:
+        path: see `find_model`.
+        kind: what its config.json must name, if that can be read.
+
+    Raises:
+        CheckpointError: there is no model, or one of another kind.
+    """
+    if is_hub_model(path):
+        return
+    folder = find_model(path)
+    found = _kind_of(folder)
+    if kind is not None and found not in (None, kind):
+        raise other_kind(path, found, kind)
+
+
+def check_gpt(path: Path) -> None:
+    """Refuse a path that means no GPT: see `check_model`."""
+    check_model(path, "gpt")
+
+
+def other_kind(path: Path | str, found: object, wanted: str) -> CheckpointError:
+    """Return what is said of a model of another kind than asked for."""
+    return CheckpointError(f"{path} holds a {shortly(found)}, not a {wanted}")
+
+
+def is_at_hand(path: Path) -> bool:
+    """Whether what names a model is here: there is such a path, or the hub's cache has it."""
+    if not is_hub_model(path):
+        return path.exists()
+    from storage.hub import is_in_cache
+
+    return is_in_cache(path.as_posix())
+
+
+def brought_tokenizer(gpt: Path) -> Path | None:
+    """Return the folder of the tokenizer that a GPT brings along, None if it brings none.
+
+    Raises:
+        CheckpointError: there is no GPT.
+    """
+    for folder in (gpt, find_model(gpt)):
+        if (folder / TOKENIZER / "config.json").exists():
+            return folder / TOKENIZER
+    return None
+
+
+def hub_commits(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the commits of the models that options, by name, ask the hub for: what is asked for, and its commit.
+
+    Raises:
+        CheckpointError: the hub has no such model.
+    """
+    given = [value for name, value in options.items() if name != "out" and isinstance(value, Path | str)]
+    return {str(value): find_model(Path(value)).name for value in given if is_hub_model(value)}
+
+
+def _kind_of(folder: Path) -> str | None:
+    """Return the kind of the model in a folder; None if its config.json does not tell."""
+    try:
+        config = read_json(folder / "config.json", "config of a model")
+    except DamageError:
+        return None
+    kind = config.get("kind") if isinstance(config, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def _download(path: Path) -> Path:
+    """Return the folder of a model of the hub.
+
+    Raises:
+        CheckpointError: no model can be called so, a folder here is, or it cannot be had.
+    """
+    # Imported here, so that a model's own file can be imported where the hub's client is not installed.
+    from storage.hub import HubError, download_model
+
+    if path.exists():
+        raise CheckpointError(
+            f"{path} is a folder here and also asks for a model of the hub: give the folder's whole path, or ask for "
+            "the model from another folder"
+        )
+    hub_id = parse_hub_id(path.as_posix())
+    if hub_id is None:
+        raise CheckpointError(f"{path} names no model of the hub: write hf:owner/name or hf:owner/name@revision")
+    try:
+        return download_model(hub_id)
+    except HubError as error:
+        raise CheckpointError(
+            f"{hub_id} cannot be had from the Hugging Face hub: {error}. Check the spelling, or get it where there is "
+            f"internet (hf download {hub_id.repo}) and set HF_HOME to that cache"
+        ) from error
+
+
+def _hint(path: Path) -> str:
+    """Return how to ask the hub for what is no folder here, if it could be called so there."""
+    return f" ({HUB}{path} would ask the Hugging Face hub)" if parse_hub_id(f"{HUB}{path.as_posix()}") else ""

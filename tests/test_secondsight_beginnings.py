@@ -1,0 +1,168 @@
+"""What is refused before torch is imported, which takes seconds: every command in one process that cannot import it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import secondsight
+from storage.files import write_text
+from storage.options import leaves
+
+# A command that gets as far as torch says so in the place of a refusal.
+PROGRAM = """
+import contextlib, io, json, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise KeyError("torch is imported")
+
+sys.meta_path.insert(0, Blocker())
+import secondsight
+
+said = []
+for words in json.load(sys.stdin):
+    with contextlib.redirect_stderr(io.StringIO()) as errors:
+        try:
+            secondsight.main(words)
+        except KeyError as error:
+            errors.write(error.args[0])
+        except SystemExit as end:
+            errors.write(f" ({end.code})")
+    said.append(errors.getvalue())
+print(json.dumps(said))
+"""
+
+NO_MODEL = "secondsight: nowhere holds no model: there is no such folder"
+NO_DATA = "secondsight: nowhere does not exist"
+NO_STORE = "secondsight: nowhere is no token store (no metadata.json): write one with `secondsight vqgan encode`"
+NO_LIST = "secondsight: nowhere/study holds no images"
+NO_FILE = "secondsight: there is no checkpoint file nowhere"
+RUN = "secondsight: run already holds a run: continue it with --resume auto, replace it with --overwrite, or choose"
+FILE = "secondsight: --out file cannot be written: File exists"
+COMPLETE = "complete --gpt gpt --tokenizer tokenizer --input clip.mp4"
+DIVERSITY = "diversity run --gpt gpt --tokenizer tokenizer --tokens tokens --data clip.mp4 --out new"
+
+REFUSED = {
+    "complete --gpt nowhere --tokenizer tokenizer --input clip.mp4 --out new": NO_MODEL,
+    "complete --gpt tokenizer --tokenizer tokenizer --input clip.mp4 --out new": "secondsight: tokenizer holds a 'pal",
+    "complete --gpt gpt --tokenizer nowhere --input clip.mp4 --out new": NO_MODEL,
+    "complete --gpt gpt --tokenizer tokenizer --input clip.mp4 nowhere --out new": NO_DATA,
+    f"{COMPLETE} --out file": FILE,
+    f"{COMPLETE} --out file/new": "secondsight: --out file/new cannot be written: Not a directory",
+    f"{COMPLETE} --out completions": "secondsight: completions already holds a run: continue it with --resume auto",
+    f"{COMPLETE} --input shards-{{0..3}}.tar --out new": "secondsight: shards-3.tar does not exist",
+    f"{COMPLETE} --input list.csv --out new": "secondsight: list.csv has no column `path`",
+    f"{COMPLETE} --input half --out new": "secondsight: half holds prepared shards that are not finished",
+    "publish --model nowhere --out new": NO_MODEL,
+    "publish --model gpt/model.safetensors --out new": "secondsight: gpt/model.safetensors is a file of a model: give",
+    "publish --model gpt --evaluation nowhere --out new": "secondsight: nowhere holds no metrics.json: --evaluation is",
+    "demo --videos nowhere --out new": NO_DATA,
+    "data inspect nowhere --out new": NO_DATA,
+    "data prepare nowhere --out new": NO_DATA,
+    "data subset --tokens nowhere --items 2 --out new": NO_STORE,
+    "data playroom --clips 2 --out file": FILE,
+    "data stimuli --kind brady --source nowhere --out file": FILE,
+    "data stimuli --kind brady --source nowhere --out new": "secondsight: nowhere is not a folder",
+    "vqgan train --data nowhere --out new": NO_DATA,
+    "vqgan train --data clip.mp4 --init nowhere --out new": NO_MODEL,
+    "vqgan train --data clip.mp4 --init tokens --out new": "secondsight: tokens holds no model: expected config.json",
+    "vqgan train --data clip.mp4 --out run": RUN,
+    "vqgan palette --data nowhere --out new": NO_DATA,
+    "vqgan eval --tokenizer nowhere --data clip.mp4 --out new": NO_MODEL,
+    "vqgan eval --tokenizer tokenizer --data nowhere --out new": NO_DATA,
+    "vqgan encode --tokenizer nowhere --data clip.mp4 --out new": NO_MODEL,
+    "vqgan encode --tokenizer tokenizer --data nowhere --out new": NO_DATA,
+    "vqgan leakage --tokenizer tokenizer --data nowhere --out new": NO_DATA,
+    "vqgan import --kind tats --weights nowhere --out new": NO_FILE,
+    "vqgan import --kind tats --weights tokenizer --out new": "secondsight: the checkpoint file tokenizer is a folder,",
+    "vqgan import --kind ibq --weights file --config nowhere --out new": "secondsight: there is no configuration file",
+    "gpt train --tokens nowhere --out new": NO_STORE,
+    "gpt train --tokens tokens --out run": RUN,
+    "gpt train --tokens tokens --schedule wsd --trunk nowhere --out new": "secondsight: nowhere holds no run: its conf",
+    "gpt train --tokens nowhere --resume auto --out new": NO_STORE,
+    "gpt train --tokens nowhere --overwrite --out run": NO_STORE,
+    "gpt eval --gpt nowhere --tokens tokens": NO_MODEL,
+    "gpt eval --gpt gpt --tokens nowhere": NO_STORE,
+    "gpt import --kind vqgan-gpt --weights nowhere --out new": NO_FILE,
+    "gpt import --kind vqgan-gpt --weights file --tokenizer nowhere --out new": NO_MODEL,
+    "gpt import --kind imagegpt --weights file --clusters nowhere --out new": "secondsight: there is no preprocessor_",
+    "memory run --stimuli nowhere --out new": NO_LIST,
+    "memory run --stimuli list --then nowhere --out new": NO_LIST,
+    "memory run --stimuli list --gpt nowhere --out new": NO_MODEL,
+    "memory run --stimuli list --tokenizer nowhere --out new": NO_MODEL,
+    "memory report nowhere --out new": "secondsight: nowhere holds no trials.csv: give folders of finished runs of",
+    DIVERSITY.replace("--gpt gpt", "--gpt nowhere"): NO_MODEL,
+    DIVERSITY.replace("--tokens tokens", "--tokens nowhere"): NO_STORE,
+    DIVERSITY.replace("clip.mp4", "nowhere"): NO_DATA,
+    "diversity study --videos nowhere --out new": NO_DATA,
+    "diversity report nowhere --out new": "secondsight: nowhere holds no run.csv: it is no finished run of",
+}
+"""Command lines, and how what is said of them begins."""
+
+LEFT_TO_THE_COMMAND = [
+    f"{COMPLETE} --out new",
+    f"{COMPLETE} --gpt hf:nobody/nothing --out new",
+    f"{COMPLETE} --input shards-{{0..2}}.tar --out new",
+    f"{COMPLETE} --out completions --overwrite",
+    "gpt train --tokens nowhere --resume auto --out run",
+    "diversity study --videos nowhere --slurm --out new",
+]
+"""Command lines that are refused later, or not at all."""
+
+
+def make_files(folder: Path) -> None:
+    """What the command lines name, as far as it is looked at so early."""
+    for name, kind in (("gpt", "gpt"), ("tokenizer", "palette")):
+        write_text(folder / name / "config.json", json.dumps({"kind": kind}))
+        write_text(folder / name / "model.safetensors", "")
+    config = {"gpt train": "run", "complete": "completions"}
+    for command, name in config.items():
+        write_text(folder / name / "config.json", json.dumps({"command": command}))
+    empty = ["file", "clip.mp4", "tokens/metadata.json", "tokens/items.jsonl", "run/final/model.safetensors"]
+    empty += ["completions/sample.json", "half/plan.json", "half/shard-00000.tar", "list/study/a.png"]
+    for name in [*empty, *(f"shards-{number}.tar" for number in range(3))]:
+        write_text(folder / name, "")
+    write_text(folder / "list.csv", "start,end\n")
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("beginnings")
+    make_files(folder)
+    before = sorted(folder.rglob("*"))
+    lines = [*REFUSED, *LEFT_TO_THE_COMMAND]
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps([line.split() for line in lines]),
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert sorted(folder.rglob("*")) == before, "nothing is written"
+    return dict(zip(lines, json.loads(done.stdout), strict=True))
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_what_cannot_begin_is_refused_before_torch_is_imported(line: str, said: dict[str, str]) -> None:
+    assert said[line].startswith(REFUSED[line])
+    assert said[line].count("\n") == 1
+
+
+@pytest.mark.parametrize("line", LEFT_TO_THE_COMMAND)
+def test_what_may_begin_is_left_to_the_command(line: str, said: dict[str, str]) -> None:
+    assert said[line] == "torch is imported"
+
+
+def test_every_command_that_can_be_refused_so_early_is_tested() -> None:
+    checked = {
+        name
+        for name, (kind, _) in secondsight.COMMANDS.items()
+        if "out" in leaves(kind) or any(leaf.metadata.get("must_hold") for leaf in leaves(kind).values())
+    }
+    tested = {name for name in secondsight.COMMANDS for line in REFUSED if line.startswith(f"{name} ")}
+    assert checked - tested == {"memory sweep"}  # one cell that fails does not keep the others from running
