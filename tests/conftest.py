@@ -6,14 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from golden import SMALL_DEMO
 from hypothesis import settings
 from media import make_video
 from tiny import SHORT, make_tokenizer
 
 import secondsight
-from experiments.demo import run_demo
-from experiments.options import DemoOptions
 
 # The models of the tests are so small that threads would only wait for each other.
 torch.set_num_threads(1)
@@ -46,14 +43,6 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = tmp_path_factory.mktemp("tokenizer")
     make_tokenizer(SHORT).save_pretrained(model)
     return model
-
-
-@pytest.fixture(scope="session")
-def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a demo, made small."""
-    folder = tmp_path_factory.mktemp("demo") / "playroom"
-    run_demo(DemoOptions(folder), SMALL_DEMO)
-    return folder
 
 
 @pytest.fixture
