@@ -1,11 +1,12 @@
 """What all tests share."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from forked_program import SCRIPT, forked_program
 from hypothesis import settings
 from media import make_video
 from tiny import SHORT, make_tokenizer
@@ -43,6 +44,13 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = tmp_path_factory.mktemp("tokenizer")
     make_tokenizer(SHORT).save_pretrained(model)
     return model
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """The first words of commands that start at once, having imported everything; see `forked_program.py`."""
+    with forked_program(tmp_path_factory.mktemp("python")) as program:
+        yield (sys.executable, "-S", SCRIPT, str(program.with_name("socket")))
 
 
 @pytest.fixture
