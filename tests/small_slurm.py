@@ -110,7 +110,7 @@ class SmallSlurm:
         """Run a command with the programs of Slurm on its path, and take what it submits into the queue."""
         command = [str(word) for word in words]
         done = subprocess.run(
-            command, cwd=folder or self.folder, env=self.environment, capture_output=True, text=True, timeout=60
+            command, cwd=folder or self.folder, env=self.environment, capture_output=True, text=True, timeout=200
         )
         self._take_submissions()
         return done
