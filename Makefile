@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 SEED ?= 0
+# So many processes run the tests, at most 4: each has torch and all packages in memory.
+WORKERS ?= logical
 
 .PHONY: demo test lint docs check setup clean
 
@@ -11,7 +13,7 @@ demo: setup
 	$(BIN)/secondsight demo --out $(OUT) --seed $(SEED)
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

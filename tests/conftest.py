@@ -1,19 +1,17 @@
 """What all tests share."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from golden import SMALL_DEMO
+from forked_program import SCRIPT, forked_program
 from hypothesis import settings
 from media import make_video
 from tiny import SHORT, make_tokenizer
 
 import secondsight
-from experiments.demo import run_demo
-from experiments.options import DemoOptions
 
 # The models of the tests are so small that threads would only wait for each other.
 torch.set_num_threads(1)
@@ -49,11 +47,10 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a demo, made small."""
-    folder = tmp_path_factory.mktemp("demo") / "playroom"
-    run_demo(DemoOptions(folder), SMALL_DEMO)
-    return folder
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """The first words of commands that start at once, having imported everything; see `forked_program.py`."""
+    with forked_program(tmp_path_factory.mktemp("python")) as program:
+        yield (sys.executable, "-S", SCRIPT, str(program.with_name("socket")))
 
 
 @pytest.fixture

@@ -1,24 +1,27 @@
-"""`secondsight` as a program that starts at once: a process that has imported everything forks one for each call.
+"""Programs that start at once: a process that has imported everything forks one for each call.
 
-What is called is a real process with the folder, environment and output of its caller, which passes signals on. If the
-caller is killed, so is the process.
+What is called is a real process with the folder, environment and output of its caller, which passes signals on and ends
+as it does. If the caller is killed, so is the process. The launcher of several processes can start such calls, too.
 
-    python forked_program.py serve SOCKET           begins to listen, prints a line, and forks until it is ended
-    python -S forked_program.py call SOCKET WORDS   stands for `secondsight WORDS`
+    python -S forked_program.py SOCKET secondsight WORDS  stands for `secondsight WORDS`
+    python -S forked_program.py SOCKET launch WORDS       stands for `accelerate launch WORDS`
+    python -S forked_program.py SOCKET -c CODE WORDS      stands for `python -c CODE WORDS`
 """
 
 import json
+import multiprocessing
 import os
 import select
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
 
+SCRIPT = __file__
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 POLL = 0.01
 """Seconds between two looks at a process."""
@@ -26,18 +29,23 @@ POLL = 0.01
 
 @contextmanager
 def forked_program(folder: Path) -> Iterator[Path]:
-    """The path of a program that stands for `secondsight`, while this context lasts."""
+    """The path of a program that stands for `secondsight`, while this context lasts; beside it lies its `socket`."""
     place = folder / "socket"
-    with subprocess.Popen([sys.executable, __file__, "serve", str(place)], stdout=subprocess.PIPE) as server:
-        try:
-            assert server.stdout is not None
-            assert server.stdout.readline() == b"listening\n"
-            program = folder / "secondsight"
-            program.write_text(f'#!/bin/bash\nexec "{sys.executable}" -S "{__file__}" call "{place}" "$@"\n')
-            program.chmod(0o755)
-            yield program
-        finally:
-            server.terminate()
+    heard, told = multiprocessing.Pipe(duplex=False)
+    # Where tests run, the fork server of `trainer.py` has imported everything already.
+    server = multiprocessing.get_context("forkserver").Process(target=_serve, args=(str(place), told))
+    server.start()
+    try:
+        told.close()
+        assert heard.recv() == "listening"
+        program = folder / "secondsight"
+        words = f'"{sys.executable}" -S "{__file__}" "{place}" secondsight'
+        program.write_text(f'#!/bin/bash\nexec {words} "$@"\n')
+        program.chmod(0o755)
+        yield program
+    finally:
+        server.terminate()
+        server.join()
 
 
 def _call(place: str, words: Sequence[str]) -> int:
@@ -53,10 +61,15 @@ def _call(place: str, words: Sequence[str]) -> int:
         for number in SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:  # who was started deaf stays deaf
                 signal.signal(number, pass_on)
-        return connection.recv(1)[0]
+        code = int.from_bytes(connection.recv(2), "big", signed=True)
+        if code < 0:
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), -code)
+        return code
 
 
-def _serve(place: str) -> None:
+def _serve(place: str, told: Connection) -> None:
     import experiments.diversity.study
     import experiments.memory.experiment
     import experiments.memory.report
@@ -65,11 +78,16 @@ def _serve(place: str) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(place)
         listening.listen()
-        print("listening", flush=True)
+        told.send("listening")
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who carry out calls
         while True:
             connection, _ = listening.accept()
             with connection:
-                _carry_out(connection)
+                if os.fork() == 0:
+                    listening.close()
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    _carry_out(connection)
+                    os._exit(0)
 
 
 def _carry_out(connection: socket.socket) -> None:
@@ -92,14 +110,18 @@ def _carry_out(connection: socket.socket) -> None:
                 os.waitpid(pid, 0)
                 return
         ended, status = os.waitpid(pid, os.WNOHANG)
-    code = os.waitstatus_to_exitcode(status)
-    connection.send(bytes([code if code >= 0 else 128 - code]))
+    connection.send(os.waitstatus_to_exitcode(status).to_bytes(2, "big", signed=True))
 
 
 def _become(asked: dict[str, object], output: Sequence[int]) -> None:
-    """Be `secondsight`, called so, and never return."""
+    """Be the program that was called, and never return."""
+    import torch
+    from accelerate.commands import launch
+
     import secondsight
 
+    # Ctrl-C may not reach who is forked by a server that readers of videos have started.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     os.chdir(str(asked["folder"]))
@@ -107,10 +129,11 @@ def _become(asked: dict[str, object], output: Sequence[int]) -> None:
     os.environ.update(asked["environment"])  # type: ignore[call-overload]
     for own, given in zip((1, 2), output, strict=True):
         os.dup2(given, own)
-    sys.argv = ["secondsight", *asked["words"]]  # type: ignore[misc]
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    sys.argv = asked["words"]  # type: ignore[assignment]
     code: object = 1
     try:
-        secondsight.main()
+        {"secondsight": secondsight.main, "launch": launch.main, "-c": _run_code}[sys.argv[0]]()
         code = 0
     except SystemExit as stop:
         code = stop.code or 0
@@ -122,8 +145,9 @@ def _become(asked: dict[str, object], output: Sequence[int]) -> None:
         os._exit(code if isinstance(code, int) else 1)
 
 
+def _run_code() -> None:
+    exec(sys.argv.pop(1), {"__name__": "__main__"})
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "serve":
-        _serve(sys.argv[2])
-    else:
-        sys.exit(_call(sys.argv[2], sys.argv[3:]))
+    sys.exit(_call(sys.argv[1], sys.argv[2:]))

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from diversity_runs import make_trained, run_options
 from memory_lists import make_list, make_options
@@ -117,6 +118,14 @@ RUNS: dict[str, Callable[[Path], Numbers]] = {
     "diversity_tables": diversity_tables,
     "demo_summary": demo_summary,
 }
+
+
+def check(run: str, found: Numbers) -> None:
+    """Compare what a run gave with what is recorded."""
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))[run]
+    assert found.keys() == recorded.keys()
+    for name, values in found.items():
+        assert values == pytest.approx(recorded[name], rel=1e-5, abs=1e-5), name
 
 
 def metrics(run: Path) -> Numbers:

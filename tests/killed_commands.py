@@ -1,7 +1,6 @@
 """Commands that are killed just before one of their files appears under its name."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 RUN = """
@@ -19,8 +18,8 @@ secondsight.main(sys.argv[2:])
 """
 
 
-def run_until(appears: str, *words: object) -> None:
+def run_until(python: tuple[str, ...], appears: str, *words: object) -> None:
     """Run a command, which is killed before the file whose path ends so appears."""
-    command = [sys.executable, "-c", RUN, appears, *map(str, words)]
+    command = [*python, "-c", RUN, appears, *map(str, words)]
     ended = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
     assert ended.returncode == -9, ended.stderr

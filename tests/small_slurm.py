@@ -110,7 +110,7 @@ class SmallSlurm:
         """Run a command with the programs of Slurm on its path, and take what it submits into the queue."""
         command = [str(word) for word in words]
         done = subprocess.run(
-            command, cwd=folder or self.folder, env=self.environment, capture_output=True, text=True, timeout=60
+            command, cwd=folder or self.folder, env=self.environment, capture_output=True, text=True, timeout=200
         )
         self._take_submissions()
         return done
@@ -152,6 +152,7 @@ class SmallSlurm:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_hear_ctrl_c,
             )
             met: list[Interruption] = []
             try:
@@ -239,6 +240,11 @@ def _argument(line: str) -> str:
         else:
             word += character
     return word
+
+
+def _hear_ctrl_c() -> None:
+    """Do not inherit that SIGINT is ignored, as in what a shell runs in the background: bash could not trap it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _interrupt(script: subprocess.Popen[bytes], kind: str, signalled: bool) -> None:

@@ -7,7 +7,6 @@ import resource
 import signal
 import socket
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -265,10 +264,10 @@ prepare.prepare(PrepareOptions(Path(sys.argv[1]), Path(sys.argv[2]), size=40, fo
 
 
 def test_a_preparation_that_is_killed_again_and_again_ends_with_the_same_bytes(
-    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: tuple[str, ...]
 ) -> None:
     for _ in range(2):
-        command = [sys.executable, "-c", KILLED, str(videos), str(tmp_path / "killed"), "5"]
+        command = [*python, "-c", KILLED, str(videos), str(tmp_path / "killed"), "5"]
         killed = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=False)
         assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     monkeypatch.setattr(preparation_plan, "SHARD_FRAMES", 16)
@@ -422,10 +421,11 @@ def test_a_damaged_shard_is_made_again_when_a_preparation_goes_on(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    python: tuple[str, ...],
 ) -> None:
     monkeypatch.setattr(preparation_plan, "SHARD_FRAMES", 16)
     whole = files(prepare(options(videos, tmp_path / "whole")))
-    command = [sys.executable, "-c", KILLED, str(videos), str(tmp_path / "killed"), "5"]
+    command = [*python, "-c", KILLED, str(videos), str(tmp_path / "killed"), "5"]
     subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, check=False)
     first = tmp_path / "killed" / "shard-00000.npz"
     if damage == "another's record":

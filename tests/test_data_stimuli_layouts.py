@@ -266,10 +266,10 @@ def test_what_is_there_is_not_written_over(brady: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 @pytest.mark.parametrize("appears", ["stimuli.json", "/list"])
 def test_an_import_that_was_killed_leaves_nothing_when_it_is_repeated(
-    appears: str, brady: Path, tmp_path: Path
+    appears: str, brady: Path, tmp_path: Path, python: tuple[str, ...]
 ) -> None:
     words = ("data", "stimuli", "--kind", "brady", "--source", brady, "--out", tmp_path / "list")
-    run_until(appears, *words)
+    run_until(python, appears, *words)
     main([str(word) for word in words])
     assert {path.name for path in tmp_path.iterdir()} == {"download", "list"}
     assert read_stimuli(tmp_path / "list").trials

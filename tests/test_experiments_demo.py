@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from golden import SMALL_DEMO
+from golden import SMALL_DEMO, check, demo_summary
 
 from experiments.demo import run_demo
 from experiments.options import DemoOptions
@@ -27,14 +27,21 @@ METRICS = (
 )
 
 
-@pytest.fixture
-def out(finished_demo: Path) -> Path:
-    return finished_demo
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished demo."""
+    folder = tmp_path_factory.mktemp("demo") / "playroom"
+    run_demo(DemoOptions(folder), SMALL_DEMO)
+    return folder
 
 
 def metrics(folder: Path) -> dict[str, object]:
     summary = json.loads((folder / "summary.json").read_text())
     return {name: summary[name] for name in METRICS}
+
+
+def test_figures_are_those_recorded(out: Path) -> None:
+    check("demo_summary", demo_summary(out))  # in the folder of a finished demo it only finds what is there
 
 
 def test_summary_has_every_metric(out: Path) -> None:

@@ -387,9 +387,11 @@ def test_a_folder_that_holds_a_model_is_not_touched(name: str, tmp_path: Path) -
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 @pytest.mark.parametrize("appears", ["out/tokenizer/config.json", "out/config.json", "out/model.safetensors"])
-def test_an_import_that_was_killed_is_repeated_by_the_same_command(appears: str, igpt: Path, tmp_path: Path) -> None:
+def test_an_import_that_was_killed_is_repeated_by_the_same_command(
+    appears: str, igpt: Path, tmp_path: Path, python: tuple[str, ...]
+) -> None:
     words = ("gpt", "import", "--kind", "igpt", "--weights", IGPT, "--out", tmp_path / "out")
-    run_until(appears, *words)
+    run_until(python, appears, *words)
     run(*words)
     assert contents(tmp_path) == {f"out/{name}": content for name, content in contents(igpt).items()}
 

@@ -554,10 +554,12 @@ def test_two_do_not_publish_to_one_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits on processes")
-def test_a_full_disk_is_one_line_and_leaves_what_was_there(tokenizer: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line_and_leaves_what_was_there(
+    tokenizer: Path, tmp_path: Path, python: tuple[str, ...]
+) -> None:
     publish(PublishOptions(tokenizer, tmp_path / "out"))
     before = contents(tmp_path / "out")
-    command = [sys.executable, "-c", SMALL_DISK, "--model", str(tokenizer), "--out", str(tmp_path / "out")]
+    command = [*python, "-c", SMALL_DISK, "--model", str(tokenizer), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

@@ -181,6 +181,15 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(arguments: list[str]) -
     assert done.stderr == ""
 
 
+@pytest.fixture(scope="module")
+def completion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The script that makes bash complete words."""
+    path = tmp_path_factory.mktemp("completion") / "completion.bash"
+    with path.open("w") as file:
+        subprocess.run([SECONDSIGHT, "--tyro-print-completion", "bash"], stdout=file, check=True)
+    return path
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 @pytest.mark.parametrize(
     ("words", "expected"),
@@ -191,11 +200,9 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(arguments: list[str]) -
         ("gpt train --preset al", "alef"),
     ],
 )
-def test_the_shell_completes_words(words: str, expected: str, tmp_path: Path) -> None:
-    with (tmp_path / "completion.bash").open("w") as file:
-        subprocess.run([SECONDSIGHT, "--tyro-print-completion", "bash"], stdout=file, check=True)
+def test_the_shell_completes_words(words: str, expected: str, completion: Path) -> None:
     script = f"""
-        source {shlex.quote(str(tmp_path / "completion.bash"))}
+        source {shlex.quote(str(completion))}
         COMP_WORDS=(secondsight {words}); COMP_CWORD={len(words.split())}
         $(complete -p secondsight | sed 's/.*-F \\([^ ]*\\).*/\\1/') secondsight
         echo "${{COMPREPLY[@]}}"

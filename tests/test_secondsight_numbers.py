@@ -22,12 +22,18 @@ NUMBERS: list[Number] = [
     for leaf in leaves(kind).values()
     if number_type(leaf.annotation)
 ]
+FROM_FILES = [each for each in NUMBERS if secondsight.COMMANDS[each[0]][0].takes_config]
 GIGANTIC = 10**400
 """An integer that no float holds."""
 
 
 def named(number: Number) -> str:
     return f"{number[0]} {number[1].flag}"
+
+
+def one_of_each_kind(numbers: list[Number]) -> list[Number]:
+    """A number of each type that numbers have: words and files become numbers by their types."""
+    return list({str(leaf.annotation): (command, leaf) for command, leaf in numbers}.values())
 
 
 def outside(leaf: Leaf) -> Iterator[float]:
@@ -88,26 +94,47 @@ def test_a_number_has_a_range_with_both_ends(number: Number) -> None:
     assert (bounds.at_most is None) != (bounds.below is None)
 
 
+# All values are tried where it costs little, in Python and for each type; a parser of all options takes its time.
+
+
 @pytest.mark.parametrize("number", NUMBERS, ids=named)
 def test_a_number_outside_is_a_mistake_of_usage(number: Number, capsys: pytest.CaptureFixture[str]) -> None:
+    check_usage(number, next(outside(number[1])), capsys)
+
+
+@pytest.mark.parametrize("number", one_of_each_kind(NUMBERS), ids=named)
+def test_every_number_outside_is_a_mistake_of_usage(number: Number, capsys: pytest.CaptureFixture[str]) -> None:
+    for value in outside(number[1]):
+        check_usage(number, value, capsys)
+
+
+def check_usage(number: Number, value: float, capsys: pytest.CaptureFixture[str]) -> None:
     command, leaf = number
-    for value in outside(leaf):
-        said = refusal(capsys, [*example(command), *words(leaf, shaped(leaf, value))])
-        assert f"{leaf.flag} " in said
-        assert leaf.metadata["range"].describe() in said
+    said = refusal(capsys, [*example(command), *words(leaf, shaped(leaf, value))])
+    assert f"{leaf.flag} " in said
+    assert leaf.metadata["range"].describe() in said
 
 
-@pytest.mark.parametrize(
-    "number", [each for each in NUMBERS if secondsight.COMMANDS[each[0]][0].takes_config], ids=named
-)
+@pytest.mark.parametrize("number", FROM_FILES, ids=named)
 def test_a_number_of_a_config_file_is_held_to_the_same(
     number: Number, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    check_file(number, next(outside(number[1])), tmp_path, capsys)
+
+
+@pytest.mark.parametrize("number", one_of_each_kind(FROM_FILES), ids=named)
+def test_every_number_of_a_config_file_is_held_to_the_same(
+    number: Number, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for value in outside(number[1]):
+        check_file(number, value, tmp_path, capsys)
+
+
+def check_file(number: Number, value: float, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command, leaf = number
-    for value in outside(leaf):
-        (tmp_path / "config.json").write_text(json.dumps({leaf.name: shaped(leaf, value)}))
-        said = refusal(capsys, [*without(leaf, example(command)), "--config", str(tmp_path / "config.json")])
-        assert f"{leaf.flag} " in said
+    (folder / "config.json").write_text(json.dumps({leaf.name: shaped(leaf, value)}))
+    said = refusal(capsys, [*without(leaf, example(command)), "--config", str(folder / "config.json")])
+    assert f"{leaf.flag} " in said
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=named)

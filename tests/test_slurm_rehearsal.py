@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash"),
     pytest.mark.skipif(
         "SECONDSIGHT_REHEARSE" not in os.environ,
-        reason="takes a quiet machine and a minute: SECONDSIGHT_REHEARSE=1 runs it",
+        reason="beside other work its short jobs end before they are interrupted: SECONDSIGHT_REHEARSE=1 runs it",
     ),
     pytest.mark.timeout(900),  # many processes, which wait for one another where others compute, too
 ]

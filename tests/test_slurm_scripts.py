@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -151,6 +152,17 @@ def test_a_job_whose_time_is_up_saves_and_queues_again(script: str, tmp_path: Pa
     (job,) = slurm.jobs
     assert job.says("saved")
     assert (job.state, job.starts, slurm.calls("scontrol").count(["requeue", str(job.id)])) == ("COMPLETED", 2, 1)
+
+
+def test_a_job_hears_what_is_ignored_where_the_tests_run_in_the_background(tmp_path: Path) -> None:
+    slurm = make_site(tmp_path, "kill -INT $BASHPID; echo deaf")
+    slurm.call("sbatch", "slurm/run.sbatch", "gpt", "plan")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        slurm.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not slurm.jobs[0].says("deaf")
 
 
 @pytest.mark.parametrize(("script", "asked"), [("run.sbatch", []), ("train.sbatch", [["--signal=TERM", "1000_1"]])])

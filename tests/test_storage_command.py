@@ -21,6 +21,7 @@ from vqgan.options import TrainOptions as TokenizerTrainOptions
 
 BASH = shutil.which("bash")
 GPT = TrainOptions.of(tokens=Path("my tokens"), out=Path("run"))
+PARSED = settings(max_examples=25)  # a parser of all options takes its time
 TOKENIZER = TokenizerTrainOptions.of(data=Path("videos"), out=Path("run"))
 
 
@@ -62,6 +63,7 @@ def test_the_command_means_the_options(options: Options) -> None:
     assert secondsight.parse(arguments_of(options)) == options
 
 
+@PARSED
 @given(
     layers=st.integers(1, 64),
     heads=st.sampled_from([1, 2, 4]),
@@ -106,24 +108,28 @@ hostile_paths = (st.sampled_from(HOSTILE) | names).map(Path)
 hostile_texts = (st.sampled_from(HOSTILE) | names | st.just("")).filter(lambda text: text != "None")
 
 
+@PARSED
 @given(tokens=hostile_paths, out=hostile_paths, tokenizer=st.none() | hostile_paths)
 def test_any_folder_survives_the_command_line(tokens: Path, out: Path, tokenizer: Path | None) -> None:
     options = TrainOptions.of(tokens=tokens, out=out, tokenizer=tokenizer)
     assert secondsight.parse(arguments_of(options)) == options
 
 
+@PARSED
 @given(inputs=st.lists(hostile_paths, min_size=1, max_size=3).map(tuple), gpt=hostile_paths)
 def test_any_folders_side_by_side_survive_the_command_line(inputs: tuple[Path, ...], gpt: Path) -> None:
     options = CompleteOptions.of(gpt=gpt, tokenizer=Path("t"), out=Path("o"), input=inputs)
     assert secondsight.parse(arguments_of(options)) == options
 
 
+@PARSED
 @given(path=hostile_paths, out=hostile_paths)
 def test_any_folder_without_an_option_before_it_survives_the_command_line(path: Path, out: Path) -> None:
     options = InspectOptions(path, out)
     assert secondsight.parse(arguments_of(options)) == options
 
 
+@PARSED
 @given(text=hostile_texts)
 def test_any_text_survives_the_command_line(text: str) -> None:
     options = TOKENIZER.changed(perceptual=text)

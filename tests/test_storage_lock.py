@@ -258,7 +258,7 @@ def test_of_several_that_take_over_one_lock_one_has_it(tmp_path: Path) -> None:
         assert taker.stdin is not None
         taker.stdin.write("go\n")
         taker.stdin.flush()
-    said = [taker.communicate(timeout=60)[1] for taker in takers]
+    said = [taker.communicate(timeout=200)[1] for taker in takers]
     assert said == [""] * 4
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,6 @@ from training.order import DataOrder
 LAUNCH = ("-m", "accelerate.commands.launch", "--num_processes", "2", "--mixed_precision", "no")
 LAUNCHER = (*LAUNCH, "--multi_gpu", "--num_machines", "1", "--dynamo_backend", "no", "--main_process_port", "0")
 
-SECONDSIGHT = Path(sys.executable).with_name("secondsight")
 OURS = {"CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(TESTS.parent)}
 
 
@@ -158,7 +158,7 @@ def test_a_launched_run_with_readers_survives_a_signal_to_all_its_processes(
         assert launcher.poll() is None, log.read_text()
         time.sleep(0.01)
     os.killpg(launcher.pid, signal.SIGTERM)
-    launcher.wait(60)
+    launcher.wait(200)
     done = int(list_checkpoints(run)[-1].name)
     assert f"Stopped by SIGTERM after step {done}, which is saved" in log.read_text()
     assert 0 < done < 6
@@ -266,46 +266,50 @@ def test_nodes_of_unequal_size_hold_no_replicas(store: Path, tmp_path: Path) -> 
     assert "there are nodes of 1 and 2: start the same number on each" in trainers[0].log.read_text()
 
 
-def trained(*launcher: str, folder: Path, store: Path, shard: str, **environment: str) -> subprocess.Popen[bytes]:
-    """The command under accelerate's launcher on CPUs; what it says goes into a log in the folder."""
-    options = {"tokens": store, "out": folder / "run", "shard": shard}
+Start = Callable[..., subprocess.Popen[bytes]]
+
+
+@pytest.fixture
+def trained(python: tuple[str, ...], store: Path, tmp_path: Path) -> Start:
+    """A function that starts the command under accelerate's launcher on CPUs; what it says goes into a log."""
     shape = {"layers": 2, "heads": 2, "width": 16, "steps": 2, "batch": 4, "warmup": 1, "log_every": 1}
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**options, **shape}.items()]
-    command = [sys.executable, *LAUNCH, *launcher, str(SECONDSIGHT), "gpt", "train", *flags]
-    with (folder / f"{environment.get('name', 'log')}").open("w") as said:
-        return subprocess.Popen(command, env={**os.environ, **CPU, **OURS, **environment}, stdout=said, stderr=said)
+
+    def start(*launcher: str, shard: str, log: str = "log") -> subprocess.Popen[bytes]:
+        options = {"tokens": store, "out": tmp_path / "run", "shard": shard, **shape}
+        flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+        command = [*python, "launch", *LAUNCH[2:], *launcher, *python[2:], "secondsight", "gpt", "train"]
+        with (tmp_path / log).open("w") as said:
+            return subprocess.Popen([*command, *flags], env={**os.environ, **CPU, **OURS}, stdout=said, stderr=said)
+
+    return start
 
 
-def test_the_launcher_of_one_node_starts_processes_that_share_a_gpt(store: Path, tmp_path: Path) -> None:
-    launcher = trained(
-        "--multi_gpu", "--num_machines", "1", "--main_process_port", "0", folder=tmp_path, store=store, shard="full"
-    )
-    assert launcher.wait(120) == 0, (tmp_path / "log").read_text()
+def test_the_launcher_of_one_node_starts_processes_that_share_a_gpt(trained: Start, tmp_path: Path) -> None:
+    launcher = trained("--multi_gpu", "--num_machines", "1", "--main_process_port", "0", shard="full")
+    assert launcher.wait(200) == 0, (tmp_path / "log").read_text()
     assert (tmp_path / "run" / "final" / "model.safetensors").exists()
 
 
-def test_the_launchers_of_two_nodes_start_processes_that_share_a_gpt(store: Path, tmp_path: Path) -> None:
+def test_the_launchers_of_two_nodes_start_processes_that_share_a_gpt(trained: Start, tmp_path: Path) -> None:
     meeting = ("--main_process_ip", "127.0.0.1", "--main_process_port", str(free_port()))
     nodes = [
         trained(
             "--multi_gpu",
             *("--num_processes", "4", "--num_machines", "2", "--machine_rank", str(node), *meeting),
-            folder=tmp_path,
-            store=store,
             shard="node",
-            name=f"node{node}",
+            log=f"node{node}",
         )
         for node in range(2)
     ]
-    codes = [node.wait(120) for node in nodes]
+    codes = [node.wait(200) for node in nodes]
     assert codes == [0, 0], [(tmp_path / f"node{node}").read_text() for node in range(2)]
     assert "4 processes" in (tmp_path / "node0").read_text()
     assert (tmp_path / "run" / "final" / "model.safetensors").exists()
 
 
-def test_a_launcher_that_starts_one_process_where_two_were_meant_is_noticed(store: Path, tmp_path: Path) -> None:
-    launcher = trained("--cpu", "--num_machines", "1", folder=tmp_path, store=store, shard="none")
-    assert launcher.wait(120) == 0, (tmp_path / "log").read_text()
+def test_a_launcher_that_starts_one_process_where_two_were_meant_is_noticed(trained: Start, tmp_path: Path) -> None:
+    launcher = trained("--cpu", "--num_machines", "1", shard="none")
+    assert launcher.wait(200) == 0, (tmp_path / "log").read_text()
     said = (tmp_path / "log").read_text()
     assert "accelerate launch was asked for several processes and started one, which trains alone" in said
 

@@ -6,7 +6,6 @@ import math
 import os
 import signal
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -178,28 +177,23 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for name in names for path in folder.glob(name)}
 
 
-SECONDSIGHT = Path(sys.executable).with_name("secondsight")
-"""The console script, which launchers start like any other script."""
-
-
 def written(path: Path) -> tuple[int, int]:
     """Tells a file that was written again from one that was kept."""
     return path.stat().st_ino, path.stat().st_mtime_ns
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    """Runs Python in a process of its own, without a GPU."""
+    """Runs a command without a GPU."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = (sys.executable, *command)
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
 
 
 def test_two_processes_make_the_same_store(
-    images: Path, image_tokenizer: Path, image_store: Path, tmp_path: Path
+    images: Path, image_tokenizer: Path, image_store: Path, tmp_path: Path, python: tuple[str, ...]
 ) -> None:
-    launch = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0")
+    launch = (*python, "launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0")
     options = ("--tokenizer", str(image_tokenizer), "--data", str(images), "--out", str(tmp_path), "--workers", "0")
-    done = run(*launch, str(SECONDSIGHT), "vqgan", "encode", *options)
+    done = run(*launch, *python[2:], "secondsight", "vqgan", "encode", *options)
     assert done.returncode == 0, done.stderr
     own = SMALLEST_SHARD + 10  # the first and the last shard
     assert f"Encoding: {own}/{own}" in done.stderr
@@ -221,10 +215,10 @@ secondsight.main(["vqgan", "encode", *sys.argv[1:]])
 
 
 def test_an_encoding_that_was_killed_continues_and_ends_the_same(
-    images: Path, image_tokenizer: Path, image_store: Path, tmp_path: Path
+    images: Path, image_tokenizer: Path, image_store: Path, tmp_path: Path, python: tuple[str, ...]
 ) -> None:
     options = ("--tokenizer", str(image_tokenizer), "--data", str(images), "--out", str(tmp_path), "--workers", "1")
-    assert run("-c", DIE_AFTER_A_SHARD, *options).returncode == -signal.SIGKILL
+    assert run(*python, "-c", DIE_AFTER_A_SHARD, *options).returncode == -signal.SIGKILL
     with pytest.raises(TokenStoreError, match="no token store"):
         TokenStore(tmp_path)
     first = written(tmp_path / "tokens-00000.bin")

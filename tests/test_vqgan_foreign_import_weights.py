@@ -294,9 +294,11 @@ def test_a_folder_that_holds_a_model_is_not_overwritten(tmp_path: Path, name: st
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-def test_an_import_that_was_killed_is_repeated_by_the_same_command(video: Path, tmp_path: Path) -> None:
+def test_an_import_that_was_killed_is_repeated_by_the_same_command(
+    video: Path, tmp_path: Path, python: tuple[str, ...]
+) -> None:
     words = ("vqgan", "import", "--kind", "tats", "--weights", TATS, "--out", tmp_path / "out")
-    run_until("out/model.safetensors", *words)
+    run_until(python, "out/model.safetensors", *words)
     secondsight.main([str(word) for word in words])
     names = ("config.json", "model.safetensors")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)

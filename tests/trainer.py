@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing import forkserver
@@ -124,7 +125,7 @@ class Trainer:
         assert self.process.pid is not None
         os.kill(self.process.pid, number)
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 60) -> bool:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 200) -> bool:
         """Wait until `condition` holds, and return True, or until the process has ended."""
         until = time.monotonic() + seconds
         while not condition():
@@ -134,7 +135,7 @@ class Trainer:
             time.sleep(0.002)
         return True
 
-    def end(self, seconds: float = 60) -> int | None:
+    def end(self, seconds: float = 200) -> int | None:
         """Wait for the end and return the exit code, -9 after a kill, which ends those that take too long."""
         self.process.join(seconds)
         self.process.kill()
@@ -183,11 +184,17 @@ def start_two(jobs: list[Job], log: Path, others: list[Job] | None = None) -> li
     return start(2, jobs, log, others=others)
 
 
+PORTS = itertools.count(20_000 + os.getpid() % 100 * 100)
+"""Below those that systems give to connections, and others for each process that runs tests."""
+
+
 def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """Return a port on which nobody listens, and which nobody is given before it is used."""
+    for port in PORTS:
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("ports do not end")
 
 
 def metrics(run: Path) -> list[dict[str, float]]:
