@@ -90,7 +90,7 @@ def sample(
     items: Sequence[int] | None = None,
     overlap: int | None = None,
     engine: Engine | None = None,
-    precision: SamplingPrecision = "auto",
+    precision: SamplingPrecision | None = None,
 ) -> Sampled:
     """Continue every prompt `n` times with a key-value cache; a prompt is read once for all its continuations.
 
@@ -104,7 +104,7 @@ def sample(
         items: index of each prompt among all those of a run; by default 0 to B - 1.
         overlap: latent frames that a new window keeps of those before; by default half of the window's.
         engine: how the model is asked; by default with a cache. `RecomputingEngine` is the reference.
-        precision: of the default engine; see `sampling.engine.choose_precision`.
+        precision: of the default engine; see `training.precision.is_bf16`.
 
     Returns:
         (B, n, L) tokens and scores.
@@ -137,7 +137,7 @@ def generate(
     top_p: float = 1.0,
     seed: int = 0,
     min_p: float = 0.0,
-    precision: SamplingPrecision = "auto",
+    precision: SamplingPrecision | None = None,
 ) -> Tensor:
     """Continue every prompt `n` times: `sample` for prompts that are a beginning.
 
