@@ -20,10 +20,11 @@ from torch import nn
 from gpt.config import PRESETS
 from gpt.model import GPT
 from sampling.decode import sample
-from sampling.engine import CachedEngine, choose_precision
+from sampling.engine import CachedEngine
 from sampling.options import SamplingPrecision
 from sampling.sampled import FREE
 from storage.options import find_preset
+from training.precision import is_bf16
 from training.processes import best_device
 
 
@@ -52,7 +53,7 @@ def copy_bandwidth(device: torch.device) -> float:
 
 def step_bytes(gpt: GPT, length: int, n: int, precision: SamplingPrecision) -> float:
     """Return the bytes that the mean step reads: weights of linear layers, and keys and values of `n` rows."""
-    half = choose_precision(precision, gpt.device) == "bf16"
+    half = is_bf16(precision, gpt.device)
     size = 2 if half else 4
     blocks = sum(module.weight.numel() for module in gpt.blocks.modules() if isinstance(module, nn.Linear))
     # On a GPU every step looks at the whole cache; on a CPU at the filled part, which is half on average.

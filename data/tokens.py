@@ -80,6 +80,13 @@ class StoreMetadata:
     """Pixels a side of the centre squares that ten crops were cut from; 0 without such crops."""
     decoder: str = ""
     """Name and version of the video decoder, since decoders may differ in the last bit."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Numbers that the tokenizer's layers computed with."""
+
+    @property
+    def entries(self) -> dict[str, Any]:
+        """All of it by name; fp32 is left out, so that such stores have the digests they had before it was said."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("precision", "fp32")}
 
     @property
     def length(self) -> int:
@@ -167,7 +174,7 @@ def write_store(folder: Path, metadata: StoreMetadata, shards: Iterable[Shard], 
     listed = "".join(json.dumps(asdict(item)) + "\n" for item in items)
     write_text(folder / "items.jsonl", listed)
     content = {
-        **asdict(metadata),
+        **metadata.entries,
         "grid": list(metadata.grid),
         "shards": [asdict(shard) for shard in shards if shard.items],
         ITEMS_DIGEST: hashlib.sha256(listed.encode()).hexdigest(),
@@ -176,7 +183,7 @@ def write_store(folder: Path, metadata: StoreMetadata, shards: Iterable[Shard], 
 
 
 def read_metadata(raw: Mapping[str, Any]) -> StoreMetadata:
-    """Return the metadata that `dataclasses.asdict` turned into a JSON object, as they stand in the plan of a store.
+    """Return the metadata whose entries are those of a JSON object, as they stand in the plan of a store.
 
     Raises:
         FaultError: a value is of the wrong type, or out of range.

@@ -206,6 +206,7 @@ def _complete(
                 items=sizes.items,
                 sampling=SAMPLING,
                 seed=seed,
+                sampling_precision="fp32",
                 resume="auto",
             )
             complete(options)

@@ -14,6 +14,7 @@ from gpt.flops import parameter_count
 from gpt.likelihood import bits_per_pixel, bits_per_token, floor_sentence, unigram_nll
 from gpt.model import GPT
 from gpt.options import EvaluateOptions
+from training.precision import layers_in, settle
 from training.processes import best_device, describe_device
 from training.progress import count, say_found
 
@@ -66,6 +67,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
         where the store has none), in nats per token; `items`, `tokens_per_item` and `pixels_per_item`.
     """
     device = best_device()
+    options, precision = settle(options, "precision", device)
     model = GPT.from_pretrained(options.gpt).to(device)
     store = TokenStore(options.tokens)
     check_store(store, model)
@@ -75,9 +77,11 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
         device=describe_device(device),
         tokens=f"{count(len(tokens), 'held-out item')} of {len(store):,}, {metadata.length} tokens each",
         model=f"{model.config.describe()}, {parameter_count(model.config):,} parameters",
+        precision=precision or options.precision,
     )
     scored = tokens[:, model.first_scored :]
-    nll = float(item_nll(model, tokens, options.batch).mean())
+    with layers_in(options.precision, device):
+        nll = float(item_nll(model, tokens, options.batch).mean())
     entropy = unigram_entropy(scored, metadata.vocab_size)
     counted = unigram_nll(store, scored)
     result = {

@@ -15,7 +15,7 @@ from storage.foreign.files import check_weights_file
 from storage.model_paths import check_gpt, check_model
 from storage.options import MANY, Options, about, leaves, option
 from training.init_options import InitOptions, implied_architecture
-from training.options import Sharing, TrainingOptions
+from training.options import InferencePrecision, Sharing, TrainingOptions
 
 PREPROCESSOR = "preprocessor_config.json"
 """Where transformers keeps the colours of an Image GPT."""
@@ -104,6 +104,9 @@ class EvaluateOptions(Options):
     """Token store to score; its validation split, or all of it where it has none."""
     batch: int = option(8, at_least=1, at_most=10**6)
     """Sequences per forward pass."""
+    precision: InferencePrecision = "fp32"
+    """Numbers that the GPT's layers compute with; the loss is always fp32. `auto` is bf16 where that is
+    measured to be faster; `bf16!` is bf16 also on processors that are slower in it."""
 
 
 @dataclass(frozen=True)

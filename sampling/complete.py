@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -25,7 +25,6 @@ from data.skipping import check_skipped, describe_skipped, write_skipped
 from data.sources import Skipped
 from gpt.model import GPT
 from sampling.completion import Completion, assemble, sample_layout
-from sampling.engine import choose_precision
 from sampling.gallery import GalleryItem, show_grid, show_item, write_gallery
 from sampling.items import (
     CompletionItem,
@@ -41,7 +40,7 @@ from sampling.items import (
     write_arrays,
     write_finished,
 )
-from sampling.options import STILL_KINDS, CompleteOptions, Request
+from sampling.options import STILL_KINDS, CompleteOptions, Request, SamplingPrecision
 from sampling.prompts import Layout, Size, count_changed, count_frames, describe_rounding, lay_out
 from storage.checked_files import parse_json
 from storage.checksums import fingerprint
@@ -52,6 +51,7 @@ from storage.lock import FolderLock
 from storage.records import digest_of
 from storage.run_folder import has_begun, open_run
 from storage.tables import write_rows
+from training.precision import left_open, read_precision, settle
 from training.processes import best_device, describe_device
 from training.progress import Progress, count, say_done, say_found
 from vqgan.grouping import group_by_of
@@ -77,8 +77,8 @@ class Work:
     layout: Layout
     batch: int
     """Items that are completed side by side."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Of the GPT's blocks."""
+    precision: SamplingPrecision = "fp32"
+    """Of the GPT's blocks, settled."""
 
     @cached_property
     def gpt_fingerprint(self) -> str:
@@ -111,14 +111,15 @@ def complete(options: CompleteOptions) -> Path:
         FolderLockError: another process is writing into `options.out`.
         OSError: `options.out` cannot be written.
         RunFolderError: `options.out` holds other completions, or damaged ones.
-        ValueError: prompt, length and window do not fit.
+        ValueError: prompt, length and window do not fit, or bf16 is asked for where it is slow.
     """
     with FolderLock(options.out, wait=options.resume == "auto"):
         begun = has_begun(options.out, CompleteOptions) and not options.overwrite
+        options, precision = _settle_precision(options, begun)
         if begun:
             _open(options, begun=True)  # refused before anything takes long
         work = _prepare(options)
-        _say_found(work)
+        _say_found(work, precision)
         if not begun:
             _open(options, begun=False)
         unread = _complete_items(work, options.out, options.batch)
@@ -137,8 +138,14 @@ def read_completions(options: CompleteOptions) -> list[Completion]:
         MediaError: the input holds nothing usable any more.
         RunFolderError: a completion is damaged.
     """
-    work = _prepare(options)
+    work = _prepare(_settle_precision(options, begun=True)[0])
     return _assemble(work, read_finished(options.out, work.items, work.identity))
+
+
+def _settle_precision(options: CompleteOptions, begun: bool) -> tuple[CompleteOptions, str | None]:
+    """Return options with what is sampled in, and what to say of it if that was left open; see `settle`."""
+    recorded = read_precision(options.out, "sampling_precision") if begun else None
+    return settle(options, "sampling_precision", best_device(), recorded)
 
 
 def _prepare(options: CompleteOptions) -> Work:
@@ -160,7 +167,7 @@ def _prepare(options: CompleteOptions) -> Work:
         request=request,
         layout=lay_out(gpt, tokenizer, _size(items, form), request),
         batch=options.batch,
-        precision=choose_precision(options.sampling_precision, device),
+        precision=options.sampling_precision,
     )
 
 
@@ -172,15 +179,15 @@ def _size(items: Sequence[CompletionItem], form: ClipFormat) -> Size | None:
     return 1 if found.source.kind == "image" else form.frames, form.size, form.size
 
 
-def _say_found(work: Work) -> None:
-    """Say what there is to work with, and what of the input is not taken as it is."""
+def _say_found(work: Work, precision: str | None) -> None:
+    """Say what there is to work with, in which precision if that was chosen, and what is not taken as it is."""
     found = [item.found for item in work.items if item.found]
     given = describe_items(found) if found else "nothing given"
     grid = "x".join(map(str, work.layout.grid))
     say_found(
         device=describe_device(work.gpt.device),
         tokenizer=f"{work.tokenizer.describe()}, {_parameters(work.tokenizer)}",
-        gpt=f"{work.gpt.config.describe()}, {_parameters(work.gpt)}, sampled in {work.precision}",
+        gpt=f"{work.gpt.config.describe()}, {_parameters(work.gpt)}, sampled in {precision or work.precision}",
         items=f"{given}; {count(work.request.n, 'continuation')} each, of {grid} tokens",
         skipped=describe_skipped(work.skipped),
     )
@@ -201,7 +208,8 @@ def _open(options: CompleteOptions, begun: bool) -> None:
         if options.overwrite:
             (options.out / "sample.json").unlink(missing_ok=True)
             shutil.rmtree(options.out / "items", ignore_errors=True)
-        open_run(options.out, options, options.resume, options.overwrite, begun=begun)
+        same = left_open(options.out, "sampling_precision")
+        open_run(options.out, options, options.resume, options.overwrite, begun=begun, same=same)
         (options.out / "items").mkdir(exist_ok=True)
     except OSError as error:
         raise unwritable(options.out, error) from error

@@ -74,7 +74,7 @@ def sample_layout(
     layout: Layout,
     request: Request,
     items: Sequence[int] | None = None,
-    precision: SamplingPrecision = "auto",
+    precision: SamplingPrecision | None = None,
 ) -> Sampled:
     """Sample the continuations of the clips that a layout was made for; see `complete_clips`, and `sample`.
 

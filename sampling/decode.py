@@ -37,7 +37,7 @@ def sample(
     items: Sequence[int] | None = None,
     overlap: int | None = None,
     engine: Engine | None = None,
-    precision: SamplingPrecision = "auto",
+    precision: SamplingPrecision | None = None,
     window: WindowOption = "auto",
     counts: DecodingCounts | None = None,
 ) -> Sampled:
@@ -53,7 +53,7 @@ def sample(
         items: index of each prompt among all those of a run; by default 0 to B - 1.
         overlap: latent frames that a new window keeps of those before; by default half of the window's.
         engine: how the model is asked; by default with a cache. `RecomputingEngine` is the reference.
-        precision: of the default engine; see `sampling.engine.choose_precision`.
+        precision: of the default engine; see `training.precision.is_bf16`.
         window: tokens of a continuation that are read in one pass of the model, which changes no token
             (`sampling.parallel`); `auto` is what pays, and 1 with an engine that reads one at a time.
         counts: where passes are counted.
@@ -97,7 +97,7 @@ def generate(
     top_p: float = 1.0,
     seed: int = 0,
     min_p: float = 0.0,
-    precision: SamplingPrecision = "auto",
+    precision: SamplingPrecision | None = None,
     window: WindowOption = "auto",
     noise: NoiseKind = "gumbel",
 ) -> Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from gpt.cache import KVCache, StaticKVCache
 from gpt.fast_layers import with_fast_layers
 from gpt.model import GPT
 from sampling.options import SamplingPrecision
-from training.precision import has_bf16
+from training.precision import is_bf16
 from training.processes import is_shared
 
 FEWEST_ROWS = 16
@@ -50,12 +50,12 @@ class CachedEngine:
     Args:
         gpt: the model.
         rows: continuations that are sampled side by side.
-        precision: of the blocks' linear layers; see `choose_precision`.
+        precision: of the blocks' linear layers; see `training.precision.is_bf16`.
     """
 
-    def __init__(self, gpt: GPT, rows: int, precision: SamplingPrecision = "auto") -> None:
+    def __init__(self, gpt: GPT, rows: int, precision: SamplingPrecision | None = None) -> None:
         self.shared = is_shared(gpt)
-        self.half = choose_precision(precision, gpt.device) == "bf16"
+        self.half = is_bf16(precision, gpt.device)
         self.repeats = not self.half
         """Whether tokens that are read one at a time again leave the same in the cache, to the last bit."""
         # Of weights that several processes share, this one has no room for a copy, and a graph cannot gather them.
@@ -191,13 +191,3 @@ def record_graph(read: Callable[[], Tensor], again: Callable[[], None]) -> tuple
     with torch.cuda.graph(graph):
         result = read()
     return graph, result
-
-
-def choose_precision(asked: SamplingPrecision, device: torch.device) -> Literal["fp32", "bf16"]:
-    """Return in which numbers the blocks of a GPT compute while it is sampled from.
-
-    `auto` is bf16 on GPUs that know it, where reading the weights takes all the time, and otherwise fp32.
-    """
-    if asked != "auto":
-        return asked
-    return "bf16" if device.type == "cuda" and has_bf16(device) else "fp32"

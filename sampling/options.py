@@ -9,11 +9,12 @@ from typing import Literal
 from data.inputs import check_data
 from storage.model_paths import check_gpt, check_model
 from storage.options import LARGEST_SEED, MANY, Options, Range, about, check_number, option
+from training.options import InferencePrecision
 
 PromptKind = Literal["none", "half-image", "half-clip", "rows", "left", "frames", "first-frame"]
 PromptEncoding = Literal["alone", "full"]
 Split = Literal["all", "train", "validation"]
-SamplingPrecision = Literal["auto", "fp32", "bf16"]
+SamplingPrecision = InferencePrecision
 """Numbers that the blocks of a GPT compute with while it is sampled from; everything from the head on is fp32."""
 NoiseKind = Literal["gumbel", "inverse"]
 """How chance decides which token is drawn: see `sampling.noise`."""
@@ -149,7 +150,8 @@ class CompleteOptions(Options):
     """The same seed gives the same continuations."""
     sampling_precision: SamplingPrecision = "auto"
     """Numbers that the GPT's blocks compute with; logits and what follows are always fp32. `auto` is bf16 on GPUs that
-    know it, where it is twice as fast, and fp32 on CPUs, whose tokens `fp32` draws on GPUs too, up to rounding."""
+    know it, where it is twice as fast, and on processors where it is measured to be faster; `fp32` draws the same
+    tokens everywhere, up to rounding; `bf16!` is bf16 also on processors that are slower in it."""
     resume: Literal["no", "auto"] = option("no", identity="none")
     """`auto` keeps the finished items in --out and does the rest."""
     overwrite: bool = option(False, identity="none")

@@ -44,8 +44,8 @@ def runs(store: Path, videos: Path, tmp_path_factory: pytest.TempPathFactory) ->
     jobs = [job(kind, path, folder / f"{kind} two") for kind, path in data.items()]
     variants = {
         "gpt sharded": {"shard": "full"},
-        "gpt bf16": {"precision": "bf16"},
-        "gpt bf16 sharded": {"precision": "bf16", "shard": "full", "sample_every": 3},
+        "gpt bf16": {"precision": "bf16!"},
+        "gpt bf16 sharded": {"precision": "bf16!", "shard": "full", "sample_every": 3},
         "gpt compiled": {"compile": True, "backend": "eager", "shard": "full"},
     }
     jobs += [job("gpt", store, folder / name, **options) for name, options in variants.items()]

@@ -7,18 +7,28 @@ from typing import Any
 import pytest
 import torch
 from accelerate import Accelerator
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny import GPT_SHORT, make_store
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpt.model import GPT
 from gpt.options import TrainOptions
 from gpt.train import train
 from training.options import TrainingOptions
 from training.precision import (
+    FASTER,
+    bf16_speed,
+    check_speed,
+    check_tf32,
     choose_precision,
     forget_earlier_trainings,
     has_bf16,
+    is_bf16,
+    judge_processor,
+    layers_in,
     recorded_precision,
+    settle,
 )
 from training.products import exact_products, precision_of_products
 
@@ -43,13 +53,71 @@ def recorded(run: Path) -> Any:
     return json.loads((run / "config.json").read_text())["precision"]
 
 
-@pytest.mark.parametrize("asked", ["fp32", "bf16"])
-def test_what_is_asked_for_is_taken(asked: Any) -> None:
-    assert choose_precision(asked, CPU).precision == asked
+@pytest.mark.parametrize(("asked", "expected"), [("fp32", "fp32"), ("bf16!", "bf16")])
+def test_what_is_asked_for_is_taken(asked: Any, expected: str) -> None:
+    assert choose_precision(asked, CPU).precision == expected
 
 
-def test_auto_is_bf16_where_the_device_is_fast_in_it() -> None:
-    assert choose_precision("auto", CPU).precision == ("bf16" if has_bf16(CPU) else "fp32")
+def test_auto_is_fp32_where_there_are_no_instructions_for_bf16() -> None:
+    assert judge_processor(None) == ("fp32", "as this processor has no instructions for bf16")
+
+
+def test_auto_is_fp32_where_bf16_pays_little_whatever_the_flags_say() -> None:
+    assert judge_processor(1.2) == ("fp32", "as bf16 is only 1.2x as fast here")
+
+
+@given(st.floats(FASTER, 1000))
+def test_auto_is_bf16_where_it_was_measured_to_be_faster(speed: float) -> None:
+    assert judge_processor(speed) == ("bf16", f"{speed:.1f}x as fast as fp32 here")
+
+
+def test_auto_is_judged_by_what_is_measured_on_this_processor() -> None:
+    expected = judge_processor(bf16_speed(CPU) if has_bf16(CPU) else None)
+    assert choose_precision("auto", CPU) == expected
+
+
+def test_the_speed_is_measured_once() -> None:
+    assert bf16_speed(CPU) == bf16_speed(torch.device("cpu")) > 0
+
+
+def test_measuring_leaves_random_numbers_and_threads_as_they_were() -> None:
+    before = torch.get_rng_state(), torch.get_num_threads()
+    bf16_speed.__wrapped__(CPU)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert torch.get_num_threads() == before[1]
+
+
+def test_bf16_is_refused_on_a_processor_that_is_slower_in_it() -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"^--precision bf16 is 0\.012x as fast as fp32 on this processor: give fp32 or auto, or bf16! to insist$",
+    ):
+        check_speed(0.0123)
+
+
+def test_bf16_is_taken_where_it_is_no_slower() -> None:
+    check_speed(1.0)
+
+
+def test_bf16_is_refused_or_taken_by_what_is_measured_here() -> None:
+    if bf16_speed(CPU) < 1:
+        with pytest.raises(ValueError, match=r"--sampling-precision bf16 is 0\.\d+x as fast as fp32"):
+            choose_precision("bf16", CPU, "--sampling-precision")
+    else:
+        assert choose_precision("bf16", CPU).precision == "bf16"
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("fp32", False), ("bf16", True), ("bf16!", True), (None, False)])
+def test_what_was_settled_is_not_refused_again(asked: Any, expected: bool) -> None:
+    assert is_bf16(asked, CPU) == expected
+
+
+def test_layers_compute_in_bf16_where_that_was_settled() -> None:
+    layer, inputs = nn.Linear(4, 4), torch.ones(1, 4)
+    with layers_in("bf16", CPU):
+        lowered = layer(inputs).dtype
+    with layers_in("fp32", CPU):
+        assert (lowered, layer(inputs).dtype) == (torch.bfloat16, torch.float32)
 
 
 def test_a_device_that_nobody_knows_computes_in_fp32() -> None:
@@ -58,13 +126,13 @@ def test_a_device_that_nobody_knows_computes_in_fp32() -> None:
 
 def test_a_cpu_has_no_tf32() -> None:
     with pytest.raises(ValueError, match=r"--precision tf32 needs an NVIDIA GPU.* computes on cpu: give fp32, bf16 or"):
-        choose_precision("tf32", CPU)
+        check_tf32(CPU)
 
 
 def test_one_process_trains_in_one_precision_after_another(store: Path, tmp_path: Path) -> None:
-    for precision in ("fp32", "bf16", "fp32"):
+    for precision in ("fp32", "bf16!", "fp32"):
         train(options(store, tmp_path / "run", precision=precision, overwrite=True), take_no_samples)
-        assert Accelerator().mixed_precision == ("bf16" if precision == "bf16" else "no")
+        assert Accelerator().mixed_precision == ("bf16" if precision == "bf16!" else "no")
     forget_earlier_trainings()
     assert Accelerator().mixed_precision == "no"
 
@@ -76,16 +144,32 @@ def test_what_was_chosen_is_said_and_recorded(store: Path, tmp_path: Path, capsy
     assert f"precision    {chosen.precision}, {chosen.why}\n" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("begun", ["fp32", "bf16"])
 def test_a_run_that_goes_on_keeps_its_precision_and_says_where_it_would_be_another(
-    begun: str, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train(options(store, tmp_path, precision=begun), take_no_samples)
+    train(options(store, tmp_path), take_no_samples)
     train(options(store, tmp_path, precision="auto", steps=3, resume="auto"), take_no_samples)
     here = choose_precision("auto", CPU).precision
-    said = f"{begun}, as the run began; begun on this machine it would be {here}" if begun != here else f"{here}, "
+    said = "fp32, as the run began; begun on this machine it would be bf16" if here == "bf16" else "fp32, "
     assert f"precision    {said}" in capsys.readouterr().err
-    assert recorded(tmp_path) == begun
+    assert recorded(tmp_path) == "fp32"
+
+
+def test_a_run_in_bf16_goes_on_by_itself_only_where_that_is_fast(store: Path, tmp_path: Path) -> None:
+    asked = options(store, tmp_path, precision="auto")
+    if bf16_speed(CPU) >= 1:
+        assert settle(asked, "precision", CPU, "bf16")[0].training.precision == "bf16"
+    else:
+        with pytest.raises(
+            ValueError, match=r"^the run began in bf16, which is 0\.\d+x as .* give --precision bf16! to"
+        ):
+            settle(asked, "precision", CPU, "bf16")
+
+
+def test_who_insists_on_bf16_finds_bf16_in_the_record_and_goes_on_with_it(store: Path, tmp_path: Path) -> None:
+    train(options(store, tmp_path, precision="bf16!"), take_no_samples)
+    train(options(store, tmp_path, precision="bf16!", steps=3, resume="auto"), take_no_samples)
+    assert recorded(tmp_path) == "bf16"
 
 
 def test_nothing_is_said_of_a_precision_that_was_asked_for(

@@ -43,7 +43,7 @@ def test_processes_that_were_given_different_data_are_named(kind: str, what: str
 
 def test_processes_that_were_given_different_precisions_are_named(tmp_path: Path) -> None:
     store = make_store(tmp_path / "store")
-    one, other = ([job("gpt", store, tmp_path / "run", precision=name)] for name in ("fp32", "bf16"))
+    one, other = ([job("gpt", store, tmp_path / "run", precision=name)] for name in ("fp32", "bf16!"))
     trainers = start_two(one, tmp_path / "log", others=other)
     assert [trainer.end() for trainer in trainers] == [1, 1]
     for trainer in trainers:

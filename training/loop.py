@@ -36,7 +36,7 @@ from training.health import Expected, HealthWatch
 from training.launching import check_launch, say_if_alone
 from training.options import TrainingOptions
 from training.order import DataOrder
-from training.precision import choose_precision, forget_earlier_trainings, recorded_precision
+from training.precision import forget_earlier_trainings, recorded_precision, settle
 from training.processes import best_device, gather_values, process_count
 from training.progress import Progress, seen
 from training.schedule import kept_steps
@@ -99,27 +99,15 @@ def make_accelerator(options: TrainOptions, compile: bool = False) -> Accelerato
 
 
 def settle_precision(options: AnyOptions) -> tuple[AnyOptions, str | None]:
-    """Return options whose precision is no longer `auto`, and what to say of the choice; None where there was none.
+    """Return options whose precision is settled, and what to say of the choice; None where there was none.
 
     A run that is continued keeps what it began with.
 
     Raises:
-        ValueError: see `training.precision.choose_precision`.
+        ValueError: see `training.precision.settle`.
     """
-    training = options.training
     device = torch.device("cpu") if on_cpu() else best_device()
-    chosen = choose_precision(training.precision, device)
-    if training.precision != "auto":
-        return options, None
-    recorded = recorded_precision(training, options.out)
-    precision = recorded or chosen.precision
-    if recorded is not None:
-        choose_precision(recorded, device)
-    if precision == chosen.precision:
-        words = f"{precision}, {chosen.why}"
-    else:
-        words = f"{precision}, as the run began; begun on this machine it would be {chosen.precision}"
-    return options.changed(precision=precision), words
+    return settle(options, "precision", device, recorded_precision(options.training, options.out))
 
 
 def make_order(accelerator: Accelerator, training: TrainingOptions, items: int, first_step: int) -> DataOrder:

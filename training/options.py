@@ -9,8 +9,11 @@ from typing import Literal
 from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, OptionError, Options, option
 from storage.run_folder import check_run_folder
 
-Precision = Literal["fp32", "tf32", "bf16", "auto"]
-"""Numbers that layers compute with: see `training.precision`."""
+Precision = Literal["fp32", "tf32", "bf16", "bf16!", "auto"]
+"""Numbers that layers compute with while they learn: see `training.precision`."""
+
+InferencePrecision = Literal["fp32", "bf16", "bf16!", "auto"]
+"""Numbers that layers compute with where nothing is learned: see `training.precision`."""
 
 Sharing = Literal["none", "full", "node"]
 """Among which processes a model is shared out: none, all, or those of a node."""
@@ -40,7 +43,8 @@ class TrainingOptions(Options):
     """Largest norm of the gradient; 0 does not clip it."""
     precision: Precision = "fp32"
     """Numbers that layers compute with; weights, and what needs the digits, stay in fp32. `tf32` rounds what enters
-    products on NVIDIA GPUs, `bf16` all layers; `auto` is bf16 where that is fast, or what the run began with."""
+    products on NVIDIA GPUs, `bf16` all layers; `auto` is bf16 where that is measured to be faster, or what the run
+    began with; `bf16!` is bf16 also on processors that are slower in it."""
     validation_items: int = option(256, at_least=1, at_most=MANY, may_change=True)
     """Held-out items that are scored at every checkpoint."""
     seed: int = option(0, at_least=0, at_most=LARGEST_SEED)

@@ -1,66 +1,175 @@
-"""Which numbers a training computes with, and how that is set for the whole process.
+"""Which numbers are computed with, in training and where nothing is learned.
 
 | name | layers | products of matrices and convolutions in fp32 |
 |---|---|---|
 | fp32 | fp32 | exact to fp32 rounding, on GPUs too |
-| tf32 | fp32 | on tensor cores, with 10 bits of mantissa |
+| tf32 | fp32 | on tensor cores, with 10 bits of mantissa; in training alone |
 | bf16 | bf16 by autocast | exact to fp32 rounding |
+
+`auto` is bf16 on GPUs whose tensor cores know it, and on processors where it is faster by `FASTER`, which is measured.
 """
 
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from storage.run_folder import holds_training
-from training.options import Precision, TrainingOptions
+from training.options import InferencePrecision, TrainingOptions
 
-NAMES = ("fp32", "tf32", "bf16")
+Settled = Literal["fp32", "tf32", "bf16"]
+"""What there is to compute with, once `auto` has been decided: the names that are recorded."""
+NAMES: Mapping[str, Settled] = {"fp32": "fp32", "tf32": "tf32", "bf16": "bf16"}
+
+FASTER = 1.3
+"""How many times as fast as in fp32 a product must be in bf16 for `auto` to give up digits for it."""
+
+ROWS, WIDTH = 64, 256
+"""Of the product that is timed: 8 million operations, 10 ms where bf16 is a hundred times as slow as fp32."""
+ROUNDS = 5
+"""In which it is made in turn in both, at most."""
+LONGEST = 0.01
+"""Seconds after which no further round begins."""
+
+CPUINFO = Path("/proc/cpuinfo")
+INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""Flags, in Linux's list, of processors that multiply in bf16; the last one is that of ARM."""
 
 
 class Chosen(NamedTuple):
     """A precision, and why it is that one."""
 
-    precision: Precision
-    """One of `NAMES`."""
+    precision: Literal["fp32", "bf16"]
+    """What is computed with."""
     why: str
     """In words, for people."""
 
 
-def choose_precision(asked: Precision, device: torch.device) -> Chosen:
-    """Return the precision that is meant on a device.
+class AnyOptions(Protocol):
+    """Options of a command, one of which is a precision."""
 
-    `auto` is bf16 on GPUs whose tensor cores know it and on processors with AVX512-BF16 or AMX, where it is several
-    times as fast as fp32, and otherwise fp32: processors without are a hundred times slower in bf16.
+    def flat(self) -> dict[str, Any]:
+        """See `storage.options.Options.flat`."""
+
+    def changed(self, **values: Any) -> Self:
+        """See `storage.options.Options.changed`."""
+
+
+Asked = TypeVar("Asked", bound=AnyOptions)
+
+
+def settle(
+    options: Asked, name: str, device: torch.device, recorded: Settled | None = None
+) -> tuple[Asked, str | None]:
+    """Return options whose precision is one of `NAMES`, and what to say of the choice; None where there was none.
 
     Args:
-        asked: by the options.
+        options: of a command.
+        name: of the option that is a precision.
         device: that computes.
+        recorded: what the run that is about to be continued began with, which `auto` keeps; None if there is none.
 
     Raises:
-        ValueError: the device has no tensor cores for TF32.
+        ValueError: the device does not compute in it, or is slower than in fp32 and nobody insists.
     """
-    if asked == "tf32" and not has_tf32(device):
+    asked = options.flat()[name]
+    flag = f"--{name.replace('_', '-')}"
+    if asked == "tf32":
+        check_tf32(device)
+        return options, None
+    if asked != "auto":
+        return options.changed(**{name: choose_precision(asked, device, flag).precision}), None
+    chosen = choose_precision("auto", device, flag)
+    if recorded is None or recorded == chosen.precision:
+        return options.changed(**{name: chosen.precision}), f"{chosen.precision}, {chosen.why}"
+    _check_can_go_on(recorded, device, flag)
+    words = f"{recorded}, as the run began; begun on this machine it would be {chosen.precision}"
+    return options.changed(**{name: recorded}), words
+
+
+def choose_precision(asked: InferencePrecision, device: torch.device, flag: str = "--precision") -> Chosen:
+    """Return the precision that is meant on a device.
+
+    Args:
+        asked: by the options; `bf16!` is bf16 whether or not the device is fast in it.
+        device: that computes.
+        flag: with which it was asked for.
+
+    Raises:
+        ValueError: bf16 is asked for, and the device is a processor that is slower in it than in fp32.
+    """
+    if asked == "auto":
+        return _choose(device)
+    if asked == "bf16" and device.type == "cpu":
+        check_speed(bf16_speed(device), flag)
+    return Chosen("fp32" if asked == "fp32" else "bf16", "as asked")
+
+
+def is_bf16(precision: InferencePrecision | Settled | None, device: torch.device) -> bool:
+    """Whether a precision means bf16 on a device, where it was settled by `settle` or nobody settles it.
+
+    Nothing is refused. None is what nobody asked for: bf16 on GPUs that know it, and otherwise fp32, so that all
+    processors compute the same.
+    """
+    if precision is None:
+        return device.type == "cuda" and has_bf16(device)
+    return precision in ("bf16", "bf16!") or (precision == "auto" and _choose(device).precision == "bf16")
+
+
+def judge_processor(speed: float | None) -> Chosen:
+    """Return what `auto` is on a processor.
+
+    Args:
+        speed: how many times as fast as fp32 it is in bf16; None where it has no instructions for that.
+    """
+    if speed is None:
+        return Chosen("fp32", "as this processor has no instructions for bf16")
+    if speed < FASTER:
+        return Chosen("fp32", f"as bf16 is only {speed:.2g}x as fast here")
+    return Chosen("bf16", f"{speed:.1f}x as fast as fp32 here")
+
+
+def check_speed(speed: float, flag: str = "--precision") -> None:
+    """Refuse bf16 on a processor that is `speed` times as fast in it as in fp32, if that is slower.
+
+    Raises:
+        ValueError: it is.
+    """
+    if speed < 1:
+        raise ValueError(
+            f"{flag} bf16 is {speed:.2g}x as fast as fp32 on this processor: give fp32 or auto, or bf16! to insist"
+        )
+
+
+def check_tf32(device: torch.device) -> None:
+    """Refuse TF32 on a device that has no tensor cores for it.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if not has_tf32(device):
         raise ValueError(
             f"--precision tf32 needs an NVIDIA GPU of the Ampere generation or later, and this computes on "
             f"{device.type}: give fp32, bf16 or auto"
         )
-    if asked != "auto":
-        return Chosen(asked, "as asked")
-    fast = has_bf16(device)
-    return Chosen("bf16", "which is fast on this device") if fast else Chosen("fp32", "as bf16 is slow on this device")
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether a device has instructions of its own for products of bf16 matrices."""
+    """Whether a device has instructions of its own for products of bf16 matrices, which may be slow all the same."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu":
         known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        return any(getattr(torch.cpu, name, lambda: False)() for name in known)
+        return any(getattr(torch.cpu, name, lambda: False)() for name in known) or bool(_flags() & INSTRUCTIONS)
     return False
 
 
@@ -69,18 +178,59 @@ def has_tf32(device: torch.device) -> bool:
     return device.type == "cuda" and torch.version.hip is None and torch.cuda.get_device_capability(device)[0] >= 8
 
 
-def recorded_precision(training: TrainingOptions, out: Path) -> Precision | None:
+@cache
+@torch.no_grad()
+def bf16_speed(device: torch.device) -> float:
+    """Return how many times as fast as in fp32 a processor makes a small product in bf16; measured once, in 20 ms.
+
+    Both are made in turn, in one thread, so that other processes disturb them little and alike; the shortest counts.
+    """
+    shortest = dict.fromkeys((torch.float32, torch.bfloat16), float("inf"))
+    with _one_thread(), torch.autocast("cpu", enabled=False):
+        made = {dtype: _operands(dtype, device) for dtype in shortest}
+        for operands in made.values():
+            F.linear(*operands)  # the first product of a kind is prepared for
+        began = time.perf_counter()
+        for _ in range(ROUNDS):
+            for dtype, operands in made.items():
+                start = time.perf_counter()
+                F.linear(*operands)
+                shortest[dtype] = min(shortest[dtype], time.perf_counter() - start)
+            if time.perf_counter() - began > LONGEST:
+                break
+    return shortest[torch.float32] / shortest[torch.bfloat16]
+
+
+def layers_in(precision: InferencePrecision | Settled, device: torch.device) -> AbstractContextManager[Any]:
+    """Return a context in which layers compute in a precision on a device, where nothing is learned.
+
+    Autocast lowers products and convolutions alone; tokenizers look for codes in fp32 all the same.
+    """
+    return torch.autocast(device.type, torch.bfloat16) if is_bf16(precision, device) else nullcontext()
+
+
+def read_precision(folder: Path, name: str = "precision") -> Settled | None:
+    """Return the precision that the `config.json` in a folder records under a name; None if it names none."""
+    try:
+        return NAMES.get(json.loads((folder / "config.json").read_text(encoding="utf-8")).get(name))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
+
+
+def left_open(folder: Path, name: str) -> tuple[str, ...]:
+    """Return the name of a precision if the run in a folder did not record what `auto` was: for `open_run(same=...)`.
+
+    Runs of earlier versions did not, where nothing was learned; what they made says itself what it was made in.
+    """
+    return (name,) if read_precision(folder, name) is None else ()
+
+
+def recorded_precision(training: TrainingOptions, out: Path) -> Settled | None:
     """Return the precision that the run in `out`, which is about to be continued, began with; None if there is none.
 
     Every process reads it for itself, because what they need to talk to each other is made for a precision.
     """
-    if training.overwrite or not holds_training(out):
-        return None
-    try:
-        found = json.loads((out / "config.json").read_text(encoding="utf-8")).get("precision")
-    except (OSError, ValueError, AttributeError):
-        return None
-    return found if found in NAMES else None
+    return None if training.overwrite or not holds_training(out) else read_precision(out)
 
 
 def forget_earlier_trainings() -> None:
@@ -94,3 +244,57 @@ def forget_earlier_trainings() -> None:
 
     AcceleratorState._reset_state()
     GradientState._reset_state()
+
+
+def _choose(device: torch.device) -> Chosen:
+    """Return what `auto` is on a device."""
+    fast = has_bf16(device)
+    if device.type == "cpu":
+        return judge_processor(bf16_speed(device) if fast else None)
+    return Chosen("bf16", "which is fast on this device") if fast else Chosen("fp32", "as bf16 is slow on this device")
+
+
+def _check_can_go_on(recorded: Settled, device: torch.device, flag: str) -> None:
+    """Check that a device computes in what a run began with.
+
+    Raises:
+        ValueError: it does not, or it is slower in it than in fp32.
+    """
+    if recorded == "tf32":
+        check_tf32(device)
+    if recorded == "bf16" and device.type == "cpu" and bf16_speed(device) < 1:
+        raise ValueError(
+            f"the run began in bf16, which is {bf16_speed(device):.2g}x as fast as fp32 on this processor: go on where "
+            f"it is faster, or give {flag} bf16! to insist"
+        )
+
+
+def _operands(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return what is multiplied; no random numbers are drawn for it."""
+    inputs, weights = (torch.full((rows, WIDTH), 0.5, dtype=dtype, device=device) for rows in (ROWS, WIDTH))
+    return inputs, weights
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Within this context, torch computes in the calling thread alone."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@cache
+def _flags() -> frozenset[str]:
+    """Return the flags that Linux lists of the first processor; none on other systems."""
+    try:
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return frozenset()
+    listed = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
+    return frozenset(next(listed, "").split())

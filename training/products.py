@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from training.options import Precision
 
@@ -25,6 +27,17 @@ def precision_of_products(precision: Precision) -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(products)
         torch.backends.cudnn.allow_tf32 = convolutions
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Return a context without autocast, on devices that have any."""
+    kind = device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+
+
+def at_least_fp32(x: Tensor) -> Tensor:
+    """Return `x` (...), of any floating-point type, in fp32 where it has fewer bits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 @contextmanager

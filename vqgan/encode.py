@@ -28,6 +28,7 @@ from storage.fingerprints import same_fingerprint
 from storage.run_folder import RunFolderError, open_run
 from training.launching import say_if_alone
 from training.loop import on_cpu
+from training.precision import layers_in, read_precision, settle
 from training.processes import best_device, describe_device, on_first_process, process_count
 from training.progress import Progress, say_done, say_found
 from training.run_lock import sole_writer
@@ -65,15 +66,18 @@ def encode(options: EncodeOptions) -> Path:
         FolderLockError: another process is encoding into `out`.
         RunFolderError: `out` holds another encoding, or this one and `resume` is not `auto`.
         TokenStoreError: `out` holds something else, or its plan is damaged.
+        ValueError: bf16 is asked for on a processor that is slower in it.
     """
     state = processes()
+    options, precision = _settle_precision(options, state.device)
+    check_alike(options.precision, "precision", "give --precision fp32 or bf16 to all of them")
     tokenizer = load_tokenizer(options.tokenizer).to(state.device)
     with sole_writer(options.out, wait=options.resume == "auto"):
         on_first_process(lambda: prepare(options, tokenizer))
         plan = read_plan(options.out)
         check_alike(plan.digest, "plan of the encoding", "let all of them see the same --out")
         check_alike(tokenizer.fingerprint, "tokenizer", "give the same --tokenizer to all of them")
-        _say_plan(plan, tokenizer, options, state)
+        _say_plan(plan, tokenizer, options, state, precision or options.precision)
         mine = range(state.process_index, plan.shards, state.num_processes)
         missing = [number for number in mine if _is_missing(plan, options.out, number)]
         encode_shards(plan, missing, tokenizer, options, state)
@@ -90,7 +94,15 @@ def processes() -> PartialState:
     return state
 
 
-def _say_plan(plan: Plan, tokenizer: Tokenizer, options: EncodeOptions, state: PartialState) -> None:
+def _settle_precision(options: EncodeOptions, device: torch.device) -> tuple[EncodeOptions, str | None]:
+    """Return options with what is encoded in, and what to say of it if that was left open; see `settle`."""
+    continues = not options.overwrite and holds_encoding(options.out) and (options.out / "config.json").exists()
+    # Encodings of before there was a choice, which did not record any, are in fp32.
+    recorded = (read_precision(options.out) or "fp32") if continues else None
+    return settle(options, "precision", device, recorded)
+
+
+def _say_plan(plan: Plan, tokenizer: Tokenizer, options: EncodeOptions, state: PartialState, precision: str) -> None:
     """Say what there is to encode."""
     training, validation = split_items(plan.items)
     say_found(
@@ -100,6 +112,7 @@ def _say_plan(plan: Plan, tokenizer: Tokenizer, options: EncodeOptions, state: P
         split=f"{len(training):,} for training, {len(validation):,} for validation",
         **describe_groups(group_by_of(options.tokenizer, options.group_by, options.data)),
         skipped=describe_skipped(plan.skipped),
+        precision=precision,
     )
 
 
@@ -158,6 +171,7 @@ def make_plan(options: EncodeOptions, tokenizer: Tokenizer) -> Plan:
         size=form.size,
         augment=options.augment,
         augment_size=augmented_size(options.augment, form.size) if options.augment == "ten-crop" else 0,
+        precision="bf16" if options.precision == "bf16" else "fp32",
     )
     sources = dict.fromkeys(item.source for item in items)
     return Plan(metadata, hop, shard_size(len(items)), tuple(sources), tuple(skipped))
@@ -174,7 +188,8 @@ def encode_shards(
         clips = ClipStream(plan, zip(indices, readings, strict=True), progress)
         for number in shards:
             cut = clips.shard(number)
-            grids = [tokenizer.encode(to_clips(batch, state.device)).cpu() for batch in batches(cut, options.batch)]
+            with layers_in(options.precision, state.device):
+                grids = [tokenizer.encode(to_clips(batch, state.device)).cpu() for batch in batches(cut, options.batch)]
             tokens = torch.cat(grids) if grids else torch.empty(0, *plan.metadata.grid, dtype=torch.int64)
             shard = write_shard(options.out, number, plan.metadata, tokens)
             write_record(options.out, Record(shard, clips.skipped, tuple(sorted(clips.decoders)), plan.digest))

@@ -212,7 +212,7 @@ def discard_encoding(folder: Path) -> None:
 
 def _plain(plan: Plan) -> dict[str, Any]:
     """Return a plan in types of JSON."""
-    content: dict[str, Any] = parse_json(to_json(asdict(plan), indent=None))
+    content: dict[str, Any] = parse_json(to_json({**asdict(plan), "metadata": plan.metadata.entries}, indent=None))
     return content
 
 

@@ -18,7 +18,10 @@ from data.items import LISTING, Item, describe_items, find_items, split_items
 from data.skipping import describe_skipped, write_skipped
 from storage.files import to_json, write_text
 from storage.tables import write_table
+from training.options import InferencePrecision
+from training.precision import layers_in, settle
 from training.processes import best_device, describe_device
+from training.products import at_least_fp32
 from training.progress import Progress, say_done, say_found
 from vqgan.grouping import describe_groups, group_by_of
 from vqgan.metrics.frechet import FrechetDistance, build_frechet, build_fvd
@@ -63,6 +66,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
             distance that was asked for.
     """
     device = best_device()
+    options, precision = settle(options, "precision", device)
     tokenizer = load_tokenizer(options.tokenizer).to(device)
     perceptual = build_perceptual(options.perceptual)
     if perceptual is not None:
@@ -81,6 +85,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
         split=options.split,
         **describe_groups(group_by),
         skipped=describe_skipped(skipped),
+        precision=precision or options.precision,
     )
     frames = 1 if items[0].source.kind == "image" else form.frames
     if options.fvd:
@@ -91,7 +96,7 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
         _say_without_ssim(form.size)
     with Progress("Evaluating", len(items)) as progress:
         batches = read_batches(items, form, options.batch, skipped)
-        scores, tokens = measure(tokenizer, batches, perceptual, distances, progress)
+        scores, tokens = measure(tokenizer, batches, perceptual, distances, progress, options.precision)
     name = "lpips" if options.perceptual == "lpips" else "perceptual"
     metrics = {
         **_mean_scores(list(scores.values()), name),
@@ -99,11 +104,12 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
         **{distance.key: distance.compute() for distance in distances},
     }
     write_skipped(options.out / "skipped.csv", skipped)
-    write_text(options.out / "metrics.json", to_json(metrics))
+    lower = {} if options.precision == "fp32" else {"precision": options.precision}
+    write_text(options.out / "metrics.json", to_json({**metrics, **lower}))
     _write_items(options.out / "items.csv", list(scores.values()), name)
-    drawing = draw_reconstructions(tokenizer, best_to_worst(scores), form)
+    drawing = draw_reconstructions(tokenizer, best_to_worst(scores), form, options.precision)
     save_image(options.out / "reconstructions.png", drawing)
-    print(to_json(metrics))
+    print(to_json({**metrics, **lower}))
     say_done(options.out, "look at", options.out / "reconstructions.png")
     return metrics
 
@@ -114,8 +120,9 @@ def measure(
     perceptual: nn.Module | None,
     distances: Sequence[FrechetDistance],
     progress: Progress,
+    precision: InferencePrecision = "fp32",
 ) -> tuple[dict[Item, ItemScore], Tensor]:
-    """Reconstruct batches of items with their clips and add them to `distances`.
+    """Reconstruct batches of items with their clips, in a precision, and add them to `distances`.
 
     Returns:
         The score of each item, and the tokens (items, t, h, w) of all of them.
@@ -125,8 +132,7 @@ def measure(
     grids: list[Tensor] = []
     for items, originals in batches:
         clips = originals.to(device)
-        grid = tokenizer.encode(clips)
-        decoded = tokenizer.decode_frames(grid, clips.shape[2])
+        grid, decoded = _reconstruct(tokenizer, clips, precision)
         scores |= zip(items, _score(items, decoded, clips, perceptual), strict=True)
         for distance in distances:
             distance.add(decoded, clips)
@@ -143,16 +149,28 @@ def best_to_worst(scores: Mapping[Item, ItemScore], rows: int = 8) -> dict[Item,
     return {order[index]: scores[order[index]] for index in ranks}
 
 
-def draw_reconstructions(tokenizer: Tokenizer, scores: Mapping[Item, ItemScore], form: ClipFormat) -> Image.Image:
+def draw_reconstructions(
+    tokenizer: Tokenizer,
+    scores: Mapping[Item, ItemScore],
+    form: ClipFormat,
+    precision: InferencePrecision = "fp32",
+) -> Image.Image:
     """Read items again and draw their originals, reconstructions and absolute errors, a row each."""
     grid = []
     for (item,), originals in read_batches(list(scores), form, 1, []):
         clips = originals.to(best_device())
-        decoded = tokenizer.decode_frames(tokenizer.encode(clips), clips.shape[2])
+        decoded = _reconstruct(tokenizer, clips, precision)[1]
         images = [image_of(clip[0].cpu(), 4) for clip in (clips, decoded, (decoded - clips).abs() - 1)]
         captions = (Path(scores[item].source).name, f"{scores[item].psnr_db:.1f} dB", "absolute error")
         grid.append([Tile(image, text) for image, text in zip(images, captions, strict=True)])
     return draw_grid(grid, side=128)
+
+
+def _reconstruct(tokenizer: Tokenizer, clips: Tensor, precision: InferencePrecision) -> tuple[Tensor, Tensor]:
+    """Return the tokens (B, t, h, w) of clips (B, 3, T, H, W), and the clips of those tokens."""
+    with layers_in(precision, clips.device):
+        grid = tokenizer.encode(clips)
+        return grid, at_least_fp32(tokenizer.decode_frames(grid, clips.shape[2]))
 
 
 @torch.no_grad()

@@ -6,7 +6,6 @@ Latent frame j depends on frames up to the last one it stands for, and on no lat
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from storage.model_folder import load_model_folder
 from storage.model_paths import CheckpointError, brought_tokenizer
 from storage.pretrained import model_class
+from training.products import at_least_fp32, full_precision
 from vqgan.config import VQGANConfig
 from vqgan.layers import ChannelNorm, Downsample, ResidualBlock, Upsample
 from vqgan.quantizers import FiniteScalarQuantizer, VectorQuantizer
@@ -51,15 +51,33 @@ class Encoder(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         """Map (B, 3, T, H, W) to (B, t, h, w, D)."""
-        B = len(clip)
-        x = rearrange(clip, "B C T (H p) (W q) -> (B T) (C p q) H W", p=self.patch, q=self.patch)
-        x = self.first(x.contiguous(memory_format=torch.channels_last))
+        x = self.first(self._patches(clip))
         for level, blocks in enumerate(self.levels):
             if level:
                 x = self.downsamples[level - 1](x)
             for block in blocks.children():
-                x = block(x, frames=len(x) // B)
-        return rearrange(self.last(self.norm(x)), "(B t) D h w -> B t h w D", B=B)
+                x = block(x, frames=len(x) // len(clip))
+        return rearrange(self.last(self.norm(x)), "(B t) D h w -> B t h w D", B=len(clip))
+
+    def exact_at_ends(self, clip: Tensor) -> Tensor:
+        """Map (B, 3, T, H, W) to (B, t, h, w, D) in fp32; under autocast only blocks and strides are lowered.
+
+        Pixels and latents have more digits than bf16 keeps: with the first layer, a fourteenth of the work, in bf16
+        too, three times as many tokens are others (`benchmarks/bf16_quality.py`). The residual stream is fp32.
+        """
+        with full_precision(clip.device):
+            x = self.first(self._patches(clip))
+        for level, blocks in enumerate(self.levels):
+            if level:
+                x = at_least_fp32(self.downsamples[level - 1](x))
+            for block in blocks.children():
+                x = block(x, frames=len(x) // len(clip))
+        with full_precision(clip.device):
+            return rearrange(self.last(self.norm(x)), "(B t) D h w -> B t h w D", B=len(clip))
+
+    def _patches(self, clip: Tensor) -> Tensor:
+        x = rearrange(clip, "B C T (H p) (W q) -> (B T) (C p q) H W", p=self.patch, q=self.patch)
+        return x.contiguous(memory_format=torch.channels_last)
 
 
 class Decoder(nn.Module):
@@ -132,7 +150,7 @@ class VQGAN(Tokenizer):
         if not quantize:
             tokens = latents.new_zeros(latents.shape[:-1], dtype=torch.int64)
             return Reconstruction(self.decoder(latents), tokens, latents.new_zeros(()))
-        with _full_precision(latents.device.type):
+        with full_precision(latents.device):
             quantized = self.quantizer(latents.float())
         return Reconstruction(self.decoder(quantized.codes), quantized.indices, quantized.loss)
 
@@ -144,16 +162,13 @@ class VQGAN(Tokenizer):
     @torch.no_grad()
     def encode(self, clip: Tensor) -> Tensor:
         self.grid(*clip.shape[2:])
-        return self.quantizer(self.encoder(self.fill_latent_frame(clip))).indices
+        latents = self.encoder.exact_at_ends(self.fill_latent_frame(clip))
+        with full_precision(latents.device):
+            return self.quantizer(latents).indices
 
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:
         return self.decoder(self.quantizer.indices_to_codes(tokens)).clamp(-1, 1)
-
-
-def _full_precision(device: str) -> AbstractContextManager[None]:
-    """Return a context without mixed precision, on devices that have any."""
-    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 def load_tokenizer(folder: Path | str) -> Tokenizer:

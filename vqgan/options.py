@@ -14,7 +14,7 @@ from storage.foreign.files import check_weights_file
 from storage.model_paths import check_model
 from storage.options import LARGEST_SEED, MANY, Options, about, leaves, option
 from training.init_options import InitOptions, implied_architecture
-from training.options import TrainingOptions
+from training.options import InferencePrecision, TrainingOptions
 from vqgan.config import PRESETS, VQGANConfig
 
 Augment = Literal["none", "flip", "ten-crop"]
@@ -157,6 +157,9 @@ class EvaluateOptions(Options):
     efficientnet-lite0 (or 1, 2), or timm:<model>:<weights file>."""
     fvd: Path | None = None
     """Weights of I3D for Kinetics-400 (i3d_pretrained_400.pt), to report rFVD; only for clips of 9 frames or more."""
+    precision: InferencePrecision = "fp32"
+    """Numbers that the tokenizer's layers compute with; codes are always found in fp32. `auto` is bf16 where that is
+    measured to be faster; `bf16!` is bf16 also on processors that are slower in it."""
     batch: int = option(8, at_least=1, at_most=10**6)
     """Clips per forward pass."""
 
@@ -193,6 +196,9 @@ class EncodeOptions(Options):
     augment: Augment = "none"
     """Further crops of training items: flip (each clip and its mirror image) or ten-crop (read a tenth larger; the
     corners, the centre and their mirror images). Validation items are never augmented."""
+    precision: InferencePrecision = "fp32"
+    """Numbers that the tokenizer's layers compute with; codes are always found in fp32. `auto` is bf16 where that is
+    measured to be faster; `bf16!` is bf16 also on processors that are slower in it."""
     batch: int = option(8, at_least=1, at_most=10**6, identity="none")
     """Clips per forward pass, in each process."""
     workers: int = option(2, at_least=0, at_most=512, identity="none")

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from experiments.diversity.training_set import TrainingTokens
 from experiments.statistics.grouped import Grouping, mean_of
 from gpt.model import GPT
 from sampling.decode import sample
-from sampling.options import PromptEncoding, SamplingOptions
+from sampling.options import PromptEncoding, SamplingOptions, SamplingPrecision
 from sampling.sampled import Sampled
 from storage.arrays import load_arrays, save_arrays
 from storage.records import digest_of
@@ -62,7 +62,7 @@ class ModelUnderTest:
     """Continuations of each prompt."""
     seed: int
     """Of the continuations."""
-    sampling_precision: Literal["fp32", "bf16"] = "fp32"
+    sampling_precision: SamplingPrecision = "fp32"
     """Of the GPT's blocks while it is sampled from."""
     identity: str = ""
     """Digest of all of this, of the token store and of what else decides the results."""

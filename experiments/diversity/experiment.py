@@ -34,12 +34,12 @@ from experiments.statistics.grouped import GROUPS_FOR_VERDICT
 from gpt.evaluate import check_store
 from gpt.model import GPT
 from sampling.decode import check_options
-from sampling.engine import choose_precision
 from storage.checksums import fingerprint
 from storage.command import command_line
 from storage.lock import FolderLock
 from storage.records import digest_of
 from storage.run_folder import has_begun, open_run
+from training.precision import left_open, read_precision, settle
 from training.processes import best_device, describe_device
 from training.progress import Progress, count, say_done, say_found
 from vqgan.model import load_tokenizer
@@ -74,12 +74,15 @@ def run_diversity(options: DiversityOptions) -> Path:
     """
     with FolderLock(options.out, wait=options.resume == "auto"):
         begun = has_begun(options.out, DiversityOptions) and not options.overwrite
+        recorded = read_precision(options.out, "sampling_precision") if begun else None
+        options, precision = settle(options, "sampling_precision", best_device(), recorded)
         if begun:
-            open_run(options.out, options, options.resume, begun=True)  # refused before anything takes long
+            same = left_open(options.out, "sampling_precision")
+            open_run(options.out, options, options.resume, begun=True, same=same)  # refused before anything takes long
         work = _prepare(options)
         if not begun:
             _begin(options)
-        _say_found(work)
+        _say_found(work, precision)
         write_skipped(options.out / "skipped.csv", work.material.skipped)
         _continue_all(work, options).write(options.out)
     say_done(options.out, "secondsight diversity report", options.out, "--out REPORT")
@@ -119,7 +122,7 @@ def _prepare(options: DiversityOptions) -> Work:
         run_columns={name: getattr(run, name) for name in ("model", "kind", "training_items", "exposures")},
         n=measuring.n,
         seed=measuring.seed,
-        sampling_precision=choose_precision(measuring.sampling_precision, device),
+        sampling_precision=measuring.sampling_precision,
         identity=_identity(run, store, gpt, options),
     )
     return Work(model=model, material=material, prompt_lengths=prompt_lengths, run=run)
@@ -129,7 +132,7 @@ def _identity(run: RunRow, store: TokenStore, gpt: GPT, options: DiversityOption
     """Return a digest of what decides the results, names of folders aside."""
     facts = {name: value for name, value in asdict(run).items() if name not in ("model", "command")}
     models = {"gpt": fingerprint(gpt.description, gpt.state_dict()), "store": store.digest}
-    precision = choose_precision(options.measuring.sampling_precision, gpt.device)
+    precision = options.measuring.sampling_precision
     lower = {} if precision == "fp32" else {"sampling_precision": precision}
     return digest_of({**facts, **models, "batch": options.measuring.batch, **lower})
 
@@ -173,8 +176,8 @@ def _run_row(
     )
 
 
-def _say_found(work: Work) -> None:
-    """Say what there is to work with."""
+def _say_found(work: Work, precision: str | None) -> None:
+    """Say what there is to work with, and in which precision if that was left open."""
     run = work.run
     seen = "" if run.exposures is None else f", seen {run.exposures:.3g} times each"
     given = " and ".join(str(prompts.given) for prompts in work.prompt_lengths)
@@ -183,7 +186,8 @@ def _say_found(work: Work) -> None:
     say_found(
         device=describe_device(work.model.gpt.device),
         tokenizer=work.model.tokenizer.describe(),
-        gpt=f"{work.model.gpt.config.describe()}, {run.gpt_parameters:,} parameters",
+        gpt=f"{work.model.gpt.config.describe()}, {run.gpt_parameters:,} parameters"
+        + (f", sampled in {precision}" if precision else ""),
         trained_on=count(run.training_items, "item") + seen,
         items=f"{run.studied_items:,} studied, {run.new_items:,} new; {describe_items(work.material.items)}",
         observations=_describe_groups(run),

@@ -46,8 +46,8 @@ class MeasuringOptions(Options):
     seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """The same seed gives the same tables."""
     sampling_precision: SamplingPrecision = "fp32"
-    """Numbers that the GPT's blocks compute with while continuations are drawn: `auto` is bf16 on GPUs, which is faster
-    and draws other tokens than other machines do."""
+    """Numbers that the GPT's blocks compute with while continuations are drawn: `auto` is bf16 where that is faster,
+    and draws other tokens than other machines do; `bf16!` is bf16 also on processors that are slower in it."""
 
     def check(self) -> None:
         """Check that every list has values, each once, and that they are in range.

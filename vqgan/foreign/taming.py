@@ -21,6 +21,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from storage.options import Options, option
+from training.products import at_least_fp32, full_precision
 from vqgan.config import MOST_CODES, check_clip
 from vqgan.group_norm import GroupNorm
 from vqgan.quantizers import nearest_code
@@ -283,7 +284,11 @@ class Codes(nn.Module):
         return F.normalize(self.embedding.weight) if self.quantizer == "normalised" else self.embedding.weight
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Return the tokens (B, h, w) of latents (B, D, h, w)."""
+        """Return the tokens (B, h, w) of latents (B, D, h, w), found in fp32 whatever the encoder computed in."""
+        with full_precision(latents.device):
+            return self._find(at_least_fp32(latents))
+
+    def _find(self, latents: Tensor) -> Tensor:
         if self.quantizer == "gumbel":
             return self.proj(latents).argmax(dim=1)
         rows = rearrange(latents, "B D h w -> (B h w) D")

@@ -16,6 +16,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from storage.options import Options, option
+from training.products import at_least_fp32, full_precision
 from vqgan.config import MOST_CODES, check_clip
 from vqgan.group_norm import GroupNorm
 from vqgan.quantizers import nearest_code
@@ -215,9 +216,10 @@ class Codebook(nn.Module):
         self.register_buffer("embeddings", torch.randn(codes, width))
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Return the tokens (B, t, h, w) of latents (B, D, t, h, w): their nearest codes."""
-        rows = rearrange(latents, "B D t h w -> (B t h w) D")
-        return nearest_code(rows, self.embeddings).view(len(latents), *latents.shape[2:])
+        """Return the tokens (B, t, h, w) of latents (B, D, t, h, w): their nearest codes, found in fp32."""
+        rows = rearrange(at_least_fp32(latents), "B D t h w -> (B t h w) D")
+        with full_precision(latents.device):
+            return nearest_code(rows, self.embeddings).view(len(latents), *latents.shape[2:])
 
 
 class TATSVQGAN(Tokenizer):

@@ -20,6 +20,7 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from storage.options import Options, option
+from training.products import at_least_fp32
 from vqgan.config import MOST_CODES, check_clip
 from vqgan.quantizers import FiniteScalarQuantizer
 from vqgan.tokenizer import Tokenizer
@@ -485,7 +486,7 @@ class VidTok(Tokenizer):
     def encode(self, clip: Tensor) -> Tensor:
         self.grid(*clip.shape[2:])
         whole = _lengthen(clip, self.temporal_factor - 1, "first") if self.causal else self.fill_latent_frame(clip)
-        return self.quantizer(self.encoder(whole).movedim(1, -1)).indices
+        return self.quantizer(at_least_fp32(self.encoder(whole)).movedim(1, -1)).indices
 
     @torch.no_grad()
     def decode(self, tokens: Tensor) -> Tensor:
