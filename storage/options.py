@@ -97,6 +97,7 @@ def about(
     asked: bool = True,
     positional: bool = False,
     read_once: bool = False,
+    before: Any = MISSING,
 ) -> dict[str, Any]:
     """Return the metadata of a dataclass field that is an option.
 
@@ -112,6 +113,7 @@ def about(
         asked: whether commands ask for it; what is not asked is derived from other things.
         positional: whether commands take it without its name.
         read_once: whether it names what is read when a run begins, and no more when it is resumed.
+        before: the value that runs of versions without the option had, where that is not its default.
     """
     bounds = Range(at_least, above, at_most, below)
     free = identity == "none" if may_change is None else may_change
@@ -123,6 +125,7 @@ def about(
         "asked": asked,
         "positional": positional,
         "read_once": read_once,
+        "before": before,
     }
 
 
@@ -153,6 +156,12 @@ class Leaf(NamedTuple):
     def may_change(self) -> bool:
         """Whether a run that is resumed may have another value than it began with."""
         return bool(self.metadata.get("may_change", False))
+
+    @property
+    def before(self) -> Any:
+        """What runs of versions without the option had; `dataclasses.MISSING` where it must be given."""
+        said = self.metadata.get("before", MISSING)
+        return self.default if said is MISSING else said
 
     @property
     def required(self) -> bool:
