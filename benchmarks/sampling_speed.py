@@ -22,9 +22,11 @@ from torch import Tensor
 
 from gpt.config import GPTConfig
 from gpt.model import GPT
-from sampling.decode import FREE, sample, sample_token, uniform_numbers
+from sampling.decode import sample
 from sampling.engine import CachedEngine, RecomputingEngine
+from sampling.noise import make_noise
 from sampling.options import SamplingOptions
+from sampling.sampled import FREE
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,13 @@ def timed_samples(gpt: GPT, prompt: Tensor, options: Options) -> tuple[list[floa
 @torch.no_grad()
 def reference_seconds(gpt: GPT, rows: Tensor, options: Options) -> float:
     """Return the seconds that the reference takes for all tokens of the rows (n, length)."""
-    uniform = uniform_numbers(0, [0], options.n, options.length - options.given)
+    sampling = SamplingOptions()
+    noise = make_noise(sampling.noise, 0, [0], options.n, options.given, options.length, rows.device)
     seconds = 0.0
     for position in range(options.given, options.length, options.every):
         began = time.perf_counter()
         logits = RecomputingEngine(gpt).prefill(rows[:, :position], 1, 1)
-        drawn = sample_token(logits, uniform[:, position - options.given], SamplingOptions())
+        drawn = noise.draw(position, logits, sampling)
         seconds += time.perf_counter() - began
         assert torch.equal(drawn, rows[:, position]), f"the samplers drew different tokens at {position}"
     return seconds * options.every

@@ -6,7 +6,7 @@ Every stage writes into its own folder of `out`, and a stopped demo continues fr
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.items import find_sources
@@ -29,7 +29,7 @@ from sampling.options import CompleteOptions, PromptKind, SamplingOptions, Split
 from sampling.watch import train_and_watch
 from storage.files import to_json, write_text
 from storage.lock import FolderLock
-from storage.run_folder import open_run
+from storage.run_folder import open_run, read_options
 from training.progress import say_done
 from vqgan.config import PRESETS as TOKENIZER_PRESETS
 from vqgan.encode import encode
@@ -204,7 +204,7 @@ def _complete(
                 prompt=prompt,
                 n=sizes.continuations,
                 items=sizes.items,
-                sampling=SAMPLING,
+                sampling=_sampling(out / f"{kind}_{group}"),
                 seed=seed,
                 sampling_precision="fp32",
                 resume="auto",
@@ -213,3 +213,10 @@ def _complete(
             measures.setdefault(kind, {})[group] = measure_completions(read_completions(options))
     write_text(out / "diversity.json", to_json(measures))
     return measures
+
+
+def _sampling(completions: Path) -> SamplingOptions:
+    """Return how continuations are drawn, with the noise that the folder was begun with."""
+    if not (completions / "config.json").exists():
+        return SAMPLING
+    return replace(SAMPLING, noise=read_options(completions, CompleteOptions).sampling.noise)

@@ -10,6 +10,7 @@ OUT/sample.json           how to do it again
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -25,6 +26,7 @@ from data.skipping import check_skipped, describe_skipped, write_skipped
 from data.sources import Skipped
 from gpt.model import GPT
 from sampling.completion import Completion, assemble, sample_layout
+from sampling.counting import describe_counts, record_counts, sum_counts
 from sampling.gallery import GalleryItem, show_grid, show_item, write_gallery
 from sampling.items import (
     CompletionItem,
@@ -40,7 +42,8 @@ from sampling.items import (
     write_arrays,
     write_finished,
 )
-from sampling.options import STILL_KINDS, CompleteOptions, Request, SamplingPrecision
+from sampling.options import STILL_KINDS, CompleteOptions, Request, SamplingPrecision, WindowOption
+from sampling.parallel import DecodingCounts, check_window
 from sampling.prompts import Layout, Size, count_changed, count_frames, describe_rounding, lay_out
 from storage.checked_files import parse_json
 from storage.checksums import fingerprint
@@ -79,6 +82,8 @@ class Work:
     """Items that are completed side by side."""
     precision: SamplingPrecision = "fp32"
     """Of the GPT's blocks, settled."""
+    window: WindowOption = "auto"
+    """Tokens of a continuation that a pass of the GPT reads; it changes no token."""
 
     @cached_property
     def gpt_fingerprint(self) -> str:
@@ -91,7 +96,9 @@ class Work:
         models = {"gpt": self.gpt_fingerprint, "tokenizer": self.tokenizer.fingerprint}
         layout = {"grid": self.layout.grid, "given": self.layout.extent.tokens, "windows": self.layout.window_starts}
         request: dict[str, Any] = parse_json(to_json(self.request, indent=None))
-        # Named where it is not that of all completions before there was a choice.
+        # Named where they are not those of all completions before there was a choice.
+        if self.request.sampling.noise == "inverse":
+            del request["sampling"]["noise"]
         precision = {} if self.precision == "fp32" else {"precision": self.precision}
         return digest_of({**models, **layout, "request": request, "batch": self.batch, **precision})
 
@@ -158,6 +165,8 @@ def _prepare(options: CompleteOptions) -> Work:
     form = ClipFormat(frames, tokenizer.fps, tokenizer.size)
     group_by = group_by_of(options.tokenizer, None, options.tokenizer)
     items, skipped = choose_items(options.input, form, options.items, options.split, group_by)
+    layout = lay_out(gpt, tokenizer, _size(items, form), request)
+    check_window(options.window, layout.tokens_to_sample, options.sampling)
     return Work(
         gpt=gpt,
         tokenizer=tokenizer,
@@ -165,9 +174,10 @@ def _prepare(options: CompleteOptions) -> Work:
         items=items,
         skipped=skipped,
         request=request,
-        layout=lay_out(gpt, tokenizer, _size(items, form), request),
+        layout=layout,
         batch=options.batch,
         precision=options.sampling_precision,
+        window=options.window,
     )
 
 
@@ -235,13 +245,17 @@ def _complete_group(work: Work, group: Sequence[CompletionItem], out: Path, unre
         return
     changed = _count_changed(work, clips)
     indices = [item.index for item in items]
-    sampled = sample_layout(work.gpt, work.tokenizer, clips, work.layout, work.request, indices, work.precision)
+    counts = DecodingCounts()
+    sampled = sample_layout(
+        work.gpt, work.tokenizer, clips, work.layout, work.request, indices, work.precision, work.window, counts
+    )
     for row, (item, of_item) in enumerate(zip(items, sampled, strict=True)):
         path = finished_path(out, item)
         if not path.exists():
             completion = assemble(work.tokenizer, None if clips is None else clips[row], work.layout, of_item)
             show_item(completion, item.name, work.tokenizer.fps, path.parent, item.stem)
-            write_finished(path, completion, changed[row] if changed else None, identity_of(work.identity, item))
+            identity = identity_of(work.identity, item)
+            write_finished(path, completion, changed[row] if changed else None, identity, counts)
 
 
 def _count_changed(work: Work, clips: Tensor | None) -> list[int]:
@@ -285,8 +299,20 @@ def _how_to_redo(work: Work, options: CompleteOptions, finished: Sequence[Finish
         "prompt_tokens": prod(layout.extent.tokens),
         "prompt_tokens_changed": _report_changed(work, finished),
         "window_starts": layout.window_starts,
+        "decoding": _report_decoding(work, finished),
         "environment": environment(),
     }
+
+
+def _report_decoding(work: Work, finished: Sequence[FinishedItem]) -> dict[str, Any]:
+    """Say and return how many passes of the model the tokens took, in all batches, whichever run finished them."""
+    of_batches = {kept.item.index // work.batch: kept.counts for kept in finished if kept.counts is not None}
+    how = {"noise": work.request.sampling.noise, "window": work.window, "batches_counted": len(of_batches)}
+    if not of_batches:
+        return how  # items of versions that did not count
+    counts = sum_counts(of_batches.values())
+    print(describe_counts(counts), file=sys.stderr)
+    return {**how, **record_counts(counts)}
 
 
 def _assemble(work: Work, finished: Sequence[FinishedItem]) -> list[Completion]:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from gpt.model import GPT
 from sampling.decode import sample
-from sampling.options import Request, SamplingPrecision
+from sampling.options import Request, SamplingPrecision, WindowOption
+from sampling.parallel import DecodingCounts
 from sampling.prompts import Layout, encode_prompt, lay_out, size_of
 from sampling.sampled import Sampled
 from vqgan.tokenizer import Tokenizer
@@ -46,7 +47,13 @@ class Completion:
 
 
 def complete_clips(
-    gpt: GPT, tokenizer: Tokenizer, clips: Tensor | None, request: Request, items: Sequence[int] | None = None
+    gpt: GPT,
+    tokenizer: Tokenizer,
+    clips: Tensor | None,
+    request: Request,
+    items: Sequence[int] | None = None,
+    window: WindowOption = "auto",
+    counts: DecodingCounts | None = None,
 ) -> list[Completion]:
     """Continue each clip from the part of it that is given.
 
@@ -56,13 +63,15 @@ def complete_clips(
         clips: (B, 3, T, H, W) in [-1, 1]; None where nothing is given, which makes one item.
         request: what is given, and what is asked for.
         items: index of each clip among all those of a run, on which chance depends; by default 0 to B - 1.
+        window: see `sampling.decode.sample`, also for `counts`.
+        counts: where passes of the model are counted.
 
     Raises:
         MismatchError: GPT, tokenizer and clips do not belong together.
         ValueError: prompt, result and window do not fit.
     """
     layout = lay_out(gpt, tokenizer, None if clips is None else size_of(clips), request)
-    sampled = sample_layout(gpt, tokenizer, clips, layout, request, items)
+    sampled = sample_layout(gpt, tokenizer, clips, layout, request, items, window=window, counts=counts)
     originals = [None] if clips is None else list(clips)
     return [assemble(tokenizer, clip, layout, of_clip) for clip, of_clip in zip(originals, sampled, strict=True)]
 
@@ -75,6 +84,8 @@ def sample_layout(
     request: Request,
     items: Sequence[int] | None = None,
     precision: SamplingPrecision | None = None,
+    window: WindowOption = "auto",
+    counts: DecodingCounts | None = None,
 ) -> Sampled:
     """Sample the continuations of the clips that a layout was made for; see `complete_clips`, and `sample`.
 
@@ -87,7 +98,18 @@ def sample_layout(
     else:
         prompt = encode_prompt(tokenizer, clips.to(device), request.prompt)
     given = layout.place(prompt)
-    sampled = sample(gpt, given, request.n, request.sampling, request.seed, items, request.overlap, precision=precision)
+    sampled = sample(
+        gpt,
+        given,
+        request.n,
+        request.sampling,
+        request.seed,
+        items,
+        request.overlap,
+        precision=precision,
+        window=window,
+        counts=counts,
+    )
     return sampled.cpu().unflatten(layout.grid).hide_scores(layout.given)
 
 

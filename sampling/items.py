@@ -24,8 +24,10 @@ from data.probe import probe_video
 from data.sources import Skipped
 from data.split import group_of
 from sampling.completion import Completion, distances_to_truth
+from sampling.counting import arrays_of, counts_from
 from sampling.gallery import GalleryItem
 from sampling.options import Split
+from sampling.parallel import DecodingCounts
 from sampling.sampled import Sampled
 from storage.arrays import READING, load_arrays, save_arrays
 from storage.files import atomic_write
@@ -74,6 +76,8 @@ class FinishedItem:
     """Of each continuation to the truth; empty without one."""
     prompt_tokens_changed: int | None
     """Prompt tokens that differ between the encodings `alone` and `full`, where that was counted."""
+    counts: DecodingCounts | None = None
+    """Of the whole batch that it was sampled in; None in files of versions that did not count."""
 
     @property
     def entropy_bits(self) -> float:
@@ -162,7 +166,13 @@ def finished_path(out: Path, item: CompletionItem) -> Path:
     return out / "items" / f"{item.stem}.npz"
 
 
-def write_finished(path: Path, completion: Completion, prompt_tokens_changed: int | None, identity: str = "") -> None:
+def write_finished(
+    path: Path,
+    completion: Completion,
+    prompt_tokens_changed: int | None,
+    identity: str = "",
+    counts: DecodingCounts | None = None,
+) -> None:
     """Write what is kept of an item; the file appears complete or not at all.
 
     Args:
@@ -170,6 +180,7 @@ def write_finished(path: Path, completion: Completion, prompt_tokens_changed: in
         completion: of the item.
         prompt_tokens_changed: prompt tokens that differ between the encodings, where that was counted.
         identity: digest of what the item is completed from, see `identity_of`.
+        counts: of the batch that it was sampled in, if they are known.
     """
     sampled = completion.sampled
     changed = [] if prompt_tokens_changed is None else [prompt_tokens_changed]
@@ -179,6 +190,7 @@ def write_finished(path: Path, completion: Completion, prompt_tokens_changed: in
         "entropy": sampled.entropy.numpy(),
         "distances_to_truth": np.array(distances_to_truth(completion)),
         "prompt_tokens_changed": np.array(changed, dtype=np.int64),
+        **({} if counts is None else arrays_of(counts)),
     }
     save_arrays(path, arrays, identity)
 
@@ -289,4 +301,4 @@ def _load_finished(path: Path, item: CompletionItem, run: str) -> FinishedItem:
     sampled = Sampled(*(torch.from_numpy(arrays[name]) for name in names))
     distances = tuple(arrays["distances_to_truth"].tolist())
     changed = arrays["prompt_tokens_changed"].tolist()
-    return FinishedItem(item, sampled, distances, changed[0] if changed else None)
+    return FinishedItem(item, sampled, distances, changed[0] if changed else None, counts_from(arrays))

@@ -42,7 +42,7 @@ class SamplingOptions(Options):
     """Keep the likeliest tokens whose probabilities reach this sum (Holtzman et al. 2020); 1 keeps all."""
     min_p: float = option(0.0, at_least=0, at_most=1)
     """Keep tokens at least this share as likely as the likeliest one (Nguyen et al. 2024); 0 keeps all."""
-    noise: NoiseKind = "gumbel"
+    noise: NoiseKind = option("gumbel", before="inverse")
     """How chance decides: `gumbel` gives every code of every position a number of its own, so that several tokens can
     be drawn in one pass of the model; `inverse` gives every position one, as versions before 0.2 did."""
 
@@ -152,6 +152,9 @@ class CompleteOptions(Options):
     """Numbers that the GPT's blocks compute with; logits and what follows are always fp32. `auto` is bf16 on GPUs that
     know it, where it is twice as fast, and on processors where it is measured to be faster; `fp32` draws the same
     tokens everywhere, up to rounding; `bf16!` is bf16 also on processors that are slower in it."""
+    window: WindowOption = option("auto", identity="none", at_least=1, at_most=MANY)
+    """Tokens of a continuation that one pass of the model reads, with --noise gumbel: drafts, of which those are kept
+    that would be drawn one by one as well. It changes no token; `auto` takes as many as pay."""
     resume: Literal["no", "auto"] = option("no", identity="none")
     """`auto` keeps the finished items in --out and does the rest."""
     overwrite: bool = option(False, identity="none")

@@ -78,14 +78,28 @@ def choose_window(asked: WindowOption, engine: Engine, rows: int, tokens: int, o
     Raises:
         ValueError: the window is longer than what is sampled, or noise or engine go one token at a time.
     """
-    gpt = engine.gpt if isinstance(engine, CachedEngine) and options.noise == "gumbel" else None
+    check_window(asked, tokens, options)
+    if not isinstance(engine, CachedEngine):
+        if asked not in ("auto", 1):
+            raise ValueError(f"window {asked} needs an engine with a cache, and {type(engine).__name__} has none")
+        return 1
     if asked == "auto":
-        return 1 if gpt is None else widest_worthwhile(gpt, rows, tokens)
+        return widest_worthwhile(engine.gpt, rows, tokens) if options.noise == "gumbel" else 1
+    return asked
+
+
+def check_window(asked: WindowOption, tokens: int, options: SamplingOptions) -> None:
+    """Refuse a window that is longer than what is sampled, or that the noise forbids; see `choose_window`.
+
+    Raises:
+        ValueError: it is.
+    """
+    if asked == "auto":
+        return
     if not 1 <= asked <= max(1, tokens):
         raise ValueError(f"--window {asked} must lie in 1 to the {tokens} tokens that are sampled, or be auto")
-    if asked > 1 and gpt is None:
+    if asked > 1 and options.noise != "gumbel":
         raise ValueError(f"--window {asked} needs --noise gumbel, not inverse: with that, tokens cannot be drafted")
-    return asked
 
 
 def widest_worthwhile(gpt: GPT, rows: int, tokens: int) -> int:

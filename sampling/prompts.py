@@ -136,6 +136,12 @@ class Layout:
         return _corner_mask(self.grid, self.extent.tokens)
 
     @property
+    def tokens_to_sample(self) -> int:
+        """Tokens of a continuation from the first that is not given on, with what is given behind it."""
+        given = self.given.flatten().int()
+        return len(given) - int(given.cumprod(dim=0).sum())
+
+    @property
     def given_pixels(self) -> Tensor:
         """(T, H, W) bool: the pixels that are given."""
         return _corner_mask(self.size, self.extent.pixels)

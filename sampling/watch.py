@@ -21,6 +21,7 @@ from gpt.options import TrainOptions
 from gpt.train import train
 from sampling.completion import render
 from sampling.decode import generate
+from sampling.options import NoiseKind
 from storage.files import atomic_write
 from storage.fingerprints import same_fingerprint
 from storage.model_paths import CheckpointError
@@ -33,6 +34,8 @@ from vqgan.tokenizer import Tokenizer
 
 SAMPLES = 4
 """Grids of each kind, at most."""
+NOISE: NoiseKind = "inverse"
+"""That of all versions, so that the samples of a run which goes on differ by what was learned alone."""
 
 
 def train_and_watch(options: TrainOptions) -> Path:
@@ -107,8 +110,8 @@ def take_samples(gpt: GPT, held: Tensor) -> Tensor:
     training = gpt.training
     window = gpt.config.window
     gpt.eval()
-    nothing = generate(gpt, held[:, :0], window)
-    halves = generate(gpt, held[:, : _half(gpt.config.grid)], window)
+    nothing = generate(gpt, held[:, :0], window, noise=NOISE)
+    halves = generate(gpt, held[:, : _half(gpt.config.grid)], window, noise=NOISE)
     gpt.train(training)
     return torch.stack([nothing, halves]).reshape(2, len(held), *gpt.config.grid)
 

@@ -98,6 +98,7 @@ def about(
     positional: bool = False,
     read_once: bool = False,
     must_hold: Callable[[Any], object] | None = None,
+    before: Any = MISSING,
 ) -> dict[str, Any]:
     """Return the metadata of a dataclass field that is an option.
 
@@ -115,6 +116,7 @@ def about(
         read_once: whether it names what is read when a run begins, and no more when it is resumed.
         must_hold: refuses a path where there is not what a command needs to begin, with a ValueError or an OSError, and
             imports no torch: see `storage.beginning`.
+        before: the value that runs of versions without the option had, where that is not its default.
     """
     bounds = Range(at_least, above, at_most, below)
     free = identity == "none" if may_change is None else may_change
@@ -127,6 +129,7 @@ def about(
         "positional": positional,
         "read_once": read_once,
         "must_hold": must_hold,
+        "before": before,
     }
 
 
@@ -157,6 +160,12 @@ class Leaf(NamedTuple):
     def may_change(self) -> bool:
         """Whether a run that is resumed may have another value than it began with."""
         return bool(self.metadata.get("may_change", False))
+
+    @property
+    def before(self) -> Any:
+        """What runs of versions without the option had; `dataclasses.MISSING` where it must be given."""
+        said = self.metadata.get("before", MISSING)
+        return self.default if said is MISSING else said
 
     @property
     def required(self) -> bool:

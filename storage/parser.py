@@ -130,7 +130,8 @@ def _metavar(annotation: Any) -> str | None:
     origin = get_origin(annotation)
     arguments = get_args(annotation)
     if origin in (Union, UnionType):
-        return _metavar(next(each for each in arguments if each is not NoneType))
+        kinds = [_metavar(each) for each in arguments if each is not NoneType]
+        return "|".join(filter(None, kinds)) or None
     if origin is tuple:
         each = _metavar(arguments[0])
         return f"{each} [{each} ...]" if each and arguments[-1] is Ellipsis else None

@@ -191,9 +191,14 @@ def read_options(run: Path, kind: type[AnyOptions]) -> AnyOptions:
     _check_command(content, kind, run)
     content.pop(COMMAND)
     try:
-        return kind.of(**values_of(content, kind))
+        return kind.of(**{**_of_versions_before(kind), **values_of(content, kind)})
     except (TypeError, ValueError) as error:
         raise RunFolderError(f"the config.json in {run} is damaged, or of an older version: {error}") from error
+
+
+def _of_versions_before(kind: type[Options]) -> dict[str, Any]:
+    """Return the options by name that had another value than their default before there were such options."""
+    return {name: leaf.before for name, leaf in leaves(kind).items() if leaf.before != leaf.default}
 
 
 def _read_config(run: Path) -> dict[str, Any]:
@@ -339,7 +344,7 @@ def refusal(out: Path, changes: str) -> str:
 
 def _default(leaf: Leaf) -> Any:
     """Return what an option meant before it was there, in types of JSON."""
-    return None if leaf.required else json.loads(to_json(leaf.default))
+    return None if leaf.required else json.loads(to_json(leaf.before))
 
 
 def _is_same_path(leaf: Leaf, change: Change) -> bool:

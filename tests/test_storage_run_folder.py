@@ -38,6 +38,7 @@ class RunOptions(Options):
     grid: tuple[int, int] = (2, 3)
     workers: int = option(0, identity="none")
     keep_at: tuple[int, ...] = option((), identity="none")
+    method: str = option("new", before="old")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def test_a_run_folder_records_the_options(options: RunOptions) -> None:
     recorded = json.loads((open_run(options.out, options) / "config.json").read_text())
     schedule = {"steps": 10, "parts": 1, "fast": False, "sharp": True, "save_every": 5}
     own = {"command": "made up", "out": str(options.out), "data": "data", "grid": [2, 3], "workers": 0, "keep_at": []}
+    own["method"] = "new"
     assert recorded == {**own, **schedule}
 
 
@@ -185,6 +187,27 @@ def test_an_option_that_the_record_does_not_know_had_its_default(options: RunOpt
     assert check_run(options.out, options, "auto").continues
     with pytest.raises(RunFolderError, match="--grid 2 3 -> 9 9"):
         check_run(options.out, options.changed(grid=(9, 9)), "auto")
+
+
+def without_method(out: Path) -> None:
+    """Makes the record of a run that of a version which had no such option."""
+    record = json.loads((out / "config.json").read_text())
+    del record["method"]
+    (out / "config.json").write_text(json.dumps(record))
+
+
+def test_an_option_with_another_value_before_it_was_there_is_not_mixed(options: RunOptions) -> None:
+    open_run(options.out, options)
+    without_method(options.out)
+    with pytest.raises(RunFolderError, match="--method old -> new"):
+        check_run(options.out, options, "auto")
+    assert check_run(options.out, options.changed(method="old"), "auto").continues
+
+
+def test_the_options_of_a_run_are_those_of_its_version(options: RunOptions) -> None:
+    open_run(options.out, options)
+    without_method(options.out)
+    assert read_options(options.out, RunOptions).method == "old"
 
 
 def test_checking_writes_nothing(options: RunOptions) -> None:

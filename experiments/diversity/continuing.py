@@ -34,14 +34,14 @@ from experiments.diversity.training_set import TrainingTokens
 from experiments.statistics.grouped import Grouping, mean_of
 from gpt.model import GPT
 from sampling.decode import sample
-from sampling.options import PromptEncoding, SamplingOptions, SamplingPrecision
+from sampling.options import PromptEncoding, SamplingOptions, SamplingPrecision, WindowOption
 from sampling.sampled import Sampled
 from storage.arrays import load_arrays, save_arrays
 from storage.records import digest_of
 from vqgan.tokenizer import Tokenizer
 
 NO_SAMPLING = {"temperature": None, "top_k": None, "top_p": None, "min_p": None}
-"""The sampling options of baselines."""
+"""The sampling options that are columns of tables, of baselines. Noise, the same in a whole run, is none."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class ModelUnderTest:
     """Of the continuations."""
     sampling_precision: SamplingPrecision = "fp32"
     """Of the GPT's blocks while it is sampled from."""
+    window: WindowOption = "auto"
+    """Tokens of a continuation that a pass of the GPT reads; it changes no token."""
     identity: str = ""
     """Digest of all of this, of the token store and of what else decides the results."""
 
@@ -168,7 +170,7 @@ class Continuing:
         for row, item in enumerate(items):
             grids = sampled.tokens[row].unflatten(1, self.prompts.layout.grid)
             continuations = self.prompts.decode(self.model.tokenizer, grids)
-            condition = self._columns(item, encoding, asdict(setting))
+            condition = self._columns(item, encoding, {name: getattr(setting, name) for name in NO_SAMPLING})
             bits = {"entropy_bits": float(entropy_bits[row].sum()), "truth_bits": float(truth_bits[row].sum())}
             of_item, best_of_item = self._item_rows(item, condition, {MODEL: continuations}, bits)
             rows += of_item
@@ -206,7 +208,17 @@ class Continuing:
         """Sample continuations (b, n, L) of the items at some indices, on which chance depends."""
         model = self.model
         given = self.prompts.layout.place(self.prompts.tokens[encoding][items]).to(model.gpt.device)
-        return sample(model.gpt, given, model.n, setting, model.seed, items, precision=model.sampling_precision).cpu()
+        sampled = sample(
+            model.gpt,
+            given,
+            model.n,
+            setting,
+            model.seed,
+            items,
+            precision=model.sampling_precision,
+            window=model.window,
+        )
+        return sampled.cpu()
 
     @torch.no_grad()
     def _truth_bits(self, items: Sequence[int], encoding: PromptEncoding) -> Tensor:

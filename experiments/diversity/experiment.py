@@ -34,6 +34,7 @@ from experiments.statistics.grouped import GROUPS_FOR_VERDICT
 from gpt.evaluate import check_store
 from gpt.model import GPT
 from sampling.decode import check_options
+from sampling.parallel import check_window
 from storage.checksums import fingerprint
 from storage.command import command_line
 from storage.lock import FolderLock
@@ -113,6 +114,8 @@ def _prepare(options: DiversityOptions) -> Work:
     material = read_material(options.data, store, tokenizer, measuring.items)
     half = max(1, material.prompt_units // 2)
     prompt_lengths = tuple(make_prompts(gpt, tokenizer, material, given) for given in options.given or (half,))
+    for prompts in prompt_lengths:
+        check_window(options.window, prompts.layout.tokens_to_sample, measuring.settings()[0])
     run = _run_row(options, store, gpt, tokenizer, material, sequences)
     model = ModelUnderTest(
         gpt=gpt,
@@ -123,6 +126,7 @@ def _prepare(options: DiversityOptions) -> Work:
         n=measuring.n,
         seed=measuring.seed,
         sampling_precision=measuring.sampling_precision,
+        window=options.window,
         identity=_identity(run, store, gpt, options),
     )
     return Work(model=model, material=material, prompt_lengths=prompt_lengths, run=run)
@@ -133,8 +137,10 @@ def _identity(run: RunRow, store: TokenStore, gpt: GPT, options: DiversityOption
     facts = {name: value for name, value in asdict(run).items() if name not in ("model", "command")}
     models = {"gpt": fingerprint(gpt.description, gpt.state_dict()), "store": store.digest}
     precision = options.measuring.sampling_precision
+    # Named where they are not those of all runs before there was a choice.
     lower = {} if precision == "fp32" else {"sampling_precision": precision}
-    return digest_of({**facts, **models, "batch": options.measuring.batch, **lower})
+    noise = {} if options.measuring.noise == "inverse" else {"noise": options.measuring.noise}
+    return digest_of({**facts, **models, "batch": options.measuring.batch, **lower, **noise})
 
 
 def _run_row(

@@ -9,7 +9,7 @@ from typing import Literal
 
 from data.inputs import check_data, check_tokens
 from gpt.config import PRESETS, GPTConfig
-from sampling.options import PromptEncoding, SamplingOptions, SamplingPrecision
+from sampling.options import NoiseKind, PromptEncoding, SamplingOptions, SamplingPrecision, WindowOption
 from storage.hub_names import is_hub_model
 from storage.model_paths import check_gpt, check_model
 from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, about, option, unknown_name
@@ -37,6 +37,8 @@ class MeasuringOptions(Options):
     over many unlikely tokens."""
     min_ps: tuple[float, ...] = option((0.0,), at_least=0, at_most=1)
     """Shares of the likeliest token's probability below which tokens are left out; 0 keeps all."""
+    noise: NoiseKind = option("gumbel", before="inverse")
+    """How chance decides which token is drawn, the same under all settings; see `secondsight complete`."""
     perceptual: str = "efficientnet-lite0"
     """Perceptual distance: lpips, where its weights are, efficientnet-lite0, timm:<model>:<weights file>, or none."""
     features: str = "efficientnet-lite0"
@@ -71,7 +73,7 @@ class MeasuringOptions(Options):
         """
         combinations = product(self.temperatures, self.top_ks, self.top_ps, self.min_ps)
         return [
-            SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+            SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, noise=self.noise)
             for temperature, top_k, top_p, min_p in combinations
         ]
 
@@ -103,6 +105,8 @@ class DiversityOptions(Options):
     """Prompt lengths: latent frames of clips, rows of tokens of images, one number or several; half of them if not
     given."""
     measuring: MeasuringOptions = MeasuringOptions()
+    window: WindowOption = option("auto", identity="none", at_least=1, at_most=MANY)
+    """Tokens of a continuation that one pass of the model reads, which changes no token; see `secondsight complete`."""
     resume: Literal["no", "auto"] = option("no", identity="none")
     """`auto` keeps what is finished in --out and does the rest."""
     overwrite: bool = option(False, identity="none")

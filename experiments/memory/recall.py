@@ -16,12 +16,16 @@ from torch import Tensor
 
 from gpt.model import GPT
 from sampling.decode import sample
+from sampling.options import SamplingOptions
 from sampling.sampled import FREE
 from storage.tables import write_rows
 from vqgan.tokenizer import Tokenizer
 
 BATCH = 16
 """Images that are completed at once."""
+SAMPLING = SamplingOptions(noise="inverse")
+"""How they are: with the noise that every version has, so that runs which go on, and those that are merged, are judged
+alike."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,8 @@ def _complete(gpt: GPT, tokenizer: Tokenizer, upper: Tensor, length: int, start:
     prompt = tokenizer.encode(upper).flatten(1)
     free = prompt.new_full((len(prompt), length - prompt.shape[1]), FREE)
     items = range(start, start + len(prompt))
-    return sample(gpt, torch.cat([prompt, free], dim=1), n, seed=seed, items=items, precision="fp32").tokens
+    given = torch.cat([prompt, free], dim=1)
+    return sample(gpt, given, n, SAMPLING, seed, items, precision="fp32").tokens
 
 
 def _lower_half(tokenizer: Tokenizer, tokens: Tensor, size: Sequence[int]) -> Tensor:

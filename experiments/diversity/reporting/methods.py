@@ -31,7 +31,7 @@ STATISTICS = (
 WORDED = frozenset(
     (
         *("gpt", "tokenizer", "tokens", "data", "given", "n", "items", "encodings", "temperatures", "top_ks", "top_ps"),
-        *("min_ps", "perceptual", "features", "batch", "seed"),
+        *("min_ps", "noise", "perceptual", "features", "batch", "seed"),
     )
 )
 """Options that the sentences below are about; others are named where they have not their default."""
@@ -51,6 +51,10 @@ AFTER_WARMUP = {
 ENCODINGS = {
     "alone": "by itself (`alone`), so that it knows nothing of what follows",
     "full": "as part of the whole and then cut out (`full`), so that it may know what follows",
+}
+NOISES = {
+    "gumbel": "taking the largest sum of log-probability and Gumbel noise",
+    "inverse": "inverting the cumulative distribution",
 }
 
 
@@ -72,7 +76,7 @@ def _facts(run: RunRow, tables: Merged) -> Facts:
         "exposures": _exposures(run),
         "training": _training(options) if options else "",
         "prompts": _prompts(run, rows),
-        "sampling": _sampling(run, rows),
+        "sampling": _sampling(run, rows, options),
         "distances": _distances(run),
         "further": further_options(options, WORDED) if options else "",
         "software": software(folder),
@@ -150,9 +154,10 @@ def _prompts(run: RunRow, rows: Sequence[ItemRow]) -> str:
     return f"Given were {given} {unit} from the beginning; the prompt was encoded {encoded}."
 
 
-def _sampling(run: RunRow, rows: Sequence[ItemRow]) -> str:
+def _sampling(run: RunRow, rows: Sequence[ItemRow], options: DiversityOptions | None) -> str:
     settings = listed([describe_setting(setting) for setting in in_order(setting_of(row) for row in rows)])
-    return f"Each prompt was continued {count(run.n, 'time')}, at {settings}; seed {run.seed}."
+    drawn = f", drawn by {NOISES[options.measuring.noise]}" if options else ""
+    return f"Each prompt was continued {count(run.n, 'time')}, at {settings}{drawn}; seed {run.seed}."
 
 
 def _distances(run: RunRow) -> str:
