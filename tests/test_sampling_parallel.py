@@ -16,7 +16,7 @@ from sampling import parallel
 from sampling.decode import generate, sample
 from sampling.engine import CachedEngine, RecomputingEngine
 from sampling.options import SamplingOptions
-from sampling.parallel import DecodingCounts, logit_tolerance
+from sampling.parallel import DecodingCounts, logit_tolerance, widest_worthwhile
 from sampling.sampled import FREE
 
 VARIANTS = pytest.mark.parametrize(
@@ -148,10 +148,20 @@ def test_drafts_that_are_right_save_passes(gpt: GPT) -> None:
     assert 0 < sum(counts.accepted) < sum(counts.offered)
 
 
-def test_a_token_that_is_always_the_same_is_drafted_rightly() -> None:
-    """With top-k 1 and a model of one code, every draft is right once it was drawn: W tokens a pass."""
-    gpt, counts = make_gpt(GPTConfig(layers=1, heads=2, width=16, grid=(2, 4, 4), vocab_size=1)), DecodingCounts()
-    sample(gpt, torch.full((1, 32), FREE), window=8, counts=counts)
+def make_certain_gpt() -> GPT:
+    """A GPT whose tokens are all 0."""
+    gpt = make_gpt(GPT_LEGACY_START)
+    with torch.no_grad():
+        gpt.norm.weight.zero_()
+        gpt.norm.bias.fill_(1.0)
+        gpt.head.weight.zero_()
+        gpt.head.weight[0] = 10.0
+    return gpt
+
+
+def test_drafts_that_are_always_right_leave_a_pass_for_every_window() -> None:
+    counts = DecodingCounts()
+    sample(make_certain_gpt(), torch.full((1, 32), FREE), window=8, counts=counts)
     assert counts.passes == 1 + math.ceil(31 / 8)
 
 
@@ -176,6 +186,31 @@ def test_by_itself_inverse_noise_goes_one_token_at_a_time(gpt: GPT) -> None:
     assert counts.passes == 12
 
 
+def test_by_itself_a_window_becomes_narrow_where_drafts_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "pass_cost", lambda gpt, rows, width: 1.0 if width == 16 else 99.0)
+    monkeypatch.setattr(parallel, "TRIAL", 2)
+    gpt = make_gpt(GPTConfig(layers=1, heads=2, width=16, grid=(2, 8, 8), vocab_size=256))
+    counts = DecodingCounts()
+    found = sample(gpt, torch.full((1, 128), FREE), counts=counts)
+    assert torch.equal(found.tokens, sample(gpt, torch.full((1, 128), FREE), window=1).tokens)
+    assert len(counts.offered) == 15
+    assert counts.offered[14] < counts.offered[2]
+
+
+@pytest.mark.parametrize(("rows", "window"), [(1, 16), (2, 8), (6, 1)])
+def test_more_rows_have_narrower_windows(rows: int, window: int) -> None:
+    gpt = GPT(GPTConfig(layers=1, heads=12, width=768, grid=(4, 16, 16), vocab_size=16))
+    assert widest_worthwhile(gpt, rows, 512) == window
+
+
+def test_a_small_model_has_wide_windows() -> None:
+    assert widest_worthwhile(make_gpt(), 1, 512) == 64
+
+
+def test_no_window_is_wider_than_what_is_sampled() -> None:
+    assert [widest_worthwhile(make_gpt(), 1, tokens) for tokens in (3, 4, 20)] == [1, 4, 16]
+
+
 @torch.no_grad()
 @settings(max_examples=10)
 @given(
@@ -190,7 +225,7 @@ def test_windows_round_within_the_tolerance(layers: int, width: int, scale: floa
     gpt = GPT(GPTConfig(layers=layers, heads=2, width=width, grid=(2, 4, 4), vocab_size=64, variant=variant)).eval()
     for parameter in gpt.parameters():
         if parameter.dim() > 1:
-            parameter.mul_(scale * 3)
+            parameter.mul_(scale)
     tokens = torch.randint(64, (1, 24))
     engine = CachedEngine(gpt, 1)
     engine.prefill(tokens[:, :8], 1, 17)
