@@ -16,12 +16,13 @@ from vqgan.options import EncodeOptions
 SECONDSIGHT = Path(sys.executable).with_name("secondsight")
 
 
-def console_script(*arguments: str, folder: Path, processes: int = 1) -> subprocess.CompletedProcess[str]:
-    """Run the console script in a folder, alone or under the launcher, without a GPU."""
-    launcher = [SECONDSIGHT.with_name("accelerate"), "launch", "--multi_gpu", "--num_processes", str(processes)]
-    launcher += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+LAUNCH = ("--multi_gpu", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no")
+LAUNCH += ("--dynamo_backend", "no", "--main_process_port", "0")
+
+
+def done_in(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Carry out a command in a folder, without a GPU."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [*(launcher if processes > 1 else []), SECONDSIGHT, *arguments]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -60,7 +61,9 @@ def run_among_namesakes(
     (folder / "training").mkdir()
     (folder / "training" / "__init__.py").write_text("raise SystemExit('this is not our training')")
     training = training_of(encoded, folder / "run", "--sample-every", "1")
-    done = console_script(*training, folder=folder, processes=request.param)
+    # The console script itself: what it imports from where is the question.
+    launcher = (str(SECONDSIGHT.with_name("accelerate")), "launch", *LAUNCH) if request.param > 1 else ()
+    done = done_in(folder, *launcher, str(SECONDSIGHT), *training)
     assert done.returncode == 0, done.stderr
     return request.param, folder / "run"
 
@@ -80,8 +83,11 @@ def test_samples_and_images_of_them_are_written_under_every_launcher(run_among_n
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_mistake_is_told_in_one_line_under_every_launcher(processes: int, tmp_path: Path) -> None:
-    done = console_script("gpt", "train", "--tokens", "nowhere", "--out", "run", folder=tmp_path, processes=processes)
+def test_a_mistake_is_told_in_one_line_under_every_launcher(
+    processes: int, tmp_path: Path, python: tuple[str, ...]
+) -> None:
+    launcher = (*python, "launch", *LAUNCH, *python[2:]) if processes > 1 else python
+    done = done_in(tmp_path, *launcher, "secondsight", "gpt", "train", "--tokens", "nowhere", "--out", "run")
     assert done.returncode != 0
     own = [line for line in done.stderr.splitlines() if line.startswith("secondsight: ")]
     assert set(own) == {
