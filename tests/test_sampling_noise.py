@@ -40,10 +40,7 @@ def assert_as_frequent_as_probable(drawn: Tensor, expected: Tensor) -> None:
     assert found[expected == 0].sum() == 0
     wanted = expected * len(drawn)
     likely = wanted >= 5
-    cells = (
-        torch.cat([wanted[likely], wanted[~likely].sum()[None]]),
-        torch.cat([found[likely], found[~likely].sum()[None]]),
-    )
+    wanted, found = (torch.cat([x[likely], x[~likely].sum()[None]]) for x in (wanted, found))
     statistic = float(((found - wanted) ** 2 / wanted.clamp(min=1)).sum())
     assert statistic < chi2.ppf(1 - 1e-4, int(likely.sum()))
 
