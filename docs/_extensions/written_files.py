@@ -159,8 +159,9 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("log_probabilities.npy, entropies.npy", "of the same shape, nats, NaN where a token was given"),
         WrittenFile(
             "sample.json",
-            "how to do it again: command, options, fingerprints of the models, environment; and under `decoding` what it "
-            "took: noise, window, passes of the model, tokens, drafts offered and accepted by how far ahead they lay",
+            "how to do it again: command, options, fingerprints of the models, environment; and under `decoding` what "
+            "it took: noise, window, passes of the model, tokens, drafts offered and accepted by how far ahead they "
+            "lay",
         ),
         CONFIG,
         ENVIRONMENT,
