@@ -204,7 +204,7 @@ def _complete(
                 prompt=prompt,
                 n=sizes.continuations,
                 items=sizes.items,
-                sampling=_sampling(out / f"{kind}_{group}"),
+                sampling=sampling_for(out / f"{kind}_{group}"),
                 seed=seed,
                 sampling_precision="fp32",
                 resume="auto",
@@ -215,7 +215,7 @@ def _complete(
     return measures
 
 
-def _sampling(completions: Path) -> SamplingOptions:
+def sampling_for(completions: Path) -> SamplingOptions:
     """Return how continuations are drawn, with the noise that the folder was begun with."""
     if not (completions / "config.json").exists():
         return SAMPLING

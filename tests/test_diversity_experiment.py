@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import re
 import shlex
@@ -311,6 +312,36 @@ def test_a_finished_run_is_not_replaced_unasked(clips: Trained, clip_run: Path) 
 def test_a_run_with_other_options_is_not_continued(clips: Trained, clip_run: Path) -> None:
     with pytest.raises(RunFolderError, match="--n 3 -> 2"):
         run_diversity(run_options(clips, clip_run, n=2, resume="auto"))
+
+
+def test_noises_draw_other_continuations(clips: Trained, clip_run: Path, tmp_path: Path) -> None:
+    other = run_diversity(run_options(clips, tmp_path / "clip", noise="inverse"))
+    assert contents(other)["audit.csv"] != contents(clip_run)["audit.csv"]
+
+
+def test_a_run_of_before_there_was_a_choice_of_noise_goes_on_with_its_own(
+    clips: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = run_options(clips, tmp_path / "clip", noise="inverse")
+    path = run_diversity(options) / "config.json"
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in config.items() if name not in ("noise", "window")}))
+    with pytest.raises(RunFolderError, match=r"\(--noise inverse -> gumbel\): give the old ones"):
+        run_diversity(options.changed(noise="gumbel", resume="auto"))
+    run_diversity(options.changed(resume="auto"))
+    assert "made again" not in capsys.readouterr().err
+
+
+def test_a_window_changes_no_continuation(clips: Trained, clip_run: Path, tmp_path: Path) -> None:
+    alone = run_diversity(run_options(clips, tmp_path / "clip", window=1))
+    for name in ("best.csv", "audit.csv"):
+        assert contents(alone)[name] == contents(clip_run)[name], name
+
+
+def test_a_window_longer_than_what_is_generated_is_refused(clips: Trained, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--window 17 must lie in 1 to the 16 tokens that are sampled, or be auto"):
+        run_diversity(run_options(clips, tmp_path / "clip", window=17))
+    assert not (tmp_path / "clip").exists()
 
 
 def test_overwriting_begins_anew(clips: Trained, clip_run: Path, tmp_path: Path) -> None:

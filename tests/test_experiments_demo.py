@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from golden import SMALL_DEMO, check, demo_summary
 
-from experiments.demo import run_demo
+from experiments.demo import run_demo, sampling_for
 from experiments.options import DemoOptions
 from storage.run_folder import RunFolderError
 
@@ -93,6 +93,13 @@ def test_stopped_demo_continues(out: Path) -> None:
     run_demo(DemoOptions(out), SMALL_DEMO)
     assert metrics(out) == before
     assert weights.stat().st_mtime_ns == written
+
+
+def test_completions_of_before_there_was_a_choice_go_on_with_their_noise(out: Path, tmp_path: Path) -> None:
+    config = json.loads((out / "completions" / "clip_new" / "config.json").read_text())
+    assert sampling_for(out / "completions" / "clip_new").noise == config.pop("noise") == "gumbel"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert sampling_for(tmp_path).noise == "inverse"
 
 
 def test_other_seed_into_the_same_folder_is_refused(out: Path) -> None:

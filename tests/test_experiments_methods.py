@@ -172,7 +172,8 @@ def diversity(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> str
         "learning rate of 0.002, reached in 50 steps followed by a cosine down to a tenth of it",
         "precision bf16, seed 0.",
         "Given were 1 (50.0 %) latent frames from the beginning",
-        "Each prompt was continued 3 times, at temperature 1; seed 0.",
+        "Each prompt was continued 3 times, at temperature 1, drawn by taking the largest sum of log-probability and "
+        "Gumbel noise; seed 0.",
         "are root mean square differences of pixels and shares of tokens that differ.",
         "Software: Secondsight ",
         "Holm's method (1979)",

@@ -157,7 +157,12 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("items", "the same of every item, the entropy of its tokens, and videos as .mp4 and .gif"),
         WrittenFile("tokens.npy", "(items, n, tokens) int64"),
         WrittenFile("log_probabilities.npy, entropies.npy", "of the same shape, nats, NaN where a token was given"),
-        WrittenFile("sample.json", "how to do it again: command, options, fingerprints of the models, environment"),
+        WrittenFile(
+            "sample.json",
+            "how to do it again: command, options, fingerprints of the models, environment; and under `decoding` what "
+            "it took: noise, window, passes of the model, tokens, drafts offered and accepted by how far ahead they "
+            "lay",
+        ),
         CONFIG,
         ENVIRONMENT,
         SKIPPED,
