@@ -2,18 +2,20 @@
 
     python benchmarks/parallel_decoding.py --gpt demo/gpt --tokens demo/tokens
     python benchmarks/parallel_decoding.py --gpt demo/gpt --tokens demo/tokens --n 6 --windows 4 8
+    python benchmarks/parallel_decoding.py --gpt demo/gpt --tokens demo/tokens --grow-to 12 768
     python benchmarks/parallel_decoding.py --gpt RUN --tokens TOKENS --precision bf16       on a GPU
 
 The second halves of held-out items are continued, one item at a time. Every window must draw the tokens that one token
 a pass draws, which is compared, and times of all windows are taken in turn. `--naive` times single steps of the whole
-model run again, too, and multiplies them.
+model run again, too, and multiplies them. `--grow-to` embeds the GPT in one of more layers and width that predicts the
+same (Net2Net, Chen et al. 2016): what a well-trained model of that size costs, without training it.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -52,6 +54,8 @@ class Options:
     precision: SamplingPrecision = "fp32"
     """Numbers that the blocks compute with."""
     sampling: SamplingOptions = SamplingOptions()
+    grow_to: tuple[int, int] | None = None
+    """Layers and width of a larger GPT that predicts the same; of the variant rotary."""
     naive: bool = False
     """Time the whole model run again as well, at 8 positions."""
 
@@ -62,6 +66,36 @@ def prompts(options: Options, device: torch.device) -> list[Tensor]:
     rows = store.read(store.split("validation")[: options.items]).to(device)
     begin = round(options.given * rows.shape[1])
     return list(rows.masked_fill(torch.arange(rows.shape[1], device=device) >= begin, FREE).split(1))
+
+
+@torch.no_grad()
+def grow(gpt: GPT, layers: int, width: int) -> GPT:
+    """Return a GPT of more layers, width and heads, all of whose new features are 0."""
+    heads = width // (gpt.config.width // gpt.config.heads)
+    grown = GPT(replace(gpt.config, layers=layers, width=width, heads=heads)).eval()
+    for parameter in grown.parameters():
+        parameter.zero_()
+    # A norm divides by the mean of more squares now.
+    scale = (gpt.config.width / width) ** 0.5
+    pairs = [(grown.norm, gpt.norm)]
+    for large, small in zip(grown.blocks, gpt.blocks, strict=False):
+        pairs += [(large.attention_norm, small.attention_norm), (large.feed_forward_norm, small.feed_forward_norm)]
+        put(large.attention.qkv.weight, small.attention.qkv.weight, parts=3)
+        put(large.attention.out.weight, small.attention.out.weight)
+        put(large.feed_forward.gate_and_value.weight, small.feed_forward.gate_and_value.weight, parts=2)
+        put(large.feed_forward.out.weight, small.feed_forward.out.weight)
+    for large, small in pairs:
+        large.weight[: gpt.config.width] = scale * small.weight
+        large.eps = scale**2 * small.eps
+    put(grown.embedding.weight, gpt.embedding.weight)
+    put(grown.head.weight, gpt.head.weight)
+    return grown
+
+
+def put(large: Tensor, small: Tensor, parts: int = 1) -> None:
+    """Write `small` into the upper left corner of each of the parts, below one another, of `large`."""
+    for to, of in zip(large.chunk(parts), small.chunk(parts), strict=True):
+        to[: of.shape[0], : of.shape[1]] = of
 
 
 def naive_seconds(gpt: GPT, row: Tensor, n: int) -> float:
@@ -80,6 +114,8 @@ def main(options: Options) -> None:
     """Print passes, acceptance, medians and ratios of every window."""
     device = best_device()
     gpt = GPT.from_pretrained(options.gpt).to(device).eval()
+    if options.grow_to is not None:
+        gpt = grow(gpt.cpu(), *options.grow_to).to(device)
     rows = prompts(options, device)
     windows: list[WindowOption] = [1, "auto", *options.windows]
     seconds: dict[WindowOption, list[float]] = {window: [] for window in windows}
