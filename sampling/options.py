@@ -154,8 +154,8 @@ class CompleteOptions(Options):
     tokens everywhere, up to rounding; `bf16!` is bf16 also on processors that are slower in it."""
     window: WindowOption = option("auto", identity="none", at_least=1, at_most=MANY)
     """Tokens of a continuation that one pass of the model reads, with --noise gumbel: drafts, of which those are kept
-    that would be drawn one by one as well. It changes no token, and scores by their rounding; `auto` takes as many as
-    pay."""
+    that would be drawn one by one as well. In fp32 it changes no token, and scores by their rounding; `auto` takes as
+    many as pay."""
     resume: Literal["no", "auto"] = option("no", identity="none")
     """`auto` keeps the finished items in --out and does the rest."""
     overwrite: bool = option(False, identity="none")
