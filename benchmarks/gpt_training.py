@@ -1,33 +1,43 @@
 """Training steps of our GPT against those of a GPT with its attention and its loss written out.
 
     python benchmarks/gpt_training.py
+    python benchmarks/gpt_training.py --sides rotary "plain rotary" legacy --layers 2 --batch 1 --vocab-size 2048 \
+        --threads 1 --clock processor --runs 15
 
 The reference is what minGPT (Karpathy 2020) computes: separate queries, keys and values, masked softmax over all pairs
 of tokens, and logits of the whole batch; without dropout. Ours is trained in both variants. The legacy variant begins
-with the reference's weights, so the two losses must agree. The share of the machine's matrix rate counts six operations
-per matrix weight and token, plus attention, once as MFU counts it (all pairs of tokens) and once only the pairs that a
-causal model needs.
+with the reference's weights, so the two losses must agree. The plain rotary one has its norms, gates and rotations as
+formulas whose gradients autograd derives, and begins as the rotary one does. The share of the machine's matrix rate
+counts six operations per matrix weight and token, plus attention, once as MFU counts it (all pairs of tokens) and once
+only the pairs that a causal model needs.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 import tyro
 from accelerate import Accelerator
+from einops import rearrange
 from timing import medians
 from torch import Tensor, nn
 
 from gpt.config import GPTConfig
 from gpt.flops import flops_per_token, matrix_parameters
-from gpt.model import GPT, Block
+from gpt.model import GPT, Attention, Block, SwiGLU
 from gpt.train import build_optimizer, train_step
+from gpt.written_gradients import rotate, split
 
 RATE = 3e-4
+PRODUCTS = 20
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+Side = Literal["rotary", "plain rotary", "legacy", "reference"]
 
 
 @dataclass
@@ -50,6 +60,10 @@ class Options:
     """CPU threads."""
     runs: int = 5
     """Rounds; medians are printed."""
+    sides: tuple[Side, ...] = ("rotary", "plain rotary", "legacy", "reference")
+    """Models to train."""
+    clock: Literal["wall", "processor"] = "wall"
+    """Seconds that pass, or those that the processor works for this process: of use beside other work."""
 
 
 class WrittenOut(nn.Module):
@@ -96,54 +110,111 @@ def reference_step(model: WrittenOut, optimizer: torch.optim.Optimizer, tokens: 
     return loss.detach()
 
 
-def make_sides(options: Options, tokens: Tensor) -> tuple[dict[str, Callable[[], object]], dict[str, list[float]]]:
-    """Return a training step of every side by name, and the losses that they will append to."""
-    config = GPTConfig(options.layers, options.heads, options.width, options.grid, options.vocab_size)
-    legacy = replace(config, variant="legacy")
-    accelerator, losses = Accelerator(cpu=True), {"rotary": [], "legacy": [], "reference": []}
+class PlainSwiGLU(SwiGLU):
+    """The gated layer as its formula stands in the paper."""
 
-    def ours(name: str, config: GPTConfig) -> Callable[[], None]:
-        torch.manual_seed(0)
-        model = GPT(config)
-        optimizer = build_optimizer(model, RATE, 0.05)
-        return lambda: losses[name].append(float(train_step(accelerator, model, optimizer, tokens, RATE, 1.0)))
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, L, width) of (B, L, width)."""
+        gate, value = self.gate_and_value(x).chunk(2, dim=-1)
+        return self.out(F.silu(gate) * value)
 
+
+class PlainAttention(Attention):
+    """Attention whose queries and keys are rotated as the formula says."""
+
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor], cache: None, layer: int) -> Tensor:
+        """Return (B, L, width) of (B, L, width)."""
+        q, k, v = split(self.qkv(x), self.heads)
+        attended = F.scaled_dot_product_attention(rotate(q, *rotation), rotate(k, *rotation), v, is_causal=True)
+        return self.out(rearrange(attended, "B N L K -> B L (N K)"))
+
+
+def plain(gpt: GPT) -> GPT:
+    """Return a GPT of the rotary variant whose gradients are all derived by autograd; its weights stay."""
+    config, weights = gpt.config, gpt.state_dict()
+    for block in gpt.blocks:
+        block.attention_norm = nn.RMSNorm(config.width, eps=1e-6)
+        block.attention = PlainAttention(config)
+        block.feed_forward_norm = nn.RMSNorm(config.width, eps=1e-6)
+        block.feed_forward = PlainSwiGLU(config.width, config.feed_forward_width)
+    gpt.norm = nn.RMSNorm(config.width, eps=1e-6)
+    gpt.load_state_dict(weights)
+    return gpt
+
+
+def configuration(options: Options, side: Side) -> GPTConfig:
+    """Return the configuration of a side."""
+    variant = "rotary" if side in ("rotary", "plain rotary") else "legacy"
+    return GPTConfig(options.layers, options.heads, options.width, options.grid, options.vocab_size, variant=variant)
+
+
+def make_step(options: Options, side: Side, tokens: Tensor) -> Callable[[], Tensor]:
+    """Return a function that takes a training step of a side and returns its loss."""
     torch.manual_seed(0)
-    reference = WrittenOut(GPT(legacy))
-    # Its optimizer too is as it was then: not fused.
-    optimizer = torch.optim.AdamW(build_optimizer(reference, RATE, 0.05).param_groups, lr=RATE, betas=(0.9, 0.95))
-    sides = {
-        "rotary": ours("rotary", config),
-        "legacy": ours("legacy", legacy),
-        "reference": lambda: losses["reference"].append(float(reference_step(reference, optimizer, tokens))),
-    }
-    rows, inside = options.batch * config.window, 4 * options.width
+    model = GPT(configuration(options, side))
+    if side == "reference":
+        reference = WrittenOut(model)
+        # Its optimizer too is as it was then: not fused.
+        groups = build_optimizer(reference, RATE, 0.05).param_groups
+        optimizer = torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.95))
+        return lambda: reference_step(reference, optimizer, tokens)
+    if side == "plain rotary":
+        model = plain(model)
+    accelerator, fused = Accelerator(cpu=True), build_optimizer(model, RATE, 0.05)
+    return lambda: train_step(accelerator, model, fused, tokens, RATE, 1.0)
+
+
+def make_sides(options: Options, tokens: Tensor) -> tuple[dict[str, Callable[[], object]], dict[Side, list[float]]]:
+    """Return a training step of every side by name, and the losses that they will append to."""
+    losses: dict[Side, list[float]] = {side: [] for side in options.sides}
+
+    def appending(side: Side) -> Callable[[], None]:
+        step = make_step(options, side, tokens)
+        return lambda: losses[side].append(float(step()))
+
+    sides: dict[str, Callable[[], object]] = {side: appending(side) for side in options.sides}
+    rows, inside = tokens.numel(), 4 * options.width
     x, weight, out = torch.randn(rows, options.width), torch.randn(options.width, inside), torch.empty(rows, inside)
-    return sides | {"matrix product": lambda: [torch.mm(x, weight, out=out) for _ in range(20)]}, losses
+    return sides | {"matrix product": lambda: [torch.mm(x, weight, out=out) for _ in range(PRODUCTS)]}, losses
+
+
+def shares(config: GPTConfig, tokens_per_second: float, rate: float) -> str:
+    """Return the shares of the matrix rate that a training has, attention counted whole and causal."""
+    full, matrices = flops_per_token(config), 6 * matrix_parameters(config)
+    causal = matrices + (full - matrices) / 2
+    return " and ".join(f"{100 * tokens_per_second * flops / rate:.0f} %" for flops in (full, causal))
 
 
 def main(options: Options) -> None:
     """Print medians, their ratios, the shares of the matrix rate, and how far the losses are apart."""
     torch.set_num_threads(options.threads)
-    config = GPTConfig(options.layers, options.heads, options.width, options.grid, options.vocab_size)
     torch.manual_seed(1)
-    tokens = torch.randint(options.vocab_size, (options.batch, config.window))
+    tokens = torch.randint(options.vocab_size, (options.batch, options.grid[0] * options.grid[1] * options.grid[2]))
     sides, losses = make_sides(options, tokens)
-    seconds = medians(sides, options.runs)
-    rows = options.batch * config.window
-    rate = 20 * 2 * rows * options.width * 4 * options.width / seconds.pop("matrix product")
+    seconds = medians(sides, options.runs, CLOCKS[options.clock])
+    rows = tokens.numel()
+    rate = PRODUCTS * 2 * rows * options.width * 4 * options.width / seconds.pop("matrix product")
     print(f"matrix rate {rate / 1e9:.0f} GFLOP/s")
-    for name, value in seconds.items():
-        whole = config if name == "rotary" else replace(config, variant="legacy")
-        full, matrices = flops_per_token(whole), 6 * matrix_parameters(whole)
-        causal = matrices + (full - matrices) / 2
-        shares = " and ".join(f"{100 * rows * flops / value / rate:.0f} %" for flops in (full, causal))
+    for side in options.sides:
+        speed = rows / seconds[side]
+        share = shares(configuration(options, side), speed, rate)
         print(
-            f"{name}: {value:.2f} s a step, {rows / value:.0f} tokens/s, {seconds['reference'] / value:.2f} times the "
-            f"reference, {shares} of the matrix rate (attention over all pairs, and causal)"
+            f"{side}: {seconds[side]:.2f} s a step, {speed:.0f} tokens/s, "
+            f"{share} of the matrix rate (attention over all pairs, and causal)"
         )
-    apart = [abs(a - b) for a, b in zip(losses["legacy"], losses["reference"], strict=True)]
-    print(f"losses of legacy and reference apart by {max(apart):.1e} at most; mean {statistics.mean(apart):.1e}")
+    print_comparisons(seconds, losses)
+
+
+def print_comparisons(seconds: Mapping[str, float], losses: Mapping[Side, list[float]]) -> None:
+    """Print how much longer each side takes than the last one, and how far the losses of equal models are apart."""
+    *others, last = losses
+    for side in others:
+        print(f"{side} / {last}: {seconds[side] / seconds[last]:.3f}")
+    pairs: tuple[tuple[Side, Side], ...] = (("rotary", "plain rotary"), ("legacy", "reference"))
+    for one, other in pairs:
+        if one in losses and other in losses:
+            apart = [abs(a - b) for a, b in zip(losses[one], losses[other], strict=True)]
+            print(f"losses of {one} and {other} apart by {max(apart):.1e} at most; mean {statistics.mean(apart):.1e}")
 
 
 if __name__ == "__main__":
