@@ -155,7 +155,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def diversity(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The methods of a real diversity run, of a GPT in a run folder."""
     folder = tmp_path_factory.mktemp("diversity")
-    options = TrainOptions.of(tokens=trained.tokens, out=folder / "gpt", steps=9, learning_rate=2e-3, precision="bf16!")
+    options = TrainOptions.of(tokens=trained.tokens, out=folder / "gpt", steps=9, learning_rate=2e-3, precision="bf16")
     open_run(folder / "gpt", options)
     GPT.from_pretrained(trained.gpt).save_pretrained(folder / "gpt" / "final")
     run_diversity(run_options(trained._replace(gpt=folder / "gpt"), folder / "run"))
