@@ -166,7 +166,6 @@ class _Filling:
             return
         prompts = self.buffer.rows.tokens[::shared, stretch.first : start]
         logits = self.engine.prefill(prompts, shared, stretch.stop - start)
-        self.counts.add_pass(len(self.buffer.rows))
         tokens = self._draw(start, logits)
         if self.window > 1:
             assert isinstance(self.engine, CachedEngine)
@@ -184,11 +183,11 @@ class _Filling:
             ).decode()
             return
         for position in range(start + 1, stretch.stop):
-            self.counts.add_pass(len(self.buffer.rows))
             tokens = self._draw(position, self.engine.step(tokens))
 
     def _draw(self, position: int, logits: Tensor) -> Tensor:
         """Draw the tokens (R,) of a position from logits (R, V), unless they are given; return what stands there."""
+        self.counts.add_pass(int((self.buffer.rows.tokens[:, position] == FREE).sum()))
         return self.buffer.fill(position, self.noise.draw(position, logits, self.options), logits)
 
 

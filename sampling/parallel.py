@@ -211,7 +211,7 @@ class ParallelDecoder:
         passed = ~new | (sure & right)
         reached = torch.cat([torch.ones_like(new[:, :1]), passed[:, :-1].cumprod(dim=1).bool()], dim=1) & new
         taken = reached & sure
-        self._count(taken, new)
+        self._count(taken, new, self.tokens.gather(1, slots + 1) == FREE)
         self.tried += 1
         self.gained += float(taken.sum() / new.any(dim=1).sum())
         self.buffer.fill_some(self.start + 1 + slots, drawn, logits, taken)
@@ -226,8 +226,9 @@ class ParallelDecoder:
         there = self.tokens.gather(1, offsets)
         return torch.where(there == FREE, drawn, there), sure | (there != FREE)
 
-    def _count(self, taken: Tensor, new: Tensor) -> None:
-        self.counts.add_pass(int(taken.sum()))
+    def _count(self, taken: Tensor, new: Tensor, free: Tensor) -> None:
+        """Count a pass; places (R, W) bool are taken, new, and free if nothing was given there."""
+        self.counts.add_pass(int((taken & free).sum()))
         # The first new place is that of the last known token; places behind it are those of drafts.
         first = (~new).sum(dim=1, keepdim=True)
         ahead = (self.within - first).clamp(min=0)

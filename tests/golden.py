@@ -93,7 +93,9 @@ def memory_tables(folder: Path) -> Numbers:
 
 def diversity_tables(folder: Path) -> Numbers:
     """What a diversity run of four studied and four new images writes, with two sampling settings and old noise."""
-    run_diversity(run_options(make_trained(folder / "trained", "image"), folder / "run", top_ps=(1.0, 0.6), noise="inverse"))
+    run_diversity(
+        run_options(make_trained(folder / "trained", "image"), folder / "run", top_ps=(1.0, 0.6), noise="inverse")
+    )
     return {
         **columns(folder / "run" / "items.csv", *DISTANCES, "retrieved", "entropy_bits", "truth_bits"),
         **columns(folder / "run" / "positions.csv", "entropy_bits", "entropy_low", "truth_bits", "truth_high"),

@@ -135,6 +135,14 @@ def test_every_token_is_counted_once(seed: int, window: int, n: int) -> None:
     assert counts.tokens == 2 * n * 10
 
 
+@pytest.mark.parametrize("window", [1, 4])
+def test_tokens_that_are_given_behind_free_ones_are_not_counted(gpt: GPT, window: int) -> None:
+    rows, counts = with_room(4, 16), DecodingCounts()
+    rows[:, 8:12] = 3
+    sample(gpt, rows, window=window, counts=counts)
+    assert counts.tokens == 2 * 8
+
+
 def test_one_at_a_time_takes_a_pass_for_every_token(gpt: GPT) -> None:
     counts = DecodingCounts()
     sample(gpt, with_room(4, 16), window=1, counts=counts)
