@@ -52,10 +52,14 @@ class RotaryPositions(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        angles = rotary_angles(config)
+        # On the meta device torch computes in Python, and takes as long to import what it needs for that as itself.
+        with torch.device("cpu"):
+            angles = rotary_angles(config)
+            cosine, sine = angles.cos(), angles.sin()
         self.count = len(angles)
-        self.register_buffer("cosine", angles.cos(), persistent=False)
-        self.register_buffer("sine", angles.sin(), persistent=False)
+        device = torch.get_default_device()
+        self.register_buffer("cosine", cosine.to(device), persistent=False)
+        self.register_buffer("sine", sine.to(device), persistent=False)
 
     def embed(self, x: Tensor, position_ids: Tensor) -> Tensor:
         """Add positions to embeddings (B, L, D) of the position ids (L,) or (B, L) int64."""

@@ -181,6 +181,16 @@ class _WithoutDrawing(TorchFunctionMode):
 _DRAWING = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_)
 
 
+class _WithoutNumbers(TorchFunctionMode):
+    """Makes tensors of random numbers without the numbers: for the meta device, which has none."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Carry out a function of torch, or make an empty tensor of that shape."""
+        return (torch.empty if function in (torch.randn, torch.rand) else function)(*args, **(kwargs or {}))
+
+
 def _shapes(
     cls: type[Pretrained], config: Any, tensors: Mapping[str, Tensor], source: Path | str
 ) -> Mapping[str, Tensor]:
@@ -203,7 +213,7 @@ def _shapes(
     with register_module_parameter_registration_hook(count):
         try:
             # To draw numbers on the meta device, where there are none, torch would import its compiler.
-            with torch.device("meta"), _WithoutDrawing():
+            with torch.device("meta"), _WithoutNumbers(), _WithoutDrawing():
                 return cls.from_config(config).state_dict()
         except (RuntimeError, TypeError, ArithmeticError, MemoryError) as error:
             raise CheckpointError(

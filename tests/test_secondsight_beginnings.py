@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny import SHORT, make_gpt, make_tokenizer
 
 import secondsight
 from storage.files import write_text
@@ -166,3 +167,18 @@ def test_every_command_that_can_be_refused_so_early_is_tested() -> None:
     }
     tested = {name for name in secondsight.COMMANDS for line in REFUSED if line.startswith(f"{name} ")}
     assert checked - tested == {"memory sweep"}  # one cell that fails does not keep the others from running
+
+
+def test_a_picture_needs_nothing_that_takes_long_to_import_but_torch(tmp_path: Path) -> None:
+    make_tokenizer(SHORT).save_pretrained(tmp_path / "tokenizer")
+    make_gpt().save_pretrained(tmp_path / "gpt")
+    slow = ["accelerate", "matplotlib", "scipy", "sympy", "torch._dynamo", "torch.distributed.tensor", "torchvision"]
+    code = (
+        "import sys, secondsight\n"
+        "secondsight.main(sys.argv[1:])\n"
+        f"print('imported:', *sorted({{*{slow}}} & sys.modules.keys()))"
+    )
+    models = ["--gpt", tmp_path / "gpt", "--tokenizer", tmp_path / "tokenizer"]
+    words = ["complete", *models, "--prompt", "none", "--n", 1, "--out", tmp_path / "out"]
+    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], text=True, capture_output=True, check=True)
+    assert done.stdout.splitlines()[-1] == "imported:"
