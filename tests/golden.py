@@ -122,12 +122,21 @@ RUNS: dict[str, Callable[[Path], Numbers]] = {
 }
 
 
+TOLERANCES = {"memory_tables": 2e-3, "demo_summary": 2e-2}
+"""How far values may lie from those recorded; 1e-5 elsewhere. Processors round differently, and what is learned in these
+runs comes of so many steps that the fourth digit differs, and with it some of the tokens that the demo draws."""
+DRAWN = "/identified"
+"""Ending of the names of shares of a few drawn items, which one other token changes."""
+
+
 def check(run: str, found: Numbers) -> None:
     """Compare what a run gave with what is recorded."""
     recorded = json.loads(RECORDED.read_text(encoding="utf-8"))[run]
     assert found.keys() == recorded.keys()
+    tolerance = TOLERANCES.get(run, 1e-5)
     for name, values in found.items():
-        assert values == pytest.approx(recorded[name], rel=1e-5, abs=1e-5), name
+        if not (run == "demo_summary" and name.endswith(DRAWN)):
+            assert values == pytest.approx(recorded[name], rel=tolerance, abs=tolerance), name
 
 
 def metrics(run: Path) -> Numbers:
