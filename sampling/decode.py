@@ -159,6 +159,7 @@ class _Filling:
         if start < stretch.stop and start == stretch.first and not self.gpt.config.bos:
             # Nothing to predict a first token from: all codes are equally likely, whatever the options are (as in the
             # programs that such models come from), and what is drawn becomes a prompt of its own.
+            self.counts.tokens += self._free(start)
             self.buffer.put(start, self.noise.draw_first(start, self.gpt.config.vocab_size))
             start += 1
             shared = 1
@@ -187,8 +188,12 @@ class _Filling:
 
     def _draw(self, position: int, logits: Tensor) -> Tensor:
         """Draw the tokens (R,) of a position from logits (R, V), unless they are given; return what stands there."""
-        self.counts.add_pass(int((self.buffer.rows.tokens[:, position] == FREE).sum()))
+        self.counts.add_pass(self._free(position))
         return self.buffer.fill(position, self.noise.draw(position, logits, self.options), logits)
+
+    def _free(self, position: int) -> int:
+        """Return in how many rows the token at a position is not given."""
+        return int((self.buffer.rows.tokens[:, position] == FREE).sum())
 
 
 def _given_prefix(given: Tensor) -> int:

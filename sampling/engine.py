@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -156,22 +156,34 @@ class WindowStep:
         return self.gpt(tokens, self.cache)
 
 
-class CUDAGraphWindowStep(WindowStep):
-    """A step over a window as one CUDA graph, recorded at its first call; tokens and slots go through buffers."""
+class RecordedWindow(NamedTuple):
+    """A CUDA graph that reads a window, and the tensors through which it takes and gives."""
 
-    graph: torch.cuda.CUDAGraph | None = None
+    graph: torch.cuda.CUDAGraph
+    tokens: Tensor
+    slots: Tensor
+    logits: Tensor
+
+
+class CUDAGraphWindowStep(WindowStep):
+    """A step over a window as one CUDA graph, recorded at the first call of every width."""
+
+    def __init__(self, gpt: GPT, cache: KVCache) -> None:
+        super().__init__(gpt, cache)
+        self.recorded: dict[int, RecordedWindow] = {}
 
     def __call__(self, tokens: Tensor, slots: Tensor, furthest: int) -> Tensor:
-        """See `CachedEngine.step_window`; the logits are overwritten by the next call."""
-        if self.graph is None:
-            self.tokens = tokens.clone()
-            self.slots = slots.clone()
-            read = partial(super().__call__, self.tokens, self.slots, furthest)
-            self.graph, self.logits = record_graph(read, again=lambda: None)
-        self.tokens.copy_(tokens)
-        self.slots.copy_(slots)
-        self.graph.replay()
-        return self.logits
+        """See `CachedEngine.step_window`; the logits are overwritten by the next call of this width."""
+        width = tokens.shape[1]
+        if width not in self.recorded:
+            kept = tokens.clone(), slots.clone()
+            graph, logits = record_graph(partial(super().__call__, *kept, furthest), again=lambda: None)
+            self.recorded[width] = RecordedWindow(graph, *kept, logits)
+        window = self.recorded[width]
+        window.tokens.copy_(tokens)
+        window.slots.copy_(slots)
+        window.graph.replay()
+        return window.logits
 
 
 def record_graph(read: Callable[[], Tensor], again: Callable[[], None]) -> tuple[torch.cuda.CUDAGraph, Tensor]:

@@ -192,7 +192,7 @@ def draw_inverse(uniform: Tensor, logits: Tensor, options: SamplingOptions) -> T
 def row_keys(seed: int, items: Sequence[int], n: int) -> Tensor:
     """Return a key for every continuation of every item, on which all its noise depends: (B * n,) int64."""
     keys = [
-        np.random.SeedSequence((seed, item, continuation)).generate_state(1, np.uint64)
+        np.random.SeedSequence(seed, spawn_key=(item, continuation)).generate_state(1, np.uint64)
         for item in items
         for continuation in range(n)
     ]

@@ -190,17 +190,17 @@ class ParallelDecoder:
         self.width = width
         self.within = torch.arange(width, device=self.tokens.device)
         self.tried = 0
-        self.gained = 0.0
+        self.gained = self.spent = 0.0
 
     def _narrow_if_slow(self) -> None:
         """Halve the window if a pass over it draws fewer tokens than passes over single ones would in its time."""
-        slow = self.gained / self.tried < pass_cost(self.engine.gpt, len(self.tokens), self.width)
         narrower = self.width // 2 if self.width // 2 >= WIDTHS[-1] else 1
-        self._set_width(narrower if slow else self.width)
+        self._set_width(narrower if self.gained < self.spent else self.width)
 
     def _read_window(self) -> Tensor:
         """Draw as many tokens as drafts allow; return the rows (R,) bool whose next token needs a pass of its own."""
         begin = (self.known - 1).clamp(max=self.slots - self.width)
+        self.exact = torch.minimum(self.exact, begin)  # what lies behind is overwritten
         slots = begin[:, None] + self.within
         read = self.drafts.fill(slots)
         logits = self.engine.step_window(read, slots, int(begin.max()))
@@ -213,6 +213,7 @@ class ParallelDecoder:
         taken = reached & sure
         self._count(taken, new, self.tokens.gather(1, slots + 1) == FREE)
         self.tried += 1
+        self.spent += pass_cost(self.engine.gpt, len(self.tokens), self.width)
         self.gained += float(taken.sum() / new.any(dim=1).sum())
         self.buffer.fill_some(self.start + 1 + slots, drawn, logits, taken)
         self.drafts.learn(slots + 1, drawn, logits)
@@ -233,15 +234,16 @@ class ParallelDecoder:
         first = (~new).sum(dim=1, keepdim=True)
         ahead = (self.within - first).clamp(min=0)
         zeros = torch.zeros(self.width, dtype=torch.int64, device=new.device)
-        offered = zeros.scatter_add(0, ahead.flatten(), new.flatten().long())
-        accepted = zeros.scatter_add(0, ahead.flatten(), taken.flatten().long())
+        offered = zeros.scatter_add(0, ahead.flatten(), (new & free).flatten().long())
+        accepted = zeros.scatter_add(0, ahead.flatten(), (taken & free).flatten().long())
         self.counts.add_drafts(offered[1:], accepted[1:])
 
     def _read_single_tokens(self, unsure: Tensor) -> None:
         """Draw the next token of rows (R,) bool as if everything had been read one token at a time."""
         known = self.known.clone()
-        last = known - 1  # read again in any case: the logits of what follows are wanted
-        begin = int((torch.minimum(self.exact, last) if self.engine.repeats else last)[unsure].min())
+        if not self.engine.repeats:
+            self.spent += 1  # so many are doubtful in bf16 that it matters; in fp32 one would weigh too much
+        begin = int((self.exact if self.engine.repeats else known - 1)[unsure].min())
         end = int(known[unsure].max())
         self.engine.rewind(begin)
         for slot in range(begin, end):
@@ -259,7 +261,7 @@ class ParallelDecoder:
 
 
 def logit_tolerance(logits: Tensor, config: GPTConfig, half: bool) -> Tensor:
-    """Return how far logits may be off because sums were taken in another order: of (..., V) logits (...).
+    """Return how far logits are off, by estimate, if sums were taken in another order: of (..., V) logits (...).
 
     A logit is what 2 x layers + 1 products of matrices behind one another make. In fp32 each rounds as often as its
     sums have terms, which are as many as the model is wide; in bf16, where sums are kept in fp32, once. As rounding

@@ -112,6 +112,11 @@ def test_a_row_has_the_key_of_its_item_and_continuation(items: list[int], n: int
     assert len(alone.unique()) == len(items) * n
 
 
+def test_large_seeds_do_not_share_keys_with_items() -> None:
+    assert row_keys(2**32, [0, 1, 2], 1).tolist() != row_keys(0, [1], 3).tolist()
+    assert len(torch.cat([row_keys(seed, range(8), 4) for seed in (0, 1, 2**32, 2**62)]).unique()) == 4 * 32
+
+
 @settings(max_examples=20)
 @given(codes=st.lists(st.integers(0, 31), min_size=1, max_size=8, unique=True), position=st.integers(0, 10**6))
 def test_noise_of_some_codes_is_that_of_all(codes: list[int], position: int) -> None:

@@ -1,6 +1,7 @@
 """Parallel decoding: whatever the window, the tokens are those of one at a time."""
 
 import math
+from functools import partial
 from typing import Any
 
 import pytest
@@ -121,6 +122,19 @@ def test_a_token_that_is_drawn_again_has_the_very_scores_of_one_at_a_time(
     assert counts.recomputed == counts.tokens - 4
 
 
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("window", [5, 12])
+def test_everything_drawn_again_has_the_very_scores_of_one_at_a_time_to_the_end(
+    n: int, window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With layers so wide that windows do round otherwise, also in the last window, which begins before its tokens."""
+    endless = partial(torch.full, fill_value=math.inf)
+    monkeypatch.setattr(parallel, "logit_tolerance", lambda logits, config, half: endless(logits.shape[:-1]))
+    gpt = make_gpt(GPTConfig(layers=2, heads=2, width=128, grid=(2, 4, 4), vocab_size=64))
+    found, alone = (sample(gpt, with_room(8, 32), n, window=each) for each in (window, 1))
+    assert torch.equal(found.log_probability[..., 8:], alone.log_probability[..., 8:])
+
+
 def test_without_doubt_nothing_is_drawn_again(gpt: GPT) -> None:
     counts = DecodingCounts()
     sample(gpt, with_room(3, 16), 2, window=4, counts=counts)
@@ -173,6 +187,20 @@ def test_drafts_that_are_always_right_leave_a_pass_for_every_window() -> None:
     assert counts.passes == 1 + math.ceil(31 / 8)
 
 
+def test_the_first_token_of_a_model_without_bos_is_counted() -> None:
+    counts = DecodingCounts()
+    sample(make_gpt(GPT_LEGACY), torch.full((1, 32), FREE), window=4, counts=counts)
+    assert counts.tokens == 32
+
+
+def test_drafts_that_are_given_are_not_counted(gpt: GPT) -> None:
+    counts = DecodingCounts()
+    rows = make_tokens(1, 32)
+    rows[:, [4, 20]] = FREE
+    sample(gpt, rows, window=2, counts=counts)
+    assert (counts.tokens, sum(counts.offered)) == (2, 1)
+
+
 def test_a_window_is_narrower_than_what_is_left(gpt: GPT) -> None:
     with pytest.raises(ValueError, match="--window 13 must lie in 1 to the 12 tokens that are sampled, or be auto"):
         generate(gpt, make_tokens(1, 4), 16, window=13)
@@ -195,14 +223,15 @@ def test_by_itself_inverse_noise_goes_one_token_at_a_time(gpt: GPT) -> None:
 
 
 def test_by_itself_a_window_becomes_narrow_where_drafts_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "pass_cost", lambda gpt, rows, width: 1.0 if width == 16 else 99.0)
+    monkeypatch.setattr(parallel, "pass_cost", lambda gpt, rows, width: 6.0 if width == 16 else 99.0)
+    monkeypatch.setattr(parallel, "WORTHWHILE", 0.0)
     monkeypatch.setattr(parallel, "TRIAL", 2)
     gpt = make_gpt(GPTConfig(layers=1, heads=2, width=16, grid=(2, 8, 8), vocab_size=256))
     counts = DecodingCounts()
     found = sample(gpt, torch.full((1, 128), FREE), counts=counts)
     assert torch.equal(found.tokens, sample(gpt, torch.full((1, 128), FREE), window=1).tokens)
     assert len(counts.offered) == 15
-    assert counts.offered[14] < counts.offered[2]
+    assert counts.offered[14] < counts.offered[6] < counts.offered[2]
 
 
 @pytest.mark.parametrize(("rows", "window"), [(1, 16), (2, 8), (6, 1)])
