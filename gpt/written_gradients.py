@@ -2,9 +2,9 @@
 
 Between its matrix products a training step on a CPU waits for memory. Autograd goes over it once or more for every
 operation of a formula and keeps what lies between them; these go over it as seldom as torch's operations allow, and
-keep only their inputs. None has gradients of gradients. Where nothing is learned, the norm is torch's own, which is
-faster there, and nothing passes through autograd: a step of sampling is made of small things. `torch.compile` joins operations by itself and gets the plain
-formulas.
+keep only their inputs. None has gradients of gradients. `torch.compile` joins operations by itself and gets the plain
+formulas. Where nothing is learned, the norm is torch's own, which is faster there, and nothing passes through autograd:
+a step of sampling is made of small things.
 
 Axes: B batch, L tokens, D width, F width inside a feed-forward layer, N heads, K head dimensions.
 """
