@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from data.tokens import TokenStore, unigram_entropy
@@ -14,25 +13,18 @@ from gpt.flops import parameter_count
 from gpt.likelihood import bits_per_pixel, bits_per_token, floor_sentence, unigram_nll
 from gpt.model import GPT
 from gpt.options import EvaluateOptions
+from gpt.scoring import score_tokens
 from training.precision import layers_in, settle
 from training.processes import best_device, describe_device
 from training.progress import count, say_found
 
 
-@torch.no_grad()
 def item_nll(model: GPT, tokens: Tensor, batch: int) -> Tensor:
     """Return the mean NLL per scored token of each of (B, L) token sequences: (B,) float32, nats, on the CPU.
 
-    The first token of a model without a BOS token is not scored. The model is put into evaluation mode for the
-    scoring and back afterwards.
+    The first token of a model without a BOS token is not scored. `batch` is as in `gpt.scoring.score_tokens`.
     """
-    training = model.training
-    device = model.device
-    first = model.first_scored
-    model.eval()
-    scores = [model.nll(rows.to(device))[:, first:].mean(dim=1).float().cpu() for rows in tokens.split(batch)]
-    model.train(training)
-    return torch.cat(scores)
+    return score_tokens(model, tokens, batch)[:, model.first_scored :].mean(dim=1)
 
 
 def check_store(store: TokenStore, model: GPT) -> None:

@@ -30,7 +30,7 @@ def with_fast_layers(gpt: GPT, rows: int, half: bool = False) -> GPT:
     for module in list(fast.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Linear):
-                setattr(module, name, HalfLinear(child) if half and child is not head else _packed(child, rows))
+                setattr(module, name, HalfLinear(child, rows) if half and child is not head else _packed(child, rows))
     return fast
 
 
@@ -51,22 +51,37 @@ class PackedLinear(nn.Module):
 
 
 class HalfLinear(nn.Module):
-    """A linear layer with weights in bfloat16, which are half as many bytes to read. Its weights are a copy."""
+    """A linear layer with weights in bfloat16, which are half as many bytes to read. Its weights are a copy.
 
-    def __init__(self, linear: nn.Linear) -> None:
+    On processors whose products of bf16 matrices oneDNN knows, they lie in the order in which it reads them.
+    """
+
+    def __init__(self, linear: nn.Linear, rows: int) -> None:
         super().__init__()
-        self.weight = linear.weight.detach().bfloat16()
+        weight = linear.weight.detach().bfloat16()
+        self.packed = not weight.is_cuda and packs_bf16()
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), rows) if self.packed else weight
         bias: Tensor | None = linear.bias  # torch's annotation forgets `bias=False`
         self.bias = None if bias is None else bias.detach().bfloat16()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (..., out) bfloat16 of (..., in)."""
+        if self.packed:
+            return torch.ops.mkldnn._linear_pointwise(x.bfloat16(), self.weight, self.bias, "none", [], "")
         return F.linear(x.bfloat16(), self.weight, self.bias)
 
 
+def packs_bf16() -> bool:
+    """Whether this processor multiplies packed matrices in bf16: it has AVX512, or AVX-NE-CONVERT."""
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return _knows_packing() and supported is not None and bool(supported())
+
+
 def _packed(linear: nn.Linear, rows: int) -> nn.Module:
-    if linear.weight.is_cuda:
-        return linear
+    fits = not linear.weight.is_cuda and linear.weight.dtype == torch.float32
+    return PackedLinear(linear, rows) if fits and _knows_packing() else linear
+
+
+def _knows_packing() -> bool:
     # Packing belongs to torch's compiler and is not public: a build without it keeps its own layers.
-    known = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
-    return PackedLinear(linear, rows) if known and linear.weight.dtype == torch.float32 else linear
+    return torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -29,27 +30,38 @@ def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, logits_at_onc
     return _CrossEntropy.apply(hidden, weight, targets, rows)
 
 
-def token_nll(hidden: Tensor, weight: Tensor, targets: Tensor, logits_at_once: int = LOGITS_AT_ONCE) -> Tensor:
-    """Return the cross-entropy of every row of the logits `hidden @ weight.T`, in nats: (M,) float32.
+def token_nll(
+    hidden: Tensor,
+    head: Callable[[Tensor], Tensor],
+    targets: Tensor,
+    vocab_size: int,
+    logits_at_once: int = LOGITS_AT_ONCE,
+) -> Tensor:
+    """Return the cross-entropy of every row of the logits `head(hidden)`, in nats: (M,) float32.
 
     Where no gradients are computed, it holds no more logits at a time than `cross_entropy` does. Gradients can be
     taken, but hold all logits.
 
     Args:
         hidden: (M, D) floating point.
-        weight: (V, D), the output layer.
+        head: the output layer, which makes (rows, V) new logits of (rows, D).
         targets: (M,) int64 in [0, V).
+        vocab_size: V.
         logits_at_once: rows of a chunk times V, at most (but at least one row).
     """
-    rows = max(1, logits_at_once // len(weight))
-    product = _product_dtype(hidden)
-    matrix = weight.to(product)
-    return torch.cat(
-        [
-            F.cross_entropy((part.to(product) @ matrix.T).float(), wanted, reduction="none")
-            for part, wanted in zip(hidden.split(rows), targets.split(rows), strict=True)
-        ]
-    )
+    rows = max(1, logits_at_once // vocab_size)
+    chunks = zip(hidden.split(rows), targets.split(rows), strict=True)
+    return torch.cat([_nll(head(part).float(), wanted) for part, wanted in chunks])
+
+
+def _nll(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the cross-entropy of (M, V) logits, which are overwritten where they need no gradients: (M,)."""
+    if logits.requires_grad:
+        return F.cross_entropy(logits, targets, reduction="none")
+    said = logits.gather(1, targets[:, None])
+    top = logits.amax(dim=1, keepdim=True)
+    above = (top - said)[:, 0]
+    return logits.sub_(top).exp_().sum(dim=1).log_().add_(above)
 
 
 class _CrossEntropy(torch.autograd.Function):

@@ -275,7 +275,9 @@ class GPT(Pretrained):
         if targets is None:
             return self.head(features)
         if reduction == "none":
-            return token_nll(features.flatten(0, 1), self.head.weight, targets.flatten()).view(targets.shape)
+            return token_nll(features.flatten(0, 1), self.head, targets.flatten(), self.config.vocab_size).view_as(
+                targets
+            )
         return cross_entropy(features.flatten(0, 1), self.head.weight, targets.flatten())
 
     def features(self, tokens: Tensor, cache: KVCache | None = None) -> Tensor:

@@ -3,7 +3,8 @@
 Between its matrix products a training step on a CPU waits for memory. Autograd goes over it once or more for every
 operation of a formula and keeps what lies between them; these go over it as seldom as torch's operations allow, and
 keep only their inputs. None has gradients of gradients. `torch.compile` joins operations by itself and gets the plain
-formulas.
+formulas. Where nothing is learned, the norm is torch's own, which is faster there, and nothing passes through autograd:
+a step of sampling is made of small things.
 
 Axes: B batch, L tokens, D width, F width inside a feed-forward layer, N heads, K head dimensions.
 """
@@ -28,7 +29,7 @@ class RMSNorm(nn.RMSNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Return (..., D) of (..., D)."""
         single = x.dtype == self.weight.dtype and x.dtype in (torch.float32, torch.float64)
-        if x.device.type != "cpu" or not single or torch.compiler.is_compiling():
+        if x.device.type != "cpu" or not single or torch.compiler.is_compiling() or not torch.is_grad_enabled():
             return super().forward(x)
         normed: Tensor = _RMSNorm.apply(x, self.weight, self.eps)
         return normed
@@ -39,6 +40,8 @@ def gated(gate_and_value: Tensor) -> Tensor:
     if torch.compiler.is_compiling():
         gate, value = gate_and_value.chunk(2, dim=-1)
         return F.silu(gate) * value
+    if not torch.is_grad_enabled():
+        return _gated(gate_and_value)
     product: Tensor = _Gated.apply(gate_and_value)
     return product
 
@@ -100,8 +103,7 @@ class _Gated(torch.autograd.Function):
     def forward(ctx: Any, gate_and_value: Tensor) -> Tensor:
         """Return (..., F) of (..., 2 F)."""
         ctx.save_for_backward(gate_and_value)
-        gate, value = gate_and_value.chunk(2, dim=-1)
-        return F.silu(gate).mul_(value)
+        return _gated(gate_and_value)
 
     @staticmethod
     @once_differentiable
@@ -116,6 +118,12 @@ class _Gated(torch.autograd.Function):
         torch.mul(value, gradient, out=work)
         torch.ops.aten.silu_backward.grad_input(work, gate, grad_input=to_gate)
         return result
+
+
+def _gated(gate_and_value: Tensor) -> Tensor:
+    """Return (..., F) of (..., 2 F)."""
+    gate, value = gate_and_value.chunk(2, dim=-1)
+    return F.silu(gate).mul_(value)
 
 
 class _SplitAndRotate(torch.autograd.Function):

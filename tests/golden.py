@@ -123,8 +123,8 @@ RUNS: dict[str, Callable[[Path], Numbers]] = {
 
 
 TOLERANCES = {"memory_tables": 2e-3, "demo_summary": 2e-2}
-"""How far values may lie from those recorded; 1e-5 elsewhere. Processors round differently, and these runs learn so much
-that the fourth digit differs, and with it some of the tokens that the demo draws."""
+"""How far values may lie from those recorded; 1e-5 elsewhere. Processors round differently, and these runs learn so
+much that the fourth digit differs, and with it some of the tokens that the demo draws."""
 DRAWN = "/identified"
 """Ending of the names of shares of a few drawn items, which one other token changes."""
 

@@ -22,6 +22,10 @@ def plain(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     return F.cross_entropy(hidden @ weight.T, targets)
 
 
+def nll(hidden: Tensor, weight: Tensor, targets: Tensor, at_once: int) -> Tensor:
+    return token_nll(hidden, lambda part: F.linear(part, weight), targets, len(weight), at_once)
+
+
 @settings(max_examples=50)
 @given(rows=st.integers(1, 20), width=st.integers(1, 8), vocab=st.integers(2, 30), at_once=st.integers(1, 700))
 def test_loss_and_gradients_are_those_of_cross_entropy(rows: int, width: int, vocab: int, at_once: int) -> None:
@@ -38,16 +42,30 @@ def test_loss_and_gradients_are_those_of_cross_entropy(rows: int, width: int, vo
 def test_the_nll_of_every_token_is_that_of_all_logits(rows: int, width: int, vocab: int, at_once: int) -> None:
     hidden, weight, targets = make_inputs(rows, width, vocab, torch.float32)
     expected = F.cross_entropy(hidden @ weight.T, targets, reduction="none")
-    found = token_nll(hidden, weight, targets, at_once)
+    found = nll(hidden, weight, targets, at_once)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     gradients = torch.autograd.grad(found.sum(), weight), torch.autograd.grad(expected.sum(), weight)
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_without_gradients_the_nll_of_every_token_is_the_same(scale: float) -> None:
+    hidden, weight, targets = make_inputs(20, 8, 30, torch.float32)
+    with torch.no_grad():
+        found = nll(scale * hidden, weight, targets, 100)
+    torch.testing.assert_close(found, nll(scale * hidden, weight, targets, 100).detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_without_gradients_what_is_not_a_number_stays_none() -> None:
+    hidden, weight, targets = make_inputs(3, 8, 30, torch.float32)
+    with torch.no_grad():
+        assert nll(torch.full_like(hidden, torch.nan), weight, targets, 100).isnan().all()
+
+
 def test_the_nll_of_every_token_is_fp32_under_autocast() -> None:
     hidden, weight, targets = make_inputs(64, 16, 100, torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        found = token_nll(hidden, weight, targets, 1000)
+        found = nll(hidden, weight, targets, 1000)
     assert found.dtype == torch.float32
     torch.testing.assert_close(found.mean(), plain(hidden, weight, targets), rtol=1e-2, atol=1e-2)
 

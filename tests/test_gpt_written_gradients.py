@@ -129,6 +129,16 @@ def test_what_is_frozen_has_no_gradient(frozen: str) -> None:
     torch.testing.assert_close(*(torch.autograd.grad(y.sum(), wanted) for y in (layer(x), plain)))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("rows", [1, 64])
+def test_without_gradients_the_values_are_those_of_the_formulas(rows: int) -> None:
+    x, angles = random(rows, 1, 48).detach(), rotation(1, 8)
+    layer = norm(48)
+    assert torch.equal(layer(x), plain_norm(layer, x))
+    torch.testing.assert_close(gated(x), plain_gated(x))
+    torch.testing.assert_close(split_and_rotate(x, 2, angles), plain_split_and_rotate(x, 2, angles))
+
+
 # In a model
 
 

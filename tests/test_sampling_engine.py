@@ -27,7 +27,7 @@ def test_a_model_computes_with_half_layers_from_end_to_end(config: GPTConfig) ->
     for module in list(half.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Linear):
-                setattr(module, name, HalfLinear(child))
+                setattr(module, name, HalfLinear(child, 4))
     engine, exact = CachedEngine(gpt, 4), RecomputingEngine(gpt)
     engine.gpt = half
     tokens = make_tokens(2, 8)

@@ -21,13 +21,10 @@ from experiments.memory.options import Half, Ties
 from experiments.statistics.trials import TrialRow, correctness
 from gpt.likelihood import bits_per_pixel
 from gpt.model import GPT
+from gpt.scoring import score_tokens
 
 LIKELIHOODS = ("weights", "weights+store")
 """Readouts that are a mean NLL per token, and so have bits per pixel."""
-CPU_TOKENS = 2**11
-"""Tokens of a scoring batch on a CPU, as many as its caches hold."""
-GPU_TOKENS = 2**14
-"""The same on a GPU, as many as keep it busy."""
 
 
 @dataclass(frozen=True)
@@ -172,19 +169,8 @@ def tested_paths(trials: Sequence[Trial]) -> list[str]:
 
 def score(gpt: GPT, store: EpisodicStore | None, tokens: Tensor) -> dict[str, Tensor]:
     """Return how unfamiliar each of (P, L) token sequences is: (P,) float32 on the CPU, by readout."""
-    scores = {"weights": token_nll(gpt, tokens)[:, gpt.first_scored :].mean(dim=1)}
+    scores = {"weights": score_tokens(gpt, tokens)[:, gpt.first_scored :].mean(dim=1)}
     if store is not None:
         judged = store.score(tokens)
         scores |= {"weights+store": judged.nll, "familiarity": judged.familiarity}
     return scores
-
-
-@torch.inference_mode()
-def token_nll(gpt: GPT, tokens: Tensor) -> Tensor:
-    """Return the NLL of every token of (P, L) sequences: (P, L) float32, nats, on the CPU.
-
-    The model is put into evaluation mode; the tokens are on its device.
-    """
-    gpt.eval()
-    batch = max(1, (CPU_TOKENS if tokens.device.type == "cpu" else GPU_TOKENS) // tokens.shape[1])
-    return torch.cat([gpt.nll(rows).float().cpu() for rows in tokens.split(batch)])

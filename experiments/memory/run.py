@@ -30,8 +30,9 @@ from experiments.memory.learner import Learner, begin_learner, image_folder_orde
 from experiments.memory.material import Material, read_clips
 from experiments.memory.options import MemoryOptions
 from experiments.memory.recall import Cue, RecallRow, recall, write_recall
-from experiments.memory.recognition import Session, token_nll
+from experiments.memory.recognition import Session
 from experiments.statistics.trials import TrialRow, read_trials, write_trials
+from gpt.scoring import score_tokens
 from storage.checked_files import FaultError, parse_json, read_bytes
 from storage.checkpoints import newest_checkpoint
 from storage.checksums import fingerprint
@@ -354,7 +355,7 @@ def _cue(trial: Trial, studied: bool) -> Cue:
 
 def _map(learner: Learner, session: Session) -> np.ndarray[Any, Any]:
     """Return the NLL of every token of the tested images, (P, L) float16, in nats."""
-    return token_nll(learner.gpt, session.tokens["none"]).numpy().astype(np.float16)
+    return score_tokens(learner.gpt, session.tokens["none"]).numpy().astype(np.float16)
 
 
 def _accuracy(rows: list[TrialRow]) -> float:
