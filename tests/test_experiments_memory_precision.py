@@ -1,4 +1,4 @@
-"""In which numbers a learner studies and is tested; processors without bf16 compute in it too, a tiny model in no time."""
+"""In which numbers a learner studies and is tested; models are tiny, as bf16 is slow on processors without it."""
 
 import csv
 import json
