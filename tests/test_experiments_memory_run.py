@@ -82,6 +82,17 @@ def test_a_resumed_run_ends_with_the_same_bits(
     assert not (tmp_path / "stopped" / "state").exists()
 
 
+def test_a_resumed_run_in_bf16_ends_with_the_same_bits(stimuli: Path, tmp_path: Path) -> None:
+    how = {"exposures": 5, "layers": 1, "heads": 1, "width": 16, "precision": "bf16!"}
+    carry_out(make_options(stimuli, tmp_path / "whole", **how))
+    options = make_options(stimuli, tmp_path / "stopped", **how)
+    with pytest.raises(SystemExit):
+        carry_out(options, Interrupted, happens=ask_to_end)
+    carry_out(options)
+    for name in ("trials.csv", "maps.npz"):
+        assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
 def test_after_the_exposures_another_list_is_studied_and_the_first_tested(
     stimuli: Path, other: Path, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ Precision = Literal["fp32", "tf32", "bf16", "bf16!", "auto"]
 """Numbers that layers compute with while they learn: see `training.precision`."""
 
 InferencePrecision = Literal["fp32", "bf16", "bf16!", "auto"]
-"""Numbers that layers compute with where nothing is learned: see `training.precision`."""
+"""Numbers that layers compute with where nothing is learned, and in memory runs: see `training.precision`."""
 
 Sharing = Literal["none", "full", "node"]
 """Among which processes a model is shared out: none, all, or those of a node."""

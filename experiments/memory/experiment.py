@@ -49,6 +49,7 @@ from storage.lock import FolderLock
 from storage.run_folder import has_begun, open_run, read_options
 from storage.tables import read_rows, write_rows, write_table
 from storage.terminal import visible
+from training.precision import read_precision, settle
 from training.processes import best_device, describe_device
 from training.progress import count, say_done, say_found
 from vqgan.options import TrainOptions
@@ -78,6 +79,7 @@ def run_memory(options: MemoryOptions) -> list[Accuracy]:
         MismatchError: the GPT does not belong to the tokenizer.
         FolderLockError: another process is writing into `out`.
         RunFolderError: `out` holds other results, or damaged ones.
+        ValueError: bf16 is asked for on a processor that is slower in it.
         FloatingPointError: a learner has diverged.
         SystemExit: a signal asked the experiment to end, and its state was saved.
     """
@@ -88,14 +90,15 @@ def run_memory(options: MemoryOptions) -> list[Accuracy]:
 
 
 def _run(options: MemoryOptions) -> list[Accuracy]:
+    begun = _has_begun(options.out) and not options.overwrite
+    options, precision = _settle_precision(options, begun)
     lists = read_lists(options)
     versions = _versions(lists.first, options)
-    begun = _has_begun(options.out) and not options.overwrite
     if begun:
         open_run(options.out, options, options.resume, begun=True)  # refused before anything takes long
     _say_list(lists.first, versions, options)
     material = encode_lists(lists, options)
-    _say_model(material, options)
+    _say_model(material, options, precision)
     origin = fingerprint_of_origin(options)
     if not begun:
         _begin(options)
@@ -129,6 +132,13 @@ def _has_begun(out: Path) -> bool:
     """Whether a folder holds a finished run of a version and seed, or the state of one."""
     states = (state for run in (out / "runs").glob("*") if (state := newest_checkpoint(run / "state")))
     return has_begun(out, MemoryOptions) or any(states)
+
+
+def _settle_precision(options: MemoryOptions, begun: bool) -> tuple[MemoryOptions, str | None]:
+    """Return options with what is computed in, and what to say of it if that was left open; see `settle`."""
+    # Runs of before there was a choice, which did not record any, are in fp32.
+    recorded = (read_precision(options.out) or "fp32") if begun else None
+    return settle(options, "precision", best_device(), recorded)
 
 
 def _begin(options: MemoryOptions) -> None:
@@ -208,12 +218,14 @@ def _training_data(run: Path) -> Path:
     return read_options(run, TrainOptions).data
 
 
-def _say_model(material: Material, options: MemoryOptions) -> None:
+def _say_model(material: Material, options: MemoryOptions, precision: str | None) -> None:
+    """Say what learns, and in which precision if that was left open."""
     kind = "image" if options.material.noise is None else "sequence"
     grid = "x".join(map(str, material.grid))
     say_found(
         tokens=f"{prod(material.grid):,} per {kind}, {grid} of {material.vocab_size} codes",
         model=describe_model(options, material),
+        **({"precision": precision} if precision else {}),
     )
 
 

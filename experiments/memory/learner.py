@@ -27,7 +27,8 @@ from storage.checksums import fingerprint
 from storage.model_folder import load_weights
 from storage.places import list_checkpoints
 from training.order import epoch_order, seed_step
-from training.precision import forget_earlier_trainings
+from training.precision import forget_earlier_trainings, is_bf16
+from training.processes import best_device
 from training.state import load_training_state, save_checkpoint
 
 MOMENTUM = 0.9
@@ -40,7 +41,8 @@ class Learner:
     """A GPT that studies lists.
 
     Args:
-        gpt: the model, changed in place.
+        gpt: the model, changed in place. In bf16 its forward pass has autocast in it from then on, so that tests, too,
+            are computed in what it studies in.
         options: how it learns.
         seed: decides the order of study and what is rehearsed.
         checkpoint: a checkpoint of `gpt`, with whose optimizer state it begins; None begins with an empty one.
@@ -55,8 +57,9 @@ class Learner:
         self.seed = seed
         if options.learning.trained_blocks is not None:
             freeze(gpt, options.learning.trained_blocks)
+        half = is_bf16(options.learning.precision, best_device())
         forget_earlier_trainings()  # whose precision this one would have
-        self.accelerator = Accelerator(mixed_precision="no")
+        self.accelerator = Accelerator(mixed_precision="bf16" if half else "no")
         self.model, self.optimizer = self.accelerator.prepare(gpt, make_optimizer(gpt, options))
         if checkpoint is not None:
             load_training_state(checkpoint, {"gpt": self.optimizer})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from experiments.memory.options import MemoryOptions, finished_runs
+from experiments.memory.options import BEFORE, MemoryOptions, finished_runs
 from experiments.memory.protocol import SETS
 from experiments.statistics.trials import Run, TrialRow, read_trials
 from storage.run_folder import read_options
@@ -143,7 +143,7 @@ def _of_model(trial: TrialRow, model: str, folder: RunFolder) -> TrialRow:
 
 def _named(settings: Sequence[Mapping[str, Any]], options: Sequence[str]) -> list[str]:
     """Return for each run these of its options in words."""
-    worded = [[_setting(name, of_run.get(name)) for name in options] for of_run in settings]
+    worded = [[_setting(name, of_run.get(name, BEFORE.get(name))) for name in options] for of_run in settings]
     return [", ".join(words for words in of_run if words) for of_run in worded]
 
 

@@ -24,6 +24,7 @@ from storage.options import (
     preset_name,
     value_at,
 )
+from training.options import InferencePrecision
 
 NOISE_TOKENS = 2**26
 """As many tokens as the random sequences of a list may have: they and their foils then take a gigabyte."""
@@ -33,6 +34,8 @@ Resize = Literal["exact", "pillow"]
 Ties = Literal["half", "wrong"]
 Change = Literal["jpeg-50", "shift-1", "brightness", "mirror"]
 """The names of `experiments.memory.changes.CHANGES`."""
+BEFORE: Mapping[str, Any] = {"precision": "fp32"}
+"""What every run had before there were these options, which are therefore no part of what it is told apart by."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,10 @@ class LearningOptions(Options):
     """Independent runs, each with its own weights and order."""
     seed: int = option(0, at_least=0, at_most=LARGEST_SEED, identity="run")
     """Seed of the first run."""
+    precision: InferencePrecision = "fp32"
+    """Numbers that the GPT's layers compute with while it studies and is tested; weights, losses and recall stay in
+    fp32. `auto` is bf16 where that is measured to be faster, or what the run began with; `bf16!` is bf16 also on
+    processors that are slower in it."""
     save_every: int = option(10, at_least=1, at_most=MANY, identity="none")
     """Passes between two saved states, from which an interrupted run continues."""
 
@@ -195,7 +202,8 @@ class MemoryOptions(Options):
     def settings(self, *identities: Identity) -> dict[str, Any]:
         """Return the options that tell these things apart, by name, in order.
 
-        The architecture of a new GPT is one of them, `preset`: the name of the preset, or what it is in words.
+        The architecture of a new GPT is one of them, `preset`: the name of the preset, or what it is in words. Left out
+        is what has the value in `BEFORE`.
         """
         settings: dict[str, Any] = {}
         for name, leaf in leaves(type(self)).items():
@@ -204,7 +212,7 @@ class MemoryOptions(Options):
                     settings["preset"] = self._architecture()
                 else:
                     settings[name] = value_at(self, leaf.path)
-        return settings
+        return without_before(settings)
 
     def model_name(self) -> str:
         """Return what a model is called where there is no other: the preset of its GPT, or the folder it came from."""
@@ -331,6 +339,11 @@ def _check_combination(options: MemoryOptions | SweepOptions, stimuli: bool, gpt
         for name, value in (("then", learning.then), ("changes", test.changes), ("recall", test.recall)):
             if value:
                 raise ValueError(f"--{name} is for images: leave it out with --noise")
+
+
+def without_before(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options by name without those that have the value in `BEFORE`."""
+    return {name: value for name, value in values.items() if name not in BEFORE or value != BEFORE[name]}
 
 
 def finished_runs(path: Path) -> list[Path]:

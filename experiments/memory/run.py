@@ -28,7 +28,7 @@ from data.stimuli.lists import StimulusList, Trial
 from experiments.memory.episodic import EpisodicStore
 from experiments.memory.learner import Learner, begin_learner, image_folder_order
 from experiments.memory.material import Material, read_clips
-from experiments.memory.options import MemoryOptions
+from experiments.memory.options import MemoryOptions, without_before
 from experiments.memory.recall import Cue, RecallRow, recall, write_recall
 from experiments.memory.recognition import Session
 from experiments.statistics.trials import TrialRow, read_trials, write_trials
@@ -69,7 +69,7 @@ class MemoryRun:
         """Digest of what decides the results: options, lists, tokens, version, seed and the GPT."""
         return digest_of(
             {
-                "options": _plain({name: self.options.flat()[name] for name in _telling()}),
+                "options": _plain(without_before({name: self.options.flat()[name] for name in _telling()})),
                 "list": [asdict(image) for image in self.stimuli.study],
                 "trials": [asdict(trial) for trial in self.stimuli.trials],
                 "tokens": self.material.digest,

@@ -24,6 +24,7 @@ from storage.hub_names import HUB, is_hub_model
 from storage.options import find_preset
 from storage.run_folder import open_run
 from storage.terminal import visible
+from training.precision import read_precision
 from training.processes import best_device, describe_device
 from training.progress import say_done, say_found
 
@@ -118,9 +119,16 @@ def sweep_steps(options: SweepOptions) -> list[Step]:
 def run_cell(cell: MemoryOptions) -> None:
     """Carry out a run, or what is missing of it."""
     if (cell.out / "trials.csv").exists():
-        open_run(cell.out, cell, "auto")  # refuses what was made with other options
+        open_run(cell.out, _of_finished(cell), "auto")  # refuses what was made with other options
     else:
         run_memory(cell)
+
+
+def _of_finished(cell: MemoryOptions) -> MemoryOptions:
+    """Return options of a cell that is finished, in which no device computes any more, with its precision settled."""
+    asked = cell.learning.precision
+    settled = (read_precision(cell.out) or "fp32") if asked == "auto" else asked.removesuffix("!")
+    return cell.changed(precision=settled)
 
 
 def _label_of_list(stimuli: Path | None, options: SweepOptions) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from experiments.memory.options import MemoryOptions
+from experiments.memory.options import BEFORE, MemoryOptions
 from experiments.statistics.accuracy import POOLED, Accuracy
 from storage.files import to_json
 from storage.run_folder import read_options
@@ -45,7 +45,7 @@ def write_sweep(out: Path) -> list[CellEnd]:
     rows = [
         {
             "cell": end.cell,
-            **{name: _text(end.settings.get(name)) for name in differing},
+            **{name: _text(end.settings.get(name, BEFORE.get(name))) for name in differing},
             **{name: getattr(end.accuracy, name) for name in RESULTS},
         }
         for end in ends
