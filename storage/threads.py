@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import re
 import sys
 import threading
 import time
@@ -26,20 +27,25 @@ from typing import NamedTuple
 WINDOW = 0.5
 """Seconds between two looks at how long threads waited for a processor."""
 CROWDED = 0.4
-"""Seconds that threads together wait, per second, from which on they make room. It is next to nothing alone,
-and 0.5 or more beside one busy process, on any number of processors."""
+"""Seconds that threads together wait, per second, from which on they make room."""
 FIRST_PATIENCE = 8
 """Windows after which it is tried first whether there is room again."""
 LAST_PATIENCE = 240
 """Windows between such tries when none succeeds."""
 CALM = 4
 """Windows with room after which that is said."""
+MOST_SLEEPING = 8
+"""Threads at most that are kept asleep. Where it takes more, most processors compute nothing of this process."""
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 """Environment variables by which users say themselves how threads wait."""
 CHANGED = {
     True: "other work keeps the processor busy: threads sleep while they wait for one another; results stay the same",
     False: "the processor is free again: threads wait as before",
 }
+LIBRARY = re.compile(r"libgomp(-(?!plugin-).*)?\.so(\..*)?")
+"""Names of GNU OpenMP's shared library, as systems and wheels have it."""
+FAILURES = (AttributeError, MemoryError, OSError, RuntimeError, ValueError)
+"""What ends the watching, silently: a command does its work without it, only slower."""
 
 Times = Mapping[str, tuple[float, float]]
 """Of every thread the seconds that it ran, and those that it waited for a processor."""
@@ -91,25 +97,32 @@ def making_room() -> Iterator[None]:
 
     That is looked at twice a second within this context, and changes are said in a line on stderr. Nothing happens
     while a GPU computes; nor where users said how threads wait (`WAITING`) or that there is one only, nor where the
-    system does not tell how long threads wait for a processor (it is not Linux).
+    system does not tell how long threads wait for a processor (it is not Linux). Where room cannot be made, or looking
+    fails, no more is tried within this context, and nothing is said.
     """
-    chosen = os.environ.get("OMP_NUM_THREADS") == "1" or any(name in os.environ for name in WAITING)
-    if chosen or not thread_times():
-        yield
-        return
     ended = threading.Event()
-    watching = threading.Thread(target=_watch, args=(ended,), daemon=True)
-    watching.start()
+    watching = _start_watching(ended)
     try:
         yield
     finally:
         ended.set()
-        watching.join()
+        if watching is not None:
+            watching.join()
+
+
+def _start_watching(ended: threading.Event) -> threading.Thread | None:
+    chosen = os.environ.get("OMP_NUM_THREADS") == "1" or any(name in os.environ for name in WAITING)
+    with suppress(*FAILURES):
+        if not chosen and thread_times():
+            watching = threading.Thread(target=_watch, args=(ended,), daemon=True)
+            watching.start()
+            return watching
+    return None
 
 
 def _watch(ended: threading.Event) -> None:
-    began, before = time.monotonic(), thread_times()
-    with Room() as room:
+    with suppress(*FAILURES), Room() as room:
+        began, before = time.monotonic(), thread_times()
         while not ended.wait(WINDOW):
             now, after = time.monotonic(), thread_times()
             if not _on_gpu():
@@ -131,7 +144,11 @@ class Room(ExitStack):
         self._loaded = False
 
     def follow(self, look: Look) -> None:
-        """Let waiting threads sleep in the next window, or not, after a look at the last one."""
+        """Let waiting threads sleep in the next window, or not, after a look at the last one.
+
+        Raises:
+            RuntimeError: no room can be made.
+        """
         self._loaded = self._loaded or bool(loaded_openmp())
         if not self._loaded:
             return
@@ -191,11 +208,15 @@ class SleepingTeam:
     Args:
         path: of the shared library of GNU OpenMP that is loaded.
         threads: that compute; by default as many as OpenMP takes when nothing was said since it was loaded.
+
+    Raises:
+        RuntimeError: by entering it: the threads cannot be made, or more than `MOST_SLEEPING` would be needed.
     """
 
     def __init__(self, path: str, threads: int | None = None) -> None:
         self._library = ctypes.CDLL(path)
         self._threads = threads
+        self._failure: Exception | None = None
         self._made = threading.Event()
         self._done = threading.Event()
         # A team belongs to the thread that made it, and ends with it.
@@ -204,6 +225,9 @@ class SleepingTeam:
     def __enter__(self) -> SleepingTeam:
         self._owner.start()
         self._made.wait()
+        if self._failure is not None:
+            self._owner.join()
+            raise RuntimeError("no threads can sleep") from self._failure
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -211,13 +235,65 @@ class SleepingTeam:
         self._owner.join()
 
     def _sleep(self) -> None:
-        computing = self._threads or self._library.omp_get_max_threads()
-        free = max(0, self._library.omp_get_num_procs() - computing)
-        # What a compiler makes of `#pragma omp parallel num_threads(n)`, here around a function that does nothing. The
-        # owner is not counted among OpenMP's threads.
-        self._library.GOMP_parallel(self._library.omp_get_thread_num, None, free + 2, 0)
-        self._made.set()
+        try:
+            self._make()
+        except Exception as failure:  # whatever it is, whoever enters must not wait for ever
+            self._failure = failure
+            self._done.set()
+        finally:
+            self._made.set()
         self._done.wait()
+
+    def _make(self) -> None:
+        computing = self._threads or self._library.omp_get_max_threads()
+        sleeping = sleeping_threads(self._library.omp_get_num_procs(), computing)
+        # GNU OpenMP ends the whole process when it cannot start a thread, so that is tried before, with twice as many
+        # since other processes may start some meanwhile.
+        start_and_end(2 * sleeping)
+        # What a compiler makes of `#pragma omp parallel num_threads(n)`, here around a function that does nothing. The
+        # owner is one of the n, but is not counted among OpenMP's threads.
+        self._library.GOMP_parallel(self._library.omp_get_thread_num, None, sleeping + 1, 0)
+
+
+def sleeping_threads(processors: int, computing: int) -> int:
+    """Return how many threads must sleep so that, with those that compute, there are more than processors.
+
+    Raises:
+        RuntimeError: they are more than `MOST_SLEEPING`.
+    """
+    sleeping = max(0, processors - computing) + 1
+    if sleeping > MOST_SLEEPING:
+        raise RuntimeError(f"{sleeping} threads would have to sleep, and at most {MOST_SLEEPING} may")
+    return sleeping
+
+
+def start_and_end(count: int) -> None:
+    """Start so many threads at once, and return when the system has taken them back.
+
+    Raises:
+        RuntimeError: the system does not let this process have so many threads more, or does not take them back.
+    """
+    ended = threading.Event()
+    threads: list[threading.Thread] = []
+    try:
+        for _ in range(count):
+            thread = threading.Thread(target=ended.wait, daemon=True)
+            thread.start()
+            threads.append(thread)
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    _wait_until_gone([Path(f"/proc/self/task/{thread.native_id}") for thread in threads])
+
+
+def _wait_until_gone(tasks: list[Path]) -> None:
+    # To Python a thread has ended a moment before the system stops counting it.
+    latest = time.monotonic() + WINDOW
+    while any(task.exists() for task in tasks):
+        if time.monotonic() > latest:
+            raise RuntimeError("threads that ended are still there")
+        time.sleep(0.001)
 
 
 def thread_times(tasks: Path = Path("/proc/self/task")) -> Times:
@@ -248,5 +324,6 @@ def loaded_openmp(maps: Path = Path("/proc/self/maps")) -> list[str]:
     Args:
         maps: names the files that lie in the memory of the process.
     """
-    found = {line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines() if "/libgomp" in line}
-    return sorted(path for path in found if Path(path).is_file())
+    lines = os.fsdecode(maps.read_bytes()).split("\n")  # names of files may be any bytes
+    found = {line.split(maxsplit=5)[-1] for line in lines if "/libgomp" in line}
+    return sorted(path for path in found if LIBRARY.fullmatch(Path(path).name) and Path(path).is_file())

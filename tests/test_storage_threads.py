@@ -2,10 +2,12 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from storage.threads import (
     CHANGED,
     FIRST_PATIENCE,
     LAST_PATIENCE,
+    MOST_SLEEPING,
     Judge,
     Look,
     Room,
@@ -31,6 +34,8 @@ from storage.threads import (
     loaded_openmp,
     look_at,
     making_room,
+    sleeping_threads,
+    start_and_end,
     thread_times,
 )
 
@@ -49,6 +54,38 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def only_one_thread_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system starts one thread more, and then no other."""
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def limited(thread: threading.Thread) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Users said nothing of how threads wait."""
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@contextmanager
+def no_file_can_be_opened() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def decisions(looks: list[Look]) -> list[bool]:
@@ -130,6 +167,53 @@ def test_copies_of_openmp_are_found_once_each(tmp_path: Path) -> None:
     assert loaded_openmp(maps) == [str(library)]
 
 
+@pytest.mark.parametrize("name", ["libgomp-plugin-nvptx.so.1", "libgomp.txt", "libgomp-1/other.so", "libgomp.so.1/x"])
+def test_other_files_are_no_copies_of_openmp(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    (tmp_path / "maps").write_text(f"7f00-7f01 r-xp 00000000 fe:00 42    {file}\n")
+    assert loaded_openmp(tmp_path / "maps") == []
+
+
+def test_files_may_lie_in_memory_whose_names_are_not_utf8(tmp_path: Path) -> None:
+    library = tmp_path / "libgomp.so.1"
+    library.touch()
+    line = b"7f00-7f01 r-xp 00000000 fe:00 42    "
+    (tmp_path / "maps").write_bytes(line + b"/data/caf\xe9.npy\n" + line + os.fsencode(library) + b"\n")
+    assert loaded_openmp(tmp_path / "maps") == [str(library)]
+
+
+@pytest.mark.parametrize(
+    ("processors", "computing", "expected"), [(2, 2, 1), (2, 4, 1), (8, 2, 7), (9, 2, MOST_SLEEPING)]
+)
+def test_with_those_that_sleep_there_are_more_threads_than_processors(
+    processors: int, computing: int, expected: int
+) -> None:
+    assert sleeping_threads(processors, computing) == expected
+
+
+def test_many_threads_are_not_kept_asleep() -> None:
+    with pytest.raises(RuntimeError, match="63 threads would have to sleep"):
+        sleeping_threads(64, 2)
+
+
+@with_openmp
+def test_threads_are_proved_to_start_and_are_gone_afterwards() -> None:
+    tasks = Path("/proc/self/task")
+    before = set(tasks.iterdir())
+    start_and_end(8)
+    assert set(tasks.iterdir()) <= before
+
+
+@pytest.mark.usefixtures("only_one_thread_more")
+def test_threads_that_started_end_where_others_cannot() -> None:
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="start new thread"):
+        start_and_end(2)
+    assert threading.active_count() == before
+
+
 @pytest.mark.parametrize(
     ("limits", "quota", "expected"),
     [
@@ -169,6 +253,43 @@ def test_no_thread_is_left_of_a_team() -> None:
         room.follow(CROWDED_LOOK)
         assert threading.active_count() == before + 1
     assert threading.active_count() == before
+
+
+@with_openmp
+@pytest.mark.usefixtures("only_one_thread_more")
+def test_openmp_is_not_asked_for_threads_that_the_system_does_not_give(capsys: pytest.CaptureFixture[str]) -> None:
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="no threads can sleep"), Room() as room:
+        room.follow(CROWDED_LOOK)
+    assert threading.active_count() == before
+    assert capsys.readouterr().err == ""
+
+
+@with_openmp
+def test_a_library_without_openmp_keeps_nobody_waiting() -> None:
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="no threads can sleep"), SleepingTeam("libc.so.6"):
+        pass
+    assert threading.active_count() == before
+
+
+@with_openmp
+@pytest.mark.parametrize(
+    ("last", "expected"), [("signal.raise_signal(signal.SIGINT)", -signal.SIGINT), ("sys.exit(3)", 3)]
+)
+@pytest.mark.parametrize("held", ["with making_room(), team:", "watching.__enter__(), team.__enter__()\nif True:"])
+def test_a_process_ends_at_once_while_threads_sleep(held: str, last: str, expected: int) -> None:
+    program = f"""import ctypes, signal, sys
+from storage.threads import SleepingTeam, making_room
+ctypes.CDLL({loaded_openmp()[0]!r})
+team, watching = SleepingTeam({loaded_openmp()[0]!r}), making_room()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+{held}
+    {last}
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, stderr=subprocess.DEVNULL, timeout=30)
+    assert done.returncode == expected
 
 
 @with_openmp
@@ -215,13 +336,41 @@ def trained() -> list[Tensor]:
 
 
 @pytest.mark.skipif(not thread_times(), reason="the system does not tell how long threads wait")
-def test_processors_are_watched_while_a_command_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
-        monkeypatch.delenv(name, raising=False)
+@pytest.mark.usefixtures("watched")
+def test_processors_are_watched_while_a_command_runs() -> None:
     before = threading.active_count()
     with making_room():
         assert threading.active_count() == before + 1
     assert threading.active_count() == before
+
+
+@pytest.mark.skipif(not thread_times(), reason="the system does not tell how long threads wait")
+@pytest.mark.usefixtures("watched")
+def test_watching_ends_silently_where_it_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+    others = set(threading.enumerate())
+    with making_room():
+        (watching,) = set(threading.enumerate()) - others
+        with no_file_can_be_opened():
+            watching.join(timeout=30)
+        assert not watching.is_alive()
+    assert failures == []
+
+
+@pytest.mark.usefixtures("watched")
+def test_a_command_goes_on_where_nothing_can_be_looked_at() -> None:
+    with no_file_can_be_opened(), making_room():
+        carried_out = True
+    assert carried_out
+
+
+@pytest.mark.usefixtures("watched", "only_one_thread_more")
+def test_a_command_goes_on_where_nobody_can_watch() -> None:
+    threading.Thread(target=int).start()
+    with making_room():
+        carried_out = True
+    assert carried_out
 
 
 @pytest.mark.parametrize(
