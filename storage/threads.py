@@ -36,6 +36,8 @@ CALM = 4
 """Windows with room after which that is said."""
 MOST_SLEEPING = 8
 """Threads at most that are kept asleep. Where it takes more, most processors compute nothing of this process."""
+LONGEST_WAIT = 5.0
+"""Seconds that this waits for its own threads: whatever becomes of them, no command may wait for them for ever."""
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 """Environment variables by which users say themselves how threads wait."""
 CHANGED = {
@@ -107,7 +109,7 @@ def making_room() -> Iterator[None]:
     finally:
         ended.set()
         if watching is not None:
-            watching.join()
+            watching.join(LONGEST_WAIT)
 
 
 def _start_watching(ended: threading.Event) -> threading.Thread | None:
@@ -224,15 +226,15 @@ class SleepingTeam:
 
     def __enter__(self) -> SleepingTeam:
         self._owner.start()
-        self._made.wait()
-        if self._failure is not None:
-            self._owner.join()
+        made = self._made.wait(LONGEST_WAIT)
+        if not made or self._failure is not None:
+            self.__exit__()
             raise RuntimeError("no threads can sleep") from self._failure
         return self
 
     def __exit__(self, *error: object) -> None:
         self._done.set()
-        self._owner.join()
+        self._owner.join(LONGEST_WAIT)
 
     def _sleep(self) -> None:
         try:
