@@ -1,6 +1,7 @@
 """In which numbers a training computes: what `auto` chooses, that a run keeps it, and that it ends with it."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from training.precision import (
     layers_in,
     recorded_precision,
     settle,
+    shortest_in_turn,
 )
 from training.products import exact_products, precision_of_products
 
@@ -85,6 +87,17 @@ def test_measuring_leaves_random_numbers_and_threads_as_they_were() -> None:
     bf16_speed.__wrapped__(CPU)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert torch.get_num_threads() == before[1]
+
+
+def test_the_shortest_is_one_of_three_however_long_they_take() -> None:
+    done: list[str] = []
+    shortest_in_turn([lambda: done.append("a"), lambda: done.append("b")], longest=-1.0)
+    assert done == ["a", "b", *3 * ["a", "b"]], "one of each that does not count, and three that do"
+
+
+def test_work_that_waits_for_others_is_not_taken_for_slow() -> None:
+    (seconds,) = shortest_in_turn([lambda: time.sleep(0.05)], longest=-1.0)
+    assert seconds < 0.05
 
 
 def test_bf16_is_refused_on_a_processor_that_is_slower_in_it() -> None:
