@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gpt.model import GPT
 from gpt.options import TrainOptions
 from gpt.train import train
+from storage.run_folder import RunFolderError
 from training.options import TrainingOptions
 from training.precision import (
     FASTER,
@@ -183,6 +184,12 @@ def test_who_insists_on_bf16_finds_bf16_in_the_record_and_goes_on_with_it(store:
     train(options(store, tmp_path, precision="bf16!"), take_no_samples)
     train(options(store, tmp_path, precision="bf16!", steps=3, resume="auto"), take_no_samples)
     assert recorded(tmp_path) == "bf16"
+
+
+def test_another_precision_than_a_run_began_with_is_refused_as_any_other_option_is(store: Path, tmp_path: Path) -> None:
+    train(options(store, tmp_path), take_no_samples)
+    with pytest.raises(RunFolderError, match=r"started with other options \(--precision fp32 -> bf16\)"):
+        train(options(store, tmp_path, precision="bf16", resume="auto"), take_no_samples)
 
 
 def test_nothing_is_said_of_a_precision_that_was_asked_for(

@@ -78,12 +78,16 @@ def settle(
         name: of the option that is a precision.
         device: that computes.
         recorded: what the run that is about to be continued began with, which `auto` keeps; None if there is none.
+            Another that is asked for is not judged, as the run is not continued in it.
 
     Raises:
         ValueError: the device does not compute in it, or is slower than in fp32 and nobody insists.
     """
     asked = options.flat()[name]
     flag = f"--{name.replace('_', '-')}"
+    if recorded is not None and asked != "auto" and NAMES[asked.removesuffix("!")] != recorded:
+        # Whoever opens the run refuses another option than it began with, whatever the device is fast in.
+        return options.changed(**{name: NAMES[asked.removesuffix("!")]}), None
     if asked == "tf32":
         check_tf32(device)
         return options, None
