@@ -27,10 +27,13 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (..., D) of (..., D)."""
-        single = x.dtype == self.weight.dtype and x.dtype in (torch.float32, torch.float64)
-        if x.device.type != "cpu" or not single or torch.compiler.is_compiling():
+        # torch does not tell its type checkers that there may be no weight.
+        weight: Tensor | None = self.weight
+        if weight is None or weight.ndim != 1 or x.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(x)
-        normed: Tensor = _RMSNorm.apply(x, self.weight, self.eps)
+        if x.dtype != weight.dtype or x.dtype not in (torch.float32, torch.float64):
+            return super().forward(x)
+        normed: Tensor = _RMSNorm.apply(x, weight, self.eps)
         return normed
 
 
