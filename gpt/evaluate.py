@@ -51,6 +51,7 @@ def held_out(store: TokenStore, limit: int | None = None) -> Sequence[int]:
 def evaluate(options: EvaluateOptions) -> dict[str, float]:
     """Score the held-out items of a token store, print and return how well they are predicted.
 
+    A precision that is not fp32 is printed with the numbers.
     All of it speaks of tokens, whose likelihood is exact, and not of pixels: `docs/explanation/likelihood.md`.
 
     Returns:
@@ -86,7 +87,8 @@ def evaluate(options: EvaluateOptions) -> dict[str, float]:
         "tokens_per_item": metadata.length,
         "pixels_per_item": metadata.pixels,
     }
-    print(json.dumps(result, indent=2))
+    lower = {} if options.precision == "fp32" else {"precision": options.precision}
+    print(json.dumps({**result, **lower}, indent=2))
     say_if_at_floor(nll, entropy if counted is None else counted)
     return result
 

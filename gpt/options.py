@@ -52,7 +52,7 @@ class TrainOptions(Options):
     or among those of a node while nodes hold replicas (`node`); with `none` every process holds the whole model."""
     sample_every: int = option(0, at_least=0, at_most=MANY, identity="none")
     """Optimizer steps between two sets of samples, token grids and images in samples/; 0 takes none."""
-    tokenizer: Path | None = option(None, identity="none")
+    tokenizer: Path | None = option(None, identity="none", must_hold=check_model)
     """Tokenizer that shows samples as images; by default the one that encoded the store, if it is still there."""
     beginning: InitOptions = InitOptions()
     new_codes: Literal["mean", "random"] | None = None

@@ -28,10 +28,15 @@ class RMSNorm(nn.RMSNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (..., D) of (..., D)."""
-        single = x.dtype == self.weight.dtype and x.dtype in (torch.float32, torch.float64)
-        if x.device.type != "cpu" or not single or torch.compiler.is_compiling() or not torch.is_grad_enabled():
+        # torch does not tell its type checkers that there may be no weight.
+        weight: Tensor | None = self.weight
+        if weight is None or weight.ndim != 1 or self.eps is None or x.device.type != "cpu":
             return super().forward(x)
-        normed: Tensor = _RMSNorm.apply(x, self.weight, self.eps)
+        if torch.compiler.is_compiling() or not torch.is_grad_enabled():
+            return super().forward(x)
+        if x.dtype != weight.dtype or x.dtype not in (torch.float32, torch.float64):
+            return super().forward(x)
+        normed: Tensor = _RMSNorm.apply(x, weight, self.eps)
         return normed
 
 

@@ -46,6 +46,8 @@ class Evaluation:
     """Numbers by name, rounded."""
     images: dict[str, Path]
     """By the names under which they are published."""
+    precision: str | None = None
+    """What layers computed with; None is fp32."""
 
 
 COMPLETE_IMAGE = """\
@@ -96,6 +98,7 @@ MEANINGS = {
     "unigram_nll": "negative log likelihood under the frequencies of training, nats per token",
     "tokens_per_item": "tokens of an item",
     "pixels_per_item": "pixels of an item",
+    "precision": "precision of the layers, instead of fp32",
 }
 CAPTIONS = {
     "reconstructions.png": "Originals, reconstructions and absolute errors of some items, from the best to the worst.",
@@ -187,7 +190,8 @@ def read_evaluations(paths: Sequence[Path]) -> list[Evaluation]:
     taken = {"README.md", *MODEL_FILES, TOKENIZER}
     for path in paths:
         is_completion = (path / "sample.json").is_file() and not (path / "metrics.json").exists()
-        metrics = {} if is_completion else _read_metrics(path)
+        content = {} if is_completion else _read_metrics(path)
+        metrics = {key: _round(value) for key, value in content.items() if isinstance(value, int | float)}
         images = [path / "grid.png"] if is_completion else sorted(path.glob("*.png"))
         named: dict[str, Path] = {}
         for image in images:
@@ -196,7 +200,7 @@ def read_evaluations(paths: Sequence[Path]) -> list[Evaluation]:
             taken.add(name)
             named[name] = image
         title = "Completions" if is_completion else "Prediction" if "gpt_nll" in metrics else "Reconstruction"
-        evaluations.append(Evaluation(title, metrics, named))
+        evaluations.append(Evaluation(title, metrics, named, content.get("precision")))
     return evaluations
 
 
@@ -272,7 +276,7 @@ def _find_tokenizer(options: PublishOptions, kind: str) -> Tokenizer | None:
     return tokenizer
 
 
-def _read_metrics(path: Path) -> dict[str, str]:
+def _read_metrics(path: Path) -> dict[str, Any]:
     check_evaluation(path)
     table = path / "metrics.json" if path.is_dir() or not path.exists() else path
     try:
@@ -281,7 +285,7 @@ def _read_metrics(path: Path) -> dict[str, str]:
         raise CheckpointError(f"{table} is damaged: {error}") from error
     if not isinstance(metrics, dict):
         raise CheckpointError(f"{table} is damaged: it holds a {type(metrics).__name__}, not metrics by name")
-    return {key: _round(value) for key, value in metrics.items() if isinstance(value, int | float)}
+    return metrics
 
 
 def _check_image(image: Path, folder: Path) -> None:
@@ -314,9 +318,10 @@ def _complete_command(name: str, config: Mapping[str, Any]) -> str:
 
 def _shown(evaluation: Evaluation) -> dict[str, Any]:
     """Return an evaluation as the template shows it."""
+    lower = {} if evaluation.precision is None else {"precision": plain(evaluation.precision)}
     return {
         "title": evaluation.title,
-        "metrics": {MEANINGS.get(key) or code(key): value for key, value in evaluation.metrics.items()},
+        "metrics": {MEANINGS.get(key) or code(key): value for key, value in {**evaluation.metrics, **lower}.items()},
         "images": {
             name: (plain(CAPTIONS.get(path.name, name)), CAPTIONS.get(path.name) or code(name))
             for name, path in evaluation.images.items()

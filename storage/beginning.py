@@ -54,16 +54,44 @@ def check_writable(folder: Path) -> None:
     """Refuse a folder that cannot be made or written into, as far as that shows without writing.
 
     Raises:
-        OSError: there is a file in its place or above it, or this user may not write there.
+        OSError: there is a file in its place or above it, it cannot be called so, or this user may not write there.
     """
-    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    try:
+        _find_hindrance(folder.absolute())
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _find_hindrance(folder: Path) -> None:
+    """Raise what the system would say if a folder were made or written into."""
+    missing = []
+    there = folder
+    while not _is_there(there):
+        missing.append(there.name)
+        there = there.parent
+    for name in missing:
+        _is_there(there / name)  # which names that are too long are not, wherever they are
     if not there.is_dir():
-        number = errno.EEXIST if there == folder.absolute() else errno.ENOTDIR
-    elif not os.access(there, os.W_OK | os.X_OK):
-        number = errno.EACCES
-    else:
-        return
-    raise unwritable(folder, OSError(number, os.strerror(number)))
+        raise _error(errno.ENOTDIR if missing else errno.EEXIST)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise _error(errno.EACCES)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something at a path.
+
+    Raises:
+        OSError: that cannot be found out, as of links that lead to themselves and names that are too long.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
 
 
 def _check_run(out: Path, options: Options, overwrite: bool) -> None:

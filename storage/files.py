@@ -57,7 +57,7 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 def unwritable(folder: Path, error: OSError) -> OSError:
     """Return what is said of the folder of `--out` where it cannot be written, and why."""
-    return OSError(f"--out {folder} cannot be written: {error.strerror}")
+    return OSError(f"--out {folder} cannot be written: {error.strerror}: choose another")
 
 
 def temporary_path(path: Path) -> Path:

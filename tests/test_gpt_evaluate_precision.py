@@ -1,5 +1,6 @@
 """In which numbers a GPT scores."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -33,3 +34,11 @@ def test_bf16_is_refused_where_it_is_slower(asked: dict[str, Any]) -> None:
     if bf16_speed(torch.device("cpu")) < 1:
         with pytest.raises(ValueError, match=r"^--precision bf16 is 0\.\d+x as fast as fp32 on this processor: give"):
             evaluate(EvaluateOptions(**asked, precision="bf16"))
+
+
+@pytest.mark.parametrize(("precision", "named"), [("fp32", None), ("bf16!", "bf16")])
+def test_what_is_printed_names_a_precision_that_is_not_fp32(
+    precision: Any, named: str | None, asked: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate(EvaluateOptions(**asked, precision=precision))
+    assert json.loads(capsys.readouterr().out).get("precision") == named

@@ -120,6 +120,13 @@ def test_a_gradient_that_lies_otherwise_in_memory_is_read_right() -> None:
     torch.testing.assert_close(found, torch.autograd.grad(plain_norm(layer, x), x, gradient)[0])
 
 
+@pytest.mark.parametrize(("shape", "affine"), [((4, 6), True), ((6,), False), ((4, 6), False)])
+def test_a_norm_over_several_axes_or_without_weights_is_the_norm(shape: tuple[int, ...], affine: bool) -> None:
+    x = random(3, 4, 6)
+    written, plain = (kind(shape, 1e-6, affine, dtype=torch.float64) for kind in (RMSNorm, nn.RMSNorm))
+    assert_alike([written(x)], [plain(x)], [x])
+
+
 @pytest.mark.parametrize("frozen", ["weight", "input"])
 def test_what_is_frozen_has_no_gradient(frozen: str) -> None:
     layer, x = norm(6), random(3, 6)

@@ -248,6 +248,17 @@ def test_the_card_tells_the_evaluation(tokenizer: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "best of.png").read_bytes() == b"an image"
 
 
+def test_the_card_tells_in_which_numbers_a_model_was_evaluated_unless_it_is_fp32(
+    tokenizer: Path, tmp_path: Path
+) -> None:
+    for name, metrics in {"whole": {"ssim": 0.5}, "half": {"ssim": 0.25, "precision": "bf16|"}}.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(metrics))
+    publish(PublishOptions(tokenizer, tmp_path / "out", (tmp_path / "whole.json", tmp_path / "half.json")))
+    whole, half = read_card(tmp_path / "out")[1].split("### Reconstruction")[1:]
+    assert "precision" not in whole
+    assert "| structural similarity | 0.25 |\n| precision of the layers, instead of fp32 | bf16&#124; |\n" in half
+
+
 def test_the_card_claims_nothing_that_was_not_given(tokenizer: Path, tmp_path: Path) -> None:
     publish(PublishOptions(tokenizer, tmp_path / "out"))
     _, text = read_card(tmp_path / "out")

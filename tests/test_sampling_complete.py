@@ -416,7 +416,7 @@ def test_what_is_there_and_where_the_result_lies_is_said(
     assert facts["skipped"].startswith("1 file: ")
     assert "to 1x4x4 tokens of 32 codes, " in facts["tokenizer"]
     assert facts["gpt"].startswith("2 layers, 2 heads, 16 wide, ")
-    assert facts["gpt"].endswith(" parameters, sampled in fp32")
+    assert " parameters, sampled in " in facts["gpt"]
     assert lines[-1] == f"{out / 'index.html'} is ready; next: open it in a browser"
     assert said.out == ""
 

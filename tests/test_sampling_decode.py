@@ -217,7 +217,7 @@ def test_tokens_are_as_frequent_as_they_are_probable(options: SamplingOptions) -
     draws = 20_000
     logits = make_logits(1).expand(draws, -1)
     expected = filtered_probabilities(logits[:1], options)[0]
-    found = draw_inverse(logits, uniform_numbers(0, range(draws), 1, 1)[:, 0], options).bincount(minlength=32)
+    found = draw_inverse(uniform_numbers(0, range(draws), 1, 1)[:, 0], logits, options).bincount(minlength=32)
     assert found[expected == 0].sum() == 0
     likely = expected * draws > 5
     statistic = ((found - expected * draws) ** 2 / (expected * draws))[likely].sum()
@@ -229,7 +229,7 @@ def test_tokens_are_as_frequent_as_they_are_probable(options: SamplingOptions) -
 @pytest.mark.parametrize(("uniform", "token"), [(0.0, 1), (0.49, 1), (0.51, 3), (1 - 2**-53, 3)])
 def test_tokens_without_probability_are_never_chosen(uniform: float, token: int) -> None:
     logits = torch.tensor([[-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf]])
-    assert draw_inverse(logits, torch.tensor([uniform], dtype=torch.float64), SamplingOptions()) == token
+    assert draw_inverse(torch.tensor([uniform], dtype=torch.float64), logits, SamplingOptions()) == token
 
 
 def test_uniform_numbers_are_those_of_their_item_and_continuation() -> None:
@@ -253,10 +253,10 @@ def test_without_a_bos_token_the_first_token_is_uniform_whatever_the_options(
 
 
 def test_without_a_bos_token_the_uniform_number_of_the_first_token_chooses_no_other(no_bos: GPT) -> None:
-    tokens, uniform = generate(no_bos, make_prompt(2, 0), 5, 3), uniform_numbers(0, range(2), 3, 5)
+    tokens, uniform = generate(no_bos, make_prompt(2, 0), 5, 3, noise="inverse"), uniform_numbers(0, range(2), 3, 5)
     assert torch.equal(tokens[:, :, 0].flatten(), (32 * uniform[:, 0]).floor().long())
     second = no_bos(tokens[:, :, :1].flatten(0, 1))[:, -1]
-    assert torch.equal(tokens[:, :, 1].flatten(), draw_inverse(second, uniform[:, 1], SamplingOptions()))
+    assert torch.equal(tokens[:, :, 1].flatten(), draw_inverse(uniform[:, 1], second, SamplingOptions()))
 
 
 def test_without_a_bos_token_the_rest_follows_the_first(no_bos: GPT) -> None:

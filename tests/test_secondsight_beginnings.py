@@ -44,6 +44,8 @@ NO_LIST = "secondsight: nowhere/study holds no images"
 NO_FILE = "secondsight: there is no checkpoint file nowhere"
 RUN = "secondsight: run already holds a run: continue it with --resume auto, replace it with --overwrite, or choose"
 FILE = "secondsight: --out file cannot be written: File exists"
+LOOP = "secondsight: --out loop cannot be written: Too many levels of symbolic links"
+LONG = 300 * "n"
 COMPLETE = "complete --gpt gpt --tokenizer tokenizer --input clip.mp4"
 DIVERSITY = "diversity run --gpt gpt --tokenizer tokenizer --tokens tokens --data clip.mp4 --out new"
 
@@ -54,6 +56,12 @@ REFUSED = {
     "complete --gpt gpt --tokenizer tokenizer --input clip.mp4 nowhere --out new": NO_DATA,
     f"{COMPLETE} --out file": FILE,
     f"{COMPLETE} --out file/new": "secondsight: --out file/new cannot be written: Not a directory",
+    f"{COMPLETE} --out loop": f"{LOOP}: choose another\n",
+    f"{COMPLETE} --out loop/new": "secondsight: --out loop/new cannot be written: Too many levels of symbolic links: ",
+    f"{COMPLETE} --out {LONG}": f"secondsight: --out {LONG} cannot be written: File name too long: choose another\n",
+    f"{COMPLETE} --out new/{LONG}/new": f"secondsight: --out new/{LONG}/new cannot be written: File name too long: ",
+    f"gpt train --tokens tokens --out {LONG}": f"secondsight: --out {LONG} cannot be written: File name too long: ",
+    "gpt train --tokens tokens --out loop": LOOP,
     f"{COMPLETE} --out completions": "secondsight: completions already holds a run: continue it with --resume auto",
     f"{COMPLETE} --input shards-{{0..3}}.tar --out new": "secondsight: shards-3.tar does not exist",
     f"{COMPLETE} --input list.csv --out new": "secondsight: list.csv has no column `path`",
@@ -71,6 +79,7 @@ REFUSED = {
     "vqgan train --data nowhere --out new": NO_DATA,
     "vqgan train --data clip.mp4 --init nowhere --out new": NO_MODEL,
     "vqgan train --data clip.mp4 --init tokens --out new": "secondsight: tokens holds no model: expected config.json",
+    "vqgan train --data clip.mp4 --init gpt --out new": "secondsight: gpt holds a 'gpt', not a vqgan",
     "vqgan train --data clip.mp4 --out run": RUN,
     "vqgan palette --data nowhere --out new": NO_DATA,
     "vqgan eval --tokenizer nowhere --data clip.mp4 --out new": NO_MODEL,
@@ -82,6 +91,8 @@ REFUSED = {
     "vqgan import --kind tats --weights tokenizer --out new": "secondsight: the checkpoint file tokenizer is a folder,",
     "vqgan import --kind ibq --weights file --config nowhere --out new": "secondsight: there is no configuration file",
     "gpt train --tokens nowhere --out new": NO_STORE,
+    "gpt train --tokens tokens --init tokenizer --out new": "secondsight: tokenizer holds a 'palette', not a gpt",
+    "gpt train --tokens tokens --tokenizer nowhere --out new": NO_MODEL,
     "gpt train --tokens tokens --out run": RUN,
     "gpt train --tokens tokens --schedule wsd --trunk nowhere --out new": "secondsight: nowhere holds no run: its conf",
     "gpt train --tokens nowhere --resume auto --out new": NO_STORE,
@@ -127,6 +138,7 @@ def make_files(folder: Path) -> None:
     empty += ["completions/sample.json", "half/plan.json", "half/shard-00000.tar", "list/study/a.png"]
     for name in [*empty, *(f"shards-{number}.tar" for number in range(3))]:
         write_text(folder / name, "")
+    (folder / "loop").symlink_to("loop")
     write_text(folder / "list.csv", "start,end\n")
 
 

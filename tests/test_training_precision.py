@@ -1,6 +1,7 @@
 """In which numbers a training computes: what `auto` chooses, that a run keeps it, and that it ends with it."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from gpt.model import GPT
 from gpt.options import TrainOptions
 from gpt.train import train
+from storage.run_folder import RunFolderError
 from training.options import TrainingOptions
 from training.precision import (
     FASTER,
@@ -29,6 +31,7 @@ from training.precision import (
     layers_in,
     recorded_precision,
     settle,
+    shortest_in_turn,
 )
 from training.products import exact_products, precision_of_products
 
@@ -85,6 +88,17 @@ def test_measuring_leaves_random_numbers_and_threads_as_they_were() -> None:
     bf16_speed.__wrapped__(CPU)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert torch.get_num_threads() == before[1]
+
+
+def test_the_shortest_is_one_of_three_however_long_they_take() -> None:
+    done: list[str] = []
+    shortest_in_turn([lambda: done.append("a"), lambda: done.append("b")], longest=-1.0)
+    assert done == ["a", "b", *3 * ["a", "b"]], "one of each that does not count, and three that do"
+
+
+def test_work_that_waits_for_others_is_not_taken_for_slow() -> None:
+    (seconds,) = shortest_in_turn([lambda: time.sleep(0.05)], longest=-1.0)
+    assert seconds < 0.05
 
 
 def test_bf16_is_refused_on_a_processor_that_is_slower_in_it() -> None:
@@ -170,6 +184,12 @@ def test_who_insists_on_bf16_finds_bf16_in_the_record_and_goes_on_with_it(store:
     train(options(store, tmp_path, precision="bf16!"), take_no_samples)
     train(options(store, tmp_path, precision="bf16!", steps=3, resume="auto"), take_no_samples)
     assert recorded(tmp_path) == "bf16"
+
+
+def test_another_precision_than_a_run_began_with_is_refused_as_any_other_option_is(store: Path, tmp_path: Path) -> None:
+    train(options(store, tmp_path), take_no_samples)
+    with pytest.raises(RunFolderError, match=r"started with other options \(--precision fp32 -> bf16\)"):
+        train(options(store, tmp_path, precision="bf16", resume="auto"), take_no_samples)
 
 
 def test_nothing_is_said_of_a_precision_that_was_asked_for(

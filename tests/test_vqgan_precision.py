@@ -98,6 +98,14 @@ def test_an_encoding_that_goes_on_keeps_its_precision(images: Path, image_tokeni
     assert json.loads((out / "config.json").read_text())["precision"] == "fp32"
 
 
+@pytest.mark.parametrize("precision", ["auto", "bf16"])
+def test_a_finished_encoding_is_refused_as_such_whatever_it_was_made_in(
+    precision: str, store: Path, images: Path, image_tokenizer: Path
+) -> None:
+    with pytest.raises(RunFolderError, match=r"already holds a run: continue it with --resume auto"):
+        encode(options(image_tokenizer, images, store, precision))
+
+
 def test_bf16_is_refused_where_it_is_slower_before_anything_is_written(
     images: Path, image_tokenizer: Path, tmp_path: Path
 ) -> None:

@@ -64,7 +64,7 @@ def implied_architecture(
     if not is_hub_model(init) and not Path(init).exists():
         return {}  # which is said when the training begins
     # Imported here, so that commands without --init need no torch to be understood.
-    check_model(Path(init))
+    check_model(Path(init), model_kind)
     from training.inheritance import read_architecture
 
     config = read_architecture(Path(init), model_kind, kind.command)

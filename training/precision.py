@@ -12,10 +12,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
@@ -33,12 +34,12 @@ NAMES: Mapping[str, Settled] = {"fp32": "fp32", "tf32": "tf32", "bf16": "bf16"}
 FASTER = 1.3
 """How many times as fast as in fp32 a product must be in bf16 for `auto` to give up digits for it."""
 
-ROWS, WIDTH = 64, 256
-"""Of the product that is timed: 8 million operations, 10 ms where bf16 is a hundred times as slow as fp32."""
-ROUNDS = 5
-"""In which it is made in turn in both, at most."""
+ROWS, WIDTH = 64, 128
+"""Of the product that is timed: 2 million operations, 4 ms where bf16 is a hundred times as slow as fp32."""
+FEWEST, MOST = 3, 9
+"""Rounds in which it is made in turn in both."""
 LONGEST = 0.01
-"""Seconds after which no further round begins."""
+"""Seconds of computing after which no further round begins, once there were the fewest."""
 
 CPUINFO = Path("/proc/cpuinfo")
 INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
@@ -77,12 +78,16 @@ def settle(
         name: of the option that is a precision.
         device: that computes.
         recorded: what the run that is about to be continued began with, which `auto` keeps; None if there is none.
+            Another that is asked for is not judged, as the run is not continued in it.
 
     Raises:
         ValueError: the device does not compute in it, or is slower than in fp32 and nobody insists.
     """
     asked = options.flat()[name]
     flag = f"--{name.replace('_', '-')}"
+    if recorded is not None and asked != "auto" and NAMES[asked.removesuffix("!")] != recorded:
+        # Whoever opens the run refuses another option than it began with, whatever the device is fast in.
+        return options.changed(**{name: NAMES[asked.removesuffix("!")]}), None
     if asked == "tf32":
         check_tf32(device)
         return options, None
@@ -185,20 +190,28 @@ def bf16_speed(device: torch.device) -> float:
 
     Both are made in turn, in one thread, so that other processes disturb them little and alike; the shortest counts.
     """
-    shortest = dict.fromkeys((torch.float32, torch.bfloat16), float("inf"))
     with _one_thread(), torch.autocast("cpu", enabled=False):
-        made = {dtype: _operands(dtype, device) for dtype in shortest}
-        for operands in made.values():
-            F.linear(*operands)  # the first product of a kind is prepared for
-        began = time.perf_counter()
-        for _ in range(ROUNDS):
-            for dtype, operands in made.items():
-                start = time.perf_counter()
-                F.linear(*operands)
-                shortest[dtype] = min(shortest[dtype], time.perf_counter() - start)
-            if time.perf_counter() - began > LONGEST:
-                break
-    return shortest[torch.float32] / shortest[torch.bfloat16]
+        kinds = (torch.float32, torch.bfloat16)
+        single, half = shortest_in_turn([partial(F.linear, *_operands(dtype, device)) for dtype in kinds])
+    return single / half
+
+
+def shortest_in_turn(works: Sequence[Callable[[], object]], longest: float = LONGEST) -> list[float]:
+    """Return the shortest time that this thread computed for each of several works, seconds, from `FEWEST` to `MOST`.
+
+    Time in which it had to wait for a processor does not count.
+
+    Args:
+        works: are done in turn; the first time of each does not count, as it may be prepared for.
+        longest: seconds of computing after which no further round begins, once there were the fewest.
+    """
+    rounds: list[list[float]] = []
+    for work in works:
+        work()
+    began = _computed()
+    while len(rounds) < FEWEST or (len(rounds) < MOST and _computed() - began < longest):
+        rounds.append([_time(work) for work in works])
+    return [min(times) for times in zip(*rounds, strict=True)]
 
 
 def layers_in(precision: InferencePrecision | Settled, device: torch.device) -> AbstractContextManager[Any]:
@@ -267,6 +280,19 @@ def _check_can_go_on(recorded: Settled, device: torch.device, flag: str) -> None
             f"the run began in bf16, which is {bf16_speed(device):.2g}x as fast as fp32 on this processor: go on where "
             f"it is faster, or give {flag} bf16! to insist"
         )
+
+
+def _time(work: Callable[[], object]) -> float:
+    """Return the seconds that this thread computed for a work."""
+    start = _computed()
+    work()
+    return _computed() - start
+
+
+def _computed() -> float:
+    """Return the seconds that this thread has computed, counted from any moment."""
+    # Windows counts them in steps of 16 ms, so that a short work would take no time.
+    return time.perf_counter() if os.name == "nt" else time.thread_time()
 
 
 def _operands(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:

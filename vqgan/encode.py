@@ -25,7 +25,8 @@ from data.skipping import describe_skipped, write_skipped
 from data.tokens import REPAIR, StoreMetadata, write_shard, write_store
 from data.workers import Workers
 from storage.fingerprints import same_fingerprint
-from storage.run_folder import RunFolderError, open_run
+from storage.lock import find_owner
+from storage.run_folder import RunFolderError, check_run, open_run
 from training.launching import say_if_alone
 from training.loop import on_cpu
 from training.precision import layers_in, read_precision, settle
@@ -95,8 +96,14 @@ def processes() -> PartialState:
 
 
 def _settle_precision(options: EncodeOptions, device: torch.device) -> tuple[EncodeOptions, str | None]:
-    """Return options with what is encoded in, and what to say of it if that was left open; see `settle`."""
+    """Return options with what is encoded in, and what to say of it if that was left open; see `settle`.
+
+    Raises:
+        RunFolderError: `out` holds an encoding that is not to be continued.
+    """
     continues = not options.overwrite and holds_encoding(options.out) and (options.out / "config.json").exists()
+    if continues and options.resume == "no" and find_owner(options.out) is None:
+        check_run(options.out, options, begun=True)
     # Encodings of before there was a choice, which did not record any, are in fp32.
     recorded = (read_precision(options.out) or "fp32") if continues else None
     return settle(options, "precision", device, recorded)
