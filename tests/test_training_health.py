@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,9 @@ def test_a_gpt_at_an_absurd_rate_is_said_to_be_above_the_floor(
 def test_a_gpt_whose_gradient_explodes_is_told_so_once(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train_gpt(options(store, tmp_path / "run", steps=60, learning_rate=30.0, warmup=60, log_every=1), lambda *_: None)
+    rising = options(store, tmp_path / "run", steps=60, learning_rate=60.0, warmup=60, log_every=1)
+    with suppress(FloatingPointError):  # on some processors the loss then overflows
+        train_gpt(rising, lambda *_: None)
     said = [line for line in capsys.readouterr().err.splitlines() if "the norm of the gradient" in line]
     assert len(said) == 1
     assert "over 10 times the usual" in said[0]
