@@ -153,6 +153,16 @@ def test_what_auto_chose_is_recorded_and_said(tmp_path: Path, capsys: pytest.Cap
     assert f"precision    {chosen}, {why}\n" in capsys.readouterr().err
 
 
+def test_auto_goes_on_in_bf16_only_where_that_is_no_slower(half: Path) -> None:
+    options = asked(half, precision="auto", resume="auto")
+    if best_device().type == "cpu" and bf16_speed(torch.device("cpu")) < 1:
+        with pytest.raises(ValueError, match=r"^the run began in bf16, which is 0\.\d+x .* give --precision bf16!"):
+            run_memory(options)
+    else:
+        run_memory(options)
+    assert recorded(half) == "bf16"
+
+
 def test_a_run_in_bf16_goes_on_as_it_began_where_one_insists(half: Path) -> None:
     before = scores(half)
     (half / "trials.csv").unlink()
