@@ -15,13 +15,13 @@ from experiments.memory.learner import begin_learner
 from experiments.memory.material import encode_lists, read_lists
 from experiments.memory.merge import model_names, read_run_folders
 from experiments.memory.options import MemoryOptions, SweepOptions
-from experiments.memory.recognition import token_nll
 from experiments.memory.run import MemoryRun
 from experiments.memory.sweep import SweepError, run_sweep
 from experiments.memory.sweep_table import write_sweep
 from experiments.statistics.trials import read_trials
 from gpt.config import GPTConfig
 from gpt.model import GPT
+from gpt.scoring import score_tokens
 from storage.run_folder import RunFolderError
 from training.precision import bf16_speed, choose_precision
 from training.processes import best_device
@@ -112,7 +112,7 @@ def test_weights_gradients_and_losses_stay_in_fp32(tmp_path: Path) -> None:
     run = prepared(asked(tmp_path, precision="bf16"))
     learner, _ = begin_learner(run.options, run.material, 0, tmp_path / "state")
     run.present(learner, 1)
-    losses = token_nll(learner.gpt, run.items.to(learner.device))[:, learner.gpt.first_scored :]
+    losses = score_tokens(learner.gpt, run.items.to(learner.device))[:, learner.gpt.first_scored :]
     assert {weight.dtype for weight in learner.gpt.parameters()} == {torch.float32}
     assert {weight.grad.dtype for weight in learner.gpt.parameters() if weight.grad is not None} == {torch.float32}
     assert not torch.equal(losses, losses.bfloat16().float())
