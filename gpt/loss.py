@@ -8,7 +8,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from gpt.written_gradients import first_order
 
 LOGITS_AT_ONCE = 2**24
 """Logits that are held at a time: 64 MiB of them in fp32, enough rows for large matrix products."""
@@ -90,7 +91,7 @@ class _CrossEntropy(torch.autograd.Function):
         return loss / len(hidden)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         """Return the gradients of hidden states (R, D) and weights (V, D) for that of the loss, a scalar."""
         hidden_gradient, weight_gradient = ctx.saved_tensors

@@ -11,16 +11,35 @@ Axes: B batch, L tokens, D width, F width inside a feed-forward layer, N heads, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 Rotation = tuple[Tensor, Tensor]
 """Cosine and sine, (L, K / 2) each, or (B, L, K / 2) where every sequence has positions of its own."""
+
+
+def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a backward pass that refuses to be differentiated itself.
+
+    torch's own `once_differentiable` (2.14.1) lets that pass in a sum with other terms, and leaves its part out.
+
+    Args:
+        backward: of a `torch.autograd.Function`, a static method.
+    """
+
+    @wraps(backward)
+    def checked(ctx: Any, *gradients: Tensor) -> Any:
+        if torch.is_grad_enabled():  # it is in a backward pass with create_graph=True alone
+            raise RuntimeError("this gradient has no gradient of its own: take it without create_graph=True")
+        return backward(ctx, *gradients)
+
+    return checked
 
 
 class RMSNorm(nn.RMSNorm):
@@ -84,7 +103,7 @@ class _RMSNorm(torch.autograd.Function):
         return (x * scale).mul_(weight)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         """Return the gradients of the input (..., D) and the weight (D,) for that of the output (..., D).
 
@@ -111,7 +130,7 @@ class _Gated(torch.autograd.Function):
         return _gated(gate_and_value)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """Return the gradient of the input (..., 2 F) for that of the output (..., F)."""
         (gate_and_value,) = ctx.saved_tensors
@@ -139,7 +158,7 @@ class _SplitAndRotate(torch.autograd.Function):
         return _split_and_turn(qkv, heads, cosine, sine)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, None, None, None]:
         """Return the gradient of the input (B, L, 3 * N * K) for those of the outputs, (B, N, L, K) each."""
         cosine, sine = ctx.saved_tensors

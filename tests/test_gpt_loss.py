@@ -75,6 +75,13 @@ def test_the_gradients_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(lambda h, w: cross_entropy(h, w, targets, 14), (hidden, weight))
 
 
+def test_a_second_derivative_is_refused_beside_other_terms_too() -> None:
+    hidden, weight, targets = make_inputs(4, 8, 16)
+    loss = cross_entropy(hidden, weight, targets) + hidden.pow(3).sum()
+    with pytest.raises(RuntimeError, match="this gradient has no gradient of its own"):
+        torch.autograd.grad(loss, hidden, create_graph=True)
+
+
 def test_in_single_precision_it_agrees_to_a_millionth() -> None:
     hidden, weight, targets = make_inputs(64, 16, 100, torch.float32)
     found, expected = cross_entropy(hidden, weight, targets, 1000), plain(hidden, weight, targets)
