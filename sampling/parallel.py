@@ -29,6 +29,8 @@ from sampling.sampled import FREE, SampleBuffer
 
 WIDTHS = (64, 32, 16, 8, 4)
 """Windows that `auto` chooses from."""
+MOST_CPU_ROWS = 64
+"""Tokens that a pass on a CPU reads at most, over all continuations: beyond, a token costs more."""
 TRIAL = 16
 """Passes after which it is seen whether a window pays."""
 WORTHWHILE = 1.2
@@ -114,7 +116,8 @@ def widest_worthwhile(gpt: GPT, rows: int, tokens: int) -> int:
         rows: continuations side by side.
         tokens: that are sampled of each.
     """
-    gains = {width: 0.9 * width**0.63 / pass_cost(gpt, rows, width) for width in WIDTHS if width <= tokens}
+    widest = min(tokens, MOST_CPU_ROWS // rows) if gpt.device.type == "cpu" else tokens
+    gains = {width: 0.9 * width**0.63 / pass_cost(gpt, rows, width) for width in WIDTHS if width <= widest}
     best = max(gains, key=lambda width: gains[width], default=1)
     return best if gains.get(best, 0.0) >= WORTHWHILE else 1
 

@@ -240,8 +240,9 @@ def test_more_rows_have_narrower_windows(rows: int, window: int) -> None:
     assert widest_worthwhile(gpt, rows, 512) == window
 
 
-def test_a_small_model_has_wide_windows() -> None:
-    assert widest_worthwhile(make_gpt(), 1, 512) == 64
+@pytest.mark.parametrize(("rows", "window"), [(1, 64), (6, 8), (40, 1)])
+def test_a_small_model_has_wide_windows(rows: int, window: int) -> None:
+    assert widest_worthwhile(make_gpt(), rows, 512) == window
 
 
 def test_no_window_is_wider_than_what_is_sampled() -> None:
