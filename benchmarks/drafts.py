@@ -9,6 +9,7 @@ lie, and how many tokens a pass draws by position.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,14 +74,14 @@ class Left(Watched):
         return torch.where(unknown, known, filled)
 
 
-class Proposed(Watched):
+class Proposed(Watched, ABC):
     """What a proposal of probabilities and the noise of the position draw."""
 
     keys: Tensor
 
+    @abstractmethod
     def propose(self, offsets: Tensor, logits: Tensor) -> Tensor:
         """Return log-probabilities (R, W, V) of what stands at offsets, which no pass has reached."""
-        raise NotImplementedError
 
     def learn(self, offsets: Tensor, drawn: Tensor, logits: Tensor) -> None:
         super().learn(offsets, drawn, logits)
