@@ -29,6 +29,8 @@ SIDE = 128
 """Height in pixels of images and frames; roughly, as images grow by whole pixels and never shrink."""
 GRID_HEIGHT = 4000
 """Pixels of the grid, as many as can be looked at; items that find no room are left out."""
+ENTROPY_DIGITS = 3
+"""Decimals of bits on the page."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ def _card(out: Path, entry: GalleryItem) -> dict[str, Any]:
         "shows": "original, prompt, reconstruction and continuations" if truth else "what the model imagined",
         "distance": entry.distance_to_truth if truth else "",
         "best": entry.best_distance if truth else "",
-        "entropy": entry.entropy_bits,
+        # Rounded: rows that are sampled side by side decide the last digits, and a resumed run has the same page.
+        "entropy": round(entry.entropy_bits, ENTROPY_DIGITS),
         "still": _size(out / f"{link}.png"),
         "heat": _size(out / f"{link}_entropy.png"),
         "video": _size(out / f"{link}.gif") if entry.video else None,
