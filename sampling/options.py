@@ -116,9 +116,9 @@ class CompleteOptions(Options):
     example = "secondsight complete --gpt runs/gpt --tokenizer runs/tokenizer --input VIDEOS --out runs/completions"
 
     gpt: Path = field(metadata=about(must_hold=check_gpt))
-    """The GPT: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
+    """The GPT: a model folder, a run, hf:owner/name on the hub, or starter-clips or starter-stills."""
     tokenizer: Path = field(metadata=about(must_hold=check_model))
-    """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
+    """The tokenizer: a model folder, a run, hf:owner/name on the hub, or starter-clips or starter-stills."""
     out: Path = field(metadata=about(identity="none"))
     """Folder for images, videos, index.html, tokens.npy and sample.json."""
     input: tuple[Path, ...] = option((), must_hold=check_data)

@@ -1,1 +1,1 @@
-"""Small trained models that come with the package, and how they were made."""
+"""Models that come with the package, and the scripts that make them and the studies of how."""

@@ -25,7 +25,7 @@ from torch.overrides import TorchFunctionMode
 from storage.ancestry import ANCESTRY, Ancestor
 from storage.checked_files import on_one_line
 from storage.model_folder import check_fit, config_from_dict, load_model_folder, load_weights, save_model_folder
-from storage.model_paths import CheckpointError, other_kind
+from storage.model_paths import CheckpointError, find_of_kind, other_kind
 from storage.options import unknown_name
 
 ENTRY_POINTS = "secondsight.models"
@@ -87,15 +87,16 @@ class Pretrained(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: Path | str) -> Self:
-        """Load a model, in evaluation mode: from a model folder, a run's final or newest model, or the hub.
+        """Load a model, in evaluation mode: from a model folder, a run's final or newest model, the hub or the package.
 
         Args:
-            folder: a folder, or `hf:owner/name` or `hf:owner/name@revision` on the Hugging Face hub.
+            folder: a folder, `hf:owner/name` or `hf:owner/name@revision` on the Hugging Face hub, or `starter-clips` or
+                `starter-stills`, which come with the package.
 
         Raises:
             CheckpointError: there is no such model, it is of another class, or weights and config disagree.
         """
-        return cls.from_content(*load_model_folder(Path(folder)), folder)
+        return cls.from_content(*load_model_folder(find_of_kind(Path(folder), cls.kind)), folder)
 
     @classmethod
     def from_content(cls, values: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Path | str) -> Self:

@@ -177,7 +177,8 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     Of the folder of a GPT it is the tokenizer that the GPT brings along.
 
     Args:
-        folder: a folder, or `hf:owner/name` or `hf:owner/name@revision` on the Hugging Face hub.
+        folder: a folder, `hf:owner/name` or `hf:owner/name@revision` on the Hugging Face hub, or `starter-clips` or
+            `starter-stills`, which come with the package.
 
     Raises:
         CheckpointError: the folder holds no tokenizer, nobody knows its kind, or weights and config disagree.
