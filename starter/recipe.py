@@ -9,10 +9,8 @@ results lie in OUT/starter/clips and OUT/starter/stills, as folders of GPTs that
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tyro
 
@@ -52,6 +50,11 @@ CLIPS_GPT = GPTConfig(layers=6, heads=4, width=160)
 STILLS_GPT = GPTConfig(layers=6, heads=4, width=160)
 """The GPT of stills."""
 
+DECAY = 500
+"""Optimizer steps at the end of a training in which the learning rate falls."""
+LOSS = {"chroma_weight": 1.0, "perceptual": "efficientnet-lite0", "perceptual_weight": 0.2}
+"""What tokenizers lose beside the pixel error: see `starter/results/colour.csv`."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -61,16 +64,14 @@ class Options:
     """Folder of everything."""
     photographs: Path | None = None
     """Photographs: a folder, or a pattern of tar shards; without, all material is rendered."""
-    films: int = 2
+    films: int = 1
     """First-person films of each map."""
-    seconds: float = 20.0
+    seconds: float = 30.0
     """Length of each."""
     playroom: int = 250
     """Clips of the playroom."""
-    synthetic: int = 800
-    """Synthetic clips."""
-    panned: int = 800
-    """Clips of a camera that moves over photographs."""
+    synthetic: int = 1600
+    """Synthetic clips; where there are photographs, half of them are films of a camera that moves over one."""
     stills: int = 4000
     """Synthetic stills."""
     clips_steps: int = 6000
@@ -103,21 +104,22 @@ def make_films(options: Options) -> Path:
             first_person.Options(films / "first_person", game, maps, options.films, options.seconds, options.seed)
         )
     make_playroom(PlayroomOptions(films / "playroom", options.playroom, size=RENDERED, seed=options.seed))
-    make_synthetic(SyntheticOptions(films / "synthetic", options.synthetic, size=RENDERED, seed=options.seed))
-    if options.photographs is not None:
-        photographs = keep_photographs(options.photographs, options.out / "photographs")
-        make_synthetic(
-            SyntheticOptions(
-                films / "panned", options.panned, size=RENDERED, seed=options.seed, photographs=photographs
-            )
+    photographs = keep_photographs(options)
+    make_synthetic(
+        SyntheticOptions(
+            films / "synthetic", options.synthetic, size=RENDERED, seed=options.seed, photographs=photographs
         )
+    )
     return films
 
 
-def keep_photographs(path: Path, out: Path) -> Path:
+def keep_photographs(options: Options) -> Path | None:
     """Write the photographs that may be learned from as PNGs of `RENDERED` pixels; a tenth is held out."""
-    items = split_items(find_items(path, ClipFormat(1, FPS, RENDERED))[0])[0]
-    write_stills(items, ClipFormat(1, FPS, RENDERED), out)
+    if options.photographs is None:
+        return None
+    form = ClipFormat(1, FPS, RENDERED)
+    out = options.out / "photographs"
+    write_stills(split_items(find_items(options.photographs, form)[0])[0], form, out)
     return out
 
 
@@ -129,7 +131,7 @@ def make_stills(options: Options, shards: Path) -> Path:
     write_stills(items, form, stills / "frames")
     make_synthetic(SyntheticOptions(stills / "synthetic", stills=options.stills, size=SIZE, seed=options.seed + 1))
     photographs = options.out / "photographs"
-    if photographs.exists():
+    if options.photographs is not None:
         write_stills(find_items(photographs, form)[0], form, stills / "photographs")
     return stills
 
@@ -170,6 +172,8 @@ def tokenizer_options(options: Options, name: str, data: Path, out: Path) -> Tok
         crop=32 if clips else 48,
         learning_rate=2e-3,
         warmup=100,
+        schedule="wsd",
+        decay_steps=DECAY,
         save_every=500,
         validation_items=64 if clips else 256,
         workers=1,
@@ -189,6 +193,8 @@ def gpt_options(options: Options, name: str, tokens: Path, out: Path) -> GPTTrai
         batch=4 if clips else 16,
         learning_rate=3e-3,
         warmup=100,
+        schedule="wsd",
+        decay_steps=DECAY,
         save_every=250,
         validation_items=64 if clips else 256,
         seed=options.seed,
