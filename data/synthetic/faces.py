@@ -88,12 +88,30 @@ def _fringe(rng: np.random.Generator, painting: Array, place: Window, hair: Arra
     """Hair above the forehead, with strands."""
     line = rng.uniform(-0.75, -0.35) + rng.uniform(0, 0.3) * np.abs(place.x) + rng.normal(0, 0.2) * place.x
     top = np.minimum(line - place.y, 1.1 - (place.x / 0.92) ** 2 - ((place.y + 0.2) / 1.0) ** 2)
-    strands = 1 + 0.25 * np.sin(place.x * rng.uniform(12, 30) + 3 * place.y)
+    strands = 1 + rng.uniform(0.03, 0.15) * np.sin(place.x * rng.uniform(12, 30) + 3 * place.y)
     lay(painting, place, np.clip(hair * strands[..., None], 0, 1), soft(top, 2 * place.pixel))
 
 
 def _oval(
     painting: Array, place: Window, centre: tuple[float, float], half: tuple[float, float], colours: Array
 ) -> None:
-    gap = ((place.x - centre[0]) / half[0]) ** 2 + ((place.y - centre[1]) / half[1]) ** 2
-    lay(painting, place, colours.astype(np.float32), soft((1 - gap).astype(np.float32), 2 * place.pixel / min(half)))
+    """Lay an oval of a colour (3,) or colours (h, w, 3); only the part of the window around it is computed."""
+    soft_edge = 2 * place.pixel / min(half)
+    rows = _span(place.y[:, 0], centre[1], half[1] * (1 + soft_edge))
+    columns = _span(place.x[0], centre[0], half[0] * (1 + soft_edge))
+    gap = ((place.x[rows, columns] - centre[0]) / half[0]) ** 2 + ((place.y[rows, columns] - centre[1]) / half[1]) ** 2
+    part = Window(
+        slice(place.rows.start + rows.start, place.rows.start + rows.stop),
+        slice(place.columns.start + columns.start, place.columns.start + columns.stop),
+        place.x[rows, columns],
+        place.y[rows, columns],
+        place.pixel,
+    )
+    paint = colours if colours.ndim == 1 else colours[rows, columns]
+    lay(painting, part, paint.astype(np.float32), soft((1 - gap).astype(np.float32), soft_edge))
+
+
+def _span(ticks: Array, middle: float, half: float) -> slice:
+    """Which of rising places lie within half a width of a middle."""
+    low, high = np.searchsorted(ticks, [middle - half, middle + half])
+    return slice(int(low), int(high))

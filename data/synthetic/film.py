@@ -93,56 +93,61 @@ def shoot(
     opening = np.arange(len(jitter)) / len(jitter) * camera.shutter
     chunks = []
     for first in range(0, frames, CHUNK):
-        times = (np.arange(first, first + CHUNK)[:, None] + opening) / fps
-        light = sum(_composite(layers, camera, times[:, sample], jitter[sample], size) for sample in range(len(jitter)))
-        assert isinstance(light, Tensor)
-        chunks.append(_develop(light / len(jitter), look, times[:, 0], grain))
+        times = (opening[:, None] + np.arange(first, first + CHUNK)) / fps
+        maps = [_maps(layer, camera, times) for layer in layers]
+        light = torch.zeros(3, CHUNK, size, size)
+        for sample, shift in enumerate(jitter):
+            light += _composite(layers, [each[sample] for each in maps], times[sample], shift, size)
+        chunks.append(_develop(light / len(jitter), look, times[0], grain))
     return torch.cat(chunks, dim=1)[:, :frames] * 2 - 1
 
 
 def _jitter(camera: Camera, size: int, fps: float) -> NDArray[np.float64]:
     """Where in a pixel (K, 2) samples are taken, one after the other while the shutter is open; more of fast films."""
     pixels = camera.speed * camera.shutter / fps * size / 2
-    count = 4 if pixels < 4 else 8
+    count = 4 if pixels < 3 else 7
     steps = np.arange(1, count + 1)[:, None] * np.array([0.7548776662466927, 0.5698402909980532])
     return (steps % 1 - 0.5) * 2 / size
 
 
+def _maps(layer: Layer, camera: Camera, times: NDArray[np.float64]) -> Tensor:
+    """Homographies (..., 3, 3, 1, 1) from the picture to a layer, whose sides are at -1 and 1, at times (...)."""
+    to_layer = camera.matrices(times, layer.depth)
+    if layer.motion is not None:
+        to_layer = layer.motion.matrices(times) @ to_layer
+    high, wide = layer.image.shape[1:]
+    to_layer[..., 0, :] /= layer.reach
+    to_layer[..., 1, :] /= layer.reach * high / wide
+    return torch.from_numpy(to_layer.astype(np.float32))[..., None, None]
+
+
 def _composite(
-    layers: Sequence[Layer], camera: Camera, times: NDArray[np.float64], shift: NDArray[np.float64], size: int
+    layers: Sequence[Layer], maps: Sequence[Tensor], times: NDArray[np.float64], shift: NDArray[np.float64], size: int
 ) -> Tensor:
     """Light (3, T, S, S) at times (T,), through one point of each pixel."""
-    ticks = (torch.arange(size) + 0.5) / size * 2 - 1
-    x, y = (ticks + shift[0])[None, None, :], (ticks + shift[1])[None, :, None]
+    ticks = ((torch.arange(size) + 0.5) / size * 2 - 1)[None]
+    x, y = ticks[:, None] + float(shift[0]), ticks[..., None] + float(shift[1])
     light = torch.zeros(3, len(times), size, size)
-    for layer in layers:
-        seen = _see(layer, camera, times, x.float(), y.float())
+    for layer, to_layer in zip(layers, maps, strict=True):
+        seen = _see(layer, to_layer, times, x, y)
         hides_all = layer.image.shape[0] == 3
         light = seen if hides_all else torch.addcmul(seen[:3] + light, seen[3:], light, value=-1)
     return light
 
 
-def _see(layer: Layer, camera: Camera, times: NDArray[np.float64], x: Tensor, y: Tensor) -> Tensor:
+def _see(layer: Layer, to_layer: Tensor, times: NDArray[np.float64], x: Tensor, y: Tensor) -> Tensor:
     """A layer (4, T, S, S) as it is seen at places x (1, 1, S) and y (1, S, 1)."""
-    to_layer = camera.matrices(times, layer.depth)
-    if layer.motion is not None:
-        to_layer = layer.motion.matrices(times) @ to_layer
-    high, wide = layer.image.shape[1:]
-    to_layer[:, 0] /= layer.reach
-    to_layer[:, 1] /= layer.reach * high / wide
-    rows = torch.from_numpy(to_layer.astype(np.float32))[..., None, None]
-    across = rows[:, 0, 0] * x + rows[:, 0, 1] * y + rows[:, 0, 2]
-    down = rows[:, 1, 0] * x + rows[:, 1, 1] * y + rows[:, 1, 2]
-    if any(camera.tilt):
-        near = 1 / (rows[:, 2, 0] * x + rows[:, 2, 1] * y + rows[:, 2, 2])
-        across, down = across * near, down * near
+    across, down = (row[:, 0] * x + (row[:, 1] * y + row[:, 2]) for row in to_layer[:, :2].unbind(1))
+    places = torch.stack([across, down], dim=-1)
+    near = to_layer[:, 2]
+    if near[:, :2].any():
+        places /= (near[:, 0] * x + (near[:, 1] * y + near[:, 2]))[..., None]
     if layer.sway:
         phase = torch.from_numpy((2.5 * times).astype(np.float32))[:, None, None]
-        across = across + layer.sway * torch.sin(5 * down + phase)
-        down = down + 0.5 * layer.sway * torch.sin(6 * across + 1.3 * phase)
-    places = torch.stack([across, down], dim=-1).flatten(0, 1)[None]
+        places[..., 0] += layer.sway * torch.sin(5 * places[..., 1] + phase)
+        places[..., 1] += 0.5 * layer.sway * torch.sin(6 * places[..., 0] + 1.3 * phase)
     padding = "reflection" if layer.image.shape[0] == 3 else "zeros"
-    seen = F.grid_sample(layer.image[None], places, "bilinear", padding, align_corners=False)[0]
+    seen = F.grid_sample(layer.image[None], places.flatten(0, 1)[None], "bilinear", padding, align_corners=False)[0]
     return seen.unflatten(1, (len(times), -1))
 
 

@@ -15,7 +15,7 @@ def night(rng: np.random.Generator, side: int) -> Array:
     ground = hsv(rng.uniform(size=1), rng.uniform(0, 0.5, 1), rng.uniform(0.02, 0.3, 1))[0]
     place = np.clip((down + 1) / 2, 0, 1)[..., None]
     grain, _ = noise(rng, side, 1.2)
-    light = to_light(np.clip((sky * (1 - place) + ground * place) * (1 + 0.25 * grain[..., None]), 0, 1))
+    light = to_light(np.clip((sky * (1 - place) + ground * place) * (1 + 0.12 * grain[..., None]), 0, 1))
     if happens(rng, 0.6):
         _houses(rng, light)
     return light + _bloom(rng, _lamps(rng, side))
@@ -52,9 +52,9 @@ def _lamps(rng: np.random.Generator, side: int) -> Array:
     if happens(rng, 0.3):  # a street, or a string of lamps
         places[:, 1] = side * rng.uniform(0.3, 0.8) + 0.2 * side * np.sin(places[:, 0] / side * rng.uniform(1, 6))
     for (x, y), colour in zip(places, colours, strict=True):
-        bright = log_uniform(rng, 0.3, 1.5)
+        bright = log_uniform(rng, 0.4, 2)
         if down is None or across is None:
-            lamps[int(y) : int(y) + 2, int(x) : int(x) + 2] += colour * bright * 3
+            lamps[int(y) : int(y) + 2, int(x) : int(x) + 2] += colour * bright * 16
         else:
             disc = np.clip(radius - np.sqrt((across - x) ** 2 + (down - y) ** 2) + 0.5, 0, 1)
             lamps += disc[..., None] * colour * bright * np.float32(0.35)
@@ -71,8 +71,8 @@ def _bloom(rng: np.random.Generator, lamps: Array) -> Array:
     side = len(lamps)
     steps = np.fft.fftfreq(side).astype(np.float32) * side
     gap = np.sqrt(steps[:, None] ** 2 + steps[None] ** 2) / side
-    near, far = log_uniform(rng, 0.006, 0.02), log_uniform(rng, 0.03, 0.12)
+    near, far = log_uniform(rng, 0.008, 0.03), log_uniform(rng, 0.03, 0.15)
     spread = np.exp(-((gap / near) ** 2)) * 0.6 + rng.uniform(0.05, 0.35) * (near / far) * np.exp(-gap / far)
-    kernel = torch.fft.rfft2(torch.from_numpy(spread.astype(np.float32)))
+    kernel = torch.fft.rfft2(torch.from_numpy((spread / spread.sum()).astype(np.float32)))
     light = torch.fft.irfft2(torch.fft.rfft2(torch.from_numpy(lamps).permute(2, 0, 1)) * kernel, s=(side, side))
     return np.asarray(lamps + light.clamp(min=0).permute(1, 2, 0).numpy(), np.float32)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from data.synthetic.camera import draw_motion
@@ -13,11 +14,12 @@ from data.synthetic.faces import faces
 from data.synthetic.film import Layer
 from data.synthetic.leaves import dead_leaves, foliage
 from data.synthetic.lights import night
+from data.synthetic.places import furniture, landscape, outdoors, room
 from data.synthetic.textures import gradient, grid, noise, noise_texture, pattern, sky
 from data.synthetic.things import things
 from data.synthetic.writing import writing
 
-FINE = 3
+FINE = 2.5
 """Pixels of a layer's side per pixel of the film's."""
 
 MOST = 1536
@@ -29,7 +31,7 @@ WIDE = 1.6
 
 def draw_scene(rng: np.random.Generator, kind: str, size: int) -> list[Layer]:
     """Return the layers of a scene of one of the `KINDS`, for films of a size in pixels."""
-    side = min(FINE * size, MOST)
+    side = min(max(int(FINE * size), 16), MOST)
     layers = KINDS[kind](rng, side)
     if kind not in ("lights", "foliage") and happens(rng, 0.15):
         layers.append(_twigs(rng, side))
@@ -51,23 +53,51 @@ def cut_out(colours: Array, cover: Array) -> Tensor:
     return torch.cat([_planes(light), torch.from_numpy(cover.astype(np.float32))[None]])
 
 
-def _painted(painting: Array) -> Tensor:
-    return cut_out(painting[..., :3], painting[..., 3])
+def _painted(rng: np.random.Generator, painting: Array) -> Tensor:
+    return _cast(rng, cut_out(painting[..., :3], painting[..., 3]))
+
+
+def _cast(rng: np.random.Generator, image: Tensor) -> Tensor:
+    """The image (4, H, W) of a layer that may cast a soft shadow on what is behind."""
+    if happens(rng, 0.5):
+        return image
+    grain = max(1, image.shape[-1] // int(rng.integers(16, 48)))
+    shift = [int(part) for part in rng.normal(0, 1.5 * grain, 2)]
+    small = F.avg_pool2d(image[None, 3:].roll(shift, (2, 3)), grain, ceil_mode=True)
+    shadow = F.interpolate(small, image.shape[1:], mode="bilinear")[0]
+    cover = image[3:] + (1 - image[3:]) * shadow * float(rng.uniform(0.2, 0.7))
+    return torch.cat([image[:3], cover])
+
+
+def _out_of_focus(rng: np.random.Generator, image: Tensor, share: float) -> Tensor:
+    """The image of a layer at fewer pixels, which blurs it, in a share of cases."""
+    if not happens(rng, share):
+        return image
+    small = F.avg_pool2d(image[None], int(rng.integers(2, 7)), ceil_mode=True)
+    return F.avg_pool2d(small, 3, stride=1, padding=1, count_include_pad=False)[0]
 
 
 def _behind(rng: np.random.Generator, side: int, *makers: Callable[[np.random.Generator, int], Array]) -> Layer:
-    return Layer(opaque(pick(rng, makers)(rng, side)), WIDE, rng.uniform(0.3, 1.0))
+    image = opaque(pick(rng, makers)(rng, side))
+    return Layer(_out_of_focus(rng, image, 0.2), WIDE, rng.uniform(0.3, 1.0))
 
 
 def _anything(rng: np.random.Generator, side: int) -> Layer:
-    return _behind(rng, side, noise_texture, gradient, sky, pattern, pattern, dead_leaves)
+    return _behind(rng, side, noise_texture, gradient, sky, pattern, pattern, dead_leaves, room, room, landscape)
 
 
 def _textures(rng: np.random.Generator, side: int) -> list[Layer]:
     layers = [_behind(rng, side, noise_texture, pattern, pattern)]
     for depth in (1.1, 1.5)[: rng.integers(0, 3)]:
-        layers.append(Layer(cut_out(pick(rng, (noise_texture, pattern))(rng, side), _region(rng, side)), WIDE, depth))
+        layers.append(_cut_out_of(rng, side, depth, noise_texture, pattern))
     return layers
+
+
+def _cut_out_of(
+    rng: np.random.Generator, side: int, depth: float, *makers: Callable[[np.random.Generator, int], Array]
+) -> Layer:
+    image = cut_out(pick(rng, makers)(rng, side), _region(rng, side))
+    return Layer(_cast(rng, image), WIDE, depth)
 
 
 def _region(rng: np.random.Generator, side: int) -> Array:
@@ -93,7 +123,7 @@ def _region(rng: np.random.Generator, side: int) -> Array:
 def _gradients(rng: np.random.Generator, side: int) -> list[Layer]:
     layers = [_behind(rng, side, gradient, sky)]
     for depth in (0.6, 0.9, 1.3)[: rng.integers(0, 4)]:
-        layers.append(Layer(cut_out(pick(rng, (gradient, noise_texture))(rng, side), _region(rng, side)), WIDE, depth))
+        layers.append(_cut_out_of(rng, side, depth, gradient, noise_texture))
     return layers
 
 
@@ -113,23 +143,26 @@ def _twigs(rng: np.random.Generator, side: int) -> Layer:
     across, down = grid(side)
     angle = rng.uniform(0, 2 * np.pi)
     near = across * np.cos(angle) + down * np.sin(angle) + 0.15 * noise(rng, side, 1.5)[0] > rng.uniform(0.35, 0.6)
-    return Layer(cut_out(colours, cover * near), WIDE, rng.uniform(1.2, 1.8), sway=0.01)
+    return Layer(_out_of_focus(rng, cut_out(colours, cover * near), 0.5), WIDE, rng.uniform(1.2, 1.8), sway=0.01)
 
 
 def _dead_leaves(rng: np.random.Generator, side: int) -> list[Layer]:
     layers = [_behind(rng, side, dead_leaves)]
     if happens(rng, 0.5):
-        layers.append(Layer(cut_out(dead_leaves(rng, side), _region(rng, side)), WIDE, rng.uniform(1.1, 1.6)))
+        layers.append(_cut_out_of(rng, side, rng.uniform(1.1, 1.6), dead_leaves))
     return layers
 
 
 def _text(rng: np.random.Generator, side: int) -> list[Layer]:
     moving = draw_motion(rng, 0.2) if happens(rng, 0.4) else None
-    return [_anything(rng, side), Layer(_painted(writing(rng, side)), rng.uniform(0.9, 1.5), 1.1, moving)]
+    return [_anything(rng, side), Layer(_painted(rng, writing(rng, side)), rng.uniform(0.9, 1.5), 1.1, moving)]
 
 
 def _faces(rng: np.random.Generator, side: int) -> list[Layer]:
-    return [_anything(rng, side), Layer(_painted(faces(rng, side)), rng.uniform(1.1, 1.6), 1.1, draw_motion(rng, 0.25))]
+    return [
+        _anything(rng, side),
+        Layer(_painted(rng, faces(rng, side)), rng.uniform(1.1, 1.6), 1.1, draw_motion(rng, 0.25)),
+    ]
 
 
 def _lights(rng: np.random.Generator, side: int) -> list[Layer]:
@@ -144,15 +177,36 @@ def _objects(rng: np.random.Generator, side: int) -> list[Layer]:
     layers = [_anything(rng, side)]
     for depth in (1.0, 1.4)[: rng.integers(1, 3)]:
         moving = draw_motion(rng, 0.4) if happens(rng, 0.6) else None
-        layers.append(Layer(_painted(things(rng, side)), rng.uniform(1.1, 1.6), depth, moving))
+        layers.append(Layer(_painted(rng, things(rng, side)), rng.uniform(1.1, 1.6), depth, moving))
+    return layers
+
+
+def _indoors(rng: np.random.Generator, side: int) -> list[Layer]:
+    layers = [_behind(rng, side, room)]
+    if happens(rng, 0.7):
+        layers.append(Layer(_painted(rng, furniture(rng, side)), 1.4, 1.1))
+    maker = pick(rng, (things, things, faces, None))
+    if maker is not None:
+        layers.append(Layer(_painted(rng, maker(rng, side)), rng.uniform(1.0, 1.6), 1.3, draw_motion(rng, 0.3)))
+    return layers
+
+
+def _outdoors(rng: np.random.Generator, side: int) -> list[Layer]:
+    layers = [_behind(rng, side, landscape)]
+    layers.append(Layer(_painted(rng, outdoors(rng, side)), WIDE, 1.0))
+    if happens(rng, 0.4):
+        maker = pick(rng, (things, faces))
+        layers.append(Layer(_painted(rng, maker(rng, side)), rng.uniform(1.0, 1.6), 1.3, draw_motion(rng, 0.4)))
     return layers
 
 
 KINDS: dict[str, Callable[[np.random.Generator, int], list[Layer]]] = {
     "textures": _textures,
     "foliage": _foliage,
+    "outdoors": _outdoors,
     "objects": _objects,
     "lights": _lights,
+    "indoors": _indoors,
     "faces": _faces,
     "gradients": _gradients,
     "text": _text,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from data.synthetic.chance import happens, log_uniform, pick
 from data.synthetic.colours import Array, between, dulled, hsv, palette
 
-USUAL_SLOPE = (0.8, 1.5)
+USUAL_SLOPE = (0.9, 1.6)
 """Exponents of the amplitude over spatial frequency; photographs have about 1."""
 
 
@@ -65,10 +65,11 @@ def turned_grid(rng: np.random.Generator, side: int) -> tuple[Array, Array]:
 def noise_texture(rng: np.random.Generator, side: int) -> Array:
     """Return clouds, stone, sand, fabric: noise that runs along a palette or varies around one colour."""
     stretch = log_uniform(rng, 1.5, 8) if happens(rng, 0.3) else 1.0
-    light, tint = noise(rng, side, rng.uniform(*USUAL_SLOPE), stretch)
-    if happens(rng, 0.5):
-        colours = dulled(rng, palette(rng, int(rng.integers(2, 6))))
-        return between(colours, 0.5 + 0.28 * light) + np.float32(0.06) * tint[..., None]
+    runs = happens(rng, 0.4)
+    light, tint = noise(rng, side, rng.uniform(*USUAL_SLOPE) + 0.3 * runs, stretch)
+    if runs:
+        colours = dulled(rng, palette(rng, int(rng.integers(2, 5))))
+        return between(colours, 0.5 + 0.25 * light) + np.float32(0.05) * tint[..., None]
     base = dulled(rng, palette(rng, 1))[0]
     bend = rng.normal(0, rng.uniform(0.02, 0.18), 3).astype(np.float32)
     return base + np.float32(rng.uniform(0.05, 0.25)) * light[..., None] + bend * tint[..., None]

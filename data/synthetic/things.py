@@ -69,7 +69,7 @@ def things(rng: np.random.Generator, side: int) -> Array:
 
 def _shadow(painting: Array, place: Window) -> None:
     gap = np.sqrt((place.x / 1.15) ** 2 + ((place.y - 0.8) / 0.45) ** 2)
-    lay(painting, place, np.zeros(3, np.float32), 0.55 * np.clip(1.2 - gap, 0, 1))
+    lay(painting, place, np.zeros(3, np.float32), 0.55 * np.clip(1.2 - gap, 0, 1).astype(np.float32))
 
 
 Light = tuple[float, float]
