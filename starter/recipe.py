@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 import tyro
 
 from data.clip_format import ClipFormat
@@ -23,11 +24,14 @@ from data.playroom.make import make_playroom
 from data.prepare import prepare
 from data.synthetic.make import make_synthetic
 from gpt.config import GPTConfig
+from gpt.model import GPT
 from gpt.options import TrainOptions as GPTTrainOptions
 from gpt.train import train as train_gpt
 from starter import first_person
+from storage.hub_names import TOKENIZER
 from vqgan.config import VQGANConfig
 from vqgan.encode import encode
+from vqgan.model import VQGAN
 from vqgan.options import EncodeOptions
 from vqgan.options import TrainOptions as TokenizerTrainOptions
 from vqgan.train import train as train_tokenizer
@@ -36,6 +40,8 @@ RENDERED = 128
 """Pixels a side at which clips are rendered that are read at 64: films have half as many pixels of colour."""
 SIZE = 64
 FPS = 8.0
+PLAYROOM_SEED = 1919
+"""Of rooms that are not those of the demo, which are to be new to the starters."""
 EPISODES = tuple(f"E{episode}M{number}" for episode in range(1, 5) for number in range(1, 10))
 """Maps of Freedoom: Phase 1."""
 MAPS = tuple(f"MAP{number:02}" for number in range(1, 20))
@@ -45,9 +51,9 @@ CLIPS = VQGANConfig(decoder_blocks=2)
 """The tokenizer of clips."""
 STILLS = VQGANConfig(frames=1, widths=(48, 96), strides=((1, 2),), blocks=2, decoder_blocks=3)
 """The tokenizer of stills."""
-CLIPS_GPT = GPTConfig(layers=6, heads=4, width=160)
+CLIPS_GPT = GPTConfig(layers=6, heads=4, width=128)
 """The GPT of clips."""
-STILLS_GPT = GPTConfig(layers=6, heads=4, width=160)
+STILLS_GPT = GPTConfig(layers=6, heads=4, width=128)
 """The GPT of stills."""
 
 DECAY = 500
@@ -103,7 +109,7 @@ def make_films(options: Options) -> Path:
         first_person.render_films(
             first_person.Options(films / "first_person", game, maps, options.films, options.seconds, options.seed)
         )
-    make_playroom(PlayroomOptions(films / "playroom", options.playroom, size=RENDERED, seed=options.seed))
+    make_playroom(PlayroomOptions(films / "playroom", options.playroom, size=RENDERED, seed=PLAYROOM_SEED))
     photographs = keep_photographs(options)
     make_synthetic(
         SyntheticOptions(
@@ -149,13 +155,14 @@ def write_stills(items: list[Item], form: ClipFormat, out: Path) -> None:
 
 def make_pair(options: Options, name: str, data: Path) -> None:
     """Train a tokenizer and a GPT of its tokens, and write both as the folder that is shipped."""
-    out = options.out / name
+    run = options.out / "runs" / name
     shipped = options.out / "starter" / name
-    train_tokenizer(tokenizer_options(options, name, data, out / "tokenizer"))
-    store_rounded(out / "tokenizer", shipped / "tokenizer")
-    encode(EncodeOptions(shipped / "tokenizer", data, out / "tokens", augment="flip", resume="auto"))
-    train_gpt(gpt_options(options, name, out / "tokens", out / "gpt"))
-    store_rounded(out / "gpt", shipped)
+    train_tokenizer(tokenizer_options(options, name, data, run / "tokenizer"))
+    # Rounded before it encodes: the GPT learns the tokens of what is shipped.
+    VQGAN.from_pretrained(run / "tokenizer").save_pretrained(shipped / TOKENIZER, dtype=torch.bfloat16)
+    encode(EncodeOptions(shipped / TOKENIZER, data, run / "tokens", augment="flip", resume="auto"))
+    train_gpt(gpt_options(options, name, run / "tokens", run / "gpt"))
+    GPT.from_pretrained(run / "gpt").save_pretrained(shipped, dtype=torch.bfloat16)
 
 
 def tokenizer_options(options: Options, name: str, data: Path, out: Path) -> TokenizerTrainOptions:
