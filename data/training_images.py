@@ -10,6 +10,7 @@ from pathlib import Path
 
 from data.sources import Source
 from data.stimuli.lists import Stimulus, StimulusList
+from storage.model_paths import is_named
 from storage.run_folder import RunFolderError
 from storage.tables import read_table, write_table
 
@@ -39,6 +40,8 @@ def trained_images(stimuli: StimulusList, model: Path, training_data: Callable[[
     Raises:
         ValueError: the list of training images is damaged.
     """
+    if is_named(model):
+        return ()  # whatever run the command may be given in is another
     for folder in (model, *model.absolute().parents[:2]):
         for path in (folder / IMAGES, folder / EARLIER):
             if path.exists():

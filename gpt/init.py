@@ -47,7 +47,7 @@ def begin_gpt(options: TrainOptions, store: TokenStore) -> Beginning:
     """Return the GPT that the options describe for the tokens of a store, as its training begins.
 
     Without `--init` its weights are random. With it they are those of the model, which is remembered as the ancestry
-    of the new one; `say_beginning` says it.
+    of the new one, and so are the sampling settings that it recommends; `say_beginning` says it.
 
     Raises:
         CheckpointError: there is no such model.
@@ -64,6 +64,8 @@ def begin_gpt(options: TrainOptions, store: TokenStore) -> Beginning:
     inheritance = inherit(parent, fresh, options)
     fresh.load_state_dict(inheritance.tensors)
     fresh.ancestry = (inheritance.describe(parent), *parent.model.ancestry)
+    assert isinstance(parent.model, GPT)
+    fresh.sampling = parent.model.sampling
     return Beginning(fresh, inheritance, parent)
 
 
@@ -72,6 +74,8 @@ def say_beginning(beginning: Beginning, options: TrainOptions) -> None:
     if beginning.parent is None:
         return
     say_inheritance(beginning.gpt.ancestry[0])
+    if beginning.gpt.sampling is not None:
+        say_found(sampling=f"recommended as by it: {beginning.gpt.sampling.describe()}")
     codes = beginning.gpt.config.vocab_size
     if options.new_codes is not None and codes == beginning.parent.model.config.vocab_size:
         say_found(unused=f"--new-codes {options.new_codes}: the model knows all {codes} codes of the tokens")

@@ -8,10 +8,11 @@ OpenAI's Image GPT. `VARIANTS` names the parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,7 @@ from torch.utils.checkpoint import checkpoint
 from gpt.cache import KVCache
 from gpt.config import GPTConfig
 from gpt.loss import cross_entropy, token_nll
+from gpt.sampling_settings import SAMPLING, SamplingSettings, read_settings
 from gpt.written_gradients import RMSNorm, Rotation, gated, split, split_and_rotate
 from storage.pretrained import Pretrained
 
@@ -214,6 +216,8 @@ class GPT(Pretrained):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
+        self.sampling: SamplingSettings | None = None
+        """How it is best sampled from, where somebody found that out."""
         self.activation_checkpointing = False
         """Whether training keeps only what enters a block and computes the rest again: less memory, a third slower."""
         variant = VARIANTS[config.variant]
@@ -240,6 +244,36 @@ class GPT(Pretrained):
         if self.config.condition is None:
             del described["condition"]
         return described
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What its config.json holds: its description, and the sampling settings that it recommends, if it does.
+
+        The settings are no part of the description: whichever are recommended, the GPT is the same.
+        """
+        return self.description | ({SAMPLING: asdict(self.sampling)} if self.sampling else {})
+
+    @classmethod
+    def from_content(cls, values: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Path | str) -> Self:
+        """Build a GPT, in evaluation mode, of what `load_model_folder` returned for a folder.
+
+        Raises:
+            CheckpointError: it is of another class, weights and config disagree, or it recommends what cannot be.
+        """
+        model = super().from_content(values, tensors, folder)
+        model.sampling = read_settings(values, f"the config.json of {folder}")
+        return model
+
+    @classmethod
+    def read_config(cls, values: Mapping[str, Any], folder: Path | str) -> GPTConfig:
+        """Return the config that the content of a config.json describes.
+
+        Raises:
+            CheckpointError: it is of another class, or describes no GPT.
+        """
+        architecture = {name: value for name, value in values.items() if name != SAMPLING}
+        config: GPTConfig = super().read_config(architecture, folder)
+        return config
 
     @property
     def bos_token(self) -> int:

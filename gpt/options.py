@@ -99,7 +99,7 @@ class EvaluateOptions(Options):
     example = "secondsight gpt eval --gpt runs/gpt --tokens runs/tokens"
 
     gpt: Path = field(metadata=about(must_hold=check_gpt))
-    """The GPT: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
+    """The GPT: a model folder, a run, hf:owner/name on the hub, or starter-clips or starter-stills."""
     tokens: Path = field(metadata=about(must_hold=check_tokens))
     """Token store to score; its validation split, or all of it where it has none."""
     batch: int = option(8, at_least=1, at_most=10**6)

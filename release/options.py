@@ -33,7 +33,7 @@ class PublishOptions(Options):
     example = "secondsight publish --model runs/tokenizer --evaluation runs/evaluation --out runs/published"
 
     model: Path = field(metadata=about(must_hold=check_model))
-    """The model: a model folder, a run, or hf:owner/name on the hub."""
+    """The model: a model folder, a run, hf:owner/name on the hub, or starter-clips or starter-stills."""
     out: Path
     """Folder for config.json, model.safetensors, README.md (the model card) and images."""
     evaluation: tuple[Path, ...] = option((), must_hold=check_evaluation)

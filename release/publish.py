@@ -15,6 +15,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from gpt.model import GPT
+from gpt.sampling_settings import SAMPLING, SamplingSettings, read_settings
+from release.facts import CardFacts, rounded, shown_facts
 from release.markdown import code, in_quotes, plain
 from release.options import PublishOptions, check_evaluation
 from release.origin import describe_origin
@@ -56,13 +58,14 @@ from pathlib import Path
 from data.images import clip_to_image, image_to_clip, load_image
 from gpt.model import GPT
 from sampling.completion import complete_clips
-from sampling.options import Prompt, Request
+from sampling.options import Prompt, Request{import_sampling}
 from vqgan.model import load_tokenizer
 
 gpt = GPT.from_pretrained("{name}")
 tokenizer = load_tokenizer("{name}")  # the one that the GPT brings along
 picture = image_to_clip(load_image(Path("picture.jpg")), tokenizer.size)  # yours: (3, 1, H, W) in [-1, 1]
-(completion,) = complete_clips(gpt, tokenizer, picture[None], Request(Prompt("half-image"), n=4))
+request = Request(Prompt("half-image"), n=4{sampling})
+(completion,) = complete_clips(gpt, tokenizer, picture[None], request)
 for number, continuation in enumerate(completion.continuations):
     clip_to_image(continuation).save(f"completed_{{number}}.png")"""
 COMPLETE_VIDEO = """\
@@ -70,13 +73,14 @@ from data.video import read_clip
 from data.video_writing import write_video
 from gpt.model import GPT
 from sampling.completion import complete_clips
-from sampling.options import Prompt, Request
+from sampling.options import Prompt, Request{import_sampling}
 from vqgan.model import load_tokenizer
 
 gpt = GPT.from_pretrained("{name}")
 tokenizer = load_tokenizer("{name}")  # the one that the GPT brings along
 clip = read_clip("video.mp4", 0, tokenizer.frames, tokenizer.fps, tokenizer.size)  # yours: (3, T, H, W) in [-1, 1]
-(completion,) = complete_clips(gpt, tokenizer, clip[None], Request(Prompt("half-clip"), n=4))
+request = Request(Prompt("half-clip"), n=4{sampling})
+(completion,) = complete_clips(gpt, tokenizer, clip[None], request)
 for number, continuation in enumerate(completion.continuations):
     write_video(f"completed_{{number}}.mp4", continuation, tokenizer.fps)"""
 MEANINGS = {
@@ -191,7 +195,7 @@ def read_evaluations(paths: Sequence[Path]) -> list[Evaluation]:
     for path in paths:
         is_completion = (path / "sample.json").is_file() and not (path / "metrics.json").exists()
         content = {} if is_completion else _read_metrics(path)
-        metrics = {key: _round(value) for key, value in content.items() if isinstance(value, int | float)}
+        metrics = {key: rounded(value) for key, value in content.items() if isinstance(value, int | float)}
         images = [path / "grid.png"] if is_completion else sorted(path.glob("*.png"))
         named: dict[str, Path] = {}
         for image in images:
@@ -210,6 +214,7 @@ def write_card(
     evaluations: Sequence[Evaluation] = (),
     license: str | None = None,
     origin: Mapping[str, str] | None = None,
+    facts: CardFacts | None = None,
 ) -> None:
     """Write README.md, the model card, into a model folder, and copy the images of evaluations beside it.
 
@@ -219,6 +224,7 @@ def write_card(
         evaluations: how good the model is.
         license: the licence as the hub names it.
         origin: facts about its training, by what they are.
+        facts: what people say of it; their licence stands where none is given.
 
     Raises:
         CheckpointError: there is no model.
@@ -229,6 +235,8 @@ def write_card(
         for image, path in evaluation.images.items():
             shutil.copyfile(path, folder / image)
     is_pair = (folder / TOKENIZER).is_dir()
+    sampling = read_settings(config, folder) if config["kind"] == GPT.kind else None
+    license = license or (facts.license if facts else None)
     header = ModelCardData(
         library_name="secondsight", license=license, tags=[*about.tags, *(["tokenizer"] if is_pair else [])]
     )
@@ -238,14 +246,16 @@ def write_card(
         html=False,
         header=header,
         name=plain(name.rpartition("/")[2].removeprefix(HUB)),
-        description=about.summary,
+        description=plain(facts.summary) if facts and facts.summary else about.summary,
         numbers=sum(tensor.numel() for tensor in tensors.values()),
         precision=_precision(tensors),
         is_pair=is_pair,
         fingerprint=code(config["tokenizer"]) if config.get("tokenizer") else "",
-        snippet=_snippet(about, config, is_pair).format(name=in_quotes(name)),
+        snippet=_snippet(about, config, is_pair).format(name=in_quotes(name), **_sampling_words(sampling)),
+        sampling={} if sampling is None else sampling.flat(),
+        facts=shown_facts(facts),
         command=_complete_command(name, config) if is_pair else "",
-        config={code(key): plain(value) for key, value in config.items() if key not in ("kind", ANCESTRY)},
+        config={code(key): plain(value) for key, value in config.items() if key not in ("kind", ANCESTRY, SAMPLING)},
         ancestry=[_shown_ancestor(each) for each in read_ancestry(config, folder)],
         origin={plain(key): plain(value) for key, value in (origin or {}).items()},
         evaluations=[_shown(evaluation) for evaluation in evaluations],
@@ -308,6 +318,14 @@ def _snippet(about: type[Pretrained], config: Mapping[str, Any], is_pair: bool) 
     return COMPLETE_IMAGE if config["grid"][0] == 1 else COMPLETE_VIDEO
 
 
+def _sampling_words(sampling: SamplingSettings | None) -> dict[str, str]:
+    """Return what the snippet that completes says of the settings that a GPT recommends; nothing where it does not."""
+    if sampling is None:
+        return {"import_sampling": "", "sampling": ""}
+    settings = ", ".join(f"{name}={value:g}" for name, value in sampling.flat().items())
+    return {"import_sampling": ", SamplingOptions", "sampling": f", sampling=SamplingOptions({settings})"}
+
+
 def _complete_command(name: str, config: Mapping[str, Any]) -> str:
     """Return the command that completes pictures or videos with a GPT and the tokenizer beside it."""
     still = config["grid"][0] == 1
@@ -357,12 +375,6 @@ def _check_out(out: Path, source: Path, evaluations: Sequence[Evaluation]) -> No
 def _is_card(path: Path) -> bool:
     """Whether a file is a card that `publish` wrote, edited since or not."""
     return path.is_file() and "library_name: secondsight" in path.read_text(encoding="utf-8", errors="replace")
-
-
-def _round(value: float) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
 def _precision(tensors: Mapping[str, Tensor]) -> str:

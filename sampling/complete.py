@@ -45,6 +45,7 @@ from sampling.items import (
 from sampling.options import STILL_KINDS, CompleteOptions, Request, SamplingPrecision, WindowOption
 from sampling.parallel import DecodingCounts, check_window
 from sampling.prompts import Layout, Size, count_changed, count_frames, describe_rounding, lay_out
+from sampling.recommended import describe_settings
 from storage.checked_files import parse_json
 from storage.checksums import fingerprint
 from storage.command import command_line
@@ -126,7 +127,7 @@ def complete(options: CompleteOptions) -> Path:
         if begun:
             _open(options, begun=True)  # refused before anything takes long
         work = _prepare(options)
-        _say_found(work, precision)
+        _say_found(work, precision, options)
         if not begun:
             _open(options, begun=False)
         unread = _complete_items(work, options.out, options.batch)
@@ -189,8 +190,9 @@ def _size(items: Sequence[CompletionItem], form: ClipFormat) -> Size | None:
     return 1 if found.source.kind == "image" else form.frames, form.size, form.size
 
 
-def _say_found(work: Work, precision: str | None) -> None:
+def _say_found(work: Work, precision: str | None, options: CompleteOptions) -> None:
     """Say what there is to work with, in which precision if that was chosen, and what is not taken as it is."""
+    recommended = work.gpt.sampling
     found = [item.found for item in work.items if item.found]
     given = describe_items(found) if found else "nothing given"
     grid = "x".join(map(str, work.layout.grid))
@@ -198,6 +200,7 @@ def _say_found(work: Work, precision: str | None) -> None:
         device=describe_device(work.gpt.device),
         tokenizer=f"{work.tokenizer.describe()}, {_parameters(work.tokenizer)}",
         gpt=f"{work.gpt.config.describe()}, {_parameters(work.gpt)}, sampled in {precision or work.precision}",
+        **({} if recommended is None else {"sampling": describe_settings(options.sampling, recommended, options.gpt)}),
         items=f"{given}; {count(work.request.n, 'continuation')} each, of {grid} tokens",
         skipped=describe_skipped(work.skipped),
     )
@@ -293,6 +296,7 @@ def _how_to_redo(work: Work, options: CompleteOptions, finished: Sequence[Finish
         "gpt": work.gpt_fingerprint,
         "precision": work.precision,
         "condition": work.gpt.config.condition,
+        **({"recommended_sampling": asdict(work.gpt.sampling)} if work.gpt.sampling is not None else {}),
         "frames": layout.size[0],
         "grid": layout.grid,
         "given": dict(zip(("latent_frames", "rows", "columns"), layout.extent.tokens, strict=True)),

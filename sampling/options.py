@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from data.inputs import check_data
+from gpt.sampling_settings import SamplingSettings
+from sampling.recommended import implied_settings
 from storage.model_paths import check_gpt, check_model
 from storage.options import LARGEST_SEED, MANY, Options, Range, about, check_number, option
 from training.options import InferencePrecision
@@ -21,8 +24,6 @@ NoiseKind = Literal["gumbel", "inverse"]
 WindowOption = int | Literal["auto"]
 """Tokens of a continuation that are read in one pass of the model."""
 
-COLDEST = 1e-6
-"""Lowest temperature but 0, which is what it amounts to."""
 CONTINUATIONS = Range(at_least=1, at_most=10_000)
 """How many continuations a prompt may have."""
 SEEDS = Range(at_least=0, at_most=LARGEST_SEED)
@@ -31,29 +32,12 @@ STILL_KINDS = frozenset({"half-image", "rows"})
 
 
 @dataclass(frozen=True)
-class SamplingOptions(Options):
-    """How tokens are drawn from the model's distribution."""
+class SamplingOptions(SamplingSettings):
+    """How tokens are drawn from the model's distribution; what is not given is as the GPT recommends, if it does."""
 
-    temperature: float = option(1.0, at_least=0, at_most=1000)
-    """Divides the logits; 0 always takes the likeliest token."""
-    top_k: int = option(0, at_least=0, at_most=MANY)
-    """Keep only the k likeliest tokens; 0 keeps all."""
-    top_p: float = option(1.0, above=0, at_most=1)
-    """Keep the likeliest tokens whose probabilities reach this sum (Holtzman et al. 2020); 1 keeps all."""
-    min_p: float = option(0.0, at_least=0, at_most=1)
-    """Keep tokens at least this share as likely as the likeliest one (Nguyen et al. 2024); 0 keeps all."""
     noise: NoiseKind = option("gumbel", before="inverse")
     """How chance decides: `gumbel` gives every code of every position a number of its own, so that several tokens can
     be drawn in one pass of the model; `inverse` gives every position one, as versions before 0.2 did."""
-
-    def check(self) -> None:
-        """Check that logits can be divided by the temperature.
-
-        Raises:
-            ValueError: they would exceed all floats.
-        """
-        if 0 < self.temperature < COLDEST:
-            raise ValueError(f"--temperature {self.temperature:g} must be 0 or at least {COLDEST:g}")
 
 
 @dataclass(frozen=True)
@@ -116,9 +100,9 @@ class CompleteOptions(Options):
     example = "secondsight complete --gpt runs/gpt --tokenizer runs/tokenizer --input VIDEOS --out runs/completions"
 
     gpt: Path = field(metadata=about(must_hold=check_gpt))
-    """The GPT: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
+    """The GPT: a model folder, a run, hf:owner/name on the hub, or starter-clips or starter-stills."""
     tokenizer: Path = field(metadata=about(must_hold=check_model))
-    """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
+    """The tokenizer: a model folder, a run, hf:owner/name on the hub, or starter-clips or starter-stills."""
     out: Path = field(metadata=about(identity="none"))
     """Folder for images, videos, index.html, tokens.npy and sample.json."""
     input: tuple[Path, ...] = option((), must_hold=check_data)
@@ -174,6 +158,11 @@ class CompleteOptions(Options):
         if self.seconds is not None and self.prompt in STILL_KINDS:
             raise ValueError(f"--seconds {self.seconds:g} is for clips, and --prompt {self.prompt} makes still images")
         self.request()
+
+    @classmethod
+    def implied(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the sampling settings that the GPT recommends, or those that a run which goes on was begun with."""
+        return implied_settings(cls, given)
 
     def request(self, frames: int | None = None) -> Request:
         """Return what is asked of the model, with --seconds in frames.

@@ -76,6 +76,13 @@ def is_in_cache(text: str) -> bool:
     return model is not None and _is_cached(model)
 
 
+def cached_config(text: str) -> Path | None:
+    """Return the config.json of a model of the hub that is in the cache, without asking the hub; None if none is."""
+    model = parse_hub_id(text)
+    path = None if model is None else try_to_load_from_cache(model.repo, MODEL_FILES[0], revision=model.revision)
+    return Path(path) if isinstance(path, str) else None
+
+
 def upload_model(folder: Path, repo: str, private: bool = False, token: str | None = None) -> str:
     """Push all files of `folder` to the repository `repo`, which is made if need be; return its address.
 

@@ -57,6 +57,21 @@ def save_model_folder(folder: Path, config: dict[str, Any], tensors: Mapping[str
     return digest
 
 
+def as_type(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a tensor of floating-point numbers rounded to a type, or others, or one beyond its range, as they are.
+
+    Raises:
+        ValueError: numbers of a weights file cannot have that type.
+    """
+    if dtype not in FLOATS:
+        names = ", ".join(str(each).removeprefix("torch.") for each in FLOATS)
+        raise ValueError(f"weights cannot be stored as {str(dtype).removeprefix('torch.')}: one of {names} is needed")
+    if not tensor.is_floating_point():
+        return tensor
+    rounded = tensor.to(dtype)
+    return rounded if is_finite(rounded) or not is_finite(tensor) else tensor
+
+
 def load_model_folder(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read config and weights of the model that `path` means: a model folder, a run folder, or a hub id.
 

@@ -1,4 +1,7 @@
-"""Which folder holds a model: what people name, here or on the Hugging Face hub. Imports no torch."""
+"""Which folder holds a model: what people name, here, on the Hugging Face hub, or of those that come with the package.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 from storage.checked_files import DamageError, read_json, shortly
 from storage.hub_names import HUB, TOKENIZER, is_hub_model, parse_hub_id
 from storage.places import check_index, is_there, list_checkpoints
+from storage.starters import is_starter, nearest_starter, starter_folder
 
 
 class CheckpointError(ValueError):
@@ -16,22 +20,26 @@ class CheckpointError(ValueError):
 
 
 def find_model(path: Path) -> Path:
-    """Return the model folder that `path` means: itself, its `final`, a run's newest checkpoint, or one on the hub.
+    """Return the model folder that `path` means: itself, its `final`, a run's newest checkpoint, or that of a name.
 
     The Hugging Face hub is asked for what reads `hf:owner/name` or `hf:owner/name@revision`, and for nothing else.
+    `starter-clips` and `starter-stills` come with the package, where there is no path that is called so.
 
     Raises:
-        CheckpointError: none of them holds a `model.safetensors` or what stands for it, or the hub has no such model.
+        CheckpointError: none of them holds a `model.safetensors` or what stands for it, the hub has no such model, or
+            this installation lacks it.
     """
     if is_hub_model(path):
         return _download(path)
+    if is_starter(path):
+        return _find_starter(path)
     folders = (path, path / "final", *reversed(list_checkpoints(path)))
     for folder in folders:
-        if is_there(folder / "model.safetensors") and (folder / "config.json").exists():
+        if _holds_model(folder):
             return folder
     if not path.exists():
         raise CheckpointError(f"{path} holds no model: there is no such folder{_hint(path)}")
-    if path.is_file() and is_there(path.parent / "model.safetensors") and (path.parent / "config.json").exists():
+    if path.is_file() and _holds_model(path.parent):
         raise CheckpointError(f"{path} is a file of a model: give the folder it lies in, {path.parent}")
     for folder in folders:
         try:
@@ -46,20 +54,32 @@ def find_model(path: Path) -> Path:
     )
 
 
+def find_of_kind(path: Path, kind: str) -> Path:
+    """Return the model folder that `path` means to those who look for a kind of models: see `find_model`.
+
+    Of a GPT that brings a tokenizer of that kind along it is the tokenizer's; of another kind it is what it is.
+
+    Raises:
+        CheckpointError: there is no model.
+    """
+    folder = find_model(path)
+    brought = None if _kind_of(folder) == kind else brought_tokenizer(path)
+    return brought if brought is not None and _kind_of(brought) == kind else folder
+
+
 def check_model(path: Path, kind: str | None = None) -> None:
     """Refuse a path that means no model folder, or one that is of another kind; the hub is not asked.
 
     Args:
         path: see `find_model`.
-        kind: what its config.json must name, if that can be read.
+        kind: what its config.json, or that of the tokenizer that it brings along, must name, if that can be read.
 
     Raises:
         CheckpointError: there is no model, or one of another kind.
     """
     if is_hub_model(path):
         return
-    folder = find_model(path)
-    found = _kind_of(folder)
+    found = _kind_of(find_model(path) if kind is None else find_of_kind(path, kind))
     if kind is not None and found not in (None, kind):
         raise other_kind(path, found, kind)
 
@@ -75,12 +95,20 @@ def other_kind(path: Path | str, found: object, wanted: str) -> CheckpointError:
 
 
 def is_at_hand(path: Path) -> bool:
-    """Whether what names a model is here: there is such a path, or the hub's cache has it."""
+    """Whether what names a model is here: there is such a path, the hub's cache has it, or it came with the package."""
+    if is_starter(path):
+        folder = starter_folder(path)
+        return folder is not None and _holds_model(folder)
     if not is_hub_model(path):
         return path.exists()
     from storage.hub import is_in_cache
 
     return is_in_cache(path.as_posix())
+
+
+def is_named(path: Path | str) -> bool:
+    """Whether a model is asked for by a name, of the hub or of those that come with the package, and by no path."""
+    return is_hub_model(path) or is_starter(path)
 
 
 def brought_tokenizer(gpt: Path) -> Path | None:
@@ -103,6 +131,26 @@ def hub_commits(options: Mapping[str, Any]) -> dict[str, str]:
     """
     given = [value for name, value in options.items() if name != "out" and isinstance(value, Path | str)]
     return {str(value): find_model(Path(value)).name for value in given if is_hub_model(value)}
+
+
+def _holds_model(folder: Path) -> bool:
+    return is_there(folder / "model.safetensors") and (folder / "config.json").exists()
+
+
+def _find_starter(name: Path) -> Path:
+    """Return the folder of a model that comes with the package.
+
+    Raises:
+        CheckpointError: this installation lacks it.
+    """
+    folder = starter_folder(name)
+    if folder is not None and _holds_model(folder):
+        return folder
+    where = "the package `starter`, which is not there" if folder is None else folder
+    raise CheckpointError(
+        f"{name} comes with secondsight, and this installation lacks its weights: config.json and model.safetensors "
+        f"belong into {where}. Install secondsight again, or give a model of your own"
+    )
 
 
 def _kind_of(folder: Path) -> str | None:
@@ -142,5 +190,8 @@ def _download(path: Path) -> Path:
 
 
 def _hint(path: Path) -> str:
-    """Return how to ask the hub for what is no folder here, if it could be called so there."""
+    """Return what may have been meant by what is no folder here: a model of the package, or one of the hub."""
+    near = nearest_starter(path)
+    if near is not None:
+        return f" (did you mean {near}, which comes with secondsight?)"
     return f" ({HUB}{path} would ask the Hugging Face hub)" if parse_hub_id(f"{HUB}{path.as_posix()}") else ""

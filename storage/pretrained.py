@@ -24,8 +24,15 @@ from torch.overrides import TorchFunctionMode
 
 from storage.ancestry import ANCESTRY, Ancestor
 from storage.checked_files import on_one_line
-from storage.model_folder import check_fit, config_from_dict, load_model_folder, load_weights, save_model_folder
-from storage.model_paths import CheckpointError, other_kind
+from storage.model_folder import (
+    as_type,
+    check_fit,
+    config_from_dict,
+    load_model_folder,
+    load_weights,
+    save_model_folder,
+)
+from storage.model_paths import CheckpointError, find_of_kind, other_kind
 from storage.options import unknown_name
 
 ENTRY_POINTS = "secondsight.models"
@@ -72,7 +79,7 @@ class Pretrained(nn.Module):
 
     @property
     def description(self) -> dict[str, Any]:
-        """What its config.json holds."""
+        """What it is, by which it is told from others, and where its weights began."""
         ancestry = {ANCESTRY: [asdict(ancestor) for ancestor in self.ancestry]} if self.ancestry else {}
         return {"kind": self.kind, **asdict(self.config), **ancestry}
 
@@ -81,21 +88,46 @@ class Pretrained(nn.Module):
         """Where its weights are."""
         return next(chain(self.parameters(), self.buffers())).device
 
-    def save_pretrained(self, folder: Path) -> None:
-        """Write `config.json` and `model.safetensors` into `folder`."""
-        save_model_folder(folder, self.description, self.state_dict())
+    @property
+    def content(self) -> dict[str, Any]:
+        """What its config.json holds: its description, and what else is kept with it."""
+        return self.description
+
+    def save_pretrained(self, folder: Path, dtype: torch.dtype | None = None) -> None:
+        """Write `config.json` and `model.safetensors` into `folder`.
+
+        Args:
+            folder: of the model.
+            dtype: float type that is stored in place of its own, such as torch.bfloat16. What is loaded again is
+                another model then, with weights so rounded. Of a tokenizer it has other tokens and another fingerprint:
+                round it first, and train GPTs on the tokens of the tokenizer that was loaded again.
+
+        Raises:
+            ValueError: numbers of a weights file cannot have that type.
+        """
+        tensors = self.state_dict() if dtype is None else self.rounded(dtype)
+        save_model_folder(folder, self.content, tensors)
+
+    def rounded(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        """Return its tensors by name, floating-point numbers rounded to a type, as far as its range goes.
+
+        Raises:
+            ValueError: numbers of a weights file cannot have that type.
+        """
+        return {name: as_type(tensor, dtype) for name, tensor in self.state_dict().items()}
 
     @classmethod
     def from_pretrained(cls, folder: Path | str) -> Self:
-        """Load a model, in evaluation mode: from a model folder, a run's final or newest model, or the hub.
+        """Load a model, in evaluation mode: from a model folder, a run's final or newest model, the hub or the package.
 
         Args:
-            folder: a folder, or `hf:owner/name` or `hf:owner/name@revision` on the Hugging Face hub.
+            folder: a folder, `hf:owner/name` or `hf:owner/name@revision` on the Hugging Face hub, or `starter-clips` or
+                `starter-stills`, which come with the package.
 
         Raises:
             CheckpointError: there is no such model, it is of another class, or weights and config disagree.
         """
-        return cls.from_content(*load_model_folder(Path(folder)), folder)
+        return cls.from_content(*load_model_folder(find_of_kind(Path(folder), cls.kind)), folder)
 
     @classmethod
     def from_content(cls, values: Mapping[str, Any], tensors: Mapping[str, Tensor], folder: Path | str) -> Self:

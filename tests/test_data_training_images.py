@@ -52,6 +52,15 @@ def test_the_list_of_an_earlier_version_tells(stimuli: StimulusList, tmp_path: P
     assert [image.path for image in trained_images(stimuli, tmp_path / "run", training_data)] == ["study/2.png"]
 
 
+@pytest.mark.parametrize("name", ["hf:owner/name", "starter-clips"])
+def test_a_model_of_a_name_is_not_of_the_run_that_a_command_is_given_in(
+    stimuli: StimulusList, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write_training_images(tmp_path, sources(stimuli.root / "study" / "2.png"))
+    monkeypatch.chdir(tmp_path)
+    assert trained_images(stimuli, Path(name), training_data) == ()
+
+
 def test_videos_are_not_listed(tmp_path: Path) -> None:
     write_training_images(tmp_path / "run", [Source("1.mp4", tmp_path / "1.mp4", "video")])
     assert (tmp_path / "run" / IMAGES).read_text().splitlines() == ["source,sha256"]

@@ -17,12 +17,13 @@ from storage.ancestry import Ancestor
 from storage.checked_files import DamageError, shortly
 from storage.checkpoints import load_training_tensors, read_state
 from storage.checksums import fingerprint
-from storage.hub_names import is_hub_model
+from storage.hub_names import TOKENIZER, is_hub_model
 from storage.model_folder import load_model_folder
-from storage.model_paths import CheckpointError, find_model
+from storage.model_paths import CheckpointError, find_model, find_of_kind
 from storage.options import leaves
 from storage.places import is_checkpoint, is_in_parts, list_checkpoints
 from storage.pretrained import Pretrained, model_class
+from storage.starters import is_starter
 from storage.tensor_parts import load_whole, whole_digest
 from training.init_options import InitOptions
 from training.parts import part_like
@@ -110,7 +111,7 @@ def read_architecture(init: Path, kind: str, command: str) -> Any:
         CheckpointError: there is no such model.
         InitError: it is of another kind.
     """
-    folder = find_model(init)
+    folder = find_of_kind(init, kind)
     try:
         values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -125,15 +126,15 @@ def load_parent(init: Path, kind: str, command: str) -> Parent:
     """Load the model that `--init` names.
 
     Args:
-        init: a model folder, a run, a checkpoint, or a model of the hub.
-        kind: what it must be.
+        init: a model folder, a run, a checkpoint, or a model of the hub or of those that come with the package.
+        kind: what it must be, or the tokenizer that it brings along.
         command: that begins from it, such as `gpt train`.
 
     Raises:
         CheckpointError: there is no such model, or it is damaged.
         InitError: it is of another kind.
     """
-    folder = find_model(init)
+    folder = find_of_kind(init, kind)
     config, tensors = load_model_folder(folder)
     _check_kind(init, config["kind"], kind, command)
     return Parent(init, folder, model_class(kind).from_content(config, tensors, folder))
@@ -365,13 +366,16 @@ def _check_kind(init: Path, found: str, wanted: str, command: str) -> None:
 
 def _public_name(parent: Parent) -> str:
     """Return what people find the model by, without the path of this machine."""
-    folder = parent.folder
+    if is_starter(parent.named):
+        return parent.named.as_posix()
+    asked = find_model(parent.named)
     if is_hub_model(parent.named):
-        return f"{parent.named.as_posix().partition('@')[0]}@{folder.name}"
-    folder = folder.resolve()
+        return f"{parent.named.as_posix().partition('@')[0]}@{asked.name}"
+    brought = "" if parent.folder == asked else f"/{TOKENIZER}"
+    folder = asked.resolve()
     if is_checkpoint(folder):
-        return f"{folder.parent.parent.name}/checkpoints/{folder.name}"
-    return folder.parent.name if folder.name == "final" else folder.name
+        return f"{folder.parent.parent.name}/checkpoints/{folder.name}{brought}"
+    return f"{folder.parent.name if folder.name == 'final' else folder.name}{brought}"
 
 
 def _steps(folder: Path) -> int | None:

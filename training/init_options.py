@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.config_file import COMMAND, from_json
-from storage.hub_names import is_hub_model
-from storage.model_paths import check_model
+from storage.model_paths import check_model, is_named
 from storage.options import OptionError, Options, leaves, option
 
 
@@ -19,8 +18,9 @@ class InitOptions(Options):
     """Weights of a model to begin from, in place of random ones."""
 
     init: Path | None = option(None, read_once=True, must_hold=check_model)
-    """Model whose weights the training begins from: a model folder, a run, a checkpoint, what was imported, or
-    hf:owner/name on the Hugging Face hub. The architecture is its, unless options of it are given."""
+    """Model whose weights the training begins from: a model folder, a run, a checkpoint, what was imported,
+    hf:owner/name on the Hugging Face hub, or starter-clips or starter-stills, which come with secondsight; a tokenizer
+    also by the GPT that brings it along. The architecture is its, unless options of it are given."""
     init_optimizer: bool = False
     """Take over the moments of the optimizer, too; --init is then a checkpoint, or a run that has one, and all weights
     must fit."""
@@ -61,7 +61,7 @@ def implied_architecture(
     recorded = _recorded(kind, Path(init), given)
     if recorded is not None:
         return _values(kind, {name: value for name, value in recorded.items() if name in names})
-    if not is_hub_model(init) and not Path(init).exists():
+    if not is_named(init) and not Path(init).exists():
         return {}  # which is said when the training begins
     # Imported here, so that commands without --init need no torch to be understood.
     check_model(Path(init), model_kind)

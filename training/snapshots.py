@@ -131,7 +131,7 @@ def take_snapshot(
     tensors = taking.take("", _tensors(states, modules or {}))
     return Snapshot(
         step=step,
-        description=model.description,
+        description=model.content,
         weights=weights,
         tensors=tensors,
         state={

@@ -165,7 +165,7 @@ def _refusing(checkpoint: Path) -> Iterator[None]:
 def save_gathered(model: Pretrained, folder: Path) -> Path:
     """Write a model of which every process may hold a part into `folder`; all processes call it together."""
     weights = gather_weights(model)
-    on_first_process(lambda: save_model_folder(folder, model.description, weights))
+    on_first_process(lambda: save_model_folder(folder, model.content, weights))
     return folder
 
 

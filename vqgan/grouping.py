@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.items import prepared_options
-from storage.hub_names import is_hub_model
+from storage.model_paths import is_named
 from storage.run_folder import RunFolderError, read_options
 from vqgan.options import TrainOptions
 
@@ -45,7 +45,7 @@ def describe_groups(group_by: str | None) -> dict[str, str]:
 
 
 def _training_options(tokenizer: Path) -> TrainOptions | None:
-    if is_hub_model(tokenizer):
+    if is_named(tokenizer):
         return None  # whatever run the command may be given in is another
     for folder in (tokenizer, *tokenizer.absolute().parents[:2]):
         try:

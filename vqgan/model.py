@@ -159,6 +159,18 @@ class VQGAN(Tokenizer):
         training = frozenset(("commitment", "codebook_decay"))
         return training | {"codes", "code_width", "normalised"} if self.config.levels else training
 
+    def rounded(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        """Return its tensors rounded to a type, but for what learned codes are averages of, in which nothing is lost.
+
+        The sums are those of the rounded codes, so that these stay where they are when a training goes on.
+        """
+        tensors = super().rounded(dtype)
+        if isinstance(self.quantizer, VectorQuantizer):
+            counts = self.quantizer.counts
+            codes = tensors["quantizer.codebook"].to(counts.dtype)
+            tensors |= {"quantizer.counts": counts, "quantizer.sums": codes * counts[:, None]}
+        return tensors
+
     @torch.no_grad()
     def encode(self, clip: Tensor) -> Tensor:
         self.grid(*clip.shape[2:])
@@ -177,7 +189,8 @@ def load_tokenizer(folder: Path | str) -> Tokenizer:
     Of the folder of a GPT it is the tokenizer that the GPT brings along.
 
     Args:
-        folder: a folder, or `hf:owner/name` or `hf:owner/name@revision` on the Hugging Face hub.
+        folder: a folder, `hf:owner/name` or `hf:owner/name@revision` on the Hugging Face hub, or `starter-clips` or
+            `starter-stills`, which come with the package.
 
     Raises:
         CheckpointError: the folder holds no tokenizer, nobody knows its kind, or weights and config disagree.

@@ -140,7 +140,7 @@ class EvaluateOptions(Options):
     example = "secondsight vqgan eval --tokenizer runs/tokenizer --data VIDEOS --out runs/evaluation"
 
     tokenizer: Path = field(metadata=about(must_hold=check_model))
-    """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
+    """The tokenizer: a model folder, a run, hf:owner/name on the hub, or starter-clips or starter-stills."""
     data: Path = field(metadata=about(must_hold=check_data))
     """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path
@@ -180,7 +180,7 @@ class EncodeOptions(Options):
     example = "secondsight vqgan encode --tokenizer runs/tokenizer --data VIDEOS --out runs/tokens"
 
     tokenizer: Path = field(metadata=about(identity="none", must_hold=check_model))
-    """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
+    """The tokenizer: a model folder, a run, hf:owner/name on the hub, or starter-clips or starter-stills."""
     data: Path = field(metadata=about(must_hold=check_data))
     """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path = field(metadata=about(identity="none"))
@@ -233,7 +233,7 @@ class LeakageOptions(Options):
     example = "secondsight vqgan leakage --tokenizer runs/tokenizer --data VIDEOS --out runs/leakage"
 
     tokenizer: Path = field(metadata=about(must_hold=check_model))
-    """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
+    """The tokenizer: a model folder, a run, hf:owner/name on the hub, or starter-clips or starter-stills."""
     data: Path = field(metadata=about(must_hold=check_data))
     """Folder of videos or images, one file, prepared shards, a CSV of path,start,end[,group], or a shard pattern."""
     out: Path

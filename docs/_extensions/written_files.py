@@ -51,7 +51,11 @@ FIGURE_FILES = "the same plots, with letters that need no font where they are lo
 METHODS = WrittenFile("methods.txt", "how the runs were made, in words, from their options and versions")
 CODEBOOK = WrittenFile("codebook.csv", "what each column of the tables in this folder is", Column)
 MODEL = (
-    WrittenFile("config.json", "class and architecture of a model, and where its weights began (`ancestry`)"),
+    WrittenFile(
+        "config.json",
+        "class and architecture of a model, where its weights began (`ancestry`), and settings that a GPT recommends "
+        "(`sampling`)",
+    ),
     WrittenFile("model.safetensors", "its weights, with a digest of them and of `config.json`"),
 )
 RUN = (
@@ -161,7 +165,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
             "sample.json",
             "how to do it again: command, options, fingerprints of the models, environment; and under `decoding` what "
             "it took: noise, window, passes of the model, tokens, drafts offered and accepted by how far ahead they "
-            "lay",
+            "lay; `recommended_sampling` where the GPT recommends settings",
         ),
         CONFIG,
         ENVIRONMENT,

@@ -10,8 +10,7 @@ from typing import Literal
 from data.inputs import check_data, check_tokens
 from gpt.config import PRESETS, GPTConfig
 from sampling.options import NoiseKind, PromptEncoding, SamplingOptions, SamplingPrecision, WindowOption
-from storage.hub_names import is_hub_model
-from storage.model_paths import check_gpt, check_model
+from storage.model_paths import check_gpt, check_model, is_named
 from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, about, option, unknown_name
 from training.options import Precision
 from vqgan.config import PRESETS as TOKENIZER_PRESETS
@@ -90,9 +89,9 @@ class DiversityOptions(Options):
     )
 
     gpt: Path = field(metadata=about(must_hold=check_gpt))
-    """The GPT: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
+    """The GPT: a model folder, a run, hf:owner/name on the hub, or starter-clips or starter-stills."""
     tokenizer: Path = field(metadata=about(must_hold=check_model))
-    """The tokenizer: a model folder, a run, or hf:owner/name on the Hugging Face hub."""
+    """The tokenizer: a model folder, a run, hf:owner/name on the hub, or starter-clips or starter-stills."""
     tokens: Path = field(metadata=about(must_hold=check_tokens))
     """The token store that the GPT was trained on: its training items are the studied ones, its validation items the
     new ones."""
@@ -183,7 +182,7 @@ class StudyOptions(Options):
             raise ValueError(f"--slurm writes jobs for all parts: leave out --part {self.part}")
         for name in ("clip_tokenizer", "image_tokenizer"):
             value = getattr(self, name)
-            if value not in TOKENIZER_PRESETS and not is_hub_model(value) and not Path(value).exists():
+            if value not in TOKENIZER_PRESETS and not is_named(value) and not Path(value).exists():
                 raise ValueError(unknown_name("tokenizer preset", value, TOKENIZER_PRESETS))
         for name in ("training_items", "checkpoints"):
             if not getattr(self, name):

@@ -16,8 +16,8 @@ from experiments.statistics.trials import TrialRow
 from gpt.config import GPTConfig
 from gpt.flops import parameter_count
 from gpt.model import GPT
-from storage.hub_names import TOKENIZER, is_hub_model
-from storage.model_paths import CheckpointError, is_at_hand
+from storage.hub_names import TOKENIZER
+from storage.model_paths import CheckpointError, is_at_hand, is_named
 from training.progress import count
 from vqgan.model import load_tokenizer
 
@@ -155,7 +155,7 @@ def _encoding(options: MemoryOptions) -> str:
 def _tokenizer_path(options: MemoryOptions) -> Path | None:
     if options.material.tokenizer is not None or options.gpt is None:
         return options.material.tokenizer
-    if is_hub_model(options.gpt):
+    if is_named(options.gpt):
         return options.gpt  # which brings its tokenizer along: no other is sure to be its own
     beside = options.gpt / TOKENIZER
     return beside if beside.exists() else None

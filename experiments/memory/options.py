@@ -57,8 +57,8 @@ class MaterialOptions(Options):
     """Trials that are tested: all, or a fixed half of each condition, so that settings can be tuned on one half and
     reported on the other. The study list stays whole."""
     tokenizer: Path | None = option(None, must_hold=check_model)
-    """The tokenizer, a folder or hf:owner/name on the hub; without one, that in --gpt/tokenizer, or a palette made from
-    all images of the list."""
+    """The tokenizer, a folder, hf:owner/name on the hub, or starter-clips or starter-stills; without one, that in
+    --gpt/tokenizer, or a palette made from all images of the list."""
     colours: int = option(64, at_least=2, at_most=65_536)
     """Colours of the palette that is made."""
     size: int = option(8, at_least=1, at_most=1024)
@@ -171,7 +171,8 @@ class MemoryOptions(Options):
     stimuli: Path | None = option(None, identity="run", must_hold=check_stimuli)
     """Folder of the list, in the study/test layout (study/**, test/<condition>_<seen|unseen>/**); or --noise."""
     gpt: Path | None = option(None, must_hold=check_gpt)
-    """Pretrained GPT to begin from, a folder or hf:owner/name on the hub; without one, a new GPT of --preset."""
+    """Pretrained GPT to begin from, a folder, hf:owner/name on the hub, or starter-clips or starter-stills; without
+    one, a new GPT of --preset."""
     protocol: Protocol | None = None
     """Study and test as a published experiment did, in all options that are not given: `igpt2022` is Orhan (2022),
     arXiv 2204.13061. Needs --tokenizer, a --gpt that has one, or --fit-palette."""
