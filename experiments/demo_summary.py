@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from experiments.demo_adaptation import Adaptation
 from experiments.statistics.accuracy import Accuracy, pooled
 from experiments.statistics.chance import chance_sentences
 from gpt.likelihood import floor_sentence
@@ -49,6 +50,8 @@ class DemoSummary:
     """The most memory that the process has held, in GB."""
     seed: int
     """Of everything drawn by chance."""
+    adaptation: Adaptation | None = None
+    """What adapting a model changed, before and after; left out where there was none to begin from."""
 
     @property
     def floor_sentence(self) -> str | None:
@@ -62,7 +65,8 @@ class DemoSummary:
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""
-        write_text(path, to_json(self))
+        content = {name: value for name, value in asdict(self).items() if name != "adaptation" or value is not None}
+        write_text(path, to_json(content))
 
 
 def print_summary(summary: DemoSummary, memory: Sequence[Accuracy]) -> None:
@@ -70,6 +74,11 @@ def print_summary(summary: DemoSummary, memory: Sequence[Accuracy]) -> None:
     table = Table(title="Secondsight demo")
     table.add_column("what")
     table.add_column("value", justify="right")
+    if summary.adaptation is not None:
+        before = summary.adaptation.tokenizer["before"]["psnr_db"]
+        table.add_row(
+            Text(visible(f"reconstruction by {summary.adaptation.begins_from} as it came")), f"{before:.1f} dB"
+        )
     table.add_row("reconstruction of new clips", f"{summary.psnr_db:.1f} dB")
     table.add_row("codes in use", whole_percent(summary.codebook_usage))
     table.add_row("GPT, new clips", f"{summary.gpt_nll:.2f} nats per token")
@@ -81,7 +90,8 @@ def print_summary(summary: DemoSummary, memory: Sequence[Accuracy]) -> None:
         table.add_row(what, f"{100 * curve[-1].accuracy:.1f} %")
     table.add_row("time", f"{summary.minutes:.1f} min")
     Console().print(table)
-    for sentence in (summary.floor_sentence, *chance_sentences(memory)):
+    adaptation = summary.adaptation.sentences if summary.adaptation is not None else ()
+    for sentence in (*adaptation, summary.floor_sentence, *chance_sentences(memory)):
         if sentence:
             print(visible(sentence))
 

@@ -10,7 +10,7 @@ import pytest
 from golden import SMALL_DEMO, check, demo_summary
 
 from experiments.demo import run_demo, sampling_for
-from experiments.options import DemoOptions
+from experiments.options import NO_MODEL, DemoOptions
 from storage.run_folder import RunFolderError
 
 METRICS = (
@@ -109,7 +109,7 @@ def test_other_seed_into_the_same_folder_is_refused(out: Path) -> None:
 
 def test_own_videos_take_the_playrooms_place(out: Path, tmp_path: Path) -> None:
     sizes = replace(SMALL_DEMO, items=1)
-    run_demo(DemoOptions(tmp_path / "own", videos=out / "playroom" / "clips"), sizes)
+    run_demo(DemoOptions(tmp_path / "own", videos=out / "playroom" / "clips", init=NO_MODEL), sizes)
     assert metrics(tmp_path / "own")["psnr_db"] == metrics(out)["psnr_db"]
     assert "your videos" in (tmp_path / "own" / "report.html").read_text()
 
