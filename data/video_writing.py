@@ -21,7 +21,7 @@ GIF_DELAY = 2
 """Hundredths of a second for which a frame of a GIF is shown at least: of less, browsers make 10."""
 
 
-def write_video(path: Path | str, clip: Tensor, fps: float) -> None:
+def write_video(path: Path | str, clip: Tensor, fps: float, full_colour: bool = False) -> None:
     """Writes a clip as MP4 (H.264, yuv420p: plays in browsers) or, to a name in .gif, as an endless GIF.
 
     The file appears complete or not at all. MP4 needs even sides: odd ones grow by a copy of the last pixels. Its
@@ -32,12 +32,14 @@ def write_video(path: Path | str, clip: Tensor, fps: float) -> None:
         clip: (3, T, H, W) in [-1, 1]; values outside are clipped.
         fps: frames per second. A GIF rounds the times at which frames appear to hundredths of a second, and holds 50
             frames per second at most (players show faster ones slowly): of a faster clip it leaves frames out.
+        full_colour: every pixel of an MP4 keeps its own colour (yuv444p) nearly without loss, for training on small
+            videos, instead of four sharing one. Not every player shows such files.
 
     Raises:
         ValueError: another suffix or shape, or `fps` not positive.
     """
     path = Path(path)
-    writers = {".mp4": _write_mp4, ".gif": _write_gif}
+    writers = {".mp4": _write_full_mp4 if full_colour else _write_mp4, ".gif": _write_gif}
     if path.suffix.lower() not in writers:
         raise ValueError(f"a video's name must end in .mp4 or .gif, not {path.name!r}")
     if clip.dim() != 4 or clip.shape[0] != 3 or clip.shape[1] == 0 or not fps > 0:
@@ -52,20 +54,30 @@ def write_video(path: Path | str, clip: Tensor, fps: float) -> None:
 
 def _write_mp4(path: Path, images: Tensor, fps: float) -> None:
     """(3, T, H, W) uint8."""
+    _write_h264(path, images, fps, "yuv420p", 12)
+
+
+def _write_full_mp4(path: Path, images: Tensor, fps: float) -> None:
+    """(3, T, H, W) uint8."""
+    _write_h264(path, images, fps, "yuv444p", 6)
+
+
+def _write_h264(path: Path, images: Tensor, fps: float, pixels: str, loss: int) -> None:
+    """(3, T, H, W) uint8 as pixels of a YUV format, with a constant loss of x264's scale, from 0 (least) to 51."""
     height, width = images.shape[2:]
     even = images
     if height % 2 or width % 2:
         even = F.pad(images.float(), (0, width % 2, 0, height % 2), mode="replicate").to(torch.uint8)
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         # Without macroblock-tree rate control, with which x264 wrote other bytes on some repetitions of the same video.
-        options = {"crf": "12", "x264-params": "mbtree=0"}
+        options = {"crf": str(loss), "x264-params": "mbtree=0"}
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
         stream.height = even.shape[2]
         stream.width = even.shape[3]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixels
         _say_colours(stream.codec_context)
         for image in even.permute(1, 2, 3, 0).contiguous().numpy():
-            container.mux(stream.encode(_bt709(image)))
+            container.mux(stream.encode(_bt709(image, pixels)))
         container.mux(stream.encode())
 
 
@@ -77,10 +89,10 @@ def _say_colours(encoder: VideoCodecContext) -> None:
     encoder.color_trc = ColorTrc.BT709
 
 
-def _bt709(image: NDArray[np.uint8]) -> VideoFrame:
-    """(H, W, 3) RGB as yuv420p; PyAV would convert by BT.601."""
+def _bt709(image: NDArray[np.uint8], pixels: str) -> VideoFrame:
+    """(H, W, 3) RGB as pixels of a YUV format; PyAV would convert by BT.601."""
     frame = VideoFrame.from_ndarray(image, format="rgb24")
-    return frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+    return frame.reformat(format=pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
 
 
 def _write_gif(path: Path, images: Tensor, fps: float) -> None:

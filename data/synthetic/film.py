@@ -71,11 +71,11 @@ def draw_look(rng: np.random.Generator) -> Look:
         bright=rng.uniform(-2.2, -1.0) if kind == "dark" else rng.normal(0, 0.25),
         balance=(Wander.draw(rng, turn, 0.05, 0.3), Wander.draw(rng, turn, 0.05, 0.3)),
         warm=rng.normal(0, 0.12),
-        contrast=rng.uniform(0.8, 1.25),
+        contrast=rng.uniform(0.9, 1.6),
         lift=rng.uniform(0.05, 0.25) if kind == "hazy" else pick(rng, (0.0, 0.0, 0.03)),
         saturation=saturation.get(kind, grey if kind == "grey" else rng.uniform(0.7, 1.2)),
         vignette=pick(rng, (0.0, 0.0, rng.uniform(0, 0.5))),
-        noise=log_uniform(rng, 0.001, 0.008) if happens(rng, 0.7) else log_uniform(rng, 0.008, 0.04),
+        noise=log_uniform(rng, 0.001, 0.006) if happens(rng, 0.75) else log_uniform(rng, 0.006, 0.025),
     )
 
 

@@ -59,6 +59,11 @@ def render_clip(
     return _render("clip", seed, index, size, frames, fps, photographs)
 
 
+def kind_of(index: int) -> str:
+    """Return which of the `KINDS` of scenes a film of a number shows, if no photographs are given."""
+    return tuple(KINDS)[index % len(KINDS)]
+
+
 def render_still(seed: int, index: int, size: int = 64, photographs: Sequence[Source] = ()) -> Tensor:
     """Render a still image, (3, 1, size, size) float32 in [-1, 1]; no clip of the same number shows the same scene.
 
@@ -85,7 +90,7 @@ def _render(
     if is_photograph:
         scene = [photograph(streams["scene"], photographs, size)]
     else:
-        scene = draw_scene(streams["scene"], tuple(KINDS)[number % len(KINDS)], size)
+        scene = draw_scene(streams["scene"], kind_of(number), size)
     camera = draw_camera(streams["camera"])
     look = draw_look(streams["look"])
     return shoot(scene, camera, look, streams["grain"], size, frames, fps)
@@ -124,7 +129,7 @@ def _write_clips(options: SyntheticOptions, photographs: Sequence[Source]) -> No
     """Write the clips that are missing."""
     for index, path in track(_missing(options.out / "clips", "clip_{:06d}.mp4", options.clips), "rendering clips"):
         clip = render_clip(options.seed, index, options.size, options.frames, options.fps, photographs)
-        write_video(path, clip, options.fps)
+        write_video(path, clip, options.fps, full_colour=True)
 
 
 @one_thread()

@@ -58,6 +58,6 @@ def photograph(rng: np.random.Generator, sources: Sequence[Source], size: int) -
         high, wide = pixels.shape[:2]
         scale = min(1.0, 2 * reach * size / min(high, wide))
         small = resize(pixels, max(2, round(high * scale)), max(2, round(wide * scale)))
-        light = opaque(small.permute(1, 2, 0).numpy().astype(np.float32) / 255)
+        light = opaque((small.permute(1, 2, 0).float() / 255).numpy())
         return Layer(light, reach * wide / min(high, wide))
     raise MediaError(f"{ATTEMPTS} photographs in a row cannot be read; the last: {problem}")
