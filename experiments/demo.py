@@ -32,6 +32,7 @@ from gpt.options import EvaluateOptions as GPTEvaluateOptions
 from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.complete import complete, read_completions
 from sampling.options import CompleteOptions, PromptKind, SamplingOptions, SamplingPrecision, Split
+from sampling.recommended import find_recommended
 from sampling.watch import train_and_watch
 from storage.files import to_json, write_text
 from storage.lock import FolderLock
@@ -63,6 +64,8 @@ class Trained(NamedTuple):
     """See `vqgan.leakage`."""
     likelihood: Mapping[str, float]
     """Of tokens: see `gpt.evaluate`."""
+    sampling: SamplingOptions
+    """How tokens are drawn."""
     adaptation: Adaptation | None = None
     """What adapting a model changed, where one was adapted."""
 
@@ -170,7 +173,7 @@ def _train(options: DemoOptions, sizes: DemoSizes, stage: Stopwatch) -> Trained:
     with stage("gpt"):
         train_and_watch(_gpt_options(tokens, gpt, sizes, options.seed))
         likelihood = evaluate_gpt(GPTEvaluateOptions(gpt, tokens))
-    return Trained(videos, tokenizer, gpt, scores, leak, likelihood)
+    return Trained(videos, tokenizer, gpt, scores, leak, likelihood, SAMPLING)
 
 
 def _adapt(options: DemoOptions, start: Start, sizes: DemoSizes, stage: Stopwatch) -> Trained:
@@ -183,7 +186,7 @@ def _adapt(options: DemoOptions, start: Start, sizes: DemoSizes, stage: Stopwatc
     with stage("tokenizer"):
         tokenizer = adapt_tokenizer(start, videos, out, sizes, seed)
         leak = measure_leakage(LeakageOptions(tokenizer.used, videos, out / "leakage", split="validation"))
-    shown = {"as it came": start.tokenizer, "adapted": out / "tokenizer"}
+    shown = {"as it came": start.name, "adapted": out / "tokenizer"}
     steps = None
     if options.compare:
         with stage("from scratch"):
@@ -194,8 +197,10 @@ def _adapt(options: DemoOptions, start: Start, sizes: DemoSizes, stage: Stopwatc
         encode(EncodeOptions(tokenizer.used, videos, out / "tokens", resume="auto"))
     with stage("gpt"):
         gpt = adapt_gpt(start, out / "tokens", out, sizes, seed)
-    adaptation = Adaptation.of(start, tokenizer, gpt, steps)
-    return Trained(videos, tokenizer.used, gpt.used, tokenizer.scores, leak, gpt.scores, adaptation)
+    recommended = find_recommended(gpt.used)
+    sampling = SAMPLING if recommended is None else SamplingOptions(**recommended.flat())
+    adaptation = Adaptation.of(start, tokenizer, gpt, sampling, steps)
+    return Trained(videos, tokenizer.used, gpt.used, tokenizer.scores, leak, gpt.scores, sampling, adaptation)
 
 
 def peak_memory_gb() -> float:
@@ -274,7 +279,7 @@ def _complete(
                 prompt=prompt,
                 n=sizes.continuations,
                 items=sizes.items,
-                sampling=sampling_for(out / f"{kind}_{group}"),
+                sampling=sampling_for(out / f"{kind}_{group}", made.sampling),
                 seed=seed,
                 sampling_precision=precision,
                 resume="auto",
@@ -285,8 +290,8 @@ def _complete(
     return measures
 
 
-def sampling_for(completions: Path) -> SamplingOptions:
+def sampling_for(completions: Path, sampling: SamplingOptions = SAMPLING) -> SamplingOptions:
     """Return how continuations are drawn, with the noise that the folder was begun with."""
     if not (completions / "config.json").exists():
-        return SAMPLING
-    return replace(SAMPLING, noise=read_options(completions, CompleteOptions).sampling.noise)
+        return sampling
+    return replace(sampling, noise=read_options(completions, CompleteOptions).sampling.noise)

@@ -22,6 +22,7 @@ from gpt.init import begin_gpt
 from gpt.model import GPT
 from gpt.options import EvaluateOptions as GPTEvaluateOptions
 from gpt.options import TrainOptions as GPTTrainOptions
+from sampling.options import SamplingOptions
 from sampling.watch import train_and_watch
 from storage.fingerprints import same_fingerprint
 from storage.model_paths import CheckpointError, brought_tokenizer
@@ -53,9 +54,7 @@ class Start(NamedTuple):
     """A model that a demo begins from."""
 
     name: Path
-    """What it was asked for by."""
-    tokenizer: Path
-    """The model folder of the tokenizer that it brings along."""
+    """What it was asked for by, both as a GPT and as the tokenizer that it brings along."""
     config: VQGANConfig
     """Of the tokenizer."""
 
@@ -101,7 +100,7 @@ def find_start(init: Path) -> Start:
         )
     if tokenizer.config.frames == 1:
         raise ValueError(f"--init {init} makes tokens of stills, and the demo continues clips: give a model of clips")
-    return Start(init, brought, tokenizer.config)
+    return Start(init, tokenizer.config)
 
 
 def read_videos(videos: Path, out: Path, form: ClipFormat) -> Path:
@@ -123,12 +122,12 @@ def adapt_tokenizer(start: Start, videos: Path, out: Path, sizes: DemoSizes, see
 
     The adapted one is used unless its PSNR is lower, or its perceptual distance `WORSE_PERCEPTUAL` times as large.
     """
-    before = measure_tokenizer(start.tokenizer, videos, out / "reconstructions_before")
+    before = measure_tokenizer(start.name, videos, out / "reconstructions_before")
     train_tokenizer(adaptation_options(start, videos, out / "tokenizer", sizes, seed))
     after = measure_tokenizer(out / "tokenizer", videos, out / "reconstructions")
     worse = worsened_reconstructions(before, after)
     _say("tokenizer", start, worse)
-    used, scores = (out / "tokenizer", after) if worse is None else (start.tokenizer, before)
+    used, scores = (out / "tokenizer", after) if worse is None else (start.name, before)
     return Adapted(used, scores, {"before": before, "after": after}, worse)
 
 
@@ -137,7 +136,7 @@ def adaptation_options(start: Start, videos: Path, out: Path, sizes: DemoSizes, 
     return TrainOptions.of(
         data=videos,
         out=out,
-        init=start.tokenizer,
+        init=start.name,
         steps=sizes.tokenizer_steps,
         batch=8,
         crop=crop_for(start.config),
@@ -244,11 +243,20 @@ class Adaptation:
     """Which of the two completed."""
     gpt_worse: str | None
     """In what the adapted GPT is worse, in words, where it is."""
+    sampling: str
+    """How tokens were drawn, in words: as the model recommends, if it does."""
     from_scratch_steps: int | None = None
     """Optimizer steps of the tokenizer from scratch; null without one."""
 
     @classmethod
-    def of(cls, start: Start, tokenizer: Adapted, gpt: Adapted, from_scratch_steps: int | None = None) -> Self:
+    def of(
+        cls,
+        start: Start,
+        tokenizer: Adapted,
+        gpt: Adapted,
+        sampling: SamplingOptions,
+        from_scratch_steps: int | None = None,
+    ) -> Self:
         """Return what adapting both parts of a model changed."""
         return cls(
             begins_from=str(start.name),
@@ -258,6 +266,7 @@ class Adaptation:
             gpt=gpt.measures,
             gpt_used=gpt.kept,
             gpt_worse=gpt.worse,
+            sampling=sampling.describe(),
             from_scratch_steps=from_scratch_steps,
         )
 

@@ -40,7 +40,7 @@ def write_demo_report(out: Path, summary: DemoSummary, memory: Sequence[Accuracy
     sections = [
         _metrics(summary),
         _reconstructions(out) if summary.adaptation is None else _adaptation(out, summary.adaptation),
-        _videos(out, playroom),
+        _videos(out, summary, playroom),
         _stills(out),
         _diversity(summary),
         memory_section(out / "memory", memory),
@@ -141,7 +141,7 @@ def _reconstructions(out: Path) -> Section:
     )
 
 
-def _videos(out: Path, playroom: bool) -> Section:
+def _videos(out: Path, summary: DemoSummary, playroom: bool) -> Section:
     things = "toys" if playroom else "things"
     media: list[Medium] = []
     for group, text in (("new", "a clip it never saw"), ("studied", "a clip it was trained on")):
@@ -154,10 +154,16 @@ def _videos(out: Path, playroom: bool) -> Section:
         "The GPT is given the first second and continues it four times; frames turn from blue to red where it begins "
         "to make things up. The given second is encoded alone, so that nothing in it can come from what follows. Look "
         f"whether the room, its colours and the {things} stay where they were, and how far the continuations part. The "
-        f"GPT is tiny and has trained for minutes: it keeps the layout of a scene and blurs its {things}. Tokens were "
-        "drawn from the likeliest that together have 60 % of the probability (top-p 0.6).",
+        f"GPT is tiny and has trained for minutes: it keeps the layout of a scene and blurs its {things}. "
+        f"{_how_drawn(summary.adaptation)}",
         tuple(media),
     )
+
+
+def _how_drawn(adaptation: Adaptation | None) -> str:
+    if adaptation is None:
+        return "Tokens were drawn from the likeliest that together have 60 % of the probability (top-p 0.6)."
+    return f"Tokens were drawn with {adaptation.sampling}."
 
 
 def _stills(out: Path) -> Section:

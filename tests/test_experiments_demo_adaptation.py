@@ -27,6 +27,8 @@ from experiments.demo_comparison import seconds_per_step
 from experiments.demo_sizes import DemoSizes
 from experiments.options import NO_MODEL, STARTER, DemoOptions
 from gpt.model import GPT
+from gpt.sampling_settings import SamplingSettings
+from sampling.options import CompleteOptions, SamplingOptions
 from storage.files import to_json
 from storage.model_paths import CheckpointError
 from storage.run_folder import RunFolderError, read_options
@@ -78,6 +80,7 @@ def demo(films: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def save_start(folder: Path, tokenizer: VQGAN) -> Path:
     """A GPT that brings a tokenizer along."""
     gpt = make_gpt(GPT_SHORT.for_tokens((2, 4, 4), 32, tokenizer.fingerprint), scale=2.0)
+    gpt.sampling = SamplingSettings(temperature=0.9, top_p=0.8)
     gpt.save_pretrained(folder)
     tokenizer.save_pretrained(folder / "tokenizer")
     return folder
@@ -93,7 +96,7 @@ def adaptation(folder: Path) -> Any:
 
 def test_the_tokenizer_of_the_model_is_adapted_and_uses_its_codes_from_the_first_step(demo: Path, model: Path) -> None:
     options = read_options(demo / "tokenizer", TrainOptions)
-    assert options.beginning.init == model / "tokenizer"
+    assert options.beginning.init == model
     assert options.continuous_steps == 0
 
 
@@ -132,6 +135,12 @@ def test_the_page_shows_all_of_them(demo: Path) -> None:
         assert shown in page
 
 
+def test_completions_are_drawn_as_the_model_recommends(demo: Path) -> None:
+    drawn = read_options(demo / "completions" / "clip_new", CompleteOptions).sampling
+    assert (drawn.temperature, drawn.top_p) == (0.9, 0.8)
+    assert "temperature 0.9, top-k 0, top-p 0.8" in (demo / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_demo_that_goes_on_keeps_what_it_has_and_needs_no_comparison(
     demo: Path, films: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,7 +165,7 @@ def test_a_tokenizer_that_became_worse_is_not_used(
     model: Path, shards: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     adapted = adapt_tokenizer(find_start(model), shards, tmp_path, ABSURD, seed=0)
-    assert adapted.used == model / "tokenizer"
+    assert adapted.used == model
     assert adapted.scores == adapted.measures["before"]
     assert "beware" in (said := capsys.readouterr().err)
     assert f"adapting made the tokenizer of {model} worse on held-out clips: their PSNR fell" in said
@@ -200,7 +209,7 @@ def test_without_the_network_of_the_perceptual_distance_psnr_decides() -> None:
 def described(held_out: int, worse: str | None = None) -> Adaptation:
     scores = {"psnr_db": 20.0, "items": float(held_out)}
     part = Adapted(Path("used"), scores, {"before": scores, "after": scores}, worse)
-    return Adaptation.of(Start(Path("tiny-clips"), Path("tokenizer"), SHORT), part, part)
+    return Adaptation.of(Start(Path("tiny-clips"), SHORT), part, part, SamplingOptions())
 
 
 def test_what_became_worse_is_said_in_a_sentence_each() -> None:
