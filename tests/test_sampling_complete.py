@@ -522,6 +522,28 @@ def test_half_a_clip_of_an_image_is_refused(image_models: Any, images: Path, tmp
         complete(CompleteOptions.of(**image_models, out=tmp_path, input=(images,), prompt="half-clip"))
 
 
+def test_photos_are_no_clips(video_models: Any, images: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="half a clip cannot be given of a still image: use --prompt half-image"):
+        complete(CompleteOptions.of(**video_models, out=tmp_path, input=(images,)))
+
+
+def test_a_model_of_clips_completes_photos_as_stills(video_models: Any, images: Path, tmp_path: Path) -> None:
+    complete(CompleteOptions.of(**video_models, out=tmp_path, input=(images,), prompt="half-image", n=1))
+    assert (record_of(tmp_path)["grid"], record_of(tmp_path)["frames"]) == ([1, 4, 4], 1)
+
+
+def test_a_model_of_stills_takes_single_frames_of_videos(image_models: Any, videos: Path, tmp_path: Path) -> None:
+    complete(CompleteOptions.of(**image_models, out=tmp_path, input=(videos,), prompt="half-image", n=1, items=3))
+    assert {row["source"] for row in rows_of(tmp_path / "items.csv")} == {f"film_{number}.mp4" for number in range(3)}
+    assert not list((tmp_path / "items").glob("*.mp4"))
+
+
+def test_of_a_folder_of_both_a_model_of_clips_takes_the_videos(video_models: Any, videos: Path, tmp_path: Path) -> None:
+    both = make_images(shutil.copytree(videos, tmp_path / "both"), 2)
+    complete(CompleteOptions.of(**video_models, out=tmp_path / "out", input=(both,), n=1))
+    assert {row["source"] for row in rows_of(tmp_path / "out" / "items.csv")} == {f"film_{n}.mp4" for n in range(3)}
+
+
 def test_a_video_shorter_than_a_clip_is_refused(video_models: Any, tmp_path: Path) -> None:
     videos = make_videos(tmp_path / "videos", 1, frames=4)
     with pytest.raises(
