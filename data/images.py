@@ -4,8 +4,10 @@ import hashlib
 import importlib
 import io
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +17,8 @@ from torch import Tensor
 from data.colours import BAND, boxes, opened, to_srgb
 from data.errors import MediaError
 from data.frames import Crop, find_square, resize, to_clip, to_uint8
+
+Result = TypeVar("Result")
 
 IMAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".heic", ".heif"}
@@ -46,22 +50,16 @@ def load_image(source: Path | bytes | IO[bytes], max_pixels: int = 64_000_000) -
     Raises:
         MediaError: the file is missing, empty, not an image, damaged, cut short or too large.
     """
-    name = str(source) if isinstance(source, Path) else "the image"
-    file: Path | bytes = source if isinstance(source, Path | bytes) else source.read()
-    try:
-        # Pillow warns where it repairs (odd EXIF, palettes); the pixel count it warns of is checked below.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return _open(file, name, max_pixels)
-    except MediaError:
-        raise
-    except UnidentifiedImageError as error:
-        raise MediaError(_not_an_image(file, name)) from error
-    except Image.DecompressionBombError as error:
-        raise MediaError(f"{name} claims more pixels than Pillow agrees to decode: {error}") from error
-    # Pillow reports damage with whatever the broken byte provokes: OSError, SyntaxError, struct.error...
-    except Exception as error:
-        raise MediaError(_damage(error, name)) from error
+    return _reading(source, partial(_open, max_pixels=max_pixels))
+
+
+def read_sides(source: Path | bytes) -> tuple[int, int]:
+    """Return the shorter and the longer side of an image in pixels, from its header alone.
+
+    Raises:
+        MediaError: the file is missing, empty or not an image.
+    """
+    return _reading(source, _sides)
 
 
 def pixel_digest(image: Image.Image) -> str:
@@ -100,6 +98,38 @@ def clip_to_image(clip: Tensor) -> Image.Image:
     if clip.dim() != 3 or clip.shape[0] != 3:
         raise ValueError(f"clip must be (3, H, W) or (3, 1, H, W), not {tuple(clip.shape)}")
     return Image.fromarray(to_uint8(clip).permute(1, 2, 0).contiguous().numpy())
+
+
+def _reading(source: Path | bytes | IO[bytes], read: Callable[[Path | bytes, str], Result]) -> Result:
+    """Return what `read` makes of a file or its bytes, and of a name for people.
+
+    Raises:
+        MediaError: whatever went wrong, in words.
+    """
+    name = str(source) if isinstance(source, Path) else "the image"
+    file: Path | bytes = source if isinstance(source, Path | bytes) else source.read()
+    try:
+        # Pillow warns where it repairs (odd EXIF, palettes); the pixel count it warns of is checked below.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return read(file, name)
+    except MediaError:
+        raise
+    except UnidentifiedImageError as error:
+        raise MediaError(_not_an_image(file, name)) from error
+    except Image.DecompressionBombError as error:
+        raise MediaError(f"{name} claims more pixels than Pillow agrees to decode: {error}") from error
+    # Pillow reports damage with whatever the broken byte provokes: OSError, SyntaxError, struct.error...
+    except Exception as error:
+        raise MediaError(_damage(error, name)) from error
+
+
+def _sides(file: Path | bytes, name: str) -> tuple[int, int]:
+    with opened(file) as source:
+        if _is_heif(source.read(64)):
+            _read_heif_too(name)
+    with _header(file) as image:
+        return min(image.size), max(image.size)
 
 
 def _open(file: Path | bytes, name: str, max_pixels: int) -> Image.Image:

@@ -56,12 +56,15 @@ def find_items(
         group_by: what the split keeps together: see `find_sources`.
 
     Raises:
-        MediaError: the path holds nothing usable, or more than half of its files are unusable.
+        MediaError: the path holds nothing usable, more than half of its files are unusable, or all of its videos are
+            shorter than a clip.
     """
     found, skipped = find_sources(path, cache, group_by)
     videos = [source for source in found if source.kind == "video"]
     sources = videos if form.frames > 1 and videos else list(found)
     items, short = list_items(sources, form, hop)
+    if videos and form.frames > 1 and len(short) == len(sources):
+        raise _all_too_short(sources, form, path)
     skipped = [*skipped, *short]
     check_skipped(skipped, len(sources) + sum(skip.is_media for skip in skipped) - len(short), path)
     if not items:
@@ -169,6 +172,15 @@ def _too_short(source: Source, form: ClipFormat) -> str:
         return f"lasts {source.seconds:.2f} s, a clip {form.seconds:.2f} s"
     longest = max((stretch.end - stretch.start for stretch in stretches(source, form)), default=0.0)
     return f"has no stretch of {form.seconds:.2f} s, a clip's length; the longest lasts {max(longest, 0):.2f} s"
+
+
+def _all_too_short(videos: Sequence[Source], form: ClipFormat, path: Path) -> MediaError:
+    parts = [stretch for video in videos for stretch in stretches(video, form)]
+    longest = max((part.end - part.start for part in parts), default=0.0)
+    return MediaError(
+        f"{path} holds no clip of {form.seconds:.2f} s, its longest stretch of video lasts {longest:.2f} s: give "
+        "longer ones, or take single frames with a tokenizer of images"
+    )
 
 
 def describe_items(items: Sequence[Item]) -> str:

@@ -31,7 +31,9 @@ from sampling.gallery import GalleryItem, show_grid, show_item, write_gallery
 from sampling.items import (
     CompletionItem,
     FinishedItem,
+    are_grey,
     choose_items,
+    describe_grey,
     describe_resizing,
     finished_path,
     gallery_item,
@@ -231,21 +233,32 @@ def _open(options: CompleteOptions, begun: bool) -> None:
 def _complete_items(work: Work, out: Path, batch: int) -> list[Skipped]:
     """Complete what is not finished, group by group; return what could not be read."""
     unread: list[Skipped] = []
+    grey: list[bool] = []
     with Progress("Completing", len(work.items)) as progress:
         for start in range(0, len(work.items), batch):
             group = work.items[start : start + batch]
             finished = [is_finished(out, item, work.identity) for item in group]
             if not all(finished):
-                _complete_group(work, group, out, unread)
+                _complete_group(work, group, out, unread, grey)
             progress.show(group[-1].index + 1)
+    said = describe_grey(sum(grey), len(grey))
+    if said:
+        print(said)
     return unread
 
 
-def _complete_group(work: Work, group: Sequence[CompletionItem], out: Path, unread: list[Skipped]) -> None:
-    """Complete items side by side. A group is always sampled whole, so that an interruption changes no rounding."""
+def _complete_group(
+    work: Work, group: Sequence[CompletionItem], out: Path, unread: list[Skipped], grey: list[bool]
+) -> None:
+    """Complete items side by side. A group is always sampled whole, so that an interruption changes no rounding.
+
+    To `unread` is added what could not be read, to `grey` whether each item that could is grey.
+    """
     items, clips = read_clips(group, work.form, unread)
     if not items:
         return
+    if clips is not None:
+        grey += are_grey(clips).tolist()
     changed = _count_changed(work, clips)
     indices = [item.index for item in items]
     counts = DecodingCounts()

@@ -17,7 +17,7 @@ from torch import Tensor
 from data.clip_format import ClipFormat
 from data.clips import ClipDataset
 from data.errors import MediaError
-from data.images import load_image
+from data.images import read_sides
 from data.items import Item, find_items, split_items
 from data.prepared import open_prepared
 from data.probe import probe_video
@@ -35,6 +35,11 @@ from storage.records import digest_of
 from storage.run_folder import RunFolderError
 
 Value = TypeVar("Value")
+
+GREY_LEVELS = 8
+"""Levels, of 255, by which the colours of a grey pixel may differ: videos keep colours coarsely."""
+GREY_SHARE = 0.001
+"""Share of the pixels of a grey clip that may be coloured."""
 
 
 @dataclass(frozen=True)
@@ -119,26 +124,52 @@ def choose_items(
 
 
 def describe_resizing(items: Sequence[CompletionItem], size: int) -> str | None:
-    """Return a sentence for people if images are not `size` pixels square, otherwise None."""
-    others = sum(image_size(item.found) != (size, size) for item in items if item.found)
+    """Return what is done with images that are not `size` pixels square, in words; None if there are none.
+
+    Raises:
+        MediaError: an image cannot be read.
+    """
+    sides = [sides_of(item.found) for item in items if item.found]
+    others = sum(each != (size, size) for each in sides)
     if not others:
         return None
     verb = "is" if others == 1 else "are"
-    return f"{others} of {len(items)} items {verb} not {size}x{size} pixels: scaled, and cut to that square."
+    said = f"{others} of {len(items)} items {verb} not {size}x{size} pixels: scaled, and cut to that square."
+    smaller = sum(shorter < size for shorter, _ in sides)
+    if not smaller:
+        return said
+    verb, they, them = ("is", "it is", "it") if smaller == 1 else ("are", "they are", "them")
+    return f"{said} {smaller} {verb} smaller: enlarged, {they} blurred before the model sees {them}."
 
 
-def image_size(item: Item) -> tuple[int, int]:
-    """Return width and height in pixels of an item as it lies on disk, upright.
+def sides_of(item: Item) -> tuple[int, int]:
+    """Return the shorter and the longer side of an item in pixels as it lies on disk.
 
     Raises:
         MediaError: it cannot be read.
     """
+    if item.source.kind == "image" and item.source.prepared is None:
+        return read_sides(item.source.image_bytes())
     if item.source.prepared is not None:
-        return open_prepared(item.source.path).image_size(item.source.prepared)
-    if item.source.kind == "video":
+        width, height = open_prepared(item.source.path).image_size(item.source.prepared)
+    else:
         info = probe_video(item.source.bytes_of_file, item.source.table)
-        return info.width, info.height
-    return load_image(item.source.image_bytes()).size
+        width, height = info.width, info.height
+    return min(width, height), max(width, height)
+
+
+def are_grey(clips: Tensor) -> Tensor:
+    """Return which of clips (B, 3, T, H, W) in [-1, 1] have no colours but for rounding and compression: (B,) bool."""
+    levels = (clips.amax(dim=1) - clips.amin(dim=1)) * 127.5
+    return (levels > GREY_LEVELS).float().flatten(1).mean(dim=1) <= GREY_SHARE
+
+
+def describe_grey(grey: int, read: int) -> str | None:
+    """Return what people should know where all of several items that were read are grey, otherwise None."""
+    if not read or grey < read:
+        return None
+    whose = "The item is" if read == 1 else f"All {read} items are"
+    return f"{whose} grey: what colours appear in continuations are the model's own."
 
 
 def read_clips(

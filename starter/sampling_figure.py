@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -48,7 +49,12 @@ def kind_of(row: SettingRow) -> str:
 def _draw_marks(axes: Axes, rows: Sequence[SettingRow], value: Value) -> None:
     for kind in KINDS:
         of_kind = [row for row in rows if kind_of(row) == kind]
-        style = {"color": KIND_COLOURS[kind], "marker": MARKS[kind], "linestyle": "none", "markersize": 5}
+        style: dict[str, Any] = {
+            "color": KIND_COLOURS[kind],
+            "marker": MARKS[kind],
+            "linestyle": "none",
+            "markersize": 5,
+        }
         axes.plot([row.truth_perceptual for row in of_kind], [value(row) for row in of_kind], label=kind, **style)
         for row in of_kind:
             axes.annotate(

@@ -18,7 +18,7 @@ from PIL import Image
 
 from data.errors import MediaError
 from data.frames import Crop, resize_and_crop
-from data.images import IMAGE_SUFFIXES, clip_to_image, image_to_clip, load_image, pixel_digest
+from data.images import IMAGE_SUFFIXES, clip_to_image, image_to_clip, load_image, pixel_digest, read_sides
 
 HEIGHT, WIDTH = 48, 64
 
@@ -389,3 +389,19 @@ def test_only_one_rgb_frame_becomes_an_image(shape: tuple[int, ...]) -> None:
 def test_values_out_of_range_are_clipped_not_wrapped() -> None:
     image = clip_to_image(torch.tensor([-3.0, 0.0, 3.0])[:, None, None])
     assert image.getpixel((0, 0)) == (0, 128, 255)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_sides_of_an_image_are_read_from_its_header(orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (30, 20)).save(path, exif=exif)
+    assert read_sides(path) == (20, 30)
+    assert read_sides(path.read_bytes()) == (20, 30)
+
+
+def test_sides_of_what_is_no_image_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_text("<html>")
+    with pytest.raises(MediaError, match=r"photo.jpg holds a web page"):
+        read_sides(tmp_path / "photo.jpg")

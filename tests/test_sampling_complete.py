@@ -25,6 +25,7 @@ from tiny import (
     IMAGE,
     SHORT,
     make_gpt,
+    make_grey_images,
     make_images,
     make_tokenizer,
     make_videos,
@@ -427,12 +428,33 @@ def test_that_nothing_was_given_is_said(image_models: Any, tmp_path: Path, capsy
 
 
 def test_resizing_and_rounding_are_said(image_models: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    paths = (make_images(tmp_path / "small", 2, 16), make_images(tmp_path / "large", 1, 20))
+    paths = (make_images(tmp_path / "same", 2, 16), make_images(tmp_path / "large", 1, 20))
     options = {"prompt": "rows", "given": 0.3, "n": 1, "input": paths}
     complete(CompleteOptions.of(**image_models, out=tmp_path / "out", **options))
     said = capsys.readouterr().out.splitlines()
     assert "1 of 3 items is not 16x16 pixels: scaled, and cut to that square." in said
     assert "--given 0.3 of 4 token rows is 1.2: 1 are given." in said
+
+
+def test_images_that_are_enlarged_are_counted(image_models: Any, tmp_path: Path, capsys: Any) -> None:
+    paths = [make_images(tmp_path / str(size), 1, size) for size in (8, 9, 64)]
+    complete(CompleteOptions.of(**image_models, out=tmp_path / "out", prompt="half-image", n=1, input=tuple(paths)))
+    assert (
+        "3 of 3 items are not 16x16 pixels: scaled, and cut to that square. 2 are smaller: enlarged, they are blurred "
+        "before the model sees them."
+    ) in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(("colour", "said"), [(False, True), (True, False)])
+def test_it_is_said_that_all_items_are_grey(
+    colour: bool, said: bool, image_models: Any, tmp_path: Path, capsys: Any
+) -> None:
+    images = make_grey_images(tmp_path / "images", 2)
+    if colour:
+        make_images(images, 1)
+    complete(CompleteOptions.of(**image_models, out=tmp_path / "out", prompt="half-image", n=1, input=(images,)))
+    expected = "All 2 items are grey: what colours appear in continuations are the model's own."
+    assert (expected in capsys.readouterr().out.splitlines()) == said
 
 
 def test_prompts_that_know_the_rest_are_counted(
@@ -500,9 +522,34 @@ def test_half_a_clip_of_an_image_is_refused(image_models: Any, images: Path, tmp
         complete(CompleteOptions.of(**image_models, out=tmp_path, input=(images,), prompt="half-clip"))
 
 
+def test_photos_are_no_clips(video_models: Any, images: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="half a clip cannot be given of a still image: use --prompt half-image"):
+        complete(CompleteOptions.of(**video_models, out=tmp_path, input=(images,)))
+
+
+def test_a_model_of_clips_completes_photos_as_stills(video_models: Any, images: Path, tmp_path: Path) -> None:
+    complete(CompleteOptions.of(**video_models, out=tmp_path, input=(images,), prompt="half-image", n=1))
+    assert (record_of(tmp_path)["grid"], record_of(tmp_path)["frames"]) == ([1, 4, 4], 1)
+
+
+def test_a_model_of_stills_takes_single_frames_of_videos(image_models: Any, videos: Path, tmp_path: Path) -> None:
+    complete(CompleteOptions.of(**image_models, out=tmp_path, input=(videos,), prompt="half-image", n=1, items=3))
+    assert {row["source"] for row in rows_of(tmp_path / "items.csv")} == {f"film_{number}.mp4" for number in range(3)}
+    assert not list((tmp_path / "items").glob("*.mp4"))
+
+
+def test_of_a_folder_of_both_a_model_of_clips_takes_the_videos(video_models: Any, videos: Path, tmp_path: Path) -> None:
+    both = make_images(shutil.copytree(videos, tmp_path / "both"), 2)
+    complete(CompleteOptions.of(**video_models, out=tmp_path / "out", input=(both,), n=1))
+    assert {row["source"] for row in rows_of(tmp_path / "out" / "items.csv")} == {f"film_{n}.mp4" for n in range(3)}
+
+
 def test_a_video_shorter_than_a_clip_is_refused(video_models: Any, tmp_path: Path) -> None:
     videos = make_videos(tmp_path / "videos", 1, frames=4)
-    with pytest.raises(MediaError, match=r"lasts 0\.50 s, a clip 1\.00 s"):
+    with pytest.raises(
+        MediaError,
+        match=r"holds no clip of 1\.00 s, its longest stretch of video lasts 0\.50 s: .* a tokenizer of images",
+    ):
         complete(CompleteOptions.of(**video_models, out=tmp_path / "out", input=(videos,)))
 
 

@@ -7,15 +7,20 @@ import numpy as np
 import pytest
 import torch
 from completions import first_half, make_completion, nothing
+from hypothesis import given
+from hypothesis import strategies as st
+from media import HEIGHT, WIDTH, make_video, rotated
 from tiny import make_videos
 
 from data.clip_format import ClipFormat
 from sampling.completion import distances_to_truth
 from sampling.items import (
     CompletionItem,
+    are_grey,
     choose_items,
     finished_path,
     gallery_item,
+    read_clips,
     read_finished,
     write_arrays,
     write_finished,
@@ -118,3 +123,33 @@ def test_items_are_spread_over_videos_however_long_these_are(tmp_path: Path) -> 
     assert chosen(5)[:2] == [("film_0.mp4", 0.0), ("film_0.mp4", 4.0)]
     assert [name for name, _ in chosen(2)] == ["film_0.mp4", "film_2.mp4"]
     assert len(chosen(99)) == 11
+
+
+def test_of_a_portrait_video_the_middle_square_is_taken_upright(tmp_path: Path) -> None:
+    """A phone turns it a quarter clockwise: the white left edge is shown on top, the black right one below."""
+    levels = np.full((HEIGHT, WIDTH, 3), 128, dtype=np.uint8)
+    levels[:, :16] = 255
+    levels[:, -16:] = 0
+    stored = make_video(tmp_path / "stored.mp4", count=8, image=lambda _: levels)
+    (tmp_path / "phone").mkdir()
+    rotated(stored, tmp_path / "phone" / "turned.mp4")
+    form = ClipFormat(frames=8, fps=8, size=48)
+    items, _ = choose_items([tmp_path / "phone"], form, 1)
+    _, clips = read_clips(items, form, [])
+    assert clips is not None
+    rows = clips[0, 0, 0].mean(dim=1)
+    assert [float(rows[row]) for row in (3, 24, 44)] == pytest.approx([1, 0, -1], abs=0.1)
+    assert (rows > 0.5).sum() == (rows < -0.5).sum() == 8
+
+
+@given(shift=st.integers(-3, 3), level=st.integers(3, 252))
+def test_films_that_are_grey_but_for_rounding_are_grey(shift: int, level: int) -> None:
+    clip = torch.full((1, 3, 1, 4, 4), float(level))
+    clip[:, 0] += shift
+    assert are_grey(clip / 127.5 - 1).tolist() == [True]
+
+
+def test_one_coloured_corner_is_no_grey_film() -> None:
+    clip = torch.zeros(1, 3, 1, 16, 16)
+    clip[:, 0, :, :8, :8] = 0.5
+    assert are_grey(clip).tolist() == [False]

@@ -180,6 +180,11 @@ def test_encode_refuses_a_size_that_does_not_divide(video: VQGAN) -> None:
         video.encode(torch.zeros(1, 3, 16, 18, 16))
 
 
+def test_encode_refuses_frames_that_do_not_fill_latent_frames(video: VQGAN) -> None:
+    with pytest.raises(ValueError, match="clips of 5 frames do not divide into 4s; 4 or 1 would"):
+        video.encode(torch.zeros(1, 3, 5, 16, 16))
+
+
 @pytest.mark.parametrize("config", [VIDEO, IMAGE])
 def test_a_saved_tokenizer_gives_the_same_tokens(config: VQGANConfig, tmp_path: Path) -> None:
     tokenizer, clips = make_tokenizer(config), make_clips(frames=config.frames)

@@ -99,6 +99,15 @@ def make_images(folder: Path, count: int = 3, size: int = 16) -> Path:
     return folder
 
 
+def make_grey_images(folder: Path, count: int = 2, size: int = 16) -> Path:
+    """A folder of JPEGs `grey_0.jpg`, ... of grey noise."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        levels = np.random.default_rng(number).integers(0, 256, (size, size), dtype=np.uint8)
+        Image.fromarray(levels).save(folder / f"grey_{number}.jpg")
+    return folder
+
+
 def make_store(
     folder: Path,
     items: int = 12,
