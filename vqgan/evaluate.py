@@ -193,7 +193,10 @@ def _score(items: list[Item], decoded: Tensor, clips: Tensor, perceptual: nn.Mod
     if has_ssim(*clips.shape[-2:]):
         similarity = ssim(decoded, clips).tolist()
     columns = zip(items, psnr(decoded, clips).tolist(), similarity, distance, measure_kept(decoded, clips), strict=True)
-    return [ItemScore(item.source.name, item.start, *values, *kept) for item, *values, kept in columns]
+    return [
+        ItemScore(item.source.name, item.start, psnr_db, ssim=similar, perceptual=perceived, **kept._asdict())
+        for item, psnr_db, similar, perceived, kept in columns
+    ]
 
 
 def _say_without_ssim(size: int) -> None:
