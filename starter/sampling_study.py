@@ -151,7 +151,8 @@ def study_sampling(options: SamplingStudyOptions) -> Path:
         rows = _measure_missing(study, first_settings(options.grid, study.gpt.config.vocab_size), rows, options)
         rows = _measure_missing(study, combined_settings(by_setting(rows)), rows, options)
         chosen = _write_summary(rows, options)
-    say_done(options.out / "settings.json", describe_setting(chosen))
+    say_found(recommended=describe_setting(chosen))
+    say_done(options.out / "settings.json")
     return options.out / "settings.json"
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sampling.options import SamplingOptions
 from starter.sampling_choice import (
     ItemRow,
     SettingGrid,
+    SettingRow,
     combined_settings,
     describe_setting,
     first_settings,
@@ -212,6 +214,15 @@ def test_top_k_of_all_codes_is_not_tried() -> None:
 def test_no_setting_is_tried_twice() -> None:
     settings = first_settings(SettingGrid(), 1024)
     assert len(settings) == len(set(settings)) == 1 + 3 + 3 + 6 + 4
+
+
+def test_a_finished_study_says_again_what_it_recommends(
+    studied: Path, folder: Path, tmp_path: Path, capsys: Any
+) -> None:
+    out = shutil.copytree(studied, tmp_path / "out")
+    study_sampling(options_of(folder, out))
+    (chosen,) = (row for row in read_rows(out / "table.csv", SettingRow) if row.chosen)
+    assert f"recommended  {describe_setting(chosen.setting)}\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
