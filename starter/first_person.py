@@ -22,6 +22,8 @@ from torch import Tensor
 
 from data.video_writing import write_video
 
+Game = Literal["freedoom1", "freedoom2"]
+"""Phase 1 or 2 of Freedoom."""
 FPS = 35
 """Frames per second of the engine."""
 OPEN = 24.0
@@ -42,7 +44,7 @@ class Options:
 
     out: Path
     """Folder of the films, <game>_<map>_<number>.mp4."""
-    game: Literal["freedoom1", "freedoom2"] = "freedoom2"
+    game: Game = "freedoom2"
     """Game whose maps these are."""
     maps: tuple[str, ...] = ("MAP01",)
     """Maps: MAP01 to MAP32 of freedoom2, E1M1 to E4M9 of freedoom1."""

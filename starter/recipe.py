@@ -26,7 +26,7 @@ from data.synthetic.make import make_synthetic
 from gpt.config import GPTConfig
 from gpt.model import GPT
 from gpt.options import TrainOptions as GPTTrainOptions
-from gpt.train import train as train_gpt
+from sampling.watch import train_and_watch
 from starter import first_person
 from storage.hub_names import TOKENIZER
 from vqgan.config import VQGANConfig
@@ -42,10 +42,11 @@ SIZE = 64
 FPS = 8.0
 PLAYROOM_SEED = 1919
 """Of rooms that are not those of the demo, which are to be new to the starters."""
-EPISODES = tuple(f"E{episode}M{number}" for episode in range(1, 5) for number in range(1, 10))
-"""Maps of Freedoom: Phase 1."""
-MAPS = tuple(f"MAP{number:02}" for number in range(1, 20))
-"""Maps of Freedoom: Phase 2 that are learned from; MAP20 and those behind it are left for tests."""
+MAPS: dict[first_person.Game, tuple[str, ...]] = {
+    "freedoom1": tuple(f"E{episode}M{number}" for episode in range(1, 5) for number in range(1, 10)),
+    "freedoom2": tuple(f"MAP{number:02}" for number in range(1, 20)),
+}
+"""Maps of Freedoom that are learned from, by game; MAP20 of freedoom2 and those behind it are left for tests."""
 
 CLIPS = VQGANConfig(decoder_blocks=2)
 """The tokenizer of clips."""
@@ -105,10 +106,9 @@ def make_starters(options: Options) -> None:
 def make_films(options: Options) -> Path:
     """Render all films that are learned from, and return their folder."""
     films = options.out / "films"
-    for game, maps in (("freedoom1", EPISODES), ("freedoom2", MAPS)):
-        first_person.render_films(
-            first_person.Options(films / "first_person", game, maps, options.films, options.seconds, options.seed)
-        )
+    walks = films / "first_person"
+    for game, maps in MAPS.items():
+        first_person.render_films(first_person.Options(walks, game, maps, options.films, options.seconds, options.seed))
     make_playroom(PlayroomOptions(films / "playroom", options.playroom, size=RENDERED, seed=PLAYROOM_SEED))
     photographs = keep_photographs(options)
     make_synthetic(
@@ -161,7 +161,7 @@ def make_pair(options: Options, name: str, data: Path) -> None:
     # Rounded before it encodes: the GPT learns the tokens of what is shipped.
     VQGAN.from_pretrained(run / "tokenizer").save_pretrained(shipped / TOKENIZER, dtype=torch.bfloat16)
     encode(EncodeOptions(shipped / TOKENIZER, data, run / "tokens", augment="flip", resume="auto"))
-    train_gpt(gpt_options(options, name, run / "tokens", run / "gpt"))
+    train_and_watch(gpt_options(options, name, run / "tokens", run / "gpt"))
     GPT.from_pretrained(run / "gpt").save_pretrained(shipped, dtype=torch.bfloat16)
 
 
