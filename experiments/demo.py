@@ -141,7 +141,7 @@ def settle_init(options: DemoOptions, begun: bool) -> DemoOptions:
         return options
     if options.videos is None:
         return replace(options, init=NO_MODEL)
-    if begun:
+    if begun and (options.out / "config.json").exists():
         return replace(options, init=read_options(options.out, DemoOptions).init)
     return replace(options, init=STARTER)
 

@@ -65,8 +65,9 @@ def describe_settings(used: SamplingSettings, recommended: SamplingSettings, gpt
     others = [name for name in SETTINGS if getattr(used, name) != getattr(recommended, name)]
     if not others:
         return f"as {gpt} recommends: {recommended.describe()}"
+    rest = "" if len(others) == len(SETTINGS) else "for the rest as "
     own = ", ".join(f"--{name.replace('_', '-')} {getattr(used, name):g}" for name in others)
-    return f"{own}; for the rest as {gpt} recommends: {recommended.describe()}"
+    return f"{own}; {rest}{gpt} recommends: {recommended.describe()}"
 
 
 def _cached(gpt: Path) -> Path | None:

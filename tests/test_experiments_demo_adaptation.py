@@ -247,7 +247,7 @@ def test_prepared_videos_are_taken_as_they_are(shards: Path, tmp_path: Path) -> 
 
 def test_videos_shorter_than_a_clip_are_refused(model: Path, tmp_path: Path) -> None:
     films = make_videos(tmp_path / "films", count=2, frames=4)
-    with pytest.raises(MediaError, match=r"lasts 0.50 s, a clip 1.00 s"):
+    with pytest.raises(MediaError, match=r"no clip of 1.00 s, its longest stretch of video lasts 0.50 s: give longer"):
         read_videos(films, tmp_path / "shards", SHORT.clip_format)
 
 
@@ -294,6 +294,11 @@ def test_a_demo_that_an_earlier_version_began_goes_on_from_scratch(tmp_path: Pat
     earlier = {"command": "demo", "out": tmp_path, "seed": 0, "videos": films}
     (tmp_path / "config.json").write_text(to_json(earlier))
     assert settle_init(DemoOptions(tmp_path, videos=films), begun=True).init == NO_MODEL
+
+
+def test_runs_that_lie_where_no_demo_was_begun_decide_nothing(tmp_path: Path, films: Path) -> None:
+    (tmp_path / "tokenizer").mkdir()
+    assert settle_init(DemoOptions(tmp_path, videos=films), begun=True).init == STARTER
 
 
 def test_a_model_for_the_playroom_is_refused(model: Path, tmp_path: Path) -> None:

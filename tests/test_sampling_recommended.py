@@ -19,6 +19,7 @@ from gpt.sampling_settings import SamplingSettings
 from release.publish import write_card
 from sampling.complete import complete
 from sampling.options import CompleteOptions
+from sampling.recommended import describe_settings
 from storage.command import arguments_of, command_line
 from storage.model_folder import save_model_folder
 from storage.model_paths import CheckpointError
@@ -157,6 +158,11 @@ def test_what_was_used_is_said_and_written(pair: Path, tmp_path: Path, capsys: p
 def test_what_was_given_is_said_beside_it(pair: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     complete(options(pair, tmp_path, top_k=0))
     assert f"sampling     --top-k 0; for the rest as {pair} recommends: temperature 0.5" in capsys.readouterr().err
+
+
+def test_where_all_are_given_nothing_is_as_recommended() -> None:
+    said = describe_settings(PLAIN, BEST, Path("best"))
+    assert said.startswith("--temperature 1, --top-k 0, --top-p 1, --min-p 0; best recommends: temperature 0.5")
 
 
 def test_nothing_is_said_without_a_recommendation(
