@@ -78,12 +78,15 @@ def _cached(gpt: Path) -> Path | None:
 def _recorded(kind: type[Options], given: Mapping[str, Any]) -> SamplingSettings | None:
     """Return the settings of the run that goes on; None if none does."""
     out = given.get("out")
-    if given.get("resume") != "auto" or out is None or not has_begun(Path(out), kind):
+    replaced = given.get("overwrite", False) is not False  # typed without a value, it is None
+    if given.get("resume") != "auto" or replaced or out is None or not has_begun(Path(out), kind):
         return None
     try:
         content = json.loads((Path(out) / "config.json").read_text(encoding="utf-8"))
         if content[COMMAND] != kind.command:
             return None
-        return SamplingSettings(**values_of({name: content[name] for name in SETTINGS}, SamplingSettings))
+        return SamplingSettings(
+            **values_of({name: content[name] for name in SETTINGS if name in content}, SamplingSettings)
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None

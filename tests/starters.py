@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tiny import GPT_SHORT, SHORT, make_gpt, make_tokenizer
@@ -35,8 +36,18 @@ def save_pair(folder: Path) -> GPT:
 
 @contextmanager
 def found_in(installation: Path) -> Iterator[None]:
-    """Look for the package `starter` in a folder first."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delitem(sys.modules, "starter", raising=False)
-        patch.syspath_prepend(installation)
-        yield
+    """Look for the package `starter` in a folder first; what was imported of the other one is kept for afterwards."""
+    before = _forget()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(installation)
+            yield
+    finally:
+        _forget()
+        sys.modules.update(before)
+
+
+def _forget() -> dict[str, ModuleType]:
+    """Return what was imported of the package, which is no longer known as imported then."""
+    names = [name for name in sys.modules if name.partition(".")[0] == "starter"]
+    return {name: sys.modules.pop(name) for name in names}

@@ -186,6 +186,22 @@ def test_a_run_goes_on_with_what_was_recommended_when_it_began(tmp_path: Path) -
     assert used(options(model, out, overwrite=True)) == replace(BEST, top_k=7)
 
 
+def test_a_run_that_is_replaced_decides_nothing(pair: Path, tmp_path: Path) -> None:
+    out = complete(options(pair, tmp_path, **PLAIN.flat()))
+    assert used(options(pair, out, resume="auto")) == PLAIN
+    assert used(options(pair, out, resume="auto", overwrite=True)) == BEST
+    words = ["complete", "--gpt", str(pair), "--tokenizer", str(pair), "--prompt", "none", "--out", str(out)]
+    chosen = secondsight.parse([*words, "--resume", "auto", "--overwrite"])
+    assert isinstance(chosen, CompleteOptions)
+    assert used(chosen) == BEST
+
+
+def test_a_run_of_a_version_with_fewer_settings_goes_on_as_it_was(pair: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"command": "complete", "temperature": 0.75}), encoding="utf-8")
+    (tmp_path / "sample.json").touch()
+    assert used(options(pair, tmp_path, resume="auto")) == replace(PLAIN, temperature=0.75)
+
+
 def test_a_start_that_failed_decides_nothing(pair: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"command": "complete", **PLAIN.flat()}), encoding="utf-8")
     assert used(options(pair, tmp_path, resume="auto")) == BEST

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from starters import found_in, install_starters
+from starters import found_in, install_starters, save_pair
 from tiny import GPT_SHORT, SHORT, make_gpt, make_store, make_videos
 
 import secondsight
@@ -146,6 +146,16 @@ def test_the_tokenizer_that_the_gpt_of_a_folder_brings_is_remembered_by_both(pac
     options = TrainOptions.of(data=Path("x"), out=Path("y"), init=package / "clips")
     begin_tokenizer(fresh, options)
     assert fresh.ancestry[0].model == "clips/tokenizer"
+
+
+@pytest.mark.parametrize("place", ["final", "."])
+def test_of_a_run_it_is_the_tokenizer_of_the_run(elsewhere: Path, place: str) -> None:
+    save_pair(elsewhere / "run" / "final")
+    (elsewhere / "run" / "final" / "tokenizer").rename(elsewhere / "moved")
+    (elsewhere / "moved").rename(elsewhere / "run" / place / "tokenizer")
+    fresh = VQGAN(SHORT)
+    begin_tokenizer(fresh, TrainOptions.of(data=Path("x"), out=Path("y"), init=Path("run")))
+    assert fresh.ancestry[0].model == "run/tokenizer"
 
 
 def test_records_keep_the_name(elsewhere: Path) -> None:

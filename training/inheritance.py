@@ -19,7 +19,7 @@ from storage.checkpoints import load_training_tensors, read_state
 from storage.checksums import fingerprint
 from storage.hub_names import TOKENIZER, is_hub_model
 from storage.model_folder import load_model_folder
-from storage.model_paths import CheckpointError, find_model, find_of_kind
+from storage.model_paths import CheckpointError, find_of_kind
 from storage.options import leaves
 from storage.places import is_checkpoint, is_in_parts, list_checkpoints
 from storage.pretrained import Pretrained, model_class
@@ -368,14 +368,15 @@ def _public_name(parent: Parent) -> str:
     """Return what people find the model by, without the path of this machine."""
     if is_starter(parent.named):
         return parent.named.as_posix()
-    asked = find_model(parent.named)
+    brought = parent.folder.name == TOKENIZER and parent.folder != parent.named
+    folder = parent.folder.parent if brought else parent.folder
     if is_hub_model(parent.named):
-        return f"{parent.named.as_posix().partition('@')[0]}@{asked.name}"
-    brought = "" if parent.folder == asked else f"/{TOKENIZER}"
-    folder = asked.resolve()
+        return f"{parent.named.as_posix().partition('@')[0]}@{folder.name}"
+    folder = folder.resolve()
+    behind = f"/{TOKENIZER}" if brought else ""
     if is_checkpoint(folder):
-        return f"{folder.parent.parent.name}/checkpoints/{folder.name}{brought}"
-    return f"{folder.parent.name if folder.name == 'final' else folder.name}{brought}"
+        return f"{folder.parent.parent.name}/checkpoints/{folder.name}{behind}"
+    return f"{folder.parent.name if folder.name == 'final' else folder.name}{behind}"
 
 
 def _steps(folder: Path) -> int | None:
