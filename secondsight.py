@@ -37,7 +37,14 @@ try:
 
     import tyro
 
-    from data.options import InspectOptions, PlayroomOptions, PrepareOptions, StimuliOptions, SubsetOptions
+    from data.options import (
+        InspectOptions,
+        PlayroomOptions,
+        PrepareOptions,
+        StimuliOptions,
+        SubsetOptions,
+        SyntheticOptions,
+    )
     from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
     from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
     from experiments.options import DemoOptions
@@ -65,6 +72,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (PublishOptions, "release.publish:publish"),
         (UnlockOptions, "storage.unlock:unlock"),
         (PlayroomOptions, "data.playroom.make:make_playroom"),
+        (SyntheticOptions, "data.synthetic.make:make_synthetic"),
         (StimuliOptions, "data.stimuli.layouts:make_stimuli"),
         (InspectOptions, "data.inspection:inspect_media"),
         (PrepareOptions, "data.prepare:prepare"),

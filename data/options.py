@@ -52,6 +52,43 @@ class PlayroomOptions(Options):
 
 
 @dataclass(frozen=True)
+class SyntheticOptions(Options):
+    """Render clips and stills with the statistics of natural ones, for tokenizers that must work on any footage."""
+
+    command = "data synthetic"
+    example = "secondsight data synthetic --clips 2000 --stills 2000 --out runs/synthetic"
+
+    out: Path
+    """Folder to write clips/, stills/ and synthetic.json into; a run that was interrupted continues there."""
+    clips: int = option(0, at_least=0, at_most=10**7)
+    """Number of clips, each of a scene of its own."""
+    stills: int = option(0, at_least=0, at_most=10**7)
+    """Number of still images, each of a scene of its own."""
+    photographs: Path | None = option(None, must_hold=check_data)
+    """Folder, CSV or tar shards of images, which need not be square: every second clip and still is then a film of one
+    of them, taken by a camera that moves."""
+    size: int = option(64, at_least=MIN_SIZE, at_most=2048)
+    """Side of the square images in pixels, even."""
+    frames: int = option(16, at_least=1, at_most=10_000)
+    """Frames per clip."""
+    fps: float = option(8.0, at_least=0.001, at_most=1000)
+    """Frames per second of the clips."""
+    seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
+    """Seed of all of them: same seed, same pixels."""
+
+    def check(self) -> None:
+        """Check that there is something to make.
+
+        Raises:
+            ValueError: there is nothing, or the size is odd.
+        """
+        if self.clips == 0 and self.stills == 0:
+            raise ValueError("nothing to make: --clips 0 and --stills 0; ask for one or more of either")
+        if self.size % 2:
+            raise ValueError(f"--size {self.size} must be even")
+
+
+@dataclass(frozen=True)
 class InspectOptions(Options):
     """Say what of a data set training will use, what it will not and why, and draw a contact sheet."""
 

@@ -248,6 +248,16 @@ def test_the_card_tells_the_evaluation(tokenizer: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "best of.png").read_bytes() == b"an image"
 
 
+def test_the_card_tells_what_is_kept_of_colour_and_sharpness(tokenizer: Path, tmp_path: Path) -> None:
+    kept = {"chroma_error": 5.0, "saturation_kept": 0.91, "sharpness_ratio": 0.82}
+    (tmp_path / "metrics.json").write_text(json.dumps(kept))
+    publish(PublishOptions(tokenizer, tmp_path / "out", (tmp_path / "metrics.json",)))
+    assert (
+        "| error of chroma, CIELAB | 5 |\n| share of the saturation that is kept | 0.91 |\n"
+        "| share of the sharpness that is kept | 0.82 |\n" in read_card(tmp_path / "out")[1]
+    )
+
+
 def test_the_card_tells_in_which_numbers_a_model_was_evaluated_unless_it_is_fp32(
     tokenizer: Path, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from data.drawing import CAPTION, MARGIN
 from data.items import Item, find_items
 from data.sources import Source
 from vqgan.evaluate import ItemScore, best_to_worst, evaluate
+from vqgan.metrics.colour import chroma_error, chroma_plane, mean_chroma, mean_gradient
 from vqgan.metrics.i3d import I3D
 from vqgan.metrics.reconstruction import psnr
 from vqgan.options import EvaluateOptions
@@ -61,8 +62,32 @@ def test_a_row_holds_the_psnr_of_its_clip(out: Path, videos: Path) -> None:
 
 def test_the_metrics_are_the_means_of_the_rows(out: Path) -> None:
     metrics = json.loads((out / "metrics.json").read_text())
-    for name in ("psnr_db", "ssim"):
+    for name in ("psnr_db", "ssim", "chroma_error"):
         assert metrics[name] == pytest.approx(sum(float(row[name]) for row in rows(out)) / 6)
+
+
+def test_a_row_holds_what_its_clip_keeps_of_colour_and_sharpness(out: Path, videos: Path) -> None:
+    model = make_tokenizer(SHORT)
+    items, _ = find_items(videos, model.clip_format)
+    ((_, clips),) = read_batches(items, model.clip_format, 6, [])
+    decoded = model.decode(model.encode(clips))
+    made, original = chroma_plane(decoded), chroma_plane(clips)
+    expected = {
+        "chroma_error": chroma_error(made, original),
+        "chroma": mean_chroma(original),
+        "saturation_kept": mean_chroma(made) / mean_chroma(original),
+        "gradient": mean_gradient(clips),
+        "sharpness_ratio": mean_gradient(decoded) / mean_gradient(clips),
+    }
+    for name, values in expected.items():
+        assert [float(row[name]) for row in rows(out)] == pytest.approx(values.tolist(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("share", "of"), [("saturation_kept", "chroma"), ("sharpness_ratio", "gradient")])
+def test_shares_over_all_are_ratios_of_means(out: Path, share: str, of: str) -> None:
+    pairs = [(float(row[share]), float(row[of])) for row in rows(out)]
+    expected = sum(kept * there for kept, there in pairs) / sum(there for _, there in pairs)
+    assert json.loads((out / "metrics.json").read_text())[share] == pytest.approx(expected)
 
 
 def test_usage_and_perplexity_are_reported(out: Path) -> None:
@@ -155,6 +180,16 @@ def test_a_perfect_reconstruction_has_the_highest_psnr(perfect: Path) -> None:
     assert json.loads((perfect / "out" / "metrics.json").read_text())["psnr_db"] == 100
 
 
+def test_grey_and_flat_items_have_no_share_of_colour_or_sharpness_that_is_kept(perfect: Path) -> None:
+    assert {(row["saturation_kept"], row["sharpness_ratio"]) for row in rows(perfect / "out")} == {("", "")}
+    metrics = json.loads((perfect / "out" / "metrics.json").read_text())
+    assert not {"saturation_kept", "sharpness_ratio"} & metrics.keys()
+
+
+def test_a_perfect_reconstruction_has_no_error_of_chroma(perfect: Path) -> None:
+    assert json.loads((perfect / "out" / "metrics.json").read_text())["chroma_error"] == 0
+
+
 def test_clips_too_small_for_ssim_have_an_empty_column(perfect: Path) -> None:
     assert {row["ssim"] for row in rows(perfect / "out")} == {""}
 
@@ -187,12 +222,17 @@ def test_one_image_has_no_spread_and_is_refused_before_the_work(perfect: Path, t
     assert not (tmp_path / "out" / "metrics.json").exists()
 
 
+def score_of(source: str, psnr_db: float) -> ItemScore:
+    kept = {"chroma_error": 0.0, "chroma": 0.0, "saturation_kept": None, "gradient": 0.0, "sharpness_ratio": None}
+    return ItemScore(source, 0.0, psnr_db, ssim=0.0, perceptual=None, **kept)
+
+
 @pytest.mark.parametrize(("count", "shown"), [(1, [0]), (3, [2, 1, 0]), (15, [14, 12, 10, 8, 6, 4, 2, 0]), (300, None)])
 def test_items_are_chosen_from_the_best_to_the_worst(count: int, shown: list[int] | None) -> None:
     items = [Item(Source(f"item{number}", Path(), "video"), 0.0) for number in range(count)]
     # Out of order, as data sets are.
     order = sorted(range(count), key=lambda number: number * 7 % 11)
-    scores = {items[number]: ItemScore(f"item{number}", 0.0, float(number), 0.0, None) for number in order}
+    scores = {items[number]: score_of(f"item{number}", float(number)) for number in order}
     chosen = [int(score.psnr_db) for score in best_to_worst(scores).values()]
     assert chosen == (shown or [299, 256, 214, 171, 128, 85, 43, 0])
 

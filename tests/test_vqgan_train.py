@@ -121,6 +121,8 @@ def test_loss_rate_and_validation_are_logged(videos: Path, tmp_path: Path) -> No
         "learning_rate",
         "psnr_db",
         "codebook_usage",
+        "saturation_kept",
+        "sharpness_ratio",
         "gradient_norm",
         "epochs",
         "unique_items",
@@ -271,6 +273,11 @@ def test_a_training_that_waits_for_videos_is_told_of_preparing(
     text = capsys.readouterr().err
     assert ("50% of the time goes into reading videos" in text) == said
     assert (f"secondsight data prepare {tmp_path / 'videos'} --out SHARDS --size 160 --fps 8" in text) == said
+
+
+def test_clips_without_colour_or_edges_are_validated_without_shares_of_them() -> None:
+    scores = validate(make_tokenizer(SHORT), torch.zeros(2, 3, 8, 16, 16), 2)
+    assert scores.keys() == {"psnr_db", "codebook_usage"}
 
 
 def test_a_perfect_reconstruction_is_validated_with_finite_metrics() -> None:

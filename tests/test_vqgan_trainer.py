@@ -53,6 +53,14 @@ def test_gradients_are_not_clipped_when_none_are_to_be(adversary: AdversaryOptio
     assert ends[0] != ends[2]
 
 
+@pytest.mark.parametrize("name", ["chroma_weight", "gradient_weight"])
+def test_what_the_loss_weighs_moves_the_tokenizer(name: str) -> None:
+    plain, weighted = make_trainer(), make_trainer(**{name: 3.0})
+    for trainer in (plain, weighted):
+        run(trainer, 0, 2)
+    assert weights(plain) != weights(weighted)
+
+
 def test_without_average_the_last_weights_are_kept() -> None:
     trainer = make_trainer(ema_decay=0.0)
     run(trainer, 0, 3)

@@ -24,6 +24,7 @@ from training.processes import best_device, describe_device
 from training.products import at_least_fp32
 from training.progress import Progress, say_done, say_found
 from vqgan.grouping import describe_groups, group_by_of
+from vqgan.metrics.colour import Kept, measure_kept, overall_kept
 from vqgan.metrics.frechet import FrechetDistance, build_frechet, build_fvd
 from vqgan.metrics.perceptual import build_perceptual, check_size, frame_distance
 from vqgan.metrics.reconstruction import (
@@ -54,6 +55,16 @@ class ItemScore:
     """Structural similarity on pixels in [0, 1], mean over the frames; 1 is equal. Empty below 11 pixels a side."""
     perceptual: float | None
     """Distance of the network of `--perceptual`, empty without one; the column is called `lpips` if that is it."""
+    chroma_error: float
+    """Mean distance of the colours of pixels in the plane of a* and b* of CIELAB, lightness left out."""
+    chroma: float
+    """Mean chroma of the original, in CIELAB; below 1 it counts as grey."""
+    saturation_kept: float | None
+    """Mean chroma of the reconstruction over that of the original; empty where the original is grey."""
+    gradient: float
+    """Mean length of the gradient of the original's luma on [0, 1], per pixel; below .001 it counts as flat."""
+    sharpness_ratio: float | None
+    """Mean length of the gradient of the reconstruction over that of the original; empty where that is flat."""
 
 
 def evaluate(options: EvaluateOptions) -> dict[str, float]:
@@ -181,10 +192,10 @@ def _score(items: list[Item], decoded: Tensor, clips: Tensor, perceptual: nn.Mod
     similarity: list[float | None] = [None] * len(clips)
     if has_ssim(*clips.shape[-2:]):
         similarity = ssim(decoded, clips).tolist()
-    columns = zip(items, psnr(decoded, clips).tolist(), similarity, distance, strict=True)
+    columns = zip(items, psnr(decoded, clips).tolist(), similarity, distance, measure_kept(decoded, clips), strict=True)
     return [
-        ItemScore(source=item.source.name, start=item.start, psnr_db=psnr_db, ssim=similar, perceptual=perceived)
-        for item, psnr_db, similar, perceived in columns
+        ItemScore(item.source.name, item.start, psnr_db, ssim=similar, perceptual=perceived, **kept._asdict())
+        for item, psnr_db, similar, perceived, kept in columns
     ]
 
 
@@ -199,9 +210,14 @@ def _mean_scores(scores: Sequence[ItemScore], perceptual: str) -> dict[str, floa
         "psnr_db": [score.psnr_db for score in scores],
         "ssim": [score.ssim for score in scores if score.ssim is not None],
         perceptual: [score.perceptual for score in scores if score.perceptual is not None],
+        "chroma_error": [score.chroma_error for score in scores],
     }
     means = {name: sum(values) / len(values) for name, values in columns.items() if values}
-    return {**means, "items": len(scores)}
+    return {**means, **overall_kept([_kept(score) for score in scores]), "items": len(scores)}
+
+
+def _kept(score: ItemScore) -> Kept:
+    return Kept(**{name: getattr(score, name) for name in Kept._fields})
 
 
 def _code_metrics(tokens: Tensor, vocab_size: int, pixels: int) -> dict[str, float]:

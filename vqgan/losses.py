@@ -12,26 +12,58 @@ from vqgan.options import AdversaryOptions
 
 # Frames of a clip look alike, and a feature network costs more than the tokenizer itself.
 PERCEPTUAL_FRAMES = 2
+LUMA = (0.2126, 0.7152, 0.0722)
+"""Shares of red, green and blue in luma (Rec. ITU-R BT.709-6, item 3.2), whose primaries those of sRGB are."""
 
 
-def reconstruction_loss(decoded: Tensor, clips: Tensor, perceptual: nn.Module | None, weight: float) -> Tensor:
-    """Return the pixel error plus `weight` times the perceptual distance of a few random frames, a scalar.
+def reconstruction_loss(
+    decoded: Tensor,
+    clips: Tensor,
+    perceptual: nn.Module | None,
+    weight: float,
+    chroma_weight: float = 0.0,
+    gradient_weight: float = 0.0,
+) -> Tensor:
+    """Return the pixel error plus weighted errors of a few random frames' perception, of chroma and edges, a scalar.
 
     The pixel error is the mean of |e| + 2 e^2: absolute, so that edges stay sharp, and squared, because large
-    errors are what people see and PSNR counts.
+    errors are what people see and PSNR counts. That of chroma is the same of what luma leaves of e.
 
     Args:
         decoded: (B, 3, T, H, W), about [-1, 1].
         clips: (B, 3, T, H, W) in [-1, 1].
         perceptual: network that compares images, or None.
         weight: weight of the perceptual distance.
+        chroma_weight: weight of the error of chroma.
+        gradient_weight: weight of the error of differences between neighbouring pixels.
     """
     error = decoded - clips
-    loss = (error.abs() + 2 * error.square()).mean()
+    loss = _size(error)
+    if chroma_weight:
+        loss = loss + chroma_weight * _size(error - _luma(error))
+    if gradient_weight:
+        loss = loss + gradient_weight * _mean_gradient(error)
     if perceptual is not None:
         chosen = to_device(torch.randperm(clips.shape[2])[:PERCEPTUAL_FRAMES], clips.device)
         loss = loss + weight * frame_distance(perceptual, decoded[:, :, chosen], clips[:, :, chosen]).mean()
     return loss
+
+
+def _size(error: Tensor) -> Tensor:
+    return (error.abs() + 2 * error.square()).mean()
+
+
+def _luma(error: Tensor) -> Tensor:
+    """Return the luma (B, 1, T, H, W) of errors (B, 3, T, H, W), without a product that autocast would round."""
+    red, green, blue = (share * channel for share, channel in zip(LUMA, error.split(1, dim=1), strict=True))
+    return red + green + blue
+
+
+def _mean_gradient(error: Tensor) -> Tensor:
+    """Return the mean over pixels of the absolute differences to the next in row and column, none beyond the edge."""
+    beside = error[..., 1:] - error[..., :-1]
+    below = error[..., 1:, :] - error[..., :-1, :]
+    return (beside.abs().sum() + below.abs().sum()) / error.numel()
 
 
 def adversarial_share(step: int, options: AdversaryOptions) -> float:

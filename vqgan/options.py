@@ -67,6 +67,11 @@ class TrainOptions(Options):
     """Perceptual loss: none, lpips, efficientnet-lite0 (or 1, 2), or timm:<model>:<weights file>."""
     perceptual_weight: float = option(1.0, at_least=0, at_most=10**6)
     """Weight of the perceptual loss against the pixel error."""
+    chroma_weight: float = option(0.0, at_least=0, at_most=10**6)
+    """Weight, against the pixel error, of the error of chroma: the pixel error of what luma leaves. Keeps colours."""
+    gradient_weight: float = option(0.0, at_least=0, at_most=10**6)
+    """Weight, against the pixel error, of the absolute error of differences between neighbouring pixels. Keeps
+    edges."""
     ema_decay: float = option(0.999, at_least=0, below=1)
     """Decay of the EMA of the weights, which is what is evaluated and saved; 0 keeps the last weights."""
     workers: int = option(0, at_least=0, at_most=512, identity="none")

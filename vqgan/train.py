@@ -38,6 +38,7 @@ from training.transfer import to_device
 from training.waiting import check_alike
 from vqgan.grouping import describe_groups
 from vqgan.init import say_beginning
+from vqgan.metrics.colour import measure_kept, overall_kept
 from vqgan.metrics.reconstruction import codebook_usage, psnr
 from vqgan.model import VQGAN
 from vqgan.options import TrainOptions
@@ -54,6 +55,7 @@ CURVES = {
     "loss": ("loss", "discriminator_loss"),
     "PSNR (dB)": ("psnr_db", "old_psnr_db"),
     "share of codes in use": ("codebook_usage",),
+    "share that is kept": ("saturation_kept", "sharpness_ratio"),
     "norm of the gradient": ("gradient_norm",),
 }
 
@@ -156,12 +158,18 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
 
 @torch.no_grad()
 def validate(model: VQGAN, clips: Tensor, batch: int) -> dict[str, float]:
-    """Return PSNR (dB) and codebook usage on held-out clips (B, 3, T, H, W) in [-1, 1]."""
+    """Return how well held-out clips (B, 3, T, H, W) in [-1, 1] are reconstructed.
+
+    Those are PSNR (dB), the share of the codes in use, and the shares of saturation and of sharpness that are kept; the
+    last two are left out where all clips are grey, or flat.
+    """
     tokens = [model.encode(part.to(model.device)) for part in clips.split(batch)]
     decoded = torch.cat([model.decode_frames(grid, clips.shape[2]).cpu() for grid in tokens])
+    pairs = zip(decoded.split(batch), clips.split(batch), strict=True)
     return {
         "psnr_db": float(psnr(decoded, clips).mean()),
         "codebook_usage": codebook_usage(torch.cat(tokens), model.vocab_size),
+        **overall_kept([kept for pair in pairs for kept in measure_kept(*pair)]),
     }
 
 

@@ -94,7 +94,8 @@ class TokenizerTrainer:
         with self.accelerator.autocast():
             result = self.model(clips, step >= options.continuous_steps)
             clips = clips.expand_as(result.clip)  # a still that a tokenizer of clips made a clip of
-            reconstruction = reconstruction_loss(result.clip, clips, self.perceptual, options.perceptual_weight)
+            weights = (options.perceptual_weight, options.chroma_weight, options.gradient_weight)
+            reconstruction = reconstruction_loss(result.clip, clips, self.perceptual, *weights)
             loss = reconstruction + result.quantizer_loss
             losses = {"loss": loss.detach()}
             share = adversarial_share(step, options.adversary) * options.adversary.adversarial_weight

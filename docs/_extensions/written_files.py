@@ -104,6 +104,11 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("study, test", "images of toys in the layout of a study and test list"),
         WrittenFile("playroom.json", "the options they were made with"),
     ),
+    "data synthetic": (
+        WrittenFile("clips/<clip>.mp4", "videos"),
+        WrittenFile("stills/<still>.png", "still images"),
+        WrittenFile("synthetic.json", "the options they were made with"),
+    ),
     "data stimuli": (
         WrittenFile("study", "the images that are studied"),
         WrittenFile("test/<condition>_seen, test/<condition>_unseen", "those that are tested, in pairs"),

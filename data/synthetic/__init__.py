@@ -1,0 +1,1 @@
+"""Synthetic clips and stills with the statistics of natural ones, for tokenizers that must work on any footage."""
