@@ -9,9 +9,11 @@ what a model learns. A film that is there is not rendered again.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
@@ -67,24 +69,26 @@ def render_films(options: Options) -> list[Path]:
     for name in options.maps:
         films = [options.out / f"{options.game}_{name}_{number}.mp4" for number in range(options.films)]
         if not all(film.exists() for film in films):
-            for film, clip in zip(films, _walks(options, name), strict=False):
-                write_video(film, clip, FPS)
+            with closing(_walks(options, name)) as walks:
+                for film, clip in zip(films, walks, strict=False):
+                    write_video(film, clip, FPS)
         paths += films
     return paths
 
 
-def _walks(options: Options, name: str) -> Iterator[Tensor]:
+def _walks(options: Options, name: str) -> Generator[Tensor, None, None]:
     """Yield a clip (3, T, 240, 320) in [-1, 1] for each film of a map."""
-    game = _start(options.game, name, options.seed)
-    chance = random.Random(f"{options.seed} {options.game} {name}")
-    walk = Walk(game, chance)
-    for number in range(options.films):
-        if number:
-            for _ in range(round(WARM_UP_SECONDS * FPS)):
-                walk.step()
-        frames = [walk.step() for _ in range(round(options.seconds * FPS))]
-        yield torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2).float() / 127.5 - 1
-    game.close()
+    with TemporaryDirectory() as folder:
+        game = _start(options, name, Path(folder))
+        try:
+            walk = Walk(game, random.Random(f"{options.seed} {options.game} {name}"))
+            for number in range(options.films):
+                for _ in range(round(WARM_UP_SECONDS * FPS) if number else 0):
+                    walk.step()
+                frames = [walk.step() for _ in range(round(options.seconds * FPS))]
+                yield torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2).float() / 127.5 - 1
+        finally:
+            game.close()
 
 
 class Walk:
@@ -132,14 +136,15 @@ class Walk:
         self.turn = 0.8 * self.turn + 0.2 * (wanted + self.chance.gauss(0, 1.5))
 
 
-def _start(game_name: str, map_name: str, seed: int) -> Any:
-    """Return a running game without enemies, seen from the eyes alone."""
+def _start(options: Options, map_name: str, folder: Path) -> Any:
+    """Return a running game without enemies, seen from the eyes alone; the engine keeps its settings in a folder."""
     try:
         import vizdoom
     except ImportError as error:
         raise SystemExit("first-person films need the package vizdoom: pip install 'secondsight[starter]'") from error
     game = vizdoom.DoomGame()
-    game.set_doom_game_path(str(Path(vizdoom.__file__).parent / f"{game_name}.wad"))
+    game.set_doom_game_path(str(Path(vizdoom.__file__).parent / f"{options.game}.wad"))
+    game.set_doom_config_path(str(folder / "engine.ini"))
     game.set_doom_map(map_name)
     game.set_screen_resolution(vizdoom.ScreenResolution.RES_320X240)
     game.set_screen_format(vizdoom.ScreenFormat.RGB24)
@@ -157,7 +162,7 @@ def _start(game_name: str, map_name: str, seed: int) -> Any:
     game.set_window_visible(False)
     game.set_sound_enabled(False)
     game.set_episode_timeout(0)
-    game.set_seed(seed)
+    game.set_seed(options.seed)
     game.init()
     game.send_game_command("god")
     return game

@@ -10,6 +10,7 @@ results lie in OUT/starter/clips and OUT/starter/stills, as folders of GPTs that
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,13 +23,17 @@ from data.items import Item, find_items, split_items
 from data.options import PlayroomOptions, PrepareOptions, SyntheticOptions
 from data.playroom.make import make_playroom
 from data.prepare import prepare
+from data.skipping import describe_skipped
+from data.sources import Skipped
 from data.synthetic.make import make_synthetic
 from gpt.config import GPTConfig
 from gpt.model import GPT
 from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.watch import train_and_watch
 from starter import first_person
+from storage.files import atomic_write
 from storage.hub_names import TOKENIZER
+from training.progress import say_found
 from vqgan.config import VQGANConfig
 from vqgan.encode import encode
 from vqgan.model import VQGAN
@@ -39,6 +44,8 @@ from vqgan.train import train as train_tokenizer
 RENDERED = 128
 """Pixels a side at which clips are rendered that are read at 64: films have half as many pixels of colour."""
 SIZE = 64
+BATCH = 64
+"""Stills that are read at a time."""
 FPS = 8.0
 PLAYROOM_SEED = 1919
 """Of rooms that are not those of the demo, which are to be new to the starters."""
@@ -60,7 +67,7 @@ STILLS_GPT = GPTConfig(layers=6, heads=4, width=128)
 DECAY = 500
 """Optimizer steps at the end of a training in which the learning rate falls."""
 LOSS = {"chroma_weight": 1.0, "perceptual": "efficientnet-lite0", "perceptual_weight": 0.2}
-"""What tokenizers lose beside the pixel error: see `starter/results/colour.csv`."""
+"""What tokenizers lose beside the pixel error; `starter.colour_study` compares it with others."""
 
 
 @dataclass(frozen=True)
@@ -143,14 +150,16 @@ def make_stills(options: Options, shards: Path) -> Path:
 
 
 def write_stills(items: list[Item], form: ClipFormat, out: Path) -> None:
-    """Write images of items as PNGs, those that are not there yet."""
+    """Write images of items as PNGs, those that are not there yet, and say which could not be read."""
     out.mkdir(parents=True, exist_ok=True)
-    paths = [out / f"{number:06}.png" for number in range(len(items))]
-    missing = [(item, path) for item, path in zip(items, paths, strict=True) if not path.exists()]
-    by_item = dict(missing)
-    for read, clips in read_batches(list(by_item), form, 64, []):
+    paths = {item: out / f"{number:06}.png" for number, item in enumerate(items)}
+    missing = [item for item, path in paths.items() if not path.exists()]
+    skipped: list[Skipped] = []
+    for read, clips in read_batches(missing, form, BATCH, skipped):
         for item, clip in zip(read, clips, strict=True):
-            image_of(clip, 1).save(by_item[item])
+            atomic_write(paths[item], partial(image_of(clip, 1).save, format="png"))
+    if skipped:
+        say_found(not_read=describe_skipped(skipped).removesuffix(" (see skipped.csv)"))
 
 
 def make_pair(options: Options, name: str, data: Path) -> None:
