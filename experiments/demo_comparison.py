@@ -130,7 +130,8 @@ def draw_comparison(tokenizers: Mapping[str, Path], videos: Path, out: Path) -> 
     rows = []
     for (item,), clips in read_batches(items, form, 1, []):
         made = [_tile(name, model, clips, frames) for name, model in models.items()]
-        rows.append([Tile(image_of(clips[0], frames), Path(item.source.name).name), *made])
+        shown = f"{Path(item.source.name).name} at {item.start:g} s"
+        rows.append([Tile(image_of(clips[0], frames), shown), *made])
     save_image(out / "adaptation.png", draw_grid(rows, side=128))
     return out / "adaptation.png"
 
