@@ -64,7 +64,7 @@ CLIPS_GPT = GPTConfig(layers=6, heads=4, width=128)
 STILLS_GPT = GPTConfig(layers=6, heads=4, width=128)
 """The GPT of stills."""
 
-DECAY = 500
+DECAY = 350
 """Optimizer steps at the end of a training in which the learning rate falls."""
 LOSS = {"chroma_weight": 1.0, "perceptual": "efficientnet-lite0", "perceptual_weight": 0.2}
 """What tokenizers lose beside the pixel error; `starter.colour_study` compares it with others."""
@@ -88,13 +88,13 @@ class Options:
     """Synthetic clips; where there are photographs, half of them are films of a camera that moves over one."""
     stills: int = 4000
     """Synthetic stills."""
-    clips_steps: int = 6000
+    clips_steps: int = 2600
     """Optimizer steps of the tokenizer of clips."""
-    stills_steps: int = 6000
+    stills_steps: int = 1100
     """Of that of stills."""
-    clips_gpt_steps: int = 2500
+    clips_gpt_steps: int = 700
     """Of the GPT of clips."""
-    stills_gpt_steps: int = 4000
+    stills_gpt_steps: int = 900
     """Of that of stills."""
     seed: int = 0
     """Seed of everything."""
@@ -169,7 +169,7 @@ def make_pair(options: Options, name: str, data: Path) -> None:
     train_tokenizer(tokenizer_options(options, name, data, run / "tokenizer"))
     # Rounded before it encodes: the GPT learns the tokens of what is shipped.
     VQGAN.from_pretrained(run / "tokenizer").save_pretrained(shipped / TOKENIZER, dtype=torch.bfloat16)
-    encode(EncodeOptions(shipped / TOKENIZER, data, run / "tokens", augment="flip", resume="auto"))
+    encode(EncodeOptions(shipped / TOKENIZER, data, run / "tokens", resume="auto"))
     train_and_watch(gpt_options(options, name, run / "tokens", run / "gpt"))
     GPT.from_pretrained(run / "gpt").save_pretrained(shipped, dtype=torch.bfloat16)
 

@@ -28,6 +28,8 @@ from experiments.statistics.signal_detection import Sensitivity
 from experiments.statistics.thresholds import Threshold
 from experiments.statistics.trials import TrialRow
 from sampling.gallery import GalleryItem
+from starter.sampling_choice import ItemRow as StudiedItem
+from starter.sampling_choice import SettingRow
 from vqgan.evaluate import ItemScore
 
 
@@ -141,6 +143,16 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("reconstructions.png", "originals, reconstructions and errors from the best to the worst"),
         SKIPPED,
         LISTED,
+    ),
+    "python -m starter.sampling_study": (
+        CONFIG,
+        ENVIRONMENT,
+        WrittenFile("items.csv", "every setting and item; a setting that is there is finished", StudiedItem),
+        WrittenFile("table.csv", "every setting, that which is recommended marked", SettingRow),
+        WrittenFile("settings.json", "temperature, top-k, top-p and min-p that are recommended"),
+        WrittenFile("settings.png", "diversity and identification against distance to the truth"),
+        WrittenFile("settings.pdf, settings.svg", FIGURE_FILES),
+        WrittenFile("study.json", "the models, the items and the perceptual network"),
     ),
     "vqgan encode, data subset": (
         WrittenFile("metadata.json", "what the tokens are, SHA-256 of shards, items and itself", StoreMetadata),
