@@ -73,6 +73,8 @@ SCALES: tuple[tuple[str, Scale], ...] = (
     (r"d_prime(_\w+)?", Scale("standard deviations")),
     (r"exposures?|interference|first|fitted|scale", PASSES),
     (r"seconds|usable_seconds|longest_gap|start|nearest_start", Scale("seconds", 0)),
+    (r"(gpt_)?cpu_minutes", Scale("minutes", 0)),
+    (r"steps", Scale("optimizer steps", 0)),
     (r"fps", Scale("frames per second", 0)),
     (r"width|height|size|augment_size|generated_pixels", Scale("pixels", 0)),
     (r"rotation", Scale("degrees", -360, 360)),

@@ -28,8 +28,10 @@ from experiments.statistics.signal_detection import Sensitivity
 from experiments.statistics.thresholds import Threshold
 from experiments.statistics.trials import TrialRow
 from sampling.gallery import GalleryItem
+from starter.colour_study import ColourRow
 from starter.sampling_choice import ItemRow as StudiedItem
 from starter.sampling_choice import SettingRow
+from starter.tokenizer_study import TokenizerRow
 from vqgan.evaluate import ItemScore
 
 
@@ -277,6 +279,21 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("seconds.json", "how long each stage took"),
         CONFIG,
         ENVIRONMENT,
+    ),
+    "python -m starter.colour_study": (
+        WrittenFile("table.csv", "a row for each loss; `table.md` is the same for people", ColourRow),
+        WrittenFile("sheet.png", "held-out clips beside what is made of them under each loss"),
+        WrittenFile("<loss>/tokenizer, <loss>/evaluation", "of each loss"),
+        WrittenFile("<loss>/tokenizer.json", "optimizer steps that were planned, and processor time in seconds"),
+    ),
+    "python -m starter.tokenizer_study": (
+        WrittenFile("table.csv", "a row for each tokenizer; `table.md` is the same for people", TokenizerRow),
+        WrittenFile("rates.png, rates.pdf, rates.svg", "bits per pixel against PSNR and the perceptual distance"),
+        WrittenFile("sheet.png", "held-out clips beside what each tokenizer makes of them"),
+        WrittenFile("<tokenizer>/tokenizer, <tokenizer>/half_size, <tokenizer>/gpt", "the runs"),
+        WrittenFile("<tokenizer>/tokens_train, <tokenizer>/tokens_held_out", "token stores"),
+        WrittenFile("<tokenizer>/tokenizer.json, <tokenizer>/half_size.json, <tokenizer>/gpt.json", "of their time"),
+        WrittenFile("<tokenizer>/evaluation", "the folder of `vqgan eval`"),
     ),
 }
 
