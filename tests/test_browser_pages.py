@@ -162,7 +162,9 @@ def hostile_demo(folder: Path) -> dict[str, Path]:
             show_grid([shown], ["a"], folder / "completions" / f"{kind}_{group}")
     save_image(folder / "reconstructions" / "reconstructions.png", Image.new("RGB", (8, 8)))
     numbers: dict[str, Any] = {field.name: 1.0 for field in fields(DemoSummary)}
-    summary = DemoSummary(**{**numbers, "memory": {}, "memory_ci": {}, "diversity": {}, "seconds": {}})
+    summary = DemoSummary(
+        **{**numbers, "memory": {}, "memory_ci": {}, "diversity": {}, "seconds": {}, "adaptation": None}
+    )
     results = accuracies(collect(make_trials(2, 1, HOSTILE)))
     draw_memory_curve(folder / "memory" / "curve.png", results)
     write_demo_report(folder, summary, results, playroom=False)

@@ -74,6 +74,7 @@ REFUSED = {
     "data prepare nowhere --out new": NO_DATA,
     "data subset --tokens nowhere --items 2 --out new": NO_STORE,
     "data playroom --clips 2 --out file": FILE,
+    "data synthetic --clips 2 --out file": FILE,
     "data stimuli --kind brady --source nowhere --out file": FILE,
     "data stimuli --kind brady --source nowhere --out new": "secondsight: nowhere is not a folder",
     "vqgan train --data nowhere --out new": NO_DATA,

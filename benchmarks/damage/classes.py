@@ -477,6 +477,7 @@ BASES: dict[str, Words] = {
     "data prepare": ("data", "prepare", "videos", "--out", "out", "--size", "16", "--workers", "0"),
     "data stimuli": ("data", "stimuli", "--kind", "brady", "--source", "brady", "--out", "out"),
     "data subset": ("data", "subset", "--tokens", "store", "--items", "8", "--out", "out"),
+    "data synthetic": ("data", "synthetic", "--out", "out", "--clips", "1", "--frames", "2", "--size", "16"),
     "demo": ("demo", "--out", "out"),
     "diversity report": ("diversity", "report", "diversity_run", "--out", "out"),
     "diversity run": (*fresh(recipes.DIVERSITY), "--items", "1"),
