@@ -9,6 +9,9 @@ from torch import Tensor
 
 Crop = Literal["centre", "random"]
 
+LUMA = (0.2126, 0.7152, 0.0722)
+"""Shares of red, green and blue in luma (Rec. ITU-R BT.709-6, item 3.2), whose primaries those of sRGB are."""
+
 LONGEST = 4
 """Long sides up to this many short sides are scaled whole; of longer ones only what surrounds the square."""
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -32,6 +32,40 @@ def read_record(path: Path, at_most: int = MOST_BYTES) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise FaultError(f"it holds a {type(content).__name__}, not entries by name")
     return content
+
+
+def grow_record(path: Path, record: Mapping[str, Any], counts: Collection[str], made: str) -> dict[str, Any]:
+    """Return a record of what a folder will hold, which is what its record in a file says, and more of it.
+
+    Args:
+        path: of the record; there need be none yet.
+        record: of what is asked for.
+        counts: entries that may grow, of which the larger one holds; all others must be as they are.
+        made: what the folder holds, in words.
+
+    Raises:
+        ValueError: it is damaged, or of what was made in another way.
+    """
+    try:
+        before = read_record(path)
+    except FileNotFoundError:
+        return dict(record)
+    except FaultError as error:
+        raise ValueError(f"{path} is damaged ({error}): choose another --out") from error
+    grown = dict(record)
+    for name, value in record.items():
+        if name not in before:
+            raise ValueError(f"{path} is damaged (it has no {name}): choose another --out")
+        found = before[name]
+        if name in counts:
+            if type(found) is not int:
+                raise ValueError(f"{path} is damaged ({name} is {shortly(found)}): choose another --out")
+            grown[name] = max(value, found)
+        elif value != found:
+            number = isinstance(value, int | float)
+            other = f"{name}={shortly(found)}, not {value}" if number else f"other {name}"  # a digest says nothing
+            raise ValueError(f"{path.parent} holds {made} made with {other}: choose another --out")
+    return grown
 
 
 def digest_of(content: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from data.frames import LUMA
 from training.processes import mean_across_processes
 from training.transfer import to_device
 from vqgan.metrics.perceptual import frame_distance
@@ -12,8 +13,6 @@ from vqgan.options import AdversaryOptions
 
 # Frames of a clip look alike, and a feature network costs more than the tokenizer itself.
 PERCEPTUAL_FRAMES = 2
-LUMA = (0.2126, 0.7152, 0.0722)
-"""Shares of red, green and blue in luma (Rec. ITU-R BT.709-6, item 3.2), whose primaries those of sRGB are."""
 
 
 def reconstruction_loss(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from einops import rearrange, reduce
@@ -26,10 +26,9 @@ from data.playroom.room import FLOOR, Scene, Walk, make_scene, make_walk
 from data.playroom.solids import Solids
 from data.playroom.toys import CATEGORIES, generator, make_toy
 from data.video_writing import write_video
-from storage.checked_files import FaultError
 from storage.files import atomic_write, write_text
 from storage.lock import FolderLock
-from storage.records import read_record
+from storage.records import grow_record
 from training.progress import say_done, say_found
 
 SAMPLES = 2
@@ -301,8 +300,10 @@ def make_playroom(options: PlayroomOptions) -> None:
         ValueError: the folder holds a playroom made with other options, or its record is damaged.
     """
     with FolderLock(options.out):
-        record = _merge(options)
-        write_text(options.out / "playroom.json", json.dumps(record, indent=2) + "\n")
+        asked = {name: value for name, value in asdict(options).items() if name != "out"}
+        path = options.out / "playroom.json"
+        record = grow_record(path, asked, ("clips", "objects", "fillers"), "a playroom")
+        write_text(path, json.dumps(record, indent=2) + "\n")
         say_found(
             clips=f"{options.clips:,} of {options.frames} frames at {options.fps:g} a second, {options.size} px",
             images=f"{options.objects:,} trials of each condition, {options.fillers:,} fillers",
@@ -318,27 +319,3 @@ def make_playroom(options: PlayroomOptions) -> None:
         else ("secondsight memory run --stimuli", options.out, "--out RUN")
     )
     say_done(options.out, *following)
-
-
-def _merge(options: PlayroomOptions) -> dict[str, Any]:
-    """Return what `playroom.json` will hold, which is what it holds, and more of it.
-
-    Raises:
-        ValueError: it is damaged, or holds other options.
-    """
-    record = {name: value for name, value in asdict(options).items() if name != "out"}
-    path = options.out / "playroom.json"
-    try:
-        before = read_record(path)
-    except FileNotFoundError:
-        return record
-    except FaultError as error:
-        raise ValueError(f"{path} is damaged ({error}): choose another --out") from error
-    for name, value in record.items():
-        if type(before.get(name)) not in (int, float):
-            raise ValueError(f"{path} is damaged (it has no {name}): choose another --out")
-        if name in ("clips", "objects", "fillers"):
-            record[name] = max(value, before[name])
-        elif value != before[name]:
-            raise ValueError(f"{options.out} holds a playroom made with {name}={before[name]}, not {value}")
-    return record

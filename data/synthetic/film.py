@@ -12,14 +12,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from data.frames import LUMA
 from data.synthetic.camera import Camera, Motion, Wander
 from data.synthetic.chance import happens, log_uniform, pick
 from data.synthetic.colours import GAMMA
 
 CHUNK = 4
 """Frames that are computed together, always as many, so that no pixel depends on how long a clip is."""
-
-LUMA = (0.2126, 0.7152, 0.0722)
 
 
 @dataclass(frozen=True)

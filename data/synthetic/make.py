@@ -22,10 +22,9 @@ from data.synthetic.film import draw_look, shoot
 from data.synthetic.photographs import find_photographs, photograph
 from data.synthetic.scenes import KINDS, draw_scene
 from data.video_writing import write_video
-from storage.checked_files import FaultError
 from storage.files import atomic_write, write_text
 from storage.lock import FolderLock
-from storage.records import read_record
+from storage.records import grow_record
 from training.progress import say_done, say_found
 
 
@@ -108,8 +107,9 @@ def make_synthetic(options: SyntheticOptions) -> None:
     """
     with FolderLock(options.out):
         found, skipped = find_photographs(options.photographs) if options.photographs else ((), [])
-        record = _merge(options, found)
-        write_text(options.out / "synthetic.json", json.dumps(record, indent=2) + "\n")
+        path = options.out / "synthetic.json"
+        record = grow_record(path, _asked(options, found), ("clips", "stills"), "clips")
+        write_text(path, json.dumps(record, indent=2) + "\n")
         say_found(
             clips=f"{options.clips:,} of {options.frames} frames at {options.fps:g} a second, {options.size} px",
             stills=f"{options.stills:,} of {options.size} px",
@@ -148,39 +148,11 @@ def _missing(folder: Path, name: str, count: int) -> list[tuple[int, Path]]:
     return [(index, path) for index, path in paths if not path.exists()]
 
 
-def _merge(options: SyntheticOptions, photographs: Sequence[Source]) -> dict[str, Any]:
-    """Return what `synthetic.json` will hold, which is what it holds, and more of it.
-
-    Raises:
-        ValueError: it is damaged, or holds other options.
-    """
+def _asked(options: SyntheticOptions, photographs: Sequence[Source]) -> dict[str, Any]:
+    """Return what `synthetic.json` says of what is asked for."""
     record = {name: value for name, value in asdict(options).items() if name != "out"}
     record["photographs"] = _digest(photographs) if photographs else None
-    path = options.out / "synthetic.json"
-    try:
-        before = read_record(path)
-    except FileNotFoundError:
-        return record
-    except FaultError as error:
-        raise ValueError(f"{path} is damaged ({error}): choose another --out") from error
-    for name, value in record.items():
-        if name not in before:
-            raise ValueError(f"{path} is damaged (it has no {name}): choose another --out")
-        if name in ("clips", "stills"):
-            record[name] = max(value, _whole(before[name], name, path))
-        elif name == "photographs" and value != before[name]:
-            raise ValueError(f"{options.out} holds clips made with other photographs: choose another --out")
-        elif value != before[name]:
-            raise ValueError(
-                f"{options.out} holds clips made with {name}={before[name]}, not {value}: choose another --out"
-            )
     return record
-
-
-def _whole(value: object, name: str, path: Path) -> int:
-    if type(value) is not int:
-        raise ValueError(f"{path} is damaged ({name} is {value!r}): choose another --out")
-    return value
 
 
 def _digest(photographs: Sequence[Source]) -> str:
