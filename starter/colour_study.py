@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tyro
-
+from starter.command import run
 from starter.study_parts import (
     BASE,
     LITE,
+    StudyOptions,
     check_apart,
     draw_sheet,
     read_record_of,
@@ -36,36 +36,21 @@ LOSSES: dict[str, dict[str, Any]] = {
     "pixel": {},
     "chroma-1": {"chroma_weight": 1.0},
     "chroma-3": {"chroma_weight": 3.0},
-    "chroma-8": {"chroma_weight": 8.0},
     "gradient-1": {"gradient_weight": 1.0},
-    "perceptual-.1": {"perceptual": LITE, "perceptual_weight": 0.1},
-    "perceptual-.3": {"perceptual": LITE, "perceptual_weight": 0.3},
-    "chroma-3-perceptual-.1": {"chroma_weight": 3.0, "perceptual": LITE, "perceptual_weight": 0.1},
-    "adversary-.3": {"adversarial_weight": 0.3, "discriminator_width": 32},
+    "perceptual-.2": {"perceptual": LITE, "perceptual_weight": 0.2},
+    "chroma-1-perceptual-.2": {"chroma_weight": 1.0, "perceptual": LITE, "perceptual_weight": 0.2},
+    "chroma-1-perceptual-.6": {"chroma_weight": 1.0, "perceptual": LITE, "perceptual_weight": 0.6},
+    "chroma-1-adversary-.3": {"chroma_weight": 1.0, "adversarial_weight": 0.3, "discriminator_width": 32},
 }
 """Options of each loss."""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(StudyOptions):
     """What is compared, and for how long each is trained."""
 
-    data: Path
-    """Footage that is learned from; prepared shards are read fastest."""
-    held_out: Path
-    """Footage that all are scored on."""
-    out: Path
-    """Folder of everything."""
-    minutes: float = 30.0
-    """Processor time of each training."""
-    steps: int | None = None
-    """Optimizer steps of each training, in place of the time."""
     losses: tuple[str, ...] = tuple(LOSSES)
     """Which losses to compare."""
-    judge: str = LITE
-    """Network of the perceptual distance that is reported."""
-    seed: int = 0
-    """Seed of weights and order of data, the same for all."""
 
 
 @dataclass(frozen=True)
@@ -142,4 +127,4 @@ def _row(name: str, run: Path, options: Options) -> ColourRow:
 
 
 if __name__ == "__main__":
-    study_colour(tyro.cli(Options, description=__doc__))
+    run("colour_study", study_colour, Options, __doc__)

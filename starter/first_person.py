@@ -9,8 +9,9 @@ what a model learns. A film that is there is not rendered again.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import chdir, closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,14 +19,18 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import tyro
 from numpy.typing import NDArray
 from torch import Tensor
 
 from data.video_writing import write_video
+from starter.command import run
 
 Game = Literal["freedoom1", "freedoom2"]
 """Phase 1 or 2 of Freedoom."""
+MAPS: dict[Game, str] = {"freedoom1": "E[1-4]M[1-9]", "freedoom2": "MAP(0[1-9]|[12][0-9]|3[0-2])"}
+"""Patterns of the names of their maps."""
+NAMED: dict[Game, str] = {"freedoom1": "E1M1 to E4M9", "freedoom2": "MAP01 to MAP32"}
+"""The same for people."""
 FPS = 35
 """Frames per second of the engine."""
 OPEN = 24.0
@@ -54,6 +59,8 @@ class Options:
     """Films of each map."""
     seconds: float = 15.0
     """Length of a film."""
+    every: int = 1
+    """Frames of the engine for one of a film: at 4 a film has 8.75 a second, and is written four times as fast."""
     seed: int = 0
     """Seed of the walks."""
 
@@ -63,7 +70,11 @@ def render_films(options: Options) -> list[Path]:
 
     Raises:
         SystemExit: vizdoom is not installed.
+        ValueError: the game has no such map.
     """
+    for name in options.maps:
+        if not re.fullmatch(MAPS[options.game], name):
+            raise ValueError(f"{options.game} has no map {name!r}: it has {NAMED[options.game]}")
     options.out.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     for name in options.maps:
@@ -71,7 +82,7 @@ def render_films(options: Options) -> list[Path]:
         if not all(film.exists() for film in films):
             with closing(_walks(options, name)) as walks:
                 for film, clip in zip(films, walks, strict=False):
-                    write_video(film, clip, FPS)
+                    write_video(film, clip, FPS / options.every)
         paths += films
     return paths
 
@@ -86,7 +97,7 @@ def _walks(options: Options, name: str) -> Generator[Tensor, None, None]:
                 for _ in range(round(WARM_UP_SECONDS * FPS) if number else 0):
                     walk.step()
                 frames = [walk.step() for _ in range(round(options.seconds * FPS))]
-                yield torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2).float() / 127.5 - 1
+                yield torch.from_numpy(np.stack(frames[:: options.every])).permute(3, 0, 1, 2).float() / 127.5 - 1
         finally:
             game.close()
 
@@ -163,10 +174,11 @@ def _start(options: Options, map_name: str, folder: Path) -> Any:
     game.set_sound_enabled(False)
     game.set_episode_timeout(0)
     game.set_seed(options.seed)
-    game.init()
+    with chdir(folder):  # the engine makes a folder where it is started
+        game.init()
     game.send_game_command("god")
     return game
 
 
 if __name__ == "__main__":
-    render_films(tyro.cli(Options, description=__doc__))
+    run("first_person", render_films, Options, __doc__)

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import tyro
 
 from data.clip_format import ClipFormat
 from data.clips import read_batches
@@ -31,6 +30,7 @@ from gpt.model import GPT
 from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.watch import train_and_watch
 from starter import first_person
+from starter.command import run
 from storage.files import atomic_write
 from storage.hub_names import TOKENIZER
 from training.progress import say_found
@@ -47,6 +47,8 @@ SIZE = 64
 BATCH = 64
 """Stills that are read at a time."""
 FPS = 8.0
+EVERY = 4
+"""Frames of the engine for one of a film: more than 8 a second are not looked at."""
 PLAYROOM_SEED = 1919
 """Of rooms that are not those of the demo, which are to be new to the starters."""
 MAPS: dict[first_person.Game, tuple[str, ...]] = {
@@ -115,7 +117,9 @@ def make_films(options: Options) -> Path:
     films = options.out / "films"
     walks = films / "first_person"
     for game, maps in MAPS.items():
-        first_person.render_films(first_person.Options(walks, game, maps, options.films, options.seconds, options.seed))
+        first_person.render_films(
+            first_person.Options(walks, game, maps, options.films, options.seconds, EVERY, options.seed)
+        )
     make_playroom(PlayroomOptions(films / "playroom", options.playroom, size=RENDERED, seed=PLAYROOM_SEED))
     photographs = keep_photographs(options)
     make_synthetic(
@@ -219,4 +223,4 @@ def gpt_options(options: Options, name: str, tokens: Path, out: Path) -> GPTTrai
 
 
 if __name__ == "__main__":
-    make_starters(tyro.cli(Options, description=__doc__))
+    run("recipe", make_starters, Options, __doc__)

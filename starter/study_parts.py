@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,26 @@ MEASURED = 5
 """Optimizer steps by whose median the time of one is known."""
 SHOWN = 6
 """Held-out clips on a contact sheet, at most."""
+
+
+@dataclass(frozen=True)
+class StudyOptions:
+    """What tokenizers learn from and are scored on, and for how long each is trained."""
+
+    data: Path
+    """Footage that is learned from; prepared shards are read fastest."""
+    held_out: Path
+    """Footage that all are scored on."""
+    out: Path
+    """Folder of everything."""
+    minutes: float = 30.0
+    """Processor time of each tokenizer's training."""
+    steps: int | None = None
+    """Optimizer steps of each tokenizer's training, in place of the time; half of them where sizes follow."""
+    judge: str = LITE
+    """Network of the perceptual distance that is reported."""
+    seed: int = 0
+    """Seed of weights and order of data, the same for all."""
 
 
 def check_apart(data: Path, held_out: Path) -> None:

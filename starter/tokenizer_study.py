@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import tyro
 from matplotlib.figure import Figure
 
 from data.tokens import TokenStore
@@ -28,9 +27,11 @@ from gpt.likelihood import bits_per_pixel
 from gpt.model import GPT
 from gpt.options import TrainOptions as GPTTrainOptions
 from sampling.watch import train_and_watch
+from starter.command import run
 from starter.study_parts import (
     BASE,
     LITE,
+    StudyOptions,
     check_apart,
     draw_sheet,
     processor_time,
@@ -63,19 +64,9 @@ HALF_FIRST = "half-size-first"
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(StudyOptions):
     """What is compared, and for how long each is trained."""
 
-    data: Path
-    """Footage that is learned from; prepared shards are read fastest."""
-    held_out: Path
-    """Footage that all are scored on."""
-    out: Path
-    """Folder of everything."""
-    minutes: float = 30.0
-    """Processor time of each tokenizer's training."""
-    steps: int | None = None
-    """Optimizer steps of each tokenizer's training, in place of the time; half of them where sizes follow."""
     gpt_steps: int = 500
     """Optimizer steps of each GPT."""
     chroma_weight: float = 1.0
@@ -86,10 +77,6 @@ class Options:
     """See `vqgan train`."""
     variants: tuple[str, ...] = tuple(VARIANTS)
     """Which tokenizers to compare."""
-    judge: str = LITE
-    """Network of the perceptual distance that is reported."""
-    seed: int = 0
-    """Seed of weights and order of data, the same for all."""
 
 
 @dataclass(frozen=True)
@@ -252,4 +239,4 @@ def draw_rates(path: Path, rows: Sequence[TokenizerRow]) -> None:
 
 
 if __name__ == "__main__":
-    study_tokenizers(tyro.cli(Options, description=__doc__))
+    run("tokenizer_study", study_tokenizers, Options, __doc__)

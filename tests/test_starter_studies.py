@@ -104,7 +104,9 @@ def test_an_unknown_loss_is_refused(tmp_path: Path) -> None:
 
 def test_time_is_made_steps_of(data: Path, tmp_path: Path) -> None:
     """Of so little time the fewest steps that there are."""
-    options = ColourOptions(data / "train", data / "held", tmp_path, 1e-9, losses=("adversary-.3",), judge="none")
+    options = ColourOptions(
+        data / "train", data / "held", tmp_path, 1e-9, losses=("chroma-1-adversary-.3",), judge="none"
+    )
     (row,) = study_colour(options, SHORT, crop=8, batch=2, discriminator_layers=1)
     assert row.steps == 2
 
