@@ -168,7 +168,7 @@ def describe_grey(grey: int, read: int) -> str | None:
     """Return what people should know where all of several items that were read are grey, otherwise None."""
     if not read or grey < read:
         return None
-    whose = "The item is" if read == 1 else f"All {read} items are"
+    whose = "The item is" if read == 1 else f"All {read} items that were read are"
     return f"{whose} grey: what colours appear in continuations are the model's own."
 
 

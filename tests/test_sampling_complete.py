@@ -453,7 +453,7 @@ def test_it_is_said_that_all_items_are_grey(
     if colour:
         make_images(images, 1)
     complete(CompleteOptions.of(**image_models, out=tmp_path / "out", prompt="half-image", n=1, input=(images,)))
-    expected = "All 2 items are grey: what colours appear in continuations are the model's own."
+    expected = "All 2 items that were read are grey: what colours appear in continuations are the model's own."
     assert (expected in capsys.readouterr().out.splitlines()) == said
 
 

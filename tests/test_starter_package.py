@@ -19,6 +19,10 @@ MEGABYTE = 2**20
 SHIPPED = [name for name in STARTERS if is_at_hand(Path(name))]
 
 
+def test_every_name_has_its_model() -> None:
+    assert list(STARTERS) == SHIPPED
+
+
 @pytest.fixture(scope="module")
 def build() -> dict[str, Any]:
     """What pyproject.toml says of how packages are built."""
