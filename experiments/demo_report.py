@@ -147,7 +147,11 @@ def _videos(out: Path, summary: DemoSummary, playroom: bool) -> Section:
     else:
         place, things = "the place, its colours and the things in it", "what is in it"
     adapted = summary.adaptation is not None
-    size = "small" if adapted else "tiny and has trained for minutes"
+    trained = (
+        "small and saw few videos: what it keeps of a scene differs"
+        if adapted
+        else f"tiny and has trained for minutes: it keeps the layout of a scene and blurs {things}"
+    )
     media: list[Medium] = []
     for group, text in (("new", "a clip it never saw"), ("studied", "a clip it was trained on")):
         folder = out / "completions" / f"clip_{group}"
@@ -158,8 +162,7 @@ def _videos(out: Path, summary: DemoSummary, playroom: bool) -> Section:
         "Half clips, continued",
         "The GPT is given the first second and continues it four times; frames turn from blue to red where it begins "
         "to make things up. The given second is encoded alone, so that nothing in it can come from what follows. Look "
-        f"whether {place} stay where they were, and how far the continuations part. The GPT is {size}: it keeps the "
-        f"layout of a scene and blurs {things}. "
+        f"whether {place} stay where they were, and how far the continuations part. The GPT is {trained}. "
         f"{_how_drawn(summary.adaptation)}",
         tuple(media),
     )
