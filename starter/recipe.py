@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -98,6 +99,8 @@ class Options:
     """Of the GPT of clips."""
     stills_gpt_steps: int = 900
     """Of that of stills."""
+    go_on: bool = False
+    """Begin from the starters that come with the package, in place of random weights."""
     seed: int = 0
     """Seed of everything."""
 
@@ -187,6 +190,7 @@ def tokenizer_options(options: Options, name: str, data: Path, out: Path) -> Tok
         out=out,
         **config.flat(),
         **LOSS,
+        **_beginning(options, name),
         steps=options.clips_steps if clips else options.stills_steps,
         batch=8 if clips else 32,
         crop=32 if clips else 48,
@@ -209,6 +213,7 @@ def gpt_options(options: Options, name: str, tokens: Path, out: Path) -> GPTTrai
         tokens=tokens,
         out=out,
         **(CLIPS_GPT if clips else STILLS_GPT).flat(),
+        **_beginning(options, name, new_tokenizer="keep"),
         steps=options.clips_gpt_steps if clips else options.stills_gpt_steps,
         batch=4 if clips else 16,
         learning_rate=3e-3,
@@ -220,6 +225,11 @@ def gpt_options(options: Options, name: str, tokens: Path, out: Path) -> GPTTrai
         seed=options.seed,
         resume="auto",
     )
+
+
+def _beginning(options: Options, name: str, **more: Any) -> dict[str, Any]:
+    """Return options of a model to begin from, and more where there is one."""
+    return {"init": Path(f"starter-{name}"), **more} if options.go_on else {}
 
 
 if __name__ == "__main__":

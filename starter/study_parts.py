@@ -89,12 +89,17 @@ def train_for(options: TrainOptions, minutes: float, steps: int | None = None) -
         options: from `tokenizer_options`.
         minutes: of the processor.
         steps: optimizer steps in place of them.
+
+    Raises:
+        ValueError: it was begun for another number of steps.
     """
     out = options.out
-    if (out / "final").exists():
-        return out
     record = read_record_of(out)
     planned = record.get("steps") or steps or max(2, int(60 * minutes / step_seconds(options)))
+    if steps not in (None, planned):
+        raise ValueError(f"{out} was begun for {planned} optimizer steps: give --steps {planned}, or another --out")
+    if (out / "final").exists():
+        return out
     _write_record(out, {**record, "steps": planned})
     with processor_time(out):
         train(paced(options, planned))

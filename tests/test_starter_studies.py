@@ -1,6 +1,7 @@
 """The studies of losses and of tokenizers: what they plan, the tables they write, and that they go on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,11 @@ def test_the_gpt_is_scored_on_all_that_is_held_out(tokenizers: TokenizerOptions)
     """Five bits a token, 32 tokens of 8 x 16 x 16 pixels: what a GPT that knows nothing needs."""
     (row, _) = read_table(tokenizers.out / "table.csv")
     assert float(row["bits_per_pixel"]) == pytest.approx(5 * 32 / 2048, rel=0.2)
+
+
+def test_other_steps_than_those_begun_with_are_refused(colour: ColourOptions) -> None:
+    with pytest.raises(ValueError, match=r"tokenizer was begun for 2 optimizer steps: give --steps 2, or another"):
+        study_colour(replace(colour, steps=3), SHORT, crop=8, batch=2)
 
 
 def test_half_the_size_comes_first(tokenizers: TokenizerOptions) -> None:
