@@ -41,6 +41,11 @@ Kept = Literal["before", "after"]
 
 PERCEPTUAL = "efficientnet-lite0"
 """The network of the perceptual distance, where its package is installed."""
+CODEBOOK_DECAY = 0.9
+"""Of learned codes while they are adapted: within some twenty steps those that the videos do not use move to what they
+show, which at the usual decay takes as long as all of the adapting."""
+PERCEPTUAL_WEIGHT = 0.1
+"""Of the perceptual distance in the loss of a tokenizer that is adapted, where its network is at hand."""
 CROP = 32
 """Pixels a side of the random crops that tokenizers learn from."""
 WORSE_PERCEPTUAL = 1.05
@@ -133,19 +138,25 @@ def adapt_tokenizer(start: Start, videos: Path, out: Path, sizes: DemoSizes, see
 
 def adaptation_options(start: Start, videos: Path, out: Path, sizes: DemoSizes, seed: int) -> TrainOptions:
     """Return how the tokenizer of a model is adapted."""
+    faster = {} if start.config.levels else {"codebook_decay": CODEBOOK_DECAY}
+    crop = crop_for(start.config)
+    large = (crop or start.config.resolution) >= CROP  # as its network needs
     return TrainOptions.of(
         data=videos,
         out=out,
         init=start.name,
         steps=sizes.tokenizer_steps,
         batch=8,
-        crop=crop_for(start.config),
+        crop=crop,
+        perceptual=perceptual_at_hand() if large else "none",
+        perceptual_weight=PERCEPTUAL_WEIGHT,
         learning_rate=sizes.tokenizer_rate,
         warmup=10,
         precision="auto",
         save_every=50,
         seed=seed,
         resume="auto",
+        **faster,
     )
 
 

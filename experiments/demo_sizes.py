@@ -29,5 +29,5 @@ class DemoSizes:
 
 FROM_SCRATCH = DemoSizes()
 """Of a demo whose models begin at random."""
-ADAPTING = DemoSizes(tokenizer_steps=150, tokenizer_rate=5e-4, gpt_steps=150, gpt_rate=1e-3, exposures=15)
+ADAPTING = DemoSizes(tokenizer_steps=150, tokenizer_rate=2e-3, gpt_steps=150, gpt_rate=1e-3, exposures=15)
 """Of one whose models are adapted to videos of somebody's own: less, since they can do most of it."""

@@ -14,11 +14,13 @@ from data.tokens import TokenStore
 from data.video_writing import write_video
 from experiments.demo import run_demo, settle_init
 from experiments.demo_adaptation import (
+    CODEBOOK_DECAY,
     Adaptation,
     Adapted,
     Start,
     adapt_gpt,
     adapt_tokenizer,
+    adaptation_options,
     find_start,
     read_videos,
     worsened_reconstructions,
@@ -98,6 +100,14 @@ def test_the_tokenizer_of_the_model_is_adapted_and_uses_its_codes_from_the_first
     options = read_options(demo / "tokenizer", TrainOptions)
     assert options.beginning.init == model
     assert options.continuous_steps == 0
+    assert options.model.codebook_decay == CODEBOOK_DECAY
+
+
+def test_codes_that_are_no_averages_are_adapted_without_a_decay(shards: Path, tmp_path: Path) -> None:
+    tokenizer = VQGAN(replace(SHORT, levels=(4, 4, 2)))
+    start = find_start(save_start(tmp_path / "model", tokenizer))
+    options = adaptation_options(start, shards, tmp_path / "out", SIZES, 0)
+    assert options.model == tokenizer.config
 
 
 def test_the_adapted_gpt_descends_from_that_of_the_model(demo: Path) -> None:
