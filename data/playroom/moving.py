@@ -51,7 +51,9 @@ class Film(NamedTuple):
     """(T, H, W) in [0, 1]: the share of each pixel's rays that meet what is tracked before anything else."""
 
 
-def render_films(scene: Scene, walk: Walk, films: Sequence[Sequence[Sequence[Thing]]], size: int) -> list[Film]:
+def render_films(
+    scene: Scene, walk: Walk, films: Sequence[Sequence[Sequence[Thing]]], size: int, furniture: Sequence[Solids] = ()
+) -> list[Film]:
     """Render films of one scene and one walk of T frames.
 
     Args:
@@ -59,6 +61,7 @@ def render_films(scene: Scene, walk: Walk, films: Sequence[Sequence[Sequence[Thi
         walk: of T frames; a camera that stands still sees what rests only once, which is quicker.
         films: for each film, for each of its T frames, the things that are there.
         size: height and width in pixels.
+        furniture: what rests in all films and throws no shadow.
 
     Raises:
         ValueError: a film has another number of frames than the walk.
@@ -68,26 +71,33 @@ def render_films(scene: Scene, walk: Walk, films: Sequence[Sequence[Sequence[Thi
         if len(things) != frames:
             raise ValueError(f"a film has {len(things)} frames, but the walk {frames}")
     parts: list[list[Film]] = [[] for _ in films]
-    for frame, view in enumerate(_views(scene, walk, size)):
+    for frame, view in enumerate(_views(scene, walk, size, furniture)):
         for things, done in zip(films, parts, strict=True):
             done.append(_frame(view.frames(0, 1), things[frame], len(scene.toys)))
     return [_joined(done) for done in parts]
 
 
-def _views(scene: Scene, walk: Walk, size: int) -> Iterator[View]:
-    """Yield for each frame what is seen of what rests; the view of one frame must not be changed."""
+def _views(scene: Scene, walk: Walk, size: int, furniture: Sequence[Solids]) -> Iterator[View]:
+    """Yield for each frame what is seen of what rests; these views must not be changed."""
     if walk.rests():
-        yield from repeat(View.of(scene, walk.part(0, 1), size), len(walk.eye))
+        yield from repeat(_furnished(scene, walk.part(0, 1), size, furniture), len(walk.eye))
         return
     at_once = max(1, RAYS_AT_ONCE // (SAMPLES * size) ** 2)
     for begin in range(0, len(walk.eye), at_once):
         part = walk.part(begin, begin + at_once)
-        view = View.of(scene, part, size)
+        view = _furnished(scene, part, size, furniture)
         yield from (view.frames(index, index + 1) for index in range(len(part.eye)))
 
 
+def _furnished(scene: Scene, walk: Walk, size: int, furniture: Sequence[Solids]) -> View:
+    view = View.of(scene, walk, size)
+    for solids in furniture:
+        view.put(solids, len(scene.toys))
+    return view
+
+
 def _frame(view: View, things: Sequence[Thing], number: int) -> Film:
-    """Put things into the view of one frame; in it they have a number, and what is tracked has the next one."""
+    """Put things into a view of one frame; their number in it is `number`, and that of what is tracked the next."""
     rows, points = view.floor()
     for thing in things:
         if thing.shadow:
