@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -61,9 +62,8 @@ Shown = list[tuple[Film, Tensor]]
 
 def _quadruple(options: StimuliOptions, films: Sequence[Film]) -> Shown:
     ordered = sorted(films, key=lambda film: ORDER.index(film.versions))
-    return [
-        (film, read_clip(options.out / film.film, 0.0, options.frames, options.fps, options.size)) for film in ordered
-    ]
+    asked = (0.0, options.frames, options.fps, options.size)
+    return [(film, read_clip(options.out / film.film, *asked)) for film in ordered]
 
 
 def _rows(shown: Shown, fps: float) -> list[list[Tile]]:
@@ -73,11 +73,9 @@ def _rows(shown: Shown, fps: float) -> list[list[Tile]]:
         event = _event(film, fps)
         row = []
         for frame in _chosen(clip.shape[1], event):
-            border = _name(film) if frame == event else "white"
-            caption = (
-                f"{film.versions}  {_kind(film)}" if not row else "event" if frame == event else f"{frame / fps:.2f} s"
-            )
-            row.append(Tile(clip_to_image(clip[:, frame]), caption, border))
+            image, caption = clip_to_image(clip[:, frame]), f"{frame / fps:.2f} s"
+            row.append(Tile(image, f"{caption}: event", _name(film)) if frame == event else Tile(image, caption))
+        row[0] = replace(row[0], caption=f"{film.versions}  {_kind(film)}")
         rows.append(row)
     return rows
 
