@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from data.options import MIN_SIZE
 from storage.options import LARGEST_SEED, Options, option
@@ -27,16 +27,7 @@ class StimuliOptions(Options):
     there."""
     scenes: int = option(40, at_least=1, at_most=10**5)
     """Rooms; in each there are four films of every concept."""
-    concepts: tuple[Concept, ...] = (
-        "permanence",
-        "continuity",
-        "shape",
-        "colour",
-        "solidity",
-        "support",
-        "inertia",
-        "control",
-    )
+    concepts: tuple[Concept, ...] = get_args(Concept)
     """What impossible films violate; in those of `control` nothing is violated, but the film is cut, the light
     changes, or it is compressed from the event on."""
     events: Literal["both", "visible", "hidden"] = "both"

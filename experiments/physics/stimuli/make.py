@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 from rich.progress import track
@@ -38,6 +39,9 @@ FILMS = "films"
 """Folder of the films; in it, each quadruple has a folder that is a set of films by itself."""
 
 RECORD = "stimuli.json"
+
+Letter = Literal["A", "B"]
+LETTERS: tuple[Letter, ...] = get_args(Letter)
 
 
 def make_stimuli(options: StimuliOptions) -> None:
@@ -93,11 +97,11 @@ def _wanted(options: StimuliOptions, scenes: int) -> Iterator[tuple[str, int]]:
 
 
 def _write_quadruple(folder: Path, quadruple: Quadruple) -> None:
-    """Write four films, the boxes, and last the manifest, by which the folder is known to be whole."""
+    """Write four films, where the object is in them, and last the manifest, by which a folder is known to be whole."""
     folder.mkdir(parents=True, exist_ok=True)
     films: list[Film] = []
     boxes: list[Box] = []
-    for beginning, ending in product("AB", "AB"):
+    for beginning, ending in product(LETTERS, LETTERS):
         clip, coverage = quadruple.film(beginning, ending)
         film = _row(quadruple, beginning, ending)
         write_video(folder / film.film, clip / 127.5 - 1, quadruple.timing.fps, lossless=True)
@@ -107,7 +111,7 @@ def _write_quadruple(folder: Path, quadruple: Quadruple) -> None:
     write_manifest(folder / MANIFEST, films)
 
 
-def _row(quadruple: Quadruple, beginning: str, ending: str) -> Film:
+def _row(quadruple: Quadruple, beginning: Letter, ending: Letter) -> Film:
     fps = quadruple.timing.fps
     first, last = quadruple.occlusion or (None, None)
     return Film(
@@ -117,8 +121,8 @@ def _row(quadruple: Quadruple, beginning: str, ending: str) -> Film:
         concept=quadruple.concept,
         hidden=quadruple.hidden,
         possible=beginning == ending,
-        beginning="A" if beginning == "A" else "B",
-        ending="A" if ending == "A" else "B",
+        beginning=beginning,
+        ending=ending,
         event_s=quadruple.timing.event / fps,
         occluded_from_s=None if first is None else first / fps,
         occluded_to_s=None if last is None else last / fps,

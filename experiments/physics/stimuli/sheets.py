@@ -74,7 +74,7 @@ def _rows(shown: Shown, fps: float) -> list[list[Tile]]:
         row = []
         for frame in _chosen(clip.shape[1], event):
             image, caption = clip_to_image(clip[:, frame]), f"{frame / fps:.2f} s"
-            row.append(Tile(image, f"{caption}: event", _name(film)) if frame == event else Tile(image, caption))
+            row.append(Tile(image, f"{caption}: event", _hexadecimal(film)) if frame == event else Tile(image, caption))
         row[0] = replace(row[0], caption=f"{film.versions}  {_kind(film)}")
         rows.append(row)
     return rows
@@ -103,7 +103,7 @@ def _event(film: Film, fps: float) -> int:
     return round((film.event_s or 0.0) * fps)
 
 
-def _name(film: Film) -> str:
+def _hexadecimal(film: Film) -> str:
     return "#{:02x}{:02x}{:02x}".format(*(GREEN if film.possible else RED))
 
 
