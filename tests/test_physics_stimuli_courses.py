@@ -82,7 +82,7 @@ def test_no_course_jumps(concept: str, number: int, hidden: bool) -> None:
         steps = course.path.diff(dim=0)
         faster = 1.5 if concept == "support" else 1.05  # the edge of the shelf pushes the ball that tips over it
         assert steps[:, :2].norm(dim=1).max() <= faster * max(concepts.TRAVEL, concepts.APPROACH) / TIMING.frames
-        assert steps[:, 2].abs().max() < 2.5 / TIMING.fps  # nothing falls for long enough to be faster
+        assert steps[:, 2].abs().max() < 3.2 / TIMING.fps  # the speed at which a ball reaches the floor
         assert concept == "support" or steps[:, 2].abs().max() < 2e-3
 
 
