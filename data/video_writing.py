@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import torch
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.stream import VideoStream
 from PIL import Image
 from torch import Tensor
 
@@ -78,7 +80,8 @@ def _write_h264(path: Path, images: Tensor, fps: float, pixels: str, loss: int) 
         # Without macroblock-tree rate control, with which x264 wrote other bytes on some repetitions of the same video.
         options = {"crf": str(loss), "x264-params": "mbtree=0"}
         codec = "libx264rgb" if pixels == "rgb24" else "libx264"
-        stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options)
+        rate = Fraction(fps).limit_denominator(1001)
+        stream = cast(VideoStream, container.add_stream(codec, rate=rate, options=options))
         stream.height = even.shape[2]
         stream.width = even.shape[3]
         stream.pix_fmt = pixels

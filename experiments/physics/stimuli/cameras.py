@@ -37,7 +37,8 @@ def draw_walk(rng: np.random.Generator, stage: Stage, timing: Timing, walking: b
     eye = _turned(torch.stack([sideways, -back, up], dim=-1), beside)
     target = torch.stack([0.3 * sideways, torch.zeros_like(up), 0.26 + 0.02 * torch.sin(time) * walking], dim=-1)
     roll = ROLL * torch.sin(1.7 * math.pi * time) * walking
-    return Walk(*(_turned(points, stage.yaw) + stage.position for points in (eye, target)), roll)
+    eye, target = (_turned(points, stage.yaw) + stage.position for points in (eye, target))
+    return Walk(eye, target, roll)
 
 
 def _turned(points: Tensor, angle: float) -> Tensor:

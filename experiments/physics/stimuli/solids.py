@@ -55,8 +55,8 @@ def make_solid(shape: Shape, radius: float, colours: Colours, pattern: int) -> S
 
 def draw_toy(rng: np.random.Generator, seed: int, extent: float) -> Solids:
     """Return a toy of the playroom around the origin, whose longest side is `extent` metres, as seen by the viewer."""
-    kind = [int(rng.integers(count)) for count in (len(CATEGORIES), 2**31, STATES)]
-    toy = make_toy(*kind, seed).placed(torch.zeros(3), math.radians(rng.uniform(-40, 40)), 1.0)
+    category, exemplar, state = (int(rng.integers(count)) for count in (len(CATEGORIES), 2**31, STATES))
+    toy = make_toy(category, exemplar, state, seed).placed(torch.zeros(3), math.radians(rng.uniform(-40, 40)), 1.0)
     reach = [toy.reach(axis) for axis in torch.eye(3)]
     scale = extent / max(high - low for low, high in reach)
     middle = torch.tensor([(low + high) / 2 for low, high in reach])
