@@ -68,7 +68,7 @@ def make_stimuli(options: StimuliOptions) -> None:
         write_boxes(options.out / BOXES, [box for name in names for box in _boxes_of(options.out, name)])
         write_sheets(options, films)
         write_manifest(options.out / MANIFEST, films)
-    say_done(options.out, "secondsight physics run --stimuli", options.out, "--gpt GPT --tokenizer TOKENIZER --out RUN")
+    say_done(options.out, "secondsight physics run --films", options.out, "--tokenizer TOKENIZER --gpt GPT --out RUN")
 
 
 def _grow(options: StimuliOptions) -> int:
