@@ -71,22 +71,28 @@ def render_films(
         if len(things) != frames:
             raise ValueError(f"a film has {len(things)} frames, but the walk {frames}")
     parts: list[list[Film]] = [[] for _ in films]
-    for frame, view in enumerate(_views(scene, walk, size, furniture)):
+    for frame, (view, floor) in enumerate(_views(scene, walk, size, furniture)):
         for things, done in zip(films, parts, strict=True):
-            done.append(_frame(view.frames(0, 1), things[frame], len(scene.toys)))
+            done.append(_frame(view.frames(0, 1), floor, things[frame], len(scene.toys)))
     return [_joined(done) for done in parts]
 
 
-def _views(scene: Scene, walk: Walk, size: int, furniture: Sequence[Solids]) -> Iterator[View]:
-    """Yield for each frame what is seen of what rests; these views must not be changed."""
+Floor = tuple[Tensor, Tensor]
+"""What `View.floor` returns."""
+
+
+def _views(scene: Scene, walk: Walk, size: int, furniture: Sequence[Solids]) -> Iterator[tuple[View, Floor]]:
+    """Yield for each frame what is seen of what rests, and where the floor is; these must not be changed."""
     if walk.rests():
-        yield from repeat(_furnished(scene, walk.part(0, 1), size, furniture), len(walk.eye))
+        view = _furnished(scene, walk.part(0, 1), size, furniture)
+        yield from repeat((view, view.floor()), len(walk.eye))
         return
     at_once = max(1, RAYS_AT_ONCE // (SAMPLES * size) ** 2)
     for begin in range(0, len(walk.eye), at_once):
         part = walk.part(begin, begin + at_once)
         view = _furnished(scene, part, size, furniture)
-        yield from (view.frames(index, index + 1) for index in range(len(part.eye)))
+        frames = (view.frames(index, index + 1) for index in range(len(part.eye)))
+        yield from ((frame, frame.floor()) for frame in frames)
 
 
 def _furnished(scene: Scene, walk: Walk, size: int, furniture: Sequence[Solids]) -> View:
@@ -96,9 +102,9 @@ def _furnished(scene: Scene, walk: Walk, size: int, furniture: Sequence[Solids])
     return view
 
 
-def _frame(view: View, things: Sequence[Thing], number: int) -> Film:
+def _frame(view: View, floor: Floor, things: Sequence[Thing], number: int) -> Film:
     """Put things into a view of one frame; their number in it is `number`, and that of what is tracked the next."""
-    rows, points = view.floor()
+    rows, points = floor
     for thing in things:
         if thing.shadow:
             view.colour[rows] *= _shadow(thing.solids, points, view.light)[:, None]

@@ -27,7 +27,7 @@ BESIDE = 0.6
 """Radians between the two places of the camera."""
 DARK = 0.6
 """Brightness of the darker film over that of the other."""
-QUALITY = 8
+QUALITY = 20
 """Of the JPEG pictures of the compressed film."""
 
 

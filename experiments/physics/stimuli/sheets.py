@@ -17,7 +17,7 @@ from data.drawing import Tile, draw_grid, save_image
 from data.images import clip_to_image
 from data.video import read_clip
 from data.video_writing import write_video
-from experiments.physics.manifest import Film
+from experiments.physics.manifest import CONTROL, Film
 from experiments.physics.options import StimuliOptions
 
 ORDER = ("AA", "BB", "AB", "BA")
@@ -108,4 +108,6 @@ def _hexadecimal(film: Film) -> str:
 
 
 def _kind(film: Film) -> str:
-    return "can happen" if film.possible else "cannot"
+    if film.possible:
+        return "can happen"
+    return "is changed" if film.concept == CONTROL else "cannot"
