@@ -2,15 +2,15 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
-import numpy as np
 import torch
 import torch.nn.functional as F
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
-from numpy.typing import NDArray
+from av.video.stream import VideoStream
 from PIL import Image
 from torch import Tensor
 
@@ -21,7 +21,7 @@ GIF_DELAY = 2
 """Hundredths of a second for which a frame of a GIF is shown at least: of less, browsers make 10."""
 
 
-def write_video(path: Path | str, clip: Tensor, fps: float, full_colour: bool = False) -> None:
+def write_video(path: Path | str, clip: Tensor, fps: float, full_colour: bool = False, lossless: bool = False) -> None:
     """Writes a clip as MP4 (H.264, yuv420p: plays in browsers) or, to a name in .gif, as an endless GIF.
 
     The file appears complete or not at all. MP4 needs even sides: odd ones grow by a copy of the last pixels. Its
@@ -34,12 +34,15 @@ def write_video(path: Path | str, clip: Tensor, fps: float, full_colour: bool = 
             frames per second at most (players show faster ones slowly): of a faster clip it leaves frames out.
         full_colour: every pixel of an MP4 keeps its own colour (yuv444p) nearly without loss, for training on small
             videos, instead of four sharing one. Not every player shows such files.
+        lossless: the pixels of an MP4 are kept as they are, in RGB: equal frames are decoded to equal pixels, whatever
+            comes before them. Such files are large, and few players show them.
 
     Raises:
         ValueError: another suffix or shape, or `fps` not positive.
     """
     path = Path(path)
-    writers = {".mp4": _write_full_mp4 if full_colour else _write_mp4, ".gif": _write_gif}
+    write_mp4 = _write_lossless_mp4 if lossless else _write_full_mp4 if full_colour else _write_mp4
+    writers = {".mp4": write_mp4, ".gif": _write_gif}
     if path.suffix.lower() not in writers:
         raise ValueError(f"a video's name must end in .mp4 or .gif, not {path.name!r}")
     if clip.dim() != 4 or clip.shape[0] != 3 or clip.shape[1] == 0 or not fps > 0:
@@ -62,8 +65,13 @@ def _write_full_mp4(path: Path, images: Tensor, fps: float) -> None:
     _write_h264(path, images, fps, "yuv444p", 6)
 
 
+def _write_lossless_mp4(path: Path, images: Tensor, fps: float) -> None:
+    """(3, T, H, W) uint8."""
+    _write_h264(path, images, fps, "rgb24", 0)
+
+
 def _write_h264(path: Path, images: Tensor, fps: float, pixels: str, loss: int) -> None:
-    """(3, T, H, W) uint8 as pixels of a YUV format, with a constant loss of x264's scale, from 0 (least) to 51."""
+    """(3, T, H, W) uint8 in a YUV format or RGB, with a constant loss of x264's scale, from 0 (none in RGB) to 51."""
     height, width = images.shape[2:]
     even = images
     if height % 2 or width % 2:
@@ -71,13 +79,17 @@ def _write_h264(path: Path, images: Tensor, fps: float, pixels: str, loss: int) 
     with av.open(str(path), "w", format="mp4", options={"movflags": "faststart"}) as container:
         # Without macroblock-tree rate control, with which x264 wrote other bytes on some repetitions of the same video.
         options = {"crf": str(loss), "x264-params": "mbtree=0"}
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
+        codec = "libx264rgb" if pixels == "rgb24" else "libx264"
+        rate = Fraction(fps).limit_denominator(1001)
+        stream = cast(VideoStream, container.add_stream(codec, rate=rate, options=options))
         stream.height = even.shape[2]
         stream.width = even.shape[3]
         stream.pix_fmt = pixels
-        _say_colours(stream.codec_context)
+        if pixels != "rgb24":
+            _say_colours(stream.codec_context)
         for image in even.permute(1, 2, 3, 0).contiguous().numpy():
-            container.mux(stream.encode(_bt709(image, pixels)))
+            frame = VideoFrame.from_ndarray(image, format="rgb24")
+            container.mux(stream.encode(frame if pixels == "rgb24" else _bt709(frame, pixels)))
         container.mux(stream.encode())
 
 
@@ -89,9 +101,8 @@ def _say_colours(encoder: VideoCodecContext) -> None:
     encoder.color_trc = ColorTrc.BT709
 
 
-def _bt709(image: NDArray[np.uint8], pixels: str) -> VideoFrame:
-    """(H, W, 3) RGB as pixels of a YUV format; PyAV would convert by BT.601."""
-    frame = VideoFrame.from_ndarray(image, format="rgb24")
+def _bt709(frame: VideoFrame, pixels: str) -> VideoFrame:
+    """Return a frame in RGB as pixels of a YUV format; PyAV would convert by BT.601."""
     return frame.reformat(format=pixels, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
 
 

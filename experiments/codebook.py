@@ -72,7 +72,10 @@ SCALES: tuple[tuple[str, Scale], ...] = (
     (r"psnr_db", Scale("dB", 0)),
     (r"d_prime(_\w+)?", Scale("standard deviations")),
     (r"exposures?|interference|first|fitted|scale", PASSES),
-    (r"seconds|usable_seconds|longest_gap|start|nearest_start", Scale("seconds", 0)),
+    (
+        r"seconds|usable_seconds|longest_gap|start|nearest_start|(event|occluded_from|occluded_to)_s",
+        Scale("seconds", 0),
+    ),
     (r"(gpt_)?cpu_minutes", Scale("minutes", 0)),
     (r"steps", Scale("optimizer steps", 0)),
     (r"fps", Scale("frames per second", 0)),
@@ -88,7 +91,8 @@ SCALES: tuple[tuple[str, Scale], ...] = (
     (r"given", Scale("latent frames of clips, rows of tokens of images", 1)),
     (r"top_k|vocab_size", Scale("codes", 0)),
     (r"gpt_parameters", Scale("parameters", 1)),
-    (r"item|latent_frame|row|column|continuation_index|defect", Scale("index", 0)),
+    (r"left|right|top|bottom", SHARE),
+    (r"item|frame|latent_frame|row|column|continuation_index|defect", Scale("index", 0)),
     *((name, Scale(name, 0)) for name in ("clips", "frames", "gaps", "images", "rows", "runs", "tracks", "videos")),
     *((name, Scale(name, 1)) for name in ("heads", "layers")),
 )

@@ -75,6 +75,7 @@ REFUSED = {
     "data subset --tokens nowhere --items 2 --out new": NO_STORE,
     "data playroom --clips 2 --out file": FILE,
     "data synthetic --clips 2 --out file": FILE,
+    "physics stimuli --scenes 1 --out file": FILE,
     "data stimuli --kind brady --source nowhere --out file": FILE,
     "data stimuli --kind brady --source nowhere --out new": "secondsight: nowhere is not a folder",
     "vqgan train --data nowhere --out new": NO_DATA,

@@ -489,6 +489,10 @@ BASES: dict[str, Words] = {
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
     "memory sweep": SWEEP,
+    "physics stimuli": (
+        *("physics", "stimuli", "--out", "out", "--scenes", "1"),
+        *("--concepts", "inertia", "--frames", "8", "--size", "16"),
+    ),
     "publish": ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"),
     "vqgan encode": fresh(recipes.ENCODE),
     "vqgan eval": recipes.EVALUATE,

@@ -1,7 +1,7 @@
 """The playroom: a small ray caster for unlimited head-camera clips and for images of single toys.
 
 Every image is a pure function of integers: same seed, same pixels, however many are made.
-Axes: T frames, H rows, W columns, N rays.
+Axes: T frames, H rows, W columns.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from einops import rearrange, reduce
+from einops import reduce
 from rich.progress import track
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, normalize
@@ -22,8 +22,8 @@ from torch.nn.functional import adaptive_avg_pool2d, normalize
 from data.images import clip_to_image
 from data.options import PlayroomOptions
 from data.playroom.creatures import STATES
-from data.playroom.room import FLOOR, Scene, Walk, make_scene, make_walk
-from data.playroom.solids import Solids
+from data.playroom.rendering import render_walk, shade
+from data.playroom.room import make_scene, make_walk
 from data.playroom.toys import CATEGORIES, generator, make_toy
 from data.video_writing import write_video
 from storage.files import atomic_write, write_text
@@ -31,16 +31,8 @@ from storage.lock import FolderLock
 from storage.records import grow_record
 from training.progress import say_done, say_found
 
-SAMPLES = 2
-"""Rays per pixel and axis in clips; object images, which people look at for longer, have OBJECT_SAMPLES."""
-
 OBJECT_SAMPLES = 3
-SHADOW = 0.5
-"""Part of the light that is missing right under a toy."""
-
-AIR = (0.60, 0.58, 0.55)
-HAZE = 0.22
-"""Rooms are veiled a little by the colour AIR: head cameras have little contrast, and small tokenizers need it."""
+"""Rays per pixel and axis in object images, which people look at for longer than at clips."""
 
 CLEAR_CHANGE = 0.04
 """Least change between the two images of a trial, so that no tokenizer quantises the difference away."""
@@ -89,57 +81,6 @@ def render_clip(seed: int, index: int, size: int = 64, frames: int = 16, fps: fl
     return render_walk(make_scene(seed, index), make_walk(seed, index, frames, fps), size)
 
 
-def render_walk(scene: Scene, walk: Walk, size: int) -> Tensor:
-    """Render a scene from the eyes of a walk of T frames: (3, T, size, size) float32 in [-1, 1]."""
-    rays = walk.rays(SAMPLES * size)
-    directions = rearrange(rays, "t h w c -> (t h w) c")
-    origins = walk.eye.repeat_interleave(rays.shape[1] * rays.shape[2], dim=0)
-    distance, side = scene.surfaces.cast(origins, directions)
-    points = origins + distance[:, None] * directions
-    colour = scene.surfaces.paint(points, side)
-    floor = (side == FLOOR).nonzero()[:, 0]
-    colour[floor] *= _shadows(scene, points.index_select(0, floor))[:, None]
-    for toy in scene.toys:
-        rows = _near_rays(toy, walk.eye, rays)
-        starts, steps = origins.index_select(0, rows), directions.index_select(0, rows)
-        met, number = toy.cast(starts, steps)
-        front = (met < distance[rows]).nonzero()[:, 0]
-        rows = rows[front]
-        distance[rows] = met[front]
-        points = (starts + met[:, None] * steps).index_select(0, front)
-        normal, paint = toy.surface(points, number[front])
-        colour[rows] = _shade(paint, normal, normalize(scene.light - points, dim=-1))
-    pixels = {"t": len(rays), "h": size, "i": SAMPLES, "w": size, "j": SAMPLES}
-    image = reduce(colour, "(t h i w j) c -> c t h w", "mean", **pixels).clamp(0, 1)
-    return image.lerp(rearrange(torch.tensor(AIR), "c -> c 1 1 1"), HAZE) * 2 - 1
-
-
-def _shade(colour: Tensor, normal: Tensor, to_light: Tensor) -> Tensor:
-    """Colours (N, 3) of matt surfaces under a lamp and a bright ceiling."""
-    lamp = (normal * to_light).sum(-1).clamp(min=0)
-    return colour * (0.6 + 0.14 * normal[:, 2] + 0.42 * lamp)[:, None]
-
-
-def _shadows(scene: Scene, points: Tensor) -> Tensor:
-    """Brightness (N,) of points on the floor: soft round shadows under the toys, away from the lamp."""
-    brightness = torch.ones(len(points))
-    for toy in scene.toys:
-        centre, radius = toy.sphere()
-        away = (centre - scene.light)[:2] * 0.12
-        gap = (points[:, :2] - centre[:2] - away).norm(dim=-1) / (0.8 * radius)
-        brightness *= 1 - SHADOW * torch.exp(-(gap**2))
-    return brightness
-
-
-def _near_rays(toy: Solids, eye: Tensor, rays: Tensor) -> Tensor:
-    """Numbers of the rays that meet the sphere around a toy: only they are worth the exact test."""
-    centre, radius = toy.sphere()
-    offset = centre - eye
-    along = torch.einsum("thwc,tc->thw", rays, offset)
-    gap = (offset * offset).sum(-1)[:, None, None] - along * along
-    return ((gap < radius * radius) & (along > 0)).flatten().nonzero()[:, 0]
-
-
 def render_object(category: int, exemplar: int, state: int, seed: int = 0, size: int = 64) -> Tensor:
     """Render one toy on white in three-quarter view; both states of an exemplar share scale and position.
 
@@ -172,7 +113,7 @@ def render_object(category: int, exemplar: int, state: int, seed: int = 0, size:
     normal, paint = toy.surface(origins[met] - distance[met, None] * back, number[met])
     lamp = normalize(back + 0.8 * up - 0.5 * right, dim=0)
     colour = torch.ones_like(origins)
-    colour[met] = _shade(paint, normal, lamp.expand_as(normal))
+    colour[met] = shade(paint, normal, lamp.expand_as(normal))
     pixels = {"h": size, "i": OBJECT_SAMPLES, "w": size, "j": OBJECT_SAMPLES}
     return reduce(colour, "(h i w j) c -> c 1 h w", "mean", **pixels).clamp(0, 1) * 2 - 1
 

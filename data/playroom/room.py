@@ -134,6 +134,14 @@ class Walk:
     roll: Tensor
     """(T,)"""
 
+    def part(self, begin: int, end: int) -> "Walk":
+        """The walk from one frame to before another."""
+        return Walk(self.eye[begin:end], self.target[begin:end], self.roll[begin:end])
+
+    def rests(self) -> bool:
+        """Whether all frames show the same view."""
+        return all(bool((values == values[:1]).all()) for values in (self.eye, self.target, self.roll))
+
     def rays(self, size: int) -> Tensor:
         """Unit directions (T, size, size, 3) through the pixels, rows from top to bottom."""
         forward = normalize(self.target - self.eye, dim=-1)

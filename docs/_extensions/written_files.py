@@ -21,6 +21,7 @@ from experiments.memory.experiment import KnownImage
 from experiments.memory.merge import LeftOut
 from experiments.memory.protocol import ProtocolOption
 from experiments.memory.recall import RecallRow
+from experiments.physics.manifest import Box, Film
 from experiments.statistics.accuracy import Accuracy
 from experiments.statistics.comparison import Comparison
 from experiments.statistics.items import Item
@@ -266,6 +267,15 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         CODEBOOK,
         WrittenFile("*.png", "plots"),
         WrittenFile("*.pdf, *.svg", FIGURE_FILES),
+    ),
+    "physics stimuli": (
+        WrittenFile("films/<quadruple>/<beginning><ending>.mp4", "four films, without loss"),
+        WrittenFile("films/<quadruple>/manifest.csv, films/<quadruple>/boxes.csv", "of these four"),
+        WrittenFile("manifest.csv", "a row per film; written last", Film),
+        WrittenFile("boxes.csv", "a row per frame in which the object is in view", Box),
+        WrittenFile("sheets/<concept>.png", "films of the first scenes as rows of frames, the event marked"),
+        WrittenFile("look/<concept>.mp4", "the same films side by side, for browsers and players"),
+        WrittenFile("stimuli.json", "the options they were made with"),
     ),
     "demo": (
         WrittenFile("report.html", "what was made, each image with a sentence on how to read it"),
