@@ -59,7 +59,7 @@ def read_table(path: Path, columns: Iterable[str] = ()) -> list[dict[str, str]]:
     Raises:
         ValueError: a column is missing, or a row has more or fewer cells than there are columns.
     """
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte order mark
         reader = csv.DictReader(file)
         names = [_without_apostrophe(name) for name in reader.fieldnames or ()]
         missing = set(columns) - set(names)
