@@ -48,6 +48,7 @@ try:
     from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
     from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
     from experiments.options import DemoOptions
+    from experiments.physics.options import PhysicsRunOptions
     from gpt import options as gpt
     from release.options import PublishOptions
     from sampling.options import CompleteOptions
@@ -93,6 +94,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (DiversityOptions, "experiments.diversity.experiment:run_diversity"),
         (StudyOptions, "experiments.diversity.study:run_study"),
         (DiversityReportOptions, "experiments.diversity.reporting.report:report_diversity"),
+        (PhysicsRunOptions, "experiments.physics.experiment:run_physics"),
     )
 }
 GROUPS = {
@@ -101,6 +103,7 @@ GROUPS = {
     "gpt": "Train, measure and import GPTs over token grids.",
     "memory": "Recognition memory after k exposures.",
     "diversity": "How varied continuations are, and how near to the truth.",
+    "physics": "Whether what cannot happen is surprising.",
 }
 USAGE_ERROR = 2
 PATIENCE = 30.0

@@ -92,10 +92,10 @@ def object_cells(scale: Scale, pixels: Tensor) -> Tensor:
 
 
 def cell_means(scale: Scale, values: Tensor) -> Tensor:
-    """Return the mean over the pixels that each token stands for: (t, h, w), of (T, H, W)."""
+    """Return the mean over the pixels that each token stands for: (t, h, w), of (T, H, W); NaN counts nowhere."""
     t, h, w = scale.grid
     rows, columns = scale.size // h, scale.size // w
-    latent = [values[first:end].mean(dim=0) for first, end in zip(scale.frames, scale.frames[1:], strict=False)]
+    latent = [values[first:end].nanmean(dim=0) for first, end in zip(scale.frames, scale.frames[1:], strict=False)]
     return torch.stack(latent).view(t, h, rows, w, columns).mean(dim=(2, 4))
 
 
