@@ -95,6 +95,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (StudyOptions, "experiments.diversity.study:run_study"),
         (DiversityReportOptions, "experiments.diversity.reporting.report:report_diversity"),
         (physics.StimuliOptions, "experiments.physics.stimuli.make:make_stimuli"),
+        (physics.PhysicsRunOptions, "experiments.physics.experiment:run_physics"),
     )
 }
 GROUPS = {
@@ -103,7 +104,7 @@ GROUPS = {
     "gpt": "Train, measure and import GPTs over token grids.",
     "memory": "Recognition memory after k exposures.",
     "diversity": "How varied continuations are, and how near to the truth.",
-    "physics": "Whether a model knows what cannot happen.",
+    "physics": "Whether what cannot happen is surprising.",
 }
 USAGE_ERROR = 2
 PATIENCE = 30.0

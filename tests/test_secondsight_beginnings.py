@@ -113,6 +113,9 @@ REFUSED = {
     DIVERSITY.replace("--tokens tokens", "--tokens nowhere"): NO_STORE,
     DIVERSITY.replace("clip.mp4", "nowhere"): NO_DATA,
     "diversity study --videos nowhere --out new": NO_DATA,
+    "physics run --films nowhere --tokenizer tokenizer --gpt gpt --out new": NO_DATA,
+    "physics run --films list --tokenizer nowhere --gpt gpt --out new": NO_MODEL,
+    "physics run --films list --tokenizer tokenizer --gpt gpt nowhere --out new": NO_MODEL,
     "diversity report nowhere --out new": "secondsight: nowhere holds no run.csv: it is no finished run of",
 }
 """Command lines, and how what is said of them begins."""

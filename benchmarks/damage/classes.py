@@ -470,6 +470,7 @@ OUT_PATHS = (
 
 SWEEP: Words = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
 SWEEP += ("--out", "out")
+PHYSICS: Words = ("physics", "run", "--films", "films", "--tokenizer", "tokenizer", "--gpt", "gpt")
 BASES: dict[str, Words] = {
     "complete": COMPLETE_ONE,
     "data inspect": ("data", "inspect", "few_images", "--out", "out"),
@@ -489,6 +490,7 @@ BASES: dict[str, Words] = {
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
     "memory sweep": SWEEP,
+    "physics run": (*PHYSICS, "--least-kept", "0", "--out", "out"),
     "physics stimuli": (
         *("physics", "stimuli", "--out", "out", "--scenes", "1"),
         *("--concepts", "inertia", "--frames", "8", "--size", "16"),
@@ -503,7 +505,19 @@ BASES: dict[str, Words] = {
 }
 """A command line of every command that takes a second or two (`demo` and `diversity study`: as long as they may)."""
 SLOW = ("demo", "diversity study", "memory sweep")
-THINGS = ("gpt", "tokenizer", "tokens", "videos", "store", "few_images", "list", "brady", "foreign", "evaluation")
+THINGS = (
+    "gpt",
+    "tokenizer",
+    "tokens",
+    "videos",
+    "films",
+    "store",
+    "few_images",
+    "list",
+    "brady",
+    "foreign",
+    "evaluation",
+)
 EVERYTHING = {name: name for name in (*THINGS, "memory_run", "diversity_run")}
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from damage.forks import Job, run_one
 from data.tokens import Split, StoreMetadata, TokenItem, write_shard, write_store
 from data.video_writing import write_video
+from experiments.physics.manifest import Film, write_manifest
 from gpt.config import GPTConfig
 from gpt.model import GPT
 from vqgan.config import VQGANConfig
@@ -115,6 +116,17 @@ def _videos(folder: Path, count: int = 6, frames: int = 16, size: int = 16) -> N
     (folder / "videos").mkdir()
     for number in range(count):
         write_video(folder / "videos" / f"film_{number}.mp4", _noise(number, frames, size), FPS)
+
+
+def _films(folder: Path) -> None:
+    """A set of films of which one can happen and one cannot."""
+    films = [
+        Film(f"{name}.mp4", "scene", "pair", "shape", hidden=False, possible=name == "can", event_s=1.0)
+        for name in ("can", "cannot")
+    ]
+    write_manifest(folder / "films" / "manifest.csv", films)
+    for number, film in enumerate(films):
+        write_video(folder / "films" / film.film, _noise(number, 16, 16), FPS)
 
 
 def _long_videos(folder: Path) -> None:
@@ -355,6 +367,7 @@ def _foreign(folder: Path) -> None:
 
 RECIPES: dict[str, Recipe] = {
     "videos": ((), _videos),
+    "films": ((), _films),
     "long_videos": ((), _long_videos),
     "images": ((), _images),
     "few_images": ((), _few_images),

@@ -22,6 +22,7 @@ from experiments.memory.merge import LeftOut
 from experiments.memory.protocol import ProtocolOption
 from experiments.memory.recall import RecallRow
 from experiments.physics.manifest import Box, Film
+from experiments.physics.tables import FilmRow, FrameRow, ModelRow, ScoreRow
 from experiments.statistics.accuracy import Accuracy
 from experiments.statistics.comparison import Comparison
 from experiments.statistics.items import Item
@@ -276,6 +277,24 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("sheets/<concept>.png", "films of the first scenes as rows of frames, the event marked"),
         WrittenFile("look/<concept>.mp4", "the same films side by side, for browsers and players"),
         WrittenFile("stimuli.json", "the options they were made with"),
+    ),
+    "a set of films": (
+        WrittenFile("manifest.csv", "a row per film", Film),
+        WrittenFile("boxes.csv", "where objects are, if that is known", Box),
+    ),
+    "physics run": (
+        WrittenFile("scores.csv", "how often what cannot happen is the more surprising, written last", ScoreRow),
+        WrittenFile("films.csv", "a row per film and model", FilmRow),
+        WrittenFile("frames.csv", "a row per latent frame, film and model", FrameRow),
+        WrittenFile("models.csv", "the models and controls", ModelRow),
+        WrittenFile("defects.csv", "films that were left out", ListedDefect),
+        WrittenFile(
+            "surprise/<model>/<film>.npz",
+            "the surprise of every token, `surprise` (latent frames, rows, columns) float32 in the unit of the model",
+        ),
+        WrittenFile("encoded", "films as tokens and what controls say of them, for all models and `--resume auto`"),
+        CONFIG,
+        ENVIRONMENT,
     ),
     "demo": (
         WrittenFile("report.html", "what was made, each image with a sentence on how to read it"),

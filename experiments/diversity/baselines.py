@@ -173,11 +173,12 @@ def _bits(values: np.ndarray[Any, Any], given: Size) -> tuple[int, int]:
     known[tuple(slice(amount) for amount in given)] = True
     first = values[known]
     rest = values[~known]
-    on_top = _compressed_bits(np.concatenate([first, rest])) - _compressed_bits(first)
-    return _compressed_bits(rest), max(0, on_top)
+    on_top = compressed_bits(np.concatenate([first, rest])) - compressed_bits(first)
+    return compressed_bits(rest), max(0, on_top)
 
 
-def _compressed_bits(values: np.ndarray[Any, Any]) -> int:
+def compressed_bits(values: np.ndarray[Any, Any]) -> int:
+    """Return the bits that LZMA makes of whole numbers (any shape), without headers, checks and the mark of its end."""
     data = values.astype(values.dtype.newbyteorder("<")).tobytes()
     # Bytes are predicted by their place in the number, not by the byte before: of the settings and of separate planes
     # for low and high bytes, this makes tokens shortest, and saves least of noise.

@@ -7,11 +7,13 @@ every frame of an impossible film occurs in a possible one. AA and BB can happen
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Literal, NoReturn, cast, get_args
 
+from storage.checked_files import check_file
 from storage.tables import read_table, write_rows
 
 Version = Literal["", "A", "B"]
@@ -136,14 +138,17 @@ def read_boxes(path: Path) -> list[Box]:
 
 def _table(path: Path, kind: type[Film] | type[Box]) -> list[dict[str, str]]:
     needed = [field.name for field in fields(kind) if field.default is MISSING]
+    if not path.exists():
+        raise ManifestError(f"{path} does not exist: give the folder of a set of films, or its manifest")
+    check_file(path, "table of a set of films")
     try:
         return read_table(path, needed)
-    except FileNotFoundError as error:
-        raise ManifestError(f"{path} does not exist: give the folder of a set of films, or its manifest") from error
     except OSError as error:
         raise ManifestError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path} is no CSV in UTF-8: save it as one") from error
+    except csv.Error as error:
+        raise ManifestError(f"{path} is no CSV ({error}): save it as one") from error
     except ValueError as error:
         raise ManifestError(f"{error}; the columns of such a table are {', '.join(needed)}") from error
 

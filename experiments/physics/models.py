@@ -1,0 +1,161 @@
+"""Who is surprised: GPTs and controls, by name, each of which gives a number to every token of a film.
+
+Axes: t latent frames, h rows, w columns of a token grid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.physics.controls import CONTROLS
+from experiments.physics.encoding import EncodedFilm
+from experiments.physics.surprise import SurpriseMeter, to_bits
+from experiments.physics.tables import ModelRow, Role
+from gpt.config import GPTConfig, MismatchError
+from gpt.model import GPT
+from storage.arrays import load_arrays, save_arrays
+from storage.checked_files import read_json
+from storage.checksums import fingerprint
+from storage.model_paths import find_of_kind
+from storage.records import digest_of
+from training.progress import Progress
+from vqgan.tokenizer import Tokenizer
+
+UNTRAINED = "untrained"
+"""Name of the GPT that has learned nothing."""
+RESERVED = frozenset((UNTRAINED, *CONTROLS))
+"""Names of controls."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The surprise of all films under one model."""
+
+    row: ModelRow
+    surprise: list[Tensor]
+    """(t, h, w) float32 of each film, in the unit of the model."""
+    files: list[str]
+    """Where the array of each film is, relative to the run folder."""
+    localised: bool = True
+    """Whether the tokens of a latent frame are told apart."""
+
+    def nats(self, index: int) -> float | None:
+        """Return the mean surprise of a film in nats per token; None without a likelihood."""
+        return float(self.surprise[index].double().nanmean()) * math.log(2) if self.row.parameters else None
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each GPT: the last parts of its path, as many as tell it from the others and from controls.
+
+    Raises:
+        ValueError: a GPT is given twice.
+    """
+    parts = [path.parts if path.name else path.resolve().parts for path in paths]
+    twice = [path for path, of in zip(paths, parts, strict=True) if parts.count(of) > 1]
+    if twice:
+        raise ValueError(f"--gpt {twice[0]} is given twice: name each GPT once")
+    names = []
+    for own in parts:
+        others = [of for of in parts if of != own]
+        length = 1
+        while length < len(own) and (
+            any(of[-length:] == own[-length:] for of in others) or "-".join(own[-length:]) in RESERVED
+        ):
+            length += 1
+        names.append("-".join(own[-length:]).replace("/", "-").replace(":", "-"))
+    return names
+
+
+def check_gpt_of(path: Path, tokenizer: Tokenizer, grid: tuple[int, int, int]) -> GPTConfig:
+    """Return the config of a GPT, which is refused if it does not know the tokens of the tokenizer.
+
+    Args:
+        path: of the GPT.
+        tokenizer: of the films.
+        grid: of a film; it may have more latent frames than the GPT's window.
+
+    Raises:
+        MismatchError: it is of other tokens.
+        CheckpointError: there is no GPT.
+    """
+    content = read_json(find_of_kind(path, GPT.kind) / "config.json", "config of a GPT")
+    config: GPTConfig = GPT.read_config(content, path)
+    frames = grid[0] if config.grid[0] > 1 else 1
+    try:
+        config.check_tokens((frames, *grid[1:]), tokenizer.vocab_size, tokenizer.fingerprint, longer=True)
+    except MismatchError as error:
+        raise MismatchError(f"{path}: {error}") from error
+    return config
+
+
+def make_untrained(config: GPTConfig, seed: int) -> GPT:
+    """Return a GPT that has learned nothing: the same seed gives the same weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return GPT(config).eval()
+
+
+def measure_gpt(
+    name: str, role: Role, gpt: GPT, films: Sequence[EncodedFilm], overlap: int | None, out: Path
+) -> Measured:
+    """Return the surprise of films under a GPT in bits, measured or read from what is finished in `out`."""
+    own = fingerprint(gpt.description, gpt.state_dict())
+    meter = SurpriseMeter(gpt, overlap)
+    row = ModelRow(
+        model=name,
+        role=role,
+        unit="bits",
+        parameters=sum(parameter.numel() for parameter in gpt.parameters()),
+        window=gpt.config.grid[0],
+        fingerprint=own,
+    )
+    surprise = []
+    files = []
+    with Progress(f"Measuring {name}", len(films)) as progress:
+        for done, film in enumerate(films, start=1):
+            file = _file(name, film)
+            identity = digest_of([own, overlap, hashlib.sha256(film.tokens.numpy().tobytes()).hexdigest()])
+            kept = _finished(out / file, identity)
+            if kept is None:
+                kept = to_bits(meter.nats(film.tokens.to(gpt.device)))
+                save_arrays(out / file, {"surprise": kept.numpy()}, identity)
+            surprise.append(kept)
+            files.append(file)
+            progress.show(done)
+    return Measured(row, surprise, files)
+
+
+def take_controls(films: Sequence[EncodedFilm], out: Path) -> list[Measured]:
+    """Return what controls say of films, and write it as the surprise of GPTs is."""
+    measured = []
+    for name, control in CONTROLS.items():
+        row = ModelRow(name, "control", control.unit, parameters=None, window=None, fingerprint="")
+        surprise = [film.controls[name] for film in films]
+        files = [_file(name, film) for film in films]
+        for file, values in zip(files, surprise, strict=True):
+            save_arrays(out / file, {"surprise": values.numpy()})
+        measured.append(Measured(row, surprise, files, control.localised))
+    return measured
+
+
+def _file(name: str, film: EncodedFilm) -> str:
+    return f"surprise/{name}/{film.checked.digest[:16]}.npz"
+
+
+def _finished(path: Path, identity: str) -> Tensor | None:
+    try:
+        return torch.from_numpy(np.ascontiguousarray(load_arrays(path, identity)["surprise"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError) as error:
+        print(f"{path} is damaged, or of another model or film ({error}): it is made again", file=sys.stderr)
+        return None

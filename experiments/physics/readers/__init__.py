@@ -1,0 +1,1 @@
+"""Sets of films in the layouts in which they are published."""

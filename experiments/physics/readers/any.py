@@ -1,0 +1,24 @@
+"""Which reader reads which kind of set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from experiments.physics.checks import FilmSet
+from experiments.physics.options import SetKind
+from experiments.physics.readers import manifest
+
+READERS = {"manifest": manifest.read}
+
+
+def read_set(path: Path, kind: SetKind) -> FilmSet:
+    """Return the films of a set.
+
+    Args:
+        path: folder of the set, or its manifest.
+        kind: how it is laid out.
+
+    Raises:
+        ManifestError: it is laid out otherwise.
+    """
+    return READERS[kind](path)
