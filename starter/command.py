@@ -24,7 +24,7 @@ def run(name: str, work: Callable[[Any], object], options: type, description: st
     Raises:
         SystemExit: with 2 if they mean nothing, with 1 if it cannot be done, which is said in one line.
     """
-    parsed = tyro.cli(options, description=description)
+    parsed: object = tyro.cli(options, description=description)
     try:
         work(parsed)
     except Exception as error:

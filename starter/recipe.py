@@ -75,8 +75,11 @@ LOSS = {"chroma_weight": 1.0, "perceptual": "efficientnet-lite0", "perceptual_we
 
 @dataclass(frozen=True)
 class Options:
-    """What to learn from, and for how long. The defaults are those of the first training of the starters that come with the
-    package; the model card of `starter-clips` tells how its second went on from there."""
+    """What to learn from, and for how long.
+
+    The defaults are those of the first training of the starters that come with the package; the model card of
+    `starter-clips` tells how its second went on from there.
+    """
 
     out: Path
     """Folder of everything."""
