@@ -242,6 +242,17 @@ def test_the_readout_is_chosen_on_one_half_of_the_scenes() -> None:
     assert not any(frames == "event" for frames, _ in chosen)
 
 
+def test_of_quadruples_no_maximum_is_chosen_of_pairs_of_films_it_may_be() -> None:
+    films = make_films(scenes=8)
+    good = {film.film: 1.0 + (not film.possible) for film in films}
+    level = dict.fromkeys(good, 1.0)
+    maximum = Readout("all", "film", "maximum")
+    rows = score("gpt", {MEAN: level, maximum: good}, films, halves_of(films))
+    chosen = {row.measure: row.statistic for row in rows if row.chosen}
+    assert chosen["quadruple"] == "mean"
+    assert chosen["same_ending"] == "maximum"
+
+
 def test_halves_have_as_many_scenes_of_every_kind_and_do_not_depend_on_names() -> None:
     films = make_films(scenes=8)
     digests = {film.film: str(hash(film.film)) for film in films}

@@ -160,6 +160,15 @@ def test_a_folder_grows_and_never_shrinks(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "stimuli.json").read_text()).items() >= expected.items()
 
 
+def test_films_to_train_on_are_the_possible_ones_alone(made: Path, tmp_path: Path) -> None:
+    make_stimuli(small(tmp_path, scenes=1, concepts=("permanence",), outcomes="possible"))
+    films = read_manifest(tmp_path)
+    assert [(film.versions, film.possible) for film in films] == [("AA", True), ("BB", True)]
+    assert sorted(path.name for path in (tmp_path / "films").rglob("*.mp4")) == ["AA.mp4", "BB.mp4"]
+    for film in films:
+        assert (tmp_path / film.film).read_bytes() == (made / film.film).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [("seed", 6, "seed=0, not 6"), ("size", 34, "size=32, not 34"), ("concepts", ("shape",), "other concepts")],

@@ -32,6 +32,8 @@ class StimuliOptions(Options):
     concepts: tuple[Concept, ...] = get_args(Concept)
     """What impossible films violate; in those of `control` nothing is violated, but the film is cut, the light
     changes, or it is compressed from the event on."""
+    outcomes: Literal["both", "possible"] = "both"
+    """Whether there are films of what cannot happen; with `possible` there are AA and BB alone, to train a model on."""
     events: Literal["both", "visible", "hidden"] = "both"
     """Whether events are in view, behind a screen, or in every second scene behind one."""
     camera: Literal["both", "fixed", "walking"] = "both"

@@ -26,7 +26,7 @@ def pooled_lines(rows: Sequence[ScoreRow]) -> list[str]:
     lines = [
         "Share of comparisons in which what cannot happen is the more surprising, in %, on scenes for choosing / "
         "reporting;",
-        "a star marks the readout that is the model's best on the scenes for choosing.",
+        "a star marks the readout that is the model's best on the scenes for choosing; of quadruples, the best mean.",
         f"{'model':20s} {'readout':24s}" + "".join(f"{measure:>18s}" for measure in measures),
     ]
     for model, readout in dict.fromkeys((row.model, readout_of(row)) for row in pooled):

@@ -149,13 +149,15 @@ def _known(end: float) -> float | None:
 def _chosen(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     """Mark, for each measure, the readout with the largest pooled value on the scenes for choosing.
 
-    Of equals it is the first. Where there is no such value none is chosen.
+    Of equals it is the first. Where there is no such value none is chosen. Of quadruples no maximum is: where A has the
+    object and B has none, AB and BA both hold its frames and of AA and BB only one does, so that what knows nothing of
+    how frames follow one another is nearly always right. Of means it ties.
     """
     best: dict[Measure, ScoreRow] = {}
     for row in rows:
-        if (row.concept, row.visibility, row.half) == (ALL, "both", "choosing") and (
-            row.measure not in best or row.value > best[row.measure].value
-        ):
+        eligible = row.measure != "quadruple" or row.statistic == "mean"
+        pooled = (row.concept, row.visibility, row.half) == (ALL, "both", "choosing")
+        if eligible and pooled and (row.measure not in best or row.value > best[row.measure].value):
             best[row.measure] = row
     chosen = {(measure, readout_of(row)) for measure, row in best.items()}
     return [replace(row, chosen=(row.measure, readout_of(row)) in chosen) for row in rows]

@@ -155,7 +155,8 @@ class ScoreRow:
     half: Half
     """Scenes that count: those on which readouts are chosen, those on which they are reported, or all."""
     chosen: bool
-    """Whether the readout is the model's best of this measure on the scenes for choosing."""
+    """Whether the readout is the model's best of this measure on the scenes for choosing; of `quadruple` the best
+    mean."""
     value: float
     """Share of comparisons in which the impossible films have the larger surprise, a tie counting one half; of `auroc`
     the area."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
@@ -42,6 +42,11 @@ RECORD = "stimuli.json"
 
 Letter = Literal["A", "B"]
 LETTERS: tuple[Letter, ...] = get_args(Letter)
+VERSIONS: dict[str, tuple[tuple[Letter, Letter], ...]] = {
+    "both": tuple(product(LETTERS, LETTERS)),
+    "possible": tuple((letter, letter) for letter in LETTERS),
+}
+"""Beginnings and endings of the films of a scene, by the outcomes that are asked for."""
 
 
 def make_stimuli(options: StimuliOptions) -> None:
@@ -59,7 +64,7 @@ def make_stimuli(options: StimuliOptions) -> None:
     with FolderLock(options.out):
         scenes = _grow(options)
         say_found(
-            scenes=f"{scenes:,}, each with four films of {', '.join(options.concepts)}",
+            scenes=f"{scenes:,}, each with {len(VERSIONS[options.outcomes])} films of {', '.join(options.concepts)}",
             films=f"{options.frames} frames at {options.fps:g} a second, {options.size} px",
             seed=options.seed,
         )
@@ -68,7 +73,12 @@ def make_stimuli(options: StimuliOptions) -> None:
         write_boxes(options.out / BOXES, [box for name in names for box in _boxes_of(options.out, name)])
         write_sheets(options, films)
         write_manifest(options.out / MANIFEST, films)
-    say_done(options.out, "secondsight physics run --films", options.out, "--tokenizer TOKENIZER --gpt GPT --out RUN")
+    if options.outcomes == "possible":
+        say_done(options.out, "secondsight vqgan train --preset PRESET --data", options.out / FILMS, "--out RUN")
+    else:
+        say_done(
+            options.out, "secondsight physics run --films", options.out, "--tokenizer TOKENIZER --gpt GPT --out RUN"
+        )
 
 
 def _grow(options: StimuliOptions) -> int:
@@ -87,7 +97,8 @@ def _write_films(options: StimuliOptions, scenes: int) -> list[str]:
     wanted = {f"{concept}_{number:05d}": (concept, number) for concept, number in _wanted(options, scenes)}
     missing = [name for name in wanted if not (options.out / FILMS / name / MANIFEST).exists()]
     for name in track(missing, "rendering films"):
-        _write_quadruple(options.out / FILMS / name, make_quadruple(options, *wanted[name]))
+        quadruple = make_quadruple(options, *wanted[name])
+        _write_quadruple(options.out / FILMS / name, quadruple, VERSIONS[options.outcomes])
     return list(wanted)
 
 
@@ -96,12 +107,12 @@ def _wanted(options: StimuliOptions, scenes: int) -> Iterator[tuple[str, int]]:
     return ((concept, number) for number, concept in product(range(scenes), options.concepts))
 
 
-def _write_quadruple(folder: Path, quadruple: Quadruple) -> None:
-    """Write four films, where the object is in them, and last the manifest, by which a folder is known to be whole."""
+def _write_quadruple(folder: Path, quadruple: Quadruple, versions: Sequence[tuple[Letter, Letter]]) -> None:
+    """Write films, where the object is in them, and last the manifest, by which a folder is known to be whole."""
     folder.mkdir(parents=True, exist_ok=True)
     films: list[Film] = []
     boxes: list[Box] = []
-    for beginning, ending in product(LETTERS, LETTERS):
+    for beginning, ending in versions:
         clip, coverage = quadruple.film(beginning, ending)
         film = _row(quadruple, beginning, ending)
         write_video(folder / film.film, clip / 127.5 - 1, quadruple.timing.fps, lossless=True)

@@ -57,7 +57,7 @@ def write_sheets(options: StimuliOptions, films: Sequence[Film]) -> None:
 
 
 Shown = list[tuple[Film, Tensor]]
-"""The four films of a quadruple with their frames, (3, T, H, W) in [-1, 1], in ORDER."""
+"""The films of a quadruple with their frames, (3, T, H, W) in [-1, 1], in ORDER."""
 
 
 def _quadruple(options: StimuliOptions, films: Sequence[Film]) -> Shown:
