@@ -115,7 +115,6 @@ REFUSED = {
     "diversity study --videos nowhere --out new": NO_DATA,
     "physics run --films nowhere --tokenizer tokenizer --gpt gpt --out new": NO_DATA,
     "physics run --films list --tokenizer nowhere --gpt gpt --out new": NO_MODEL,
-    "physics run --films gpt --kind grasp --tokenizer tokenizer --gpt gpt --out new": "secondsight: gpt is not laid out",
     "physics run --films list --tokenizer tokenizer --gpt gpt nowhere --out new": NO_MODEL,
     "diversity report nowhere --out new": "secondsight: nowhere holds no run.csv: it is no finished run of",
 }
