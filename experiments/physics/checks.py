@@ -1,16 +1,16 @@
 """What can be wrong with a set of films, said before anything is computed with it.
 
-Of the manifest: films that are named twice, matched films that do not make a quadruple or a pair, and sets without both
-possible and impossible films. Of the films themselves: those that cannot be read, matched films of unequal lengths or
-encodings, which a model could tell apart by these, films that are there twice, whatever their names, and times and
-boxes that lie outside.
+Of the manifest: films that are named twice, matched films that do not make a quadruple, a pair or, where a set has
+them, a film with its foils, and sets without both possible and impossible films. Of the films themselves: those that
+cannot be read, matched films of unequal lengths or encodings, which a model could tell apart by these, films that are
+there twice, whatever their names, and times and boxes that lie outside.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +46,14 @@ class FilmSet:
     boxes: tuple[Box, ...] = ()
     image_fps: float | None = None
     """Pictures a second of films that are folders of images; None where films are videos."""
+    foils: bool = False
+    """Whether a film is matched with several of the other kind, each of which it is compared with; films are quadruples
+    and pairs otherwise."""
+    slack_s: float = 0.0
+    """Seconds by which the lengths of matched films may differ: those of real ones do. What is longer is cut at its
+    end."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know of the set, in words; said when a run begins."""
 
     def without(self, names: Iterable[str]) -> FilmSet:
         """Return the set without some films, and without all that are matched with these."""
@@ -54,7 +62,7 @@ class FilmSet:
         kept = [film for film in self.films if film.film not in left_out and film.quadruple not in broken]
         there = {film.film for film in kept}
         boxes = tuple(box for box in self.boxes if box.film in there)
-        return FilmSet(self.root, tuple(kept), boxes, self.image_fps)
+        return replace(self, films=tuple(kept), boxes=boxes)
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,8 @@ class CheckedSet:
     boxes: tuple[Box, ...]
     defects: tuple[Defect, ...] = ()
     """What was left out as defective."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know of the set, in words."""
 
     def matched(self) -> dict[str, list[CheckedFilm]]:
         """Return the films that are matched, by the name of their quadruple or pair."""
@@ -97,21 +107,21 @@ def check_set(films: FilmSet, exclude_defects: bool = False) -> CheckedSet:
     Raises:
         ManifestError: the set has defects, or nothing is left without them.
     """
-    defects = manifest_defects(films.films, films.boxes)
+    defects = manifest_defects(films.films, films.boxes, films.foils)
     _refuse(defects, exclude_defects)
     sound = films.without(name for defect in defects for name in defect.films)
     read, unreadable = _read(sound)
-    defects += unreadable + footage_defects(read, sound.boxes)
+    defects += unreadable + footage_defects(read, sound.boxes, films.slack_s)
     _refuse(defects, exclude_defects)
     sound = sound.without(name for defect in defects for name in defect.films)
     _refuse(one_sided(sound.films), exclude_defects=False)
     kept = {film.film for film in sound.films}
     ordered = sorted((film for film in read if film.film.film in kept), key=lambda film: film.digest)
-    return CheckedSet(tuple(ordered), sound.boxes, tuple(defects))
+    return CheckedSet(tuple(ordered), sound.boxes, tuple(defects), films.notes)
 
 
-def manifest_defects(films: Sequence[Film], boxes: Sequence[Box] = ()) -> list[Defect]:
-    """Return what is wrong with what a manifest and its boxes say."""
+def manifest_defects(films: Sequence[Film], boxes: Sequence[Box] = (), foils: bool = False) -> list[Defect]:
+    """Return what is wrong with what a manifest and its boxes say; `foils` as of `FilmSet`."""
     listed = Counter(film.film for film in films)
     defects = [Defect((name,), f"{name} is listed twice") for name, number in listed.items() if number > 1]
     unknown = sorted({box.film for box in boxes} - set(listed))
@@ -121,12 +131,13 @@ def manifest_defects(films: Sequence[Film], boxes: Sequence[Box] = ()) -> list[D
         if film.quadruple:
             groups[film.quadruple].append(film)
     for name, group in groups.items():
-        defects += [Defect(tuple(film.film for film in group), reason) for reason in _group_defects(name, group)]
+        reasons = _foil_defects(name, group) if foils else _group_defects(name, group)
+        defects += [Defect(tuple(film.film for film in group), reason) for reason in reasons]
     return [*defects, *(Defect((film.film,), reason) for film in films for reason in _time_defects(film))]
 
 
-def footage_defects(films: Sequence[CheckedFilm], boxes: Sequence[Box]) -> list[Defect]:
-    """Return what is wrong with films that could be read."""
+def footage_defects(films: Sequence[CheckedFilm], boxes: Sequence[Box], slack_s: float = 0.0) -> list[Defect]:
+    """Return what is wrong with films that could be read; `slack_s` as of `FilmSet`."""
     copies: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for film in films:
         copies[film.pictures].append(film.film.film)
@@ -136,7 +147,7 @@ def footage_defects(films: Sequence[CheckedFilm], boxes: Sequence[Box]) -> list[
         if len(names) > 1
     ]
     for name, group in CheckedSet(tuple(films), ()).matched().items():
-        defects += _unequal(name, group)
+        defects += _unequal(name, group, slack_s)
     defects += [Defect((film.film.film,), reason) for film in films for reason in _outside(film)]
     return [*defects, *_late_boxes(films, boxes)]
 
@@ -181,10 +192,7 @@ def _group_defects(name: str, group: Sequence[Film]) -> Iterator[str]:
     possible = sum(film.possible for film in group)
     if possible != number // 2:
         yield f"of the {number} films of quadruple {name}, {possible} can happen: half of them must"
-    for field in ("scene", "concept", "hidden"):
-        values = sorted({str(getattr(film, field)) for film in group})
-        if len(values) > 1:
-            yield f"the films of quadruple {name} differ in {field}: {', '.join(values)}"
+    yield from _differences(name, group)
     versions = sorted(film.versions for film in group)
     if versions == [""] * number or possible != number // 2:
         return
@@ -195,6 +203,25 @@ def _group_defects(name: str, group: Sequence[Film]) -> Iterator[str]:
         if film.versions and film.possible != POSSIBLE[film.versions]:
             can = "can" if film.possible else "cannot"
             yield f"{film.film} is {film.versions} and is said to be what {can} happen: AA and BB can, AB and BA cannot"
+
+
+def _foil_defects(name: str, group: Sequence[Film]) -> Iterator[str]:
+    possible = sum(film.possible for film in group)
+    impossible = len(group) - possible
+    if min(possible, impossible) != 1:
+        yield (
+            f"of the {count(len(group), 'film')} of {name}, {possible} can happen and {impossible} cannot: "
+            "it must be one of them, and one or several of the others"
+        )
+        return
+    yield from _differences(name, group)
+
+
+def _differences(name: str, group: Sequence[Film]) -> Iterator[str]:
+    for field in ("scene", "concept", "hidden"):
+        values = sorted({str(getattr(film, field)) for film in group})
+        if len(values) > 1:
+            yield f"the films of quadruple {name} differ in {field}: {', '.join(values)}"
 
 
 def _time_defects(film: Film) -> Iterator[str]:
@@ -217,7 +244,9 @@ def _read(films: FilmSet) -> tuple[list[CheckedFilm], list[Defect]]:
     return read, defects
 
 
-def _unequal(name: str, group: Sequence[CheckedFilm]) -> Iterator[Defect]:
+def _unequal(name: str, group: Sequence[CheckedFilm], slack_s: float) -> Iterator[Defect]:
+    durations = [film.footage.duration for film in group]
+    alike = 0 < max(durations) - min(durations) <= slack_s
     kinds = {
         "frames": lambda footage: f"{footage.frames}",
         "sizes": lambda footage: f"{footage.width}x{footage.height}",
@@ -226,7 +255,7 @@ def _unequal(name: str, group: Sequence[CheckedFilm]) -> Iterator[Defect]:
     }
     for kind, say in kinds.items():
         said = {film.film.film: say(film.footage) for film in group}
-        if len(set(said.values())) > 1:
+        if len(set(said.values())) > 1 and not (alike and kind == "frames"):
             named = ", ".join(f"{film} {value}" for film, value in said.items())
             reason = f"the films of quadruple {name} have different {kind} ({named}), by which they could be told apart"
             yield Defect(tuple(said), reason)

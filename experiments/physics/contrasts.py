@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -77,10 +78,12 @@ def area(values: Mapping[str, float], films: Sequence[Film]) -> tuple[Floats, li
 
 def _compared(measure: Measure, group: Sequence[Film]) -> list[list[Film]]:
     """Return the sets of films of a group that are compared."""
+    possible, impossible = ([film for film in group if film.possible == side] for side in (True, False))
     if measure == "quadruple":
-        return [list(group)] if len(group) == 4 else []
+        return [list(group)] if len(possible) == len(impossible) == 2 else []
     if measure == "pair":
-        return [list(group)] if len(group) == 2 else []
+        alone = min(len(possible), len(impossible)) == 1
+        return [list(pair) for pair in product(possible, impossible)] if alone else []
     side = "ending" if measure == "same_ending" else "beginning"
     if not all(film.versions for film in group):
         return []

@@ -102,7 +102,8 @@ def latent_frames_of(footage: Footage, tokenizer: Tokenizer) -> int:
 
 
 def notices(films: CheckedSet, tokenizer: Tokenizer) -> Iterator[str]:
-    """Yield in words in what films are not taken as they are."""
+    """Yield in words in what films are not taken as they are, and what should be known of them."""
+    yield from films.notes
     every = [film.footage for film in films.films]
     rates = Counter(f"{footage.fps:.4g}" for footage in every if _differs(footage.fps, tokenizer.fps))
     for rate, number in sorted(rates.items()):
@@ -115,6 +116,9 @@ def notices(films: CheckedSet, tokenizer: Tokenizer) -> Iterator[str]:
             yield f"{shown}, smaller than the tokenizer's {size}: enlarged, which adds nothing to be seen"
         if width != height:
             yield f"{shown}: the middle {min(width, height)}x{min(width, height)} is looked at"
+    unequal = [group for group in films.matched().values() if len({film.footage.frames for film in group}) > 1]
+    if unequal:
+        yield f"{count(len(unequal), 'quadruple or pair')} of films of unequal length: the longer are cut at their end"
     left = [_left_over(footage, tokenizer) for footage in every]
     if any(left):
         number = sum(frames > 0 for frames in left)
@@ -165,7 +169,8 @@ def _encode_group(
     group: Sequence[CheckedFilm], boxes: Sequence[Sequence[Box]], tokenizer: Tokenizer, folder: Path
 ) -> list[EncodedFilm]:
     """Return matched films encoded; make what is not finished."""
-    scale = Scale.of(tokenizer, latent_frames_of(group[0].footage, tokenizer))
+    shortest = min((film.footage for film in group), key=lambda footage: footage.duration)
+    scale = Scale.of(tokenizer, latent_frames_of(shortest, tokenizer))
     identity = digest_of([tokenizer.fingerprint, [_facts(film, of) for film, of in zip(group, boxes, strict=True)]])
     path = folder / f"{identity[:16]}.npz"
     try:

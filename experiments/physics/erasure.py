@@ -87,4 +87,5 @@ def _parts(where: Tensor, event_frame: int | None) -> Iterator[Tensor]:
 def _pairs(films: Sequence[Shown]) -> list[tuple[Shown, Shown]]:
     possible = [shown for shown in films if shown.film.possible]
     impossible = [shown for shown in films if not shown.film.possible]
-    return [(possible[0], possible[1])] if len(possible) == 2 else list(product(possible, impossible))
+    quadruple = len(possible) == len(impossible) == 2
+    return [(possible[0], possible[1])] if quadruple else list(product(possible, impossible))

@@ -63,7 +63,7 @@ class StimuliOptions(Options):
             raise ValueError(f"--size {self.size} must be even")
 
 
-SetKind = Literal["manifest"]
+SetKind = Literal["manifest", "intphys", "intphys2", "inflevel", "grasp", "adept", "likephys"]
 """How a set of films is laid out."""
 
 
@@ -89,7 +89,7 @@ class PhysicsRunOptions(Options):
     )
 
     films: Path = field(metadata=about(must_hold=check_films))
-    """The films: a folder with manifest.csv, or such a file."""
+    """The films: a folder with manifest.csv, or such a file; or the folder of a published set."""
     tokenizer: Path = field(metadata=about(must_hold=check_model))
     """The tokenizer: a model folder, a run, hf:owner/name on the hub, or starter-clips."""
     gpt: tuple[Path, ...] = field(metadata=about(must_hold=check_gpt))
@@ -98,7 +98,8 @@ class PhysicsRunOptions(Options):
     out: Path = field(metadata=about(identity="none"))
     """Run folder for models.csv, films.csv, frames.csv, scores.csv, encoded/ and surprise/."""
     kind: SetKind = "manifest"
-    """How the films are laid out: with a `manifest.csv`."""
+    """How the films are laid out: with a `manifest.csv`, or as IntPhys, IntPhys 2, InfLevel, GRASP, ADEPT or LikePhys
+    is."""
     overlap: int | None = option(None, at_least=1, at_most=10**6)
     """Latent frames of a film longer than a GPT's window that later windows see again, as context; half of the window
     if not given."""

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from experiments.physics.checks import FilmSet
 from experiments.physics.options import SetKind
-from experiments.physics.readers import manifest
+from experiments.physics.readers import adept, grasp, inflevel, intphys, intphys2, likephys, manifest
 
-READERS = {"manifest": manifest.read}
+READERS: dict[SetKind, Callable[[Path], FilmSet]] = {
+    "manifest": manifest.read,
+    "intphys": intphys.read,
+    "intphys2": intphys2.read,
+    "inflevel": inflevel.read,
+    "grasp": grasp.read,
+    "adept": adept.read,
+    "likephys": likephys.read,
+}
 
 
 def read_set(path: Path, kind: SetKind) -> FilmSet:
