@@ -86,7 +86,6 @@ def _find(module: ModuleType, name: str, named: str) -> Any:
         known = [each for each, value in vars(module).items() if isinstance(value, type) and not each.startswith("_")]
         raise ObserverError(f"--observer {named}: {unknown_name(f'class in {module.__name__}', name, known)}")
     if not callable(found):
-        raise ObserverError(
-            f"--observer {named} is a {type(found).__name__}: name a class, or a function that makes it"
-        )
+        kind = type(found).__name__
+        raise ObserverError(f"--observer {named} is of type {kind}: name a class, or a function that makes an observer")
     return found
