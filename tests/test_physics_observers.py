@@ -228,7 +228,7 @@ def sees_all(film: torch.Tensor) -> torch.Tensor:
 def test_an_observer_that_does_not_look_ahead_is_said_not_to(made: Made, tokenizer: Tokenizer) -> None:
     films = check_set(read(made.films)).films
     said = describe_causality(observer_of(sees_past), films, tokenizer, strict=True)
-    assert said == "observer mine: on 4 films no surprise at a first half depended on the second half"
+    assert said == "mine: on 4 films no surprise at a first half depended on the second half"
 
 
 @pytest.mark.parametrize(

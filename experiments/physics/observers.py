@@ -129,7 +129,7 @@ def describe_causality(
     """
     found = [_changes(observer, film, tokenizer) for film in films[:FILMS]]
     halves = [half for half in found if half is not None]
-    name = f"observer {observer.name}"
+    name = observer.name
     share = float(torch.cat([half.ahead for half in halves]).double().mean()) if halves else 0.0
     unknown = "so that it cannot be measured whether it looks ahead"
     if not halves:
@@ -141,7 +141,7 @@ def describe_causality(
     else:
         return f"{name}: on {count(len(halves), 'film')} no surprise at a first half depended on the second half"
     if strict:
-        raise LeakError(f"{said}: give a causal observer, or leave out --strict to measure all the same")
+        raise LeakError(f"observer {said}: give a causal observer, or leave out --strict to measure all the same")
     return f"{said}; surprise may come before the event"
 
 
