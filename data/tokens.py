@@ -255,6 +255,11 @@ class TokenStore:
     def __len__(self) -> int:
         return len(self.items)
 
+    @property
+    def clips(self) -> StoreMetadata:
+        """What the clips are that were encoded; `metadata` is of its items, which may be parts of them."""
+        return self.metadata
+
     def read(self, indices: Sequence[int]) -> Tensor:
         """Return the tokens of some items: (B, L) int64.
 

@@ -42,7 +42,11 @@ def check_store(store: TokenStore, model: GPT) -> None:
 
 def held_out(store: TokenStore, limit: int | None = None) -> Sequence[int]:
     """Return the validation items of a store (evenly spread if more than `limit`), or all if it has no such split."""
-    indices = store.split("validation") or list(range(len(store)))
+    return evenly(store.split("validation") or list(range(len(store))), limit)
+
+
+def evenly(indices: Sequence[int], limit: int | None) -> Sequence[int]:
+    """Return some indices evenly spread over all, if there are more than `limit`."""
     if limit is None or len(indices) <= limit:
         return indices
     return [indices[position * len(indices) // limit] for position in range(limit)]

@@ -17,6 +17,9 @@ from storage.options import MANY, Options, about, leaves, option
 from training.init_options import InitOptions, implied_architecture
 from training.options import InferencePrecision, Sharing, TrainingOptions
 
+LatentFrames = Literal["in-order", "shuffled", "single"]
+"""How a GPT sees the latent frames of a clip while it learns."""
+
 PREPROCESSOR = "preprocessor_config.json"
 """Where transformers keeps the colours of an Image GPT."""
 
@@ -36,6 +39,9 @@ class TrainOptions(Options):
     """Run folder."""
     model: GPTConfig = option(PRESETS["tiny"], presets=PRESETS)
     training: TrainingOptions = TrainingOptions()
+    latent_frames: LatentFrames = "in-order"
+    """How the GPT sees the latent frames of a clip: in order; or, for controls of experiments, `shuffled`, in a random
+    order that is another one each time, or `single`, each as an item of its own, as a GPT of stills does."""
     weight_decay: float = option(0.05, at_least=0, at_most=1000)
     """Decoupled weight decay of AdamW, on matrices only."""
     rate_at_width: int = option(0, at_least=0, at_most=65_536)

@@ -15,12 +15,13 @@ from torch import Tensor, nn
 from data.errors import TokenStoreError
 from data.same import check_same_data, check_same_trunk, record_tokens, write_record
 from data.tokens import TokenItem, TokenStore, unigram_entropy
-from gpt.evaluate import check_store, held_out, item_nll
+from gpt.evaluate import check_store, item_nll
 from gpt.flops import flops_per_token
 from gpt.init import Beginning, begin_gpt, check_old_tokens, say_beginning
 from gpt.likelihood import bits_per_pixel, unigram_nll
 from gpt.model import GPT
 from gpt.options import TrainOptions
+from gpt.training_tokens import describe_latent_frames, open_tokens, read_held_out, read_samples
 from gpt.widths import parameter_groups
 from storage.run_folder import leaving_nothing
 from training import schedule
@@ -93,7 +94,7 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     training = options.training
     out = options.out
     check = on_first_process(lambda: check_training(options, training, out, data="tokens"))
-    store = TokenStore(options.tokens)
+    store = open_tokens(options.tokens, options.latent_frames)
     items = _training_items(store, options.tokens)
     record = record_tokens(store)
     check_alike(record.sha256, "token store", "let all of them see the same --tokens")
@@ -113,12 +114,14 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
     def name(index: int) -> str:
         return _name(store.items[items[index]])
 
-    held = store.read(held_out(store, training.validation_items))
+    held = read_held_out(store, options.latent_frames, training.validation_items)
     old = _old_tokens(options, beginning)
     floors = _floors(store, held[:, plain.first_scored :])
     order = make_order(accelerator, training, len(items), first)
     say_beginning(beginning, options)
     _say_found(accelerator, store, plain, len(items), len(held))
+    if options.latent_frames != "in-order":
+        say_found(latent_frames=describe_latent_frames(options.latent_frames))
     cost = (plain.config.window, flops_per_token(plain.config))
     with (
         TrainingLoop("GPT", options, accelerator, order, name, *cost, check=lock.check) as loop,
@@ -129,7 +132,7 @@ def _train(options: TrainOptions, sample_fn: SampleFn, accelerator: Accelerator,
             loop.report_beginning(_scores(options, store, plain, held, old))
         for step, samples in loop.steps(order):
             seed_step(training.seed, step, accelerator.process_index)  # dropout differs between processes
-            tokens = to_device(store.read([items[sample.index] for sample in samples]), accelerator.device)
+            tokens = to_device(read_samples(store, items, samples, options.latent_frames), accelerator.device)
             rate = rate_at(step, options)
             parts = options.grad_accumulation
             measured: dict[str, Tensor] = {}
@@ -208,16 +211,16 @@ def _old_tokens(options: TrainOptions, beginning: Beginning) -> Tensor | None:
     """Return held-out items, (B, L) int64, of what the model learned before; None where it is not asked for."""
     if options.old_tokens is None:
         return None
-    store = TokenStore(options.old_tokens)
+    store = open_tokens(options.old_tokens, options.latent_frames)
     check_old_tokens(store, beginning.gpt, beginning.parent, options)
-    return store.read(held_out(store, options.training.validation_items))
+    return read_held_out(store, options.latent_frames, options.training.validation_items)
 
 
 def _scores(options: TrainOptions, store: TokenStore, model: GPT, held: Tensor, old: Tensor | None) -> dict[str, float]:
     """Return how well held-out items, and those of the old data, are predicted; all processes call it together."""
     batch, parts = options.training.batch, options.grad_accumulation
     nll = validate(model, held, batch, parts)
-    bits = bits_per_pixel(nll, store.metadata.length, store.metadata.pixels)
+    bits = bits_per_pixel(nll, store.clips.length, store.clips.pixels)
     scores = {"validation_nll": nll, "validation_bits_per_pixel": bits}
     if old is not None:
         scores["old_validation_nll"] = validate(model, old, batch, parts)

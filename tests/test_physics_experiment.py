@@ -170,6 +170,42 @@ def test_renaming_and_reordering_changes_no_result(made: Made, run: Path, tmp_pa
     assert (again / "films.csv").read_text() == text
 
 
+def test_swapped_labels_give_exactly_what_is_missing_to_one(made: Made, run: Path, tmp_path: Path) -> None:
+    shutil.copytree(made.films, tmp_path / "films")
+    films = read(made.films).films
+    # Without the words for beginnings and endings, which say what can happen.
+    swapped = [replace(film, possible=not film.possible, beginning="", ending="") for film in films]
+    write_manifest(tmp_path / "films" / "manifest.csv", swapped)
+    again = run_physics(options_of(made._replace(films=tmp_path / "films"), tmp_path / "run"))
+    kinds = ("model", "tokens", "frames", "statistic", "measure", "concept", "visibility", "half")
+    before, after = (
+        {tuple(getattr(row, kind) for kind in kinds): row for row in read_rows(folder / "scores.csv", ScoreRow)}
+        for folder in (run, again)
+    )
+    compared = [(row, after[kind]) for kind, row in before.items() if row.measure in ("quadruple", "auroc")]
+    assert len(compared) > 500
+    for row, other in compared:
+        assert other.value == pytest.approx(1 - row.value, abs=0 if row.measure == "quadruple" else 1e-12)
+        assert other.p == row.p
+
+
+def test_of_an_untrained_gpt_the_interval_contains_a_half_for_every_concept(made: Made, tmp_path: Path) -> None:
+    make_set(tmp_path / "films", scenes=12)
+    done = run_physics(options_of(made._replace(films=tmp_path / "films"), tmp_path / "run"))
+    counted = ("untrained", "quadruple", "mean", "all", "both", "all")
+    rows = [
+        row
+        for row in read_rows(done / "scores.csv", ScoreRow)
+        if (row.model, row.measure, row.statistic, row.half, row.visibility, row.tokens) == counted
+    ]
+    assert {row.concept for row in rows} == {"all", "permanence", "colour"}
+    for row in rows:
+        assert row.low is not None
+        assert row.high is not None
+        assert row.low <= 0.5 <= row.high
+        assert row.high - row.low < 0.9
+
+
 def test_an_interrupted_run_continues(made: Made, run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
     for name in TABLES:

@@ -116,6 +116,8 @@ REFUSED = {
     "physics run --films nowhere --tokenizer tokenizer --gpt gpt --out new": NO_DATA,
     "physics run --films list --tokenizer nowhere --gpt gpt --out new": NO_MODEL,
     "physics run --films list --tokenizer tokenizer --gpt gpt nowhere --out new": NO_MODEL,
+    "physics run --films list --tokenizer tokenizer --gpt gpt --control-gpt nowhere --out new": NO_MODEL,
+    "physics run --films list --tokenizer tokenizer --scores nowhere --out new": "secondsight: there is no table of",
     "diversity report nowhere --out new": "secondsight: nowhere holds no run.csv: it is no finished run of",
 }
 """Command lines, and how what is said of them begins."""

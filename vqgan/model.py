@@ -6,6 +6,7 @@ Latent frame j depends on frames up to the last one it stands for, and on no lat
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -170,6 +171,16 @@ class VQGAN(Tokenizer):
             codes = tensors["quantizer.codebook"].to(counts.dtype)
             tensors |= {"quantizer.counts": counts, "quantizer.sums": codes * counts[:, None]}
         return tensors
+
+    @property
+    def encoder_reach(self) -> int:
+        if self.temporal_factor == 1:
+            return 0
+        blocks = 2 * self.config.blocks  # frames before, of a level: each block sees two
+        frames = blocks
+        for temporal, _ in reversed(self.config.strides):
+            frames = frames * temporal + blocks
+        return math.ceil(frames / self.temporal_factor)
 
     @torch.no_grad()
     def encode(self, clip: Tensor) -> Tensor:

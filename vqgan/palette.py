@@ -75,6 +75,10 @@ class Palette(Tokenizer):
             centres, _ = kmeans2(values, colours, iter=20, minit="++", rng=generator, missing="warn")
         return cls(torch.from_numpy(centres).float(), size)
 
+    @property
+    def encoder_reach(self) -> int:
+        return 0
+
     @torch.no_grad()
     def encode(self, clip: Tensor) -> Tensor:
         pixels = rearrange(clip, "B C T H W -> (B T H W) C")

@@ -144,6 +144,11 @@ class Tokenizer(Pretrained, ABC):
         """
         return 16, 0 if self.causal else 8
 
+    @property
+    def encoder_reach(self) -> int | None:
+        """Latent frames before a latent frame that its tokens depend on, at most; None where that may be all."""
+        return None
+
     def describe(self) -> str:
         """Return what it makes of which clips, in words."""
         t, h, w = self.grid(self.frames, self.size, self.size)

@@ -286,7 +286,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("scores.csv", "how often what cannot happen is the more surprising, written last", ScoreRow),
         WrittenFile("films.csv", "a row per film and model", FilmRow),
         WrittenFile("frames.csv", "a row per latent frame, film and model", FrameRow),
-        WrittenFile("models.csv", "the models and controls", ModelRow),
+        WrittenFile("models.csv", "the GPTs, observers and controls", ModelRow),
         WrittenFile("defects.csv", "films that were left out", ListedDefect),
         WrittenFile(
             "surprise/<model>/<film>.npz",

@@ -97,17 +97,18 @@ class CheckedSet:
         return dict(groups)
 
 
-def check_set(films: FilmSet, exclude_defects: bool = False) -> CheckedSet:
+def check_set(films: FilmSet, exclude_defects: bool = False, also: Sequence[Defect] = ()) -> CheckedSet:
     """Read and check a set of films.
 
     Args:
         films: the set.
         exclude_defects: leave out what has defects, with what is matched with it, instead of refusing the set.
+        also: defects that were found elsewhere.
 
     Raises:
         ManifestError: the set has defects, or nothing is left without them.
     """
-    defects = manifest_defects(films.films, films.boxes, films.foils)
+    defects = [*manifest_defects(films.films, films.boxes, films.foils), *also]
     _refuse(defects, exclude_defects)
     sound = films.without(name for defect in defects for name in defect.films)
     read, unreadable = _read(sound)

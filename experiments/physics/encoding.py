@@ -19,7 +19,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from data.clips import as_clip
 from data.errors import MediaError
 from experiments.physics.checks import CheckedFilm, CheckedSet
 from experiments.physics.controls import CONTROLS, Material
@@ -32,6 +31,7 @@ from storage.arrays import load_arrays, save_arrays
 from storage.records import digest_of
 from storage.terminal import count
 from training.progress import Progress
+from vqgan.stretches import encode_in_stretches
 from vqgan.tokenizer import Tokenizer
 
 SAME_RATE = 0.01
@@ -218,7 +218,7 @@ def _make(
     where = torch.zeros(frames, scale.size, scale.size, dtype=torch.bool)
     for index, (film, of_film) in enumerate(zip(group, boxes, strict=True)):
         levels = film.footage.clip(frames, scale.fps, scale.size)
-        tokens = tokenizer.encode(as_clip(levels)[None].to(tokenizer.device))[0].cpu()
+        tokens = encode_in_stretches(tokenizer, levels)
         material = Material(scale, levels, tokens, render(tokenizer, tokens, frames))
         arrays[f"tokens_{index}"] = tokens.numpy()
         arrays |= {f"{name}_{index}": control.measure(material).numpy() for name, control in CONTROLS.items()}

@@ -22,6 +22,9 @@ from experiments.physics.manifest import Film
 LEAST_DIFFERENCE = (1 / 255) ** 2
 """Mean squared difference of pixels in [0, 1] from which on two films differ at all: that of one level."""
 
+STRETCH = 64
+"""Frames of films that are compared at a time."""
+
 
 class Shown(NamedTuple):
     """A film and what the tokenizer makes of it, both (3, T, H, W) in [0, 1]."""
@@ -45,12 +48,16 @@ def share_kept(first: Shown, second: Shown, where: Tensor) -> float | None:
     Returns:
         The share; None where the films do not differ there.
     """
-    there = (first.pixels - second.pixels)[:, where]
-    left = (first.reconstruction - second.reconstruction)[:, where]
-    size = there.double().square().sum()
-    if not there.numel() or size < LEAST_DIFFERENCE * there.numel():
-        return None
-    return float((there.double() * left.double()).sum() / size)
+    numbers = 3 * int(where.sum())
+    size = left_of_it = 0.0
+    # A stretch at a time: differences in double precision would take more memory than the films.
+    for begin in range(0, len(where), STRETCH):
+        frames = slice(begin, begin + STRETCH)
+        there = (first.pixels[:, frames] - second.pixels[:, frames])[:, where[frames]].double()
+        left = (first.reconstruction[:, frames] - second.reconstruction[:, frames])[:, where[frames]].double()
+        size += float(there.square().sum())
+        left_of_it += float((there * left).sum())
+    return left_of_it / size if numbers and size >= LEAST_DIFFERENCE * numbers else None
 
 
 def least_kept(films: Sequence[Shown], where: Tensor, event_frame: int | None) -> float | None:

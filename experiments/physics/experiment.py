@@ -14,58 +14,35 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
 from data.stimuli.lists import ListedDefect
-from experiments.physics.checks import CheckedSet, check_set, shared_pictures
-from experiments.physics.encoding import EncodedFilm, early_differences, encode_films, latent_frames_of, notices
-from experiments.physics.leak import describe_leak
+from experiments.physics.checks import CheckedSet
+from experiments.physics.encoding import EncodedFilm, early_differences, encode_films
+from experiments.physics.given import take_given
 from experiments.physics.manifest import Film
-from experiments.physics.models import (
-    UNTRAINED,
-    Measured,
-    check_gpt_of,
-    make_untrained,
-    measure_gpt,
-    names_of,
-    take_controls,
-)
+from experiments.physics.models import UNTRAINED, Measured, make_untrained, measure_gpt, take_controls
+from experiments.physics.observers import measure_observer
 from experiments.physics.options import PhysicsRunOptions
+from experiments.physics.preparing import Work, prepare
 from experiments.physics.printing import print_scores
-from experiments.physics.readers.any import read_set
 from experiments.physics.readouts import READOUTS, Readout, frame_means, on_object, read_out
 from experiments.physics.scores import score, split_scenes
-from experiments.physics.surprise import describe_windows
 from experiments.physics.tables import FilmColumns, FilmRow, FrameRow, ModelRow, ScoreRow
-from gpt.config import GPTConfig
 from gpt.model import GPT
 from storage.lock import FolderLock
 from storage.run_folder import has_begun, open_run
 from storage.tables import write_rows
 from storage.terminal import count
-from training.processes import best_device, describe_device
+from training.processes import best_device
 from training.progress import say_done, say_found
-from vqgan.model import load_tokenizer
-from vqgan.tokenizer import Tokenizer
 
 
 class ErasedError(ValueError):
     """The tokenizer keeps of no film what the test is about."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a run works on, checked."""
-
-    films: CheckedSet
-    tokenizer: Tokenizer
-    names: list[str]
-    """Of the GPTs."""
-    configs: list[GPTConfig]
-    """Of the GPTs."""
 
 
 def run_physics(options: PhysicsRunOptions) -> Path:
@@ -74,17 +51,19 @@ def run_physics(options: PhysicsRunOptions) -> Path:
     Raises:
         ErasedError: the tokenizer keeps too little of the difference between matched films, in all of them.
         FolderLockError: another process is writing into `out`.
-        LeakError: the tokenizer is not causal and `strict` asks for one that is.
+        LeakError: the tokenizer, or an observer, is not causal and `strict` asks for one that is.
         ManifestError: the films have defects.
         MismatchError: a GPT does not know the tokens of the tokenizer.
+        ObserverError: an observer cannot be made, or returns what is no surprise.
         RunFolderError: `out` holds a run, and it is not to be resumed or has other options.
+        ScoresError: a table of surprise cannot be used.
         ValueError: the overlap does not fit a GPT's window, or a GPT is given twice.
     """
     with FolderLock(options.out, wait=options.resume == "auto"):
         begun = has_begun(options.out, PhysicsRunOptions) and not options.overwrite
         if begun:
             open_run(options.out, options, options.resume, begun=True)  # refused before anything takes long
-        work = _prepare(options)
+        work = prepare(options)
         if not begun:
             _begin(options)
         _write_defects(options.out, work.films)
@@ -117,34 +96,6 @@ def find_void(films: Sequence[EncodedFilm], least_kept: float) -> set[str]:
             " the same"
         )
     return void
-
-
-def _prepare(options: PhysicsRunOptions) -> Work:
-    """Load and check everything, so that what cannot be done is refused before anything takes long."""
-    names = names_of(options.gpt)
-    tokenizer = load_tokenizer(options.tokenizer).to(best_device())
-    films = check_set(read_set(options.films, options.kind), options.exclude_defects)
-    lengths = sorted({latent_frames_of(film.footage, tokenizer) for film in films.films})
-    grid = tokenizer.grid(tokenizer.frames_of(lengths[-1]), tokenizer.size, tokenizer.size)
-    configs = [check_gpt_of(path, tokenizer, grid) for path in options.gpt]
-    matched = films.matched()
-    shared = shared_pictures(films)
-    say_found(
-        device=describe_device(best_device()),
-        tokenizer=tokenizer.describe(),
-        films=f"{count(len(films.films), 'film')}, {count(len(matched), 'quadruple or pair')}",
-        scenes=count(len({film.film.scene for film in films.films}), "scene"),
-        left_out=count(len(films.defects), "defect") + (" (see defects.csv)" if films.defects else ""),
-        leak=describe_leak(films.films, tokenizer, options.strict),
-    )
-    for notice in notices(films, tokenizer):
-        say_found(beware=notice)
-    if shared is not None:
-        say_found(frames=f"{100 * shared:.4g} % of the frames of matched impossible films are frames of possible ones")
-    for name, config in zip(names, configs, strict=True):
-        said = "; ".join(describe_windows(config, length, options.overlap) for length in lengths)
-        say_found(gpt=f"{name}: {config.describe()}; {said}")
-    return Work(films, tokenizer, names, configs)
 
 
 def _begin(options: PhysicsRunOptions) -> None:
@@ -183,14 +134,18 @@ def _say_encoded(films: Sequence[EncodedFilm], void: set[str], least_kept: float
 
 def _measure_all(work: Work, films: Sequence[EncodedFilm], options: PhysicsRunOptions) -> list[Measured]:
     device = best_device()
+    out, overlap = options.out, options.overlap
     measured = []
-    for path, name in zip(options.gpt, work.names, strict=True):
-        gpt = GPT.from_pretrained(path).to(device)
-        measured.append(measure_gpt(name, "gpt", gpt, films, options.overlap, options.out))
-        del gpt  # the next may need its room
-    untrained = make_untrained(work.configs[0], options.seed).to(device)
-    measured.append(measure_gpt(UNTRAINED, "control", untrained, films, options.overlap, options.out))
-    return [*measured, *take_controls(films, options.out)]
+    for gpt in work.gpts:
+        loaded = GPT.from_pretrained(gpt.path).to(device)
+        measured.append(measure_gpt(gpt.name, gpt.role, loaded, films, overlap, out, gpt.known))
+        del loaded  # the next may need its room
+    measured += [measure_observer(observer, films, out) for observer in work.observers]
+    measured += [take_given(given, films, out) for given in work.given]
+    if work.gpts:
+        untrained = make_untrained(work.gpts[0].config, options.seed).to(device)
+        measured.append(measure_gpt(UNTRAINED, "control", untrained, films, overlap, out))
+    return [*measured, *take_controls(films, out)]
 
 
 def _score_all(measured: Sequence[Measured], films: Sequence[EncodedFilm], void: set[str]) -> list[ScoreRow]:
@@ -211,6 +166,8 @@ def _values(measured: Measured, films: Sequence[EncodedFilm]) -> Mapping[Readout
 
 def _number(measured: Measured, index: int, film: EncodedFilm, readout: Readout) -> float | None:
     if readout.tokens == "object" and not measured.localised:
+        return None
+    if not measured.timed and (readout.frames, readout.statistic) != ("film", "mean"):
         return None
     return read_out(measured.surprise[index], readout, film.cells, film.window)
 
@@ -267,7 +224,7 @@ def _frame_rows(measured: Measured, films: Sequence[EncodedFilm]) -> Iterator[Fr
                 latent_frame=latent_frame,
                 start=film.scale.frames[latent_frame] / film.scale.fps,
                 event=first <= latent_frame < end,
-                surprise=_known(mean),
+                surprise=_known(mean) if measured.timed else None,
                 object_surprise=_known(of_object) if measured.localised else None,
                 object_tokens=int(film.cells[latent_frame].sum()),
             )

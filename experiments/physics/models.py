@@ -1,4 +1,4 @@
-"""Who is surprised: GPTs and controls, by name, each of which gives a number to every token of a film.
+"""Who is surprised: GPTs, observers and controls, by name, each of which gives a number to every token of a film.
 
 Axes: t latent frames, h rows, w columns of a token grid.
 """
@@ -11,9 +11,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from experiments.physics.controls import CONTROLS
@@ -22,6 +24,7 @@ from experiments.physics.surprise import SurpriseMeter, to_bits
 from experiments.physics.tables import ModelRow, Role
 from gpt.config import GPTConfig, MismatchError
 from gpt.model import GPT
+from gpt.trained_on import TrainedOn
 from storage.arrays import load_arrays, save_arrays
 from storage.checked_files import read_json
 from storage.checksums import fingerprint
@@ -47,22 +50,31 @@ class Measured:
     """Where the array of each film is, relative to the run folder."""
     localised: bool = True
     """Whether the tokens of a latent frame are told apart."""
+    timed: bool = True
+    """Whether latent frames are told apart."""
 
     def nats(self, index: int) -> float | None:
         """Return the mean surprise of a film in nats per token; None without a likelihood."""
         return float(self.surprise[index].double().nanmean()) * math.log(2) if self.row.parameters else None
 
 
-def names_of(paths: Sequence[Path]) -> list[str]:
-    """Return a name for each GPT: the last parts of its path, as many as tell it from the others and from controls.
+def names_of(gpts: Sequence[Path], controls: Sequence[Path] = (), observers: Sequence[Path] = ()) -> list[str]:
+    """Return a name for each model: the last parts of its path, as many as tell it from the others and from controls.
+
+    Args:
+        gpts: of `--gpt`.
+        controls: of `--control-gpt`.
+        observers: of `--observer`; the parts of a path are those of the name of a module, the last is the class.
 
     Raises:
-        ValueError: a GPT is given twice.
+        ValueError: one is given twice.
     """
+    flags = ["--gpt"] * len(gpts) + ["--control-gpt"] * len(controls) + ["--observer"] * len(observers)
+    paths = [*gpts, *controls, *observers]
     parts = [path.parts if path.name else path.resolve().parts for path in paths]
-    twice = [path for path, of in zip(paths, parts, strict=True) if parts.count(of) > 1]
-    if twice:
-        raise ValueError(f"--gpt {twice[0]} is given twice: name each GPT once")
+    for index, own in enumerate(parts):
+        if own in parts[:index]:
+            raise ValueError(f"{flags[index]} {paths[index]} is given twice: name each model once")
     names = []
     for own in parts:
         others = [of for of in parts if of != own]
@@ -105,9 +117,25 @@ def make_untrained(config: GPTConfig, seed: int) -> GPT:
 
 
 def measure_gpt(
-    name: str, role: Role, gpt: GPT, films: Sequence[EncodedFilm], overlap: int | None, out: Path
+    name: str,
+    role: Role,
+    gpt: GPT,
+    films: Sequence[EncodedFilm],
+    overlap: int | None,
+    out: Path,
+    known: TrainedOn | None = None,
 ) -> Measured:
-    """Return the surprise of films under a GPT in bits, measured or read from what is finished in `out`."""
+    """Return the surprise of films under a GPT in bits, measured or read from what is finished in `out`.
+
+    Args:
+        name: of the GPT.
+        role: of it.
+        gpt: on its device.
+        films: that are measured.
+        overlap: latent frames of context in later windows.
+        out: run folder.
+        known: what it was trained on; None if that is nothing.
+    """
     own = fingerprint(gpt.description, gpt.state_dict())
     meter = SurpriseMeter(gpt, overlap)
     row = ModelRow(
@@ -117,18 +145,21 @@ def measure_gpt(
         parameters=sum(parameter.numel() for parameter in gpt.parameters()),
         window=gpt.config.grid[0],
         fingerprint=own,
+        film_hours=known.film_hours if known else None,
+        seen_hours=known.seen_hours if known else None,
+        step=known.step if known else None,
     )
     surprise = []
     files = []
     with Progress(f"Measuring {name}", len(films)) as progress:
         for done, film in enumerate(films, start=1):
-            file = _file(name, film)
+            file = array_file(name, film)
             identity = digest_of([own, overlap, hashlib.sha256(film.tokens.numpy().tobytes()).hexdigest()])
-            kept = _finished(out / file, identity)
+            kept = read_finished(out / file, identity)
             if kept is None:
-                kept = to_bits(meter.nats(film.tokens.to(gpt.device)))
-                save_arrays(out / file, {"surprise": kept.numpy()}, identity)
-            surprise.append(kept)
+                kept = {"surprise": to_bits(meter.nats(film.tokens.to(gpt.device))).numpy()}
+                save_arrays(out / file, kept, identity)
+            surprise.append(torch.from_numpy(kept["surprise"]))
             files.append(file)
             progress.show(done)
     return Measured(row, surprise, files)
@@ -140,22 +171,24 @@ def take_controls(films: Sequence[EncodedFilm], out: Path) -> list[Measured]:
     for name, control in CONTROLS.items():
         row = ModelRow(name, "control", control.unit, parameters=None, window=None, fingerprint="")
         surprise = [film.controls[name] for film in films]
-        files = [_file(name, film) for film in films]
+        files = [array_file(name, film) for film in films]
         for file, values in zip(files, surprise, strict=True):
             save_arrays(out / file, {"surprise": values.numpy()})
         measured.append(Measured(row, surprise, files, control.localised))
     return measured
 
 
-def _file(name: str, film: EncodedFilm) -> str:
+def array_file(name: str, film: EncodedFilm) -> str:
+    """Return where the surprise of a film to a model is kept, relative to the run folder."""
     return f"surprise/{name}/{film.checked.digest[:16]}.npz"
 
 
-def _finished(path: Path, identity: str) -> Tensor | None:
+def read_finished(path: Path, identity: str) -> dict[str, NDArray[Any]] | None:
+    """Return the arrays of what is finished; None where it is not, or is of something else, which is said."""
     try:
-        return torch.from_numpy(np.ascontiguousarray(load_arrays(path, identity)["surprise"]))
+        return {name: np.ascontiguousarray(array) for name, array in load_arrays(path, identity).items()}
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError) as error:
+    except ValueError as error:
         print(f"{path} is damaged, or of another model or film ({error}): it is made again", file=sys.stderr)
         return None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
 from data.folders import look_at
 from data.options import MIN_SIZE
+from storage.checked_files import check_file
 from storage.model_paths import check_gpt, check_model
 from storage.options import LARGEST_SEED, Options, about, option
 
@@ -92,11 +94,20 @@ class PhysicsRunOptions(Options):
     """The films: a folder with manifest.csv, or such a file; or the folder of a published set."""
     tokenizer: Path = field(metadata=about(must_hold=check_model))
     """The tokenizer: a model folder, a run, hf:owner/name on the hub, or starter-clips."""
-    gpt: tuple[Path, ...] = field(metadata=about(must_hold=check_gpt))
-    """The GPTs of that tokenizer's tokens, one or several: model folders, runs, checkpoints of one training, or names
-    on the hub. The films are encoded once for all of them."""
     out: Path = field(metadata=about(identity="none"))
     """Run folder for models.csv, films.csv, frames.csv, scores.csv, encoded/ and surprise/."""
+    gpt: tuple[Path, ...] = option((), must_hold=check_gpt)
+    """The GPTs of that tokenizer's tokens, one or several: model folders, runs, checkpoints of one training, or names
+    on the hub. The films are encoded once for all of them."""
+    control_gpt: tuple[Path, ...] = option((), must_hold=check_gpt)
+    """GPTs that are controls, such as one that learned shuffled clips; one whose run says that its latent frames were
+    shuffled or single is a control also where --gpt names it."""
+    observer: tuple[str, ...] = ()
+    """Models of your own, as `module:Class`: classes with a method `surprise(film)`, in a module in the working folder
+    or an installed package, which is run."""
+    scores: tuple[Path, ...] = option((), must_hold=partial(check_file, what="table of surprise"))
+    """Surprise that was computed elsewhere: CSV files with the columns `film` and `surprise`, and, if wanted, `frame`,
+    the index of a frame of the film, and `model`."""
     kind: SetKind = "manifest"
     """How the films are laid out: with a `manifest.csv`, or as IntPhys, IntPhys 2, InfLevel, GRASP, ADEPT or LikePhys
     is."""
@@ -107,7 +118,7 @@ class PhysicsRunOptions(Options):
     """Share of the difference between matched films that must be left between their reconstructions: where the
     tokenizer erases the object, or shows two shapes alike, films are void and left out of scores. 0 leaves none out."""
     strict: bool = False
-    """Refuse a tokenizer whose tokens know what follows, instead of saying how many do."""
+    """Refuse a tokenizer whose tokens, or an observer whose surprise, know what follows, instead of saying how much."""
     exclude_defects: bool = False
     """Leave out films that have defects, with those that they are matched with, instead of refusing the set."""
     seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
@@ -118,10 +129,10 @@ class PhysicsRunOptions(Options):
     """Replace the results that --out holds."""
 
     def check(self) -> None:
-        """Check that there is a GPT.
+        """Check that there is something to be measured.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is nothing.
         """
-        if not self.gpt:
-            raise ValueError("--gpt needs at least one GPT")
+        if not (self.gpt or self.observer or self.scores):
+            raise ValueError("--gpt, --observer or --scores must name at least one model that is measured")

@@ -93,10 +93,11 @@ def object_cells(scale: Scale, pixels: Tensor) -> Tensor:
 
 def cell_means(scale: Scale, values: Tensor) -> Tensor:
     """Return the mean over the pixels that each token stands for: (t, h, w), of (T, H, W); NaN counts nowhere."""
-    t, h, w = scale.grid
+    _, h, w = scale.grid
     rows, columns = scale.size // h, scale.size // w
-    latent = [values[first:end].nanmean(dim=0) for first, end in zip(scale.frames, scale.frames[1:], strict=False)]
-    return torch.stack(latent).view(t, h, rows, w, columns).mean(dim=(2, 4))
+    latent = [values[first:end] for first, end in zip(scale.frames, scale.frames[1:], strict=False)]
+    places = [frames.reshape(len(frames), h, rows, w, columns) for frames in latent]
+    return torch.stack([of_latent.nanmean(dim=(0, 2, 4)) for of_latent in places])
 
 
 def _in_clip(box: Box, sides: tuple[int, int], size: int) -> tuple[slice, slice]:

@@ -15,7 +15,7 @@ from experiments.physics.contrasts import Measure
 from experiments.physics.manifest import Version
 from experiments.physics.readouts import Frames, Statistic, Tokens
 
-Role = Literal["gpt", "control"]
+Role = Literal["gpt", "observer", "control"]
 Visibility = Literal["visible", "hidden", "both"]
 Half = Literal["choosing", "reporting", "all"]
 
@@ -27,15 +27,21 @@ class ModelRow:
     model: str
     """Its name."""
     role: Role
-    """`gpt` for the GPTs that were given, `control` for everything else."""
+    """`gpt` for GPTs that are tested, `observer` for models of others, `control` for what knows nothing of the kind."""
     unit: str
-    """What surprise is in, per token."""
+    """What surprise is in, per token of GPTs and controls."""
     parameters: int | None
     """Parameters of a GPT."""
     window: int | None
     """Latent frames that a GPT sees at once."""
     fingerprint: str
-    """Of a GPT's architecture and weights."""
+    """Of a GPT's architecture and weights, or what an observer says of itself."""
+    film_hours: float | None = None
+    """Hours of film that it was trained on, each counted once; empty where that is not known."""
+    seen_hours: float | None = None
+    """Hours of film that it saw in training, repeats counted; empty where that is not known."""
+    step: int | None = None
+    """Optimisation steps of its training; empty where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ class FilmRow(FilmColumns):
     object_event_maximum: float | None
     """Largest mean surprise of the object's tokens in a latent frame of the event window."""
     nats_per_token: float | None
-    """Mean surprise of all tokens in nats; empty for controls without a likelihood."""
+    """Mean surprise of all tokens in nats; empty for all but GPTs."""
     sha256: str
     """Of the file of the film, by which it is known whatever its name."""
     fps: float
