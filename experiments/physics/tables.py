@@ -15,7 +15,7 @@ from experiments.physics.contrasts import Measure
 from experiments.physics.manifest import Version
 from experiments.physics.readouts import Frames, Statistic, Tokens
 
-Role = Literal["gpt", "control"]
+Role = Literal["gpt", "observer", "control"]
 Visibility = Literal["visible", "hidden", "both"]
 Half = Literal["choosing", "reporting", "all"]
 
@@ -36,6 +36,12 @@ class ModelRow:
     """Latent frames that a GPT sees at once."""
     fingerprint: str
     """Of a GPT's architecture and weights."""
+    film_hours: float | None = None
+    """Hours of film that it was trained on, each counted once; empty where that is not known."""
+    seen_hours: float | None = None
+    """Hours of film that it saw in training, repeats counted."""
+    step: int | None = None
+    """Optimisation steps of its training."""
 
 
 @dataclass(frozen=True)
