@@ -116,6 +116,7 @@ REFUSED = {
     "physics run --films nowhere --tokenizer tokenizer --gpt gpt --out new": NO_DATA,
     "physics run --films list --tokenizer nowhere --gpt gpt --out new": NO_MODEL,
     "physics run --films list --tokenizer tokenizer --gpt gpt nowhere --out new": NO_MODEL,
+    "physics report nowhere --out new": "secondsight: nowhere holds no scores.csv: it is no finished run of",
     "diversity report nowhere --out new": "secondsight: nowhere holds no run.csv: it is no finished run of",
 }
 """Command lines, and how what is said of them begins."""

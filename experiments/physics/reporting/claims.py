@@ -60,7 +60,7 @@ class ConceptClaim:
     p_holm: float | None
     """`p` corrected for its family; empty of `control`."""
     control: str
-    """The control with the largest share, whose difference decides; empty where no control has one."""
+    """The control with the largest share, of several the one that is hardest to tell apart; empty without controls."""
     control_value: float | None
     """Its share."""
     control_low: float | None
@@ -169,7 +169,7 @@ def _same_score(control: Model, row: ScoreRow) -> ScoreRow | None:
 
 
 def _claim(model: str, row: ScoreRow, rivals: Sequence[_Rival]) -> ConceptClaim:
-    best = min(rivals, key=lambda rival: rival.difference.value, default=None)
+    best = min(rivals, key=lambda rival: (rival.difference.value, -rival.p), default=None)
     passing = [rival.name for rival in rivals if _is_above(rival.row) and rival.p > ALPHA]
     difference = best.difference if best else None
     return ConceptClaim(

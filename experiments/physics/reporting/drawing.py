@@ -5,6 +5,7 @@ Axes: T frames, H rows, W columns of pixels as shown; t, h, w of the token grid.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from experiments.physics.tables import FilmRow
 from sampling.heat import HEAT
 from sampling.panels import PLAIN, Panel, draw_scale, heated
 
-LATENT_FRAMES = 6
+LATENT_FRAMES = 5
 """Latent frames of a strip, at most."""
 STRIP_SIDE = 96
 """Pixels of a frame of a strip."""
@@ -61,8 +62,12 @@ class DrawnFilm:
 
 
 def top_of(films: Sequence[DrawnFilm]) -> float:
-    """Return the largest surprise of matched films, the top of their common scale."""
-    return max(float(np.nan_to_num(film.surprise).max()) for film in films) or 1.0
+    """Return the top of the common scale of matched films: their largest surprise, rounded up to a whole number.
+
+    Where it is less than 1, it stays as it is.
+    """
+    largest = max(float(np.nan_to_num(film.surprise).max()) for film in films)
+    return float(math.ceil(largest)) if largest > 1 else largest or 1.0
 
 
 def draw_video(films: Sequence[DrawnFilm], unit: str) -> Tensor:
@@ -83,7 +88,7 @@ def draw_video(films: Sequence[DrawnFilm], unit: str) -> Tensor:
 
 
 def draw_strip(films: Sequence[DrawnFilm], unit: str) -> Image.Image:
-    """Return the latent frames of the event as an image: a row of each film, and one of its surprise."""
+    """Return the latent frames of the event as an image: a row of each film, the film first and then its surprise."""
     top = top_of(films)
     rows = []
     for film in films:
@@ -91,7 +96,7 @@ def draw_strip(films: Sequence[DrawnFilm], unit: str) -> Image.Image:
         row = [_tile(film, film.pixels[frame], frame) for frame in frames]
         row[0] = replace(row[0], caption=film.name)
         heat = film.heat(top)
-        rows += [row, [Tile(Image.fromarray(heat[frame])) for frame in frames]]
+        rows.append([*row, *(_tile(film, heat[frame], frame) for frame in frames)])
     return stack_images([draw_grid(rows, STRIP_SIDE), draw_scale(top, f"{unit} per token")])
 
 

@@ -30,7 +30,7 @@ from experiments.statistics.outcomes import CHANCE
 from training.curves import COLOURS
 from training.figures import literal
 
-VISIBILITIES: dict[Visibility, tuple[float, str]] = {"visible": (-0.17, COLOURS[0]), "hidden": (0.17, COLOURS[1])}
+VISIBILITIES: dict[Visibility, tuple[float, str]] = {"visible": (0.17, COLOURS[0]), "hidden": (-0.17, COLOURS[1])}
 """How far from the middle of its line each lies, and its colour."""
 LINES = {"visible": "-", "hidden": "--"}
 COLUMNS = 4
@@ -65,7 +65,7 @@ def draw_accuracy(path: Path, rows: Sequence[AccuracyRow], models: Sequence[str]
     """
     concepts = concepts_of(rows)
     panels = [(measure, concept) for measure in measures for concept in concepts]
-    names = [*models, *_people(rows, measures)]
+    names = [*models, *_people(rows, measures)][::-1]  # the first one highest
     figure, axes = _grid(len(panels), (2.1, 0.24 * len(names) + 0.75), beside=1.3)
     for index, (panel, (measure, concept)) in enumerate(zip(axes, panels, strict=True)):
         for place, name in enumerate(names):
@@ -74,7 +74,8 @@ def draw_accuracy(path: Path, rows: Sequence[AccuracyRow], models: Sequence[str]
             _draw_shares(panel, place, found, name)
         panel.axvline(CHANCE, color="0.6", linestyle=":", linewidth=1, zorder=0)
         title = literal(concept) + (f", {measure}" if len(measures) > 1 else "")
-        panel.set(title=title, xlim=(-0.04, 1.04), ylim=(len(names) - 0.5, -0.5))
+        panel.set_title(title, fontsize=9)
+        panel.set(xlim=(-0.04, 1.04), ylim=(-0.5, len(names) - 0.5))
         panel.xaxis.set_major_formatter("{x:.0%}")
         panel.set_xticks([0, 0.5, 1])
         shown = [literal(_without(name, measure), NAME_LENGTH) for name in names]
@@ -107,7 +108,7 @@ def draw_timecourse(
             _draw_band(panel, points, colour, _label(name, visibility, names), LINES[visibility])
         panel.axhline(0, color="0.6", linestyle=":", linewidth=1)
         panel.axvline(0, color="0.8", linewidth=1, zorder=0)
-        panel.set_title(literal(concept))
+        panel.set_title(literal(concept), fontsize=9)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     _name_edges(axes, "latent frames after the event", f"difference, {unit} per token")
     finish_figure(figure, axes, path)
@@ -134,7 +135,8 @@ def draw_curve(path: Path, rows: Sequence[AccuracyCurveRow], claims: Sequence[Co
             _draw_band(panel, points, colour, label, style)
             _draw_band(panel, _best_controls(line, claims), "0.55", f"best control, {visibility}", style)
         panel.axhline(CHANCE, color="0.6", linestyle=":", linewidth=1)
-        panel.set(title=literal(concept), ylim=(-0.03, 1.03))
+        panel.set_title(literal(concept), fontsize=9)
+        panel.set_ylim(-0.03, 1.03)
         panel.yaxis.set_major_formatter("{x:.0%}")
         _scale(panel, rows)
     _name_edges(axes, AXES[rows[0].axis], rows[0].measure)
@@ -231,7 +233,6 @@ def _grid(count: int, size: tuple[float, float], beside: float = 0.4) -> tuple[F
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(labelsize=8)
-        panel.title.set_size(9)
         for axis in (panel.xaxis, panel.yaxis):
             axis.label.set_size(9)
     return figure, panels

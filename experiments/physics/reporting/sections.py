@@ -23,17 +23,19 @@ TINY = 1e-12
 
 def claim_section(folder: Path, claims: Sequence[ConceptClaim], models: Sequence[str]) -> Section:
     """Return the section on accuracies, and on what they say."""
+    shown = [claim for claim in claims if claim.model in models]
+    several = len({claim.measure for claim in shown}) > 1
     rows: list[tuple[str, ...]] = [
         ("concept", "events", "model", "measure", "scenes", "share", "best control", "difference", "so it is")
     ]
-    for claim in claims:
-        if claim.model in models:
-            control = share(claim.control_value, claim.control_low, claim.control_high)
-            difference = points(claim.difference, claim.difference_low, claim.difference_high)
-            named = f"`{claim.control}` {control}" if claim.control else ""
-            found = share(claim.value, claim.low, claim.high)
-            what = (claim.concept, claim.visibility, claim.model, claim.measure, str(claim.scenes))
-            rows.append((*what, found, named, difference, verdict(claim)))
+    for claim in shown:
+        control = share(claim.control_value, claim.control_low, claim.control_high)
+        difference = points(claim.difference, claim.difference_low, claim.difference_high)
+        named = f"`{claim.control}` {control}" if claim.control else ""
+        found = share(claim.value, claim.low, claim.high)
+        which = (claim.model if len(models) > 1 else "", claim.measure if several else "")
+        what = (claim.concept, claim.visibility, *which, str(claim.scenes))
+        rows.append((*what, found, named, difference, verdict(claim)))
     return Section(
         "What it knows",
         "The share of comparisons in which what cannot happen is the more surprising, a tie counting one half, with "
@@ -106,9 +108,9 @@ def timecourse_section(plots: Sequence[tuple[Path, str]], rows: Sequence[Timecou
         "Surprise over time",
         "How much more surprising the impossible films of a quadruple or pair are than the possible ones, latent frame "
         "by latent frame, aligned at the one in which the event begins: mean over scenes with 95 % intervals, all "
-        "scenes that count, no readout. A film that begins as another does has the same tokens there, if the tokenizer is "
-        f"causal and the films are stored without loss, and their difference is 0. {_before(rows)} Hidden events may "
-        "show only when the occluder is gone. timecourse.csv has all models and controls.",
+        "scenes that count, no readout. A film that begins as another does has the same tokens there, if the tokenizer "
+        f"is causal and the films are stored without loss, and their difference is 0. {_before(rows)} Hidden events "
+        "may show only when the occluder is gone. timecourse.csv has all models and controls.",
         tuple(embed(path, caption) for path, caption in plots),
     )
 
