@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from data.drawing import CAPTION, MARGIN, Tile, draw_grid, draw_text, stack_images
+from experiments.physics.manifest import CONTROL
 from experiments.physics.stimuli.sheets import BORDER, GREEN, RED
 from experiments.physics.tables import FilmRow
 from sampling.heat import HEAT
@@ -46,7 +47,8 @@ class DrawnFilm:
     @property
     def name(self) -> str:
         """What it is, in two or three words."""
-        return f"{self.row.beginning}{self.row.ending} {'can happen' if self.row.possible else 'cannot'}".strip()
+        other = "is changed" if self.row.concept == CONTROL else "cannot"
+        return f"{self.row.beginning}{self.row.ending} {'can happen' if self.row.possible else other}".strip()
 
     @property
     def colour(self) -> tuple[int, int, int]:
