@@ -96,6 +96,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (DiversityReportOptions, "experiments.diversity.reporting.report:report_diversity"),
         (physics.StimuliOptions, "experiments.physics.stimuli.make:make_stimuli"),
         (physics.PhysicsRunOptions, "experiments.physics.experiment:run_physics"),
+        (physics.PhysicsReportOptions, "experiments.physics.reporting.report:report_physics"),
     )
 }
 GROUPS = {

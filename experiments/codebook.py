@@ -109,7 +109,14 @@ SCALES: tuple[tuple[str, Scale], ...] = (
 
 EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     ("Accuracy", r"(low|high)(_\w+)?", SHARE),
-    ("ScoreRow", r"value|low|high", SHARE),
+    *((owner, r"value|low|high", SHARE) for owner in ("ScoreRow", "AccuracyRow", "AccuracyCurveRow")),
+    ("ConceptClaim", r"(control_)?(value|low|high)", SHARE),
+    ("ConceptClaim", r"difference_(low|high)", DIFFERENCE),
+    ("AccuracyCurveRow", r"x", Scale("that of the axis", 0)),
+    ("TimecourseRow", r"mean|low|high", Scale("that of the model")),
+    ("TimecourseRow", r"largest", Scale("that of the model", 0)),
+    ("TimecourseRow", r"after_event", Scale("latent frames")),
+    ("ExtremeRow", r"difference", Scale("that of the model")),
     ("Box", r"left|top|right|bottom", SHARE),
     ("Comparison", r"(low|high)(_\w+)?", DIFFERENCE),
     ("Threshold", r"(low|high)(_\w+)?", PASSES),

@@ -33,6 +33,8 @@ class Medium:
     """The file as a data URI."""
     caption: str
     video: bool
+    poster: str = ""
+    """Of a video that waits until it is played: the image before, as a data URI. Others play at once, over and over."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,9 @@ class Section:
     table: Table = ()
 
 
-def embed(path: Path, caption: str) -> Medium:
-    """Return the file at `path` (.png, .gif or .mp4) for a page."""
-    encoded = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Medium(f"data:{MEDIA_TYPES[path.suffix]};base64,{encoded}", caption, video=path.suffix == ".mp4")
+def embed(path: Path, caption: str, poster: Path | None = None) -> Medium:
+    """Return the file at `path` (.png, .gif or .mp4) for a page, a video with the image that stands for it if given."""
+    return Medium(_inside(path), caption, path.suffix == ".mp4", "" if poster is None else _inside(poster))
 
 
 def write_report(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
@@ -91,3 +92,9 @@ def without_empty_columns(rows: Sequence[tuple[str, ...]]) -> Table:
     """Return a table without the columns that are empty but for their head."""
     kept = [column for column in range(len(rows[0])) if any(row[column] for row in rows[1:])]
     return tuple(tuple(row[column] for column in kept) for row in rows)
+
+
+def _inside(path: Path) -> str:
+    """Return a file as a data URI."""
+    encoded = base64.b64encode(path.read_bytes()).decode("ascii")
+    return f"data:{MEDIA_TYPES[path.suffix]};base64,{encoded}"

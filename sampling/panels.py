@@ -81,7 +81,23 @@ def heat_panels(completion: Completion) -> list[Panel]:
     bits = completion.sampled.entropy.numpy() / math.log(2)
     levels = np.nan_to_num(bits / top_of_scale(completion) * 255).round().astype(np.uint8)
     panels = continuation_panels(completion)
-    return [_heated(panel, HEAT[level], ~np.isnan(at)) for panel, level, at in zip(panels, levels, bits, strict=True)]
+    return [heated(panel, HEAT[level], ~np.isnan(at)) for panel, level, at in zip(panels, levels, bits, strict=True)]
+
+
+def heated(panel: Panel, heat: NDArray[np.uint8], sampled: NDArray[np.bool_]) -> Panel:
+    """Return a panel in grey with colours over it.
+
+    Args:
+        panel: of T frames, H rows and W columns.
+        heat: (t, h, w, 3) colours, each over the pixels that its token stands for.
+        sampled: (t, h, w): where there is a colour.
+    """
+    positions = np.ix_(
+        *(np.arange(large) * small // large for large, small in zip(panel.marks.shape, sampled.shape, strict=True))
+    )
+    grey = np.broadcast_to(panel.pixels.mean(axis=-1, keepdims=True), panel.pixels.shape)
+    pixels = np.where(sampled[positions][..., None], _mixed(grey, heat[positions]), grey.round().astype(np.uint8))
+    return Panel(panel.caption, pixels, panel.marks)
 
 
 def top_of_scale(completion: Completion) -> int:
@@ -89,11 +105,15 @@ def top_of_scale(completion: Completion) -> int:
     return max(1, math.ceil(np.nan_to_num(completion.sampled.entropy.numpy()).max() / math.log(2)))
 
 
-def draw_scale(top: int) -> Image.Image:
-    """Draw the colours of heat maps from 0 to `top` bits, mixed with a middle grey as in the images."""
+def draw_scale(top: float, words: str = "bits per token, of the model's distribution") -> Image.Image:
+    """Draw the colours of heat maps from 0 to `top`, mixed with a middle grey as in the images.
+
+    Args:
+        top: of the scale.
+        words: what the numbers are, and of what.
+    """
     width = len(HEAT)
     height = 12
-    words = "bits per token, of the model's distribution"
     canvas = Image.new("RGB", (width + text_width(words) + 4 * MARGIN, 2 * CAPTION + MARGIN), "white")
     ramp = _mixed(np.full((height, width, 3), 128), np.broadcast_to(HEAT, (height, width, 3)))
     canvas.paste(Image.fromarray(ramp), (MARGIN, 3))
@@ -138,16 +158,6 @@ def _until(clip: Tensor, frames: int) -> NDArray[np.uint8]:
 
 def _marks(given: NDArray[np.bool_], there: int, elsewhere: int) -> NDArray[np.uint8]:
     return np.where(given, there, elsewhere).astype(np.uint8)
-
-
-def _heated(panel: Panel, heat: NDArray[np.uint8], sampled: NDArray[np.bool_]) -> Panel:
-    """Lay (t, h, w, 3) colours over a panel where (t, h, w) says so."""
-    positions = np.ix_(
-        *(np.arange(large) * small // large for large, small in zip(panel.marks.shape, sampled.shape, strict=True))
-    )
-    grey = np.broadcast_to(panel.pixels.mean(axis=-1, keepdims=True), panel.pixels.shape)
-    pixels = np.where(sampled[positions][..., None], _mixed(grey, heat[positions]), grey.round().astype(np.uint8))
-    return Panel(panel.caption, pixels, panel.marks)
 
 
 def _mixed(grey: NDArray[np.floating | np.integer], heat: NDArray[np.uint8]) -> NDArray[np.uint8]:

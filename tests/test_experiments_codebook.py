@@ -12,12 +12,16 @@ from pathlib import Path
 import pytest
 from diversity_tables import make_study
 from memory_runs import make_run, make_trials
+from physics_runs import CONTROLS, SimulatedModel, knows
+from physics_runs import make_run as make_physics_run
 
 from experiments.codebook import EXCEPTIONS, SCALES, Column, Scale, columns, scale_of, write_codebook
 from experiments.diversity.options import DiversityReportOptions
 from experiments.diversity.reporting.report import report_diversity
 from experiments.memory.options import ReportOptions
 from experiments.memory.report import report_memory
+from experiments.physics.options import PhysicsReportOptions
+from experiments.physics.reporting.report import report_physics
 from storage.tables import read_rows
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs" / "_extensions"))
@@ -49,7 +53,17 @@ def diversity_report(folder: Path) -> Path:
     return report_diversity(DiversityReportOptions(tuple(make_study(folder / "runs", items=2)), folder / "out"))
 
 
-@pytest.fixture(scope="module", params=[memory_report, diversity_report], ids=["memory", "diversity"])
+def physics_report(folder: Path) -> Path:
+    models = [SimulatedModel(f"{step}", knows, row={"step": step}) for step in (1, 2)]
+    gpts = [f"gpt/checkpoints/{model.name}" for model in models]
+    run = make_physics_run(folder / "run", *models, *CONTROLS, gpts=gpts)
+    return report_physics(PhysicsReportOptions((run,), folder / "out"))
+
+
+REPORTS = {"memory": memory_report, "diversity": diversity_report, "physics": physics_report}
+
+
+@pytest.fixture(scope="module", params=REPORTS.values(), ids=REPORTS)
 def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a report."""
     return request.param(tmp_path_factory.mktemp("report"))

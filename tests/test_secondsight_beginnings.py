@@ -118,6 +118,7 @@ REFUSED = {
     "physics run --films list --tokenizer tokenizer --gpt gpt nowhere --out new": NO_MODEL,
     "physics run --films list --tokenizer tokenizer --gpt gpt --control-gpt nowhere --out new": NO_MODEL,
     "physics run --films list --tokenizer tokenizer --scores nowhere --out new": "secondsight: there is no table of",
+    "physics report nowhere --out new": "secondsight: nowhere holds no scores.csv: it is no finished run of",
     "diversity report nowhere --out new": "secondsight: nowhere holds no run.csv: it is no finished run of",
 }
 """Command lines, and how what is said of them begins."""

@@ -353,6 +353,12 @@ TABLES = (
         files("diversity_run/*.csv", by=(mutations.damage_table,)),
         copied=("diversity_run",),
     ),
+    Scenario(
+        ("physics", "report", "physics_run", "--out", "out"),
+        {"physics_run": "physics_run", "films": "films"},
+        files("physics_run/*.csv", by=(mutations.damage_table,)),
+        copied=("physics_run",),
+    ),
 )
 PUBLISH = (
     Scenario(
@@ -470,7 +476,6 @@ OUT_PATHS = (
 
 SWEEP: Words = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
 SWEEP += ("--out", "out")
-PHYSICS: Words = ("physics", "run", "--films", "films", "--tokenizer", "tokenizer", "--gpt", "gpt")
 BASES: dict[str, Words] = {
     "complete": COMPLETE_ONE,
     "data inspect": ("data", "inspect", "few_images", "--out", "out"),
@@ -490,7 +495,8 @@ BASES: dict[str, Words] = {
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
     "memory sweep": SWEEP,
-    "physics run": (*PHYSICS, "--least-kept", "0", "--out", "out"),
+    "physics report": ("physics", "report", "physics_run", "--out", "out"),
+    "physics run": recipes.PHYSICS,
     "physics stimuli": (
         *("physics", "stimuli", "--out", "out", "--scenes", "1"),
         *("--concepts", "inertia", "--frames", "8", "--size", "16"),
@@ -518,7 +524,7 @@ THINGS = (
     "foreign",
     "evaluation",
 )
-EVERYTHING = {name: name for name in (*THINGS, "memory_run", "diversity_run")}
+EVERYTHING = {name: name for name in (*THINGS, "memory_run", "diversity_run", "physics_run")}
 
 
 def _spoil_option(command: str) -> Spoil:
@@ -668,6 +674,7 @@ NAMED = (
             ("complete", ("videos", "gpt", "out")),
             ("memory report", ("memory_run", "out")),
             ("diversity report", ("diversity_run", "out")),
+            ("physics report", ("physics_run", "out")),
             ("publish", ("tokenizer", "evaluation", "out")),
             ("vqgan encode", ("tokenizer", "videos", "out")),
             ("gpt train", ("store", "out")),

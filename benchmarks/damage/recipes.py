@@ -76,6 +76,8 @@ DIVERSITY: Words = (
     "videos",
 )
 DIVERSITY += ("--out", "out", *SAMPLED, "--perceptual", "none", "--features", "none", "--batch", "1")
+PHYSICS: Words = ("physics", "run", "--films", "films", "--tokenizer", "tokenizer", "--gpt", "gpt", "--out", "out")
+PHYSICS += ("--least-kept", "0")
 EVALUATE = ("vqgan", "eval", "--tokenizer", "tokenizer", "--data", "videos", "--out", "out")
 
 COMMANDS: set[Callable[[Path], object]] = set()
@@ -119,9 +121,10 @@ def _videos(folder: Path, count: int = 6, frames: int = 16, size: int = 16) -> N
 
 
 def _films(folder: Path) -> None:
-    """A set of films of which one can happen and one cannot."""
+    """A set of films, in each of two scenes one that can happen and one that cannot."""
     films = [
-        Film(f"{name}.mp4", "scene", "pair", "shape", hidden=False, possible=name == "can", event_s=1.0)
+        Film(f"{name}_{scene}.mp4", scene, scene, "shape", hidden=False, possible=name == "can", event_s=1.0)
+        for scene in ("one", "two")
         for name in ("can", "cannot")
     ]
     write_manifest(folder / "films" / "manifest.csv", films)
@@ -388,6 +391,7 @@ RECIPES: dict[str, Recipe] = {
     "evaluation": (("tokenizer", "videos"), _command(*EVALUATE)),
     "memory_run": (("list",), _command(*MEMORY)),
     "diversity_run": (("gpt", "tokenizer", "tokens", "videos"), _command(*DIVERSITY)),
+    "physics_run": (("films", "tokenizer", "gpt"), _command(*PHYSICS)),
     # Runs that were killed on the way, and others like them but for the seed.
     "half_gpt": (("store",), _command(*GPT_TRAIN, stop=("checkpoints/000006", 1))),
     "other_half_gpt": (("store",), _command(*GPT_TRAIN, "--seed", "1", stop=("checkpoints/000006", 1))),

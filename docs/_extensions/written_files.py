@@ -22,6 +22,12 @@ from experiments.memory.merge import LeftOut
 from experiments.memory.protocol import ProtocolOption
 from experiments.memory.recall import RecallRow
 from experiments.physics.manifest import Box, Film
+from experiments.physics.reporting.accuracy import AccuracyRow
+from experiments.physics.reporting.claims import ConceptClaim
+from experiments.physics.reporting.curves import AccuracyCurveRow
+from experiments.physics.reporting.extremes import ExtremeRow
+from experiments.physics.reporting.kept import KeptRow
+from experiments.physics.reporting.timecourse import TimecourseRow
 from experiments.physics.tables import FilmRow, FrameRow, ModelRow, ScoreRow
 from experiments.statistics.accuracy import Accuracy
 from experiments.statistics.comparison import Comparison
@@ -295,6 +301,23 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("encoded", "films as tokens and what controls say of them, for all models and `--resume auto`"),
         CONFIG,
         ENVIRONMENT,
+    ),
+    "physics report": (
+        WrittenFile("report.html", "everything on one page that needs no network"),
+        WrittenFile("accuracy.csv", "accuracies by concept, of models, controls and people", AccuracyRow),
+        WrittenFile("claims.csv", "what each model knows, held against controls", ConceptClaim),
+        WrittenFile("curve.csv", "accuracy against training and size, where there are several", AccuracyCurveRow),
+        WrittenFile("timecourse.csv", "surprise over time, aligned at the event", TimecourseRow),
+        WrittenFile("extremes.csv", "the films that are drawn", ExtremeRow),
+        WrittenFile("kept.csv", "how much of what matched films differ in the tokenizer keeps", KeptRow),
+        METHODS,
+        CODEBOOK,
+        WrittenFile("accuracy.png, measures.png, timecourse_<tokens>.png, curve_<axis>_<measure>.png", "plots"),
+        WrittenFile("*.pdf, *.svg", FIGURE_FILES),
+        WrittenFile(
+            "extremes/<films>.mp4, extremes/<films>.png, extremes/<films>_strip.png",
+            "films at the extremes with their surprise: videos, the image before each plays, the event's latent frames",
+        ),
     ),
     "demo": (
         WrittenFile("report.html", "what was made, each image with a sentence on how to read it"),

@@ -136,3 +136,42 @@ class PhysicsRunOptions(Options):
         """
         if not (self.gpt or self.observer or self.scores):
             raise ValueError("--gpt, --observer or --scores must name at least one model that is measured")
+
+
+def check_finished_run(folder: Path) -> None:
+    """Refuse a folder that holds no run that was finished.
+
+    Raises:
+        ValueError: it lacks the table that is written last.
+    """
+    if not (folder / "scores.csv").exists():
+        raise unfinished(folder, "scores.csv")
+
+
+def unfinished(folder: Path, name: str) -> ValueError:
+    """Return what is said of a folder that lacks a table of a run."""
+    return ValueError(f"{folder} holds no {name}: it is no finished run of `secondsight physics run`")
+
+
+@dataclass(frozen=True)
+class PhysicsReportOptions(Options):
+    """Draw what runs measured: accuracies beside controls and people, claims, curves, surprise over time, a page."""
+
+    command = "physics report"
+    example = "secondsight physics report runs/surprise --out runs/report"
+
+    runs: tuple[Path, ...] = field(metadata=about(positional=True, must_hold=check_finished_run))
+    """Run folders of `secondsight physics run`, all on the same films."""
+    out: Path
+    """Folder for accuracy.csv, claims.csv, curve.csv, timecourse.csv, plots, films of extremes and report.html."""
+    extremes: int = option(1, at_least=0, at_most=100)
+    """Quadruples with the largest difference, and as many with the smallest, of which films are drawn per concept."""
+
+    def check(self) -> None:
+        """Check that there is a run.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if not self.runs:
+            raise ValueError("name at least one run folder of `secondsight physics run`")

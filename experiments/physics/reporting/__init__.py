@@ -1,0 +1,1 @@
+"""Reports of physics runs: accuracies, claims, curves, surprise over time and films of extremes."""
