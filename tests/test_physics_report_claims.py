@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from physics_runs import CONTROLS, SimulatedModel, errs, films_of, guesses, knows, make_run, mostly, ties
 
+from experiments.physics.manifest import Film
 from experiments.physics.reporting.accuracy import accuracies, concepts_of
 from experiments.physics.reporting.claims import ConceptClaim, claims
 from experiments.physics.reporting.curves import curves
@@ -341,3 +342,19 @@ def test_hours_that_earlier_runs_do_not_say_are_not_known(tmp_path: Path) -> Non
     lines = (run / "models.csv").read_text().splitlines()
     (run / "models.csv").write_text("".join(line.rpartition(",")[0] + "\n" for line in lines))
     assert merge_runs([run]).subjects[0].row.step is None
+
+
+def test_a_film_with_several_foils_is_compared_with_each(tmp_path: Path) -> None:
+    films = [
+        film
+        for film in films_of(("block",), 16, (False,))
+        if film.versions != "BB"  # AA with its foils AB and BA
+    ]
+    films = [replace(film, beginning="", ending="") for film in films]
+
+    def knows_one(film: Film) -> float:
+        return 2.0 if film.film.endswith("AB.mp4") else 1.5 if film.possible else 1.0
+
+    run = make_run(tmp_path / "run", SimulatedModel("gpt", knows_one), *CONTROLS, films=films)
+    found = claims(merge_runs([run]))
+    assert {(claim.measure, claim.value, claim.scenes) for claim in found} == {("pair", 0.5, 8)}

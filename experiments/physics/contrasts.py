@@ -27,10 +27,14 @@ SAME = 1e-6
 class Judgement(NamedTuple):
     """One comparison of matched films."""
 
-    film: Film
-    """One of them, which tells scene and concept."""
+    films: tuple[Film, ...]
     correct: float
     """1 where the impossible films have the larger surprise, 0 where they have the smaller, one half for a tie."""
+
+    @property
+    def film(self) -> Film:
+        """One of them, which tells scene and concept."""
+        return self.films[0]
 
 
 def judge(measure: Measure, values: Mapping[str, float], films: Sequence[Film]) -> list[Judgement]:
@@ -95,8 +99,8 @@ def _judgement(compared: Sequence[Film], values: Mapping[str, float]) -> Judgeme
     difference = sum(values[film.film] * (-1 if film.possible else 1) for film in compared)
     size = sum(abs(values[film.film]) for film in compared)
     if abs(difference) <= SAME * size:
-        return Judgement(compared[0], 0.5)
-    return Judgement(compared[0], float(difference > 0))
+        return Judgement(tuple(compared), 0.5)
+    return Judgement(tuple(compared), float(difference > 0))
 
 
 def _share_below(others: Floats, values: Floats) -> Floats:

@@ -10,7 +10,7 @@ own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -18,7 +18,7 @@ from experiments.physics.contrasts import Measure
 from experiments.physics.manifest import CONTROL
 from experiments.physics.printing import MAIN
 from experiments.physics.reporting.accuracy import reported
-from experiments.physics.reporting.outcomes import Difference, Outcome, compare, in_subset, outcomes
+from experiments.physics.reporting.outcomes import Difference, Outcomes, compare, in_subset, outcomes
 from experiments.physics.reporting.runs import Merged, Model
 from experiments.physics.scores import ALL, readout_of
 from experiments.physics.tables import ScoreRow, Visibility
@@ -158,8 +158,8 @@ def _holm(p_values: Sequence[float | None], claims: Sequence[ConceptClaim]) -> l
     return found
 
 
-def _subset(of: Mapping[str, Outcome], row: ScoreRow) -> dict[str, Outcome]:
-    return {name: one for name, one in of.items() if in_subset(one.film, row.concept, row.visibility)}
+def _subset(of: Outcomes, row: ScoreRow) -> Outcomes:
+    return {names: one for names, one in of.items() if in_subset(one.film, row.concept, row.visibility)}
 
 
 def _same_score(control: Model, row: ScoreRow) -> ScoreRow | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.physics.contrasts import Measure, judge
+from experiments.physics.contrasts import Judgement, Measure, judge
 from experiments.physics.manifest import CONTROL, Film
 from experiments.physics.readouts import Readout
 from experiments.physics.reporting.accuracy import reported
@@ -22,13 +22,8 @@ ROUNDING = 1e-9
 """By which a share may be another when it is computed again."""
 
 
-class Outcome(NamedTuple):
-    """A comparison of matched films."""
-
-    film: Film
-    """One of them, which tells scene and concept."""
-    correct: float
-    """1 where the impossible films have the larger surprise, 0 where they have the smaller, one half for a tie."""
+Outcomes = Mapping[tuple[str, ...], Judgement]
+"""Comparisons by the names of the films that are compared."""
 
 
 class Difference(NamedTuple):
@@ -48,8 +43,8 @@ def chosen_readout(model: Model, measure: Measure) -> Readout | None:
     return next((readout_of(row) for row in reported(model) if row.measure == measure), None)
 
 
-def outcomes(model: Model, measure: Measure) -> Mapping[str, Outcome]:
-    """Return the comparisons of the scenes for reporting by the readout that a model chose, by name of the quadruple.
+def outcomes(model: Model, measure: Measure) -> Outcomes:
+    """Return the comparisons of the scenes for reporting by the readout that a model chose.
 
     Raises:
         ValueError: they do not give the shares in scores.csv.
@@ -59,7 +54,7 @@ def outcomes(model: Model, measure: Measure) -> Mapping[str, Outcome]:
         return {}
     run = model.run
     found = {
-        one.film.quadruple: Outcome(one.film, one.correct)
+        tuple(film.film for film in one.films): one
         for one in judge(measure, values_of(model, readout), list(run.matched.values()))
         if run.halves[one.film.scene] == "reporting"
     }
@@ -80,7 +75,7 @@ def in_subset(film: Film, concept: str, visibility: Visibility) -> bool:
     return of_concept and visibility in ("both", "hidden" if film.hidden else "visible")
 
 
-def compare(first: Mapping[str, Outcome], second: Mapping[str, Outcome]) -> Difference | None:
+def compare(first: Outcomes, second: Outcomes) -> Difference | None:
     """Return the difference between two models on the comparisons that both have, first minus second; None of none."""
     common = [name for name in first if name in second]
     if not common:
@@ -103,7 +98,7 @@ def _number(row: FilmRow, readout: Readout) -> float | None:
     return value
 
 
-def _check_share(model: Model, row: ScoreRow, found: Mapping[str, Outcome]) -> None:
+def _check_share(model: Model, row: ScoreRow, found: Outcomes) -> None:
     correct = [one.correct for one in found.values() if in_subset(one.film, row.concept, row.visibility)]
     if len(correct) != row.comparisons or abs(float(np.mean(correct)) - row.value) > ROUNDING:
         raise ValueError(
