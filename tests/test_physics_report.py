@@ -83,7 +83,7 @@ def extremes(report: Path) -> list[ExtremeRow]:
 def test_it_writes_its_tables_and_plots(report: Path, extremes: list[ExtremeRow]) -> None:
     plots = {
         f"{name}.{ending}"
-        for name in ("accuracy", "measures", "timecourse_all", "timecourse_object")
+        for name in ("accuracy", "measures", "curve_step_quadruple", "timecourse_all", "timecourse_object")
         for ending in ("png", "pdf", "svg")
     }
     assert {path.name for path in report.iterdir()} == {

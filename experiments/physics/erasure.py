@@ -94,5 +94,5 @@ def _parts(where: Tensor, event_frame: int | None) -> Iterator[Tensor]:
 def _pairs(films: Sequence[Shown]) -> list[tuple[Shown, Shown]]:
     possible = [shown for shown in films if shown.film.possible]
     impossible = [shown for shown in films if not shown.film.possible]
-    quadruple = len(possible) == len(impossible) == 2
+    quadruple = len(possible) == 2 and len(impossible) != 1  # one with two others is matched with each
     return [(possible[0], possible[1])] if quadruple else list(product(possible, impossible))
