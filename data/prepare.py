@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import sys
 import tarfile
 import zlib
@@ -52,6 +51,7 @@ from storage.checked_files import FaultError, check_size
 from storage.files import atomic_write
 from storage.lock import FolderLock
 from storage.run_folder import RunFolderError, check_run, has_begun, leaving_nothing, open_run
+from training.parallel import cores
 from training.progress import Progress, count, say_done, say_found
 
 
@@ -154,11 +154,6 @@ def is_made(path: Path, pieces: Sequence[Piece]) -> bool:
         print(f"{path} cannot be kept ({error}): it is made again", file=sys.stderr)
         return False
     return True
-
-
-def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def make_shards(requests: Sequence[ShardRequest]) -> Iterator[int]:

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from data.playroom.make import one_thread
 from data.synthetic.camera import STYLES, Wander, draw_camera
 from data.synthetic.chance import stream
 from data.synthetic.colours import hsv, palette, vivid
@@ -18,6 +17,7 @@ from data.synthetic.leaves import power_law
 from data.synthetic.make import kind_of, render_clip, render_still
 from data.synthetic.scenes import KINDS, draw_scene
 from data.synthetic.textures import noise
+from training.parallel import one_thread
 
 SIZE = 32
 

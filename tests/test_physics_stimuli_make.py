@@ -18,7 +18,7 @@ from experiments.physics.options import StimuliOptions
 from experiments.physics.stimuli.make import make_stimuli
 from experiments.physics.stimuli.quadruples import make_quadruple
 
-SMALL = {"concepts": ("permanence", "control"), "size": 32, "frames": 8, "distractors": 0}
+SMALL = {"concepts": ("permanence", "control"), "size": 32, "frames": 8, "distractors": 0, "workers": 0}
 
 
 def small(out: Path, **options: Any) -> StimuliOptions:
@@ -158,6 +158,13 @@ def test_a_folder_grows_and_never_shrinks(tmp_path: Path) -> None:
     assert contents(tmp_path / "films").items() >= first.items()
     expected = {"scenes": 2, "concepts": ["inertia"], "events": "both", "camera": "both", "distractors": 0}
     assert json.loads((tmp_path / "stimuli.json").read_text()).items() >= expected.items()
+
+
+def test_processes_render_the_same_films(made: Path, tmp_path: Path) -> None:
+    make_stimuli(small(tmp_path, scenes=4, workers=2))
+    films = contents(tmp_path / "films")
+    assert len(films) == 4 * 2 * 6  # films, boxes and manifest
+    assert contents(made / "films").items() <= films.items()
 
 
 def test_films_to_train_on_are_the_possible_ones_alone(made: Path, tmp_path: Path) -> None:

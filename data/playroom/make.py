@@ -7,7 +7,6 @@ Axes: T frames, H rows, W columns.
 import json
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from data.video_writing import write_video
 from storage.files import atomic_write, write_text
 from storage.lock import FolderLock
 from storage.records import grow_record
+from training.parallel import one_thread
 from training.progress import say_done, say_found
 
 OBJECT_SAMPLES = 3
@@ -174,20 +174,6 @@ def _exemplars(use: str, item: int) -> range:
 def _is_clear(pair: tuple[Toy, Toy], seed: int) -> bool:
     first, second = (render_object(*toy, seed=seed, size=32) for toy in pair)
     return visible_change(first, second) >= CLEAR_CHANGE
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Lets torch compute in one thread: on tensors as small as these, threads that share cores wait for each other.
-
-    The pixels do not depend on it.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @one_thread()

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from data.images import clip_to_image
 from data.options import SyntheticOptions
-from data.playroom.make import one_thread
 from data.skipping import describe_skipped
 from data.sources import Source
 from data.synthetic.camera import draw_camera
@@ -25,6 +24,7 @@ from data.video_writing import write_video
 from storage.files import atomic_write, write_text
 from storage.lock import FolderLock
 from storage.records import grow_record
+from training.parallel import one_thread
 from training.progress import say_done, say_found
 
 

@@ -14,10 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from data.errors import MediaError
 from experiments.physics.footage import Footage, open_footage, picture_digests
 from experiments.physics.manifest import Box, Film, ManifestError
 from storage.terminal import count
+from training.parallel import side_by_side
 
 SHOWN = 10
 """Defects that are said, at most."""
@@ -234,15 +237,18 @@ def _time_defects(film: Film) -> Iterator[str]:
 
 
 def _read(films: FilmSet) -> tuple[list[CheckedFilm], list[Defect]]:
-    read = []
-    defects = []
-    for film in films.films:
+    def read(film: Film) -> CheckedFilm | Defect:
         try:
             footage = open_footage(films.root / film.film, films.image_fps)
-            read.append(CheckedFilm(film, footage, footage.file_digest(), tuple(picture_digests(footage))))
+            return CheckedFilm(film, footage, footage.file_digest(), tuple(picture_digests(footage)))
         except MediaError as error:
-            defects.append(Defect((film.film,), str(error)))
-    return read, defects
+            return Defect((film.film,), str(error))
+
+    found = list(side_by_side(read, films.films, torch.device("cpu")))
+    return (
+        [film for film in found if isinstance(film, CheckedFilm)],
+        [film for film in found if isinstance(film, Defect)],
+    )
 
 
 def _unequal(name: str, group: Sequence[CheckedFilm], slack_s: float) -> Iterator[Defect]:

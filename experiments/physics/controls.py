@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from einops import rearrange
+from numpy.typing import NDArray
 from torch import Tensor
 
 from experiments.diversity.baselines import compressed_bits
@@ -77,11 +78,18 @@ def compressor(material: Material) -> Tensor:
     known = COMPRESSOR_MEMORY // pictures[0].nbytes
     bits = torch.empty(t, 1, 1)
     ends = material.scale.frames
+    together, begins = 0, 0  # bits of the frames up to here, and the first of them
     for index, (first, end) in enumerate(pairwise(ends)):
-        before = pictures[max(0, first - known) : first]
-        together = compressed_bits(np.concatenate([before, pictures[first:end]]))
-        bits[index] = max(0, together - (compressed_bits(before) if len(before) else 0))
+        remembered = max(0, first - known)
+        before = together if remembered == begins else _bits(pictures[remembered:first])
+        begins = remembered
+        together = _bits(pictures[begins:end])
+        bits[index] = max(0, together - before)
     return (bits / (h * w)).expand(t, h, w).contiguous()
+
+
+def _bits(pictures: NDArray[np.uint8]) -> int:
+    return compressed_bits(pictures) if len(pictures) else 0
 
 
 def reconstruction_error(material: Material) -> Tensor:

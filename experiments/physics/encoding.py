@@ -8,7 +8,7 @@ Axes: T frames, H rows, W columns of a clip; t, h, w of its token grid.
 from __future__ import annotations
 
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,9 +30,13 @@ from sampling.completion import render
 from storage.arrays import load_arrays, save_arrays
 from storage.records import digest_of
 from storage.terminal import count
+from training.parallel import side_by_side
 from training.progress import Progress
 from vqgan.stretches import encode_in_stretches
 from vqgan.tokenizer import Tokenizer
+
+MOST_PIXELS = 2**26
+"""Pixels of all frames of the matched films that are encoded at once, about: they take 24 bytes each."""
 
 SAME_RATE = 0.01
 """Share by which the rate of a film may be another than the tokenizer's and counts as the same: 29.97 is 30."""
@@ -74,10 +78,19 @@ def encode_films(films: CheckedSet, tokenizer: Tokenizer, folder: Path) -> list[
     """
     encoded: dict[str, EncodedFilm] = {}
     groups = _groups(films)
+    boxes: dict[str, list[Box]] = defaultdict(list)
+    for box in films.boxes:
+        if box.object == OBJECT:
+            boxes[box.film].append(box)
+
+    def encode(group: list[CheckedFilm]) -> list[EncodedFilm]:
+        return _encode_group(group, [boxes.get(film.film.film, []) for film in group], tokenizer, folder)
+
+    largest = max(sum(film.footage.frames for film in group) for group in groups) * tokenizer.size**2
     with Progress("Encoding", len(groups)) as progress:
-        for done, group in enumerate(groups, start=1):
-            boxes = _boxes_of(group, films.boxes)
-            encoded.update((film.checked.digest, film) for film in _encode_group(group, boxes, tokenizer, folder))
+        made = side_by_side(encode, groups, tokenizer.device, max(1, MOST_PIXELS // largest))
+        for done, group in enumerate(made, start=1):
+            encoded.update((film.checked.digest, film) for film in group)
             progress.show(done)
     return [encoded[film.digest] for film in films.films]
 
@@ -158,11 +171,6 @@ def _groups(films: CheckedSet) -> list[list[CheckedFilm]]:
     for film in films.films:
         groups.setdefault(f"matched {film.film.quadruple}" if film.film.quadruple else film.digest, []).append(film)
     return list(groups.values())
-
-
-def _boxes_of(group: Sequence[CheckedFilm], boxes: Sequence[Box]) -> list[list[Box]]:
-    """Return where the object is in each film."""
-    return [[box for box in boxes if (box.film, box.object) == (film.film.film, OBJECT)] for film in group]
 
 
 def _encode_group(

@@ -30,6 +30,7 @@ from storage.checked_files import read_json
 from storage.checksums import fingerprint
 from storage.model_paths import find_of_kind
 from storage.records import digest_of
+from training.parallel import side_by_side
 from training.progress import Progress
 from vqgan.tokenizer import Tokenizer
 
@@ -149,20 +150,22 @@ def measure_gpt(
         seen_hours=known.seen_hours if known else None,
         step=known.step if known else None,
     )
+
+    def measure(film: EncodedFilm) -> Tensor:
+        path = out / array_file(name, film)
+        identity = digest_of([own, overlap, hashlib.sha256(film.tokens.numpy().tobytes()).hexdigest()])
+        kept = read_finished(path, identity)
+        if kept is None:
+            kept = {"surprise": to_bits(meter.nats(film.tokens.to(gpt.device))).numpy()}
+            save_arrays(path, kept, identity)
+        return torch.from_numpy(kept["surprise"])
+
     surprise = []
-    files = []
     with Progress(f"Measuring {name}", len(films)) as progress:
-        for done, film in enumerate(films, start=1):
-            file = array_file(name, film)
-            identity = digest_of([own, overlap, hashlib.sha256(film.tokens.numpy().tobytes()).hexdigest()])
-            kept = read_finished(out / file, identity)
-            if kept is None:
-                kept = {"surprise": to_bits(meter.nats(film.tokens.to(gpt.device))).numpy()}
-                save_arrays(out / file, kept, identity)
-            surprise.append(torch.from_numpy(kept["surprise"]))
-            files.append(file)
+        for done, measured in enumerate(side_by_side(measure, films, gpt.device), start=1):
+            surprise.append(measured)
             progress.show(done)
-    return Measured(row, surprise, files)
+    return Measured(row, surprise, [array_file(name, film) for film in films])
 
 
 def take_controls(films: Sequence[EncodedFilm], out: Path) -> list[Measured]:

@@ -50,6 +50,8 @@ class StimuliOptions(Options):
     """Frames per second; falls and bounces take as long as they take, everything else is spread over the film."""
     seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """Seed of all films: same seed, same pixels."""
+    workers: int | None = option(None, at_least=0, at_most=512, identity="none")
+    """Processes that render, by default as many as there are cores; 0 renders in this process."""
 
     def check(self) -> None:
         """Check the concepts and the size.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,8 +13,9 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from data.playroom.make import one_thread
+from data.errors import MediaError
 from data.video_writing import write_video
+from data.workers import Workers
 from experiments.physics.manifest import (
     BOXES,
     MANIFEST,
@@ -33,12 +34,18 @@ from experiments.physics.stimuli.sheets import write_sheets
 from storage.files import write_text
 from storage.lock import FolderLock
 from storage.records import grow_record
+from training.parallel import cores, one_thread
 from training.progress import say_done, say_found
 
 FILMS = "films"
 """Folder of the films; in it, each quadruple has a folder that is a set of films by itself."""
 
 RECORD = "stimuli.json"
+
+FEW = 4
+"""Quadruples that a process must have to render: for fewer it does not pay to begin one."""
+TIMEOUT = 3600.0
+"""Seconds after which a quadruple is given up."""
 
 Letter = Literal["A", "B"]
 LETTERS: tuple[Letter, ...] = get_args(Letter)
@@ -83,7 +90,7 @@ def make_stimuli(options: StimuliOptions) -> None:
 
 def _grow(options: StimuliOptions) -> int:
     """Write down what the folder will hold, and return how many scenes that are."""
-    asked = {name: value for name, value in asdict(options).items() if name != "out"}
+    asked = {name: value for name, value in asdict(options).items() if name not in ("out", "workers")}
     asked["concepts"] = list(options.concepts)  # as JSON has it
     path = options.out / RECORD
     record = grow_record(path, asked, ("scenes",), "films")
@@ -91,15 +98,47 @@ def _grow(options: StimuliOptions) -> int:
     return int(record["scenes"])
 
 
-@one_thread()
+@dataclass(frozen=True)
+class Request:
+    """A quadruple that is to be written."""
+
+    options: StimuliOptions
+    concept: str
+    number: int
+    """Of the scene."""
+
+    @property
+    def name(self) -> str:
+        """Of the quadruple."""
+        return f"{self.concept}_{self.number:05d}"
+
+
+def write_quadruples(requests: Sequence[Request]) -> Iterator[str]:
+    """Write quadruples, and yield the name of each when its folder is whole.
+
+    Raises:
+        ValueError: no draw of a scene shows its event well.
+    """
+    with one_thread():
+        for request in requests:
+            quadruple = make_quadruple(request.options, request.concept, request.number)
+            folder = request.options.out / FILMS / request.name
+            _write_quadruple(folder, quadruple, VERSIONS[request.options.outcomes])
+            yield request.name
+
+
 def _write_films(options: StimuliOptions, scenes: int) -> list[str]:
     """Write the quadruples that are missing, and return the names of all."""
-    wanted = {f"{concept}_{number:05d}": (concept, number) for concept, number in _wanted(options, scenes)}
-    missing = [name for name in wanted if not (options.out / FILMS / name / MANIFEST).exists()]
-    for name in track(missing, "rendering films"):
-        quadruple = make_quadruple(options, *wanted[name])
-        _write_quadruple(options.out / FILMS / name, quadruple, VERSIONS[options.outcomes])
-    return list(wanted)
+    wanted = [Request(options, concept, number) for concept, number in _wanted(options, scenes)]
+    missing = [request for request in wanted if not (options.out / FILMS / request.name / MANIFEST).exists()]
+    processes = cores() if options.workers is None else options.workers
+    workers = Workers(write_quadruples, min(processes, len(missing) // FEW), TIMEOUT)
+    with workers:
+        made = workers.map([request] for request in missing)
+        for answer in track(made, "rendering films", total=len(missing)):
+            if isinstance(answer, MediaError):
+                raise answer
+    return [request.name for request in wanted]
 
 
 def _wanted(options: StimuliOptions, scenes: int) -> Iterator[tuple[str, int]]:
