@@ -131,7 +131,8 @@ def test_values_are_of_the_type_and_in_the_range_that_it_says(report: Path) -> N
 
 def _check(value: str, row: Column) -> None:
     if row.type.startswith("whole number"):
-        assert int(value) >= 0, row
+        low, high = _ends(row.range)
+        assert low <= int(value) <= high, row
     elif row.type.startswith("number") and row.column.endswith("_token"):
         assert float(value) >= 0, row  # the distances that the tests simulate are no shares
     elif row.type.startswith("number"):

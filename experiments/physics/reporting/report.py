@@ -79,6 +79,7 @@ def report_physics(options: PhysicsReportOptions) -> Path:
     people = _people(merged)
     found = accuracies(merged)
     stated = claims(merged)
+    over_training = curves(merged)
     over_time = timecourses(merged)
     _say_found(merged)
 
@@ -89,7 +90,7 @@ def report_physics(options: PhysicsReportOptions) -> Path:
     written: tuple[tuple[str, Sequence[object]], ...] = (
         ("accuracy.csv", rows),
         ("claims.csv", stated),
-        ("curve.csv", curves(merged)),
+        ("curve.csv", over_training),
         ("timecourse.csv", over_time),
         ("extremes.csv", drawn.rows),
         ("kept.csv", kept),
@@ -101,7 +102,7 @@ def report_physics(options: PhysicsReportOptions) -> Path:
     models = [model.name for model in merged.last]
     sections = [
         *_accuracies(out, merged, rows, stated),
-        *_curves(out, curves(merged), stated),
+        *_curves(out, over_training, stated),
         *_timecourses(out, merged, over_time),
         *([extreme_section(out, drawn)] if drawn.rows or drawn.missing else []),
         *([people_section(people)] if people else []),
