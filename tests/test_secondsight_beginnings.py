@@ -119,6 +119,10 @@ REFUSED = {
     "physics run --films list --tokenizer tokenizer --gpt gpt --control-gpt nowhere --out new": NO_MODEL,
     "physics run --films list --tokenizer tokenizer --scores nowhere --out new": "secondsight: there is no table of",
     "physics report nowhere --out new": "secondsight: nowhere holds no scores.csv: it is no finished run of",
+    "scaling extrapolate nowhere --target .9 --out new": "secondsight: nowhere does not exist: TABLE is a CSV file",
+    "scaling extrapolate list --target .9 --out new": "secondsight: list is a folder: TABLE is a CSV file",
+    "scaling tasks nowhere --out new": "secondsight: nowhere does not exist: TABLE is a CSV file",
+    "scaling tasks list.csv --out file": FILE,
     "diversity report nowhere --out new": "secondsight: nowhere holds no run.csv: it is no finished run of",
 }
 """Command lines, and how what is said of them begins."""

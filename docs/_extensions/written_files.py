@@ -29,6 +29,10 @@ from experiments.physics.reporting.extremes import ExtremeRow
 from experiments.physics.reporting.kept import KeptRow
 from experiments.physics.reporting.timecourse import TimecourseRow
 from experiments.physics.tables import FilmRow, FrameRow, ModelRow, ScoreRow
+from experiments.scaling.extrapolation_tables import AgreementRow, FamilyRow, FanRow, PredictionRow, TargetRow
+from experiments.scaling.tables import CurveRow
+from experiments.scaling.task_rows import ClassRow, CurveFitRow
+from experiments.scaling.task_table import TaskRow
 from experiments.statistics.accuracy import Accuracy
 from experiments.statistics.comparison import Comparison
 from experiments.statistics.items import Item
@@ -318,6 +322,29 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
             "extremes/<films>.mp4, extremes/<films>.png, extremes/<films>_strip.png",
             "films at the extremes with their surprise: videos, the image before each plays, the event's latent frames",
         ),
+    ),
+    "scaling extrapolate": (
+        WrittenFile("page.html", "everything on one page that needs no network"),
+        WrittenFile("targets.csv", "the amount at which each family reaches the target, with intervals", TargetRow),
+        WrittenFile("predictions.csv", "what each family says at marked amounts", PredictionRow),
+        WrittenFile("agreement.csv", "spread between families and within them, and the verdict", AgreementRow),
+        WrittenFile("families.csv", "how well each family foretold the largest amount, and its weight", FamilyRow),
+        WrittenFile("points.csv", "the points, as they were read", CurveRow),
+        WrittenFile("fan.csv", "the curves that are drawn", FanRow),
+        WrittenFile("extrapolation.png", "the measure against the amount, all families with their intervals"),
+        WrittenFile("extrapolation.pdf, extrapolation.svg", FIGURE_FILES),
+        METHODS,
+        CODEBOOK,
+    ),
+    "scaling tasks": (
+        WrittenFile("page.html", "everything on one page that needs no network"),
+        WrittenFile("classes.csv", "what kind of curve each task makes, why, and simulated error rates", ClassRow),
+        WrittenFile("points.csv", "the points, as they were read", TaskRow),
+        WrittenFile("fits.csv", "the curves that are drawn", CurveFitRow),
+        WrittenFile("tasks_<number>.png", "the tasks, up to 12 in a figure"),
+        WrittenFile("*.pdf, *.svg", FIGURE_FILES),
+        METHODS,
+        CODEBOOK,
     ),
     "demo": (
         WrittenFile("report.html", "what was made, each image with a sentence on how to read it"),
