@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from experiments.scaling.laws import Floats, Law
 
@@ -28,6 +29,10 @@ BATCH = 256
 LOG_REPEATS = (np.log(0.05), np.log(1e4))
 """Ends of log R: beyond them more or fewer repeats change nothing that losses could show."""
 DAMPING = (1e-9, 1e12)
+"""Least and greatest damping of steps, as a share of the curvature along each axis; a start whose steps all fail under
+the greatest is given up."""
+FIRST_DAMPING = 1e-3
+TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Fits:
     """(S, P)."""
     objectives: Floats
     """(S,) sum over the points of the Huber loss of log residuals."""
-    converged: np.ndarray
+    converged: NDArray[np.bool_]
     """(S,) bool: whether no step would have lowered the objective."""
 
     @property
@@ -95,17 +100,22 @@ def make_points(parameters: Floats, data: Floats, unique: Floats, loss: Floats, 
     return Points(sizes - middle[0], different - middle[1], again, np.log(loss), middle, repeats)
 
 
-def minimise(points: Points, starts: Floats, weights: Floats | None = None) -> Fits:
+def minimise(
+    points: Points, starts: Floats, weights: Floats | None = None, log_losses: Floats | None = None
+) -> Fits:
     """Return where starts (S, P) end.
 
     Args:
         points: to be fitted.
         starts: vectors of laws.
         weights: (S, n) how often each point counts; once each if not given.
+        log_losses: (S, n) in place of those of the points.
     """
-    count = np.ones((1, len(points.log_loss))) if weights is None else weights
+    shape = (len(starts), len(points.log_loss))
+    counts = np.broadcast_to(1.0 if weights is None else weights, shape)
+    targets = np.broadcast_to(points.log_loss if log_losses is None else log_losses, shape)
     batches = [slice(begin, begin + BATCH) for begin in range(0, len(starts), BATCH)]
-    ends = [_minimise(points, starts[batch], count if weights is None else count[batch]) for batch in batches]
+    ends = [_minimise(points, starts[batch], _Targets(targets[batch], counts[batch])) for batch in batches]
     return Fits(
         np.concatenate([end.vectors for end in ends]),
         np.concatenate([end.objectives for end in ends]),
@@ -122,6 +132,24 @@ def huber(residual: Floats) -> Floats:
     """Return the Huber loss of residuals, of any shape."""
     size = np.abs(residual)
     return np.where(size <= DELTA, residual**2 / 2, DELTA * (size - DELTA / 2))
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """What starts are to fit."""
+
+    log_loss: Floats
+    """(S, n)."""
+    weights: Floats
+    """(S, n)."""
+
+    def at(self, index: NDArray[np.int64]) -> _Targets:
+        """Return those of some starts."""
+        return _Targets(self.log_loss[index], self.weights[index])
+
+    def objectives(self, points: Points, vectors: Floats) -> Floats:
+        """Return the objectives (S,) of vectors (S, P)."""
+        return (self.weights * huber(_terms(points, vectors).log_loss - self.log_loss)).sum(axis=1)
 
 
 @dataclass(frozen=True)
@@ -192,9 +220,10 @@ class _Model:
     """(S, P, P) second derivatives."""
 
 
-def _model(points: Points, vectors: Floats, weights: Floats) -> _Model:
+def _model(points: Points, vectors: Floats, targets: _Targets) -> _Model:
     terms = _terms(points, vectors)
-    residual = terms.log_loss - points.log_loss
+    weights = targets.weights
+    residual = terms.log_loss - targets.log_loss
     of_terms, of_loss = _gradients(points, vectors, terms)
     pull = weights * np.clip(residual, -DELTA, DELTA)
     gradient = np.einsum("sn,snp->sp", pull, of_loss)
@@ -216,32 +245,28 @@ def _gram(weights: Floats, slopes: Floats) -> Floats:
     return np.swapaxes(slopes * weights[..., None], 1, 2) @ slopes
 
 
-def _minimise(points: Points, starts: Floats, weights: Floats) -> Fits:
-    """Return where the starts of one batch end; weights are (S, n) or (1, n)."""
-    weights = np.broadcast_to(weights, (len(starts), weights.shape[1]))
-    ends = Fits(np.array(starts), _objectives(points, starts, weights), np.zeros(len(starts), bool))
-    damping = np.full((2, len(starts)), 1e-3)
+def _minimise(points: Points, starts: Floats, targets: _Targets) -> Fits:
+    """Return where the starts of one batch end."""
+    ends = Fits(np.array(starts), targets.objectives(points, starts), np.zeros(len(starts), bool))
+    damping = np.full((2, len(starts)), FIRST_DAMPING)
     for step in range(ITERATIONS):
         active = np.flatnonzero(~ends.converged & (damping.min(axis=0) < DAMPING[1]))
         if not len(active):
             break
-        model = _model(points, ends.vectors[active], weights[active])
-        scale = 1 / np.sqrt(np.einsum("spp->sp", model.reweighted) + 1e-300)
+        of_active = targets.at(active)
+        model = _model(points, ends.vectors[active], of_active)
+        scale = 1 / np.sqrt(np.einsum("spp->sp", model.reweighted) + TINY)
         ends.converged[active] = _gains(model, scale) <= CLOSE * ends.objectives[active]
         kind = step % 2
         moved = ends.vectors[active] + _step(model, scale, kind == 1, damping[kind, active])
         if points.repeats:
             moved[:, 5] = np.clip(moved[:, 5], *LOG_REPEATS)
-        objectives = _objectives(points, moved, weights[active])
+        objectives = of_active.objectives(points, moved)
         better = objectives < ends.objectives[active]
         ends.vectors[active[better]] = moved[better]
         ends.objectives[active[better]] = objectives[better]
         damping[kind, active] = np.clip(damping[kind, active] * np.where(better, 0.2, 5.0), *DAMPING)
     return ends
-
-
-def _objectives(points: Points, vectors: Floats, weights: Floats) -> Floats:
-    return (weights * huber(residuals(points, vectors))).sum(axis=1)
 
 
 def _gains(model: _Model, scale: Floats) -> Floats:
