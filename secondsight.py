@@ -49,6 +49,7 @@ try:
     from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
     from experiments.options import DemoOptions
     from experiments.physics import options as physics
+    from experiments.scaling import options as scaling
     from gpt import options as gpt
     from release.options import PublishOptions
     from sampling.options import CompleteOptions
@@ -96,6 +97,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (DiversityReportOptions, "experiments.diversity.reporting.report:report_diversity"),
         (physics.StimuliOptions, "experiments.physics.stimuli.make:make_stimuli"),
         (physics.PhysicsRunOptions, "experiments.physics.experiment:run_physics"),
+        (scaling.ScalingExtrapolateOptions, "experiments.scaling.extrapolate:extrapolate"),
     )
 }
 GROUPS = {
@@ -105,6 +107,7 @@ GROUPS = {
     "memory": "Recognition memory after k exposures.",
     "diversity": "How varied continuations are, and how near to the truth.",
     "physics": "Whether what cannot happen is surprising.",
+    "scaling": "How far curves over compute, data or experience may be carried.",
 }
 USAGE_ERROR = 2
 PATIENCE = 30.0

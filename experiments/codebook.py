@@ -100,6 +100,13 @@ SCALES: tuple[tuple[str, Scale], ...] = (
     (r"comparisons", Scale("comparisons", 1)),
     (r"scenes", Scale("scenes", 1)),
     (r"left|right|top|bottom", SHARE),
+    (r"weight|reaching", SHARE),
+    (r"(waking_)?years(_low|_high)?", Scale("years", 0)),
+    (r"between|within", Scale("decades", 0)),
+    (r"factor|farthest", Scale("of the largest amount that was tried", 0)),
+    (r"rungs|points|fit_parameters", Scale("none", 1)),
+    (r"amount(_low|_high)?|held_out", Scale("that of the table", 0)),
+    (r"(foretold|target|ceiling)(_low|_high)?|seen|rmse|score", Scale("that of the measure")),
     (r"item|latent_frame|row|column|continuation_index|defect|frame|event_first|event_end", Scale("index", 0)),
     *((name, Scale(name, 0)) for name in ("clips", "frames", "gaps", "images", "rows", "runs", "tracks", "videos")),
     *((name, Scale(name, 1)) for name in ("heads", "layers")),
@@ -119,6 +126,7 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     ("NearDuplicate", r"distance", Scale("bits of 64", 0, 64)),
     ("PreparedVideo", r"first", Scale("index", 0)),
     ("DemoSummary", r"prompt_tokens_changed", SHARE),
+    *((kind, r"value|low|high", Scale("that of the measure")) for kind in ("CurveRow", "FanRow", "PredictionRow")),
 )
 """Dataclasses, regular expressions of fields in which they differ from that, and the scales of these."""
 

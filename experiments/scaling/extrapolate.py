@@ -1,0 +1,181 @@
+"""Carry a measure to amounts that nobody tried, by several families of curves.
+
+points.csv, families.csv, targets.csv, predictions.csv, agreement.csv, fan.csv
+                    see `extrapolation_tables`
+codebook.csv        what the columns of these tables are
+methods.txt         how it was done, in words
+extrapolation.png   the curves of all families, with their intervals; as .pdf and .svg too
+page.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.codebook import write_codebook
+from experiments.pages import write_report
+from experiments.scaling.curves import Curve, curves_of, read_curves
+from experiments.scaling.extrapolation import Extrapolated, ask, basis_in_words, extrapolate_curve
+from experiments.scaling.extrapolation_page import (
+    agreement_section,
+    extrapolation_methods,
+    family_section,
+    lead,
+    prediction_section,
+    target_section,
+)
+from experiments.scaling.extrapolation_plot import draw_fan
+from experiments.scaling.extrapolation_tables import (
+    AgreementRow,
+    FamilyRow,
+    FanRow,
+    PredictionRow,
+    TargetRow,
+    agreement_row,
+    family_rows,
+    fan_rows,
+    prediction_rows,
+    target_rows,
+)
+from experiments.scaling.options import ScalingExtrapolateOptions
+from experiments.scaling.tables import CurveRow
+from experiments.scaling.units import Life
+from storage.tables import write_rows
+from storage.terminal import count, visible
+from training.progress import say_done, say_found
+
+TABLES: dict[str, type] = {
+    "points.csv": CurveRow,
+    "families.csv": FamilyRow,
+    "targets.csv": TargetRow,
+    "predictions.csv": PredictionRow,
+    "agreement.csv": AgreementRow,
+    "fan.csv": FanRow,
+}
+"""The rows of the tables, for the codebook."""
+
+
+def extrapolate(options: ScalingExtrapolateOptions) -> Path:
+    """Write the tables, the plot and the page of a table of points, print what came out, and return the folder.
+
+    Raises:
+        ValueError: the table cannot be used, a group has one amount only, a target or a ceiling does not fit the
+            measure, or a number without its interval lies too far out.
+    """
+    points, loss = read_curves(options)
+    curves = curves_of(points, loss)
+    asked = ask(options, curves)
+    unit = points[0].unit
+    life = Life(unit, options.waking_hours)
+    marks = _marks(options, life, unit, curves)
+    _say_found(options, points, curves, life)
+    found = [extrapolate_curve(curve, asked) for curve in curves]
+
+    families = [row for group in found for row in family_rows(group)]
+    targets = [row for group in found for row in target_rows(group, options, unit)]
+    predictions = [row for group in found for row in prediction_rows(group, options, unit, marks)]
+    fan = [row for group in found for row in fan_rows(group, marks)]
+    agreements = [agreement_row(group, options, unit) for group in found] if asked.draws else []
+    _write_tables(options.out, points, families, targets, predictions, agreements, fan)
+
+    ends = (targets[0].target_low, targets[0].target_high)
+    draw_fan(options.out / "extrapolation.png", points, fan, ends, marks, _note(options, life))
+    sections = [
+        target_section(options.out, targets, families),
+        *([agreement_section(agreements, options)] if agreements else []),
+        *([prediction_section(predictions)] if predictions else []),
+        family_section(families),
+        extrapolation_methods(options.out, options, found, unit),
+    ]
+    write_report(options.out / "page.html", "How far may the curve be carried?", lead(agreements), sections)
+    _print(found, families, targets, agreements)
+    say_done(options.out / "page.html", "open it in a browser")
+    return options.out
+
+
+def _marks(options: ScalingExtrapolateOptions, life: Life, unit: str, curves: Sequence[Curve]) -> dict[str, float]:
+    """Return the amounts that are marked; without intervals years of waking life only where they lie near enough."""
+    marks = life.marks()
+    if options.intervals == "none":
+        farthest = options.bare_factor * min(10 ** float(curve.rungs[-1]) for curve in curves)
+        marks = {name: amount for name, amount in marks.items() if amount <= farthest}
+    return marks | {f"{amount:g} {unit}": amount for amount in options.at}
+
+
+def _say_found(
+    options: ScalingExtrapolateOptions, points: Sequence[CurveRow], curves: Sequence[Curve], life: Life
+) -> None:
+    groups = ", ".join(
+        f"{curve.group or 'all'}: {count(len(curve.logs), 'point')} at {len(curve.rungs)} amounts" for curve in curves
+    )
+    kind = "a loss" if curves[0].loss else "an accuracy, from 0 to 1"
+    say_found(points=groups, amounts=f"in {points[0].unit}", measure=f"{points[0].measure}, {kind}")
+    if options.intervals == "draws":
+        bases = dict.fromkeys(basis_in_words(curve) for curve in curves)
+        say_found(intervals=f"from {'; '.join(bases)}")
+    if life.hours is not None:
+        say_found(waking_life=f"{options.waking_hours:g} hours a day, --waking-hours; a year has 365 days")
+
+
+def _write_tables(
+    out: Path,
+    points: Sequence[CurveRow],
+    families: Sequence[FamilyRow],
+    targets: Sequence[TargetRow],
+    predictions: Sequence[PredictionRow],
+    agreements: Sequence[AgreementRow],
+    fan: Sequence[FanRow],
+) -> None:
+    write_rows(out / "points.csv", points, CurveRow)
+    write_rows(out / "families.csv", families, FamilyRow)
+    write_rows(out / "targets.csv", targets, TargetRow)
+    write_rows(out / "predictions.csv", predictions, PredictionRow)
+    write_rows(out / "agreement.csv", agreements, AgreementRow)
+    write_rows(out / "fan.csv", fan, FanRow)
+    write_codebook(out, TABLES)
+
+
+def _note(options: ScalingExtrapolateOptions, life: Life) -> str:
+    awake = "" if life.hours is None else f"Waking life: {options.waking_hours:g} hours a day. "
+    return f"{awake}Bands: 95 % for each family." if options.intervals == "draws" else awake.strip()
+
+
+def _print(
+    found: Sequence[Extrapolated],
+    families: Sequence[FamilyRow],
+    targets: Sequence[TargetRow],
+    agreements: Sequence[AgreementRow],
+) -> None:
+    """Print where each family of each group reaches the target, and the verdicts."""
+    weights = {(row.group, row.family): row.weight for row in families}
+    for group in found:
+        print(f"== {visible(group.curve.group or 'all points')}")
+        for name, reason in group.left_out.items():
+            print(f"{name:18s} left out: {reason}")
+        for row in targets:
+            if row.group == group.curve.group:
+                print(_line(row, weights.get((row.group, row.family))))
+        for agreement in agreements:
+            if agreement.group == group.curve.group:
+                print(visible(agreement.verdict))
+
+
+def _line(row: TargetRow, weight: float | None) -> str:
+    if row.amount is None:
+        said = row.note
+    else:
+        said = f"{_with_ends(row.amount, row.amount_low, row.amount_high, row)} {row.unit}"
+    if row.years is not None:
+        years = _with_ends(row.years, row.years_low, row.years_high, row)
+        said += f", {years} years of 24 hours, {row.waking_years:.3g} of waking life"
+    factor = "" if row.amount is None or row.factor is None else f", {row.factor:.3g} times the largest amount tried"
+    weighted = "" if weight is None else f", weight {weight:.2f}"
+    return visible(f"{row.family:18s} {said}{factor}{weighted}")
+
+
+def _with_ends(value: float, low: float | None, high: float | None, row: TargetRow) -> str:
+    if row.reaching is None:
+        return f"{value:.3g}"
+    ends = ("never" if end is None else f"{end:.3g}" for end in (low, high))
+    return f"{value:.3g} [{' to '.join(ends)}]"

@@ -1,0 +1,135 @@
+"""What the scaling commands can be asked. Imports no torch, so that `--help` is instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from data.folders import look_at
+from storage.options import LARGEST_SEED, Options, about, option
+
+LARGEST_AMOUNT = 1e100
+"""Of anything that is asked for, at most."""
+
+MeasureKind = Literal["accuracy", "percent", "loss"]
+"""What a measure is: a share from 0 to 1, the same in per cent, or a loss, which is better the smaller it is."""
+Intervals = Literal["draws", "none"]
+LikelihoodKind = Literal["higher", "lower"]
+
+
+def check_table(path: Path) -> None:
+    """Refuse what is no table, as far as that shows without looking into it.
+
+    Raises:
+        ValueError: there is nothing, or it is a folder.
+    """
+    found = look_at(path)
+    if found.status is None:
+        raise ValueError(f"{path} {found.problem}: TABLE is a CSV file")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: TABLE is a CSV file")
+
+
+@dataclass(frozen=True)
+class ScalingExtrapolateOptions(Options):
+    """Carry a measure to amounts that nobody tried, by several families of curves, each with its interval."""
+
+    command = "scaling extrapolate"
+    example = "secondsight scaling extrapolate curve.csv --target .95 --out runs/extrapolated"
+
+    table: Path = field(metadata=about(positional=True, must_hold=check_table))
+    """CSV with a row for each model and amount: how much it was given, and how well it does."""
+    target: tuple[float, ...]
+    """Value of the measure whose amount is asked for, an accuracy from 0 to 1; two values are an interval."""
+    out: Path = field(metadata=about(identity="none"))
+    """Folder for the tables, extrapolation.png and page.html."""
+    ceiling: tuple[float, ...] = ()
+    """Greatest value that the measure can have, 1 of an accuracy if not given; two values are an interval."""
+    floor: float | None = None
+    """Least value that the measure can have: chance of an accuracy, what cannot be learned of a loss; 0 if not
+    given."""
+    at: tuple[float, ...] = option((), above=0, at_most=LARGEST_AMOUNT)
+    """Further amounts, in the table's unit, at which the measure is predicted."""
+    waking_hours: float = option(12.0, above=0, at_most=24)
+    """Hours that a child is awake a day, for years of waking life. Recommended are 11 to 14 hours of sleep at 1 and 2
+    years, 10 to 13 at 3 to 5, 9 to 12 at 6 to 12 (Paruthi et al. 2016), which leaves 10 to 15."""
+    agree_within: float = option(3.0, above=1, at_most=1e6)
+    """Factor between the smallest and the largest amount of the families, up to which they agree and a verdict is
+    printed."""
+    intervals: Intervals = "draws"
+    """`draws` gives every number its 95 % interval; `none` gives numbers alone, near what was measured."""
+    bare_factor: float = option(3.0, at_least=1, at_most=1e6)
+    """How many times the largest amount that was tried a number without its interval may reach."""
+    draws: int = option(1000, at_least=200, at_most=100_000)
+    """Tables that are drawn anew for the intervals."""
+    seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
+    """Seed of these draws."""
+    amount_column: str = ""
+    """Column of amounts; if not given `amount`, or the one whose name is a unit, such as `hours` or `tokens`."""
+    value_column: str = ""
+    """Column of the measure; if not given `value`, or the one that is named as an accuracy or a loss."""
+    group_column: str = ""
+    """Column of protocols, which are never pooled; if not given `group` or `protocol`, where there is one."""
+    seed_column: str = ""
+    """Column of seeds; if not given `seed`, where there is one."""
+    unit: str = ""
+    """What amounts are in, such as `hours of film`, where neither the table nor the column's name says it."""
+    measure: MeasureKind | None = None
+    """What the values are, where the column's name does not say it."""
+
+    def check(self) -> None:
+        """Check targets and ceilings.
+
+        Raises:
+            ValueError: there is no target, or more than two ends of an interval.
+        """
+        if len(self.target) not in (1, 2):
+            raise ValueError("--target takes one value, or the two ends of an interval")
+        if len(self.ceiling) > 2:
+            raise ValueError("--ceiling takes one value, or the two ends of an interval")
+
+
+@dataclass(frozen=True)
+class ScalingTasksOptions(Options):
+    """Tell of every task whether it improves smoothly with compute, in a jump, not at all, or gets worse."""
+
+    command = "scaling tasks"
+    example = "secondsight scaling tasks tasks.csv --out runs/tasks"
+
+    table: Path = field(metadata=about(positional=True, must_hold=check_table))
+    """CSV with a row for each task and model: compute, accuracy, and a likelihood where there is one."""
+    out: Path = field(metadata=about(identity="none"))
+    """Folder for the tables, the plots and page.html."""
+    sharpest: float = option(10.0, above=1, at_most=1e6)
+    """Factor of compute over which a smooth curve makes at least the middle 80 % of its rise; what rises faster is a
+    jump."""
+    level: float = option(0.05, above=0, below=0.5)
+    """Greatest p-value at which a kind of curve is rejected."""
+    least_change: float = option(0.05, above=0, at_most=1)
+    """Change of accuracy over all compute, below which a task is flat."""
+    least_likelihood_change: float = option(0.1, above=0, at_most=1e6)
+    """The same of the likelihood, in its unit."""
+    draws: int = option(999, at_least=99, at_most=100_000)
+    """Curves that are drawn for each p-value."""
+    simulations: int = option(200, at_least=0, at_most=10_000)
+    """Curves, smooth ones and jumps, on which the error rates of each task are simulated; 0 leaves them out."""
+    seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
+    """Seed of all draws."""
+    compute_column: str = ""
+    """Column of compute; if not given `compute` or `flop`. Any amount will do whose unit is said."""
+    unit: str = ""
+    """What compute is in, where neither the table nor the column's name says it."""
+    task_column: str = ""
+    """Column of tasks; if not given `task`."""
+    items_column: str = ""
+    """Column of groups of items, which are never pooled; if not given `items`, where there is one."""
+    seed_column: str = ""
+    """Column of seeds; if not given `seed`, where there is one."""
+    accuracy_column: str = ""
+    """Column of accuracies; if not given the one that is named as one, from 0 to 1 or in per cent."""
+    likelihood_column: str = ""
+    """Column of the continuous measure of the same answers, such as `log_likelihood`, `probability` or `nll`; if not
+    given the one that is named so, where there is one."""
+    likelihood_better: LikelihoodKind | None = None
+    """Whether higher or lower likelihoods are better, where the column's name does not say it."""
