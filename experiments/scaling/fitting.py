@@ -23,7 +23,8 @@ DELTA = 1e-3
 """Log residual from which on the Huber loss is linear (Hoffmann et al. 2022)."""
 ITERATIONS = 400
 CLOSE = 1e-9
-"""A start has converged when no step would lower its objective by more than this share."""
+"""A start has converged when no step would lower its objective by more than this share, or by more than `FLAT`."""
+FLAT = 1e-17
 BATCH = 256
 """Starts that are computed together: what they need fits into the cache."""
 LOG_REPEATS = (np.log(0.05), np.log(1e4))
@@ -256,7 +257,7 @@ def _minimise(points: Points, starts: Floats, targets: _Targets) -> Fits:
         of_active = targets.at(active)
         model = _model(points, ends.vectors[active], of_active)
         scale = 1 / np.sqrt(np.einsum("spp->sp", model.reweighted) + TINY)
-        ends.converged[active] = _gains(model, scale) <= CLOSE * ends.objectives[active]
+        ends.converged[active] = _gains(model, scale) <= np.maximum(FLAT, CLOSE * ends.objectives[active])
         kind = step % 2
         moved = ends.vectors[active] + _step(model, scale, kind == 1, damping[kind, active])
         if points.repeats:
