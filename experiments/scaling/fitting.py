@@ -129,6 +129,12 @@ def residuals(points: Points, vectors: Floats) -> Floats:
     return _terms(points, vectors).log_loss - points.log_loss
 
 
+def gradient_of(points: Points, vectors: Floats, pull: Floats) -> Floats:
+    """Return sums over points of `pull` (S, n) times the derivatives of the log loss, (S, P)."""
+    of_loss = _gradients(points, vectors, _terms(points, vectors))[1]
+    return np.einsum("sn,snp->sp", pull, of_loss)
+
+
 def huber(residual: Floats) -> Floats:
     """Return the Huber loss of residuals, of any shape."""
     size = np.abs(residual)

@@ -136,6 +136,17 @@ def read_minima(runs: Runs, budgets: list[Budget], reading: Reading, counts: Flo
     return [read(runs.parameters[one.runs], runs.loss[one.runs], counts[one.runs]) for one in budgets]
 
 
+def drawn(runs: Runs, budget: Budget, reading: Reading, places: int) -> tuple[Floats, Floats]:
+    """Return sizes (places,) and the losses (places,) of the curve that a reading draws through the runs of a budget."""
+    logs, losses = np.log(runs.parameters[budget.runs]), runs.loss[budget.runs]
+    along = np.linspace(logs.min(), logs.max(), places)
+    if reading == "parabola":
+        middle = logs.mean()
+        return np.exp(along), np.polyval(np.polyfit(logs - middle, losses, 2), along - middle)
+    apart, means = _means(logs, losses, np.ones(len(logs)))
+    return np.exp(along), Akima1DInterpolator(apart, means)(np.clip(along, apart[0], apart[-1]))
+
+
 def power_of(budgets: list[Budget], minima: list[Minimum | None]) -> Power | None:
     """Return the line through the minima, log size against log compute; None for fewer than two."""
     known = [(one.compute, lowest.parameters) for one, lowest in zip(budgets, minima, strict=True) if lowest]

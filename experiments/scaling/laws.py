@@ -53,14 +53,23 @@ class Law:
     def optimum(self, compute: ArrayLike, factor: float = FLOP_PER_PARAMETER_AND_ITEM) -> tuple[Floats, Floats]:
         """Return the parameters (n,) and items (n,) of least loss, where every item is new (ibid., equation 4).
 
+        They are NaN where losses do not fall with both.
+
         Args:
             compute: (n,) FLOP of trainings.
             factor: FLOP per parameter and item.
         """
         total = np.log(np.asarray(compute, np.float64) / factor)
+        if not self.falls:
+            return np.full_like(total, np.nan), np.full_like(total, np.nan)
         ratio = self.alpha * self.parameters_scale / (self.beta * self.data_scale)
         size = (math.log(ratio) + self.beta * total) / (self.alpha + self.beta)
         return np.exp(size), np.exp(total - size)
+
+    @property
+    def falls(self) -> bool:
+        """Whether losses fall with parameters and with data."""
+        return min(self.alpha, self.beta, self.parameters_scale, self.data_scale) > 0
 
     @property
     def size_exponent(self) -> float:
