@@ -98,6 +98,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (physics.StimuliOptions, "experiments.physics.stimuli.make:make_stimuli"),
         (physics.PhysicsRunOptions, "experiments.physics.experiment:run_physics"),
         (scaling.ScalingExtrapolateOptions, "experiments.scaling.extrapolate:extrapolate"),
+        (scaling.ScalingTasksOptions, "experiments.scaling.tasks:classify_all"),
     )
 }
 GROUPS = {

@@ -105,6 +105,9 @@ SCALES: tuple[tuple[str, Scale], ...] = (
     (r"between|within", Scale("decades", 0)),
     (r"factor|farthest", Scale("of the largest amount that was tried", 0)),
     (r"rungs|points|fit_parameters", Scale("none", 1)),
+    (r"smooth_called_emergent|jumps_found", SHARE),
+    (r"compute|jump_(after|before)", Scale("that of the table", 0)),
+    (r"change(_low|_high)?|noise|jump_size|rmse_\w+|likelihood", Scale("that of the measure")),
     (r"amount(_low|_high)?|held_out", Scale("that of the table", 0)),
     (r"(foretold|target|ceiling)(_low|_high)?|seen|rmse|score", Scale("that of the measure")),
     (r"item|latent_frame|row|column|continuation_index|defect|frame|event_first|event_end", Scale("index", 0)),
@@ -126,7 +129,10 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     ("NearDuplicate", r"distance", Scale("bits of 64", 0, 64)),
     ("PreparedVideo", r"first", Scale("index", 0)),
     ("DemoSummary", r"prompt_tokens_changed", SHARE),
-    *((kind, r"value|low|high", Scale("that of the measure")) for kind in ("CurveRow", "FanRow", "PredictionRow")),
+    *(
+        (kind, r"value|low|high", Scale("that of the measure"))
+        for kind in ("CurveRow", "CurveFitRow", "FanRow", "PredictionRow")
+    ),
 )
 """Dataclasses, regular expressions of fields in which they differ from that, and the scales of these."""
 

@@ -48,8 +48,8 @@ def target_section(out: Path, rows: Sequence[TargetRow], families: Sequence[Fami
         "A line for each family of functions through the same points, the band its 95 % interval. Weights tell how "
         "well a family foretold the largest amount from the smaller ones; `all` is the mixture by these weights. An "
         "interval holds for its family alone: which family is right is not in it, and the spread between families "
-        "tells how much hangs on that. Linear and log-linear curves know nothing of a ceiling. Lines that leave the panel go on in "
-        "`fan.csv`.",
+        "tells how much hangs on that. Linear and log-linear curves know nothing of a ceiling. Lines that leave the "
+        "panel go on in `fan.csv`.",
         (
             embed(
                 out / "extrapolation.png", "The measure against the amount, families of functions and their intervals"
@@ -157,8 +157,8 @@ def _weights(options: ScalingExtrapolateOptions) -> str:
     return (
         "Families were weighted by the density that each, fitted to all smaller amounts, gave to the mean of the "
         f"measure at the largest. Those with less than {RULED_OUT:g} of the largest weight were taken to be ruled out; "
-        f"a verdict was given where all others reached the target within a factor of {options.agree_within:g} of one another, "
-        "none of their intervals being open."
+        "a verdict was given where all others reached the target within a factor of "
+        f"{options.agree_within:g} of one another, none of their intervals being open."
     )
 
 
@@ -167,8 +167,8 @@ def _life(options: ScalingExtrapolateOptions, unit: str) -> str:
         return ""
     return (
         f"A year has {DAYS} days of 24 hours; a year of waking life {DAYS} days of {options.waking_hours:g} hours "
-        "awake, an assumption (recommended sleep leaves 10 to 13 hours awake at 1 and 2 years, 11 to 14 at 3 to 5, and 12 to "
-        "15 at 6 to 12; Paruthi et al. 2016, doi 10.5664/jcsm.6288)."
+        "awake, an assumption (recommended sleep leaves 10 to 13 hours awake at 1 and 2 years, 11 to 14 at 3 to 5, "
+        "and 12 to 15 at 6 to 12; Paruthi et al. 2016, doi 10.5664/jcsm.6288)."
     )
 
 

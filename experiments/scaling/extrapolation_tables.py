@@ -233,7 +233,8 @@ def prediction_rows(
         of_mark = {name: of_family[index] for name, of_family in drawn.items()}
         estimates = {name: of_family.interval() for name, of_family in of_mark.items()}
         mixed = found.mixed(of_mark)
-        for name, estimate in {**estimates, **({ALL: mixed} if mixed else {})}.items():
+        named: list[tuple[str, Estimate]] = [*estimates.items(), *([(ALL, mixed)] if mixed else [])]
+        for name, estimate in named:
             factor = amount / 10 ** found.curve.rungs[-1]
             bare = estimate.low is None and factor > options.bare_factor
             if bare and options.intervals == "none":
