@@ -73,7 +73,7 @@ def optimum_in_words(row: OptimumRow, item: str) -> str:
     size = with_ends(row.parameters, row.parameters_low, row.parameters_high)
     data = with_ends(row.data, row.data_low, row.data_high)
     far = f", {row.beyond:.3g} times the largest compute of the table" if row.beyond > 1 else ""
-    return f"At {row.compute:.3g} FLOP{far}, {METHODS[row.method]} puts {size} parameters and {data} {item} best"
+    return f"At {row.compute:.3g} FLOP{far}, the best size by {METHODS[row.method]} is {size} parameters, with {data} {item}"
 
 
 def held_out_in_words(rows: Sequence[HeldOutRow]) -> str:
@@ -238,4 +238,3 @@ def _methods(found: Analysis) -> list[str]:
 
 def _signed(share: float) -> str:
     return f"{100 * share:+.2f} %"
-

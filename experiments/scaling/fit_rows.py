@@ -123,9 +123,7 @@ def held_out_rows(found: Analysis) -> Iterator[HeldOutRow]:
         predicted = float(held_out.predicted[index])
         size = float(held_out.largest.parameters[index])
         low, high = _finite(ends)
-        yield HeldOutRow(
-            row.run, row.compute, size, row.data, row.loss, predicted, low, high, predicted / row.loss - 1
-        )
+        yield HeldOutRow(row.run, row.compute, size, row.data, row.loss, predicted, low, high, predicted / row.loss - 1)
 
 
 def newcomer_rows(found: Analysis) -> Iterator[NewcomerRow]:
@@ -161,10 +159,12 @@ def ends_of(found: Analysis, values: ArrayLike, parameters: int | None = None) -
 
 def optimum_of(laws: Sequence[Law], compute: float, factor: float) -> Floats:
     """Return the best sizes, the items and the losses (3, W) of laws at a budget in FLOP."""
-    floor, a, b, alpha, beta = np.array([
-        (law.floor, law.parameters_scale, law.data_scale, law.alpha, law.beta) if law.falls else (np.nan,) * 5
-        for law in laws
-    ]).T
+    floor, a, b, alpha, beta = np.array(
+        [
+            (law.floor, law.parameters_scale, law.data_scale, law.alpha, law.beta) if law.falls else (np.nan,) * 5
+            for law in laws
+        ]
+    ).T
     total = np.log(compute / factor)
     size = (np.log(alpha * a / (beta * b)) + beta * total) / (alpha + beta)
     data = total - size

@@ -101,9 +101,7 @@ def make_points(parameters: Floats, data: Floats, unique: Floats, loss: Floats, 
     return Points(sizes - middle[0], different - middle[1], again, np.log(loss), middle, repeats)
 
 
-def minimise(
-    points: Points, starts: Floats, weights: Floats | None = None, log_losses: Floats | None = None
-) -> Fits:
+def minimise(points: Points, starts: Floats, weights: Floats | None = None, log_losses: Floats | None = None) -> Fits:
     """Return where starts (S, P) end.
 
     Args:

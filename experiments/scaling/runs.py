@@ -18,7 +18,15 @@ COMPUTE_UNITS = {"flop": 1.0, "petaflop": 1e15, "exaflop": 1e18, "petaflop-days"
 """FLOP of each unit."""
 ITEMS = ("tokens", "images", "clips", "frames", "items", "samples", "examples")
 """Words that say what items are."""
-PARAMETERS = ("parameters", "params", "n_params", "n_parameters", "total_parameters", "total_params", "model_parameters")
+PARAMETERS = (
+    "parameters",
+    "params",
+    "n_params",
+    "n_parameters",
+    "total_parameters",
+    "total_params",
+    "model_parameters",
+)
 NON_EMBEDDING = ("non_embedding_parameters", "non_embedding_params", "parameters_without_embeddings")
 DATA = tuple(f"{begin}{item}" for item in ITEMS for begin in ("", "training_", "train_", "n_"))
 UNIQUE = ("unique_data", *(f"unique_{item}" for item in ITEMS))
@@ -72,7 +80,9 @@ def read_runs(path: Path, options: RunTableOptions) -> RunTable:
     """
     table = AnyTable(path)
     named = _find_columns(table, options)
-    rows = [_row(table, index, named, _loss_unit(table, index, named.loss, options)) for index in range(len(table.rows))]
+    rows = [
+        _row(table, index, named, _loss_unit(table, index, named.loss, options)) for index in range(len(table.rows))
+    ]
     _check_units(path, rows)
     _check_tokenizers(table, rows)
     if named.data is not None and named.compute is not None:
