@@ -2,8 +2,8 @@
 
 Question: which size and how much data are best for a budget, and what loss is to be expected there?
 Method: a Huber fit of log losses from a full grid of starts (`fitting`, `starts`), intervals over trainings
-(`bootstrap`), the same question put to slices of equal compute (`isoflop`), the largest budget held out (`analysis`), and
-fits as a newcomer might have made them (`newcomer`).
+(`bootstrap`), the same question put to slices of equal compute (`isoflop`), the largest budget held out (`analysis`),
+and fits as a newcomer might have made them (`newcomer`).
 Output: the tables of `fit_tables`; codebook.csv, methods.txt; loss.png, isoflop.png, grid_bias.png, optimum.png,
 residuals.png and newcomer.png, as .pdf and .svg too; page.html.
 """

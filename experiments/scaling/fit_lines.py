@@ -9,7 +9,7 @@ import numpy as np
 from experiments.scaling.analysis import Analysis
 from experiments.scaling.fit_rows import ends_of, optimum_of
 from experiments.scaling.fit_tables import LineRow
-from experiments.scaling.isoflop import Budget, drawn
+from experiments.scaling.isoflop import Budget, Power, drawn
 
 PLACES = 41
 """Of a line."""
@@ -70,8 +70,9 @@ def _optimum_lines(found: Analysis) -> Iterator[LineRow]:
         sizes = optimum_of(laws, compute, found.factor)[0]
         size = float(found.law.optimum(compute, found.factor)[0])
         yield LineRow("optimum", "law", compute, size, *ends_of(found, sizes))
-    powers = {reading: slices.power for reading, slices in found.slices.items()}
-    for name, power in {**powers, "envelope": found.envelope_power}.items():
+    powers: dict[str, Power | None] = {reading: slices.power for reading, slices in found.slices.items()}
+    powers["envelope"] = found.envelope_power
+    for name, power in powers.items():
         if power:
             for compute in _budgets(found):
                 yield LineRow("optimum", name, compute, power.at(compute), None, None)

@@ -73,7 +73,8 @@ def optimum_in_words(row: OptimumRow, item: str) -> str:
     size = with_ends(row.parameters, row.parameters_low, row.parameters_high)
     data = with_ends(row.data, row.data_low, row.data_high)
     far = f", {row.beyond:.3g} times the largest compute of the table" if row.beyond > 1 else ""
-    return f"At {row.compute:.3g} FLOP{far}, the best size by {METHODS[row.method]} is {size} parameters, with {data} {item}"
+    by = METHODS[row.method]
+    return f"At {row.compute:.3g} FLOP{far}, the best size by {by} is {size} parameters, with {data} {item}"
 
 
 def held_out_in_words(rows: Sequence[HeldOutRow]) -> str:
@@ -85,7 +86,8 @@ def held_out_in_words(rows: Sequence[HeldOutRow]) -> str:
     of_runs = f"; the worst of {len(rows)} runs {_signed(worst)}" if len(rows) > 1 else ""
     return (
         f"Held out, the largest budget ({max(row.compute for row in rows):.3g} FLOP) is predicted with an error of "
-        f"{_signed(float(errors.mean()))} on average, {percent(float(np.abs(errors).mean()))} without its sign{of_runs}."
+        f"{_signed(float(errors.mean()))} on average, {percent(float(np.abs(errors).mean()))} without its sign"
+        f"{of_runs}."
     )
 
 
@@ -148,8 +150,8 @@ def _optimum_section(out: Path, optima: Sequence[OptimumRow]) -> Section:
         data = with_ends(row.data, row.data_low, row.data_high)
         table.append((f"{row.compute:.3g}", f"{row.beyond:.3g}", METHODS[row.method], size, data, loss))
     text = (
-        "Best where every item is new. Intervals hold for their method alone: how far methods lie apart tells more, far "
-        "beyond the runs."
+        "Best where every item is new. Intervals hold for their method alone: far beyond the runs, how far methods lie "
+        "apart tells more."
     )
     media = (embed(out / "optimum.png", "Best size and data against compute"),)
     return Section("The best size and data", text, media, without_empty_columns(table))
@@ -163,9 +165,9 @@ def _slice_section(out: Path, budgets: Sequence[BudgetRow]) -> Section:
         reached = (f"{row.width:.3g}", f"{row.centre:.3g}", bias)
         table.append((f"{row.compute:.3g}", row.method, str(row.rows), size, f"{row.law_parameters:.3g}", *reached))
     text = (
-        "Runs of each budget, the curve through them, and its lowest point (stars). `Bias` is what the same reading makes "
-        "of the exact losses of the law at the same sizes, by the best size of the law: 1 is right. `Middle` is that of "
-        "the sizes by the best size."
+        "Runs of each budget, the curve through them, and its lowest point (stars). `Bias` is what the same reading "
+        "makes of the exact losses of the law at the same sizes, by the best size of the law: 1 is right. `Middle` is "
+        "that of the sizes by the best size."
     )
     media = (embed(out / "isoflop.png", "Loss against size, a line for each budget"),)
     return Section("IsoFLOP slices", text, media, without_empty_columns(table))
@@ -173,8 +175,9 @@ def _slice_section(out: Path, budgets: Sequence[BudgetRow]) -> Section:
 
 def _bias_section(out: Path) -> Section:
     text = (
-        "Exact losses of the law at eight sizes, evenly in their logs: a parabola lies off where sizes reach far or their "
-        "middle is not the best size, since the law is not symmetric; Akima's interpolation where they are far apart."
+        "Exact losses of the law at eight sizes, evenly in their logs: a parabola lies off where sizes reach far or "
+        "their middle is not the best size, since the law is not symmetric; Akima's interpolation where they are far "
+        "apart."
     )
     return Section("What the grid of sizes does", text, (embed(out / "grid_bias.png", "Bias of the best size"),))
 
@@ -197,9 +200,9 @@ def _newcomer_section(out: Path, newcomers: Sequence[NewcomerRow]) -> Section:
         exponents = (f"{row.alpha:.4f}", f"{row.beta:.4f}")
         table.append((row.fitted, *scales, *exponents, f"{row.objective:.6g}", f"{row.parameters:.3g}"))
     text = (
-        "The same runs, fitted as one might at first: from one start in the middle of the grid, with SciPy's L-BFGS-B and "
-        "its default tolerance, which the mean over runs lets end early; by squares of losses; with the other count of "
-        "parameters, where the table has it. Fits to other rows or sizes have objectives that do not compare."
+        "The same runs, fitted as one might at first: from one start in the middle of the grid, with SciPy's L-BFGS-B "
+        "and its default tolerance, which the mean over runs lets end early; by squares of losses; with the other "
+        "count of parameters, where the table has it. Fits to other rows or sizes have objectives that do not compare."
     )
     media = (embed(out / "newcomer.png", "Best size against compute, for each way of fitting"),)
     return Section("What a newcomer would have got", text, media, tuple(table))
@@ -215,18 +218,18 @@ def _methods(found: Analysis) -> list[str]:
     left = sum(bool(why) for why in found.left_out)
     fitted = (
         f"The law L = E + A / N^alpha + B / D^beta (Hoffmann et al. 2022) was fitted to {len(found.runs.rows)} runs "
-        f"({left} left out), N being {counted} and {data}, by the least sum of Huber losses (delta 1e-3) of log residuals,"
-        f" from a grid of {found.fitted.starts:,} starts and from starts by variable projection (Golub and Pereyra 1973), "
-        "with analytic derivatives."
+        f"({left} left out), N being {counted} and {data}, by the least sum of Huber losses (delta 1e-3) of log "
+        f"residuals, from a grid of {found.fitted.starts:,} starts and from starts by variable projection (Golub and "
+        "Pereyra 1973), with analytic derivatives."
     )
     drawn = (
-        f"Intervals of 95 % are expanded percentiles (Hesterberg 2015) over {options.draws:,} draws, with replacement, of "
-        f"{found.groups} groups of runs that belong together (seed {options.seed})."
+        f"Intervals of 95 % are expanded percentiles (Hesterberg 2015) over {options.draws:,} draws, with replacement, "
+        f"of {found.groups} groups of runs that belong together (seed {options.seed})."
     )
     slices = (
-        f"Runs within a factor of {options.budget_spread:g} of compute counted as of one budget. The best size of a budget "
-        "was read from a parabola of loss against log size and from Akima's interpolation (1970), and each reading was "
-        "repeated on the exact losses of the law; lines through these minima are least squares of logs."
+        f"Runs within a factor of {options.budget_spread:g} of compute counted as of one budget. The best size of a "
+        "budget was read from a parabola of loss against log size and from Akima's interpolation (1970), and each "
+        "reading was repeated on the exact losses of the law; lines through these minima are least squares of logs."
     )
     software = (
         f"Software: Secondsight {version('secondsight')}, NumPy {np.__version__}, SciPy {scipy.__version__}, "

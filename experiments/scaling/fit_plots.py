@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,6 +17,9 @@ from training.figures import literal
 
 METHODS = {"law": COLOURS[0], "parabola": COLOURS[1], "akima": COLOURS[2], "envelope": COLOURS[3]}
 """Colours of methods, in all figures."""
+TITLES = {"parabola": "parabola", "akima": "Akima"}
+MARKS = {"runs": ("0.55", "."), "runs on the envelope": ("black", "."), "left out": ("0.7", "x")}
+"""Colours and marks of runs."""
 PANEL = (4.6, 3.8)
 """Inches."""
 
@@ -29,15 +33,11 @@ def draw_loss(path: Path, rows: Sequence[ResidualRow], lines: Sequence[LineRow],
     for name, colour in zip(names, COLOURS[1:], strict=False):
         _line(panel, own, name, colour, linewidth=0.9)
     _line(panel, own, BEST, COLOURS[0])
-    for label, style in {
-        "runs": {"color": "0.55", "marker": "."},
-        "runs on the envelope": {"color": "black", "marker": "."},
-        "left out": {"color": "0.7", "marker": "x"},
-    }.items():
-        chosen = [row for row in rows if row.loss is not None and _kind(row) == label]
-        if chosen:
-            places = [row.compute for row in chosen], [row.loss for row in chosen]
-            panel.scatter(*places, s=14, linewidth=0.8, label=label, **style)
+    for label, (colour, marker) in MARKS.items():
+        places = [(row.compute, row.loss) for row in rows if row.loss is not None and _kind(row) == label]
+        if places:
+            x, y = np.array(places).T
+            panel.scatter(x, y, s=14, linewidth=0.8, label=label, color=colour, marker=marker)
     panel.set(xscale="log", yscale="log", xlabel="compute (FLOP)", ylabel=literal(f"loss ({unit})"))
     _finish(figure, [panel], path, note, columns=3)
 
@@ -60,7 +60,7 @@ def draw_isoflop(
         panel.scatter([row.parameters for row in kept], [row.loss for row in kept], s=6, color="0.75", zorder=0)
         low = [one for one in read if one.parameters is not None]
         panel.scatter([one.parameters for one in low], [one.loss for one in low], s=30, color="black", marker="*")
-        panel.set(xscale="log", yscale="log", xlabel="parameters", title=reading)
+        panel.set(xscale="log", yscale="log", xlabel="parameters", title=TITLES[reading])
     panels[0].set_ylabel("loss")
     _finish(figure, list(panels), path, note, columns=3)
 
@@ -80,7 +80,7 @@ def draw_bias(path: Path, rows: Sequence[GridBiasRow], note: str) -> None:
                 label = f"middle at {centre:g} times the best size"
                 panel.plot(*zip(*places, strict=True), marker="o", markersize=3, color=COLOURS[number], label=label)
         panel.axhline(1, color="0.6", linewidth=0.8)
-        panel.set(xscale="log", xlabel="largest by smallest size", title=reading)
+        panel.set(xscale="log", xlabel="largest by smallest size", title=TITLES[reading])
     panels[0].set_ylabel("size that is read by the best size")
     _finish(figure, list(panels), path, note, columns=3)
 
@@ -156,7 +156,8 @@ def _line(
     panel.plot(places, [line.y for line in own], color=colour, linewidth=linewidth, label=literal(label or name))
     bands = [(line.x, line.y_low, line.y_high) for line in own if line.y_low is not None and line.y_high is not None]
     if bands:
-        panel.fill_between(*zip(*bands, strict=True), color=colour, alpha=0.15, linewidth=0)
+        along, low, high = np.array(bands).T
+        panel.fill_between(along, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def _as_data(line: LineRow, factor: float) -> LineRow:

@@ -22,8 +22,9 @@ from experiments.scaling.fit_tables import (
     OptimumRow,
     ResidualRow,
 )
-from experiments.scaling.isoflop import Budget, Minimum, Power, Reading, biases, count_apart
+from experiments.scaling.isoflop import Budget, Minimum, Power, Reading, biases
 from experiments.scaling.laws import Floats, Law
+from experiments.scaling.selecting import count_apart
 
 LAW = {"E": "floor", "A": "parameters_scale", "B": "data_scale", "alpha": "alpha", "beta": "beta", "R": "repeats"}
 """Fields of a law, by what papers call them."""

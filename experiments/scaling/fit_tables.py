@@ -18,8 +18,8 @@ class FitRow:
     method: Method
     """What it was found by."""
     parameter: str
-    """`E`, `A`, `B`, `alpha`, `beta` of L = E + A / N^alpha + B / D^beta; `R`, the decay of repeats; `size_exponent` and
-    `data_exponent`, with which the best size and data grow with compute."""
+    """`E`, `A`, `B`, `alpha`, `beta` of L = E + A / N^alpha + B / D^beta; `R`, the decay of repeats; `size_exponent`
+    and `data_exponent`, with which the best size and data grow with compute."""
     value: float
     """Its value."""
     low: float | None

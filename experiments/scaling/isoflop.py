@@ -1,10 +1,10 @@
 """The best size of each budget, read off the losses of that budget: by a parabola, and by Akima's interpolation.
 
-A parabola through loss against log size (Hoffmann et al. 2022, section 3.2) takes the valley for symmetric, which that of
-the law is only where alpha and beta are alike; so its minimum lies off, by more the wider the sizes reach and the
+A parabola through loss against log size (Hoffmann et al. 2022, section 3.2) takes the valley for symmetric, which that
+of the law is only where alpha and beta are alike; so its minimum lies off, by more the wider the sizes reach and the
 farther their middle lies from the minimum. Akima's interpolation (1970, Journal of the ACM 17, 589-602; for this use
-Porian et al. 2024) takes it for nothing, and follows the chance of every run instead. By how much each lies off is found
-by having it read the exact losses of the fitted law at the same sizes.
+Porian et al. 2024) takes it for nothing, and follows the chance of every run instead. By how much each lies off is
+found by having it read the exact losses of the fitted law at the same sizes.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def parabola(sizes: Floats, losses: Floats, weights: Floats) -> Minimum | None:
 
 
 def akima(sizes: Floats, losses: Floats, weights: Floats) -> Minimum | None:
-    """Return the lowest point of Akima's curve through mean losses; None where it is an end. Arguments: see `parabola`."""
+    """Return the lowest point of Akima's curve through mean losses; None where it is an end: see `parabola`."""
     used = weights > 0
     if count_apart(sizes[used]) < 3:
         return None
@@ -137,7 +137,7 @@ def read_minima(runs: Runs, budgets: list[Budget], reading: Reading, counts: Flo
 
 
 def drawn(runs: Runs, budget: Budget, reading: Reading, places: int) -> tuple[Floats, Floats]:
-    """Return sizes (places,) and the losses (places,) of the curve that a reading draws through the runs of a budget."""
+    """Return sizes (places,) and losses (places,) of the curve that a reading draws through the runs of a budget."""
     logs, losses = np.log(runs.parameters[budget.runs]), runs.loss[budget.runs]
     along = np.linspace(logs.min(), logs.max(), places)
     if reading == "parabola":

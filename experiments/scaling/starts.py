@@ -1,8 +1,8 @@
 """Where fits start: the full grid of published analyses, and laws found by variable projection.
 
-For given exponents the law is linear in E, A and B, so that these need no search: least squares of relative errors gives
-them in closed form (variable projection, Golub and Pereyra 1973). That holds of squares, not of the Huber loss of logs;
-so what it finds over a grid of exponents are good starts, and no more.
+For given exponents the law is linear in E, A and B, so that these need no search: least squares of relative errors
+gives them in closed form (variable projection, Golub and Pereyra 1973). That holds of squares, not of the Huber loss of
+logs; so what it finds over a grid of exponents are good starts, and no more.
 
 Axes: K pairs of exponents (with R: triples), W sets of weights of the points, n points, P parameters.
 """
