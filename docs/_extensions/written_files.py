@@ -23,6 +23,10 @@ from experiments.memory.protocol import ProtocolOption
 from experiments.memory.recall import RecallRow
 from experiments.physics.manifest import Box, Film
 from experiments.physics.tables import FilmRow, FrameRow, ModelRow, ScoreRow
+from experiments.scaling.extrapolation_tables import AgreementRow, FamilyRow, FanRow, PredictionRow, TargetRow
+from experiments.scaling.tables import CurveRow
+from experiments.scaling.task_rows import ClassRow, CurveFitRow
+from experiments.scaling.task_table import TaskRow
 from experiments.statistics.accuracy import Accuracy
 from experiments.statistics.comparison import Comparison
 from experiments.statistics.items import Item
@@ -295,6 +299,29 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("encoded", "films as tokens and what controls say of them, for all models and `--resume auto`"),
         CONFIG,
         ENVIRONMENT,
+    ),
+    "scaling extrapolate": (
+        WrittenFile("page.html", "everything on one page that needs no network"),
+        WrittenFile("targets.csv", "the amount at which each family reaches the target, with intervals", TargetRow),
+        WrittenFile("predictions.csv", "what each family says at marked amounts", PredictionRow),
+        WrittenFile("agreement.csv", "spread between families and within them, and the verdict", AgreementRow),
+        WrittenFile("families.csv", "how well each family foretold the largest amount, and its weight", FamilyRow),
+        WrittenFile("points.csv", "the points, as they were read", CurveRow),
+        WrittenFile("fan.csv", "the curves that are drawn", FanRow),
+        WrittenFile("extrapolation.png", "the measure against the amount, all families with their intervals"),
+        WrittenFile("extrapolation.pdf, extrapolation.svg", FIGURE_FILES),
+        METHODS,
+        CODEBOOK,
+    ),
+    "scaling tasks": (
+        WrittenFile("page.html", "everything on one page that needs no network"),
+        WrittenFile("classes.csv", "what kind of curve each task makes, why, and simulated error rates", ClassRow),
+        WrittenFile("points.csv", "the points, as they were read", TaskRow),
+        WrittenFile("fits.csv", "the curves that are drawn", CurveFitRow),
+        WrittenFile("tasks_<number>.png", "the tasks, up to 12 in a figure"),
+        WrittenFile("*.pdf, *.svg", FIGURE_FILES),
+        METHODS,
+        CODEBOOK,
     ),
     "demo": (
         WrittenFile("report.html", "what was made, each image with a sentence on how to read it"),
