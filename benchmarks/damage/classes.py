@@ -354,6 +354,12 @@ TABLES = (
         copied=("diversity_run",),
     ),
     Scenario(
+        ("scaling", "fit", "points/runs.csv", "--draws", "200", "--out", "out"),
+        {"points": "points"},
+        files("points/runs.csv", by=(mutations.damage_table,)),
+        copied=("points",),
+    ),
+    Scenario(
         ("scaling", "extrapolate", "points/curve.csv", "--target", ".9", "--draws", "200", "--out", "out"),
         {"points": "points"},
         files("points/curve.csv", by=(mutations.damage_table,)),
@@ -484,6 +490,7 @@ SWEEP: Words = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--pr
 SWEEP += ("--out", "out")
 PHYSICS: Words = ("physics", "run", "--films", "films", "--tokenizer", "tokenizer", "--gpt", "gpt")
 EXTRAPOLATE: Words = ("scaling", "extrapolate", "points/curve.csv", "--target", ".9", "--out", "out")
+SCALING_FIT: Words = ("scaling", "fit", "points/runs.csv", "--out", "out")
 SCALING_TASKS: Words = ("scaling", "tasks", "points/tasks.csv", "--out", "out")
 BASES: dict[str, Words] = {
     "complete": COMPLETE_ONE,
@@ -510,6 +517,7 @@ BASES: dict[str, Words] = {
         *("--concepts", "inertia", "--frames", "8", "--size", "16"),
     ),
     "scaling extrapolate": (*EXTRAPOLATE, "--draws", "200"),
+    "scaling fit": (*SCALING_FIT, "--draws", "200"),
     "scaling tasks": (*SCALING_TASKS, "--draws", "99", "--simulations", "0"),
     "publish": ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"),
     "vqgan encode": fresh(recipes.ENCODE),

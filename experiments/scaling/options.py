@@ -84,7 +84,7 @@ class ScalingFitOptions(Options):
     out: Path = field(metadata=about(identity="none"))
     """Folder for the tables, the plots and page.html."""
     columns: RunTableOptions = RunTableOptions()
-    at: tuple[float, ...] = option((), above=0, at_most=LARGEST_AMOUNT)
+    at: tuple[float, ...] = option((), above=0, at_most=LARGEST)
     """Budgets, in FLOP, whose best size and data are asked for; the largest of the table and 10 and 100 times as much
     if not given."""
     size: SizeKind = "total"
