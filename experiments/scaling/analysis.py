@@ -103,6 +103,11 @@ class Analysis:
         return int(self.runs.sources.max()) + 1
 
     @property
+    def has_intervals(self) -> bool:
+        """Whether there are more such groups than parameters, without which draws say nothing."""
+        return self.groups > self.fitted.points.size
+
+    @property
     def largest(self) -> float:
         """The largest compute, in FLOP."""
         return float(self.runs.compute.max())

@@ -136,7 +136,7 @@ def _draw(out: Path, found: Analysis, tables: _Tables, unit: str) -> None:
 def _note(found: Analysis) -> str:
     left = sum(bool(why) for why in found.left_out)
     out = f", {left} left out" if left else ""
-    band = "" if found.groups <= found.fitted.points.size else "; bands: 95 % over trainings"
+    band = "; bands: 95 % over trainings" if found.has_intervals else ""
     return f"{count(len(found.runs.rows), 'run')}{out}{band}"
 
 

@@ -41,7 +41,7 @@ def notes(found: Analysis) -> list[str]:
         said.append(f"{count(diverged, 'run')} diverged: left out, and marked in residuals.csv.")
     if highest:
         said.append(f"Left out as the highest losses: {count(highest, 'row')}, listed in residuals.csv.")
-    if found.groups <= found.fitted.points.size:
+    if not found.has_intervals:
         said.append(
             f"There are no intervals: they need more trainings than the {found.fitted.points.size} parameters, and "
             f"there are {found.groups}."
@@ -235,8 +235,9 @@ def _methods(found: Analysis) -> list[str]:
         f"Software: Secondsight {version('secondsight')}, NumPy {np.__version__}, SciPy {scipy.__version__}, "
         f"Python {platform.python_version()}."
     )
+    done = [fitted, *([drawn] if found.has_intervals else []), *([slices] if found.budgets else [])]
     said = notes(found)
-    return [fitted, drawn, slices, *([" ".join(said)] if said else []), software]
+    return [*done, *([" ".join(said)] if said else []), software]
 
 
 def _signed(share: float) -> str:

@@ -261,9 +261,10 @@ def _minimise(points: Points, starts: Floats, targets: _Targets) -> Fits:
         of_active = targets.at(active)
         model = _model(points, ends.vectors[active], of_active)
         scale = 1 / np.sqrt(np.einsum("spp->sp", model.reweighted) + TINY)
-        ends.converged[active] = _gains(model, scale) <= np.maximum(FLAT, CLOSE * ends.objectives[active])
         kind = step % 2
-        moved = ends.vectors[active] + _step(model, scale, kind == 1, damping[kind, active])
+        if kind == 0:
+            ends.converged[active] = _gains(model, scale) <= np.maximum(FLAT, CLOSE * ends.objectives[active])
+        moved = ends.vectors[active] + (_reweighted_step, _newton_step)[kind](model, scale, damping[kind, active])
         if points.repeats:
             moved[:, 5] = np.clip(moved[:, 5], *LOG_REPEATS)
         objectives = of_active.objectives(points, moved)
@@ -276,13 +277,19 @@ def _minimise(points: Points, starts: Floats, targets: _Targets) -> Fits:
 
 def _gains(model: _Model, scale: Floats) -> Floats:
     """Return by how much reweighted least squares would lower the objective (S,), which it would at least."""
-    step = _step(model, scale, False, np.full(len(scale), DAMPING[0]))
+    step = _reweighted_step(model, scale, np.full(len(scale), DAMPING[0]))
     return -(step * model.gradient).sum(axis=1) / 2
 
 
-def _step(model: _Model, scale: Floats, newton: bool, damping: Floats) -> Floats:
-    """Return damped steps (S, P) downhill: of Newton's model with the sign of its curvature taken away."""
-    matrix = model.newton if newton else model.reweighted
-    values, axes = np.linalg.eigh(matrix * scale[:, :, None] * scale[:, None, :])
+def _reweighted_step(model: _Model, scale: Floats, damping: Floats) -> Floats:
+    """Return damped steps (S, P) of least squares; `scale` (S, P) gives their matrices ones on the diagonal."""
+    matrix = model.reweighted * scale[:, :, None] * scale[:, None, :]
+    damped = matrix + damping[:, None, None] * np.eye(matrix.shape[1])
+    return -scale * np.linalg.solve(damped, (model.gradient * scale)[..., None])[..., 0]
+
+
+def _newton_step(model: _Model, scale: Floats, damping: Floats) -> Floats:
+    """Return damped steps (S, P) of Newton's model, the sign of whose curvature is taken away: they lead downhill."""
+    values, axes = np.linalg.eigh(model.newton * scale[:, :, None] * scale[:, None, :])
     along = np.einsum("spq,sp->sq", axes, model.gradient * scale)
     return -scale * np.einsum("spq,sq->sp", axes, along / (np.abs(values) + damping[:, None]))
