@@ -168,7 +168,7 @@ def test_a_weight_of_two_is_a_point_twice() -> None:
 def test_a_loss_in_another_unit_has_the_same_exponents() -> None:
     bits = _runs(Law(LAW.floor / 50, LAW.parameters_scale / 50, LAW.data_scale / 50, LAW.alpha, LAW.beta))
     points = _points(bits)
-    ends = minimise(points, grid_starts(points)[::30])
+    ends = minimise(points, grid_starts(points)[::31])
     assert points.law(ends.vectors[ends.best]).alpha == pytest.approx(LAW.alpha, rel=1e-3)
 
 
@@ -183,7 +183,7 @@ def test_draws_find_the_lowest_minimum_of_theirs() -> None:
     runs = _runs(LAW, noise=0.01)
     fitted = fit_law(runs, repeats=False, grid=False)
     counts = draw_counts(runs, 2, np.random.default_rng(1))
-    starts = grid_starts(fitted.points)[::30]
+    starts = grid_starts(fitted.points)[::31]
     for counted, vector in zip(counts, fit_draws(fitted, counts), strict=True):
         own = (counted * huber(residuals(fitted.points, vector[None]))[0]).sum()
         grid = minimise(fitted.points, starts, np.repeat(counted[None], len(starts), axis=0))

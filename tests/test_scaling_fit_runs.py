@@ -118,6 +118,7 @@ GOOD: dict[str, list[Any]] = {"parameters": [1e7, 1e8], "tokens": [1e9, 1e9], "l
         ({**GOOD, "diverged": ["no", "maybe"]}, "diverged 'maybe' must be True or False"),
         ({**GOOD, "flop": [6.0, 60.0]}, "one of the columns is in another unit than it seems"),
         ({**GOOD, "non_embedding_parameters": [2e7, 1e7]}, "is more than the 1e\\+07 parameters"),
+        ({**GOOD, "tokens": [1e9, 1e308]}, "tokens 1e\\+308 is too far from 1 to be fitted"),
         ({**GOOD, "loss": [3.0, -2.0]}, "loss -2 must be positive"),
         ({**GOOD, "tokens": [1e9, "many"]}, "tokens 'many' is no finite number"),
     ],

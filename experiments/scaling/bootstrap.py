@@ -3,8 +3,8 @@
 Groups of points that one training gave are drawn, with replacement, not single points: those of a trunk share its
 chance. Intervals are expanded percentiles (Hesterberg 2015, The American Statistician 69, 371-386): percentiles at the
 level that makes a normal interval of known width one of Student's t, with as many degrees of freedom as there are
-groups beyond the parameters. Plain percentiles of few runs are too narrow; `benchmarks/coverage_of_scaling.py`
-simulates both.
+groups beyond the parameters. Plain percentiles of few runs tend to be too narrow (ibid.);
+`benchmarks/coverage_of_scaling.py` simulates both.
 
 Axes: W draws, n points, P parameters.
 """
