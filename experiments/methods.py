@@ -42,13 +42,21 @@ def compose(by_run: Mapping[str, Facts]) -> list[str]:
     return [*([" ".join(common)] if common else []), *begin, *differing]
 
 
-def methods_section(out: Path, paragraphs: Sequence[str]) -> Section:
-    """Write `out/methods.txt`, without markup, and return the section of the page that says the same."""
+def methods_section(
+    out: Path, paragraphs: Sequence[str], source: str = "the options and versions that the runs recorded"
+) -> Section:
+    """Write `out/methods.txt`, without markup, and return the section of the page that says the same.
+
+    Args:
+        out: folder of the page.
+        paragraphs: of the text.
+        source: from what it was written.
+    """
     bare = [visible(paragraph.replace("`", "")) for paragraph in paragraphs]
     plain = [textwrap.fill(paragraph, WIDTH, break_on_hyphens=False) for paragraph in bare]
     write_text(out / "methods.txt", "\n\n".join(plain) + "\n")
     note = (
-        "Written from the options and versions that the runs recorded; methods.txt has the same text. Every plot of "
+        f"Written from {source}; methods.txt has the same text. Every plot of "
         "this page lies beside it as .pdf and .svg, and codebook.csv says what the columns of the tables are."
     )
     return Section("Methods", "\n\n".join([*paragraphs, note]))

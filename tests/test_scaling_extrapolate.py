@@ -143,7 +143,7 @@ def test_families_agree_near_what_was_measured(tmp_path: Path, capsys: pytest.Ca
 def test_values_that_fall_reach_nothing_and_are_said_to(tmp_path: Path) -> None:
     out = run(write_points(tmp_path / "points.csv", lambda x: 0.8 - 0.1 * float(np.log10(x))))
     assert all(row.amount is None for name, row in targets(out).items() if name != ALL)
-    assert agreement(out).verdict.startswith("no verdict: the measure gets worse as the amount grows")
+    assert agreement(out).verdict.startswith("no verdict: the measure does not get better as the amount grows")
 
 
 def test_a_loss_is_carried_down_to_its_floor(tmp_path: Path) -> None:

@@ -122,6 +122,13 @@ def test_intervals_come_from_what_there_is(logs: tuple[float, ...], seeds: tuple
     assert basis_of(make_curve([0.5] * len(logs), logs, seeds), 2) == basis
 
 
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_amounts_may_be_as_far_apart_as_is_allowed(family: Family) -> None:
+    logs = np.array([-100.0, -50.0, 0.0, 50.0, 100.0])
+    found = fit(family, UNIT, logs, (0.5 + 0.002 * logs)[None])
+    assert np.isfinite(found.squares).all()
+
+
 def test_points_on_a_curve_have_intervals_of_no_width() -> None:
     curve = make_curve(0.2 + 0.1 * LOGS, LOGS)
     fitted = fit_drawn(BY_NAME["log-linear"], UNIT, curve, 200, np.random.default_rng(0))

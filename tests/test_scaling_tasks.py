@@ -158,6 +158,7 @@ def test_a_likelihood_whose_direction_is_not_known_is_refused(tmp_path: Path) ->
         ("task,flop", ("a", 1), "has no column of accuracies: name it by --accuracy-column"),
         ("task,flop,accuracy", ("a", -1, 0.5), "row 1: flop -1 must be positive"),
         ("task,flop,accuracy", ("a", 1e200, 0.5), "row 1: flop 1e+200 is too far from 1 to be fitted"),
+        ("task,flop,accuracy,nll", ("a", 1, "", ""), "has no value in accuracy or nll"),
         ("task,flop,accuracy,nll", ("a", 1, 0.5, "x"), "row 1: nll 'x' is no finite number"),
     ],
 )

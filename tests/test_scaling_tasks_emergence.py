@@ -84,6 +84,10 @@ def test_values_that_are_all_the_same_are_flat() -> None:
     assert classify(DESIGN, np.full(len(LOGS), 0.5), QUICK, np.random.default_rng(0)).kind == "flat"
 
 
+def test_a_jump_from_nothing_to_everything_is_emergent() -> None:
+    assert classify(DESIGN, (LOGS > 1.75) * 1.0, QUICK, np.random.default_rng(0)).kind == "emergent"
+
+
 def test_few_points_are_not_classified() -> None:
     design = Design(np.arange(5.0), 1.0)
     assert classify(design, np.arange(5.0), QUICK, np.random.default_rng(0)).reason.startswith("5 points: more than 5")

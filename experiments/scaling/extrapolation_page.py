@@ -109,7 +109,7 @@ def extrapolation_methods(
 ) -> Section:
     """Write `out/methods.txt`, and return the section of the page."""
     paragraphs = [_fits(options, found), _intervals(options, found), _weights(options), _life(options, unit)]
-    return methods_section(out, [paragraph for paragraph in paragraphs if paragraph])
+    return methods_section(out, [paragraph for paragraph in paragraphs if paragraph], "the options and the table")
 
 
 def _fits(options: ScalingExtrapolateOptions, found: Sequence[Extrapolated]) -> str:

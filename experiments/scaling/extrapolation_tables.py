@@ -313,7 +313,7 @@ def _verdict(
         amount = describe_amount(_amount(ends.value), unit, life)
         return f"the target takes {amount}; 95 % interval {interval}"
     if _falls(found):
-        return "no verdict: the measure gets worse as the amount grows, and no amount reaches the target"
+        return "no verdict: the measure does not get better as the amount grows: nothing says where the target is"
     if not finite:
         return "no verdict: no family that counts ever reaches the target"
     least, most = (pick(finite, key=lambda name: finite[name].value) for pick in (min, max))
@@ -328,7 +328,7 @@ def _verdict(
 
 
 def _falls(found: Extrapolated) -> bool:
-    """Whether the measure is worse the larger the amount, along a straight line over logarithms."""
+    """Whether the measure is no better the larger the amount, along a straight line over logarithms."""
     curve = found.curve
     return bool((curve.logs - curve.logs.mean()) @ curve.values <= 0)
 

@@ -38,6 +38,8 @@ ROUNDS = 16
 BEYOND = (-60.0, 300.0)
 """Logarithms of amounts between which a target is searched; farther out it is never reached."""
 HALVINGS = 60
+LARGEST_POWER = 140
+"""Of ten, in functions of the amount; its square is a number still."""
 LARGEST_PIECE = 1 << 22
 """Numbers of a grid around the shapes of tables that are computed at once."""
 
@@ -108,7 +110,7 @@ class Family:
             change = before - 10 ** shapes[..., 1:2]
             after_break = (relative + span * (1 - shapes[..., 2:3])) / BREAK_WIDTH
             decay = decay + BREAK_WIDTH * change * np.logaddexp(0, after_break * np.log(10)) / np.log(10)
-        return -(10 ** np.clip(decay, -300, 300))
+        return -(10 ** np.clip(decay, -LARGEST_POWER, LARGEST_POWER))
 
 
 EXPONENT = (*EXPONENTS, 53)

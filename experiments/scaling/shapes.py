@@ -166,7 +166,7 @@ class Design:
         ended = np.where(take_half, half, alone)
         ended_size = np.where(take_half, half_size, alone_size)
         return (
-            np.where(allowed, free, ended),
+            np.maximum(np.where(allowed, free, ended), 0.0),
             np.where(allowed, size, ended_size),
             np.where(allowed, slope, np.where(take_half, half_size, 0.0)),
         )

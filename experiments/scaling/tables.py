@@ -53,4 +53,5 @@ class CurveRow:
     group: str
     """Protocol or condition: groups are never pooled."""
     seed: str
-    """Which repetition it is; repetitions of one group and amount are averaged, and resampled by the bootstrap."""
+    """Which repetition it is; empty where none is named. Intervals draw a seed that was followed over several amounts
+    as a whole."""

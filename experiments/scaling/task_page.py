@@ -105,7 +105,7 @@ def task_methods(out: Path, options: ScalingTasksOptions, table: TaskTable) -> S
         if options.simulations
         else ""
     )
-    return methods_section(out, [paragraph, *filter(None, [rates])])
+    return methods_section(out, [paragraph, *filter(None, [rates])], "the options and the table")
 
 
 def _together(accuracy: Kind | None, likelihood: Kind | None) -> str:

@@ -102,6 +102,8 @@ def read_tasks(options: ScalingTasksOptions) -> TaskTable:
         )
         for index, row in enumerate(table.rows)
     )
+    if all(row.accuracy is None and row.likelihood is None for row in rows):
+        raise ValueError(f"{table.path} has no value in {accuracy}{f' or {likelihood}' if likelihood else ''}")
     return TaskTable(rows, likelihood or "", bool(likelihood) and _is_lower(options, likelihood or ""))
 
 
