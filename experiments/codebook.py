@@ -111,6 +111,16 @@ SCALES: tuple[tuple[str, Scale], ...] = (
     (r"change(_low|_high)?|noise|jump_size|rmse_\w+|likelihood", Scale("that of the measure")),
     (r"amount(_low|_high)?|held_out", Scale("that of the table", 0)),
     (r"(foretold|target|ceiling)(_low|_high)?|seen|rmse|score", Scale("that of the measure")),
+    (r"non_embedding_parameters|law_parameters|parameters_(low|high)", Scale("parameters", 0)),
+    (r"(unique_)?data(_low|_high)?", Scale("items", 0)),
+    (r"loss(_low|_high)?|predicted(_low|_high)?|floor", Scale("that of the loss", 0)),
+    (r"alpha|beta|size_exponent|residual|error", Scale("none")),
+    (r"(parameters|data)_scale", Scale("that of the loss at one parameter or item", 0)),
+    (r"objective|next_objective|repeats|beyond|centre|bias", WITHOUT),
+    (r"converged|reached", SHARE),
+    (r"starts", Scale("starts", 1)),
+    (r"sizes", Scale("sizes", 1)),
+    (r"draw", Scale("index", 0)),
     (r"item|latent_frame|row|column|continuation_index|defect|frame|event_first|event_end", Scale("index", 0)),
     *((name, Scale(name, 0)) for name in ("clips", "frames", "gaps", "images", "rows", "runs", "tracks", "videos")),
     *((name, Scale(name, 1)) for name in ("heads", "layers")),
@@ -137,6 +147,13 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     ("NearDuplicate", r"distance", Scale("bits of 64", 0, 64)),
     ("PreparedVideo", r"first", Scale("index", 0)),
     ("DemoSummary", r"prompt_tokens_changed", SHARE),
+    ("FitRow", r"value|low|high|exact", Scale("that of the parameter")),
+    ("LineRow", r"x|y(_low|_high)?", Scale("that of the axis", 0)),
+    *(
+        (kind, r"compute", Scale("FLOP", 0))
+        for kind in ("BudgetRow", "GridBiasRow", "OptimumRow", "ResidualRow", "HeldOutRow", "NewcomerRow")
+    ),
+    *((kind, r"width", Scale("none", 1)) for kind in ("BudgetRow", "GridBiasRow")),
     *(
         (kind, r"value|low|high", Scale("that of the measure"))
         for kind in ("CurveRow", "CurveFitRow", "FanRow", "PredictionRow")

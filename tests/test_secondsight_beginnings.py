@@ -121,6 +121,8 @@ REFUSED = {
     "physics report nowhere --out new": "secondsight: nowhere holds no scores.csv: it is no finished run of",
     "scaling extrapolate nowhere --target .9 --out new": "secondsight: nowhere does not exist: TABLE is a CSV file",
     "scaling extrapolate list --target .9 --out new": "secondsight: list is a folder: TABLE is a CSV file",
+    "scaling fit nowhere --out new": "secondsight: nowhere does not exist: TABLE is a CSV file",
+    "scaling fit list.csv --out file": FILE,
     "scaling tasks nowhere --out new": "secondsight: nowhere does not exist: TABLE is a CSV file",
     "scaling tasks list.csv --out file": FILE,
     "diversity report nowhere --out new": "secondsight: nowhere holds no run.csv: it is no finished run of",

@@ -360,6 +360,12 @@ TABLES = (
         copied=("physics_run",),
     ),
     Scenario(
+        ("scaling", "fit", "points/runs.csv", "--draws", "200", "--out", "out"),
+        {"points": "points"},
+        files("points/runs.csv", by=(mutations.damage_table,)),
+        copied=("points",),
+    ),
+    Scenario(
         ("scaling", "extrapolate", "points/curve.csv", "--target", ".9", "--draws", "200", "--out", "out"),
         {"points": "points"},
         files("points/curve.csv", by=(mutations.damage_table,)),
@@ -489,6 +495,7 @@ OUT_PATHS = (
 SWEEP: Words = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
 SWEEP += ("--out", "out")
 EXTRAPOLATE: Words = ("scaling", "extrapolate", "points/curve.csv", "--target", ".9", "--out", "out")
+SCALING_FIT: Words = ("scaling", "fit", "points/runs.csv", "--out", "out")
 SCALING_TASKS: Words = ("scaling", "tasks", "points/tasks.csv", "--out", "out")
 BASES: dict[str, Words] = {
     "complete": COMPLETE_ONE,
@@ -516,6 +523,7 @@ BASES: dict[str, Words] = {
         *("--concepts", "inertia", "--frames", "8", "--size", "16"),
     ),
     "scaling extrapolate": (*EXTRAPOLATE, "--draws", "200"),
+    "scaling fit": (*SCALING_FIT, "--draws", "200"),
     "scaling tasks": (*SCALING_TASKS, "--draws", "99", "--simulations", "0"),
     "publish": ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"),
     "vqgan encode": fresh(recipes.ENCODE),

@@ -122,7 +122,13 @@ def _videos(folder: Path, count: int = 6, frames: int = 16, size: int = 16) -> N
 
 
 def _points(folder: Path) -> None:
-    """Tables of a measure against hours, and of a task against compute."""
+    """Tables of a measure against hours, of a task against compute, and of losses against sizes and data."""
+    runs = [
+        {"parameters": size, "tokens": data, "loss": 1.8 + 480 / size**0.35 + 2100 / data**0.37}
+        for size in (10**6, 10**7, 10**8)
+        for data in (10**8, 10**9, 10**10)
+    ]
+    write_table(folder / "points" / "runs.csv", runs, list(runs[0]))
     curve = [{"hours": 10.0**x, "accuracy": 0.2 + 0.1 * x + 0.01 * run} for x in range(5) for run in range(2)]
     write_table(folder / "points" / "curve.csv", curve, list(curve[0]))
     task = [

@@ -30,6 +30,18 @@ from experiments.physics.reporting.kept import KeptRow
 from experiments.physics.reporting.timecourse import TimecourseRow
 from experiments.physics.tables import FilmRow, FrameRow, ModelRow, ScoreRow
 from experiments.scaling.extrapolation_tables import AgreementRow, FamilyRow, FanRow, PredictionRow, TargetRow
+from experiments.scaling.fit_tables import (
+    BudgetRow,
+    ConvergenceRow,
+    DrawRow,
+    FitRow,
+    GridBiasRow,
+    HeldOutRow,
+    LineRow,
+    NewcomerRow,
+    OptimumRow,
+    ResidualRow,
+)
 from experiments.scaling.tables import CurveRow
 from experiments.scaling.task_rows import ClassRow, CurveFitRow
 from experiments.scaling.task_table import TaskRow
@@ -322,6 +334,28 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
             "extremes/<films>.mp4, extremes/<films>.png, extremes/<films>_strip.png",
             "films at the extremes with their surprise: videos, the image before each plays, the event's latent frames",
         ),
+    ),
+    "scaling fit": (
+        WrittenFile("page.html", "everything on one page that needs no network"),
+        WrittenFile("fit.csv", "parameters of the law, and exponents by every method, with intervals", FitRow),
+        WrittenFile("optimum.csv", "the best size and data of the budgets that are asked for", OptimumRow),
+        WrittenFile("heldout.csv", "the runs of the largest budget, predicted from the smaller ones", HeldOutRow),
+        WrittenFile("isoflop.csv", "the best size of each budget, read off its runs", BudgetRow),
+        WrittenFile("grid_bias.csv", "by how much such readings of exact losses are off", GridBiasRow),
+        WrittenFile("newcomer.csv", "the fit beside fits as they might have been made", NewcomerRow),
+        WrittenFile("residuals.csv", "every row of the table, and why it was left out if it was", ResidualRow),
+        WrittenFile("convergence.csv", "how the searches went", ConvergenceRow),
+        WrittenFile("bootstrap.csv", "the laws fitted to runs drawn anew", DrawRow),
+        WrittenFile("lines.csv", "the lines that are drawn", LineRow),
+        WrittenFile("loss.png", "loss against compute: runs, the law for some sizes, and its envelope"),
+        WrittenFile("isoflop.png", "loss against size for each budget, where there are budgets of several sizes"),
+        WrittenFile("grid_bias.png", "what the width and the middle of a grid of sizes do to the best size"),
+        WrittenFile("optimum.png", "the best size and data against compute"),
+        WrittenFile("residuals.png", "residuals against size, data and compute"),
+        WrittenFile("newcomer.png", "the best size against compute, for each way of fitting"),
+        WrittenFile("*.pdf, *.svg", FIGURE_FILES),
+        METHODS,
+        CODEBOOK,
     ),
     "scaling extrapolate": (
         WrittenFile("page.html", "everything on one page that needs no network"),

@@ -31,6 +31,85 @@ def check_table(path: Path) -> None:
         raise ValueError(f"{path} is a folder: TABLE is a CSV file")
 
 
+ComputeUnit = Literal["flop", "petaflop", "exaflop", "petaflop-days"]
+"""What compute is in; a petaflop-day is 8.64e19 FLOP."""
+SizeKind = Literal["total", "non-embedding"]
+"""Which parameters of a model count."""
+Repetition = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True)
+class RunTableOptions(Options):
+    """Which columns of a table of runs are what, where their names do not say it."""
+
+    parameters_column: str = ""
+    """Column of all parameters; if not given `parameters`, `params` or the like."""
+    non_embedding_column: str = ""
+    """Column of parameters without embeddings; if not given `non_embedding_parameters`, where there is one."""
+    data_column: str = ""
+    """Column of items seen; if not given `tokens` or the like, or C / 6 N where there is none."""
+    unique_column: str = ""
+    """Column of different items among them; if not given `unique_tokens` or the like, where there is one."""
+    compute_column: str = ""
+    """Column of compute; if not given `flop` or the like, or 6 N D where there is none."""
+    loss_column: str = ""
+    """Column of losses; if not given `loss`, `bits_per_pixel` or the like."""
+    run_column: str = ""
+    """Column of the names of runs; if not given `run` or `name`, where there is one."""
+    seed_column: str = ""
+    """Column of seeds; if not given `seed`, where there is one."""
+    source_column: str = ""
+    """Column of what makes points belong together, as those of one training do; if not given `source` or `trunk`, or
+    the names of runs. The bootstrap draws such groups."""
+    diverged_column: str = ""
+    """Column that says which runs failed; if not given `diverged`, where there is one."""
+    compute_unit: ComputeUnit | None = None
+    """What compute is in, where the name of its column does not say it."""
+    data_unit: str = ""
+    """What items are, such as `tokens`, where the name of their column does not say it."""
+    loss_unit: str = ""
+    """What losses are in, where neither a column `loss_unit` nor the name of theirs says it; `nats per token` if not
+    given."""
+
+
+@dataclass(frozen=True)
+class ScalingFitOptions(Options):
+    """Fit the law of loss in parameters and data to a table of runs, and say how far it may be trusted."""
+
+    command = "scaling fit"
+    example = "secondsight scaling fit runs.csv --at 1e20 1e21 --out runs/law"
+
+    table: Path = field(metadata=about(positional=True, must_hold=check_table))
+    """CSV with a row for each trained model: parameters, compute or items seen, and loss."""
+    out: Path = field(metadata=about(identity="none"))
+    """Folder for the tables, the plots and page.html."""
+    columns: RunTableOptions = RunTableOptions()
+    at: tuple[float, ...] = option((), above=0, at_most=LARGEST)
+    """Budgets, in FLOP, whose best size and data are asked for; the largest of the table and 10 and 100 times as much
+    if not given."""
+    size: SizeKind = "total"
+    """Parameters that count as N. The other count is fitted beside it where the table has it."""
+    repetition: Repetition = "auto"
+    """Whether repeated items are worth less than new ones: `auto` where any were seen twice."""
+    leave_out_highest: int = option(0, at_least=0, at_most=10**6)
+    """Leave out so many rows of highest loss, and list them in residuals.csv."""
+    budget_spread: float = option(1.25, above=1, at_most=10)
+    """Largest factor between runs that count as of one budget."""
+    draws: int = option(1000, at_least=200, at_most=100_000)
+    """Times that runs are drawn anew for the intervals."""
+    seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
+    """Seed of these draws."""
+
+    def check(self) -> None:
+        """Check the budgets.
+
+        Raises:
+            ValueError: one is named twice.
+        """
+        if len(set(self.at)) < len(self.at):
+            raise ValueError(f"--at {' '.join(f'{value:g}' for value in self.at)} names a budget twice")
+
+
 @dataclass(frozen=True)
 class ScalingExtrapolateOptions(Options):
     """Carry a measure to amounts that nobody tried, by several families of curves, each with its interval."""
