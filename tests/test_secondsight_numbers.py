@@ -40,9 +40,12 @@ def outside(leaf: Leaf) -> Iterator[float]:
     """Values that an option refuses: beside each end of its range, and those that no range holds."""
     bounds = leaf.metadata["range"]
     whole = number_type(leaf.annotation) is int
-    low = bounds.above if bounds.above is not None else bounds.at_least - (1 if whole else 1e-9)
+    least = bounds.above if bounds.above is not None else bounds.at_least
+    low = least if bounds.above is not None else least - (1 if whole else max(1e-9, abs(least) / 1000))
     high = bounds.below if bounds.below is not None else bounds.at_most * (1 if whole else 1.001) + (1 if whole else 0)
-    yield from (low, high, -1)
+    yield from (low, high)
+    if least >= 0:
+        yield -1
     yield from (GIGANTIC, -GIGANTIC) if whole else (math.nan, math.inf, 1e300)
 
 

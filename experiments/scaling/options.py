@@ -123,7 +123,7 @@ class ScalingExtrapolateOptions(Options):
     """Value of the measure whose amount is asked for, an accuracy from 0 to 1; two values are an interval."""
     out: Path = field(metadata=about(identity="none"))
     """Folder for the tables, extrapolation.png and page.html."""
-    ceiling: tuple[float, ...] = ()
+    ceiling: tuple[float, ...] = option((), at_least=-LARGEST, at_most=LARGEST)
     """Greatest value that the measure can have, 1 of an accuracy if not given; two values are an interval."""
     floor: float | None = option(None, at_least=-LARGEST, at_most=LARGEST)
     """Least value that the measure can have: chance of an accuracy, what cannot be learned of a loss; 0 if not
