@@ -26,7 +26,7 @@ from experiments.physics.reporting.curves import AccuracyCurveRow
 from experiments.physics.reporting.drawing import DrawnFilm, draw_strip, draw_video, top_of
 from experiments.physics.reporting.extremes import ExtremeRow, Extremes, choose, draw_extremes
 from experiments.physics.reporting.outcomes import chosen_readout, values_of
-from experiments.physics.reporting.plots import draw_accuracy
+from experiments.physics.reporting.plots import draw_accuracy, draw_timecourse
 from experiments.physics.reporting.report import TABLES, report_physics
 from experiments.physics.reporting.runs import merge_runs
 from experiments.physics.reporting.sections import extreme_section, people_section
@@ -279,6 +279,18 @@ PEOPLE = [
     PeopleRow("set", "colour", "hidden", "quadruple", 0.9, 0.8, 0.95, 10, "confirmed", "A and B 2020"),
     PeopleRow("set", "all", "both", "films judged", 0.8, None, None, None, "digitised", "C 2021"),
 ]
+
+
+def test_intervals_over_few_scenes_are_left_out_of_the_plot_over_time(tmp_path: Path) -> None:
+    row = TimecourseRow(
+        model="gpt", unit="bits", concept="colour", visibility="hidden", tokens="all", after_event=0,
+        mean=1.0, low=-90.0, high=92.0, largest=3.0, scenes=6,
+    )  # fmt: skip
+    for scenes in (5, 6):
+        path = tmp_path / f"{scenes}.png"
+        assert draw_timecourse(path, [row, replace(row, after_event=1, scenes=scenes)], ["gpt"], "bits", "all")
+    shown = [np.asarray(Image.open(tmp_path / f"{scenes}.png")) for scenes in (5, 6)]
+    assert shown[0].shape != shown[1].shape or (shown[0] != shown[1]).any()
 
 
 def test_people_are_drawn_beside_models(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from experiments.physics.reporting.timecourse import TimecourseRow
 from experiments.physics.scores import ALL
 from experiments.physics.tables import Visibility
 from experiments.plots import finish_figure
+from experiments.statistics.grouped import GROUPS_FOR_VERDICT
 from experiments.statistics.outcomes import CHANCE
 from training.curves import COLOURS
 from training.figures import literal
@@ -104,7 +105,7 @@ def draw_timecourse(
     for panel, concept in zip(axes, concepts, strict=True):
         for colour, name, visibility in _coloured(names):
             line = select(rows, concept=concept, model=name, visibility=visibility)
-            points = [_point(row.after_event, row.mean, row.low, row.high) for row in line]
+            points = [_over_time(row) for row in line]
             _draw_band(panel, points, colour, _label(name, visibility, names), LINES[visibility])
         panel.axhline(0, color="0.6", linestyle=":", linewidth=1)
         panel.axvline(0, color="0.8", linewidth=1, zorder=0)
@@ -193,6 +194,12 @@ def _best_controls(line: Sequence[AccuracyCurveRow], claims: Sequence[ConceptCla
             if claim.control_value is not None:
                 best.append(_point(row.x, claim.control_value, claim.control_low, claim.control_high))
     return best
+
+
+def _over_time(row: TimecourseRow) -> Point:
+    """Return a point without an interval where so few scenes have it that the interval would hide all others."""
+    few = row.scenes < GROUPS_FOR_VERDICT
+    return _point(row.after_event, row.mean, None if few else row.low, None if few else row.high)
 
 
 def _point(x: float, value: float, low: float | None, high: float | None) -> Point:

@@ -110,7 +110,8 @@ def timecourse_section(plots: Sequence[tuple[Path, str]], rows: Sequence[Timecou
         "by latent frame, aligned at the one in which the event begins: mean over scenes with 95 % intervals, all "
         "scenes that count, no readout. A film that begins as another does has the same tokens there, if the tokenizer "
         f"is causal and the films are stored without loss, and their difference is 0. {_before(rows)} Hidden events "
-        "may show only when the occluder is gone. timecourse.csv has all models and controls.",
+        "may show only when the occluder is gone. Intervals over fewer than six scenes are not drawn; timecourse.csv "
+        "has them, and all models and controls.",
         tuple(embed(path, caption) for path, caption in plots),
     )
 
