@@ -66,14 +66,14 @@ def ladder_facts(options: LadderOptions, ladder: Ladder, store: TokenStore) -> d
         part.name if part.hours is None else f"{part.name} ({part.hours:.3g} hours of film)" for part in ladder.parts
     ]
     held = [item for item in store.items if item.split == "validation"]
-    apart = ladder.compute_apart
+    share = ladder.compute / ladder.compute_apart
     return {
         "sizes": ", ".join(dict.fromkeys(cell.trunk.size.name for cell in ladder.trained)),
         "data": "; ".join(f"{name}, {part.tokens:,} tokens" for name, part in zip(parts, ladder.parts, strict=True)),
         "held_out": f"{count(len({clip_of(item) for item in held}), 'clip')} of {count(_groups(held), 'group')}",
         "budgets": f"{', '.join(f'{budget:g}' for budget in sorted(options.budgets))} FLOP",
         "trainings": f"{count(len(ladder.trained), 'cell')} on {count(len(ladder.by_trunk), 'trunk')}",
-        "arithmetic": f"{ladder.compute:.3g} FLOP, {100 * ladder.compute / apart:.0f} % of what separate trainings take",
+        "arithmetic": f"{ladder.compute:.3g} FLOP, {100 * share:.0f} % of what separate trainings take",
     }
 
 
@@ -115,9 +115,7 @@ def _print(options: LadderOptions, ladder: Ladder, rows: list[PlanRow], seconds:
     table = Table("size", "parameters", "no embeddings", "FLOP/s", "steps", "hours")
     for size in dict.fromkeys(cell.trunk.size for cell in ladder.trained):
         of_size = [
-            row
-            for row, cell in zip(rows, ladder.cells, strict=True)
-            if cell.trunk.size == size and not cell.left_out
+            row for row, cell in zip(rows, ladder.cells, strict=True) if cell.trunk.size == size and not cell.left_out
         ]
         step = flops_per_step(size.config, options.batch)
         steps = ", ".join(f"{each:,}" for each in sorted({row.steps for row in of_size}))

@@ -8,8 +8,8 @@ codebook.csv      what its columns are
 seconds.json      how long each training took, where one process carries out all
 jobs/             with --slurm: jobs of Slurm, each of which carries out a part
 
-All trainings take place in one process, which waits for nothing. What is done is read from the folders, so a ladder that
-was killed goes on with the same command, within the training that was under way from its newest checkpoint.
+All trainings take place in one process, which waits for nothing. What is done is read from the folders, so that a
+ladder that was killed goes on with the same command, in the training that was under way from its newest checkpoint.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from data.subset import write_subset
 from data.tokens import TokenStore
 from experiments.scaling.ladder import Cell, DataPart, Ladder, Trunk, make_ladder
 from experiments.scaling.options import ScalingRunOptions
-from experiments.scaling.planning import notes, ladder_facts
+from experiments.scaling.planning import ladder_facts, notes
 from experiments.scaling.run_table import LadderRow, write_runs
 from experiments.scaling.trainings import (
     cell_training,
@@ -109,9 +110,9 @@ def _carry_out(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) ->
     for trunk, cells in ladder.by_trunk.items():
         missing = [cell for cell in cells if not is_finished(cell_training(options, cell))]
         if missing and not is_finished(trunk_training(options, trunk, cells)):
-            attempt(f"trunk {trunk.name}", lambda trunk=trunk, cells=cells: _train_trunk(options, trunk, cells))
+            attempt(f"trunk {trunk.name}", partial(_train_trunk, options, trunk, cells))
         for cell in missing:
-            attempt(f"cell {cell.name}", lambda cell=cell: _train_cell(options, cell))
+            attempt(f"cell {cell.name}", partial(_train_cell, options, cell))
             rows = write_runs(options, ladder, store)
     if failed:
         listed = "; ".join(f"{name}: {error}" for name, error in failed.items())
