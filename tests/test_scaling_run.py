@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from killed_commands import run_until
 from ladders import SMALL, STEP, make_counting_store
 
+import secondsight
 from data.tokens import TokenStore
 from experiments.scaling.ladder import make_ladder
 from experiments.scaling.options import RunTableOptions, ScalingPlanOptions, ScalingRunOptions
@@ -147,9 +147,7 @@ def test_what_is_finished_is_not_done_again(store: Path, tmp_path: Path) -> None
 
 
 def test_another_ladder_in_the_same_folder_is_refused(store: Path, whole: Path) -> None:
-    with pytest.raises(
-        RunFolderError, match=r"--learning-rate 0\.03 -> --learning-rate 0\.01|--learning-rate 0.03 -> 0.01"
-    ):
+    with pytest.raises(RunFolderError, match=r"--learning-rate 0\.03 -> 0\.01"):
         run_scaling(options(store, whole, learning_rate=1e-2))
 
 
@@ -195,9 +193,10 @@ def test_refused(store: Path, tmp_path: Path, others: dict[str, Any], said: str)
         run_scaling(options(store, tmp_path, **others))
 
 
-def test_a_plan_that_is_not_there_is_refused(tmp_path: Path, refused: Callable[..., str]) -> None:
-    said = refused("scaling", "run", "--plan", tmp_path / "nowhere", "--out", tmp_path / "run")
-    assert f"{tmp_path / 'nowhere'} holds no run" in said
+def test_a_plan_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        secondsight.main(["scaling", "run", "--plan", str(tmp_path / "nowhere"), "--out", str(tmp_path / "run")])
+    assert f"{tmp_path / 'nowhere'} holds no run" in capsys.readouterr().err
 
 
 # What goes wrong
@@ -216,7 +215,7 @@ def test_losses_that_are_not_finite_are_kept_as_diverged(store: Path, tmp_path: 
 def test_what_learned_nothing_counts_as_diverged(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_scaling(options(store, tmp_path, learning_rate=1e-9, budgets=(4 * STEP,)))
+    run_scaling(options(store, tmp_path, learning_rate=10.0, budgets=(4 * STEP,)))
     (row,) = rows(tmp_path)
     assert row.diverged
     assert row.loss > math.log(32)
