@@ -116,6 +116,12 @@ REFUSED = {
     "physics run --films nowhere --tokenizer tokenizer --gpt gpt --out new": NO_DATA,
     "physics run --films list --tokenizer nowhere --gpt gpt --out new": NO_MODEL,
     "physics run --films list --tokenizer tokenizer --gpt gpt nowhere --out new": NO_MODEL,
+    "scaling extrapolate nowhere --target .9 --out new": "secondsight: nowhere does not exist: TABLE is a CSV file",
+    "scaling extrapolate list --target .9 --out new": "secondsight: list is a folder: TABLE is a CSV file",
+    "scaling fit nowhere --out new": "secondsight: nowhere does not exist: TABLE is a CSV file",
+    "scaling fit list.csv --out file": FILE,
+    "scaling tasks nowhere --out new": "secondsight: nowhere does not exist: TABLE is a CSV file",
+    "scaling tasks list.csv --out file": FILE,
     "diversity report nowhere --out new": "secondsight: nowhere holds no run.csv: it is no finished run of",
 }
 """Command lines, and how what is said of them begins."""

@@ -353,6 +353,24 @@ TABLES = (
         files("diversity_run/*.csv", by=(mutations.damage_table,)),
         copied=("diversity_run",),
     ),
+    Scenario(
+        ("scaling", "fit", "points/runs.csv", "--draws", "200", "--out", "out"),
+        {"points": "points"},
+        files("points/runs.csv", by=(mutations.damage_table,)),
+        copied=("points",),
+    ),
+    Scenario(
+        ("scaling", "extrapolate", "points/curve.csv", "--target", ".9", "--draws", "200", "--out", "out"),
+        {"points": "points"},
+        files("points/curve.csv", by=(mutations.damage_table,)),
+        copied=("points",),
+    ),
+    Scenario(
+        ("scaling", "tasks", "points/tasks.csv", "--draws", "99", "--simulations", "0", "--out", "out"),
+        {"points": "points"},
+        files("points/tasks.csv", by=(mutations.damage_table,)),
+        copied=("points",),
+    ),
 )
 PUBLISH = (
     Scenario(
@@ -471,6 +489,9 @@ OUT_PATHS = (
 SWEEP: Words = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
 SWEEP += ("--out", "out")
 PHYSICS: Words = ("physics", "run", "--films", "films", "--tokenizer", "tokenizer", "--gpt", "gpt")
+EXTRAPOLATE: Words = ("scaling", "extrapolate", "points/curve.csv", "--target", ".9", "--out", "out")
+SCALING_FIT: Words = ("scaling", "fit", "points/runs.csv", "--out", "out")
+SCALING_TASKS: Words = ("scaling", "tasks", "points/tasks.csv", "--out", "out")
 BASES: dict[str, Words] = {
     "complete": COMPLETE_ONE,
     "data inspect": ("data", "inspect", "few_images", "--out", "out"),
@@ -495,6 +516,9 @@ BASES: dict[str, Words] = {
         *("physics", "stimuli", "--out", "out", "--scenes", "1"),
         *("--concepts", "inertia", "--frames", "8", "--size", "16"),
     ),
+    "scaling extrapolate": (*EXTRAPOLATE, "--draws", "200"),
+    "scaling fit": (*SCALING_FIT, "--draws", "200"),
+    "scaling tasks": (*SCALING_TASKS, "--draws", "99", "--simulations", "0"),
     "publish": ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"),
     "vqgan encode": fresh(recipes.ENCODE),
     "vqgan eval": recipes.EVALUATE,
@@ -511,6 +535,7 @@ THINGS = (
     "tokens",
     "videos",
     "films",
+    "points",
     "store",
     "few_images",
     "list",

@@ -23,6 +23,7 @@ from data.video_writing import write_video
 from experiments.physics.manifest import Film, write_manifest
 from gpt.config import GPTConfig
 from gpt.model import GPT
+from storage.tables import write_table
 from vqgan.config import VQGANConfig
 from vqgan.model import VQGAN
 from vqgan.palette import Palette
@@ -116,6 +117,24 @@ def _videos(folder: Path, count: int = 6, frames: int = 16, size: int = 16) -> N
     (folder / "videos").mkdir()
     for number in range(count):
         write_video(folder / "videos" / f"film_{number}.mp4", _noise(number, frames, size), FPS)
+
+
+def _points(folder: Path) -> None:
+    """Tables of a measure against hours, of a task against compute, and of losses against sizes and data."""
+    runs = [
+        {"parameters": size, "tokens": data, "loss": 1.8 + 480 / size**0.35 + 2100 / data**0.37}
+        for size in (10**6, 10**7, 10**8)
+        for data in (10**8, 10**9, 10**10)
+    ]
+    write_table(folder / "points" / "runs.csv", runs, list(runs[0]))
+    curve = [{"hours": 10.0**x, "accuracy": 0.2 + 0.1 * x + 0.01 * run} for x in range(5) for run in range(2)]
+    write_table(folder / "points" / "curve.csv", curve, list(curve[0]))
+    task = [
+        {"task": "counting", "flop": 10.0**x, "accuracy": 0.1 * x + 0.01 * run, "nll": 4 - 0.5 * x}
+        for x in range(6)
+        for run in range(2)
+    ]
+    write_table(folder / "points" / "tasks.csv", task, list(task[0]))
 
 
 def _films(folder: Path) -> None:
@@ -368,6 +387,7 @@ def _foreign(folder: Path) -> None:
 RECIPES: dict[str, Recipe] = {
     "videos": ((), _videos),
     "films": ((), _films),
+    "points": ((), _points),
     "long_videos": ((), _long_videos),
     "images": ((), _images),
     "few_images": ((), _few_images),

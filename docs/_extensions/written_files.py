@@ -23,6 +23,22 @@ from experiments.memory.protocol import ProtocolOption
 from experiments.memory.recall import RecallRow
 from experiments.physics.manifest import Box, Film
 from experiments.physics.tables import FilmRow, FrameRow, ModelRow, ScoreRow
+from experiments.scaling.extrapolation_tables import AgreementRow, FamilyRow, FanRow, PredictionRow, TargetRow
+from experiments.scaling.fit_tables import (
+    BudgetRow,
+    ConvergenceRow,
+    DrawRow,
+    FitRow,
+    GridBiasRow,
+    HeldOutRow,
+    LineRow,
+    NewcomerRow,
+    OptimumRow,
+    ResidualRow,
+)
+from experiments.scaling.tables import CurveRow
+from experiments.scaling.task_rows import ClassRow, CurveFitRow
+from experiments.scaling.task_table import TaskRow
 from experiments.statistics.accuracy import Accuracy
 from experiments.statistics.comparison import Comparison
 from experiments.statistics.items import Item
@@ -295,6 +311,51 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("encoded", "films as tokens and what controls say of them, for all models and `--resume auto`"),
         CONFIG,
         ENVIRONMENT,
+    ),
+    "scaling fit": (
+        WrittenFile("page.html", "everything on one page that needs no network"),
+        WrittenFile("fit.csv", "parameters of the law, and exponents by every method, with intervals", FitRow),
+        WrittenFile("optimum.csv", "the best size and data of the budgets that are asked for", OptimumRow),
+        WrittenFile("heldout.csv", "the runs of the largest budget, predicted from the smaller ones", HeldOutRow),
+        WrittenFile("isoflop.csv", "the best size of each budget, read off its runs", BudgetRow),
+        WrittenFile("grid_bias.csv", "by how much such readings of exact losses are off", GridBiasRow),
+        WrittenFile("newcomer.csv", "the fit beside fits as they might have been made", NewcomerRow),
+        WrittenFile("residuals.csv", "every row of the table, and why it was left out if it was", ResidualRow),
+        WrittenFile("convergence.csv", "how the searches went", ConvergenceRow),
+        WrittenFile("bootstrap.csv", "the laws fitted to runs drawn anew", DrawRow),
+        WrittenFile("lines.csv", "the lines that are drawn", LineRow),
+        WrittenFile("loss.png", "loss against compute: runs, the law for some sizes, and its envelope"),
+        WrittenFile("isoflop.png", "loss against size for each budget, where there are budgets of several sizes"),
+        WrittenFile("grid_bias.png", "what the width and the middle of a grid of sizes do to the best size"),
+        WrittenFile("optimum.png", "the best size and data against compute"),
+        WrittenFile("residuals.png", "residuals against size, data and compute"),
+        WrittenFile("newcomer.png", "the best size against compute, for each way of fitting"),
+        WrittenFile("*.pdf, *.svg", FIGURE_FILES),
+        METHODS,
+        CODEBOOK,
+    ),
+    "scaling extrapolate": (
+        WrittenFile("page.html", "everything on one page that needs no network"),
+        WrittenFile("targets.csv", "the amount at which each family reaches the target, with intervals", TargetRow),
+        WrittenFile("predictions.csv", "what each family says at marked amounts", PredictionRow),
+        WrittenFile("agreement.csv", "spread between families and within them, and the verdict", AgreementRow),
+        WrittenFile("families.csv", "how well each family foretold the largest amount, and its weight", FamilyRow),
+        WrittenFile("points.csv", "the points, as they were read", CurveRow),
+        WrittenFile("fan.csv", "the curves that are drawn", FanRow),
+        WrittenFile("extrapolation.png", "the measure against the amount, all families with their intervals"),
+        WrittenFile("extrapolation.pdf, extrapolation.svg", FIGURE_FILES),
+        METHODS,
+        CODEBOOK,
+    ),
+    "scaling tasks": (
+        WrittenFile("page.html", "everything on one page that needs no network"),
+        WrittenFile("classes.csv", "what kind of curve each task makes, why, and simulated error rates", ClassRow),
+        WrittenFile("points.csv", "the points, as they were read", TaskRow),
+        WrittenFile("fits.csv", "the curves that are drawn", CurveFitRow),
+        WrittenFile("tasks_<number>.png", "the tasks, up to 12 in a figure"),
+        WrittenFile("*.pdf, *.svg", FIGURE_FILES),
+        METHODS,
+        CODEBOOK,
     ),
     "demo": (
         WrittenFile("report.html", "what was made, each image with a sentence on how to read it"),

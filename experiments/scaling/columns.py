@@ -13,6 +13,9 @@ from storage.tables import read_table
 
 LARGEST_TABLE = 1 << 28
 """Bytes of a table, at most."""
+MOST_ROWS = 10_000
+LARGEST = 1e100
+"""Of any number, and of one over any amount: farther out there is nothing to fit."""
 UNITS = frozenset(
     (
         *("second", "seconds", "minute", "minutes", "hour", "hours", "day", "days", "week", "weeks", "year", "years"),
@@ -49,6 +52,8 @@ class AnyTable:
             raise ValueError(f"{path} is no table that can be read ({error}): give a CSV file in UTF-8") from error
         if not self.rows:
             raise ValueError(f"{path} has no rows")
+        if len(self.rows) > MOST_ROWS:
+            raise ValueError(f"{path} has {len(self.rows):,} rows, more than {MOST_ROWS:,}: give a row for each model")
         self.names = list(self.rows[0])
 
     def column(
@@ -109,6 +114,8 @@ class AnyTable:
             raise ValueError(f"{self.path}, row {index + 1}: {name} {text!r} is no finite number")
         if positive and value <= 0:
             raise ValueError(f"{self.path}, row {index + 1}: {name} {value:g} must be positive: leave the row out")
+        if abs(value) > LARGEST or (positive and value < 1 / LARGEST):
+            raise ValueError(f"{self.path}, row {index + 1}: {name} {value:g} is too far from 1 to be fitted")
         return value
 
     def unit(self, column: str, asked: str) -> str:

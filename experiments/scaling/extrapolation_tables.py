@@ -330,7 +330,7 @@ def _verdict(
 def _falls(found: Extrapolated) -> bool:
     """Whether the measure is worse the larger the amount, along a straight line over logarithms."""
     curve = found.curve
-    return bool(np.polyfit(curve.logs, curve.values, 1)[0] <= 0)
+    return bool((curve.logs - curve.logs.mean()) @ curve.values <= 0)
 
 
 def _target_row(

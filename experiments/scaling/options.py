@@ -13,8 +13,8 @@ from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, about, le
 from storage.run_folder import check_run_folder, read_options
 from training.options import Precision
 
-LARGEST_AMOUNT = 1e100
-"""Of anything that is asked for, at most."""
+LARGEST = 1e100
+"""Of any number that is asked for, at most."""
 
 MeasureKind = Literal["accuracy", "percent", "loss"]
 """What a measure is: a share from 0 to 1, the same in per cent, or a loss, which is better the smaller it is."""
@@ -88,7 +88,7 @@ class ScalingFitOptions(Options):
     out: Path = field(metadata=about(identity="none"))
     """Folder for the tables, the plots and page.html."""
     columns: RunTableOptions = RunTableOptions()
-    at: tuple[float, ...] = option((), above=0, at_most=LARGEST_AMOUNT)
+    at: tuple[float, ...] = option((), above=0, at_most=LARGEST)
     """Budgets, in FLOP, whose best size and data are asked for; the largest of the table and 10 and 100 times as much
     if not given."""
     size: SizeKind = "total"
@@ -123,18 +123,18 @@ class ScalingExtrapolateOptions(Options):
 
     table: Path = field(metadata=about(positional=True, must_hold=check_table))
     """CSV with a row for each model and amount: how much it was given, and how well it does."""
-    target: tuple[float, ...]
+    target: tuple[float, ...] = field(metadata=about(at_least=-LARGEST, at_most=LARGEST))
     """Value of the measure whose amount is asked for, an accuracy from 0 to 1; two values are an interval."""
     out: Path = field(metadata=about(identity="none"))
     """Folder for the tables, extrapolation.png and page.html."""
     ceiling: tuple[float, ...] = ()
     """Greatest value that the measure can have, 1 of an accuracy if not given; two values are an interval."""
-    floor: float | None = None
+    floor: float | None = option(None, at_least=-LARGEST, at_most=LARGEST)
     """Least value that the measure can have: chance of an accuracy, what cannot be learned of a loss; 0 if not
     given."""
-    at: tuple[float, ...] = option((), above=0, at_most=LARGEST_AMOUNT)
+    at: tuple[float, ...] = option((), above=0, at_most=LARGEST)
     """Further amounts, in the table's unit, at which the measure is predicted."""
-    waking_hours: float = option(12.0, above=0, at_most=24)
+    waking_hours: float = option(12.0, at_least=1, at_most=24)
     """Hours that a child is awake a day, for years of waking life. Recommended are 11 to 14 hours of sleep at 1 and 2
     years, 10 to 13 at 3 to 5, 9 to 12 at 6 to 12 (Paruthi et al. 2016), which leaves 10 to 15."""
     agree_within: float = option(3.0, above=1, at_most=1e6)
@@ -144,7 +144,7 @@ class ScalingExtrapolateOptions(Options):
     """`draws` gives every number its 95 % interval; `none` gives numbers alone, near what was measured."""
     bare_factor: float = option(3.0, at_least=1, at_most=1e6)
     """How many times the largest amount that was tried a number without its interval may reach."""
-    draws: int = option(1000, at_least=200, at_most=100_000)
+    draws: int = option(1000, at_least=200, at_most=10_000)
     """Tables that are drawn anew for the intervals."""
     seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """Seed of these draws."""
@@ -193,7 +193,7 @@ class ScalingTasksOptions(Options):
     """Change of accuracy over all compute, below which a task is flat."""
     least_likelihood_change: float = option(0.1, above=0, at_most=1e6)
     """The same of the likelihood, in its unit."""
-    draws: int = option(999, at_least=99, at_most=100_000)
+    draws: int = option(999, at_least=99, at_most=10_000)
     """Curves that are drawn for each p-value."""
     simulations: int = option(200, at_least=0, at_most=10_000)
     """Curves, smooth ones and jumps, on which the error rates of each task are simulated; 0 leaves them out."""

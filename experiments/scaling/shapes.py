@@ -35,6 +35,8 @@ MIDDLES = 61
 """Middles of the grid, from one range below the least compute to one above the greatest."""
 SMOOTH_PARAMETERS = 4
 """Numbers that the larger of both smooth curves has; it has as many as the jump."""
+LEAST_LENGTH = 1e-300
+"""Of what is divided by."""
 LEAST_SQUARES = 1e-12
 """Of all squares about the mean, what is left as residuals at least: less is rounding."""
 
@@ -107,17 +109,19 @@ class Design:
     def quadratic(self, values: Floats, at: Floats) -> Line:
         """Return the polynomial of degree 2 through values (n,), at logarithms (m,)."""
         middle = self.logs.mean()
-        coefficients = np.polyfit(self.logs - middle, values, 2)
-        squares = float(((np.polyval(coefficients, self.logs - middle) - values) ** 2).sum())
-        return Line(squares, np.polyval(coefficients, at - middle))
+        powers = np.vander(self.logs - middle, 3)
+        coefficients = np.linalg.lstsq(powers, values)[0]
+        squares = float(((powers @ coefficients - values) ** 2).sum())
+        return Line(squares, np.vander(at - middle, 3) @ coefficients)
 
     def logistic(self, values: Floats, at: Floats) -> Line:
         """Return the logistic curve of the grid through values (n,), at logarithms (m,)."""
         best = int(np.abs((values - values.mean()) @ self._logistic).argmax())
         basis = self._logistics(self.logs)[:, best]
-        rise, level = np.polyfit(basis, values, 1)
-        squares = float(((level + rise * basis - values) ** 2).sum())
-        return Line(squares, level + rise * self._logistics(at)[:, best])
+        centred = basis - basis.mean()
+        rise = float(centred @ values / max(centred @ centred, LEAST_LENGTH))
+        squares = float(((values - values.mean() - rise * centred) ** 2).sum())
+        return Line(squares, values.mean() + rise * (self._logistics(at)[:, best] - basis.mean()))
 
     def smooth(self, values: Floats, at: Floats) -> Line:
         """Return the better of both through values (n,), at logarithms (m,)."""
@@ -181,4 +185,4 @@ def _centred(columns: Floats) -> Floats:
 
 def _unit(columns: Floats) -> Floats:
     lengths: NDArray[np.float64] = np.sqrt((columns**2).sum(axis=0))
-    return columns / np.maximum(lengths, 1e-300)
+    return columns / np.maximum(lengths, LEAST_LENGTH)
