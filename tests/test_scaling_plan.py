@@ -186,6 +186,7 @@ REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
         "can be spent by no size: of width-16, whose step takes 4.33e+06 FLOP, a st",
     ),
     ({"budgets": (2 * STEP,)}, "2 steps are too few for a warm-up of 2 and a decay of 1; give a larger budget"),
+    ({"budgets": (1e20,)}, "2.31e+13 steps are more than a training can have; give a smaller budget"),
     ({"budgets": (1e9, 1e9)}, "--budgets 1e+09 1e+09 names a value twice"),
     ({"widths": (16, 16)}, "--widths 16 16 names a value twice"),
     ({"widths": ()}, "give sizes either as --widths or as --presets"),

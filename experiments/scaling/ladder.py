@@ -18,7 +18,7 @@ from data.tokens import TokenStore
 from experiments.scaling.options import LadderOptions
 from gpt.config import PRESETS, GPTConfig
 from gpt.flops import LOOKED_UP, describe_weights, flops_per_token, parameter_count
-from storage.options import find_preset
+from storage.options import MANY, find_preset
 
 SLACK = 1e-3
 """By how much, as a share, more may be asked for than there is, so that rounded amounts mean everything."""
@@ -274,6 +274,8 @@ def _cells_of(options: LadderOptions, trunk: Trunk) -> list[Cell]:
 def _hindrance(steps: int, decay: int, warmup: int) -> str:
     if steps < 1:
         return "a step takes more"
+    if steps > MANY:
+        return f"{steps:.3g} steps are more than a training can have"
     if warmup + decay > steps or decay == steps:
         return f"{steps} steps are too few for a warm-up of {warmup} and a decay of {decay}"
     return ""
@@ -292,9 +294,10 @@ def _check_budgets(options: LadderOptions, cells: Sequence[Cell]) -> None:
         if all(cell.left_out for cell in of_budget):
             most = max(of_budget, key=lambda cell: cell.steps)
             step = flops_per_step(most.trunk.size.config, options.batch)
+            advice = "give a larger budget, narrower models, or a smaller --batch or --warmup"
             raise ValueError(
                 f"--budgets {budget:g} can be spent by no size: of {most.trunk.size.name}, whose step takes {step:.3g} "
-                f"FLOP, {most.left_out}; give a larger budget, narrower models, or a smaller --batch or --warmup"
+                f"FLOP, {most.left_out}; {'give a smaller budget' if most.steps > MANY else advice}"
             )
 
 

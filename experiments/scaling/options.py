@@ -225,7 +225,7 @@ class LadderOptions(Options):
     tokens: Path = field(metadata=about(must_hold=check_tokens))
     """Token store written by `secondsight vqgan encode`. Losses are those of its validation items, which share no group
     with what is learned."""
-    budgets: tuple[float, ...] = field(metadata=about(above=0, at_most=LARGEST_AMOUNT))
+    budgets: tuple[float, ...] = field(metadata=about(above=0, at_most=LARGEST))
     """FLOP of a training, forwards and backwards, head and attention counted; each becomes steps of every size."""
     out: Path = field(metadata=about(identity="none"))
     """Folder of the plan, or of the trained ladder."""
@@ -239,7 +239,7 @@ class LadderOptions(Options):
     """Dimensions of a head, with --widths: wider GPTs have more heads."""
     hours: tuple[float, ...] = option((), above=0, at_most=MANY, may_change=True)
     """Hours of film to learn from, each a part of the next; all training items of the store if not given."""
-    unique_tokens: tuple[float, ...] = option((), above=0, at_most=LARGEST_AMOUNT, may_change=True)
+    unique_tokens: tuple[float, ...] = option((), above=0, at_most=LARGEST, may_change=True)
     """The same in tokens, for images too."""
     seeds: int = option(1, at_least=1, at_most=10_000, may_change=True)
     """Trainings of each combination, with the seeds 0, 1 and so on: of the weights and of the order of the data."""
