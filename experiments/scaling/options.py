@@ -308,7 +308,7 @@ class ScalingRunOptions(LadderOptions):
     """
 
     command = "scaling run"
-    example = "secondsight scaling run --plan runs/plan --out runs/ladder"
+    example = "secondsight scaling run --tokens TOKENS --widths 64 128 256 --budgets 1e13 2e13 4e13 --out runs/ladder"
     takes_config = True
 
     plan: Path | None = option(None, identity="none", must_hold=check_run_folder)
