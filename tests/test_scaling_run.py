@@ -87,6 +87,15 @@ def test_the_codebook_knows_every_column(whole: Path) -> None:
         assert {(table, column) for column in read_table(whole / table)[0]} <= described
 
 
+def test_methods_say_how_it_was_trained(whole: Path) -> None:
+    said = " ".join((whole / "methods.txt").read_text().split())
+    assert "1 layer, 1 head, 16 wide (5,184 parameters); each from 1 seed" in said
+    assert "256 tokens (0.00222 hours of film) of 32 codes, in batches of 4 sequences of 32 tokens" in said
+    assert "0.03 at width 16" in said
+    assert "Losses are the NLL of 4 held-out items" in said
+    assert "PyTorch" in said
+
+
 # Trunks and ends
 
 

@@ -327,6 +327,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("cells/<cell>/diverged.json", "of a training whose loss or weights were no longer finite: `why`"),
         WrittenFile("tokens/<amount>", "with `--hours` or `--unique-tokens`: parts of the token store"),
         WrittenFile("seconds.json", "how long each training took"),
+        METHODS,
         WrittenFile("jobs", "with `--slurm`: submit.sh, the scripts of its steps, their commands and their logs"),
         CODEBOOK,
         CONFIG,

@@ -5,6 +5,7 @@ trunks/<trunk>/   run folder of a training at a constant rate
 cells/<cell>/     run folder of the decay from a trunk to one budget
 runs.csv          a row for each cell that is done, rewritten after each
 codebook.csv      what its columns are
+methods.txt       how all was trained, in words; written at the end
 seconds.json      how long each training took, where one process carries out all
 jobs/             with --slurm: jobs of Slurm, each of which carries out a part
 
@@ -26,6 +27,7 @@ from experiments.scaling.ladder import Cell, DataPart, Ladder, Trunk, make_ladde
 from experiments.scaling.options import ScalingRunOptions
 from experiments.scaling.planning import ladder_facts, notes
 from experiments.scaling.run_table import LadderRow, write_runs
+from experiments.scaling.run_words import write_methods
 from experiments.scaling.trainings import (
     cell_training,
     has_diverged,
@@ -117,6 +119,7 @@ def _carry_out(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) ->
     if failed:
         listed = "; ".join(f"{name}: {error}" for name, error in failed.items())
         raise LadderError(f"{count(len(failed), 'training')} failed: {listed}")
+    write_methods(options, ladder, store, rows)
     return rows
 
 
