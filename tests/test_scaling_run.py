@@ -68,16 +68,17 @@ def test_losses_are_those_that_the_trainings_ended_with(whole: Path) -> None:
         assert row.bits_per_pixel == pytest.approx(row.loss / math.log(2) * 32 / (8 * 16**2))
 
 
-def test_data_that_were_seen_once_at_most_have_no_unique_count(store: Path, tmp_path: Path) -> None:
+def test_of_data_that_were_seen_once_all_are_different(store: Path, tmp_path: Path) -> None:
     run_scaling(options(store, tmp_path, budgets=(3 * STEP,), unique_tokens=(), warmup=0))
     (row,) = rows(tmp_path)
-    assert (row.unique_data, row.epochs) == (None, 1)
+    assert (row.data, row.unique_data, row.epochs) == (384, 384, 1)
 
 
 def test_scaling_fit_reads_the_table(whole: Path) -> None:
     read = read_runs(whole / "runs.csv", RunTableOptions())
     assert [row.loss for row in read.rows] == [row.loss for row in rows(whole)]
     assert [row.unique_data for row in read.rows] == [256, 256]
+    assert read.notes == []
     assert (read.item, read.rows[0].source, read.rows[0].compute) == ("tokens", TRUNK, 10 * STEP)
 
 

@@ -100,9 +100,9 @@ class Cell:
         return self.steps * self.batch * self.trunk.size.config.window
 
     @property
-    def unique_data(self) -> int | None:
-        """Different tokens among them; None where none was seen twice."""
-        return self.trunk.data.tokens if self.steps * self.batch > self.trunk.data.items else None
+    def unique_data(self) -> int:
+        """Different tokens among them."""
+        return min(self.data, self.trunk.data.tokens)
 
     @property
     def compute(self) -> float:

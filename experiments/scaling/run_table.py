@@ -85,7 +85,7 @@ def _row(options: LadderOptions, cell: Cell, run: Path, store: TokenStore) -> La
         parameters=parameter_count(config),
         non_embedding_parameters=non_embedding_parameters(config),
         data=float(cell.data),
-        unique_data=None if cell.unique_data is None else float(cell.unique_data),
+        unique_data=float(cell.unique_data),
         compute=cell.compute,
         loss=end.nll,
         loss_unit=NATS,
