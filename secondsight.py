@@ -98,6 +98,8 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (physics.StimuliOptions, "experiments.physics.stimuli.make:make_stimuli"),
         (physics.PhysicsRunOptions, "experiments.physics.experiment:run_physics"),
         (physics.PhysicsReportOptions, "experiments.physics.reporting.report:report_physics"),
+        (scaling.ScalingPlanOptions, "experiments.scaling.planning:plan_scaling"),
+        (scaling.ScalingRunOptions, "experiments.scaling.running:run_scaling"),
         (scaling.ScalingFitOptions, "experiments.scaling.fit:fit_scaling"),
         (scaling.ScalingExtrapolateOptions, "experiments.scaling.extrapolate:extrapolate"),
         (scaling.ScalingTasksOptions, "experiments.scaling.tasks:classify_all"),

@@ -82,8 +82,13 @@ SCALES: tuple[tuple[str, Scale], ...] = (
         Scale("seconds", 0),
     ),
     (r"(gpt_)?cpu_minutes", Scale("minutes", 0)),
-    (r"(film|seen)_hours", Scale("hours", 0)),
-    (r"steps?", Scale("optimizer steps", 0)),
+    (r"(decay_)?steps?", Scale("optimizer steps", 0)),
+    (r"budget|added_compute", Scale("FLOP", 0)),
+    (r"(film|seen|expected)_hours|hours_of_film", Scale("hours", 0)),
+    (r"epochs", PASSES),
+    (r"batch", Scale("sequences", 1)),
+    (r"learning_rate", WITHOUT),
+    (r"data_available", Scale("tokens", 0)),
     (r"fps", Scale("frames per second", 0)),
     (r"width|height|size|augment_size|generated_pixels", Scale("pixels", 0)),
     (r"rotation", Scale("degrees", -360, 360)),
@@ -148,6 +153,16 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     ("PreparedVideo", r"first", Scale("index", 0)),
     ("DemoSummary", r"prompt_tokens_changed", SHARE),
     ("FitRow", r"value|low|high|exact", Scale("that of the parameter")),
+    *(
+        (kind, pattern, scale)
+        for kind in ("PlanRow", "LadderRow")
+        for pattern, scale in (
+            (r"width|rate_at_width", Scale("numbers in a vector", 0)),
+            (r"compute", Scale("FLOP", 0)),
+            (r"data|unique_data", Scale("tokens", 0)),
+            (r"loss", Scale("nats per token", 0)),
+        )
+    ),
     ("LineRow", r"x|y(_low|_high)?", Scale("that of the axis", 0)),
     *(
         (kind, r"compute", Scale("FLOP", 0))

@@ -76,7 +76,8 @@ def without(leaf: Leaf, arguments: list[str]) -> list[str]:
     if leaf.flag not in arguments:
         return arguments
     begin = arguments.index(leaf.flag)
-    return arguments[:begin] + arguments[begin + 2 :]
+    following = [index for index in range(begin + 1, len(arguments)) if arguments[index].startswith("--")]
+    return arguments[:begin] + arguments[min(following, default=len(arguments)) :]
 
 
 def refusal(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> str:

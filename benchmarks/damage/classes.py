@@ -496,6 +496,8 @@ SWEEP: Words = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--pr
 SWEEP += ("--out", "out")
 EXTRAPOLATE: Words = ("scaling", "extrapolate", "points/curve.csv", "--target", ".9", "--out", "out")
 SCALING_FIT: Words = ("scaling", "fit", "points/runs.csv", "--out", "out")
+LADDER: Words = ("--tokens", "store", "--widths", "16", "--head-size", "16", "--layers", "1", "--warmup", "0")
+LADDER += ("--batch", "2", "--budgets", "1e7", "--flops-per-second", "1e9", "--out", "out")
 SCALING_TASKS: Words = ("scaling", "tasks", "points/tasks.csv", "--out", "out")
 BASES: dict[str, Words] = {
     "complete": COMPLETE_ONE,
@@ -524,6 +526,8 @@ BASES: dict[str, Words] = {
     ),
     "scaling extrapolate": (*EXTRAPOLATE, "--draws", "200"),
     "scaling fit": (*SCALING_FIT, "--draws", "200"),
+    "scaling plan": ("scaling", "plan", *LADDER),
+    "scaling run": ("scaling", "run", *LADDER),
     "scaling tasks": (*SCALING_TASKS, "--draws", "99", "--simulations", "0"),
     "publish": ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"),
     "vqgan encode": fresh(recipes.ENCODE),
@@ -534,7 +538,7 @@ BASES: dict[str, Words] = {
     "vqgan train": (*fresh(recipes.VQGAN_TRAIN), "--steps", "1"),
 }
 """A command line of every command that takes a second or two (`demo` and `diversity study`: as long as they may)."""
-SLOW = ("demo", "diversity study", "memory sweep")
+SLOW = ("demo", "diversity study", "memory sweep", "scaling run")
 THINGS = (
     "gpt",
     "tokenizer",

@@ -42,6 +42,8 @@ from experiments.scaling.fit_tables import (
     OptimumRow,
     ResidualRow,
 )
+from experiments.scaling.plan_rows import PlanRow
+from experiments.scaling.run_table import LadderRow
 from experiments.scaling.tables import CurveRow
 from experiments.scaling.task_rows import ClassRow, CurveFitRow
 from experiments.scaling.task_table import TaskRow
@@ -334,6 +336,25 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
             "extremes/<films>.mp4, extremes/<films>.png, extremes/<films>_strip.png",
             "films at the extremes with their surprise: videos, the image before each plays, the event's latent frames",
         ),
+    ),
+    "scaling plan": (
+        WrittenFile("plan.csv", "a row per training", PlanRow),
+        CODEBOOK,
+        CONFIG,
+        ENVIRONMENT,
+    ),
+    "scaling run": (
+        WrittenFile("runs.csv", "a row per training that is done, which `scaling fit` reads", LadderRow),
+        WrittenFile("trunks/<trunk>", "a run folder of `gpt train` each, at a constant rate"),
+        WrittenFile("cells/<cell>", "a run folder of `gpt train` each: the decay from a trunk to one budget"),
+        WrittenFile("cells/<cell>/diverged.json", "of a training whose loss or weights were no longer finite: `why`"),
+        WrittenFile("tokens/<amount>", "with `--hours` or `--unique-tokens`: parts of the token store"),
+        WrittenFile("seconds.json", "how long each training took"),
+        METHODS,
+        WrittenFile("jobs", "with `--slurm`: submit.sh, the scripts of its steps, their commands and their logs"),
+        CODEBOOK,
+        CONFIG,
+        ENVIRONMENT,
     ),
     "scaling fit": (
         WrittenFile("page.html", "everything on one page that needs no network"),

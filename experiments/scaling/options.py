@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from data.folders import look_at
-from storage.options import LARGEST_SEED, Options, about, option
+from data.inputs import check_tokens
+from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, about, leaves, option
+from storage.run_folder import check_run_folder, read_options
+from training.options import Precision
 
 LARGEST = 1e100
 """Of any number that is asked for, at most."""
@@ -212,3 +216,128 @@ class ScalingTasksOptions(Options):
     given the one that is named so, where there is one."""
     likelihood_better: LikelihoodKind | None = None
     """Whether higher or lower likelihoods are better, where the column's name does not say it."""
+
+
+@dataclass(frozen=True)
+class LadderOptions(Options):
+    """Sizes, data and budgets: a model is trained for each combination."""
+
+    tokens: Path = field(metadata=about(must_hold=check_tokens))
+    """Token store written by `secondsight vqgan encode`. Losses are those of its validation items, which share no group
+    with what is learned."""
+    budgets: tuple[float, ...] = field(metadata=about(above=0, at_most=LARGEST))
+    """FLOP of a training, forwards and backwards, head and attention counted; each becomes steps of every size."""
+    out: Path = field(metadata=about(identity="none"))
+    """Folder of the plan, or of the trained ladder."""
+    widths: tuple[int, ...] = option((), at_least=1, at_most=65_536, may_change=True)
+    """Widths of the GPTs, all of --layers layers; or --presets."""
+    presets: tuple[str, ...] = option((), may_change=True)
+    """Presets of the GPTs: demo, tiny, alef, bet, gimel, dalet, igpt-mini or igpt-s; or --widths."""
+    layers: int = option(4, at_least=1, at_most=1000)
+    """Transformer blocks, with --widths."""
+    head_size: int = option(32, at_least=1, at_most=65_536)
+    """Dimensions of a head, with --widths: wider GPTs have more heads."""
+    hours: tuple[float, ...] = option((), above=0, at_most=MANY, may_change=True)
+    """Hours of film to learn from, each a part of the next; all training items of the store if not given."""
+    unique_tokens: tuple[float, ...] = option((), above=0, at_most=LARGEST, may_change=True)
+    """The same in tokens, for images too."""
+    seeds: int = option(1, at_least=1, at_most=10_000, may_change=True)
+    """Trainings of each combination, with the seeds 0, 1 and so on: of the weights and of the order of the data."""
+    batch: int = option(8, at_least=1, at_most=10**6)
+    """Sequences per optimizer step, the same for all."""
+    learning_rate: float = option(1e-3, above=0, at_most=LARGEST_RATE)
+    """Peak learning rate of a GPT of --rate-at-width; other widths learn as that rule says."""
+    rate_at_width: int | None = option(None, at_least=0, at_most=65_536)
+    """Width for which --learning-rate is given (see `gpt train`), that of the first size if not given; with 0 all learn
+    at --learning-rate."""
+    warmup: int = option(20, at_least=0, at_most=MANY)
+    """Optimizer steps of linear warm-up, the same for all."""
+    decay: float = option(0.2, above=0, below=1)
+    """Share of the steps of each budget in which the learning rate falls to 0; what comes before is done once for all
+    budgets of a size."""
+    grad_clip: float = option(1.0, at_least=0, at_most=MANY)
+    """Largest norm of the gradient; 0 does not clip it."""
+    weight_decay: float = option(0.05, at_least=0, at_most=1000)
+    """Decoupled weight decay of AdamW, on matrices only."""
+    precision: Precision = "fp32"
+    """Numbers that layers compute with; see `gpt train`."""
+    validation_items: int = option(256, at_least=1, at_most=MANY)
+    """Held-out items whose loss is measured, the same for all."""
+    save_every: int = option(500, at_least=1, at_most=MANY, identity="none")
+    """Optimizer steps between two checkpoints, from which a training that was stopped goes on."""
+    flops_per_second: float | None = option(None, above=0, at_most=1e30, identity="none")
+    """FLOP per second that the machine attains, from which expected hours follow; if not given, `scaling plan` takes a
+    few steps of every size here."""
+
+    def check(self) -> None:
+        """Check that there is something to train, and nothing twice.
+
+        Raises:
+            ValueError: there is not, or options exclude each other; they are named.
+        """
+        if bool(self.widths) == bool(self.presets):
+            raise ValueError("give sizes either as --widths or as --presets")
+        if self.hours and self.unique_tokens:
+            raise ValueError("--hours and --unique-tokens exclude each other: give one")
+        if not self.budgets:
+            raise ValueError("--budgets needs at least one value")
+        for name in ("budgets", "widths", "presets", "hours", "unique_tokens"):
+            values = [value if isinstance(value, str) else f"{value:g}" for value in getattr(self, name)]
+            if len(set(values)) < len(values):
+                raise ValueError(f"--{name.replace('_', '-')} {' '.join(values)} names a value twice")
+        for width in self.widths:
+            if width % self.head_size:
+                raise ValueError(f"--widths {width} must split into heads of --head-size {self.head_size}")
+
+
+@dataclass(frozen=True)
+class ScalingPlanOptions(LadderOptions):
+    """Say what a ladder of trainings would take: models, steps, FLOP and hours. Nothing is learned."""
+
+    command = "scaling plan"
+    example = "secondsight scaling plan --tokens TOKENS --widths 64 128 256 --budgets 1e13 2e13 4e13 --out runs/plan"
+    takes_config = True
+
+
+@dataclass(frozen=True)
+class ScalingRunOptions(LadderOptions):
+    """Train the models of a ladder and write their losses as a table for `scaling fit`.
+
+    What is in --out is kept: a ladder that was stopped, or that is asked for more sizes, data or seeds, does only what
+    is missing.
+    """
+
+    command = "scaling run"
+    example = "secondsight scaling run --tokens TOKENS --widths 64 128 256 --budgets 1e13 2e13 4e13 --out runs/ladder"
+    takes_config = True
+
+    plan: Path | None = option(None, identity="none", must_hold=check_run_folder)
+    """Folder of `secondsight scaling plan`, whose ladder is meant; options that are given besides change it."""
+    slurm: bool = option(False, identity="none")
+    """Run nothing, but write jobs of Slurm into --out: an array of trunks, one of cells, then the table."""
+    part: str | None = option(None, identity="none")
+    """Do only this part, as a job that --slurm wrote: tokens, a trunk or a cell by its name."""
+
+    def check(self) -> None:
+        """Check that jobs are asked for as a whole.
+
+        Raises:
+            ValueError: they are asked for of one part, or see `LadderOptions.check`.
+        """
+        super().check()
+        if self.slurm and self.part is not None:
+            raise ValueError(f"--slurm writes jobs for all parts: leave out --part {self.part}")
+
+    @classmethod
+    def implied(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the ladder of the plan that is named.
+
+        Raises:
+            RunFolderError: there is none.
+        """
+        plan = given.get("plan")
+        names = leaves(ScalingPlanOptions).keys() - {"out"}
+        if plan is None or names <= given.keys():  # of a run that goes on, whose plan may be gone
+            return {}
+        planned = read_options(Path(plan), ScalingPlanOptions).flat()
+        return {name: planned[name] for name in names}

@@ -1,0 +1,77 @@
+"""How a ladder was trained, in words, for a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from data.tokens import TokenStore
+from experiments.methods import listed, methods_section, software
+from experiments.scaling.ladder import Ladder, Size
+from experiments.scaling.options import LadderOptions
+from experiments.scaling.run_table import LadderRow
+from gpt.evaluate import held_out
+from gpt.flops import parameter_count
+from training.progress import count
+
+
+def write_methods(options: LadderOptions, ladder: Ladder, store: TokenStore, rows: Sequence[LadderRow]) -> None:
+    """Write methods.txt into the folder of a ladder, in which the versions are recorded."""
+    sizes = list(dict.fromkeys(cell.trunk.size for cell in ladder.trained))
+    sentences = [
+        _models(options, sizes),
+        _data(options, ladder, store),
+        _budgets(options),
+        _rate(options, sizes),
+        _losses(options, store, rows),
+        software(options.out),
+    ]
+    methods_section(options.out, [" ".join(sentences)])
+
+
+def _models(options: LadderOptions, sizes: Sequence[Size]) -> str:
+    described = listed([f"{size.config.describe()} ({parameter_count(size.config):,} parameters)" for size in sizes])
+    return f"GPTs of {count(len(sizes), 'size')} were trained: {described}; each from {count(options.seeds, 'seed')}."
+
+
+def _data(options: LadderOptions, ladder: Ladder, store: TokenStore) -> str:
+    amounts = listed(
+        [
+            f"{part.tokens:,} tokens" + (f" ({part.hours:.3g} hours of film)" if part.hours is not None else "")
+            for part in ladder.parts
+        ]
+    )
+    nested = ", of which each smaller set is a part of each larger," if len(ladder.parts) > 1 else ""
+    return (
+        f"They learned {amounts}{nested} of {store.metadata.vocab_size:,} codes, in batches of "
+        f"{count(options.batch, 'sequence')} of {store.metadata.length:,} tokens."
+    )
+
+
+def _budgets(options: LadderOptions) -> str:
+    budgets = listed([f"{budget:.3g}" for budget in sorted(options.budgets)])
+    return (
+        f"Budgets were {budgets} FLOP, forwards and backwards, with the head and attention counted (Chowdhery et al. "
+        "2022, appendix B)."
+    )
+
+
+def _rate(options: LadderOptions, sizes: Sequence[Size]) -> str:
+    at = sizes[0].rate_at_width
+    rule = (
+        f"at width {at}, and followed the maximal update parametrization at others (Yang et al. 2022)"
+        if at
+        else "at all sizes"
+    )
+    return (
+        f"AdamW (betas 0.9 and 0.95, weight decay {options.weight_decay:g}) had a peak learning rate of "
+        f"{options.learning_rate:g} {rule}. The rate rose over {count(options.warmup, 'step')}, stayed, and fell to 0 "
+        f"as 1 - sqrt over the last {100 * options.decay:g} % of the steps of each budget (Haegele et al. 2024); what "
+        "came before was done once for all budgets of a size, an amount of data and a seed."
+    )
+
+
+def _losses(options: LadderOptions, store: TokenStore, rows: Sequence[LadderRow]) -> str:
+    items = len(held_out(store, options.validation_items))
+    diverged = sum(row.diverged for row in rows)
+    left = f" {count(diverged, 'training')} diverged." if diverged else ""
+    return f"Losses are the NLL of {count(items, 'held-out item')}, the same for all.{left}"

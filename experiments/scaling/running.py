@@ -1,0 +1,212 @@
+"""`secondsight scaling run`: the trainings of a ladder, one after another here, or as jobs of Slurm.
+
+tokens/<part>/    parts of the token store, of which a smaller one lies in each larger
+trunks/<trunk>/   run folder of a training at a constant rate
+cells/<cell>/     run folder of the decay from a trunk to one budget
+runs.csv          a row for each cell that is done, rewritten after each
+codebook.csv      what its columns are
+methods.txt       how all was trained, in words; written at the end
+seconds.json      how long each training took, where one process carries out all
+jobs/             with --slurm: jobs of Slurm, each of which carries out a part
+
+All trainings take place in one process, which waits for nothing. What is done is read from the folders, so that a
+ladder that was killed goes on with the same command, in the training that was under way from its newest checkpoint.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from data.subset import write_subset
+from data.tokens import TokenStore
+from experiments.scaling.ladder import Cell, DataPart, Ladder, Trunk, make_ladder
+from experiments.scaling.options import ScalingRunOptions
+from experiments.scaling.planning import ladder_facts, notes
+from experiments.scaling.run_table import LadderRow, write_runs
+from experiments.scaling.run_words import write_methods
+from experiments.scaling.trainings import (
+    cell_training,
+    has_diverged,
+    is_finished,
+    note_divergence,
+    store_of,
+    trunk_training,
+)
+from experiments.slurm_jobs import Step, write_jobs
+from experiments.stopwatch import Stopwatch
+from gpt.options import TrainOptions
+from sampling.watch import train_and_watch
+from storage.lock import FolderLock
+from storage.options import unknown_name
+from storage.run_folder import RunFolderError, check_run, open_run
+from storage.terminal import visible
+from training.processes import best_device, describe_device
+from training.progress import count, say_done, say_found
+
+TOKENS = "tokens"
+"""The part that makes token stores."""
+
+
+class LadderError(ValueError):
+    """Some trainings of a ladder failed otherwise than by diverging; the message names them."""
+
+
+def run_scaling(options: ScalingRunOptions) -> Path:
+    """Carry out what is missing of a ladder, or a part of it; or write its jobs for Slurm. Return its folder.
+
+    A training that fails does not keep the others from running.
+
+    Raises:
+        FolderLockError: another process is writing into `out`.
+        LadderError: trainings failed.
+        RunFolderError: `out` holds a ladder with other options, or a part was asked for before `tokens` was done.
+        TokenStoreError: the token store cannot be used, or has less than is asked for.
+        ValueError: there is no such part or preset, or a budget cannot be spent.
+    """
+    store = TokenStore(options.tokens)
+    ladder = make_ladder(options, store)
+    if options.slurm:
+        write_jobs(ladder_steps(options, ladder), options.out)
+    elif options.part is not None:
+        _carry_out_part(options, ladder, store)
+    else:
+        with FolderLock(options.out, wait=True):
+            rows = _carry_out(options, ladder, store)
+        _say_end(options, rows)
+    return options.out
+
+
+def ladder_steps(options: ScalingRunOptions, ladder: Ladder) -> list[Step]:
+    """Return what jobs of Slurm carry out: token stores, then trunks, then cells, then the table."""
+    # Without the plan: jobs name every option, so that none of them hangs on a folder that may change.
+    whole = options.changed(slurm=False, plan=None)
+    trunks = [whole.changed(part=trunk.name) for trunk in ladder.by_trunk]
+    cells = [whole.changed(part=cell.name) for cell in ladder.trained]
+    return [
+        Step("tokens", [whole.changed(part=TOKENS)], gpu=False),
+        Step("trunks", trunks),
+        Step("cells", cells),
+        Step("table", [whole], gpu=False),
+    ]
+
+
+def _carry_out(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> list[LadderRow]:
+    """Carry out all that is missing, and return the rows of the table."""
+    _begin(options, ladder, store)
+    stage = Stopwatch(options.out / "seconds.json")
+    rows = write_runs(options, ladder, store)
+    failed: dict[str, Exception] = {}
+
+    def attempt(name: str, action: Callable[[], object]) -> None:
+        try:
+            with stage(name):
+                action()
+        except (ValueError, OSError) as error:
+            failed[name] = error
+            print(visible(f"{name} failed: {error}"), file=sys.stderr, flush=True)
+
+    for trunk, cells in ladder.by_trunk.items():
+        missing = [cell for cell in cells if not is_finished(cell_training(options, cell))]
+        if missing and not is_finished(trunk_training(options, trunk, cells)):
+            attempt(f"trunk {trunk.name}", partial(_train_trunk, options, trunk, cells))
+        for cell in missing:
+            attempt(f"cell {cell.name}", partial(_train_cell, options, cell))
+            rows = write_runs(options, ladder, store)
+    if failed:
+        listed = "; ".join(f"{name}: {error}" for name, error in failed.items())
+        raise LadderError(f"{count(len(failed), 'training')} failed: {listed}")
+    write_methods(options, ladder, store, rows)
+    return rows
+
+
+def _carry_out_part(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> None:
+    """Carry out one part; those that it needs must be done.
+
+    Raises:
+        RunFolderError: `out` holds a ladder with other options, or none.
+        ValueError: there is no such part.
+    """
+    trunks = {trunk.name: trunk for trunk in ladder.by_trunk}
+    cells = {cell.name: cell for cell in ladder.trained}
+    part = options.part or ""
+    if part not in (TOKENS, *trunks, *cells):
+        raise ValueError(unknown_name("part", part, [TOKENS, *trunks, *cells]))
+    whole = options.changed(part=None)
+    print(f"== {visible(part)}", file=sys.stderr, flush=True)
+    if part == TOKENS:
+        with FolderLock(options.out, wait=True):
+            _begin(whole, ladder, store)
+        return
+    if not check_run(options.out, whole, "auto", begun=True).continues:
+        raise RunFolderError(f"{options.out} holds no ladder yet: its part '{TOKENS}' comes first, see jobs/submit.sh")
+    if part in trunks:
+        _train_trunk(whole, trunks[part], ladder.by_trunk[trunks[part]])
+    else:
+        _train_cell(whole, cells[part])
+
+
+def _begin(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> None:
+    """Say what there is, make `out` the folder of this ladder, and write the parts of the token store."""
+    done = sum(is_finished(cell_training(options, cell)) for cell in ladder.trained)
+    say_found(
+        device=describe_device(best_device()),
+        **ladder_facts(options, ladder, store),
+        cells=f"{len(ladder.trained):,}, {done:,} of them finished",
+    )
+    for note in notes(options, ladder):
+        print(visible(note), file=sys.stderr, flush=True)
+    begun = any((options.out / name).exists() for name in ("tokens", "trunks", "cells"))
+    open_run(options.out, options, resume="auto", begun=begun)
+    for part in ladder.parts:
+        _write_part(options, part, store)
+
+
+def _write_part(options: ScalingRunOptions, part: DataPart, store: TokenStore) -> None:
+    folder = store_of(options, part)
+    if part.clips is None or (folder / "metadata.json").exists():
+        return
+    shutil.rmtree(folder, ignore_errors=True)  # what a killed process left
+    folder.mkdir(parents=True)
+    write_subset(store, folder, part.clips)
+
+
+def _train_trunk(options: ScalingRunOptions, trunk: Trunk, cells: Sequence[Cell]) -> None:
+    """Train a trunk, unless that is done."""
+    training = trunk_training(options, trunk, cells)
+    if not is_finished(training):
+        _train(training)
+
+
+def _train_cell(options: ScalingRunOptions, cell: Cell) -> None:
+    """Train a cell from its trunk, unless that is done; one whose trunk diverged before it could begin has, too."""
+    training = cell_training(options, cell)
+    if is_finished(training):
+        return
+    trunk = training.training.trunk
+    assert trunk is not None, "every cell has one"
+    if has_diverged(trunk) and not (trunk / "checkpoints" / f"{cell.branch:06d}").exists():
+        note_divergence(training.out, f"its trunk, {cell.trunk.name}, diverged before step {cell.branch}")
+        return
+    _train(training)
+
+
+def _train(training: TrainOptions) -> None:
+    """Train, or go on; that a loss or a weight is not finite is written down."""
+    try:
+        train_and_watch(training)
+    except FloatingPointError as error:
+        note_divergence(training.out, str(error))
+        print(visible(f"{training.out.name} diverged: {error}"), file=sys.stderr, flush=True)
+
+
+def _say_end(options: ScalingRunOptions, rows: Sequence[LadderRow]) -> None:
+    for row in rows:
+        if row.diverged:
+            print(visible(f"diverged: {row.run}, {row.why_diverged}"))
+    table = options.out / "runs.csv"
+    print(visible(f"{count(len(rows), 'row')} in {table}"))
+    say_done(options.out, "secondsight scaling fit", table, "--out", options.out / "law")
