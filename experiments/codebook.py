@@ -160,9 +160,9 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
             (r"width|rate_at_width", Scale("numbers in a vector", 0)),
             (r"compute", Scale("FLOP", 0)),
             (r"data|unique_data", Scale("tokens", 0)),
-            (r"loss", Scale("nats per token", 0)),
         )
     ),
+    ("LadderRow", r"loss", Scale("nats per token", 0)),
     ("LineRow", r"x|y(_low|_high)?", Scale("that of the axis", 0)),
     *(
         (kind, r"compute", Scale("FLOP", 0))
