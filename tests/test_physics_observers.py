@@ -152,7 +152,11 @@ def test_a_function_may_make_an_observer(here: Path) -> None:
         ("class Needy:\n    def __init__(self, size): ...", "{}:Needy", "cannot be made without arguments .*'size'"),
         ("class Empty: ...", "{}:Empty", "has no method surprise"),
         ("exit('usage')", "{}:Motion", r"cannot be imported \(SystemExit: usage\)"),
-        ("class Lost:\n    def __init__(self):\n        open('w.pt')", "{}:Lost", "cannot be made .*own_model.*, line 3"),
+        (
+            "class Lost:\n    def __init__(self):\n        open('w.pt')",
+            "{}:Lost",
+            "cannot be made .*own_model.*, line 3",
+        ),
     ],
 )
 def test_what_cannot_be_loaded_is_said_in_words(text: str, named: str, message: str, here: Path) -> None:

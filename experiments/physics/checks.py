@@ -129,7 +129,9 @@ def manifest_defects(films: Sequence[Film], boxes: Sequence[Box] = (), foils: bo
     unknown = sorted({box.film for box in boxes} - set(listed))
     defects += [Defect((name,), f"boxes.csv names {name}, which the manifest does not list") for name in unknown]
     reserved = [film.film for film in films if film.concept == ALL]
-    defects += [Defect((name,), f"the concept of {name} is {ALL}, as scores call all together: rename it") for name in reserved]
+    defects += [
+        Defect((name,), f"the concept of {name} is {ALL}, as scores call all together: rename it") for name in reserved
+    ]
     groups: dict[str, list[Film]] = defaultdict(list)
     for film in films:
         if film.quadruple:
