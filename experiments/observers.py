@@ -8,10 +8,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from storage.endings import is_out_of_memory
 from storage.options import unknown_name
 
 
@@ -42,8 +46,8 @@ def load_observer(named: str, method: str) -> Any:
         method: that it must have.
 
     Raises:
-        ObserverError: there is no such module or class, the class cannot be made without arguments, or what is made
-            has no such method.
+        ObserverError: there is no such module or class, the class cannot be made without arguments, making it fails,
+            or what is made has no such method.
     """
     module, name = parse_observer(named)
     made = _find(_import(module, named), name, named)
@@ -54,10 +58,32 @@ def load_observer(named: str, method: str) -> Any:
             f"--observer {named} cannot be made without arguments ({error}): give them defaults, or name a function "
             "that makes one"
         ) from error
-    observer = made()
+    with failing_as(f"--observer {named} cannot be made"):
+        observer = made()
     if not callable(getattr(observer, method, None)):
         raise ObserverError(f"--observer {named} has no method {method}, by which an observer says what it finds")
     return observer
+
+
+@contextmanager
+def failing_as(what: str) -> Iterator[None]:
+    """Say in a sentence what fails in code that others wrote, and in which of its lines.
+
+    Args:
+        what: could not be done, as the beginning of the sentence.
+
+    Raises:
+        ObserverError: that code raised an error, or asked the process to end.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if is_out_of_memory(error):
+            raise
+        frames = traceback.extract_tb(error.__traceback__)
+        called = frames[min(2, len(frames) - 1)]  # behind this function and the one that calls
+        where = f"{Path(called.filename).name}, line {called.lineno}"
+        raise ObserverError(f"{what} ({type(error).__name__}: {error}; {where}): correct it first") from error
 
 
 def _import(module: str, named: str) -> ModuleType:
@@ -74,7 +100,7 @@ def _import(module: str, named: str) -> ModuleType:
                 " the folder that holds it"
             ) from error
         raise ObserverError(f"--observer {named} needs {error.name}, which is not installed here") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ObserverError(
             f"--observer {named}: {module} cannot be imported ({type(error).__name__}: {error}): correct it first"
         ) from error

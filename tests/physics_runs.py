@@ -133,9 +133,10 @@ def make_run(
     )
     write_rows(folder / "defects.csv", [], ListedDefect)
     write_rows(folder / "scores.csv", scores, ScoreRow)
-    names = gpts or [model.name for model in models if model.role == "gpt"] or ["gpt"]
+    paths = tuple(map(Path, gpts or [model.name for model in models if model.role == "gpt"]))
+    given = () if paths else (Path("scores.csv"),)
     options = PhysicsRunOptions.of(
-        films=Path("nowhere"), tokenizer=Path("tokenizer"), gpt=tuple(map(Path, names)), out=folder
+        films=Path("nowhere"), tokenizer=Path("tokenizer"), gpt=paths, scores=given, out=folder
     )
     write_text(folder / "config.json", to_json(config_of(options)))
     return folder

@@ -76,6 +76,12 @@ def test_what_is_wrong_with_a_manifest_is_said(made: FilmSet, changes: dict[str,
     assert said in " ".join(defect.reason for defect in manifest_defects(changed(made.films, "AB", **changes)))
 
 
+def test_a_concept_that_is_called_as_all_together_is_refused(made: FilmSet) -> None:
+    defects = manifest_defects([replace(film, concept="all") for film in made.films[:4]])
+    assert len(defects) == 4
+    assert defects[0].reason == "the concept of films/0_AA.mp4 is all, as scores call all together: rename it"
+
+
 def test_films_that_can_happen_by_their_versions_must_be_said_to(made: FilmSet) -> None:
     swapped = [replace(film, possible=not film.possible) for film in made.films]
     said = [defect.reason for defect in manifest_defects(swapped)]

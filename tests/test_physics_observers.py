@@ -151,6 +151,12 @@ def test_a_function_may_make_an_observer(here: Path) -> None:
         (MOTION + "\nnumber = 3", "{}:number", "is of type int: name a class, or a function that makes an observer"),
         ("class Needy:\n    def __init__(self, size): ...", "{}:Needy", "cannot be made without arguments .*'size'"),
         ("class Empty: ...", "{}:Empty", "has no method surprise"),
+        ("exit('usage')", "{}:Motion", r"cannot be imported \(SystemExit: usage\)"),
+        (
+            "class Lost:\n    def __init__(self):\n        open('w.pt')",
+            "{}:Lost",
+            "cannot be made .*own_model.*, line 3",
+        ),
     ],
 )
 def test_what_cannot_be_loaded_is_said_in_words(text: str, named: str, message: str, here: Path) -> None:
@@ -180,6 +186,9 @@ def test_a_file_in_the_working_folder_stands_for_no_installed_package(here: Path
         (lambda film: film, r"shape \(3, 16, 16, 16\)"),
         (lambda film: "much", "returned a str, no tensor"),
         (lambda film: torch.full((16,), torch.inf), "infinite surprise: give NaN"),
+        (lambda film: 1j * film[0], "complex numbers: surprise is real"),
+        (lambda film: {}["weights"], r"failed at a film of .* \(KeyError: 'weights'; test_physics_observers.py, line"),
+        (lambda film: exit(3), r"\(SystemExit: 3; .*correct it first"),
     ],
 )
 def test_what_is_no_surprise_is_refused(returned: Any, message: str) -> None:
@@ -299,6 +308,12 @@ def test_an_observer_of_one_kind_for_some_films_is_refused(made: Made, here: Pat
         run(made, here / "run", observer=(f"{write_module(here, text)}:Both",))
 
 
+def test_an_observer_that_judges_nothing_is_refused(made: Made, here: Path) -> None:
+    text = "class Silent:\n    def surprise(self, film):\n        return film[0] * float('nan')\n"
+    with pytest.raises(ObserverError, match="judged no frame of any film"):
+        run(made, here / "run", observer=(f"{write_module(here, text)}:Silent",))
+
+
 COUNTED = """
 from pathlib import Path
 
@@ -321,7 +336,7 @@ def test_an_interrupted_run_continues_within_an_observer(
     fingerprint: str, anew: int, made: Made, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = write_module(here, COUNTED.format(fingerprint=fingerprint, fails_at=LOOKS + 3))
-    with pytest.raises(RuntimeError, match="the machine broke"):
+    with pytest.raises(ObserverError, match="the machine broke"):
         run(made, here / "run", observer=(f"{name}:Counted",))
     assert not (here / "run" / "scores.csv").exists()
     capsys.readouterr()
@@ -426,6 +441,7 @@ def test_frames_of_a_film_of_another_rate_belong_to_when_they_are_shown(made: Ma
             "of other.mp4, which the set .* not list",
         ),
         (lambda rows: [*rows, rows[0]], "films/0_AA.mp4, frame 0 is there twice"),
+        (lambda rows: [{**row, "surprise": ""} for row in rows], "has no number of any film for mine: fill in"),
         (lambda rows: [{**rows[0], "surprise": "much"}], "row 1: surprise 'much' is no number"),
         (lambda rows: [{**rows[0], "surprise": "inf"}], "row 1: surprise 'inf' is not finite"),
         (lambda rows: [{**rows[0], "frame": "1.5"}], "row 1: frame '1.5' is no index"),

@@ -13,6 +13,7 @@ from experiments.physics.reporting.accuracy import accuracies, concepts_of
 from experiments.physics.reporting.claims import ConceptClaim, claims
 from experiments.physics.reporting.curves import curves
 from experiments.physics.reporting.kept import kept_rows
+from experiments.physics.reporting.methods import physics_methods
 from experiments.physics.reporting.runs import merge_runs
 from experiments.physics.reporting.timecourse import aligned, before_event, timecourses
 from experiments.physics.reporting.wording import lead, sentence
@@ -202,6 +203,14 @@ def test_checkpoints_of_one_training_make_a_curve_over_steps(tmp_path: Path) -> 
     assert [model.name for model in merged.last] == ["000200"]
 
 
+def test_a_gpt_that_is_a_control_takes_no_curve_from_the_others(tmp_path: Path) -> None:
+    steps = [SimulatedModel(f"{step}", knows, row={"step": step}) for step in (1, 2)]
+    shuffled = SimulatedModel("shuffled", ties, "control", {"parameters": 1000})
+    gpts = ("small/checkpoints/1", "small/checkpoints/2", "shuffled")
+    run = make_run(tmp_path / "run", *steps, shuffled, *CONTROLS, gpts=gpts)
+    assert {row.curve for row in curves(merge_runs([run]))} == {"small"}
+
+
 def test_hours_of_film_seen_take_the_place_of_steps(tmp_path: Path) -> None:
     models = [checkpoint(step, seen_hours=step / 10, film_hours=3.0) for step in (100, 200)]
     paths = [f"runs/gpt/checkpoints/{model.name}" for model in models]
@@ -246,6 +255,14 @@ def test_a_model_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / name, GPT, *CONTROLS) for name in ("a", "b")]
     with pytest.raises(ValueError, match=r"gpt in \S+/a and gpt in \S+/b are the same model, which would count twice"):
         merge_runs(runs)
+
+
+def test_observers_without_a_fingerprint_are_the_same_if_they_say_the_same(tmp_path: Path) -> None:
+    kinds = (("a", knows), ("b", errs), ("c", knows))
+    a, b, c = (make_run(tmp_path / name, SimulatedModel("mine", of, "observer"), *CONTROLS) for name, of in kinds)
+    assert [model.name for model in merge_runs([a, b]).subjects] == ["mine (a)", "mine (b)"]
+    with pytest.raises(ValueError, match="are the same model"):
+        merge_runs([a, c])
 
 
 def test_runs_of_other_films_are_refused(tmp_path: Path) -> None:
@@ -337,6 +354,17 @@ def test_one_scene_leaves_nothing_to_report(tmp_path: Path) -> None:
         accuracies(merge_runs([run]))
 
 
+def test_films_in_which_nothing_is_violated_choose_no_readout(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", GPT, *CONTROLS, concepts=("control",))
+    with pytest.raises(ValueError, match="are of the concept control, in which nothing is violated"):
+        accuracies(merge_runs([run]))
+
+
+def test_concepts_keep_the_capitals_of_their_names(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", GPT, *CONTROLS, concepts=("objectPermanence2",))
+    assert sentence(claims(merge_runs([run]))[-1]).startswith("ObjectPermanence2, ")
+
+
 def test_hours_that_earlier_runs_do_not_say_are_not_known(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", GPT, *CONTROLS, scenes=2)
     lines = (run / "models.csv").read_text().splitlines()
@@ -358,3 +386,11 @@ def test_a_film_with_several_foils_is_compared_with_each(tmp_path: Path) -> None
     run = make_run(tmp_path / "run", SimulatedModel("gpt", knows_one), *CONTROLS, films=films)
     found = claims(merge_runs([run]))
     assert {(claim.measure, claim.value, claim.scenes) for claim in found} == {("pair", 0.5, 8)}
+
+
+def test_the_methods_of_a_run_without_gpts_speak_of_none(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", SimulatedModel("mine", knows, "observer"), *CONTROLS)
+    physics_methods(tmp_path, merge_runs([run]))
+    words = " ".join((tmp_path / "methods.txt").read_text().split())
+    assert "under" not in words.partition("Controls went")[0]
+    assert "--scores" in words

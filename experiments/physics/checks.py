@@ -19,6 +19,7 @@ import torch
 from data.errors import MediaError
 from experiments.physics.footage import Footage, open_footage, picture_digests
 from experiments.physics.manifest import Box, Film, ManifestError
+from experiments.physics.scores import ALL
 from storage.terminal import count
 from training.parallel import side_by_side
 
@@ -130,6 +131,10 @@ def manifest_defects(films: Sequence[Film], boxes: Sequence[Box] = (), foils: bo
     defects = [Defect((name,), f"{name} is listed twice") for name, number in listed.items() if number > 1]
     unknown = sorted({box.film for box in boxes} - set(listed))
     defects += [Defect((name,), f"boxes.csv names {name}, which the manifest does not list") for name in unknown]
+    reserved = [film.film for film in films if film.concept == ALL]
+    defects += [
+        Defect((name,), f"the concept of {name} is {ALL}, as scores call all together: rename it") for name in reserved
+    ]
     groups: dict[str, list[Film]] = defaultdict(list)
     for film in films:
         if film.quadruple:

@@ -54,8 +54,8 @@ def read_given(path: Path) -> list[GivenSurprise]:
     """Return what a table says, of each of its models; one that names none has the name of the file.
 
     Raises:
-        ScoresError: it cannot be read, a cell does not hold what it should, a film or frame is there twice, or some
-            rows say a frame and others none.
+        ScoresError: it cannot be read, a cell does not hold what it should, a film or frame is there twice, some rows
+            say a frame and others none, or a model has no number at all.
     """
     models: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     kinds = set()
@@ -72,6 +72,9 @@ def read_given(path: Path) -> list[GivenSurprise]:
         raise ScoresError(f"{path} says the surprise of no film: give it a row for each film or frame")
     if len(kinds) > 1:
         raise ScoresError(f"{path} says a frame in some rows and none in others: give it in all of them, or in none")
+    for model, films in models.items():
+        if all(math.isnan(number) for frames in films.values() for number in frames.values()):
+            raise ScoresError(f"{path} has no number of any film for {model}: fill in the column surprise")
     return [GivenSurprise(model, path, dict(films)) for model, films in models.items()]
 
 

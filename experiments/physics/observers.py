@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from data.clips import as_clip
-from experiments.observers import ObserverError, load_observer, parse_observer
+from experiments.observers import ObserverError, failing_as, load_observer, parse_observer
 from experiments.physics.checks import CheckedFilm
 from experiments.physics.encoding import EncodedFilm, latent_frames_of
 from experiments.physics.leak import LeakError
@@ -73,16 +73,19 @@ class NamedObserver(NamedTuple):
         """Return the surprise at a film (3, T, H, W): (T,) or (T, H, W) float32, on the CPU.
 
         Raises:
-            ObserverError: the observer returns something else.
+            ObserverError: the observer fails, or returns something else.
         """
-        with torch.no_grad():
+        with torch.no_grad(), failing_as(f"observer {self.name} failed at a film of {tuple(film.shape)}"):
             given = self.observer.surprise(film.clone())
         try:
-            judged = torch.as_tensor(given).detach().float().cpu()
+            judged = torch.as_tensor(given).detach()
         except (TypeError, ValueError, RuntimeError) as error:
             raise ObserverError(
                 f"observer {self.name} returned a {type(given).__name__}, no tensor: {error}"
             ) from error
+        if judged.is_complex():
+            raise ObserverError(f"observer {self.name} returned complex numbers: surprise is real")
+        judged = judged.float().cpu()
         shapes = (film.shape[1:2], film.shape[1:])
         if judged.shape not in shapes:
             raise ObserverError(
@@ -152,8 +155,8 @@ def measure_observer(observer: NamedObserver, films: Sequence[EncodedFilm], out:
 
     Raises:
         MediaError: a film cannot be decoded any more.
-        ObserverError: the observer returns what is no surprise, or numbers of frames for some films and of pixels for
-            others.
+        ObserverError: the observer fails, returns what is no surprise, judges no film, or returns numbers of frames
+            for some films and of pixels for others.
     """
     surprise = []
     files = []
@@ -171,6 +174,8 @@ def measure_observer(observer: NamedObserver, films: Sequence[EncodedFilm], out:
             f"observer {observer.name} returned a number for each frame of some films and for each pixel of others: "
             "return one kind"
         )
+    if all(cells.isnan().all() for cells in surprise):
+        raise ObserverError(f"observer {observer.name} judged no frame of any film: its surprise is NaN everywhere")
     row = ModelRow(
         model=observer.name,
         role="observer",

@@ -58,6 +58,11 @@ def accuracies(merged: Merged) -> list[AccuracyRow]:
         ValueError: there are none.
     """
     rows = [_row(model, row) for model in merged.distinct for row in reported(model)]
+    if not rows and all(row.concept == CONTROL for row in merged.runs[0].any_films):
+        raise ValueError(
+            f"all films of {merged.runs[0].folder} are of the concept {CONTROL}, in which nothing is violated, so that "
+            "no readout can be chosen: measure films of other concepts with them"
+        )
     if not rows:
         raise ValueError(
             f"{merged.runs[0].folder} has no scores on scenes for reporting: readouts are chosen on one half of the "

@@ -80,6 +80,8 @@ def _tokenizer(run: Run) -> str:
 
 
 def _models(run: Run) -> str:
+    if not run.options.gpt:
+        return ""
     named = listed([f"`{gpt}`" for gpt in run.options.gpt])
     overlap = "half of the window" if run.options.overlap is None else count(run.options.overlap, "latent frame")
     return (

@@ -230,8 +230,8 @@ def _check_same_films(first: Run, second: Run) -> None:
 
 def _models(run: Run) -> list[Model]:
     """Return the models of a run, GPTs with what they are checkpoints of."""
-    gpts = [row.model for row in run.models if row.role == "gpt"]
-    known = dict(zip(gpts, run.options.gpt, strict=True)) if len(gpts) == len(run.options.gpt) else {}
+    # They come first, in the order in which they were given; of some it was found that they are controls.
+    known = {row.model: path for row, path in zip(run.models, run.options.gpt, strict=False) if row.parameters}
     return [
         Model(row.model, row, run, str(_training(known[row.model])) if row.model in known else row.model)
         for row in run.models
@@ -280,11 +280,11 @@ def _numbers(model: Model) -> list[tuple[object, ...]]:
 
 
 def _refuse_twice(models: Sequence[Model]) -> None:
-    seen: dict[str, Model] = {}
+    seen: dict[object, Model] = {}
     for model in models:
         if model.row.role == "control":
             continue
-        other = seen.setdefault(model.row.fingerprint or model.row.model, model)
+        other = seen.setdefault(model.row.fingerprint or (model.row.model, *_numbers(model)), model)
         if other is not model:
             raise ValueError(
                 f"{other.row.model} in {other.run.folder} and {model.row.model} in {model.run.folder} are the same "

@@ -43,7 +43,7 @@ def lead(claims: Sequence[ConceptClaim], models: Sequence[str]) -> str:
 
 def sentence(claim: ConceptClaim) -> str:
     """Return a claim as a sentence."""
-    concept = "All concepts" if claim.concept == ALL else claim.concept.capitalize()
+    concept = "All concepts" if claim.concept == ALL else claim.concept[:1].upper() + claim.concept[1:]
     scenes = f"{claim.scenes} scene{'' if claim.scenes == 1 else 's'}"
     found = f"{concept}, {claim.visibility} ({claim.measure}): {share(claim.value, claim.low, claim.high)} of {scenes}"
     return f"{found}, {verdict(claim)}."
