@@ -95,6 +95,16 @@ def with_a_config(words: list[str], folder: Path) -> list[str]:
     return [*words[:behind], str(path), *words[behind + 1 :]]
 
 
+def with_a_plan(words: list[str], folder: Path) -> list[str]:
+    """The words, `--plan` naming a folder that is there: that of the example of `scaling plan`."""
+    if "--plan" not in words:
+        return words
+    planned = secondsight.parse(shlex.split(secondsight.COMMANDS["scaling plan"][0].example)[1:])
+    (folder / "config.json").write_text(to_json(config_of(planned)))
+    behind = words.index("--plan") + 1
+    return [*words[:behind], str(folder), *words[behind + 1 :]]
+
+
 def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """What the parser says against a command; empty if it takes it."""
     try:
@@ -117,7 +127,7 @@ def test_every_command_is_one_that_the_program_takes(
 ) -> None:
     words = words_of(line.text)
     assert words is not None
-    said = refusal(with_a_config(words, tmp_path), capsys)
+    said = refusal(with_a_plan(with_a_config(words, tmp_path), tmp_path), capsys)
     assert not said, f"{line.where}: {line.text}\n{said}"
 
 
