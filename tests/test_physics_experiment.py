@@ -327,6 +327,8 @@ def test_a_gpt_of_other_tokens_is_refused_before_anything_is_written(made: Made,
         (("runs/a/checkpoints/10", "runs/a/checkpoints/20"), ["10", "20"]),
         (("runs/a/final", "runs/b/final"), ["a-final", "b-final"]),
         (("runs/copy", "hf:owner/name"), ["runs-copy", "name"]),
+        (("b/c", "d/c", "b-c"), ["b-c-1", "d-c", "b-c-3"]),
+        (("runs/people",), ["runs-people"]),
     ],
 )
 def test_gpts_are_named_by_the_end_of_their_paths(paths: tuple[str, ...], names: list[str]) -> None:

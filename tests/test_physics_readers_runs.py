@@ -74,7 +74,7 @@ def test_films_of_unequal_length_are_cut_at_their_end_and_it_is_said(models: Pat
         for name, frames in (("plain", 0), ("longer", 4))
     )
     assert not any("unequal" in notice for notice in notices(plain, tokenizer))
-    said = "4 quadruple or pairs of films of unequal length: the longer are cut at their end"
+    said = "4 groups of matched films of unequal length: the longer are cut at their end"
     assert said in list(notices(longer, tokenizer))
     encoded = {
         film.film.film: film for films in (plain, longer) for film in encode_films(films, tokenizer, tmp_path / "kept")

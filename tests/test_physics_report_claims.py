@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from physics_runs import CONTROLS, SimulatedModel, errs, films_of, guesses, knows, make_run, mostly, ties
 
 from experiments.physics.manifest import Film
+from experiments.physics.readouts import READOUTS
 from experiments.physics.reporting.accuracy import accuracies, concepts_of
 from experiments.physics.reporting.claims import ConceptClaim, claims
 from experiments.physics.reporting.curves import curves
@@ -317,6 +318,16 @@ def test_a_table_without_rows_of_a_model_is_refused(tmp_path: Path) -> None:
     write_rows(run / "films.csv", rows, FilmRow)
     with pytest.raises(ValueError, match=r"films.csv has no row of copy, which models.csv names: measure it again"):
         merge_runs([run])
+
+
+def test_a_control_without_any_number_is_no_control(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", GPT, *CONTROLS, scenes=2)
+    silent = dict.fromkeys((readout.name for readout in READOUTS), None)
+    films = read_rows(run / "films.csv", FilmRow)
+    write_rows(run / "films.csv", [replace(row, **silent) if row.model == "copy" else row for row in films], FilmRow)
+    scores = [row for row in read_rows(run / "scores.csv", ScoreRow) if row.model != "copy"]
+    write_rows(run / "scores.csv", scores, ScoreRow)
+    assert {claim.control for claim in claims(merge_runs([run]))} == {"untrained"}
 
 
 def test_a_model_with_other_films_is_refused(tmp_path: Path) -> None:

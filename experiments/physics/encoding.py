@@ -131,7 +131,7 @@ def notices(films: CheckedSet, tokenizer: Tokenizer) -> Iterator[str]:
             yield f"{shown}: the middle {min(width, height)}x{min(width, height)} is looked at"
     unequal = [group for group in films.matched().values() if len({film.footage.frames for film in group}) > 1]
     if unequal:
-        yield f"{count(len(unequal), 'quadruple or pair')} of films of unequal length: the longer are cut at their end"
+        yield f"{count(len(unequal), 'group')} of matched films of unequal length: the longer are cut at their end"
     left = [_left_over(footage, tokenizer) for footage in every]
     if any(left):
         number = sum(frames > 0 for frames in left)

@@ -126,7 +126,7 @@ def _say_encoded(films: Sequence[EncodedFilm], void: set[str], least_kept: float
         groups = {film.film.quadruple for film in films if film.film.film in void}
         named = ", ".join(sorted(groups)[:5]) + (" ..." if len(groups) > 5 else "")
         kept = f"the tokenizer keeps less than {least_kept:g} of the difference between their films"
-        say_found(void=f"{count(len(groups), 'quadruple or pair')} left out, as {kept}: {named}")
+        say_found(void=f"{count(len(groups), 'group')} of matched films left out, as {kept}: {named}")
     cut = sum(film.window is None for film in films)
     if cut:
         say_found(beware=f"{count(cut, 'film')} without the time of the event: no event window")

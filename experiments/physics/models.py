@@ -36,8 +36,8 @@ from vqgan.tokenizer import Tokenizer
 
 UNTRAINED = "untrained"
 """Name of the GPT that has learned nothing."""
-RESERVED = frozenset((UNTRAINED, *CONTROLS))
-"""Names of controls."""
+RESERVED = frozenset((UNTRAINED, *CONTROLS, "people"))
+"""Names of controls, and of people in reports."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def names_of(gpts: Sequence[Path], controls: Sequence[Path] = (), observers: Seq
         ):
             length += 1
         names.append("-".join(own[-length:]).replace("/", "-").replace(":", "-"))
-    return names
+    return [name if names.count(name) == 1 else f"{name}-{index}" for index, name in enumerate(names, start=1)]
 
 
 def check_gpt_of(path: Path, tokenizer: Tokenizer, grid: tuple[int, int, int]) -> GPTConfig:

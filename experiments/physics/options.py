@@ -105,8 +105,8 @@ class PhysicsRunOptions(Options):
     """GPTs that are controls, such as one that learned shuffled clips; one whose run says that its latent frames were
     shuffled or single is a control also where --gpt names it."""
     observer: tuple[str, ...] = ()
-    """Models of your own, as `module:Class`: classes with a method `surprise(film)`, in a module in the working folder
-    or an installed package, which is run."""
+    """Models of your own, classes with a method `surprise(film)` in a module in the working folder or an installed
+    package, which is run; each is named as `module:Class`."""
     scores: tuple[Path, ...] = option((), must_hold=partial(check_file, what="table of surprise"))
     """Surprise that was computed elsewhere: CSV files with the columns `film` and `surprise`, and, if wanted, `frame`,
     the index of a frame of the film, and `model`."""

@@ -102,7 +102,7 @@ def _say_films(films: CheckedSet, tokenizer: Tokenizer, strict: bool) -> None:
     say_found(
         device=describe_device(best_device()),
         tokenizer=tokenizer.describe(),
-        films=f"{count(len(films.films), 'film')}, {count(len(films.matched()), 'quadruple or pair')}",
+        films=f"{count(len(films.films), 'film')}, {count(len(films.matched()), 'group')} of matched ones",
         scenes=count(len({film.film.scene for film in films.films}), "scene"),
         left_out=count(len(films.defects), "defect") + (" (see defects.csv)" if films.defects else ""),
         leak=describe_leak(films.films, tokenizer, strict),

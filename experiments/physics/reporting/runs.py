@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -171,13 +171,14 @@ def read_run(folder: Path) -> Run:
     models = _read(folder, "models.csv", ModelRow)
     names = [row.model for row in models]
     films = _read(folder, "films.csv", FilmRow)
+    silent = set(names) - {row.model for row in films if any(getattr(row, each.name) is not None for each in READOUTS)}
     run = Run(
         folder=folder,
         options=read_options(folder, PhysicsRunOptions),
         models=models,
         films=_by_model(folder / "films.csv", names, films),
         frames=_by_model(folder / "frames.csv", names, _read(folder, "frames.csv", FrameRow)),
-        scores=_by_model(folder / "scores.csv", names, scores),
+        scores=_by_model(folder / "scores.csv", names, scores, silent),
         defects=_read(folder, "defects.csv", ListedDefect),
     )
     for name, of_model in run.films.items():
@@ -200,15 +201,17 @@ def _read(folder: Path, name: str, kind: type[Row]) -> list[Row]:
     return rows
 
 
-def _by_model(path: Path, names: Sequence[str], rows: Iterable[RowOfModel]) -> dict[str, list[RowOfModel]]:
-    """Return the rows of each model, which must be those of models.csv."""
+def _by_model(
+    path: Path, names: Sequence[str], rows: Iterable[RowOfModel], silent: Collection[str] = ()
+) -> dict[str, list[RowOfModel]]:
+    """Return the rows of each model, which must be those of models.csv; there need be none of those that are silent."""
     found: dict[str, list[RowOfModel]] = {name: [] for name in names}
     for row in rows:
         if row.model not in found:
             raise ValueError(f"{path} names {row.model}, which models.csv does not: measure it again")
         found[row.model].append(row)
     for name, of_model in found.items():
-        if not of_model:
+        if not of_model and name not in silent:
             raise ValueError(f"{path} has no row of {name}, which models.csv names: measure it again")
     return found
 
