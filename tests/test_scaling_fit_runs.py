@@ -217,6 +217,10 @@ def test_many_sizes_close_together_are_not_one() -> None:
     assert count_apart(np.geomspace(1e6, 1e9, 10_000)) > 500
 
 
+def test_of_nothing_there_is_no_size() -> None:
+    assert count_apart(np.zeros(0)) == 0
+
+
 def test_rows_that_are_copies_of_others_are_said(tmp_path: Path) -> None:
     path = _write(tmp_path, parameters=[1e7, 1e8, 1e7], tokens=[1e9] * 3, loss=[3.0, 2.5, 3.0])
     said = "1 row is a copy of another, cell by cell: if it is no training of its own, intervals are too narrow."
