@@ -11,7 +11,8 @@ import pytest
 from scaling_points import log_linear, write_points
 
 from experiments.scaling.extrapolate import TABLES, extrapolate
-from experiments.scaling.extrapolation_tables import ALL, AgreementRow, FamilyRow, FanRow, PredictionRow, TargetRow
+from experiments.scaling.extrapolation_agreement import AgreementRow
+from experiments.scaling.extrapolation_tables import ALL, FamilyRow, FanRow, PredictionRow, TargetRow
 from experiments.scaling.options import ScalingExtrapolateOptions
 from storage.tables import read_rows, write_table
 
@@ -296,3 +297,57 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
 def test_a_column_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no column days \(--amount-column\); there are hours, accuracy"):
         run(write_points(tmp_path / "points.csv", log_linear), amount_column="days")
+
+
+def test_a_family_without_an_interval_stands_with_no_number_in_the_verdict(tmp_path: Path) -> None:
+    rows = ((1, 0.5), (10, 0.6))
+    said = agreement(run(write(tmp_path / "points.csv", "hours,accuracy", rows)))
+    assert said.verdict.startswith("no verdict: linear, log-linear and logit-linear have no interval")
+    assert said.between is None
+    assert said.farthest is None
+
+
+def test_a_target_that_the_smallest_amount_reaches_is_said_to_be_reached(tmp_path: Path) -> None:
+    rows = ((1, 0.5), (2, 0.55), (3, 0.6), (4, 0.66), (5, 0.7))
+    found = agreement(run(write(tmp_path / "points.csv", "hours,accuracy", rows), 0.3))
+    assert found.verdict == "no verdict: the smallest amount that was tried reaches the target: nothing is carried on"
+    assert found.never == ""
+
+
+def test_shares_that_are_called_per_cent_are_refused(tmp_path: Path) -> None:
+    said = refused(tmp_path, "hours,accuracy_percent", (1, 0.2), (5, 0.3))
+    assert "all accuracy_percent lie in [0, 1], as shares do: rename the column" in said
+
+
+def test_a_target_in_per_cent_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"--target 95 .*targets are shares from 0 to 1, also of values in per cent"):
+        run(write_points(tmp_path / "points.csv", log_linear), 95)
+
+
+def test_values_beyond_what_the_measure_can_have_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"0.5 lies above --ceiling 0.45, the greatest value"):
+        run(write(tmp_path / "points.csv", "hours,accuracy", ((1, 0.3), (5, 0.5))), 0.4, ceiling=(0.45,))
+    with pytest.raises(ValueError, match=r"2 lies below --floor 2.5, the least loss"):
+        run(write(tmp_path / "points.csv", "hours,loss", ((1, 3), (5, 2))), 2.7, floor=2.5)
+
+
+def test_bits_are_a_loss(tmp_path: Path) -> None:
+    rows = ((1e6, 4), (1e7, 3), (1e8, 2.5))
+    assert agreement(run(write(tmp_path / "points.csv", "tokens,bits_per_byte", rows), 2.4)).counted
+
+
+def test_cells_between_semicolons_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("hours;accuracy\n1;0,5\n")
+    with pytest.raises(ValueError, match="has semicolons between its cells: save it with commas"):
+        run(tmp_path / "points.csv")
+
+
+def test_a_column_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("hours,accuracy,accuracy\n1,.5,.6\n")
+    with pytest.raises(ValueError, match="has several columns accuracy: rename or drop"):
+        run(tmp_path / "points.csv")
+
+
+def test_blank_rows_at_the_end_are_none(tmp_path: Path) -> None:
+    rows = ((1, 0.5), (10, 0.6), ("", ""))
+    assert agreement(run(write(tmp_path / "points.csv", "hours,accuracy", rows))).counted

@@ -96,6 +96,7 @@ def test_the_page_says_what_was_left_out_and_how_the_search_went(done: Path) -> 
     page = (done / "page.html").read_text(encoding="utf-8")
     assert "1 run diverged" in page
     assert "of 4,500 starts" in page
+    assert "Fitted without the largest budget" in page
     assert "Held out, the largest budget" in page
 
 

@@ -13,7 +13,7 @@ import pytest
 from experiments.scaling.laws import Law
 from experiments.scaling.options import RunTableOptions, ScalingFitOptions
 from experiments.scaling.runs import read_runs
-from experiments.scaling.selecting import choose, make_runs, seed_notes, sized, wants_repeats
+from experiments.scaling.selecting import choose, count_apart, make_runs, seed_notes, sized, wants_repeats
 from experiments.scaling.tables import RunRow
 from storage.tables import write_rows, write_table
 
@@ -116,11 +116,13 @@ GOOD: dict[str, list[Any]] = {"parameters": [1e7, 1e8], "tokens": [1e9, 1e9], "l
         ({**GOOD, "tokenizer": ["one", "other"]}, r"losses of several tokenizers \(one, other\)"),
         ({**GOOD, "seed": ["0", ""]}, "seed '' is no whole number: give every run its seed"),
         ({**GOOD, "diverged": ["no", "maybe"]}, "diverged 'maybe' must be True or False"),
-        ({**GOOD, "flop": [6.0, 60.0]}, "one of the columns is in another unit than it seems"),
+        ({**GOOD, "flop": [6.0, 60.0]}, "one of the cells is in another unit than it seems"),
         ({**GOOD, "non_embedding_parameters": [2e7, 1e7]}, "is more than the 1e\\+07 parameters"),
         ({**GOOD, "tokens": [1e9, 1e308]}, "tokens 1e\\+308 is too far from 1 to be fitted"),
         ({**GOOD, "loss": [3.0, -2.0]}, "loss -2 must be positive"),
         ({**GOOD, "tokens": [1e9, "many"]}, "tokens 'many' is no finite number"),
+        ({**GOOD, "parameters": [10, 100]}, "row 1: parameters 10 are too few for a model: give them one by one"),
+        ({**GOOD, "flop": [6e16, 6e2]}, "row 2: 6e-15 FLOP per parameter and item"),
     ],
 )
 def test_what_cannot_be_used_is_refused(tmp_path: Path, columns: dict[str, list[Any]], said: str) -> None:
@@ -209,3 +211,27 @@ def test_a_single_seed_is_said() -> None:
     rows = _rows()
     (said,) = seed_notes(make_runs(rows, sized(rows, "total")))
     assert said.startswith("One seed of every combination")
+
+
+def test_many_sizes_close_together_are_not_one() -> None:
+    assert count_apart(np.geomspace(1e6, 1e9, 10_000)) > 500
+
+
+def test_of_nothing_there_is_no_size() -> None:
+    assert count_apart(np.zeros(0)) == 0
+
+
+def test_rows_that_are_copies_of_others_are_said(tmp_path: Path) -> None:
+    path = _write(tmp_path, parameters=[1e7, 1e8, 1e7], tokens=[1e9] * 3, loss=[3.0, 2.5, 3.0])
+    said = "1 row is a copy of another, cell by cell: if it is no training of its own, intervals are too narrow."
+    assert said in read_runs(path, NAMES).notes
+
+
+def test_names_of_columns_are_known_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    path = _write(tmp_path, **{"Parameters": [1e7], "Training FLOP": [6e16], " Loss": [3.0]})
+    assert read_runs(path, NAMES).rows[0].loss == 3
+
+
+def test_whole_seeds_may_have_a_decimal_point(tmp_path: Path) -> None:
+    path = _write(tmp_path, **GOOD, seed=["0.0", "1.0"])
+    assert [row.seed for row in read_runs(path, NAMES).rows] == [0, 1]

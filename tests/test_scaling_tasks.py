@@ -156,6 +156,11 @@ def test_a_likelihood_whose_direction_is_not_known_is_refused(tmp_path: Path) ->
         ("task,accuracy", ("a", 0.5), "has no column of compute: name it by --compute-column"),
         ("flop,accuracy", (1, 0.5), "has no column of tasks: name it by --task-column"),
         ("task,flop", ("a", 1), "has no column of accuracies: name it by --accuracy-column"),
+        (
+            "task,flop,accuracy",
+            ("a", 1, 50),
+            "values in per cent need a column named so, as accuracy_percent",
+        ),
         ("task,flop,accuracy", ("a", -1, 0.5), "row 1: flop -1 must be positive"),
         ("task,flop,accuracy", ("a", 1e200, 0.5), "row 1: flop 1e+200 is too far from 1 to be fitted"),
         ("task,flop,accuracy,nll", ("a", 1, "", ""), "has no value in accuracy or nll"),

@@ -29,7 +29,8 @@ from experiments.physics.reporting.extremes import ExtremeRow
 from experiments.physics.reporting.kept import KeptRow
 from experiments.physics.reporting.timecourse import TimecourseRow
 from experiments.physics.tables import FilmRow, FrameRow, ModelRow, ScoreRow
-from experiments.scaling.extrapolation_tables import AgreementRow, FamilyRow, FanRow, PredictionRow, TargetRow
+from experiments.scaling.extrapolation_agreement import AgreementRow
+from experiments.scaling.extrapolation_tables import FamilyRow, FanRow, PredictionRow, TargetRow
 from experiments.scaling.fit_tables import (
     BudgetRow,
     ConvergenceRow,

@@ -26,7 +26,7 @@ UNITS = frozenset(
 """Words in the name of a column that tell what its amounts are in."""
 PERCENT = frozenset(("percent", "pct"))
 ACCURACY = frozenset(("accuracy", "acc", "share", "correct", *PERCENT))
-LOSS = frozenset(("loss", "nll", "perplexity"))
+LOSS = frozenset(("loss", "nll", "perplexity", "bits"))
 HIGHER = frozenset(("likelihood", "probability", "prob", "logprob", "margin"))
 """Words in the name of a continuous measure that is better the higher it is."""
 LOWER = frozenset(("loss", "nll", "perplexity", "brier"))
@@ -47,9 +47,12 @@ class AnyTable:
         self.path = path
         try:
             check_size(path, LARGEST_TABLE)
+            _check_head(path)
             self.rows = read_table(path)
         except (FaultError, UnicodeDecodeError, csv.Error) as error:
             raise ValueError(f"{path} is no table that can be read ({error}): give a CSV file in UTF-8") from error
+        while self.rows and not any(cell.strip() for cell in self.rows[-1].values()):
+            self.rows.pop()  # spreadsheets write rows without a word after the last
         if not self.rows:
             raise ValueError(f"{path} has no rows")
         if len(self.rows) > MOST_ROWS:
@@ -65,7 +68,8 @@ class AnyTable:
             what: it holds, for messages.
             option: that names it.
             asked: what the option says; empty if it says nothing.
-            exact: names that it may have, the first that is there is taken.
+            exact: names that it may have, the first that is there is taken, in large or small letters, with spaces or
+                underscores.
             worded: words, one of which its name has.
 
         Returns:
@@ -78,7 +82,8 @@ class AnyTable:
             if asked not in self.names:
                 raise ValueError(f"{self.path} has no column {asked} ({option}); there are {', '.join(self.names)}")
             return asked
-        found = next((name for name in exact if name in self.names), None)
+        plain = {_plain(name): name for name in reversed(self.names)}
+        found = next((plain[name] for name in exact if name in plain), None)
         if found is not None:
             return found
         candidates = [name for name in self.names if words_of(name) & set(worded)]
@@ -150,12 +155,44 @@ def as_share(table: AnyTable, index: int, column: str, percent: bool) -> float:
     """
     value = table.number(index, column) / (100 if percent else 1)
     if not 0 <= value <= 1:
-        hint = "" if percent else "; values in per cent need a column named so, or --measure percent"
+        hint = "" if percent else f"; values in per cent need a column named so, as {column}_percent"
         end = 100 if percent else 1
         raise ValueError(f"{table.path}, row {index + 1}: {column} must lie in [0, {end}]{hint}")
     return value
 
 
+def check_percent(table: AnyTable, column: str) -> None:
+    """Refuse shares in a column that is named as one of per cent.
+
+    Raises:
+        ValueError: no value is above 1, and some are above 0.
+    """
+    values = [table.number(index, column) for index, row in enumerate(table.rows) if row[column].strip()]
+    if values and 0 < max(values) <= 1:
+        raise ValueError(f"{table.path}: all {column} lie in [0, 1], as shares do: rename the column to accuracy")
+
+
 def text_of(row: Mapping[str, str], column: str | None) -> str:
     """Return the cell of a column that need not be there."""
     return "" if column is None else row[column].strip()
+
+
+def _plain(name: str) -> str:
+    """Return the name of a column in small letters, with underscores for spaces."""
+    return "_".join(name.lower().split())
+
+
+def _check_head(path: Path) -> None:
+    """Refuse a first line that makes no columns.
+
+    Raises:
+        ValueError: a column is there twice, or there are semicolons where commas should be.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        names = next(csv.reader(file), [])
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{path} has several columns {', '.join(twice)}: rename or drop all but one")
+    for letter, called in ((";", "semicolons"), ("\t", "tabs")):
+        if len(names) == 1 and letter in names[0]:
+            raise ValueError(f"{path} has {called} between its cells: save it with commas, and points in numbers")

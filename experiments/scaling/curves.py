@@ -8,7 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.scaling.columns import ACCURACY, LOSS, PERCENT, UNITS, AnyTable, as_share, text_of, words_of
+from experiments.scaling.columns import (
+    ACCURACY,
+    LOSS,
+    PERCENT,
+    UNITS,
+    AnyTable,
+    as_share,
+    check_percent,
+    text_of,
+    words_of,
+)
 from experiments.scaling.options import MeasureKind, ScalingExtrapolateOptions
 from experiments.scaling.tables import CurveRow
 from experiments.statistics.outcomes import Floats
@@ -60,6 +70,8 @@ def read_curves(options: ScalingExtrapolateOptions) -> tuple[list[CurveRow], boo
     unit = table.unit(amount, options.unit)
     named = text_of(table.rows[0], "measure") if value == "value" and "measure" in table.names else value
     kind = options.measure or _kind_of(table, value, named)
+    if kind == "percent" and options.measure is None:
+        check_percent(table, value)
     rows = []
     for index, row in enumerate(table.rows):
         if value == "value" and text_of(row, "measure" if "measure" in table.names else None) not in ("", named):

@@ -17,6 +17,7 @@ from experiments.codebook import write_codebook
 from experiments.pages import write_report
 from experiments.scaling.curves import Curve, curves_of, read_curves
 from experiments.scaling.extrapolation import Extrapolated, ask, basis_in_words, extrapolate_curve
+from experiments.scaling.extrapolation_agreement import AgreementRow, agreement_row
 from experiments.scaling.extrapolation_page import (
     agreement_section,
     extrapolation_methods,
@@ -27,12 +28,10 @@ from experiments.scaling.extrapolation_page import (
 )
 from experiments.scaling.extrapolation_plot import draw_fan
 from experiments.scaling.extrapolation_tables import (
-    AgreementRow,
     FamilyRow,
     FanRow,
     PredictionRow,
     TargetRow,
-    agreement_row,
     family_rows,
     fan_rows,
     prediction_rows,

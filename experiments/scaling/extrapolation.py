@@ -132,17 +132,18 @@ def ask(options: ScalingExtrapolateOptions, curves: Sequence[Curve]) -> Asked:
     """Return what the options ask of curves.
 
     Raises:
-        ValueError: a ceiling, a floor or a target does not fit the others, or the measure.
+        ValueError: a ceiling, a floor or a target does not fit the others, the measure or its values.
     """
     loss = curves[0].loss
     low, highs = _ends_of_measure(options, loss)
+    _check_values(curves, low, highs)
     for target in options.target:
         if loss and target <= low:
             raise ValueError(f"--target {target:g} is not above the least possible loss, --floor {low:g}")
         if not loss and not low < target < min(highs):
             raise ValueError(
                 f"--target {target:g} must lie between --floor {low:g} and --ceiling {min(highs):g}: at an end a logit "
-                "is infinite, and no curve gets there"
+                "is infinite, and no curve gets there; targets are shares from 0 to 1, also of values in per cent"
             )
     targets = tuple(sorted(curves[0].turned(target) for target in options.target))
     limits = (Limits(-math.inf, -low),) if loss else tuple(Limits(low, high) for high in highs)
@@ -190,6 +191,19 @@ def _ends_of_measure(options: ScalingExtrapolateOptions, loss: bool) -> tuple[fl
         said = " ".join(f"{high:g}" for high in highs)
         raise ValueError(f"--floor {low:g} and --ceiling {said} of an accuracy must lie in [0, 1], the floor below")
     return low, highs
+
+
+def _check_values(curves: Sequence[Curve], low: float, highs: tuple[float, ...]) -> None:
+    """Refuse values better than the best that the measure can be said to have.
+
+    Raises:
+        ValueError: an accuracy lies above the ceiling, or a loss below the floor.
+    """
+    best = max(float(curve.values.max()) for curve in curves)
+    if curves[0].loss and -best < low:
+        raise ValueError(f"{-best:g} lies below --floor {low:g}, the least loss that there can be: give a lower one")
+    if not curves[0].loss and best > highs[0]:
+        raise ValueError(f"{best:g} lies above --ceiling {highs[0]:g}, the greatest value that there can be: raise it")
 
 
 def _named(name: FamilyName) -> Family:

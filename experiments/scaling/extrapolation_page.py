@@ -8,7 +8,8 @@ from pathlib import Path
 from experiments.methods import listed, methods_section
 from experiments.pages import Section, embed, without_empty_columns
 from experiments.scaling.extrapolation import Extrapolated, basis_in_words
-from experiments.scaling.extrapolation_tables import AgreementRow, FamilyRow, PredictionRow, TargetRow
+from experiments.scaling.extrapolation_agreement import AgreementRow
+from experiments.scaling.extrapolation_tables import FamilyRow, PredictionRow, TargetRow
 from experiments.scaling.families import FAMILIES
 from experiments.scaling.options import ScalingExtrapolateOptions
 from experiments.scaling.units import DAYS, hours_of

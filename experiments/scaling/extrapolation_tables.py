@@ -4,7 +4,6 @@ points.csv        the points, as they were read
 families.csv      a row for each group and family: the largest amount foretold, weight, why it is left out
 targets.csv       the amount at which each family reaches the target
 predictions.csv   what each family says at marked amounts
-agreement.csv     a row for each group: spread between families and within them, and whether they agree
 fan.csv           the curves that are drawn
 """
 
@@ -152,29 +151,6 @@ class FanRow:
     """Upper end of it."""
 
 
-@dataclass(frozen=True)
-class AgreementRow:
-    """Whether the families agree on a group: a row of agreement.csv."""
-
-    group: str
-    """Protocol or condition."""
-    agree: bool
-    """Whether a verdict can be given: those that count all reach the target, with intervals that are not open, and with
-    amounts within the factor that was asked for."""
-    counted: str
-    """Families that count: all but those whose weight is below .05 of the largest."""
-    never: str
-    """Those among them that never reach the target."""
-    between: float | None
-    """Decades from the smallest to the largest amount of the families that count."""
-    within: float | None
-    """Decades of their 95 % intervals, the median; empty where that is open."""
-    farthest: float | None
-    """The largest of their amounts, as a multiple of the largest that was tried."""
-    verdict: str
-    """In words; where they do not agree, how far they are apart."""
-
-
 def family_rows(found: Extrapolated) -> Iterator[FamilyRow]:
     """Yield a row for each family."""
     curve = found.curve
@@ -264,73 +240,9 @@ def fan_logs(found: Extrapolated, marks: Mapping[str, float]) -> Floats:
     return np.linspace(smallest, min(max(ends) + 0.5, largest + LONGEST_FAN), FAN_POINTS)
 
 
-def agreement_row(found: Extrapolated, options: ScalingExtrapolateOptions, unit: str) -> AgreementRow:
-    """Return whether the families of a group agree, and the verdict in words."""
-    counted = found.counted()
-    reached = {name: found.reach(name).interval() for name in counted}
-    never = [name for name, estimate in reached.items() if not math.isfinite(estimate.value)]
-    logs = [estimate.value for estimate in reached.values() if math.isfinite(estimate.value)]
-    between = max(logs) - min(logs) if logs else None
-    widths = [_width(estimate) for estimate in reached.values()]
-    within = float(np.median(widths)) if widths else math.inf
-    agree = bool(
-        logs and not never and np.isfinite(widths).all() and (between or 0.0) <= math.log10(options.agree_within)
-    )
-    return AgreementRow(
-        group=found.curve.group,
-        agree=agree,
-        counted=", ".join(counted),
-        never=", ".join(never),
-        between=between,
-        within=within if math.isfinite(within) else None,
-        farthest=_amount(max(logs) - float(found.curve.rungs[-1])) if logs else None,
-        verdict=_verdict(found, options, unit, reached, agree),
-    )
-
-
-def describe_amount(amount: float | None, unit: str, life: Life) -> str:
-    """Return an amount in words, with years where it is time."""
-    if amount is None:
-        return "never"
-    years = life.years(amount)
-    waking = "" if years is None else f", {life.waking_years(amount):.3g} of waking life"
-    return f"{amount:.3g} {unit}" + ("" if years is None else f" ({years:.3g} years of 24 hours{waking})")
-
-
-def _verdict(
-    found: Extrapolated,
-    options: ScalingExtrapolateOptions,
-    unit: str,
-    reached: Mapping[FamilyName, Estimate],
-    agree: bool,
-) -> str:
-    life = Life(unit, options.waking_hours)
-    finite = {name: estimate for name, estimate in reached.items() if math.isfinite(estimate.value)}
-    if agree:
-        mixed = found.mixed({name: found.reach(name) for name in found.fitted})
-        ends = mixed or next(iter(finite.values()))
-        interval = " to ".join(describe_amount(_amount(end), unit, life) for end in (ends.low, ends.high))
-        amount = describe_amount(_amount(ends.value), unit, life)
-        return f"the target takes {amount}; 95 % interval {interval}"
-    if _falls(found):
-        return "no verdict: the measure does not get better as the amount grows: nothing says where the target is"
-    if not finite:
-        return "no verdict: no family that counts ever reaches the target"
-    least, most = (pick(finite, key=lambda name: finite[name].value) for pick in (min, max))
-    low, high = (describe_amount(_amount(finite[name].value), unit, life) for name in (least, most))
-    never = [name for name in reached if name not in finite]
-    others = f"; {' and '.join(never)} never" if never else ""
-    if least == most:
-        return f"no verdict: {least} reaches the target at {low}{others or ', and may never'}"
-    if finite[most].value - finite[least].value <= math.log10(options.agree_within) and not never:
-        return f"no verdict: {low} by {least}, {high} by {most}, but an interval is open or lacking"
-    return f"no verdict: {low} by {least}, {high} by {most}{others}"
-
-
-def _falls(found: Extrapolated) -> bool:
-    """Whether the measure is no better the larger the amount, along a straight line over logarithms."""
-    curve = found.curve
-    return bool((curve.logs - curve.logs.mean()) @ curve.values <= 0)
+def amount_of(log: float | None) -> float | None:
+    """Return the amount of a logarithm; None where it is infinite."""
+    return None if log is None or log == math.inf else 10**log
 
 
 def _target_row(
@@ -342,11 +254,11 @@ def _target_row(
     reaching: float | None,
 ) -> TargetRow:
     life = Life(unit, options.waking_hours)
-    factor = _amount(estimate.value - float(found.curve.rungs[-1]))
+    factor = amount_of(estimate.value - float(found.curve.rungs[-1]))
     bare = estimate.low is None and factor is not None and factor > options.bare_factor
     if bare and options.intervals == "none":
         _refuse_bare(options, f"{family} reaches the target", factor or 0.0)
-    amount, low, high = (None if bare or end is None else _amount(end) for end in estimate)
+    amount, low, high = (None if bare or end is None else amount_of(end) for end in estimate)
     targets = sorted(found.curve.turned(target) for target in found.asked.targets)
     ceilings = (None, None) if found.curve.loss else (found.asked.limits[0].high, found.asked.limits[-1].high)
     return TargetRow(
@@ -393,17 +305,6 @@ def _reaching(drawn: Drawn) -> float | None:
     if not drawn.by_ends:
         return None
     return float(np.mean([np.isfinite(draws) | (draws < 0) for draws in drawn.by_ends]))
-
-
-def _width(estimate: Estimate) -> float:
-    if estimate.low is None or estimate.high is None:
-        return math.inf
-    return estimate.high - estimate.low
-
-
-def _amount(log: float | None) -> float | None:
-    """Return the amount of a logarithm; None where it is infinite."""
-    return None if log is None or log == math.inf else 10**log
 
 
 def _turned(found: Extrapolated, low: float | None, high: float | None) -> tuple[float | None, float | None]:

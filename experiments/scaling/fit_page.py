@@ -14,6 +14,7 @@ from experiments.methods import methods_section
 from experiments.pages import Section, embed, percent, without_empty_columns
 from experiments.scaling.analysis import Analysis
 from experiments.scaling.fit_tables import (
+    ALL_RUNS,
     BudgetRow,
     ConvergenceRow,
     FitRow,
@@ -136,8 +137,9 @@ def _law_section(out: Path, fits: Sequence[FitRow], searches: Sequence[Convergen
 
 def _search_in_words(row: ConvergenceRow) -> str:
     other = "" if row.next_objective is None else f", the next minimum is {row.next_objective:.4g}"
+    to = "to " if row.fitted == ALL_RUNS else ""
     return (
-        f"Fitted to {row.fitted} ({row.rows}): of {row.starts:,} starts {percent(row.converged)} converged and "
+        f"Fitted {to}{row.fitted} ({row.rows}): of {row.starts:,} starts {percent(row.converged)} converged and "
         f"{percent(row.reached)} reached the lowest objective, {row.objective:.6g}{other}."
     )
 

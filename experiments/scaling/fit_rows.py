@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from experiments.scaling.analysis import Analysis, Slices
 from experiments.scaling.bootstrap import FittedLaw, interval
 from experiments.scaling.fit_tables import (
+    ALL_RUNS,
     BudgetRow,
     ConvergenceRow,
     DrawRow,
@@ -51,7 +52,7 @@ def fit_rows(found: Analysis) -> Iterator[FitRow]:
 
 def convergence_rows(found: Analysis) -> Iterator[ConvergenceRow]:
     """Yield how the searches went."""
-    yield _convergence("all runs", len(found.runs.rows), found.fitted)
+    yield _convergence(ALL_RUNS, len(found.runs.rows), found.fitted)
     if found.held_out:
         yield _convergence("without the largest budget", len(found.held_out.smaller.rows), found.held_out.fitted)
 

@@ -8,6 +8,8 @@ from typing import Literal
 Method = Literal["law", "parabola", "akima", "envelope"]
 """How the best size of a budget was found: from the law, from the minima of budgets, or from the runs on the
 envelope."""
+ALL_RUNS = "all runs"
+"""What is fitted in the first search."""
 Figure = Literal["loss", "isoflop", "optimum", "newcomer"]
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import Akima1DInterpolator
 
 from experiments.scaling.laws import Floats, Law
-from experiments.scaling.selecting import APART, Runs, count_apart
+from experiments.scaling.selecting import Runs, count_apart, groups_apart
 
 Reading = Literal["parabola", "akima"]
 LEAST_SIZES = 4
@@ -201,7 +201,7 @@ def envelope(runs: Runs) -> NDArray[np.int64]:
 def _means(logs: Floats, losses: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """Return log sizes that are apart (m,), ascending, and the weighted mean loss of each (m,)."""
     order = np.argsort(logs, kind="stable")
-    groups = np.concatenate([[0], np.cumsum(np.diff(logs[order]) > APART)])
+    groups = groups_apart(logs[order])
     total = np.bincount(groups, weights[order])
     sums = [np.bincount(groups, weights[order] * values[order]) for values in (logs, losses)]
     return sums[0] / total, sums[1] / total

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import numpy as np
-
 from experiments.scaling.columns import AnyTable, words_of
 from experiments.scaling.laws import FLOP_PER_PARAMETER_AND_ITEM
 from experiments.scaling.options import RunTableOptions
@@ -39,6 +37,8 @@ BITS_PER_PIXEL = "bits per pixel"
 """The unit in which models with different tokenizers compare."""
 YES = ("true", "1", "yes", "diverged")
 NO = ("false", "0", "no", "")
+LEAST_PARAMETERS = 1000
+"""Of a model: smaller numbers count thousands, millions or billions."""
 PLAUSIBLE = (0.1, 1000.0)
 """FLOP per parameter and item: beyond them a column is in another unit than it seems."""
 
@@ -146,6 +146,11 @@ def _compute_column(table: AnyTable, options: RunTableOptions, own: bool) -> tup
 
 def _row(table: AnyTable, index: int, named: _Columns, loss_unit: str) -> RunRow:
     parameters = table.number(index, named.parameters, positive=True)
+    if parameters < LEAST_PARAMETERS:
+        raise ValueError(
+            f"{table.path}, row {index + 1}: {named.parameters} {parameters:g} are too few for a model: give them one "
+            "by one, not in millions"
+        )
     data = None if named.data is None else table.number(index, named.data, positive=True)
     compute = None
     if named.compute is not None:
@@ -192,6 +197,7 @@ def _seed(table: AnyTable, index: int, column: str | None) -> int:
     if column is None:
         return 0
     text = table.rows[index][column].strip()
+    text = text.removesuffix(".0")  # what pandas makes of whole numbers in a column with gaps
     if not text.isascii() or not text.isdigit():
         raise ValueError(
             f"{table.path}, row {index + 1}: {column} {text!r} is no whole number: give every run its seed, or leave "
@@ -255,19 +261,26 @@ def _check_tokenizers(table: AnyTable, rows: Sequence[RunRow]) -> None:
 
 def _check_plausible(path: Path, rows: Sequence[RunRow]) -> None:
     """Refuse columns whose numbers cannot be in their units."""
-    factor = float(np.median([row.compute / row.parameters / row.data for row in rows]))
-    if not PLAUSIBLE[0] <= factor <= PLAUSIBLE[1]:
-        raise ValueError(
-            f"{path} has {factor:.3g} FLOP per parameter and item, where a training has about "
-            f"{FLOP_PER_PARAMETER_AND_ITEM:g}: one of the columns is in another unit than it seems; see --compute-unit"
-        )
+    for number, row in enumerate(rows, start=1):
+        factor = row.compute / row.parameters / row.data
+        if not PLAUSIBLE[0] <= factor <= PLAUSIBLE[1]:
+            raise ValueError(
+                f"{path}, row {number}: {factor:.3g} FLOP per parameter and item, where a training has about "
+                f"{FLOP_PER_PARAMETER_AND_ITEM:g}: one of the cells is in another unit than it seems; see "
+                "--compute-unit"
+            )
 
 
 def _notes(table: AnyTable, named: _Columns, rows: Sequence[RunRow]) -> list[str]:
     """Return what was made of what the table does not say."""
     factor = f"{FLOP_PER_PARAMETER_AND_ITEM:g}"
     tokenizers = {row.get("tokenizer", "") for row in table.rows}
+    copies = len(rows) - len({tuple(row.values()) for row in table.rows})
+    are = "row is a copy" if copies == 1 else "rows are copies"
     said = {
+        f"{copies} {are} of another, cell by cell: if it is no training of its own, intervals are too narrow.": (
+            copies > 0
+        ),
         f"No column of items seen: D = C / {factor} N.": named.data is None,
         f"No column of compute: C = {factor} N D.": named.compute is None,
         "No column of seeds or of what belongs together: every row counts as a training of its own.": (

@@ -149,7 +149,20 @@ def check_enough(runs: Runs, repeats: bool) -> None:
 
 def count_apart(amounts: Floats) -> int:
     """Return how many different amounts there are; those within 1 % count as one."""
-    return 1 + int((np.diff(np.sort(np.log(amounts))) > APART).sum())
+    return len(np.unique(groups_apart(np.sort(np.log(amounts)))))
+
+
+def groups_apart(logs: Floats) -> NDArray[np.int64]:
+    """Return the group (n,) of each ascending logarithm (n,), counted from 0: one reaches `APART` from its first."""
+    groups: list[int] = []
+    first = -np.inf
+    for log in logs.tolist():  # of Python's own numbers: draws call this many times
+        if log - first > APART:
+            first = log
+            groups.append(groups[-1] + 1 if groups else 0)
+        else:
+            groups.append(groups[-1])
+    return np.array(groups, np.int64)
 
 
 def seed_notes(runs: Runs) -> list[str]:

@@ -14,6 +14,7 @@ from experiments.scaling.columns import (
     UNITS,
     AnyTable,
     as_share,
+    check_percent,
     text_of,
     words_of,
 )
@@ -90,6 +91,8 @@ def read_tasks(options: ScalingTasksOptions) -> TaskTable:
         "likelihoods", "--likelihood-column", options.likelihood_column, ("likelihood",), (HIGHER | LOWER) - ACCURACY
     )
     percent = bool(words_of(accuracy) & PERCENT)
+    if percent:
+        check_percent(table, accuracy)
     rows = tuple(
         TaskRow(
             task=text_of(row, task),
