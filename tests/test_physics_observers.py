@@ -410,6 +410,20 @@ def test_numbers_of_films_are_scored(made: Made, tmp_path: Path) -> None:
     assert models_of(done)["mine"].role == "observer"
 
 
+def test_films_without_a_number_are_said(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    silent = sorted(names(made))[0]
+    rows = [{"film": film, "surprise": "" if film == silent else 1.0} for film in names(made)]
+    done = run(made, tmp_path / "run", scores=(write_scores(tmp_path / "mine.csv", rows),))
+    said = f"mine gives no surprise of 1 film; what is matched with that does not count in its scores: {silent}"
+    assert said in capsys.readouterr().err
+    compared = {
+        row.model: row.comparisons
+        for row in read_rows(done / "scores.csv", ScoreRow)
+        if (row.measure, row.concept, row.visibility, row.half) == ("quadruple", "all", "both", "all")
+    }
+    assert compared["mine"] == compared["zero"] - 1
+
+
 def test_numbers_of_frames_become_those_of_latent_frames(made: Made, tmp_path: Path) -> None:
     rows = [
         {"film": film, "frame": frame, "surprise": "" if frame == 1 else frame, "model": "V-JEPA/large"}

@@ -33,6 +33,11 @@ def test_a_time_lies_in_the_latent_frame_of_the_first_frame_at_or_after_it(secon
     assert SCALE.latent_frame(seconds) == latent_frame
 
 
+@pytest.mark.parametrize(("seconds", "frame"), [(0.0, 0), (0.375, 3), (0.38, 4), (0.5, 4)])
+def test_an_ending_begins_with_the_first_frame_at_or_after_its_time(seconds: float, frame: int) -> None:
+    assert SCALE.frame(seconds) == frame
+
+
 def test_a_visible_event_is_seen_where_it_happens_and_in_the_next_latent_frame() -> None:
     assert event_window(SCALE, [replace(FILM, event_s=1.0)]) == (2, 4)
     assert event_window(SCALE, [replace(FILM, event_s=0.5)]) == (1, 3)

@@ -238,4 +238,4 @@ def _make(
 
 
 def _event_frame(film: Film, scale: Scale) -> int | None:
-    return None if film.event_s is None else round(film.event_s * scale.fps)
+    return None if film.event_s is None else scale.frame(film.event_s)

@@ -142,10 +142,21 @@ def _measure_all(work: Work, films: Sequence[EncodedFilm], options: PhysicsRunOp
         del loaded  # the next may need its room
     measured += [measure_observer(observer, films, out) for observer in work.observers]
     measured += [take_given(given, films, out) for given in work.given]
+    _say_unjudged(measured, films)
     if work.gpts:
         untrained = make_untrained(work.gpts[0].config, options.seed).to(device)
         measured.append(measure_gpt(UNTRAINED, "control", untrained, films, overlap, out))
     return [*measured, *take_controls(films, out)]
+
+
+def _say_unjudged(measured: Sequence[Measured], films: Sequence[EncodedFilm]) -> None:
+    """Say of how many films a model gives no number: it is not compared on these, and the others are."""
+    for model in measured:
+        silent = [film.film.film for film, of in zip(films, model.surprise, strict=True) if of.isnan().all()]
+        if silent:
+            named = ", ".join(sorted(silent)[:5]) + (" ..." if len(silent) > 5 else "")
+            what = f"{model.row.model} gives no surprise of {count(len(silent), 'film')}"
+            say_found(beware=f"{what}; what is matched with that does not count in its scores: {named}")
 
 
 def _score_all(measured: Sequence[Measured], films: Sequence[EncodedFilm], void: set[str]) -> list[ScoreRow]:

@@ -41,9 +41,13 @@ class Scale(NamedTuple):
         grid = tokenizer.grid(frames[-1], tokenizer.size, tokenizer.size)
         return cls(frames, tokenizer.fps, tokenizer.size, grid)
 
+    def frame(self, seconds: float) -> int:
+        """Return the first frame of the clip that is shown at a time or later."""
+        return math.ceil(round((seconds - TIME_SLACK) * self.fps, 6))
+
     def latent_frame(self, seconds: float) -> int:
         """Return the latent frame that stands for what begins at a time; the last one for times behind the clip."""
-        frame = math.ceil(round((seconds - TIME_SLACK) * self.fps, 6))
+        frame = self.frame(seconds)
         return next((index for index, end in enumerate(self.frames[1:]) if end > frame), self.grid[0] - 1)
 
 

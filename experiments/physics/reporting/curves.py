@@ -60,7 +60,6 @@ def curves(merged: Merged) -> list[AccuracyCurveRow]:
 
 
 def _curve(name: str, axis: Axis, models: Sequence[Model]) -> Iterator[AccuracyCurveRow]:
-
     known = {model.name: x for model in models if (x := _place(model, axis)) is not None}
     if len(set(known.values())) < 2:
         return
