@@ -1,5 +1,6 @@
 """Commands that are killed just before one of their files appears under its name."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -21,5 +22,8 @@ secondsight.main(sys.argv[2:])
 def run_until(python: tuple[str, ...], appears: str, *words: object) -> None:
     """Run a command, which is killed before the file whose path ends so appears."""
     command = [*python, "-c", RUN, appears, *map(str, words)]
-    ended = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # as in the process of the tests: bits depend on it
+    ended = subprocess.run(
+        command, cwd=Path(__file__).parents[1], env=environment, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == -9, ended.stderr

@@ -161,7 +161,7 @@ def test_of_a_gpt_that_learns_nothing_is_said(store: Path, tmp_path: Path, capsy
 def test_a_gpt_at_an_absurd_rate_is_said_to_be_above_the_floor(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train_gpt(options(store, tmp_path / "run", learning_rate=5.0), lambda *_: None)
+    train_gpt(options(store, tmp_path / "run", learning_rate=20.0), lambda *_: None)
     said = [line for line in capsys.readouterr().err.splitlines() if "is not below the unigram floor" in line]
     assert len(said) == 1
     assert "beware       at step 99 the validation NLL" in said[0]
