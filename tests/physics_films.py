@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
+from tiny import GPT_SHORT, SHORT, make_gpt, make_tokenizer
 
 from experiments.physics.manifest import Box, Film, write_boxes, write_manifest
 
@@ -99,3 +101,21 @@ def changed(films: Iterable[Film], versions: str, **changes: object) -> list[Fil
     return [
         replace(film, **changes) if (film.scene, film.versions) == ("scene 0", versions) else film for film in films
     ]
+
+
+class Made(NamedTuple):
+    """What a run needs."""
+
+    films: Path
+    tokenizer: Path
+    gpt: Path
+
+
+def make_films_and_models(folder: Path, scenes: int) -> Made:
+    """A set of films, and a tiny tokenizer and GPT that fit it."""
+    made = Made(folder / "films", folder / "tokenizer", folder / "gpt")
+    make_set(made.films, scenes=scenes)
+    tokenizer = make_tokenizer(SHORT)
+    tokenizer.save_pretrained(made.tokenizer)
+    make_gpt(replace(GPT_SHORT, tokenizer=tokenizer.fingerprint)).save_pretrained(made.gpt)
+    return made

@@ -4,14 +4,14 @@ import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from holder import held_by_another
 from looking_ahead import make_tats
-from physics_films import FPS, boxes_of, make_set
+from physics_films import FPS, Made, boxes_of, make_films_and_models, make_set
 from tiny import GPT_SHORT, SHORT, make_gpt, make_tokenizer
 
 import secondsight
@@ -37,22 +37,9 @@ from vqgan.model import load_tokenizer
 TABLES = ("models.csv", "films.csv", "frames.csv", "scores.csv")
 
 
-class Made(NamedTuple):
-    """What a run needs."""
-
-    films: Path
-    tokenizer: Path
-    gpt: Path
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    folder = tmp_path_factory.mktemp("physics")
-    make_set(folder / "films", scenes=4)
-    tokenizer = make_tokenizer(SHORT)
-    tokenizer.save_pretrained(folder / "tokenizer")
-    make_gpt(replace(GPT_SHORT, tokenizer=tokenizer.fingerprint)).save_pretrained(folder / "gpt")
-    return Made(folder / "films", folder / "tokenizer", folder / "gpt")
+    return make_films_and_models(tmp_path_factory.mktemp("physics"), scenes=4)
 
 
 def options_of(made: Made, out: Path, **changes: Any) -> PhysicsRunOptions:

@@ -5,17 +5,16 @@ import itertools
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from physics_films import EVENT, FRAMES, SIZE, make_pictures, make_set
-from tiny import GPT_SHORT, SHORT, make_gpt, make_store, make_tokenizer
+from physics_films import EVENT, FRAMES, SIZE, Made, make_films_and_models, make_pictures, make_set
+from tiny import GPT_SHORT, SHORT, make_store, make_tokenizer
 
 from experiments.observers import ObserverError, load_observer
 from experiments.physics.checks import check_set
@@ -53,22 +52,9 @@ class Motion:
 """What the control `pixel-difference` is, per pixel."""
 
 
-class Made(NamedTuple):
-    """What a run needs."""
-
-    films: Path
-    tokenizer: Path
-    gpt: Path
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    folder = tmp_path_factory.mktemp("physics")
-    make_set(folder / "films", scenes=2)
-    tokenizer = make_tokenizer(SHORT)
-    tokenizer.save_pretrained(folder / "tokenizer")
-    make_gpt(replace(GPT_SHORT, tokenizer=tokenizer.fingerprint)).save_pretrained(folder / "gpt")
-    return Made(folder / "films", folder / "tokenizer", folder / "gpt")
+    return make_films_and_models(tmp_path_factory.mktemp("physics"), scenes=2)
 
 
 @pytest.fixture

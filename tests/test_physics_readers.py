@@ -28,6 +28,7 @@ from experiments.physics.options import SetKind
 from experiments.physics.readers import intphys2
 from experiments.physics.readers.adept import VIOLATIONS
 from experiments.physics.readers.any import READERS, read_set
+from experiments.physics.readers.intphys import ASSUMED
 from experiments.physics.readers.layout import NAMES, NOT_SAID, looks_like
 
 KINDS: tuple[SetKind, ...] = get_args(SetKind)
@@ -116,7 +117,7 @@ def test_films_of_intphys_are_matched_by_their_frames(made: dict[str, Path]) -> 
 def test_occluders_in_a_status_of_intphys_hide_the_event(made: dict[str, Path]) -> None:
     films = read_set(made["intphys"], "intphys")
     assert {film.scene: film.hidden for film in films.films} == {"O1/01": False, "O1/02": True, "O3/01": False}
-    assert films.notes == ()
+    assert films.notes == (ASSUMED,)
 
 
 @pytest.mark.parametrize(("block", "hidden"), [("O1_test_occluded_static", True), ("O1_test_visible_static", False)])
@@ -128,13 +129,13 @@ def test_the_name_of_a_block_of_intphys_says_whether_it_is_hidden(tmp_path: Path
         status.write_text(json.dumps(content))
     films = read_set(tmp_path, "intphys")
     assert {film.hidden for film in films.films} == {hidden}
-    assert films.notes == ()
+    assert films.notes == (ASSUMED,)
 
 
 def test_intphys_with_labels_alone_is_read_and_what_it_lacks_is_said(tmp_path: Path) -> None:
     films = read_set(make_intphys(tmp_path, {"O1": 1}, frames=False), "intphys")
-    assert films.notes == (NOT_SAID,)
-    assert check_set(films).notes == (NOT_SAID,)
+    assert films.notes == (ASSUMED, NOT_SAID)
+    assert check_set(films).notes == (ASSUMED, NOT_SAID)
     assert films.boxes == ()
     assert {film.hidden for film in films.films} == {False}
 

@@ -74,7 +74,7 @@ def run_physics(options: PhysicsRunOptions) -> Path:
         scores = _score_all(measured, encoded, void)
         _write(options.out, measured, encoded, void, scores)
     print_scores(scores)
-    say_done(options.out / "scores.csv")
+    say_done(options.out / "scores.csv", "secondsight physics report", options.out, "--out REPORT")
     return options.out
 
 

@@ -3,8 +3,8 @@
 Layout, of intphys.cognitive-ml.fr, of the loader in github.com/facebookresearch/jepa-intuitive-physics
 (intphys_dataset.py), and of github.com/rronan/IntPhys-verify-quadruplets: for each film 100 images of 288x288 pixels,
 `<block>/<scene>/<1 to 4>/scene/scene_001.png` and on, and beside `scene` a `status.json`, whose header says
-`is_possible`. Which of the four can happen is shuffled. Test films come without status. The paper has 15 images a
-second, which a folder does not say.
+`is_possible`. Which of the four can happen is shuffled. Test films come without status. Nothing in a
+folder says how many images make a second: 15 are assumed; the site's 25 hours of 15,000 films would make about 17.
 
 The concept is the block's, in the words of the site. Beginnings, endings and the time of the event are not stated:
 they are told from the frames, which impossible films share with possible ones pixel by pixel (that repository checks
@@ -39,7 +39,8 @@ from storage.checked_files import RefusedFileError, read_json
 from training.progress import Progress
 
 RATE = 15.0
-"""Images a second."""
+"""Images a second, as is assumed."""
+ASSUMED = f"the set does not say how many images make a second: {RATE:g} are assumed"
 CONCEPTS = {"O1": "object permanence", "O2": "shape constancy", "O3": "spatio-temporal continuity"}
 """What is violated in the films of a block; of others it is the block's name."""
 STATUS = "status.json"
@@ -78,7 +79,7 @@ def read(path: Path) -> FilmSet:
         refuse(path, "intphys", "there is no O1/<scene>/<1 to 4>/scene with images")
     boxes = [box for _, movies in scenes for box in _boxes(path, movies)]
     said = all(movie.hidden is not None for _, movies in scenes for movie in movies)
-    return FilmSet(path, tuple(films), tuple(boxes), RATE, notes=() if said else (NOT_SAID,))
+    return FilmSet(path, tuple(films), tuple(boxes), RATE, notes=(ASSUMED,) if said else (ASSUMED, NOT_SAID))
 
 
 def _movies(scene: Path) -> list[_Movie]:
