@@ -495,6 +495,7 @@ OUT_PATHS = (
 SWEEP: Words = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
 SWEEP += ("--out", "out")
 EXTRAPOLATE: Words = ("scaling", "extrapolate", "points/curve.csv", "--target", ".9", "--out", "out")
+PEOPLE: Words = ("memory", "people", "people/export.csv", "--out", "out", "--constants", "list=l", "version=as_given")
 SCALING_FIT: Words = ("scaling", "fit", "points/runs.csv", "--out", "out")
 LADDER: Words = ("--tokens", "store", "--widths", "16", "--head-size", "16", "--layers", "1", "--warmup", "0")
 LADDER += ("--batch", "2", "--budgets", "1e7", "--flops-per-second", "1e9", "--out", "out")
@@ -515,7 +516,7 @@ BASES: dict[str, Words] = {
     "gpt import": (*GPT_IMPORT, "foreign/igpt.pt", "--kind", "igpt"),
     "gpt plan": ("gpt", "plan"),
     "gpt train": GPT_FRESH,
-    "memory people": ("memory", "people", "export.csv", "--out", "out", "--constants", "list=list", "version=as_given"),
+    "memory people": PEOPLE,
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
     "memory sweep": SWEEP,
@@ -547,6 +548,7 @@ THINGS = (
     "videos",
     "films",
     "points",
+    "people",
     "store",
     "few_images",
     "list",
