@@ -377,6 +377,18 @@ TABLES = (
         files("points/tasks.csv", by=(mutations.damage_table,)),
         copied=("points",),
     ),
+    Scenario(
+        ("memory", "report", "--people", "people/responses.csv", "--out", "out"),
+        {"people": "people"},
+        files("people/responses.csv", by=(mutations.damage_table,)),
+        copied=("people",),
+    ),
+    Scenario(
+        ("memory", "people", "people/export.csv", "--out", "out", "--constants", "list=l", "version=as_given"),
+        {"people": "people"},
+        files("people/export.csv", by=(mutations.damage_table,)),
+        copied=("people",),
+    ),
 )
 PUBLISH = (
     Scenario(
