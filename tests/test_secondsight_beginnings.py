@@ -109,6 +109,7 @@ REFUSED = {
     "memory run --stimuli list --gpt nowhere --out new": NO_MODEL,
     "memory run --stimuli list --tokenizer nowhere --out new": NO_MODEL,
     "memory report nowhere --out new": "secondsight: nowhere holds no trials.csv: give folders of finished runs of",
+    "memory items nowhere --resmem --out new": "secondsight: nowhere holds no trials.csv: give folders of finished runs",
     DIVERSITY.replace("--gpt gpt", "--gpt nowhere"): NO_MODEL,
     DIVERSITY.replace("--tokens tokens", "--tokens nowhere"): NO_STORE,
     DIVERSITY.replace("clip.mp4", "nowhere"): NO_DATA,

@@ -68,11 +68,15 @@ READOUTS = {
 
 def memory_methods(out: Path, folders: Sequence[RunFolder]) -> Section:
     """Write `out/methods.txt` on the runs of a report, and return the section of its page."""
+    return methods_section(out, [*run_paragraphs(folders), STATISTICS])
+
+
+def run_paragraphs(folders: Sequence[RunFolder]) -> list[str]:
+    """Return how runs were made, in words."""
     names = [folder.path.name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder.path) for folder in folders]
-    paragraphs = compose(dict(zip(names, map(_facts, folders), strict=True)))
-    return methods_section(out, [*paragraphs, STATISTICS])
+    return compose(dict(zip(names, map(_facts, folders), strict=True)))
 
 
 def _facts(folder: RunFolder) -> Facts:
