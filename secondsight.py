@@ -49,6 +49,7 @@ try:
     from experiments.memory.items.options import ItemsOptions
     from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
     from experiments.options import DemoOptions
+    from experiments.people.data_options import ConvertOptions
     from experiments.physics import options as physics
     from experiments.scaling import options as scaling
     from gpt import options as gpt
@@ -94,6 +95,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (SweepOptions, "experiments.memory.sweep:run_sweep"),
         (ReportOptions, "experiments.memory.report:report_memory"),
         (ItemsOptions, "experiments.memory.items.report:compare_items"),
+        (ConvertOptions, "experiments.people.converters.convert:convert_responses"),
         (DiversityOptions, "experiments.diversity.experiment:run_diversity"),
         (StudyOptions, "experiments.diversity.study:run_study"),
         (DiversityReportOptions, "experiments.diversity.reporting.report:report_diversity"),

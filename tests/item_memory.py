@@ -76,7 +76,8 @@ def learned(
     pictures = pictures_of(items)
     simple = dict(zip(pictures, 3 + before * generator.standard_normal(len(pictures)), strict=True))
     by_run = [
-        dict(zip(pictures, np.asarray(gains) + noise * generator.standard_normal(len(gains)))) for _ in range(seeds)
+        dict(zip(pictures, np.asarray(gains) + noise * generator.standard_normal(len(gains)), strict=True))
+        for _ in range(seeds)
     ]
     return [
         trial

@@ -96,13 +96,24 @@ def test_items_of_a_cluster_have_one_weight() -> None:
 
 def test_an_interval_over_units_too_is_no_narrower() -> None:
     generator = np.random.default_rng(4)
-    found = estimate(0.3, 0.3 + 0.1 * generator.standard_normal(500), 0.3 + 0.2 * generator.standard_normal(500), 50, 4)
+    draws = 0.3 + generator.standard_normal((3, 500)) * [[0.1], [0.2], [0.17]]
+    found = estimate(0.3, draws[0], draws[1], 50, [(draws[2], 4)])
     assert found.low < found.low_items < 0.3 < found.high_items < found.high
 
 
 def test_of_what_does_not_vary_nothing_is_estimated() -> None:
-    found = estimate(math.nan, np.full(9, math.nan), np.full(9, math.nan), 9, 1)
-    assert math.isnan(found.correlation) and math.isnan(found.p)
+    found = estimate(math.nan, np.full(9, math.nan), np.full(9, math.nan), 9, [])
+    assert math.isnan(found.correlation)
+    assert math.isnan(found.p)
+
+
+def test_few_units_that_hardly_matter_leave_the_interval_as_it_is() -> None:
+    """Two runs have one degree of freedom, which widens what they contribute and nothing else."""
+    generator = np.random.default_rng(6)
+    draws = 0.3 + generator.standard_normal((4, 2000)) * [[0.1], [0.14], [0.001], [0.1]]
+    many = estimate(0.3, draws[0], draws[1], 50, [(draws[3], 50)])
+    both = estimate(0.3, draws[0], draws[1], 50, [(draws[2], 2), (draws[3], 50)])
+    assert both.high == pytest.approx(many.high, abs=0.01)
 
 
 def test_a_measure_of_differences_of_means() -> None:

@@ -293,6 +293,7 @@ STORES = (
 
 # Tars and tables
 
+ITEMS: Words = ("memory", "items", "memory_run", "--scores", "scores/scores.csv", "--resamples", "100", "--out", "out")
 TAR_ENCODE: Words = ("vqgan", "encode", "--tokenizer", "still_tokenizer", "--data", "tar/images.tar", "--out", "out")
 TAR_ENCODE += ("--workers", "0")
 TARS = (
@@ -348,7 +349,7 @@ TABLES = (
         copied=("memory_run",),
     ),
     Scenario(
-        ("memory", "items", "memory_run", "--scores", "scores/scores.csv", "--resamples", "100", "--out", "out"),
+        ITEMS,
         {"memory_run": "memory_run", "list": "list", "scores": "scores"},
         files("scores/scores.csv", by=(_freely(mutations.damage_table),)),
         copied=("scores",),
@@ -382,6 +383,18 @@ TABLES = (
         {"points": "points"},
         files("points/tasks.csv", by=(mutations.damage_table,)),
         copied=("points",),
+    ),
+    Scenario(
+        ("memory", "report", "--people", "people/responses.csv", "--out", "out"),
+        {"people": "people"},
+        files("people/responses.csv", by=(mutations.damage_table,)),
+        copied=("people",),
+    ),
+    Scenario(
+        ("memory", "people", "people/export.csv", "--out", "out", "--constants", "list=l", "version=as_given"),
+        {"people": "people"},
+        files("people/export.csv", by=(mutations.damage_table,)),
+        copied=("people",),
     ),
 )
 PUBLISH = (
@@ -501,6 +514,7 @@ OUT_PATHS = (
 SWEEP: Words = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
 SWEEP += ("--out", "out")
 EXTRAPOLATE: Words = ("scaling", "extrapolate", "points/curve.csv", "--target", ".9", "--out", "out")
+PEOPLE: Words = ("memory", "people", "people/export.csv", "--out", "out", "--constants", "list=l", "version=as_given")
 SCALING_FIT: Words = ("scaling", "fit", "points/runs.csv", "--out", "out")
 LADDER: Words = ("--tokens", "store", "--widths", "16", "--head-size", "16", "--layers", "1", "--warmup", "0")
 LADDER += ("--batch", "2", "--budgets", "1e7", "--flops-per-second", "1e9", "--out", "out")
@@ -521,17 +535,8 @@ BASES: dict[str, Words] = {
     "gpt import": (*GPT_IMPORT, "foreign/igpt.pt", "--kind", "igpt"),
     "gpt plan": ("gpt", "plan"),
     "gpt train": GPT_FRESH,
-    "memory items": (
-        "memory",
-        "items",
-        "memory_run",
-        "--scores",
-        "scores/scores.csv",
-        "--resamples",
-        "100",
-        "--out",
-        "out",
-    ),
+    "memory items": ITEMS,
+    "memory people": PEOPLE,
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
     "memory sweep": SWEEP,
@@ -563,6 +568,7 @@ THINGS = (
     "videos",
     "films",
     "points",
+    "people",
     "store",
     "few_images",
     "list",

@@ -23,6 +23,12 @@ from experiments.memory.items.tables import Correlation, CourseRow, Memorability
 from experiments.memory.merge import LeftOut
 from experiments.memory.protocol import ProtocolOption
 from experiments.memory.recall import RecallRow
+from experiments.people.accuracy import PeopleAccuracy
+from experiments.people.converters.convert import LeftOutRow
+from experiments.people.exclusions import Excluded
+from experiments.people.lags import LagRate
+from experiments.people.reading import Participant
+from experiments.people.table import Response
 from experiments.physics.manifest import Box, Film
 from experiments.physics.reporting.accuracy import AccuracyRow
 from experiments.physics.reporting.claims import ConceptClaim
@@ -252,8 +258,14 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("sensitivity.csv", "signal detection", Sensitivity),
         WrittenFile("items.csv", "the images one by one", Item),
         WrittenFile("defects.csv", "trials that were left out", LeftOut),
+        WrittenFile("responses.csv", "with `--people`: the answers that count", Response),
+        WrittenFile("people.csv", "with `--people`: accuracy by condition, pooled and of each list", PeopleAccuracy),
+        WrittenFile("participants.csv", "with `--people`: every participant on every list", Participant),
+        WrittenFile("excluded.csv", "with `--people`: who and what was left out, and why", Excluded),
+        WrittenFile("people_lags.csv", "with `--people`: repeats that were detected, by lag", LagRate),
         METHODS,
         CODEBOOK,
+        WrittenFile("people.png, people_lags.png", "with `--people`: people alone"),
         WrittenFile("curve.png, roc.png, readouts.png, changes.png, forgetting.png", "plots, where there is data"),
         WrittenFile("remembered.png, maps_<number>.png", "images of the lists, as far as they are still there"),
         WrittenFile("*.pdf, *.svg", FIGURE_FILES),
@@ -265,11 +277,19 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("course.csv", "correlations in the course of study", CourseRow),
         WrittenFile("memorability.csv", "every measure of every picture", MemorabilityRow),
         WrittenFile("skipped.csv", "what was read and is not used", Unused),
+        WrittenFile(
+            "responses.csv, people.csv, participants.csv, people_lags.csv, excluded.csv",
+            "with `--people`: as in `memory report`",
+        ),
         METHODS,
         CODEBOOK,
         WrittenFile("correlations.png, course.png, scatter_<number>.png", "plots, without images of the lists"),
         WrittenFile("extremes_<number>.png", "thumbnails of the extremes, as far as the lists are still there"),
         WrittenFile("*.pdf, *.svg", FIGURE_FILES),
+    ),
+    "memory people": (
+        WrittenFile("responses.csv", "the answers, as `memory report --people` reads them", Response),
+        WrittenFile("left_out.csv", "rows of the exports that could not be used", LeftOutRow),
     ),
     "diversity run": (
         WrittenFile("items.csv", "a row per item and condition", ItemRow),

@@ -66,9 +66,15 @@ READOUTS = {
 }
 
 
-def memory_methods(out: Path, folders: Sequence[RunFolder]) -> Section:
-    """Write `out/methods.txt` on the runs of a report, and return the section of its page."""
-    return methods_section(out, [*run_paragraphs(folders), STATISTICS])
+def memory_methods(out: Path, folders: Sequence[RunFolder], people: Sequence[str] = ()) -> Section:
+    """Write `out/methods.txt` on the runs of a report, and return the section of its page.
+
+    Args:
+        out: folder of the page.
+        folders: the runs.
+        people: paragraphs on people who took the same test.
+    """
+    return methods_section(out, [*run_paragraphs(folders), *people, STATISTICS])
 
 
 def run_paragraphs(folders: Sequence[RunFolder]) -> list[str]:

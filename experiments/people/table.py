@@ -57,6 +57,11 @@ class Response:
     side: str = ""
     """Of a 2afc where the studied image stood, `left` or `right`; empty where it is not known."""
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells it from all others."""
+        return self.participant, self.list, self.task, self.trial
+
 
 @dataclass(frozen=True)
 class Responses:
@@ -104,10 +109,14 @@ def _check_rows(path: Path, rows: Sequence[Response]) -> None:
         ValueError: a row contradicts itself.
     """
     for number, row in enumerate(rows, start=1):
-        for check in CHECKS:
-            wrong = check(row)
-            if wrong:
-                raise ValueError(f"{path}, row {number}: {wrong}")
+        fault = row_fault(row)
+        if fault:
+            raise ValueError(f"{path}, row {number}: {fault}")
+
+
+def row_fault(row: Response) -> str:
+    """Return how a row contradicts itself or what the columns hold; nothing where it does not."""
+    return next((fault for check in CHECKS if (fault := check(row))), "")
 
 
 def _names_wrong(row: Response) -> str:
@@ -159,8 +168,7 @@ def _without_doubled(path: Path, rows: Sequence[Response]) -> tuple[list[Respons
     seen: dict[tuple[object, ...], tuple[int, Response]] = {}
     doubled = []
     for number, row in enumerate(rows, start=1):
-        key = (row.participant, row.list, row.task, row.trial)
-        earlier, first = seen.setdefault(key, (number, row))
+        earlier, first = seen.setdefault(row.key, (number, row))
         if earlier == number:
             continue
         if first != row:

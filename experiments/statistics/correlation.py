@@ -171,28 +171,45 @@ def partial_correlations(matrices: Floats, first: int, second: int, others: tupl
         return _bounded(between[:, 0, 1] / np.sqrt(_left(between[:, 0, 0]) * _left(between[:, 1, 1])))
 
 
-def estimate(observed: float, over_items: Floats, over_all: Floats, items: int, units: int) -> Estimate:
+def estimate(
+    observed: float, over_items: Floats, over_all: Floats, items: int, sides: Sequence[tuple[Floats, int]]
+) -> Estimate:
     """Return a correlation with its intervals, by Student's t on Fisher's scale.
 
     Args:
         observed: the correlation.
         over_items: (B,) by random weights of items.
-        over_all: (B,) by random weights of items and units.
+        over_all: (B,) by random weights of items and of the units of all sides.
         items: independent ones, whose number less one is the degrees of freedom of what they contribute.
-        units: the fewest of the sides that have several, whose number less one is that of what these contribute; 1
-            where no side has several.
+        sides: of each side that has several units (B,) by random weights of these alone, and how many they are.
     """
     if not np.isfinite(observed):
         return Estimate(*(7 * [np.nan]))
     centre = float(_fisher(np.array(observed)))
     of_items = _spread(_fisher(over_items)) ** 2
     of_all = max(of_items, _spread(_fisher(over_all)) ** 2)
-    of_units = of_all - of_items
-    freedom = of_all**2 / (of_items**2 / (items - 1) + (of_units**2 / (units - 1) if units > 1 else 0.0))
+    freedom = _freedom(of_items, of_all, items, [(_spread(_fisher(alone)) ** 2, units) for alone, units in sides])
     low_items, high_items = _interval(centre, of_items, items - 1)
     low, high = _interval(centre, of_all, freedom)
     p = 2 * float(stdtr(freedom, -abs(centre) / np.sqrt(of_all)))
     return Estimate(float(observed), _spread(over_all), low_items, high_items, low, high, p)
+
+
+def _freedom(of_items: float, of_all: float, items: int, sides: Sequence[tuple[float, int]]) -> float:
+    """Return Satterthwaite's degrees of freedom of a variance.
+
+    Args:
+        of_items: what items contribute.
+        of_all: the whole; what is more than that of items is divided among the sides as the variances of these are.
+        items: their number.
+        sides: variance by the units of a side alone, and their number.
+    """
+    of_sides = sum(variance for variance, _ in sides)
+    squares = of_items**2 / (items - 1)
+    for variance, units in sides:
+        share = (of_all - of_items) * variance / of_sides if of_sides else 0.0
+        squares += share**2 / (units - 1)
+    return of_all**2 / squares if squares else items - 1.0
 
 
 def _weighted_mean(weights: Floats, values: Floats) -> Floats:

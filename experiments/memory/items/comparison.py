@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -61,6 +62,26 @@ class Variable:
     of_model: bool
 
 
+class Covariances(NamedTuple):
+    """Covariances (1, V, V), or by random weights (B, V, V), of each stratum."""
+
+    observed: dict[int, Floats]
+    over_items: dict[int, Floats]
+    over_all: dict[int, Floats]
+    sides: list[tuple[dict[int, Floats], int]]
+    """With random weights of one side's units alone, and their number."""
+
+
+class Matrices(NamedTuple):
+    """Correlations (1, V, V), or by random weights (B, V, V)."""
+
+    observed: Floats
+    over_items: Floats
+    over_all: Floats
+    sides: list[tuple[Floats, int]]
+    """With random weights of one side's units alone, and their number."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Variables of the pictures that all of them have a value of, and their correlations."""
@@ -81,27 +102,48 @@ class Comparison:
         """Return those of a condition, or of all."""
         return np.intersect1d(self.places, self.pictures.places_in(condition))
 
-    def matrices(self, condition: str | None) -> tuple[Floats, Floats, Floats]:
-        """Return correlations (1, V, V), those with random pictures, and those with random units too, (B, V, V)."""
+    def matrices(self, condition: str | None) -> Matrices:
+        """Return the correlations in a condition, or within all, as they are and by random weights."""
         strata = np.unique(self.pictures.strata[self.places_in(condition)])
-        return tuple(  # type: ignore[return-value]  # mypy does not count what a generator yields
-            correlations(pooled([of_draw[int(stratum)] for stratum in strata])) for of_draw in self._covariances
+
+        def of(covariances_by_stratum: dict[int, Floats]) -> Floats:
+            return correlations(pooled([covariances_by_stratum[int(stratum)] for stratum in strata]))
+
+        sides = [(of(found), units) for found, units in self._covariances.sides]
+        return Matrices(
+            of(self._covariances.observed), of(self._covariances.over_items), of(self._covariances.over_all), sides
         )
 
     @cached_property
-    def _covariances(self) -> tuple[dict[int, Floats], dict[int, Floats], dict[int, Floats]]:
+    def _covariances(self) -> Covariances:
         strata = self.pictures.strata[self.places]
         measures = [variable.measure.of(self.places) for variable in self.variables]
         generator = self.sampling.generator()
+        even = np.ones((1, len(strata)))
         observed = np.stack([measure.values for measure in measures])[None]
-        even = covariances(observed, np.ones((1, len(strata))), strata, self.coefficient)
+        units = {of_model: self._units(of_model) for of_model in (False, True)}
+        sides: dict[bool, list[dict[int, Floats]]] = {side: [] for side, number in units.items() if number > 1}
         over_items: list[dict[int, Floats]] = []
         over_all: list[dict[int, Floats]] = []
         for draws in _blocks(self.sampling.resamples, len(strata) * len(measures)):
             weights = draw_item_weights(draws, strata, self.pictures.trials[self.places], generator)
+            drawn = self._drawn(measures, draws, generator)
             over_items.append(covariances(observed, weights, strata, self.coefficient))
-            over_all.append(covariances(self._drawn(measures, draws, generator), weights, strata, self.coefficient))
-        return even, _joined(over_items), _joined(over_all)
+            over_all.append(covariances(drawn, weights, strata, self.coefficient))
+            for side, found in sides.items():
+                of_side = np.array([variable.of_model == side for variable in self.variables])
+                alone = np.where(of_side[None, :, None], drawn, observed)
+                found.append(covariances(alone, np.repeat(even, draws, axis=0), strata, self.coefficient))
+        return Covariances(
+            covariances(observed, even, strata, self.coefficient),
+            _joined(over_items),
+            _joined(over_all),
+            [(_joined(found), units[side]) for side, found in sides.items()],
+        )
+
+    def _units(self, of_model: bool) -> int:
+        """Return the units of a side: runs, or participants."""
+        return max((variable.measure.units for variable in self.variables if variable.of_model == of_model), default=1)
 
     def _drawn(self, measures: Sequence[Measure], draws: int, generator: np.random.Generator) -> Floats:
         """Return the variables (B, V, N) with random weights of runs and of participants."""
@@ -338,17 +380,16 @@ def _estimates(
     names = [variable.name for variable in comparison.variables[1:]]
     others = tuple(1 + names.index(name) for name in partialled)
     trials = len(np.unique(comparison.pictures.trials[places]))
-    several = [units for variable in comparison.variables if (units := variable.measure.units) > 1]
-    observed, over_items, over_all = comparison.matrices(condition)
+    matrices = comparison.matrices(condition)
     found = {}
     for name in tested:
         pair = (0, 1 + names.index(name))
         found[name] = estimate(
-            float(partial_correlations(observed, *pair, others)[0]),
-            partial_correlations(over_items, *pair, others),
-            partial_correlations(over_all, *pair, others),
+            float(partial_correlations(matrices.observed, *pair, others)[0]),
+            partial_correlations(matrices.over_items, *pair, others),
+            partial_correlations(matrices.over_all, *pair, others),
             trials,
-            min(several, default=1),
+            [(partial_correlations(alone, *pair, others), units) for alone, units in matrices.sides],
         )
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.memory.items.comparison import Sampling
 from experiments.memory.items.sources import Kind, Source
 from experiments.memory.merge import RunFolder
 from experiments.memory.methods import run_paragraphs
@@ -36,13 +37,21 @@ WHO: dict[Kind, str] = {
 
 
 def items_methods(
-    out: Path, folders: Sequence[RunFolder], sources: Sequence[Source], resamples: int, splits: int, seed: int
+    out: Path, folders: Sequence[RunFolder], sources: Sequence[Source], sampling: Sampling, people: Sequence[str]
 ) -> Section:
-    """Write `out/methods.txt`, and return the section of the page."""
+    """Write `out/methods.txt`, and return the section of the page.
+
+    Args:
+        out: folder of the page.
+        folders: the runs.
+        sources: what they were compared with.
+        sampling: how intervals were computed.
+        people: paragraphs on people.
+    """
     named = [
         WHO[source.kind].format(name=source.name, participants=count(source.participants, "participant"))
         for source in sources
     ]
     compared = f"They were compared with {listed(named)}."
-    intervals = INTERVALS.format(resamples=resamples, splits=splits, seed=seed)
-    return methods_section(out, [*run_paragraphs(folders), f"{MEASURES} {compared}", intervals])
+    intervals = INTERVALS.format(resamples=sampling.resamples, splits=sampling.splits, seed=sampling.seed)
+    return methods_section(out, [*run_paragraphs(folders), f"{MEASURES} {compared}", *people, intervals])

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from experiments.memory.options import finished_runs
+from experiments.people.data_options import PeopleOptions
 from storage.checked_files import check_file
 from storage.options import LARGEST_SEED, Options, about, option
 
 
-def check_table(path: Path) -> None:
-    """Refuse what is no file.
-
-    Raises:
-        ValueError: there is none, or it is a folder, a pipe or a device.
-    """
-    check_file(path, "table")
+check_table = partial(check_file, what="table of scores")
 
 
 @dataclass(frozen=True)
@@ -34,8 +30,7 @@ class ItemsOptions(Options):
     """Run folders of `secondsight memory run`, or folders of `secondsight memory sweep`."""
     out: Path
     """Folder for the tables (correlations.csv, memorability.csv and others), plots, and report.html."""
-    people: tuple[Path, ...] = option((), must_hold=check_table)
-    """Tables of people's responses to the lists of the runs."""
+    data: PeopleOptions = field(default=PeopleOptions())
     scores: tuple[Path, ...] = option((), must_hold=check_table)
     """Published tables of scores of the same pictures, found by their names: THINGS memorability, MemCat, LaMem,
     Memento10k, or any table with the columns path and score."""
@@ -61,7 +56,7 @@ class ItemsOptions(Options):
         Raises:
             ValueError: there is nothing.
         """
-        if not (self.people or self.scores or self.resmem):
+        if not (self.data.people or self.scores or self.resmem):
             raise ValueError(
                 "give what to compare with: responses of people (--people), a table of scores (--scores), or a "
                 "network's predictions (--resmem)"

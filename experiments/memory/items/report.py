@@ -5,6 +5,8 @@ reliability.csv     how far halves of the participants, and of the runs, agree
 course.csv          correlations in the course of study
 memorability.csv    every measure of every picture
 skipped.csv         what was read and is not used
+responses.csv       with --people: the answers that count; people.csv, participants.csv and people_lags.csv what follows
+                    from them, excluded.csv who and what was left out
 codebook.csv        what the columns of these tables are
 methods.txt         how the runs and numbers were made, in words
 correlations.png, course.png, scatter_<number>.png; extremes_<number>.png, which shows stimuli, where the images are at
@@ -55,7 +57,9 @@ from experiments.memory.items.sources import Source, Unused, people_sources
 from experiments.memory.items.tables import COMPLEXITY, NOTHING, Correlation, CourseRow, MemorabilityRow, ReliabilityRow
 from experiments.memory.merge import RunFolder, merge_trials, read_run_folders
 from experiments.pages import Medium, embed, write_report
-from experiments.people.table import read_responses
+from experiments.people.reading import People, read_people
+from experiments.people.sections import TABLES as PEOPLE_TABLES
+from experiments.people.sections import people_methods, write_people
 from experiments.statistics.correlation import Measure
 from experiments.statistics.outcomes import Floats
 from storage.tables import write_rows
@@ -81,6 +85,8 @@ class Material:
     exposures: Sequence[int]
     """After which each model is measured."""
     sources: Sequence[Source]
+    people: People | None
+    """None without --people."""
     complexity: Mapping[str, Measure]
     folders: Mapping[str, Path]
     """Of the lists, by name, as far as they are there."""
@@ -101,6 +107,8 @@ def compare_items(options: ItemsOptions) -> Path:
     sampling = Sampling(options.resamples, options.splits, options.seed)
     correlations, found, in_course = _compute(material, sampling)
     remarks = item_notices(material.models, material.sources, material.complexity, correlations, material.unused)
+    if material.people:
+        remarks = [*material.people.remarks, *remarks]
     for remark in [*material.notes, *remarks]:
         print(visible(remark), file=sys.stderr)
 
@@ -110,10 +118,13 @@ def compare_items(options: ItemsOptions) -> Path:
     write_rows(out / "course.csv", in_course, CourseRow)
     write_rows(out / "memorability.csv", _memorability(material), MemorabilityRow)
     write_rows(out / "skipped.csv", material.unused, Unused)
-    write_codebook(out, TABLES)
+    if material.people:
+        write_people(out, material.people)
+    write_codebook(out, TABLES | (dict(PEOPLE_TABLES) if material.people else {}))
 
     draw_correlations(out / "correlations.png", [row for row in correlations if row.kind != COMPLEXITY])
     drawn = draw_course(out / "course.png", in_course)
+    about_people = [people_methods(material.people, options.data)] if material.people else []
     sections = [
         correlation_section(out, correlations),
         raw_section(out, correlations, drawn),
@@ -122,7 +133,7 @@ def compare_items(options: ItemsOptions) -> Path:
         ceiling_section(found),
         picture_section(list(_draw_pictures(out, material))),
         *([unused_section(material.unused)] if material.unused else []),
-        items_methods(out, runs, material.sources, options.resamples, options.splits, options.seed),
+        items_methods(out, runs, material.sources, sampling, about_people),
     ]
     names = ", ".join(folder.path.name for folder in runs)
     lead = " ".join([f"Runs: {names}.", *material.notes, *remarks])
@@ -145,10 +156,11 @@ def read_material(options: ItemsOptions, runs: Sequence[RunFolder]) -> Material:
     for model, exposure in zip(models, exposures, strict=True):
         model.measures(exposure)  # refuses an exposure that it does not have, before pictures are read
     folders = find_lists(runs, options.stimuli, pictures)
-    sources, unused, notes = _read_sources(options, pictures, folders)
+    people = read_people(options.data, trials)
+    sources, unused, notes = _read_sources(options, people, pictures, folders)
     _say_found(runs, pictures, models, exposures, sources)
     complexity, unreadable = measure_complexity(pictures, folders)
-    return Material(pictures, models, exposures, sources, complexity, folders, [*unused, *unreadable], notes)
+    return Material(pictures, models, exposures, sources, people, complexity, folders, [*unused, *unreadable], notes)
 
 
 def find_lists(runs: Sequence[RunFolder], given: Sequence[Path], pictures: Pictures) -> dict[str, Path]:
@@ -169,15 +181,14 @@ def find_lists(runs: Sequence[RunFolder], given: Sequence[Path], pictures: Pictu
 
 
 def _read_sources(
-    options: ItemsOptions, pictures: Pictures, folders: Mapping[str, Path]
+    options: ItemsOptions, people: People | None, pictures: Pictures, folders: Mapping[str, Path]
 ) -> tuple[list[Source], list[Unused], list[str]]:
     sources: list[Source] = []
     unused: list[Unused] = []
     notes: list[str] = []
-    if options.people:
-        tables = [read_responses(path) for path in options.people]
-        sources, unused = people_sources(tables, pictures)
-        notes = [f"{table.path}: {note}." for table in tables for note in table.notes]
+    if people is not None:
+        sources, unused = people_sources(people.rows, pictures)
+        notes = [f"{note}." for note in people.notes]
     if options.scores:
         score_tables = read_score_tables(options.scores)
         found, without = score_sources(score_tables, pictures)

@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 
 from experiments.memory.items.pictures import Pictures
-from experiments.people.table import TWO_ALTERNATIVES, Response, Responses
+from experiments.people.table import TWO_ALTERNATIVES, Response
 from experiments.statistics.correlation import Measure
 from experiments.statistics.outcomes import Floats
 
@@ -62,7 +62,7 @@ class Unused:
     """Something that was read and is not used: a row of skipped.csv."""
 
     source: str
-    """The file it stands in, or the list."""
+    """The file it stands in, or the name of the list."""
     item: str
     """Its name there."""
     answers: int
@@ -71,41 +71,22 @@ class Unused:
     """Why it is not used."""
 
 
-def people_sources(tables: Sequence[Responses], pictures: Pictures) -> tuple[list[Source], list[Unused]]:
+def people_sources(rows: Sequence[Response], pictures: Pictures) -> tuple[list[Source], list[Unused]]:
     """Return people as sources, one for each task, and the answers that are not used.
 
     Raises:
-        ValueError: a participant is in two tables, or no answer is to a picture that the runs studied.
+        ValueError: no answer is to a picture that the runs studied.
     """
-    _check_participants(tables)
-    rows = [row for table in tables for row in table.rows]
     used = [row for row in rows if not _reason(row, pictures)]
     if not used:
-        raise ValueError(_no_answers(tables, rows, pictures))
+        raise ValueError(_no_answers(rows, pictures))
     sources = [_source(task, [row for row in used if row.task == task], pictures) for task in _tasks(used)]
-    return sources, list(_unused(tables, pictures))
+    return sources, list(_unused(rows, pictures))
 
 
 def score_source(name: str, kind: Kind, values: Floats) -> Source:
     """Return a source of one score for each of N pictures, NaN where it has none."""
     return Source(name, kind, {SCORE: Measure(((1.0, values[None, :]),))})
-
-
-def _check_participants(tables: Sequence[Responses]) -> None:
-    """Refuse a participant that two tables have.
-
-    Raises:
-        ValueError: it would count twice, or two participants as one.
-    """
-    holders: dict[tuple[str, str, str], Responses] = {}
-    for table in tables:
-        for participant, task, of_list in sorted({(row.participant, row.task, row.list) for row in table.rows}):
-            holder = holders.setdefault((participant, task, of_list), table)
-            if holder is not table:
-                raise ValueError(
-                    f"{holder.path} and {table.path} both have answers of participant {participant} in the task {task} "
-                    f"on the list {of_list}: give one of the files, or give two participants two codes"
-                )
 
 
 def _tasks(rows: Iterable[Response]) -> list[str]:
@@ -135,23 +116,21 @@ def _reason(row: Response, pictures: Pictures) -> str:
     return "" if row.response else "no answer in time"
 
 
-def _unused(tables: Sequence[Responses], pictures: Pictures) -> Iterator[Unused]:
-    for table in tables:
-        found = Counter((row.item, reason) for row in table.rows if (reason := _reason(row, pictures)))
-        for (item, reason), answers in sorted(found.items()):
-            yield Unused(str(table.path), item, answers, reason)
+def _unused(rows: Iterable[Response], pictures: Pictures) -> Iterator[Unused]:
+    found = Counter((row.list, row.item, reason) for row in rows if (reason := _reason(row, pictures)))
+    for (of_list, item, reason), answers in sorted(found.items()):
+        yield Unused(of_list, item, answers, reason)
 
 
-def _no_answers(tables: Sequence[Responses], rows: Sequence[Response], pictures: Pictures) -> str:
-    files = ", ".join(str(table.path) for table in tables)
+def _no_answers(rows: Sequence[Response], pictures: Pictures) -> str:
     lists = sorted({row.list for row in rows})
     if not set(lists) & set(pictures.lists):
         return (
-            f"{files} has answers to the list {', '.join(lists) or 'none'}, and the runs studied "
-            f"{', '.join(pictures.lists)}: give runs and people of the same list, under the same name"
+            f"people answered the list {', '.join(lists)}, and the runs studied {', '.join(pictures.lists)}: give runs "
+            "and people of the same list, under the same name"
         )
     return (
-        f"{files} has no answer to a picture that the runs studied and tested: its items must be the names of trials "
+        "no answer of people is to a picture that the runs studied and tested: items must be the names of trials "
         "(2afc), or the paths of images in the list"
     )
 
