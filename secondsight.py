@@ -46,6 +46,7 @@ try:
         SyntheticOptions,
     )
     from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
+    from experiments.memory.items.options import ItemsOptions
     from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
     from experiments.options import DemoOptions
     from experiments.people.data_options import ConvertOptions
@@ -93,6 +94,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (MemoryOptions, "experiments.memory.experiment:run_memory"),
         (SweepOptions, "experiments.memory.sweep:run_sweep"),
         (ReportOptions, "experiments.memory.report:report_memory"),
+        (ItemsOptions, "experiments.memory.items.report:compare_items"),
         (ConvertOptions, "experiments.people.converters.convert:convert_responses"),
         (DiversityOptions, "experiments.diversity.experiment:run_diversity"),
         (StudyOptions, "experiments.diversity.study:run_study"),

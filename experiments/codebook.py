@@ -42,6 +42,7 @@ PIXELS_APART = Scale("of 1, from black to white", 0, 1)
 PASSES = Scale("passes", 0)
 OF_METRIC = Scale("that of the metric")
 WITHOUT = Scale("none", 0)
+CORRELATION = Scale("none", -1, 1)
 
 SCALES: tuple[tuple[str, Scale], ...] = (
     (
@@ -132,6 +133,7 @@ SCALES: tuple[tuple[str, Scale], ...] = (
     (r"draw", Scale("index", 0)),
     (r"item|trial|latent_frame|row|column|continuation_index|defect|frame|event_first|event_end", Scale("index", 0)),
     *((name, Scale(name, 0)) for name in ("clips", "frames", "gaps", "images", "rows", "runs", "tracks", "videos")),
+    (r"pictures", Scale("pictures", 0)),
     *((name, Scale(name, 1)) for name in ("heads", "layers")),
 )
 """Regular expressions of names of columns of numbers, and their scales; the first that fits holds."""
@@ -142,6 +144,16 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     ("ConceptClaim", r"(control_)?(value|low|high)", SHARE),
     ("ConceptClaim", r"difference_(low|high)", DIFFERENCE),
     ("AccuracyCurveRow", r"x", Scale("that of the axis", 0)),
+    *(
+        (owner, r"correlation|ceiling(_of_runs)?|(low|high)(_images)?", CORRELATION)
+        for owner in ("Correlation", "CourseRow")
+    ),
+    ("Correlation", r"standard_error", Scale("none", 0)),
+    ("Correlation", r"participants", Scale("participants", 0)),
+    ("ReliabilityRow", r"halves|reliability|ceiling", Scale("none", -math.inf, 1)),
+    ("ReliabilityRow", r"units", Scale("participants or runs", 1)),
+    ("MemorabilityRow", r"value", Scale("that of the measure")),
+    ("Unused", r"answers", Scale("answers or scores", 0)),
     ("TimecourseRow", r"mean|low|high", Scale("that of the model")),
     ("TimecourseRow", r"largest", Scale("that of the model", 0)),
     ("TimecourseRow", r"after_event", Scale("latent frames")),

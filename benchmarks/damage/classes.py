@@ -293,6 +293,7 @@ STORES = (
 
 # Tars and tables
 
+ITEMS: Words = ("memory", "items", "memory_run", "--scores", "scores/scores.csv", "--resamples", "100", "--out", "out")
 TAR_ENCODE: Words = ("vqgan", "encode", "--tokenizer", "still_tokenizer", "--data", "tar/images.tar", "--out", "out")
 TAR_ENCODE += ("--workers", "0")
 TARS = (
@@ -346,6 +347,12 @@ TABLES = (
         {"memory_run": "memory_run", "list": "list"},
         files("memory_run/*.csv", "memory_run/runs/*/*.csv", by=(mutations.damage_table,)),
         copied=("memory_run",),
+    ),
+    Scenario(
+        ITEMS,
+        {"memory_run": "memory_run", "list": "list", "scores": "scores"},
+        files("scores/scores.csv", by=(_freely(mutations.damage_table),)),
+        copied=("scores",),
     ),
     Scenario(
         ("diversity", "report", "diversity_run", "--out", "out"),
@@ -528,6 +535,7 @@ BASES: dict[str, Words] = {
     "gpt import": (*GPT_IMPORT, "foreign/igpt.pt", "--kind", "igpt"),
     "gpt plan": ("gpt", "plan"),
     "gpt train": GPT_FRESH,
+    "memory items": ITEMS,
     "memory people": PEOPLE,
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
@@ -564,6 +572,7 @@ THINGS = (
     "store",
     "few_images",
     "list",
+    "scores",
     "brady",
     "foreign",
     "evaluation",

@@ -225,6 +225,14 @@ def _clip_csv(folder: Path) -> None:
     (folder / "clip_csv" / "clips.csv").write_text("\n".join([*lines, ""]))
 
 
+def _scores(folder: Path) -> None:
+    """A table of scores of the pictures that are tested."""
+    paths = sorted(path.relative_to(folder / "list") for path in (folder / "list").glob("test/**/*.png"))
+    (folder / "scores").mkdir()
+    lines = ["path,score", *(f"{path},{(number * 37 % 100) / 100}" for number, path in enumerate(paths))]
+    (folder / "scores" / "scores.csv").write_text("\n".join([*lines, ""]))
+
+
 def _list(folder: Path) -> None:
     for number in range(3):
         _image(folder / "list" / "study" / f"filler_{number}.png", 100 + number)
@@ -420,6 +428,7 @@ RECIPES: dict[str, Recipe] = {
     "tar": (("few_images",), _tar),
     "clip_csv": ((), _clip_csv),
     "list": ((), _list),
+    "scores": (("list",), _scores),
     "brady": ((), _brady),
     "tokenizer": ((), _tokenizer(CLIP, "tokenizer")),
     "still_tokenizer": ((), _tokenizer(STILL, "still_tokenizer")),

@@ -18,6 +18,8 @@ from experiments.diversity.reporting.estimates import MetricRow
 from experiments.diversity.reporting.verdicts import ClaimRow
 from experiments.diversity.tables import AuditRow, BestRow, ImageRow, ItemRow, PositionRow, RedundancyRow, RunRow
 from experiments.memory.experiment import KnownImage
+from experiments.memory.items.sources import Unused
+from experiments.memory.items.tables import Correlation, CourseRow, MemorabilityRow, ReliabilityRow
 from experiments.memory.merge import LeftOut
 from experiments.memory.protocol import ProtocolOption
 from experiments.memory.recall import RecallRow
@@ -266,6 +268,23 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("people.png, people_lags.png", "with `--people`: people alone"),
         WrittenFile("curve.png, roc.png, readouts.png, changes.png, forgetting.png", "plots, where there is data"),
         WrittenFile("remembered.png, maps_<number>.png", "images of the lists, as far as they are still there"),
+        WrittenFile("*.pdf, *.svg", FIGURE_FILES),
+    ),
+    "memory items": (
+        WrittenFile("report.html", "everything on one page that needs no network"),
+        WrittenFile("correlations.csv", "every correlation, with intervals, ceiling and p-values", Correlation),
+        WrittenFile("reliability.csv", "how far halves of the participants, and of the runs, agree", ReliabilityRow),
+        WrittenFile("course.csv", "correlations in the course of study", CourseRow),
+        WrittenFile("memorability.csv", "every measure of every picture", MemorabilityRow),
+        WrittenFile("skipped.csv", "what was read and is not used", Unused),
+        WrittenFile(
+            "responses.csv, people.csv, participants.csv, people_lags.csv, excluded.csv",
+            "with `--people`: as in `memory report`",
+        ),
+        METHODS,
+        CODEBOOK,
+        WrittenFile("correlations.png, course.png, scatter_<number>.png", "plots, without images of the lists"),
+        WrittenFile("extremes_<number>.png", "thumbnails of the extremes, as far as the lists are still there"),
         WrittenFile("*.pdf, *.svg", FIGURE_FILES),
     ),
     "memory people": (

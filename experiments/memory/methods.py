@@ -74,11 +74,15 @@ def memory_methods(out: Path, folders: Sequence[RunFolder], people: Sequence[str
         folders: the runs.
         people: paragraphs on people who took the same test.
     """
+    return methods_section(out, [*run_paragraphs(folders), *people, STATISTICS])
+
+
+def run_paragraphs(folders: Sequence[RunFolder]) -> list[str]:
+    """Return how runs were made, in words."""
     names = [folder.path.name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder.path) for folder in folders]
-    paragraphs = compose(dict(zip(names, map(_facts, folders), strict=True)))
-    return methods_section(out, [*paragraphs, *people, STATISTICS])
+    return compose(dict(zip(names, map(_facts, folders), strict=True)))
 
 
 def _facts(folder: RunFolder) -> Facts:

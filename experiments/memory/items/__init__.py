@@ -1,0 +1,1 @@
+"""Memory picture by picture: whether what models remember is what people remember."""
