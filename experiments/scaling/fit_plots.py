@@ -100,8 +100,8 @@ def draw_optimum(
     sizes, amounts = figure.subplots(1, 2)
     own = [line for line in lines if line.figure == "optimum"]
     for name in dict.fromkeys(line.line for line in own):
-        _line(sizes, own, name, METHODS[name], linewidth=1)
-        _line(amounts, [_as_data(line, factor) for line in own], name, METHODS[name], linewidth=1)
+        _line(sizes, own, name, METHODS.get(name, "0.5"), linewidth=1)
+        _line(amounts, [_as_data(line, factor) for line in own], name, METHODS.get(name, "0.5"), linewidth=1)
     for row in budgets:
         if row.parameters is not None and row.data is not None:
             sizes.plot(row.compute, row.parameters, ".", color=METHODS[row.method], markersize=5)
