@@ -50,6 +50,7 @@ try:
     from experiments.options import DemoOptions
     from experiments.physics import options as physics
     from experiments.scaling import options as scaling
+    from experiments.scaling.report_options import ScalingReportOptions
     from gpt import options as gpt
     from release.options import PublishOptions
     from sampling.options import CompleteOptions
@@ -103,6 +104,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (scaling.ScalingFitOptions, "experiments.scaling.fit:fit_scaling"),
         (scaling.ScalingExtrapolateOptions, "experiments.scaling.extrapolate:extrapolate"),
         (scaling.ScalingTasksOptions, "experiments.scaling.tasks:classify_all"),
+        (ScalingReportOptions, "experiments.scaling.report:report_scaling"),
     )
 }
 GROUPS = {
