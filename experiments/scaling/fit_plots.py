@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from experiments.plots import finish_figure
 from experiments.scaling.fit_lines import BEST
@@ -175,4 +176,7 @@ def _kind(row: ResidualRow) -> str:
 def _finish(figure: Figure, panels: Sequence[Axes], path: Path, note: str, columns: int = 2) -> None:
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
+        low, high = panel.get_xlim()
+        if high > 10 * low > 0:  # numbers between powers of ten would overlap
+            panel.xaxis.set_minor_formatter(NullFormatter())
     finish_figure(figure, panels, path, note, columns)

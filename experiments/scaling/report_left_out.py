@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from experiments.pages import Section
 from experiments.scaling.report_parts import Parts
+from experiments.scaling.selecting import DIVERGED
 from training.progress import count
 
 MOST_LISTED = 100
@@ -26,7 +27,8 @@ class LeftOutRow:
 
 
 def left_out_rows(parts: Parts) -> Iterator[LeftOutRow]:
-    """Yield what was left out of all parts."""
+    """Yield what was left out of all parts; what diverged, once."""
+    diverged = {row.run for ladder in parts.ladders for row in ladder.rows if row.diverged}
     for ladder in parts.ladders:
         for row in ladder.rows:
             if row.diverged:
@@ -35,7 +37,8 @@ def left_out_rows(parts: Parts) -> Iterator[LeftOutRow]:
             yield LeftOutRow(str(ladder.folder), name, "has not ended yet")
     for law in parts.laws:
         for run in law.tables.left_out:
-            yield LeftOutRow(str(law.folder), run.run, run.left_out)
+            if run.left_out != DIVERGED or run.run not in diverged:
+                yield LeftOutRow(str(law.folder), run.run, run.left_out)
     for curves in parts.extrapolations:
         for family in curves.tables.families:
             if family.left_out:
