@@ -70,7 +70,7 @@ def draw_accuracy(path: Path, rows: Sequence[AccuracyRow], models: Sequence[str]
     """
     names = [*models, *_people(rows, measures)][::-1]  # the first one highest
     height = 0.24 * len(names) + 0.75
-    concepts, note = _fitting(concepts_of(rows), height, len(measures))
+    concepts, note = fitting_concepts(concepts_of(rows), height, len(measures))
     panels = [(measure, concept) for measure in measures for concept in concepts]
     figure, axes = _grid(len(panels), (2.1, height), beside=1.3)
     for index, (panel, (measure, concept)) in enumerate(zip(axes, panels, strict=True)):
@@ -104,7 +104,7 @@ def draw_timecourse(
     rows = [row for row in select(rows, unit=unit, tokens=tokens) if row.model in models]
     if not rows:
         return False
-    concepts, note = _fitting(_concepts(row.concept for row in rows), HEIGHT)
+    concepts, note = fitting_concepts(_concepts(row.concept for row in rows), HEIGHT)
     names = [name for name in models if select(rows, model=name)]
     figure, axes = _grid(len(concepts), (2.5, HEIGHT))
     for panel, concept in zip(axes, concepts, strict=True):
@@ -129,7 +129,7 @@ def draw_curve(path: Path, rows: Sequence[AccuracyCurveRow], claims: Sequence[Co
         rows: of one axis and measure.
         claims: of the models; their best controls are drawn grey.
     """
-    concepts, note = _fitting(_concepts(row.concept for row in rows), HEIGHT)
+    concepts, note = fitting_concepts(_concepts(row.concept for row in rows), HEIGHT)
     names = in_order(row.curve for row in rows)
     figure, axes = _grid(len(concepts), (2.5, HEIGHT))
     for panel, concept in zip(axes, concepts, strict=True):
@@ -147,6 +147,20 @@ def draw_curve(path: Path, rows: Sequence[AccuracyCurveRow], claims: Sequence[Co
         _scale(panel, rows)
     _name_edges(axes, AXES[rows[0].axis], rows[0].measure)
     finish_figure(figure, axes, path, note, columns=3)
+
+
+def fitting_concepts(concepts: Sequence[str], height: float, repeated: int = 1) -> tuple[Sequence[str], str]:
+    """Return the first concepts, as many as a figure has room for, and a sentence on the others, if there are any.
+
+    Args:
+        concepts: in order.
+        height: of a panel, in inches.
+        repeated: panels of each concept.
+    """
+    most = max(1, int(TALLEST / height) * COLUMNS // repeated)
+    if len(concepts) <= most:
+        return concepts, ""
+    return concepts[:most], f"The first {most} of {len(concepts)} concepts; the tables have all."
 
 
 def _people(rows: Iterable[AccuracyRow], measures: Sequence[str]) -> list[str]:
@@ -230,20 +244,6 @@ def _concepts(names: Iterable[str]) -> list[str]:
     """Return concepts in order: all together first, `control` last."""
     found = in_order(names)
     return sorted(found, key=lambda concept: (concept != ALL, concept == CONTROL, found.index(concept)))
-
-
-def _fitting(concepts: Sequence[str], height: float, repeated: int = 1) -> tuple[Sequence[str], str]:
-    """Return the first concepts, as many as a figure has room for, and a sentence on the others, if there are any.
-
-    Args:
-        concepts: in order.
-        height: of a panel, in inches.
-        repeated: panels of each concept.
-    """
-    most = max(1, int(TALLEST / height) * COLUMNS // repeated)
-    if len(concepts) <= most:
-        return concepts, ""
-    return concepts[:most], f"The first {most} of {len(concepts)} concepts; the tables have all."
 
 
 def _grid(count: int, size: tuple[float, float], beside: float = 0.4) -> tuple[Figure, list[Axes]]:
