@@ -52,6 +52,7 @@ try:
     from experiments.people.data_options import ConvertOptions
     from experiments.physics import options as physics
     from experiments.scaling import options as scaling
+    from experiments.scaling.report_options import ScalingReportOptions
     from gpt import options as gpt
     from release.options import PublishOptions
     from sampling.options import CompleteOptions
@@ -107,6 +108,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (scaling.ScalingFitOptions, "experiments.scaling.fit:fit_scaling"),
         (scaling.ScalingExtrapolateOptions, "experiments.scaling.extrapolate:extrapolate"),
         (scaling.ScalingTasksOptions, "experiments.scaling.tasks:classify_all"),
+        (ScalingReportOptions, "experiments.scaling.report:report_scaling"),
     )
 }
 GROUPS = {

@@ -52,12 +52,13 @@ def embed(path: Path, caption: str, poster: Path | None = None) -> Medium:
     return Medium(_inside(path), caption, path.suffix == ".mp4", "" if poster is None else _inside(poster))
 
 
-def write_report(path: Path, title: str, lead: str, sections: Sequence[Section]) -> None:
+def write_report(path: Path, title: str, lead: str, sections: Sequence[Section], refresh: int | None = None) -> None:
     r"""Write one HTML page.
 
     Empty lines divide the lead and the texts of sections into paragraphs; what stands between back-ticks, there, in
     captions and in cells, is set as code. Characters of names that are hidden, as those that turn the direction of
-    writing, are shown as `\u202e`.
+    writing, are shown as `\u202e`. A page that is written again and again has the browser load it anew every `refresh`
+    seconds.
     """
     page = render_template(
         Path(__file__),
@@ -66,6 +67,7 @@ def write_report(path: Path, title: str, lead: str, sections: Sequence[Section])
         title=title,
         lead=lead,
         sections=sections,
+        refresh=refresh,
         prose=prose,
         plain=plain,
     )

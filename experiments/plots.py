@@ -19,7 +19,7 @@ from experiments.statistics.accuracy import POOLED, Accuracy, pooled
 from experiments.statistics.signal_detection import equal_variance_hits, roc, scores
 from experiments.statistics.trials import TrialRow
 from training.curves import COLOURS
-from training.figures import literal, save_figure
+from training.figures import FORMATS, literal, save_figure
 
 PUBLISHED_LINES = ("--", ":", "-.")
 PANEL = (3.4, 3.2)
@@ -205,7 +205,14 @@ def draw_rows(
     finish_figure(figure, axes.flat, path, note)
 
 
-def finish_figure(figure: Figure, axes: Iterable[Axes], path: Path, note: str = "", columns: int = 2) -> None:
+def finish_figure(
+    figure: Figure,
+    axes: Iterable[Axes],
+    path: Path,
+    note: str = "",
+    columns: int = 2,
+    formats: Sequence[str] = FORMATS,
+) -> None:
     """Add the legend and a note under the panels, have the axes contain what is drawn on them, and write the plot.
 
     Args:
@@ -214,6 +221,7 @@ def finish_figure(figure: Figure, axes: Iterable[Axes], path: Path, note: str = 
         path: of the PNG; PDF and SVG are written beside it.
         note: a line under the panels.
         columns: of the legend.
+        formats: endings of what is written.
     """
     panels = list(axes)
     contain(panels)
@@ -225,7 +233,7 @@ def finish_figure(figure: Figure, axes: Iterable[Axes], path: Path, note: str = 
     )
     if note:
         figure.supxlabel(literal(note, None), fontsize=7, color="0.3")
-    save_figure(figure, path)
+    save_figure(figure, path, formats=formats)
 
 
 def contain(panels: Iterable[Axes]) -> None:

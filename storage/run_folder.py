@@ -86,7 +86,7 @@ def check_run(
                 "with --overwrite, or choose another --out"
             )
         return new
-    if not begun and _is_of(out, type(options)):
+    if not begun and recorded_command(out) == options.command:
         return new  # a start that failed, or was killed before there was anything to go on with
     if resume == "no":
         raise RunFolderError(
@@ -150,6 +150,15 @@ def check_run_folder(run: Path) -> None:
     """
     if not run.exists():
         _read_config(run)
+
+
+def recorded_command(run: Path) -> str | None:
+    """Return the command whose run a folder holds; None if it holds none, or its `config.json` is damaged."""
+    try:
+        command = _read_config(run).get(COMMAND)
+    except RunFolderError:
+        return None
+    return command if isinstance(command, str) else None
 
 
 def has_begun(out: Path, kind: type[Options]) -> bool:
@@ -264,14 +273,6 @@ def _discard_run(out: Path) -> None:
     (out / "metrics.jsonl").unlink(missing_ok=True)
     for folder in ("checkpoints", "final"):
         shutil.rmtree(out / folder, ignore_errors=True)
-
-
-def _is_of(out: Path, kind: type[Options]) -> bool:
-    """Whether the record in a folder is of that command."""
-    try:
-        return bool(_read_config(out).get(COMMAND) == kind.command)
-    except RunFolderError:
-        return False
 
 
 def _compare(

@@ -20,6 +20,7 @@ from experiments.pages import write_report
 from experiments.physics.experiment import run_physics
 from experiments.physics.options import PhysicsReportOptions, PhysicsRunOptions
 from experiments.physics.people import PeopleRow
+from experiments.physics.reporting import plots
 from experiments.physics.reporting.accuracy import AccuracyRow, people_accuracies
 from experiments.physics.reporting.claims import ConceptClaim
 from experiments.physics.reporting.curves import AccuracyCurveRow
@@ -259,6 +260,24 @@ def test_checkpoints_and_sizes_are_drawn_as_curves(tmp_path: Path) -> None:
         *{("parameters", 1e3), ("parameters", 1e6)},
     }
     assert "In what follows the runs differ." in (out / "methods.txt").read_text()
+
+
+@pytest.mark.parametrize(("concepts", "repeated", "shown"), [(108, 1, 108), (300, 1, 108), (300, 2, 54), (1, 500, 1)])
+def test_a_figure_holds_as_many_concepts_as_it_has_room_for(concepts: int, repeated: int, shown: int) -> None:
+    names = [str(number) for number in range(concepts)]
+    kept, note = plots.fitting_concepts(names, plots.HEIGHT, repeated)
+    assert kept == names[:shown]
+    assert note == ("" if shown == concepts else f"The first {shown} of 300 concepts; the tables have all.")
+
+
+def test_a_figure_of_many_concepts_is_no_taller(report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "TALLEST", 2.5)
+    first = read_rows(report / "accuracy.csv", AccuracyRow)[0]
+    rows = [replace(first, concept=f"concept {number}") for number in range(30)]
+    plots.draw_accuracy(tmp_path / "many.png", rows, [first.model], [first.measure])
+    plots.draw_accuracy(tmp_path / "few.png", rows[:8], [first.model], [first.measure])
+    few, many = (size_of(tmp_path / f"{name}.png") for name in ("few", "many"))
+    assert few[1] <= many[1] < 1.15 * few[1]
 
 
 def test_hostile_names_do_no_harm(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -328,6 +329,36 @@ def test_a_control_without_any_number_is_no_control(tmp_path: Path) -> None:
     scores = [row for row in read_rows(run / "scores.csv", ScoreRow) if row.model != "copy"]
     write_rows(run / "scores.csv", scores, ScoreRow)
     assert {claim.control for claim in claims(merge_runs([run]))} == {"untrained"}
+
+
+def without_numbers(run: Path, model: str, concepts: tuple[str, ...]) -> Path:
+    """The same run, in which films of some concepts have no number of a model."""
+    silent: dict[str, Any] = dict.fromkeys((readout.name for readout in READOUTS), None)
+    films = read_rows(run / "films.csv", FilmRow)
+    of_model = [row.model == model and row.concept in concepts for row in films]
+    changed = [replace(row, **silent) if gone else row for row, gone in zip(films, of_model, strict=True)]
+    write_rows(run / "films.csv", changed, FilmRow)
+    scores = read_rows(run / "scores.csv", ScoreRow)
+    kept = [row for row in scores if row.model != model or row.concept not in (*concepts, "all")]
+    write_rows(run / "scores.csv", kept, ScoreRow)
+    return run
+
+
+def test_a_control_without_comparisons_in_common_is_named(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", GPT, *CONTROLS, scenes=40)
+    found = claims(merge_runs([without_numbers(run, "copy", ("colour",))]))
+    by_concept = {claim.concept: claim for claim in found if claim.visibility == "hidden"}
+    assert (by_concept["colour"].control, by_concept["colour"].not_compared) == ("untrained", "copy")
+    assert "but for `copy`, which has no number for these films" in sentence(by_concept["colour"])
+    others = [claim for claim in by_concept.values() if claim.concept not in ("colour", "all")]
+    assert {claim.not_compared for claim in others} == {""}
+
+
+def test_where_no_control_has_the_same_films_it_is_undecided(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", GPT, CONTROLS[0], scenes=40, concepts=("colour", "shape"))
+    found = claims(merge_runs([without_numbers(run, CONTROLS[0].name, ("colour",))]))
+    (claim,) = (one for one in found if (one.concept, one.visibility) == ("colour", "hidden"))
+    assert claim.reason == "above chance, but no control has the same films"
 
 
 def test_a_model_with_other_films_is_refused(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_all_tables_figures_and_the_page_are_there(done: Path) -> None:
-    names = {*TABLES, "codebook.csv", "methods.txt", "page.html"}
+    names = {*TABLES, "codebook.csv", "methods.txt", "page.html", "config.json", "environment.json"}
     names |= {f"{name}.{ending}" for name in FIGURES for ending in ("png", "pdf", "svg")}
     assert {path.name for path in done.iterdir()} == names
 

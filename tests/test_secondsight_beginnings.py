@@ -128,6 +128,7 @@ REFUSED = {
     "scaling fit list.csv --out file": FILE,
     "scaling plan --tokens nowhere --widths 64 --budgets 1e12 --out new": NO_STORE,
     "scaling plan --tokens tokens --widths 64 --budgets 1e12 --out file": FILE,
+    "scaling report nowhere --out new": "secondsight: nowhere holds nothing that can be reported: give folders that",
     "scaling run --tokens nowhere --widths 64 --budgets 1e12 --out new": NO_STORE,
     "scaling run --tokens tokens --widths 64 --budgets 1e12 --out file": FILE,
     "scaling tasks nowhere --out new": "secondsight: nowhere does not exist: TABLE is a CSV file",

@@ -396,6 +396,15 @@ TABLES = (
         files("people/export.csv", by=(mutations.damage_table,)),
         copied=("people",),
     ),
+    *(
+        Scenario(
+            ("scaling", "report", part, "--out", "out"),
+            {part: part},
+            files(f"{part}/*.csv", by=(mutations.damage_table,)),
+            copied=(part,),
+        )
+        for part in ("law", "extrapolated")
+    ),
 )
 PUBLISH = (
     Scenario(
@@ -549,6 +558,7 @@ BASES: dict[str, Words] = {
     "scaling extrapolate": (*EXTRAPOLATE, "--draws", "200"),
     "scaling fit": (*SCALING_FIT, "--draws", "200"),
     "scaling plan": ("scaling", "plan", *LADDER),
+    "scaling report": ("scaling", "report", "extrapolated", "--out", "out"),
     "scaling run": ("scaling", "run", *LADDER),
     "scaling tasks": (*SCALING_TASKS, "--draws", "99", "--simulations", "0"),
     "publish": ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"),
@@ -577,7 +587,7 @@ THINGS = (
     "foreign",
     "evaluation",
 )
-EVERYTHING = {name: name for name in (*THINGS, "memory_run", "diversity_run", "physics_run")}
+EVERYTHING = {name: name for name in (*THINGS, "memory_run", "diversity_run", "physics_run", "extrapolated")}
 
 
 def _spoil_option(command: str) -> Spoil:
@@ -728,6 +738,7 @@ NAMED = (
             ("memory report", ("memory_run", "out")),
             ("diversity report", ("diversity_run", "out")),
             ("physics report", ("physics_run", "out")),
+            ("scaling report", ("extrapolated", "out")),
             ("publish", ("tokenizer", "evaluation", "out")),
             ("vqgan encode", ("tokenizer", "videos", "out")),
             ("gpt train", ("store", "out")),

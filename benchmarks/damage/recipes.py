@@ -422,6 +422,11 @@ RECIPES: dict[str, Recipe] = {
     "films": ((), _films),
     "points": ((), _points),
     "people": ((), _people),
+    "law": (("points",), _command("scaling", "fit", "points/runs.csv", "--draws", "200", "--out", "out")),
+    "extrapolated": (
+        ("points",),
+        _command("scaling", "extrapolate", "points/curve.csv", "--target", ".9", "--draws", "200", "--out", "out"),
+    ),
     "long_videos": ((), _long_videos),
     "images": ((), _images),
     "few_images": ((), _few_images),

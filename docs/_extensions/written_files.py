@@ -52,6 +52,7 @@ from experiments.scaling.fit_tables import (
     ResidualRow,
 )
 from experiments.scaling.plan_rows import PlanRow
+from experiments.scaling.report_left_out import LeftOutRow
 from experiments.scaling.run_table import LadderRow
 from experiments.scaling.tables import CurveRow
 from experiments.scaling.task_rows import ClassRow, CurveFitRow
@@ -386,6 +387,8 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("cells/<cell>/diverged.json", "of a training whose loss or weights were no longer finite: `why`"),
         WrittenFile("tokens/<amount>", "with `--hours` or `--unique-tokens`: parts of the token store"),
         WrittenFile("seconds.json", "how long each training took"),
+        WrittenFile("index.html", "how far it has come, which a browser follows while it runs; losses.png is on it"),
+        WrittenFile("trunks/<trunk>/clock.json, cells/<cell>/clock.json", "`seconds` of a training, over all attempts"),
         METHODS,
         WrittenFile("jobs", "with `--slurm`: submit.sh, the scripts of its steps, their commands and their logs"),
         CODEBOOK,
@@ -413,6 +416,8 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("*.pdf, *.svg", FIGURE_FILES),
         METHODS,
         CODEBOOK,
+        CONFIG,
+        ENVIRONMENT,
     ),
     "scaling extrapolate": (
         WrittenFile("page.html", "everything on one page that needs no network"),
@@ -426,6 +431,8 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("extrapolation.pdf, extrapolation.svg", FIGURE_FILES),
         METHODS,
         CODEBOOK,
+        CONFIG,
+        ENVIRONMENT,
     ),
     "scaling tasks": (
         WrittenFile("page.html", "everything on one page that needs no network"),
@@ -433,6 +440,20 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("points.csv", "the points, as they were read", TaskRow),
         WrittenFile("fits.csv", "the curves that are drawn", CurveFitRow),
         WrittenFile("tasks_<number>.png", "the tasks, up to 12 in a figure"),
+        WrittenFile("*.pdf, *.svg", FIGURE_FILES),
+        METHODS,
+        CODEBOOK,
+        CONFIG,
+        ENVIRONMENT,
+    ),
+    "scaling report": (
+        WrittenFile("index.html", "everything on one page that needs no network"),
+        WrittenFile("ladder/runs.csv", "the trainings that have ended, as `scaling run` wrote them"),
+        WrittenFile("ladder/losses.png", "losses against compute, a colour for each size"),
+        WrittenFile(
+            "law, extrapolation, tasks", "tables and figures as `scaling fit`, `extrapolate`, `tasks` write them"
+        ),
+        WrittenFile("left_out.csv", "what diverged, has not ended, or was left out otherwise, and why", LeftOutRow),
         WrittenFile("*.pdf, *.svg", FIGURE_FILES),
         METHODS,
         CODEBOOK,

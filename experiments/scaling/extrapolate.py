@@ -11,10 +11,11 @@ page.html
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.codebook import write_codebook
-from experiments.pages import write_report
+from experiments.pages import Section, write_report
 from experiments.scaling.curves import Curve, curves_of, read_curves
 from experiments.scaling.extrapolation import Extrapolated, ask, basis_in_words, extrapolate_curve
 from experiments.scaling.extrapolation_agreement import AgreementRow, agreement_row
@@ -38,9 +39,10 @@ from experiments.scaling.extrapolation_tables import (
     target_rows,
 )
 from experiments.scaling.options import ScalingExtrapolateOptions
+from experiments.scaling.table_sets import read_set, write_set
 from experiments.scaling.tables import CurveRow
 from experiments.scaling.units import Life
-from storage.tables import write_rows
+from storage.run_folder import open_run
 from storage.terminal import count, visible
 from training.progress import say_done, say_found
 
@@ -53,6 +55,18 @@ TABLES: dict[str, type] = {
     "fan.csv": FanRow,
 }
 """The rows of the tables, for the codebook."""
+
+
+@dataclass(frozen=True)
+class ExtrapolationTables:
+    """All tables, in the order of `TABLES`: whatever is drawn comes from them."""
+
+    points: Sequence[CurveRow]
+    families: list[FamilyRow]
+    targets: list[TargetRow]
+    predictions: list[PredictionRow]
+    agreements: list[AgreementRow]
+    fan: list[FanRow]
 
 
 def extrapolate(options: ScalingExtrapolateOptions) -> Path:
@@ -71,26 +85,51 @@ def extrapolate(options: ScalingExtrapolateOptions) -> Path:
     _say_found(options, points, curves, life)
     found = [extrapolate_curve(curve, asked) for curve in curves]
 
-    families = [row for group in found for row in family_rows(group)]
-    targets = [row for group in found for row in target_rows(group, options, unit)]
-    predictions = [row for group in found for row in prediction_rows(group, options, unit, marks)]
-    fan = [row for group in found for row in fan_rows(group, marks)]
-    agreements = [agreement_row(group, options, unit) for group in found] if asked.draws else []
-    _write_tables(options.out, points, families, targets, predictions, agreements, fan)
+    tables = ExtrapolationTables(
+        points=points,
+        families=[row for group in found for row in family_rows(group)],
+        targets=[row for group in found for row in target_rows(group, options, unit)],
+        predictions=[row for group in found for row in prediction_rows(group, options, unit, marks)],
+        agreements=[agreement_row(group, options, unit) for group in found] if asked.draws else [],
+        fan=[row for group in found for row in fan_rows(group, marks)],
+    )
+    out = open_run(options.out, options, resume="auto", begun=False)  # another one replaces the one before
+    write_set(out, tables, TABLES)
+    write_codebook(out, TABLES)
+    draw_extrapolation(out, tables, options)
+    sections = [*extrapolation_sections(out, tables, options), extrapolation_methods(out, options, found, unit)]
+    write_report(out / "page.html", "How far may the curve be carried?", lead(tables.agreements), sections)
+    _print(found, tables.families, tables.targets, tables.agreements)
+    say_done(out / "page.html", "open it in a browser")
+    return out
 
-    ends = (targets[0].target_low, targets[0].target_high)
-    draw_fan(options.out / "extrapolation.png", points, fan, ends, marks, _note(options, life))
-    sections = [
-        target_section(options.out, targets, families),
-        *([agreement_section(agreements, options)] if agreements else []),
-        *([prediction_section(predictions)] if predictions else []),
-        family_section(families),
-        extrapolation_methods(options.out, options, found, unit),
+
+def read_extrapolation(folder: Path) -> ExtrapolationTables:
+    """Return the tables that `extrapolate` wrote into a folder.
+
+    Raises:
+        OSError: one is not there.
+        ValueError: one is damaged, or has no rows where it must have some.
+    """
+    return read_set(folder, ExtrapolationTables, TABLES, ("points.csv", "targets.csv", "fan.csv"))
+
+
+def draw_extrapolation(out: Path, tables: ExtrapolationTables, options: ScalingExtrapolateOptions) -> None:
+    """Draw the curves into a folder, from their tables alone; the options only add to the line below."""
+    ends = (tables.targets[0].target_low, tables.targets[0].target_high)
+    marks = {row.mark: row.amount for row in tables.predictions}
+    life = Life(tables.points[0].unit, options.waking_hours)
+    draw_fan(out / "extrapolation.png", tables.points, tables.fan, ends, marks, _note(options, life))
+
+
+def extrapolation_sections(out: Path, tables: ExtrapolationTables, options: ScalingExtrapolateOptions) -> list[Section]:
+    """Return the sections on curves whose figure lies in a folder."""
+    return [
+        target_section(out, tables.targets, tables.families),
+        *([agreement_section(tables.agreements, options)] if tables.agreements else []),
+        *([prediction_section(tables.predictions)] if tables.predictions else []),
+        family_section(tables.families),
     ]
-    write_report(options.out / "page.html", "How far may the curve be carried?", lead(agreements), sections)
-    _print(found, families, targets, agreements)
-    say_done(options.out / "page.html", "open it in a browser")
-    return options.out
 
 
 def _marks(options: ScalingExtrapolateOptions, life: Life, unit: str, curves: Sequence[Curve]) -> dict[str, float]:
@@ -115,24 +154,6 @@ def _say_found(
         say_found(intervals=f"from {'; '.join(bases)}")
     if life.hours is not None:
         say_found(waking_life=f"{options.waking_hours:g} hours a day, --waking-hours; a year has 365 days")
-
-
-def _write_tables(
-    out: Path,
-    points: Sequence[CurveRow],
-    families: Sequence[FamilyRow],
-    targets: Sequence[TargetRow],
-    predictions: Sequence[PredictionRow],
-    agreements: Sequence[AgreementRow],
-    fan: Sequence[FanRow],
-) -> None:
-    write_rows(out / "points.csv", points, CurveRow)
-    write_rows(out / "families.csv", families, FamilyRow)
-    write_rows(out / "targets.csv", targets, TargetRow)
-    write_rows(out / "predictions.csv", predictions, PredictionRow)
-    write_rows(out / "agreement.csv", agreements, AgreementRow)
-    write_rows(out / "fan.csv", fan, FanRow)
-    write_codebook(out, TABLES)
 
 
 def _note(options: ScalingExtrapolateOptions, life: Life) -> str:

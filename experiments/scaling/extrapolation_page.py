@@ -15,7 +15,7 @@ from experiments.scaling.options import ScalingExtrapolateOptions
 from experiments.scaling.units import DAYS, hours_of
 from experiments.scaling.weights import RULED_OUT
 
-FORMULAS = {
+FORMULAS: dict[str, str] = {
     "linear": "y = a + b x",
     "log-linear": "y = a + b log x",
     "power law": "y = a - b x^-c, a no better than the measure's end",
@@ -95,7 +95,7 @@ def family_section(rows: Sequence[FamilyRow]) -> Section:
         interval = "" if row.foretold_low is None else f"{row.foretold_low:.3f} to {row.foretold_high:.3f}"
         seen, foretold = ("" if value is None else f"{value:.3f}" for value in (row.seen, row.foretold))
         residual = "" if row.rmse is None else f"{row.rmse:.3g}"
-        formula = FORMULAS[row.family]
+        formula = FORMULAS.get(row.family, "")
         table.append((row.group, row.family, formula, residual, seen, foretold, interval, row.left_out))
     return Section(
         "The families, and the largest amount held out",

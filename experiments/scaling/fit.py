@@ -10,7 +10,6 @@ residuals.png and newcomer.png, as .pdf and .svg too; page.html.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.codebook import write_codebook
@@ -37,22 +36,10 @@ from experiments.scaling.fit_rows import (
     optimum_rows,
     residual_rows,
 )
-from experiments.scaling.fit_tables import (
-    TABLES,
-    BudgetRow,
-    ConvergenceRow,
-    DrawRow,
-    FitRow,
-    GridBiasRow,
-    HeldOutRow,
-    LineRow,
-    NewcomerRow,
-    OptimumRow,
-    ResidualRow,
-)
+from experiments.scaling.fit_tables import TABLES, LawTables
 from experiments.scaling.options import ScalingFitOptions
 from experiments.scaling.runs import read_runs
-from storage.tables import write_rows
+from storage.run_folder import open_run
 from storage.terminal import visible
 from training.progress import count, say_done, say_found
 
@@ -68,103 +55,81 @@ def fit_scaling(options: ScalingFitOptions) -> Path:
     unit = table.rows[0].loss_unit
     say_found(runs=f"{count(len(table.rows), 'row')}, {left} diverged", losses=f"in {unit}", data=table.item)
     found = analyse(table, options)
-    out = options.out
-    tables = _write_tables(out, found)
-    _draw(out, found, tables, unit)
-    sections = fit_sections(
-        found,
-        out,
-        tables.fits,
-        tables.searches,
-        tables.budgets,
-        tables.optima,
-        tables.heldout,
-        tables.newcomers,
-    )
-    write_report(out / "page.html", "The law of scaling", lead(found, tables.heldout, tables.optima), sections)
+    tables = _tables(found)
+    out = open_run(options.out, options, resume="auto", begun=False)  # another fit replaces the one before
+    tables.write(out)
+    write_codebook(out, TABLES)
+    draw_law(out, tables)
+    write_report(out / "page.html", "The law of scaling", lead(found, tables), fit_sections(found, out, tables))
     _print(found, tables)
     say_done(out / "page.html", "open it in a browser")
     return out
 
 
-class _Tables:
-    """The rows of all tables."""
-
-    def __init__(self, found: Analysis) -> None:
-        self.fits = list(fit_rows(found))
-        self.searches = list(convergence_rows(found))
-        self.draws = list(draw_rows(found))
-        self.budgets = list(budget_rows(found))
-        self.biases = list(grid_bias_rows(found))
-        self.optima = list(optimum_rows(found))
-        self.residuals = list(residual_rows(found))
-        self.heldout = list(held_out_rows(found))
-        self.newcomers = list(newcomer_rows(found))
-        self.lines = all_lines(found)
-
-
-def _write_tables(out: Path, found: Analysis) -> _Tables:
-    tables = _Tables(found)
-    write_rows(out / "fit.csv", tables.fits, FitRow)
-    write_rows(out / "convergence.csv", tables.searches, ConvergenceRow)
-    write_rows(out / "bootstrap.csv", tables.draws, DrawRow)
-    write_rows(out / "isoflop.csv", tables.budgets, BudgetRow)
-    write_rows(out / "grid_bias.csv", tables.biases, GridBiasRow)
-    write_rows(out / "optimum.csv", tables.optima, OptimumRow)
-    write_rows(out / "residuals.csv", tables.residuals, ResidualRow)
-    write_rows(out / "heldout.csv", tables.heldout, HeldOutRow)
-    write_rows(out / "newcomer.csv", tables.newcomers, NewcomerRow)
-    write_rows(out / "lines.csv", tables.lines, LineRow)
-    write_codebook(out, TABLES)
-    return tables
-
-
-def _draw(out: Path, found: Analysis, tables: _Tables, unit: str) -> None:
-    note = _note(found)
-    item = found.table.item
-    draw_loss(out / "loss.png", tables.residuals, tables.lines, unit, note)
+def draw_law(out: Path, tables: LawTables) -> None:
+    """Draw all figures of a law into a folder, from its tables alone."""
+    note = _note(tables)
+    draw_loss(out / "loss.png", tables.residuals, tables.lines, tables.unit, note)
     if tables.budgets:
         draw_isoflop(out / "isoflop.png", tables.residuals, tables.budgets, tables.lines, note)
     draw_bias(out / "grid_bias.png", tables.biases, "Exact losses of the fitted law at eight sizes.")
     draw_optimum(
-        out / "optimum.png", tables.budgets, tables.residuals, tables.optima, tables.lines, found.factor, item, note
+        out / "optimum.png",
+        tables.budgets,
+        tables.residuals,
+        tables.optima,
+        tables.lines,
+        tables.factor,
+        tables.item,
+        note,
     )
-    draw_residuals(out / "residuals.png", tables.residuals, item, note)
-    draw_newcomer(out / "newcomer.png", tables.lines, found.largest, note)
+    draw_residuals(out / "residuals.png", tables.residuals, tables.item, note)
+    largest = tables.optima[0].compute / tables.optima[0].beyond
+    draw_newcomer(out / "newcomer.png", tables.lines, largest, note)
 
 
-def _note(found: Analysis) -> str:
-    left = sum(bool(why) for why in found.left_out)
+def _tables(found: Analysis) -> LawTables:
+    return LawTables(
+        fits=list(fit_rows(found)),
+        searches=list(convergence_rows(found)),
+        draws=list(draw_rows(found)),
+        budgets=list(budget_rows(found)),
+        biases=list(grid_bias_rows(found)),
+        optima=list(optimum_rows(found)),
+        residuals=list(residual_rows(found)),
+        heldout=list(held_out_rows(found)),
+        newcomers=list(newcomer_rows(found)),
+        lines=all_lines(found),
+    )
+
+
+def _note(tables: LawTables) -> str:
+    left = len(tables.left_out)
     out = f", {left} left out" if left else ""
-    band = "; bands: 95 % over trainings" if found.has_intervals else ""
-    return f"{count(len(found.runs.rows), 'run')}{out}{band}"
+    band = "; bands: 95 % over trainings" if tables.has_intervals else ""
+    return f"{count(len(tables.residuals) - left, 'run')}{out}{band}"
 
 
-def _print(found: Analysis, tables: _Tables) -> None:
+def _print(found: Analysis, tables: LawTables) -> None:
     """Print the law, how it was found, what it foretells, and what a newcomer would have got."""
-    for line in _lines(found, tables.searches[0], tables.optima, tables.heldout, tables.newcomers):
+    for line in _lines(found, tables):
         print(visible(line))
     for row in found.table.rows:
         if row.diverged:
             print(visible(f"left out: {row.run} diverged"))
 
 
-def _lines(
-    found: Analysis,
-    search: ConvergenceRow,
-    optima: Sequence[OptimumRow],
-    heldout: Sequence[HeldOutRow],
-    newcomers: Sequence[NewcomerRow],
-) -> list[str]:
+def _lines(found: Analysis, tables: LawTables) -> list[str]:
+    search = tables.searches[0]
     return [
-        law_in_words(found),
+        law_in_words(tables.fits),
         f"objective {search.objective:.6e}; {search.starts:,} starts, {100 * search.converged:.1f} % converged, "
         f"{100 * search.reached:.1f} % in the lowest minimum",
-        *(optimum_in_words(row, found.table.item) for row in optima),
-        *filter(None, [held_out_in_words(heldout)]),
+        *(optimum_in_words(row, tables.item) for row in tables.optima),
+        *filter(None, [held_out_in_words(tables.heldout)]),
         *(
             f"{row.fitted}: alpha {row.alpha:.4f}, beta {row.beta:.4f}, best size {row.parameters:.3g}"
-            for row in newcomers[1:]
+            for row in tables.newcomers[1:]
         ),
         *notes(found),
     ]

@@ -19,6 +19,7 @@ from experiments.scaling.fit_tables import (
     ConvergenceRow,
     FitRow,
     HeldOutRow,
+    LawTables,
     NewcomerRow,
     OptimumRow,
 )
@@ -52,20 +53,32 @@ def notes(found: Analysis) -> list[str]:
     return said
 
 
-def lead(found: Analysis, heldout: Sequence[HeldOutRow], optima: Sequence[OptimumRow]) -> str:
+def lead(found: Analysis, tables: LawTables) -> str:
     """Return the first paragraphs of the page."""
-    best = " ".join(f"{optimum_in_words(row, found.table.item)}." for row in optima if row.method == "law")
-    return "\n\n".join([f"`{law_in_words(found)}`", best, held_out_in_words(heldout), " ".join(notes(found))])
+    return "\n\n".join([*law_paragraphs(tables), " ".join(notes(found))])
 
 
-def law_in_words(found: Analysis) -> str:
-    """Return the law with its numbers."""
-    law = found.law
-    repeats = f", R = {law.repeats:.3g}" if found.repeats else ""
-    data = "D'" if found.repeats else "D"
+def law_paragraphs(tables: LawTables) -> list[str]:
+    """Return the law, what is best by it, and how well it foretold the largest budget."""
+    best = " ".join(f"{optimum_in_words(row, tables.item)}." for row in tables.optima if row.method == "law")
+    return [f"`{law_in_words(tables.fits)}`", best, held_out_in_words(tables.heldout)]
+
+
+def law_in_words(fits: Sequence[FitRow]) -> str:
+    """Return the law with its numbers.
+
+    Raises:
+        ValueError: one is missing.
+    """
+    law = {row.parameter: row.value for row in fits if row.method == "law"}
+    missing = {"E", "A", "B", "alpha", "beta"} - law.keys()
+    if missing:
+        raise ValueError(f"the law has no {', '.join(sorted(missing))}: its fit.csv is damaged")
+    repeats = f", R = {law['R']:.3g}" if "R" in law else ""
+    data = "D'" if "R" in law else "D"
     return (
-        f"L = {law.floor:.5g} + {law.parameters_scale:.5g} / N^{law.alpha:.4f} + {law.data_scale:.5g} / {data}^"
-        f"{law.beta:.4f}{repeats}"
+        f"L = {law['E']:.5g} + {law['A']:.5g} / N^{law['alpha']:.4f} + {law['B']:.5g} / {data}^{law['beta']:.4f}"
+        f"{repeats}"
     )
 
 
@@ -100,25 +113,20 @@ def with_ends(value: float, low: float | None, high: float | None) -> str:
     return f"{value:.4g} [{' to '.join(ends)}]"
 
 
-def fit_sections(
-    found: Analysis,
-    out: Path,
-    fits: Sequence[FitRow],
-    searches: Sequence[ConvergenceRow],
-    budgets: Sequence[BudgetRow],
-    optima: Sequence[OptimumRow],
-    heldout: Sequence[HeldOutRow],
-    newcomers: Sequence[NewcomerRow],
-) -> list[Section]:
+def fit_sections(found: Analysis, out: Path, tables: LawTables) -> list[Section]:
     """Return the sections of the page, and write methods.txt."""
+    return [*law_sections(out, tables), methods_section(out, _methods(found))]
+
+
+def law_sections(out: Path, tables: LawTables) -> list[Section]:
+    """Return the sections on a law whose figures lie in a folder."""
     return [
-        _law_section(out, fits, searches),
-        _optimum_section(out, optima),
-        *([_slice_section(out, budgets)] if budgets else []),
+        _law_section(out, tables.fits, tables.searches),
+        _optimum_section(out, tables.optima),
+        *([_slice_section(out, tables.budgets)] if tables.budgets else []),
         _bias_section(out),
-        _residual_section(out, heldout),
-        _newcomer_section(out, newcomers),
-        methods_section(out, _methods(found)),
+        _residual_section(out, tables.heldout),
+        *([_newcomer_section(out, tables.newcomers)] if tables.newcomers else []),
     ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from experiments.plots import finish_figure
 from experiments.scaling.fit_lines import BEST
@@ -100,8 +101,8 @@ def draw_optimum(
     sizes, amounts = figure.subplots(1, 2)
     own = [line for line in lines if line.figure == "optimum"]
     for name in dict.fromkeys(line.line for line in own):
-        _line(sizes, own, name, METHODS[name], linewidth=1)
-        _line(amounts, [_as_data(line, factor) for line in own], name, METHODS[name], linewidth=1)
+        _line(sizes, own, name, METHODS.get(name, "0.5"), linewidth=1)
+        _line(amounts, [_as_data(line, factor) for line in own], name, METHODS.get(name, "0.5"), linewidth=1)
     for row in budgets:
         if row.parameters is not None and row.data is not None:
             sizes.plot(row.compute, row.parameters, ".", color=METHODS[row.method], markersize=5)
@@ -175,4 +176,7 @@ def _kind(row: ResidualRow) -> str:
 def _finish(figure: Figure, panels: Sequence[Axes], path: Path, note: str, columns: int = 2) -> None:
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
+        low, high = panel.get_xlim()
+        if high > 10 * low > 0:  # numbers between powers of ten would overlap
+            panel.xaxis.set_minor_formatter(NullFormatter())
     finish_figure(figure, panels, path, note, columns)

@@ -94,6 +94,7 @@ def optimum_rows(found: Analysis) -> Iterator[OptimumRow]:
 def residual_rows(found: Analysis) -> Iterator[ResidualRow]:
     """Yield every row of the table beside what the law says of it."""
     on_envelope = {id(found.runs.rows[index]) for index in found.on_envelope}
+    item = found.table.item
     for row, why in zip(found.table.rows, found.left_out, strict=True):
         size = _known_size(found, row.parameters, row.non_embedding_parameters)
         loss = row.loss if math.isfinite(row.loss) else None
@@ -107,6 +108,8 @@ def residual_rows(found: Analysis) -> Iterator[ResidualRow]:
             unique_data=row.unique_data,
             compute=row.compute,
             loss=loss,
+            loss_unit=row.loss_unit,
+            item=item,
             predicted=predicted,
             residual=math.log(loss / predicted) if loss and loss > 0 and predicted else None,
             left_out=why,

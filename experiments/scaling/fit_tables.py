@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from experiments.scaling.table_sets import read_set, write_set
 
 Method = Literal["law", "parabola", "akima", "envelope"]
 """How the best size of a budget was found: from the law, from the minima of budgets, or from the runs on the
@@ -170,6 +173,10 @@ class ResidualRow:
     """FLOP of the training."""
     loss: float | None
     """The loss; empty where the training diverged."""
+    loss_unit: str
+    """What losses are in."""
+    item: str
+    """What data are counted in, such as `tokens`."""
     predicted: float | None
     """The loss by the law."""
     residual: float | None
@@ -261,3 +268,58 @@ TABLES: dict[str, type] = {
     "lines.csv": LineRow,
 }
 """The rows of the tables, for the codebook."""
+
+
+@dataclass(frozen=True)
+class LawTables:
+    """All tables, in the order of `TABLES`: whatever is drawn or said of a law comes from them."""
+
+    fits: list[FitRow]
+    searches: list[ConvergenceRow]
+    draws: list[DrawRow]
+    budgets: list[BudgetRow]
+    biases: list[GridBiasRow]
+    optima: list[OptimumRow]
+    residuals: list[ResidualRow]
+    heldout: list[HeldOutRow]
+    newcomers: list[NewcomerRow]
+    lines: list[LineRow]
+
+    @property
+    def unit(self) -> str:
+        """What losses are in."""
+        return self.residuals[0].loss_unit
+
+    @property
+    def item(self) -> str:
+        """What data are counted in."""
+        return self.residuals[0].item
+
+    @property
+    def factor(self) -> float:
+        """FLOP per parameter and item."""
+        return self.optima[0].compute / self.optima[0].parameters / self.optima[0].data
+
+    @property
+    def left_out(self) -> list[ResidualRow]:
+        """Rows that were not fitted."""
+        return [row for row in self.residuals if row.left_out]
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether there are fits to runs drawn anew that give intervals."""
+        return any(row.low is not None for row in self.fits)
+
+    def write(self, folder: Path) -> None:
+        """Write all of them."""
+        write_set(folder, self, TABLES)
+
+
+def read_law(folder: Path) -> LawTables:
+    """Return the tables that `scaling fit` wrote into a folder.
+
+    Raises:
+        OSError: one is not there.
+        ValueError: one is damaged, or has no rows where it must have some.
+    """
+    return read_set(folder, LawTables, TABLES, ("fit.csv", "convergence.csv", "optimum.csv", "residuals.csv"))

@@ -7,6 +7,7 @@ runs.csv          a row for each cell that is done, rewritten after each
 codebook.csv      what its columns are
 methods.txt       how all was trained, in words; written at the end
 seconds.json      how long each training took, where one process carries out all
+index.html        how far it has come, while it runs: see `live`
 jobs/             with --slurm: jobs of Slurm, each of which carries out a part
 
 All trainings take place in one process, which waits for nothing. What is done is read from the folders, so that a
@@ -23,7 +24,9 @@ from pathlib import Path
 
 from data.subset import write_subset
 from data.tokens import TokenStore
+from experiments.scaling.clock import clocked
 from experiments.scaling.ladder import Cell, DataPart, Ladder, Trunk, make_ladder
+from experiments.scaling.live import LivePage
 from experiments.scaling.options import ScalingRunOptions
 from experiments.scaling.planning import ladder_facts, notes
 from experiments.scaling.run_table import LadderRow, write_runs
@@ -97,6 +100,13 @@ def ladder_steps(options: ScalingRunOptions, ladder: Ladder) -> list[Step]:
 def _carry_out(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> list[LadderRow]:
     """Carry out all that is missing, and return the rows of the table."""
     _begin(options, ladder, store)
+    with LivePage(options, ladder) as page:
+        return _carry_out_missing(options, ladder, store, page)
+
+
+def _carry_out_missing(
+    options: ScalingRunOptions, ladder: Ladder, store: TokenStore, page: LivePage
+) -> list[LadderRow]:
     stage = Stopwatch(options.out / "seconds.json")
     rows = write_runs(options, ladder, store)
     failed: dict[str, Exception] = {}
@@ -116,6 +126,7 @@ def _carry_out(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) ->
         for cell in missing:
             attempt(f"cell {cell.name}", partial(_train_cell, options, cell))
             rows = write_runs(options, ladder, store)
+            page.refresh()
     if failed:
         listed = "; ".join(f"{name}: {error}" for name, error in failed.items())
         raise LadderError(f"{count(len(failed), 'training')} failed: {listed}")
@@ -143,10 +154,11 @@ def _carry_out_part(options: ScalingRunOptions, ladder: Ladder, store: TokenStor
         return
     if not check_run(options.out, whole, "auto", begun=True).continues:
         raise RunFolderError(f"{options.out} holds no ladder yet: its part '{TOKENS}' comes first, see jobs/submit.sh")
-    if part in trunks:
-        _train_trunk(whole, trunks[part], ladder.by_trunk[trunks[part]])
-    else:
-        _train_cell(whole, cells[part])
+    with LivePage(whole, ladder):
+        if part in trunks:
+            _train_trunk(whole, trunks[part], ladder.by_trunk[trunks[part]])
+        else:
+            _train_cell(whole, cells[part])
 
 
 def _begin(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> None:
@@ -197,7 +209,8 @@ def _train_cell(options: ScalingRunOptions, cell: Cell) -> None:
 def _train(training: TrainOptions) -> None:
     """Train, or go on; that a loss or a weight is not finite is written down."""
     try:
-        train_and_watch(training)
+        with clocked(training.out):
+            train_and_watch(training)
     except FloatingPointError as error:
         note_divergence(training.out, str(error))
         print(visible(f"{training.out.name} diverged: {error}"), file=sys.stderr, flush=True)

@@ -40,6 +40,8 @@ class TaskRow:
     """Share of correct answers; empty where it was not measured."""
     likelihood: float | None
     """Continuous measure of the same answers, as the table has it; empty where there is none."""
+    likelihood_name: str
+    """What the table calls that measure; empty where there is none."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def read_tasks(options: ScalingTasksOptions) -> TaskTable:
             seed=text_of(row, seed),
             accuracy=as_share(table, index, accuracy, percent) if text_of(row, accuracy) else None,
             likelihood=table.number(index, likelihood) if likelihood and text_of(row, likelihood) else None,
+            likelihood_name=likelihood or "",
         )
         for index, row in enumerate(table.rows)
     )

@@ -10,21 +10,32 @@ page.html
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.codebook import write_codebook
-from experiments.pages import write_report
+from experiments.pages import Section, write_report
 from experiments.scaling.options import ScalingTasksOptions
+from experiments.scaling.table_sets import read_set, write_set
 from experiments.scaling.task_page import both, class_section, grid_section, lead, task_methods
 from experiments.scaling.task_plot import draw_tasks
 from experiments.scaling.task_rows import ClassRow, CurveFitRow, classify_tasks, corrected, curve_rows
 from experiments.scaling.task_table import TaskRow, read_tasks
-from storage.tables import write_rows
+from storage.run_folder import open_run
 from storage.terminal import count, visible
 from training.progress import Progress, say_done, say_found
 
 TABLES: dict[str, type] = {"points.csv": TaskRow, "classes.csv": ClassRow, "fits.csv": CurveFitRow}
 """The rows of the tables, for the codebook."""
+
+
+@dataclass(frozen=True)
+class TaskTables:
+    """All tables, in the order of `TABLES`: whatever is drawn comes from them."""
+
+    points: Sequence[TaskRow]
+    classes: list[ClassRow]
+    fits: list[CurveFitRow]
 
 
 def classify_all(options: ScalingTasksOptions) -> Path:
@@ -47,19 +58,32 @@ def classify_all(options: ScalingTasksOptions) -> Path:
         for one in classify_tasks(table, options):
             fitted.append(one)
             progress.show(min(len(fitted), total))
-    classes = corrected([one.row for one in fitted])
-    curves = list(curve_rows(fitted, table.lower))
-    out = options.out
-    write_rows(out / "points.csv", table.rows, TaskRow)
-    write_rows(out / "classes.csv", classes, ClassRow)
-    write_rows(out / "fits.csv", curves, CurveFitRow)
+    tables = TaskTables(table.rows, corrected([one.row for one in fitted]), list(curve_rows(fitted, table.lower)))
+    out = open_run(options.out, options, resume="auto", begun=False)  # another one replaces the one before
+    write_set(out, tables, TABLES)
     write_codebook(out, TABLES)
-    figures = draw_tasks(out, table.rows, classes, curves, table.likelihood.replace("_", " "))
-    sections = [class_section(classes, options), grid_section(figures), task_methods(out, options, table)]
-    write_report(out / "page.html", "Is there a jump?", lead(classes, options), sections)
-    _print(classes, options)
+    sections = [*task_sections(out, tables, options), task_methods(out, options, table)]
+    write_report(out / "page.html", "Is there a jump?", lead(tables.classes, options), sections)
+    _print(tables.classes, options)
     say_done(out / "page.html", "open it in a browser")
     return out
+
+
+def read_task_tables(folder: Path) -> TaskTables:
+    """Return the tables that `classify_all` wrote into a folder.
+
+    Raises:
+        OSError: one is not there.
+        ValueError: one is damaged, or has no rows where it must have some.
+    """
+    return read_set(folder, TaskTables, TABLES, ("points.csv", "classes.csv"))
+
+
+def task_sections(out: Path, tables: TaskTables, options: ScalingTasksOptions) -> list[Section]:
+    """Draw all tasks into a folder, from their tables alone, and return the sections on them."""
+    likelihood = tables.points[0].likelihood_name.replace("_", " ")
+    figures = draw_tasks(out, tables.points, tables.classes, tables.fits, likelihood)
+    return [class_section(tables.classes, options), grid_section(figures)]
 
 
 def _print(rows: Sequence[ClassRow], options: ScalingTasksOptions) -> None:

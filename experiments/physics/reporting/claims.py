@@ -80,6 +80,9 @@ class ConceptClaim:
     """`p_control` corrected for its family; empty of `control`."""
     passing: str = ""
     """Controls that are above chance themselves, and that the model is not shown to be above."""
+    not_compared: str = ""
+    """Controls that have no comparison in common with the model, as they were given no number for these films; `every
+    control` means the others."""
     verdict: Verdict | None = None
     """What holds; empty of `control`, where nothing is violated."""
     reason: str = ""
@@ -127,7 +130,8 @@ def _of_model(controls: Sequence[Model], model: Model, measure: Measure) -> list
                 if (difference := compare(subset, _subset(theirs, row))) is not None
                 and (score := _same_score(control, row)) is not None
             ]
-            found.append(_claim(model.name, row, rivals))
+            missing = [name for name in of_controls if name not in {rival.name for rival in rivals}]
+            found.append(_claim(model.name, row, rivals, missing))
     return [_decided(claim) for claim in corrected(found)]
 
 
@@ -168,7 +172,7 @@ def _same_score(control: Model, row: ScoreRow) -> ScoreRow | None:
     return next((own for own in reported(control) if (own.measure, own.concept, own.visibility) == wanted), None)
 
 
-def _claim(model: str, row: ScoreRow, rivals: Sequence[_Rival]) -> ConceptClaim:
+def _claim(model: str, row: ScoreRow, rivals: Sequence[_Rival], missing: Sequence[str]) -> ConceptClaim:
     best = min(rivals, key=lambda rival: (rival.difference.value, -rival.p), default=None)
     passing = [rival.name for rival in rivals if _is_above(rival.row) and rival.p > ALPHA]
     difference = best.difference if best else None
@@ -193,6 +197,7 @@ def _claim(model: str, row: ScoreRow, rivals: Sequence[_Rival]) -> ConceptClaim:
         difference_high=difference.high if difference else None,
         p_control=max((rival.p for rival in rivals), default=None),
         passing=", ".join(passing),
+        not_compared=", ".join(missing),
     )
 
 
@@ -223,7 +228,8 @@ def _why_undecided(claim: ConceptClaim) -> str:
     if claim.value < CHANCE or claim.passing:
         return ""
     if claim.p_control is None or claim.p_control_holm is None:
-        return "above chance, but there is no control to hold it against"
+        there = "no control has the same films" if claim.not_compared else "there is no control to hold it against"
+        return f"above chance, but {there}"
     if claim.p_control_holm > ALPHA:
         apart = _uncorrected(claim.p_control, claim.p_control_holm)
         return f"above chance, but not told apart from `{claim.control}`{apart}"

@@ -36,6 +36,10 @@ VISIBILITIES: dict[Visibility, tuple[float, str]] = {"visible": (0.17, COLOURS[0
 LINES = {"visible": "-", "hidden": "--"}
 COLUMNS = 4
 """Panels in a row."""
+HEIGHT = 2.2
+"""Inches of a panel with curves."""
+TALLEST = 60.0
+"""Inches of a figure, at most: programs refuse images that are much taller."""
 NAME_LENGTH = 26
 """Characters of a name beside a panel."""
 AXES: dict[Axis, str] = {
@@ -64,10 +68,11 @@ def draw_accuracy(path: Path, rows: Sequence[AccuracyRow], models: Sequence[str]
         models: whose accuracies are drawn, from above.
         measures: from above.
     """
-    concepts = concepts_of(rows)
-    panels = [(measure, concept) for measure in measures for concept in concepts]
     names = [*models, *_people(rows, measures)][::-1]  # the first one highest
-    figure, axes = _grid(len(panels), (2.1, 0.24 * len(names) + 0.75), beside=1.3)
+    height = 0.24 * len(names) + 0.75
+    concepts, note = fitting_concepts(concepts_of(rows), height, len(measures))
+    panels = [(measure, concept) for measure in measures for concept in concepts]
+    figure, axes = _grid(len(panels), (2.1, height), beside=1.3)
     for index, (panel, (measure, concept)) in enumerate(zip(axes, panels, strict=True)):
         for place, name in enumerate(names):
             asked, _, of_people = name.partition("\n")
@@ -81,7 +86,7 @@ def draw_accuracy(path: Path, rows: Sequence[AccuracyRow], models: Sequence[str]
         panel.set_xticks([0, 0.5, 1])
         shown = [literal(_without(name, measure), NAME_LENGTH) for name in names]
         panel.set_yticks(range(len(names)), shown if index % COLUMNS == 0 else [""] * len(names))
-    finish_figure(figure, axes, path, columns=3)
+    finish_figure(figure, axes, path, note, columns=3)
 
 
 def draw_timecourse(
@@ -99,9 +104,9 @@ def draw_timecourse(
     rows = [row for row in select(rows, unit=unit, tokens=tokens) if row.model in models]
     if not rows:
         return False
-    concepts = _concepts(row.concept for row in rows)
+    concepts, note = fitting_concepts(_concepts(row.concept for row in rows), HEIGHT)
     names = [name for name in models if select(rows, model=name)]
-    figure, axes = _grid(len(concepts), (2.5, 2.2))
+    figure, axes = _grid(len(concepts), (2.5, HEIGHT))
     for panel, concept in zip(axes, concepts, strict=True):
         for colour, name, visibility in _coloured(names):
             line = select(rows, concept=concept, model=name, visibility=visibility)
@@ -112,7 +117,7 @@ def draw_timecourse(
         panel.set_title(literal(concept), fontsize=9)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     _name_edges(axes, "latent frames after the event", f"difference, {unit} per token")
-    finish_figure(figure, axes, path)
+    finish_figure(figure, axes, path, note)
     return True
 
 
@@ -124,9 +129,9 @@ def draw_curve(path: Path, rows: Sequence[AccuracyCurveRow], claims: Sequence[Co
         rows: of one axis and measure.
         claims: of the models; their best controls are drawn grey.
     """
-    concepts = _concepts(row.concept for row in rows)
+    concepts, note = fitting_concepts(_concepts(row.concept for row in rows), HEIGHT)
     names = in_order(row.curve for row in rows)
-    figure, axes = _grid(len(concepts), (2.5, 2.2))
+    figure, axes = _grid(len(concepts), (2.5, HEIGHT))
     for panel, concept in zip(axes, concepts, strict=True):
         for colour, name, visibility in _coloured(names):
             line = select(rows, concept=concept, curve=name, visibility=visibility)
@@ -141,7 +146,21 @@ def draw_curve(path: Path, rows: Sequence[AccuracyCurveRow], claims: Sequence[Co
         panel.yaxis.set_major_formatter("{x:.0%}")
         _scale(panel, rows)
     _name_edges(axes, AXES[rows[0].axis], rows[0].measure)
-    finish_figure(figure, axes, path, columns=3)
+    finish_figure(figure, axes, path, note, columns=3)
+
+
+def fitting_concepts(concepts: Sequence[str], height: float, repeated: int = 1) -> tuple[Sequence[str], str]:
+    """Return the first concepts, as many as a figure has room for, and a sentence on the others, if there are any.
+
+    Args:
+        concepts: in order.
+        height: of a panel, in inches.
+        repeated: panels of each concept.
+    """
+    most = max(1, int(TALLEST / height) * COLUMNS // repeated)
+    if len(concepts) <= most:
+        return concepts, ""
+    return concepts[:most], f"The first {most} of {len(concepts)} concepts; the tables have all."
 
 
 def _people(rows: Iterable[AccuracyRow], measures: Sequence[str]) -> list[str]:

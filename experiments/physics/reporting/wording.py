@@ -57,7 +57,10 @@ def verdict(claim: ConceptClaim) -> str:
     if claim.verdict == "above every control":
         difference = points(claim.difference, claim.difference_low, claim.difference_high)
         nearest = f"`{claim.control}` with {share(claim.control_value, claim.control_low, claim.control_high)}"
-        return f"above {chance} and above every control (next is {nearest}: {difference}{_and_p(claim.p_control_holm)})"
+        found = (
+            f"above {chance} and above every control (next is {nearest}: {difference}{_and_p(claim.p_control_holm)})"
+        )
+        return found + _not_compared(claim)
     if claim.verdict == "so is a control":
         named = listed([f"`{name}`" for name in claim.passing.split(", ")])
         what = "what is asked" if claim.concept == ALL else claim.concept
@@ -106,6 +109,14 @@ def _of_control(claim: ConceptClaim) -> str:
         f"nothing is violated in these films, and yet the changed ones are the {side} surprising{_p(claim.p)}: cuts, "
         "light or compression count by themselves"
     )
+
+
+def _not_compared(claim: ConceptClaim) -> str:
+    """Return which controls a claim says nothing of; empty where there are none."""
+    if not claim.not_compared:
+        return ""
+    named = listed([f"`{name}`" for name in claim.not_compared.split(", ")])
+    return f", but for {named}, which {'has' if ', ' not in claim.not_compared else 'have'} no number for these films"
 
 
 def _p(p: float | None) -> str:
