@@ -179,6 +179,12 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
         )
     ),
     ("LadderRow", r"loss", Scale("nats per token", 0)),
+    ("MeasuredRow", r"value", Scale("that of value_unit")),
+    ("MeasuredRow", r"likelihood", Scale("nats per token")),
+    ("MeasuredRow", r"observations", Scale("none", 1)),
+    ("MeasuredRow", r"width", Scale("numbers in a vector", 1)),
+    ("MeasuredRow", r"compute", Scale("FLOP", 0)),
+    *((kind, r"data", Scale("tokens", 0)) for kind in ("MeasuredRow", "TaskCurveRow")),
     ("LineRow", r"x|y(_low|_high)?", Scale("that of the axis", 0)),
     *(
         (kind, r"compute", Scale("FLOP", 0))
@@ -187,7 +193,7 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     *((kind, r"width", Scale("none", 1)) for kind in ("BudgetRow", "GridBiasRow")),
     *(
         (kind, r"value|low|high", Scale("that of the measure"))
-        for kind in ("CurveRow", "CurveFitRow", "FanRow", "PredictionRow")
+        for kind in ("CurveRow", "CurveFitRow", "FanRow", "PredictionRow", "TaskCurveRow")
     ),
 )
 """Dataclasses, regular expressions of fields in which they differ from that, and the scales of these."""

@@ -353,10 +353,14 @@ def _is_same_path(leaf: Leaf, change: Change) -> bool:
 
 
 def _same_place(change: Change) -> bool:
-    """Whether two paths, as typed, mean the same folder or file."""
+    """Whether two paths, or lists of them, as typed, mean the same folders or files."""
     if change.before is None or change.now is None:
         return False
-    return Path(change.before).resolve() == Path(change.now).resolve()
+    return _places(change.before) == _places(change.now)
+
+
+def _places(typed: str | list[str]) -> list[Path]:
+    return [Path(each).resolve() for each in ([typed] if isinstance(typed, str) else typed)]
 
 
 def _words(leaf: Leaf, change: Change) -> str:

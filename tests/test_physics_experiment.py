@@ -234,6 +234,14 @@ def test_films_are_encoded_once_for_several_gpts(made: Made, run: Path, tmp_path
     assert len(list((done / "encoded").iterdir())) == 4
 
 
+def test_runs_share_encoded_films(made: Made, run: Path, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (run / "encoded").iterdir()}
+    done = run_physics(options_of(made, tmp_path / "run", encoded=run / "encoded"))
+    assert films_of(done) == films_of(run)
+    assert not (done / "encoded").exists()
+    assert {path: path.stat().st_mtime_ns for path in (run / "encoded").iterdir()} == before
+
+
 def test_films_whose_object_is_erased_are_left_out(made: Made, tmp_path: Path) -> None:
     films = encode_films(check_set(read(made.films)), load_tokenizer(made.tokenizer), tmp_path / "encoded")
     kept = {"quadruple 0": 0.2, "quadruple 1": 0.3, "quadruple 2": -1.0, "quadruple 3": 0.25}

@@ -47,6 +47,7 @@ FILE = "secondsight: --out file cannot be written: File exists"
 LOOP = "secondsight: --out loop cannot be written: Too many levels of symbolic links"
 LONG = 300 * "n"
 COMPLETE = "complete --gpt gpt --tokenizer tokenizer --input clip.mp4"
+LADDER = "scaling run --tokens tokens --widths 64 --budgets 1e12 --out new"
 DIVERSITY = "diversity run --gpt gpt --tokenizer tokenizer --tokens tokens --data clip.mp4 --out new"
 
 REFUSED = {
@@ -131,6 +132,11 @@ REFUSED = {
     "scaling report nowhere --out new": "secondsight: nowhere holds nothing that can be reported: give folders that",
     "scaling run --tokens nowhere --widths 64 --budgets 1e12 --out new": NO_STORE,
     "scaling run --tokens tokens --widths 64 --budgets 1e12 --out file": FILE,
+    f"{LADDER} --tasks memory --tokenizer nowhere --stimuli list": NO_MODEL,
+    f"{LADDER} --tasks memory --tokenizer tokenizer --stimuli nowhere": NO_LIST,
+    f"{LADDER} --tasks reconstruction --tokenizer tokenizer --data nowhere": NO_DATA,
+    f"{LADDER} --tasks physics --tokenizer tokenizer --films nowhere": NO_DATA,
+    f"{LADDER} --tasks nll --task-options nowhere": "secondsight: there is no file of --task-options nowhere",
     "scaling tasks nowhere --out new": "secondsight: nowhere does not exist: TABLE is a CSV file",
     "scaling tasks list.csv --out file": FILE,
     "diversity report nowhere --out new": "secondsight: nowhere holds no run.csv: it is no finished run of",

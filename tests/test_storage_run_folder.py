@@ -35,6 +35,7 @@ class RunOptions(Options):
     out: Path = field(metadata=about(identity="none"))
     schedule: Schedule = Schedule()
     data: Path = Path("data")
+    models: tuple[Path, ...] = ()
     grid: tuple[int, int] = (2, 3)
     workers: int = option(0, identity="none")
     keep_at: tuple[int, ...] = option((), identity="none")
@@ -178,6 +179,14 @@ def test_another_path_is_refused_unless_the_same_was_found_there(options: RunOpt
     assert check_run(options.out, moved, "auto", by_content=["data"]).moved == {"data": ("data", "elsewhere")}
     open_run(options.out, moved, "auto", same=["data"])
     assert read_options(options.out, RunOptions).data == Path("elsewhere")
+
+
+def test_lists_of_paths_are_the_same_if_each_lies_in_the_same_place(options: RunOptions) -> None:
+    named = options.changed(models=(Path("one"), Path("two")))
+    open_run(named.out, named)
+    assert check_run(named.out, named.changed(models=(Path("one").resolve(), Path("two"))), "auto").continues
+    with pytest.raises(RunFolderError, match=r"\(--models one two -> one\)"):
+        check_run(named.out, named.changed(models=(Path("one"),)), "auto")
 
 
 def test_an_option_that_the_record_does_not_know_had_its_default(options: RunOptions) -> None:

@@ -559,7 +559,7 @@ BASES: dict[str, Words] = {
     "scaling fit": (*SCALING_FIT, "--draws", "200"),
     "scaling plan": ("scaling", "plan", *LADDER),
     "scaling report": ("scaling", "report", "extrapolated", "--out", "out"),
-    "scaling run": ("scaling", "run", *LADDER),
+    "scaling run": ("scaling", "run", *LADDER, "--tasks", "nll"),
     "scaling tasks": (*SCALING_TASKS, "--draws", "99", "--simulations", "0"),
     "publish": ("publish", "--model", "tokenizer", "--evaluation", "evaluation", "--out", "out"),
     "vqgan encode": fresh(recipes.ENCODE),

@@ -51,6 +51,7 @@ from experiments.scaling.fit_tables import (
     OptimumRow,
     ResidualRow,
 )
+from experiments.scaling.measured_tables import MeasuredRow, TaskCurveRow, UnmeasuredRow
 from experiments.scaling.plan_rows import PlanRow
 from experiments.scaling.report_left_out import LeftOutRow
 from experiments.scaling.run_table import LadderRow
@@ -382,11 +383,20 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     ),
     "scaling run": (
         WrittenFile("runs.csv", "a row per training that is done, which `scaling fit` reads", LadderRow),
+        WrittenFile(
+            "tasks.csv", "with `--tasks`: a row per cell, task and group of items, for `scaling tasks`", MeasuredRow
+        ),
+        WrittenFile("curves/<task>.csv", "of these the values of a task, for `scaling extrapolate`", TaskCurveRow),
+        WrittenFile("unmeasured.csv", "what is not measured, such as tasks of cells that diverged", UnmeasuredRow),
+        WrittenFile("tasks/<task>/<cell>", "the folder of the command that measures the task"),
+        WrittenFile("tasks/nll/<cell>/metrics.json", "what `gpt eval` prints"),
+        WrittenFile("tasks/reconstruction", "the folder of `vqgan eval`, once for all cells"),
+        WrittenFile("tasks/encoded", "the films of `physics` as tokens, once for all cells"),
         WrittenFile("trunks/<trunk>", "a run folder of `gpt train` each, at a constant rate"),
         WrittenFile("cells/<cell>", "a run folder of `gpt train` each: the decay from a trunk to one budget"),
         WrittenFile("cells/<cell>/diverged.json", "of a training whose loss or weights were no longer finite: `why`"),
         WrittenFile("tokens/<amount>", "with `--hours` or `--unique-tokens`: parts of the token store"),
-        WrittenFile("seconds.json", "how long each training took"),
+        WrittenFile("seconds.json", "how long each training and each measurement took"),
         WrittenFile("index.html", "how far it has come, which a browser follows while it runs; losses.png is on it"),
         WrittenFile("trunks/<trunk>/clock.json, cells/<cell>/clock.json", "`seconds` of a training, over all attempts"),
         METHODS,

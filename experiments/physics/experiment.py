@@ -67,7 +67,7 @@ def run_physics(options: PhysicsRunOptions) -> Path:
         if not begun:
             _begin(options)
         _write_defects(options.out, work.films)
-        encoded = encode_films(work.films, work.tokenizer, options.out / "encoded")
+        encoded = encode_films(work.films, work.tokenizer, options.encoded or options.out / "encoded")
         void = find_void(encoded, options.least_kept)
         _say_encoded(encoded, void, options.least_kept)
         measured = _measure_all(work, encoded, options)

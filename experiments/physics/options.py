@@ -125,6 +125,9 @@ class PhysicsRunOptions(Options):
     """Leave out films that have defects, with those that they are matched with, instead of refusing the set."""
     seed: int = option(0, at_least=0, at_most=LARGEST_SEED)
     """Seed of the weights of the untrained GPT."""
+    encoded: Path | None = option(None, identity="none")
+    """Folder of the encoded films, which runs of other GPTs may share, so that films are encoded once; `encoded` in
+    --out if not given."""
     resume: Literal["no", "auto"] = option("no", identity="none")
     """`auto` keeps what is finished in --out and does the rest."""
     overwrite: bool = option(False, identity="none")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from data.folders import look_at
 from data.inputs import check_tokens
+from experiments.scaling.measuring_options import CellTaskOptions
 from storage.options import LARGEST_RATE, LARGEST_SEED, MANY, Options, about, leaves, option
 from storage.run_folder import check_run_folder, read_options
 from training.options import Precision
@@ -301,7 +302,7 @@ class ScalingPlanOptions(LadderOptions):
 
 @dataclass(frozen=True)
 class ScalingRunOptions(LadderOptions):
-    """Train the models of a ladder and write their losses as a table for `scaling fit`.
+    """Train the models of a ladder and write their losses as a table for `scaling fit`; measure tasks of each.
 
     What is in --out is kept: a ladder that was stopped, or that is asked for more sizes, data or seeds, does only what
     is missing.
@@ -314,9 +315,11 @@ class ScalingRunOptions(LadderOptions):
     plan: Path | None = option(None, identity="none", must_hold=check_run_folder)
     """Folder of `secondsight scaling plan`, whose ladder is meant; options that are given besides change it."""
     slurm: bool = option(False, identity="none")
-    """Run nothing, but write jobs of Slurm into --out: an array of trunks, one of cells, then the table."""
+    """Run nothing, but write jobs of Slurm into --out: an array of trunks, one of cells, one of tasks, then the
+    tables."""
     part: str | None = option(None, identity="none")
-    """Do only this part, as a job that --slurm wrote: tokens, a trunk or a cell by its name."""
+    """Do only this part, as a job that --slurm wrote: tokens, a trunk or a cell by its name, or a task of a cell."""
+    measuring: CellTaskOptions = option(CellTaskOptions())
 
     def check(self) -> None:
         """Check that jobs are asked for as a whole.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from data.tokens import TokenStore
 from experiments.methods import listed, methods_section, software
 from experiments.scaling.ladder import Ladder, Size
-from experiments.scaling.options import LadderOptions
+from experiments.scaling.options import LadderOptions, ScalingRunOptions
 from experiments.scaling.run_table import LadderRow
 from gpt.evaluate import held_out
 from gpt.flops import parameter_count
 from training.progress import count
 
 
-def write_methods(options: LadderOptions, ladder: Ladder, store: TokenStore, rows: Sequence[LadderRow]) -> None:
+def write_methods(options: ScalingRunOptions, ladder: Ladder, store: TokenStore, rows: Sequence[LadderRow]) -> None:
     """Write methods.txt into the folder of a ladder, in which the versions are recorded."""
     sizes = list(dict.fromkeys(cell.trunk.size for cell in ladder.trained))
     sentences = [
@@ -23,6 +23,7 @@ def write_methods(options: LadderOptions, ladder: Ladder, store: TokenStore, row
         _budgets(options),
         _rate(options, sizes),
         _losses(options, store, rows),
+        *_tasks(options),
         software(options.out),
     ]
     methods_section(options.out, [" ".join(sentences)])
@@ -75,3 +76,22 @@ def _losses(options: LadderOptions, store: TokenStore, rows: Sequence[LadderRow]
     diverged = sum(row.diverged for row in rows)
     left = f" {count(diverged, 'training')} diverged." if diverged else ""
     return f"Losses are the NLL of {count(items, 'held-out item')}, the same for all.{left}"
+
+
+def _tasks(options: ScalingRunOptions) -> Iterator[str]:
+    """Yield sentences on what was measured of the cells, besides what the folders of the measurements say of it."""
+    asked = options.measuring
+    measured = [task for task in asked.tasks if task != "reconstruction"]
+    if measured:
+        yield f"Trainings that did not diverge were measured on {listed(measured)}."
+    if "memory" in measured:
+        yield (
+            f"Each studied the list {asked.stimuli} and was tested after {listed(list(map(str, asked.exposures)))} "
+            "passes; exposures to people are where a psychometric function crosses their accuracy, censored where it "
+            "does not within the passes that were made."
+        )
+    if "physics" in measured:
+        readout = asked.readout.replace("_", " ")
+        yield f"Surprise at the films of {asked.films} was read out as {readout}, the same for all."
+    if "reconstruction" in asked.tasks:
+        yield "Reconstruction is that of the tokenizer, measured once."

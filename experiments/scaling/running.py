@@ -6,6 +6,8 @@ cells/<cell>/     run folder of the decay from a trunk to one budget
 runs.csv          a row for each cell that is done, rewritten after each
 codebook.csv      what its columns are
 methods.txt       how all was trained, in words; written at the end
+tasks/            with --tasks: what was measured of the cells, see `measurements`
+tasks.csv         the same as a table, with curves/ and unmeasured.csv: see `measured_tables`
 seconds.json      how long each training took, where one process carries out all
 index.html        how far it has come, while it runs: see `live`
 jobs/             with --slurm: jobs of Slurm, each of which carries out a part
@@ -18,15 +20,27 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from data.subset import write_subset
 from data.tokens import TokenStore
 from experiments.scaling.clock import clocked
+from experiments.methods import listed
 from experiments.scaling.ladder import Cell, DataPart, Ladder, Trunk, make_ladder
 from experiments.scaling.live import LivePage
+from experiments.scaling.measured import write_whole_codebook
+from experiments.scaling.measured_tables import MeasuredRow
+from experiments.scaling.measurements import measurements
+from experiments.scaling.measuring import (
+    check_tasks,
+    measure_cells,
+    measure_part,
+    measuring_step,
+    prepare_films,
+    say_measured,
+)
 from experiments.scaling.options import ScalingRunOptions
 from experiments.scaling.planning import ladder_facts, notes
 from experiments.scaling.run_table import LadderRow, write_runs
@@ -55,7 +69,7 @@ TOKENS = "tokens"
 
 
 class LadderError(ValueError):
-    """Some trainings of a ladder failed otherwise than by diverging; the message names them."""
+    """Some trainings or measurements of a ladder failed otherwise than by diverging; the message names them."""
 
 
 def run_scaling(options: ScalingRunOptions) -> Path:
@@ -65,8 +79,10 @@ def run_scaling(options: ScalingRunOptions) -> Path:
 
     Raises:
         FolderLockError: another process is writing into `out`.
-        LadderError: trainings failed.
-        RunFolderError: `out` holds a ladder with other options, or a part was asked for before `tokens` was done.
+        LadderError: trainings or measurements failed.
+        MismatchError: a task cannot be measured on these tokens.
+        RunFolderError: `out` holds a ladder, or what was measured, with other options, or a part was asked for before
+            those that it needs.
         TokenStoreError: the token store cannot be used, or has less than is asked for.
         ValueError: there is no such part or preset, or a budget cannot be spent.
     """
@@ -78,13 +94,15 @@ def run_scaling(options: ScalingRunOptions) -> Path:
         _carry_out_part(options, ladder, store)
     else:
         with FolderLock(options.out, wait=True):
-            rows = _carry_out(options, ladder, store)
+            rows, measured = _carry_out(options, ladder, store)
         _say_end(options, rows)
+        if options.measuring.tasks:
+            say_measured(options, measured)
     return options.out
 
 
 def ladder_steps(options: ScalingRunOptions, ladder: Ladder) -> list[Step]:
-    """Return what jobs of Slurm carry out: token stores, then trunks, then cells, then the table."""
+    """Return what jobs of Slurm carry out: token stores, then trunks, then cells, then tasks, then the tables."""
     # Without the plan: jobs name every option, so that none of them hangs on a folder that may change.
     whole = options.changed(slurm=False, plan=None)
     trunks = [whole.changed(part=trunk.name) for trunk in ladder.by_trunk]
@@ -93,12 +111,15 @@ def ladder_steps(options: ScalingRunOptions, ladder: Ladder) -> list[Step]:
         Step("tokens", [whole.changed(part=TOKENS)], gpu=False),
         Step("trunks", trunks),
         Step("cells", cells),
+        *measuring_step(whole, ladder),
         Step("table", [whole], gpu=False),
     ]
 
 
-def _carry_out(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> list[LadderRow]:
-    """Carry out all that is missing, and return the rows of the table."""
+def _carry_out(
+    options: ScalingRunOptions, ladder: Ladder, store: TokenStore
+) -> tuple[list[LadderRow], list[MeasuredRow]]:
+    """Carry out all that is missing, and return the rows of runs.csv and of tasks.csv."""
     _begin(options, ladder, store)
     with LivePage(options, ladder) as page:
         return _carry_out_missing(options, ladder, store, page)
@@ -106,7 +127,7 @@ def _carry_out(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) ->
 
 def _carry_out_missing(
     options: ScalingRunOptions, ladder: Ladder, store: TokenStore, page: LivePage
-) -> list[LadderRow]:
+) -> tuple[list[LadderRow], list[MeasuredRow]]:
     stage = Stopwatch(options.out / "seconds.json")
     rows = write_runs(options, ladder, store)
     failed: dict[str, Exception] = {}
@@ -127,11 +148,20 @@ def _carry_out_missing(
             attempt(f"cell {cell.name}", partial(_train_cell, options, cell))
             rows = write_runs(options, ladder, store)
             page.refresh()
+    measured = measure_cells(options, ladder, rows, attempt) if options.measuring.tasks else []
+    write_whole_codebook(options.out)
     if failed:
-        listed = "; ".join(f"{name}: {error}" for name, error in failed.items())
-        raise LadderError(f"{count(len(failed), 'training')} failed: {listed}")
+        reasons = "; ".join(f"{name}: {error}" for name, error in failed.items())
+        raise LadderError(f"{_failures(failed)} failed: {reasons}")
     write_methods(options, ladder, store, rows)
-    return rows
+    return rows, measured
+
+
+def _failures(failed: Mapping[str, Exception]) -> str:
+    """Return in words how many trainings and measurements failed."""
+    tasks = sum(name.startswith("task ") for name in failed)
+    counts = {"training": len(failed) - tasks, "measurement": tasks}
+    return listed([count(number, what) for what, number in counts.items() if number])
 
 
 def _carry_out_part(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> None:
@@ -143,9 +173,11 @@ def _carry_out_part(options: ScalingRunOptions, ladder: Ladder, store: TokenStor
     """
     trunks = {trunk.name: trunk for trunk in ladder.by_trunk}
     cells = {cell.name: cell for cell in ladder.trained}
+    tasks = {one.name: one for one in measurements(options, ladder)}
     part = options.part or ""
-    if part not in (TOKENS, *trunks, *cells):
-        raise ValueError(unknown_name("part", part, [TOKENS, *trunks, *cells]))
+    known = (TOKENS, *trunks, *cells, *tasks)
+    if part not in known:
+        raise ValueError(unknown_name("part", part, known))
     whole = options.changed(part=None)
     print(f"== {visible(part)}", file=sys.stderr, flush=True)
     if part == TOKENS:
@@ -157,6 +189,8 @@ def _carry_out_part(options: ScalingRunOptions, ladder: Ladder, store: TokenStor
     with LivePage(whole, ladder):
         if part in trunks:
             _train_trunk(whole, trunks[part], ladder.by_trunk[trunks[part]])
+        elif part in tasks:
+            measure_part(whole, tasks[part])
         else:
             _train_cell(whole, cells[part])
 
@@ -171,10 +205,12 @@ def _begin(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> Non
     )
     for note in notes(options, ladder):
         print(visible(note), file=sys.stderr, flush=True)
+    check_tasks(options, ladder, store)
     begun = any((options.out / name).exists() for name in ("tokens", "trunks", "cells"))
     open_run(options.out, options, resume="auto", begun=begun)
     for part in ladder.parts:
         _write_part(options, part, store)
+    prepare_films(options, ladder)
 
 
 def _write_part(options: ScalingRunOptions, part: DataPart, store: TokenStore) -> None:

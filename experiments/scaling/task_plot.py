@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -51,7 +52,7 @@ def _draw_figure(
     fits: Sequence[CurveFitRow],
     likelihood: str,
 ) -> None:
-    measures = list(dict.fromkeys(row.measure for row in classes))
+    measures = [measure for measure in get_args(Measure) if any(row.measure == measure for row in classes)]
     in_a_row = min(len(groups), GROUPS_IN_A_ROW)
     rows = -(-len(groups) // in_a_row)
     columns = in_a_row * len(measures)
@@ -93,5 +94,5 @@ def _draw_panel(
     panel.set_title(f"{literal(', '.join(filter(None, group)))}: {kind}", fontsize=8)
     panel.set_xscale("log")
     panel.set_xlabel(literal(own[0].unit), fontsize=8)
-    panel.tick_params(labelsize=7)
+    panel.tick_params(which="both", labelsize=7)
     panel.spines[["top", "right"]].set_visible(False)
