@@ -155,14 +155,14 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     ("FitRow", r"value|low|high|exact", Scale("that of the parameter")),
     *(
         (kind, pattern, scale)
-        for kind in ("PlanRow", "LadderRow")
+        for kind in ("PlanRow", "LadderRow", "PlannedTrialRow", "TriedRow")
         for pattern, scale in (
             (r"width|rate_at_width", Scale("numbers in a vector", 0)),
             (r"compute", Scale("FLOP", 0)),
             (r"data|unique_data", Scale("tokens", 0)),
         )
     ),
-    ("LadderRow", r"loss", Scale("nats per token", 0)),
+    *((kind, r"loss", Scale("nats per token", 0)) for kind in ("LadderRow", "TriedRow")),
     ("LineRow", r"x|y(_low|_high)?", Scale("that of the axis", 0)),
     *(
         (kind, r"compute", Scale("FLOP", 0))

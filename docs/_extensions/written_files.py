@@ -44,6 +44,7 @@ from experiments.scaling.fit_tables import (
     ResidualRow,
 )
 from experiments.scaling.plan_rows import PlanRow
+from experiments.scaling.rate_table import PlannedTrialRow, TriedRow
 from experiments.scaling.run_table import LadderRow
 from experiments.scaling.tables import CurveRow
 from experiments.scaling.task_rows import ClassRow, CurveFitRow
@@ -340,15 +341,18 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     ),
     "scaling plan": (
         WrittenFile("plan.csv", "a row per training", PlanRow),
+        WrittenFile("rates.csv", "with `--learning-rates`: a row per short training that tries one", PlannedTrialRow),
         CODEBOOK,
         CONFIG,
         ENVIRONMENT,
     ),
     "scaling run": (
         WrittenFile("runs.csv", "a row per training that is done, which `scaling fit` reads", LadderRow),
+        WrittenFile("rates.csv", "with `--learning-rates`: how each rate did, and which was chosen", TriedRow),
+        WrittenFile("rates/<trial>", "a run folder of `gpt train` each, in which a size tries a rate"),
         WrittenFile("trunks/<trunk>", "a run folder of `gpt train` each, at a constant rate"),
         WrittenFile("cells/<cell>", "a run folder of `gpt train` each: the decay from a trunk to one budget"),
-        WrittenFile("cells/<cell>/diverged.json", "of a training whose loss or weights were no longer finite: `why`"),
+        WrittenFile("cells/<cell>/diverged.json", "of a training that diverged before its end: `why`, and the `kind`"),
         WrittenFile("tokens/<amount>", "with `--hours` or `--unique-tokens`: parts of the token store"),
         WrittenFile("seconds.json", "how long each training took"),
         METHODS,

@@ -1,6 +1,7 @@
 """`secondsight scaling run`: the trainings of a ladder, one after another here, or as jobs of Slurm.
 
 tokens/<part>/    parts of the token store, of which a smaller one lies in each larger
+rates/<trial>/    with --learning-rates: run folder of a short training, which tries one; rates.csv says which is best
 trunks/<trunk>/   run folder of a training at a constant rate
 cells/<cell>/     run folder of the decay from a trunk to one budget
 runs.csv          a row for each cell that is done, rewritten after each
@@ -26,12 +27,15 @@ from data.tokens import TokenStore
 from experiments.scaling.ladder import Cell, DataPart, Ladder, Trunk, make_ladder
 from experiments.scaling.options import ScalingRunOptions
 from experiments.scaling.planning import ladder_facts, notes
+from experiments.scaling.rate_sweep import settle_rate, sweep_rates, try_rate
+from experiments.scaling.rates import all_trials
 from experiments.scaling.run_table import LadderRow, write_runs
 from experiments.scaling.run_words import write_methods
 from experiments.scaling.trainings import (
     cell_training,
     has_diverged,
     is_finished,
+    kind_of_divergence,
     note_divergence,
     store_of,
     trunk_training,
@@ -81,13 +85,15 @@ def run_scaling(options: ScalingRunOptions) -> Path:
 
 
 def ladder_steps(options: ScalingRunOptions, ladder: Ladder) -> list[Step]:
-    """Return what jobs of Slurm carry out: token stores, then trunks, then cells, then the table."""
+    """Return what jobs of Slurm carry out: token stores, rates where some are tried, trunks, cells, and the table."""
     # Without the plan: jobs name every option, so that none of them hangs on a folder that may change.
     whole = options.changed(slurm=False, plan=None)
+    rates = [whole.changed(part=trial.name) for trial in all_trials(options, ladder)]
     trunks = [whole.changed(part=trunk.name) for trunk in ladder.by_trunk]
     cells = [whole.changed(part=cell.name) for cell in ladder.trained]
     return [
         Step("tokens", [whole.changed(part=TOKENS)], gpu=False),
+        *([Step("rates", rates)] if rates else []),
         Step("trunks", trunks),
         Step("cells", cells),
         Step("table", [whole], gpu=False),
@@ -109,6 +115,7 @@ def _carry_out(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) ->
             failed[name] = error
             print(visible(f"{name} failed: {error}"), file=sys.stderr, flush=True)
 
+    sweep_rates(options, ladder, _train, attempt)
     for trunk, cells in ladder.by_trunk.items():
         missing = [cell for cell in cells if not is_finished(cell_training(options, cell))]
         if missing and not is_finished(trunk_training(options, trunk, cells)):
@@ -130,11 +137,12 @@ def _carry_out_part(options: ScalingRunOptions, ladder: Ladder, store: TokenStor
         RunFolderError: `out` holds a ladder with other options, or none.
         ValueError: there is no such part.
     """
+    trials = {trial.name: trial for trial in all_trials(options, ladder)}
     trunks = {trunk.name: trunk for trunk in ladder.by_trunk}
     cells = {cell.name: cell for cell in ladder.trained}
     part = options.part or ""
-    if part not in (TOKENS, *trunks, *cells):
-        raise ValueError(unknown_name("part", part, [TOKENS, *trunks, *cells]))
+    if part not in (TOKENS, *trials, *trunks, *cells):
+        raise ValueError(unknown_name("part", part, [TOKENS, *trials, *trunks, *cells]))
     whole = options.changed(part=None)
     print(f"== {visible(part)}", file=sys.stderr, flush=True)
     if part == TOKENS:
@@ -143,7 +151,9 @@ def _carry_out_part(options: ScalingRunOptions, ladder: Ladder, store: TokenStor
         return
     if not check_run(options.out, whole, "auto", begun=True).continues:
         raise RunFolderError(f"{options.out} holds no ladder yet: its part '{TOKENS}' comes first, see jobs/submit.sh")
-    if part in trunks:
+    if part in trials:
+        try_rate(whole, trials[part], _train)
+    elif part in trunks:
         _train_trunk(whole, trunks[part], ladder.by_trunk[trunks[part]])
     else:
         _train_cell(whole, cells[part])
@@ -151,6 +161,8 @@ def _carry_out_part(options: ScalingRunOptions, ladder: Ladder, store: TokenStor
 
 def _begin(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> None:
     """Say what there is, make `out` the folder of this ladder, and write the parts of the token store."""
+    begun = any((options.out / name).exists() for name in ("tokens", "rates", "trunks", "cells"))
+    check_run(options.out, options, "auto", begun=begun)  # of another ladder it is said, before cells are looked at
     done = sum(is_finished(cell_training(options, cell)) for cell in ladder.trained)
     say_found(
         device=describe_device(best_device()),
@@ -159,7 +171,6 @@ def _begin(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> Non
     )
     for note in notes(options, ladder):
         print(visible(note), file=sys.stderr, flush=True)
-    begun = any((options.out / name).exists() for name in ("tokens", "trunks", "cells"))
     open_run(options.out, options, resume="auto", begun=begun)
     for part in ladder.parts:
         _write_part(options, part, store)
@@ -175,9 +186,9 @@ def _write_part(options: ScalingRunOptions, part: DataPart, store: TokenStore) -
 
 
 def _train_trunk(options: ScalingRunOptions, trunk: Trunk, cells: Sequence[Cell]) -> None:
-    """Train a trunk, unless that is done."""
+    """Train a trunk, unless that is done, or there is no rate that it could learn at."""
     training = trunk_training(options, trunk, cells)
-    if not is_finished(training):
+    if not is_finished(training) and settle_rate(options, trunk):
         _train(training)
 
 
@@ -189,7 +200,8 @@ def _train_cell(options: ScalingRunOptions, cell: Cell) -> None:
     trunk = training.training.trunk
     assert trunk is not None, "every cell has one"
     if has_diverged(trunk) and not (trunk / "checkpoints" / f"{cell.branch:06d}").exists():
-        note_divergence(training.out, f"its trunk, {cell.trunk.name}, diverged before step {cell.branch}")
+        why = f"its trunk, {cell.trunk.name}, diverged before step {cell.branch}"
+        note_divergence(training.out, why, kind_of_divergence(trunk))
         return
     _train(training)
 
