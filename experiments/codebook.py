@@ -171,14 +171,14 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     ("FitRow", r"value|low|high|exact", Scale("that of the parameter")),
     *(
         (kind, pattern, scale)
-        for kind in ("PlanRow", "LadderRow")
+        for kind in ("PlanRow", "LadderRow", "PlannedTrialRow", "TriedRow")
         for pattern, scale in (
             (r"width|rate_at_width", Scale("numbers in a vector", 0)),
             (r"compute", Scale("FLOP", 0)),
             (r"data|unique_data", Scale("tokens", 0)),
         )
     ),
-    ("LadderRow", r"loss", Scale("nats per token", 0)),
+    *((kind, r"loss", Scale("nats per token", 0)) for kind in ("LadderRow", "TriedRow")),
     ("MeasuredRow", r"value", Scale("that of value_unit")),
     ("MeasuredRow", r"likelihood", Scale("nats per token")),
     ("MeasuredRow", r"observations", Scale("none", 1)),

@@ -54,6 +54,7 @@ from experiments.scaling.fit_tables import (
 from experiments.scaling.measured_tables import MeasuredRow, TaskCurveRow, UnmeasuredRow
 from experiments.scaling.plan_rows import PlanRow
 from experiments.scaling.report_left_out import LeftOutRow
+from experiments.scaling.rate_table import PlannedTrialRow, TriedRow
 from experiments.scaling.run_table import LadderRow
 from experiments.scaling.tables import CurveRow
 from experiments.scaling.task_rows import ClassRow, CurveFitRow
@@ -377,6 +378,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     ),
     "scaling plan": (
         WrittenFile("plan.csv", "a row per training", PlanRow),
+        WrittenFile("rates.csv", "with `--learning-rates`: a row per short training that tries one", PlannedTrialRow),
         CODEBOOK,
         CONFIG,
         ENVIRONMENT,
@@ -392,9 +394,11 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("tasks/nll/<cell>/metrics.json", "what `gpt eval` prints"),
         WrittenFile("tasks/reconstruction", "the folder of `vqgan eval`, once for all cells"),
         WrittenFile("tasks/encoded", "the films of `physics` as tokens, once for all cells"),
+        WrittenFile("rates.csv", "with `--learning-rates`: how each rate did, and which was chosen", TriedRow),
+        WrittenFile("rates/<trial>", "a run folder of `gpt train` each, in which a size tries a rate"),
         WrittenFile("trunks/<trunk>", "a run folder of `gpt train` each, at a constant rate"),
         WrittenFile("cells/<cell>", "a run folder of `gpt train` each: the decay from a trunk to one budget"),
-        WrittenFile("cells/<cell>/diverged.json", "of a training whose loss or weights were no longer finite: `why`"),
+        WrittenFile("cells/<cell>/diverged.json", "of a training that diverged before its end: `why`, and the `kind`"),
         WrittenFile("tokens/<amount>", "with `--hours` or `--unique-tokens`: parts of the token store"),
         WrittenFile("seconds.json", "how long each training and each measurement took"),
         WrittenFile("index.html", "how far it has come, which a browser follows while it runs; losses.png is on it"),

@@ -136,6 +136,11 @@ class Ladder:
         return found
 
     @cached_property
+    def sizes(self) -> list[Size]:
+        """The sizes of which a cell is trained."""
+        return list(dict.fromkeys(trunk.size for trunk in self.by_trunk))
+
+    @cached_property
     def parts(self) -> list[DataPart]:
         """The amounts of data."""
         return list(dict.fromkeys(trunk.data for trunk in self.by_trunk))
@@ -257,28 +262,40 @@ def flops_per_step(config: GPTConfig, batch: int) -> float:
     return float(flops_per_token(config) * config.window * batch)
 
 
+def steps_of(options: LadderOptions, size: Size, budget: float) -> int:
+    """Return the optimizer steps that a size makes of a budget in FLOP."""
+    return round(budget / flops_per_step(size.config, options.batch))
+
+
+def decay_steps_of(options: LadderOptions, steps: int) -> int:
+    """Return in how many of so many steps the learning rate falls."""
+    return max(1, round(options.decay * steps))
+
+
+def hindrance(options: LadderOptions, steps: int) -> str:
+    """Return why a training cannot have so many optimizer steps, empty if it can."""
+    decay = decay_steps_of(options, steps)
+    if steps < 1:
+        return "a step takes more"
+    if steps > MANY:
+        return f"{steps:.3g} steps are more than a training can have"
+    if options.warmup + decay > steps or decay == steps:
+        return f"{steps} steps are too few for a warm-up of {options.warmup} and a decay of {decay}"
+    return ""
+
+
 def _cells_of(options: LadderOptions, trunk: Trunk) -> list[Cell]:
     cells: list[Cell] = []
     reached = 0
     for budget in sorted(options.budgets):
-        steps = round(budget / flops_per_step(trunk.size.config, options.batch))
-        decay = max(1, round(options.decay * steps))
-        why = _hindrance(steps, decay, options.warmup)
+        steps = steps_of(options, trunk.size, budget)
+        decay = decay_steps_of(options, steps)
+        why = hindrance(options, steps)
         added = 0 if why else steps - reached
         if not why:
             reached = steps - decay
         cells.append(Cell(trunk, budget, options.batch, steps, decay, added, why))
     return cells
-
-
-def _hindrance(steps: int, decay: int, warmup: int) -> str:
-    if steps < 1:
-        return "a step takes more"
-    if steps > MANY:
-        return f"{steps:.3g} steps are more than a training can have"
-    if warmup + decay > steps or decay == steps:
-        return f"{steps} steps are too few for a warm-up of {warmup} and a decay of {decay}"
-    return ""
 
 
 def _check_split(store: TokenStore) -> None:
@@ -288,7 +305,10 @@ def _check_split(store: TokenStore) -> None:
 
 
 def _check_budgets(options: LadderOptions, cells: Sequence[Cell]) -> None:
-    """Refuse budgets that no size can spend."""
+    """Refuse budgets that no size can spend, and steps that are too few to try a rate."""
+    why = hindrance(options, options.rate_steps) if options.rate_steps is not None else ""
+    if why:
+        raise ValueError(f"--rate-steps {options.rate_steps}: {why}; give more, or a smaller --warmup")
     for budget in options.budgets:
         of_budget = [cell for cell in cells if cell.budget == budget]
         if all(cell.left_out for cell in of_budget):

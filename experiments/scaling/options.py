@@ -248,6 +248,11 @@ class LadderOptions(Options):
     """Sequences per optimizer step, the same for all."""
     learning_rate: float = option(1e-3, above=0, at_most=LARGEST_RATE)
     """Peak learning rate of a GPT of --rate-at-width; other widths learn as that rule says."""
+    learning_rates: tuple[float, ...] = option((), above=0, at_most=LARGEST_RATE)
+    """Rates that each size tries in short trainings, in place of --learning-rate; it is trained at the best."""
+    rate_steps: int | None = option(None, at_least=1, at_most=MANY)
+    """Optimizer steps of such a training, of warm-up and decay as in the ladder; those that the size makes of its
+    smallest budget if not given."""
     rate_at_width: int | None = option(None, at_least=0, at_most=65_536)
     """Width for which --learning-rate is given (see `gpt train`), that of the first size if not given; with 0 all learn
     at --learning-rate."""
@@ -282,13 +287,34 @@ class LadderOptions(Options):
             raise ValueError("--hours and --unique-tokens exclude each other: give one")
         if not self.budgets:
             raise ValueError("--budgets needs at least one value")
-        for name in ("budgets", "widths", "presets", "hours", "unique_tokens"):
+        for name in ("budgets", "widths", "presets", "hours", "unique_tokens", "learning_rates"):
             values = [value if isinstance(value, str) else f"{value:g}" for value in getattr(self, name)]
             if len(set(values)) < len(values):
                 raise ValueError(f"--{name.replace('_', '-')} {' '.join(values)} names a value twice")
         for width in self.widths:
             if width % self.head_size:
                 raise ValueError(f"--widths {width} must split into heads of --head-size {self.head_size}")
+        self._check_rates()
+
+    def _check_rates(self) -> None:
+        """Check that there is a rate to choose, and steps to try it.
+
+        Raises:
+            ValueError: there is not.
+        """
+        if self.rate_steps is not None and not self.learning_rates:
+            raise ValueError(f"--rate-steps {self.rate_steps} needs --learning-rates, which are tried in them")
+        if not self.learning_rates:
+            return
+        if len(self.learning_rates) == 1:
+            rate = f"{self.learning_rates[0]:g}"
+            raise ValueError(
+                f"--learning-rates {rate} leaves nothing to choose: give several, or --learning-rate {rate}"
+            )
+        if self.learning_rate != LadderOptions.learning_rate:
+            raise ValueError(
+                f"--learning-rate {self.learning_rate:g} and --learning-rates exclude each other: give one"
+            )
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from data.tokens import TokenStore
 from experiments.codebook import write_codebook
 from experiments.scaling.ladder import Cell, Ladder, non_embedding_parameters
 from experiments.scaling.options import LadderOptions
+from experiments.scaling.rate_table import TriedRow
 from experiments.scaling.runs import NATS
 from experiments.scaling.tables import RunRow
-from experiments.scaling.trainings import WhyDiverged, cell_training, is_finished, read_end
+from experiments.scaling.trainings import WhyDiverged, cell_training, is_finished, learning_rate_of, read_end
 from gpt.flops import parameter_count
 from storage.tables import write_rows
 
@@ -44,7 +45,7 @@ class LadderRow(RunRow):
     batch: int
     """Sequences per step."""
     learning_rate: float
-    """Peak learning rate of a GPT of the width `rate_at_width`."""
+    """Peak learning rate of a GPT of the width `rate_at_width`; where several were tried, the best for the size."""
     rate_at_width: int
     """Width for which the rate is given; 0 where all learn at it."""
     tokenizer: str
@@ -52,7 +53,7 @@ class LadderRow(RunRow):
 
 
 TABLES: dict[str, type] = {"runs.csv": LadderRow}
-"""The rows of the tables, for the codebook."""
+"""The rows of the tables, for the codebook; beside them those of rates.csv, where rates are tried."""
 
 
 def write_runs(options: LadderOptions, ladder: Ladder, store: TokenStore) -> list[LadderRow]:
@@ -64,7 +65,7 @@ def write_runs(options: LadderOptions, ladder: Ladder, store: TokenStore) -> lis
     """
     rows = list(_rows(options, ladder, store))
     write_rows(options.out / "runs.csv", rows, LadderRow)
-    write_codebook(options.out, TABLES)
+    write_codebook(options.out, TABLES | ({"rates.csv": TriedRow} if options.learning_rates else {}))
     return rows
 
 
@@ -102,7 +103,7 @@ def _row(options: LadderOptions, cell: Cell, run: Path, store: TokenStore) -> La
         steps=cell.steps,
         decay_steps=cell.decay_steps,
         batch=cell.batch,
-        learning_rate=options.learning_rate,
+        learning_rate=learning_rate_of(options, trunk.size),
         rate_at_width=trunk.size.rate_at_width,
         tokenizer=store.metadata.tokenizer,
     )

@@ -8,7 +8,9 @@ from data.tokens import TokenStore
 from experiments.methods import listed, methods_section, software
 from experiments.scaling.ladder import Ladder, Size
 from experiments.scaling.options import LadderOptions, ScalingRunOptions
+from experiments.scaling.rates import trials_of
 from experiments.scaling.run_table import LadderRow
+from experiments.scaling.trainings import best_trial, read_trials
 from gpt.evaluate import held_out
 from gpt.flops import parameter_count
 from training.progress import count
@@ -16,7 +18,7 @@ from training.progress import count
 
 def write_methods(options: ScalingRunOptions, ladder: Ladder, store: TokenStore, rows: Sequence[LadderRow]) -> None:
     """Write methods.txt into the folder of a ladder, in which the versions are recorded."""
-    sizes = list(dict.fromkeys(cell.trunk.size for cell in ladder.trained))
+    sizes = ladder.sizes
     sentences = [
         _models(options, sizes),
         _data(options, ladder, store),
@@ -63,11 +65,31 @@ def _rate(options: LadderOptions, sizes: Sequence[Size]) -> str:
         if at
         else "at all sizes"
     )
+    rate = "chosen for each size, given" if options.learning_rates else f"of {options.learning_rate:g}"
     return (
-        f"AdamW (betas 0.9 and 0.95, weight decay {options.weight_decay:g}) had a peak learning rate of "
-        f"{options.learning_rate:g} {rule}. The rate rose over {count(options.warmup, 'step')}, stayed, and fell to 0 "
+        f"AdamW (betas 0.9 and 0.95, weight decay {options.weight_decay:g}) had a peak learning rate {rate} {rule}."
+        f"{_tried_rates(options, sizes)} The rate rose over {count(options.warmup, 'step')}, stayed, and fell to 0 "
         f"as 1 - sqrt over the last {100 * options.decay:g} % of the steps of each budget (Haegele et al. 2024); what "
         "came before was done once for all budgets of a size, an amount of data and a seed."
+    )
+
+
+def _tried_rates(options: LadderOptions, sizes: Sequence[Size]) -> str:
+    """Return how the learning rate of each size was chosen; nothing where one was given."""
+    if not options.learning_rates:
+        return ""
+    steps = sorted({trial.steps for size in sizes for trial in trials_of(options, size)})
+    best = {size: best_trial(read_trials(options, size)) for size in sizes}
+    chosen = [
+        f"{trial.rate:g} for {size.config.describe()}"
+        if trial
+        else f"none for {size.config.describe()}, as all diverged"
+        for size, trial in best.items()
+    ]
+    return (
+        f" Each size tried {listed([f'{rate:g}' for rate in sorted(options.learning_rates)])}, each once on all "
+        f"training items for {listed([f'{each:,}' for each in steps])} steps from seed 0, and took the one that ended "
+        f"with the lowest loss on the held-out items: {listed(chosen)}."
     )
 
 

@@ -1,6 +1,7 @@
 """`secondsight scaling run`: the trainings of a ladder, one after another here, or as jobs of Slurm.
 
 tokens/<part>/    parts of the token store, of which a smaller one lies in each larger
+rates/<trial>/    with --learning-rates: run folder of a short training, which tries one; rates.csv says which is best
 trunks/<trunk>/   run folder of a training at a constant rate
 cells/<cell>/     run folder of the decay from a trunk to one budget
 runs.csv          a row for each cell that is done, rewritten after each
@@ -43,12 +44,15 @@ from experiments.scaling.measuring import (
 )
 from experiments.scaling.options import ScalingRunOptions
 from experiments.scaling.planning import ladder_facts, notes
+from experiments.scaling.rate_sweep import settle_rate, sweep_rates, try_rate
+from experiments.scaling.rates import all_trials
 from experiments.scaling.run_table import LadderRow, write_runs
 from experiments.scaling.run_words import write_methods
 from experiments.scaling.trainings import (
     cell_training,
     has_diverged,
     is_finished,
+    kind_of_divergence,
     note_divergence,
     store_of,
     trunk_training,
@@ -102,13 +106,15 @@ def run_scaling(options: ScalingRunOptions) -> Path:
 
 
 def ladder_steps(options: ScalingRunOptions, ladder: Ladder) -> list[Step]:
-    """Return what jobs of Slurm carry out: token stores, then trunks, then cells, then tasks, then the tables."""
+    """Return what jobs of Slurm carry out: token stores, rates where some are tried, trunks, cells, tasks, tables."""
     # Without the plan: jobs name every option, so that none of them hangs on a folder that may change.
     whole = options.changed(slurm=False, plan=None)
+    rates = [whole.changed(part=trial.name) for trial in all_trials(options, ladder)]
     trunks = [whole.changed(part=trunk.name) for trunk in ladder.by_trunk]
     cells = [whole.changed(part=cell.name) for cell in ladder.trained]
     return [
         Step("tokens", [whole.changed(part=TOKENS)], gpu=False),
+        *([Step("rates", rates)] if rates else []),
         Step("trunks", trunks),
         Step("cells", cells),
         *measuring_step(whole, ladder),
@@ -140,6 +146,7 @@ def _carry_out_missing(
             failed[name] = error
             print(visible(f"{name} failed: {error}"), file=sys.stderr, flush=True)
 
+    sweep_rates(options, ladder, _train, attempt)
     for trunk, cells in ladder.by_trunk.items():
         missing = [cell for cell in cells if not is_finished(cell_training(options, cell))]
         if missing and not is_finished(trunk_training(options, trunk, cells)):
@@ -171,11 +178,12 @@ def _carry_out_part(options: ScalingRunOptions, ladder: Ladder, store: TokenStor
         RunFolderError: `out` holds a ladder with other options, or none.
         ValueError: there is no such part.
     """
+    trials = {trial.name: trial for trial in all_trials(options, ladder)}
     trunks = {trunk.name: trunk for trunk in ladder.by_trunk}
     cells = {cell.name: cell for cell in ladder.trained}
     tasks = {one.name: one for one in measurements(options, ladder)}
     part = options.part or ""
-    known = (TOKENS, *trunks, *cells, *tasks)
+    known = (TOKENS, *trials, *trunks, *cells, *tasks)
     if part not in known:
         raise ValueError(unknown_name("part", part, known))
     whole = options.changed(part=None)
@@ -187,7 +195,9 @@ def _carry_out_part(options: ScalingRunOptions, ladder: Ladder, store: TokenStor
     if not check_run(options.out, whole, "auto", begun=True).continues:
         raise RunFolderError(f"{options.out} holds no ladder yet: its part '{TOKENS}' comes first, see jobs/submit.sh")
     with LivePage(whole, ladder):
-        if part in trunks:
+        if part in trials:
+            try_rate(whole, trials[part], _train)
+        elif part in trunks:
             _train_trunk(whole, trunks[part], ladder.by_trunk[trunks[part]])
         elif part in tasks:
             measure_part(whole, tasks[part])
@@ -197,6 +207,8 @@ def _carry_out_part(options: ScalingRunOptions, ladder: Ladder, store: TokenStor
 
 def _begin(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> None:
     """Say what there is, make `out` the folder of this ladder, and write the parts of the token store."""
+    begun = any((options.out / name).exists() for name in ("tokens", "rates", "trunks", "cells"))
+    check_run(options.out, options, "auto", begun=begun)  # of another ladder it is said, before cells are looked at
     done = sum(is_finished(cell_training(options, cell)) for cell in ladder.trained)
     say_found(
         device=describe_device(best_device()),
@@ -206,7 +218,6 @@ def _begin(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> Non
     for note in notes(options, ladder):
         print(visible(note), file=sys.stderr, flush=True)
     check_tasks(options, ladder, store)
-    begun = any((options.out / name).exists() for name in ("tokens", "trunks", "cells"))
     open_run(options.out, options, resume="auto", begun=begun)
     for part in ladder.parts:
         _write_part(options, part, store)
@@ -223,9 +234,9 @@ def _write_part(options: ScalingRunOptions, part: DataPart, store: TokenStore) -
 
 
 def _train_trunk(options: ScalingRunOptions, trunk: Trunk, cells: Sequence[Cell]) -> None:
-    """Train a trunk, unless that is done."""
+    """Train a trunk, unless that is done, or there is no rate that it could learn at."""
     training = trunk_training(options, trunk, cells)
-    if not is_finished(training):
+    if not is_finished(training) and settle_rate(options, trunk):
         _train(training)
 
 
@@ -237,7 +248,8 @@ def _train_cell(options: ScalingRunOptions, cell: Cell) -> None:
     trunk = training.training.trunk
     assert trunk is not None, "every cell has one"
     if has_diverged(trunk) and not (trunk / "checkpoints" / f"{cell.branch:06d}").exists():
-        note_divergence(training.out, f"its trunk, {cell.trunk.name}, diverged before step {cell.branch}")
+        why = f"its trunk, {cell.trunk.name}, diverged before step {cell.branch}"
+        note_divergence(training.out, why, kind_of_divergence(trunk))
         return
     _train(training)
 
