@@ -86,7 +86,7 @@ def check_run(
                 "with --overwrite, or choose another --out"
             )
         return new
-    if not begun and _is_of(out, type(options)):
+    if not begun and is_of(out, type(options)):
         return new  # a start that failed, or was killed before there was anything to go on with
     if resume == "no":
         raise RunFolderError(
@@ -266,7 +266,7 @@ def _discard_run(out: Path) -> None:
         shutil.rmtree(out / folder, ignore_errors=True)
 
 
-def _is_of(out: Path, kind: type[Options]) -> bool:
+def is_of(out: Path, kind: type[Options]) -> bool:
     """Whether the record in a folder is of that command."""
     try:
         return bool(_read_config(out).get(COMMAND) == kind.command)

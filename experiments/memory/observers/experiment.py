@@ -4,6 +4,7 @@ Lists, counterbalancing, changes, trials and statistics are those of `memory run
 who sits the test is an observer, or a table of scores that were computed elsewhere.
 Output:
 
+    observer.json                           what the observer is called, and the pixels a side that it saw
     scores.csv                              a row per image, test and readout; such a table `--scores` takes
     trials.csv, accuracy.csv, curve.png     a row per trial, exposure and readout; shares of correct ones
     study.csv, manifest.csv                 the study list and the explicit trials
@@ -27,6 +28,7 @@ from experiments.memory.observers.judged import ImageScore, Sitting
 from experiments.memory.observers.options import ObserveOptions
 from experiments.memory.observers.run import ObserverRun
 from experiments.statistics.accuracy import Accuracy
+from storage.files import to_json, write_text
 from storage.lock import FolderLock
 from storage.run_folder import has_begun, open_run
 from storage.tables import write_rows
@@ -91,6 +93,7 @@ def _sat(
     say_found(observer=f"{examinee.name}, sees {size} x {size} pixels")
     clips = _read(stimuli, size, options)
     _begin(options, stimuli, begun)
+    write_text(options.out / "observer.json", to_json({"name": examinee.name, "size": size}))
     sittings = []
     fresh = True
     for version, listed in versions.items():
