@@ -17,6 +17,8 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_h
 from storage.files import atomic_write
 
 Row = TypeVar("Row")
+Table = list[dict[str, str]]
+"""Rows of text by column."""
 
 FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """How a text begins that spreadsheets take for a formula (some take the wide forms of East Asia for the same), or would
@@ -49,7 +51,7 @@ def write_rows(path: Path, rows: Iterable[Any], kind: type) -> None:
     write_table(path, ({name: getattr(row, name) for name in columns} for row in rows), columns)
 
 
-def read_table(path: Path, columns: Iterable[str] = ()) -> list[dict[str, str]]:
+def read_table(path: Path, columns: Iterable[str] = ()) -> Table:
     """Return the rows of a table as text by column.
 
     Args:
@@ -60,13 +62,28 @@ def read_table(path: Path, columns: Iterable[str] = ()) -> list[dict[str, str]]:
         ValueError: a column is missing, or a row has more or fewer cells than there are columns.
     """
     with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte order mark
-        reader = csv.DictReader(file)
-        names = [_without_apostrophe(name) for name in reader.fieldnames or ()]
-        missing = set(columns) - set(names)
-        if missing:
-            raise ValueError(f"{path} has no column {', '.join(sorted(missing))}")
-        reader.fieldnames = names
-        rows = list(reader)
+        return parse_table(path, file, columns)
+
+
+def parse_table(path: Path, lines: Iterable[str], columns: Iterable[str] = (), separator: str = ",") -> Table:
+    """Return the rows of a table, as `read_table` does, from its lines.
+
+    Args:
+        path: of the table, for errors.
+        lines: of its text, with their ends.
+        columns: that it must have; others are returned as well.
+        separator: between cells.
+
+    Raises:
+        ValueError: a column is missing, or a row has more or fewer cells than there are columns.
+    """
+    reader = csv.DictReader(lines, delimiter=separator)
+    names = [_without_apostrophe(name) for name in reader.fieldnames or ()]
+    missing = set(columns) - set(names)
+    if missing:
+        raise ValueError(f"{path} has no column {', '.join(sorted(missing))}")
+    reader.fieldnames = names
+    rows = list(reader)
     for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
             raise ValueError(f"{path} is damaged: row {number} does not have a cell for each column")
@@ -82,9 +99,21 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     Raises:
         ValueError: a column is missing, or a cell holds something else than its column should; it is named.
     """
+    return parse_rows(path, read_table(path, required_columns(kind)), kind)
+
+
+def required_columns(kind: type) -> list[str]:
+    """Return the columns that a table of `kind` must have: the fields without a default."""
+    return [field.name for field in fields(kind) if field.default is MISSING]
+
+
+def parse_rows(path: Path, table: Table, kind: type[Row]) -> list[Row]:
+    """Return the rows of a table, as text by column, as instances of `kind`: see `read_rows`.
+
+    Raises:
+        ValueError: a cell holds something else than its column should; the file and the row are named.
+    """
     annotations = get_type_hints(kind)
-    optional = {field.name for field in fields(cast(Any, kind)) if field.default is not MISSING}
-    table = read_table(path, [name for name in annotations if name not in optional])
     there = set(table[0]) if table else set()
     parsers = {name: _parser(annotation) for name, annotation in annotations.items() if name in there}
     rows = []
