@@ -141,6 +141,16 @@ class ObserveOptions(Options):
         }
 
 
+def check_lags(folder: Path) -> None:
+    """Refuse a folder that holds no finished run of continuous recognition.
+
+    Raises:
+        ValueError: it lacks the table that is written last.
+    """
+    if not (folder / "lags.csv").exists():
+        raise ValueError(f"{folder} holds no lags.csv: it is no finished run of `secondsight memory continuous`")
+
+
 @dataclass(frozen=True)
 class ContinuousOptions(Options):
     """Continuous recognition: a stream of pictures, some of which come again; was each seen before?
@@ -165,6 +175,8 @@ class ContinuousOptions(Options):
     false_alarms: float = option(0.013, above=0, below=1)
     """Share of new pictures that are called repeats, for the criterion; that of people in Brady et al. (2008) if not
     given."""
+    beside: tuple[Path, ...] = option((), identity="none", must_hold=check_lags)
+    """Finished folders of this command, whose observers are put into the same figure and table."""
     exclude_defects: bool = option(False, identity="run")
     """Leave out what is wrong with a list, instead of refusing the list."""
     seeds: int = option(1, at_least=1, at_most=10_000, identity="run", may_change=True)
