@@ -17,7 +17,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,9 +135,12 @@ def _count(stimuli: StimulusList, options: ContinuousOptions) -> int:
 
 def _read(stimuli: StimulusList, count: int, size: int, options: ContinuousOptions) -> Pictures:
     """Return so many images of a list, chosen by the seed of the first run."""
-    clips = [clip for batch in read_scaled(stimuli, size, options.sitting.resize) for clip in batch["none"].items()]
-    chosen = sorted(np.random.default_rng(options.seed).permutation(len(clips))[:count].tolist())
-    return Pictures([clips[index][0] for index in chosen], torch.stack([clips[index][1][:, 0] for index in chosen]))
+    drawn = np.random.default_rng(options.seed).permutation(len(stimuli.images))[:count]
+    chosen = replace(stimuli, study=tuple(stimuli.images[index] for index in sorted(drawn.tolist())), trials=())
+    clips: dict[str, Tensor] = {}
+    for batch in read_scaled(chosen, size, options.sitting.resize):
+        clips |= batch["none"]
+    return Pictures(list(clips), torch.stack(list(clips.values()))[:, :, 0])
 
 
 def _begin(options: ContinuousOptions) -> None:
