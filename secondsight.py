@@ -47,6 +47,7 @@ try:
     )
     from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
     from experiments.memory.items.options import ItemsOptions
+    from experiments.memory.observers.options import ContinuousOptions, ObserveOptions
     from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
     from experiments.options import DemoOptions
     from experiments.people.data_options import ConvertOptions
@@ -94,6 +95,8 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (gpt.PlanOptions, "gpt.plan:plan"),
         (MemoryOptions, "experiments.memory.experiment:run_memory"),
         (SweepOptions, "experiments.memory.sweep:run_sweep"),
+        (ObserveOptions, "experiments.memory.observers.experiment:run_observe"),
+        (ContinuousOptions, "experiments.memory.continuous:run_continuous"),
         (ReportOptions, "experiments.memory.report:report_memory"),
         (ItemsOptions, "experiments.memory.items.report:compare_items"),
         (ConvertOptions, "experiments.people.converters.convert:convert_responses"),

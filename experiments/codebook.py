@@ -171,6 +171,19 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     ("FitRow", r"value|low|high|exact", Scale("that of the parameter")),
     *(
         (kind, pattern, scale)
+        for kind in ("LagRow", "StreamRow", "Response")
+        for pattern, scale in (
+            (r"lag", Scale("pictures", 1)),
+            (r"trial", Scale("index", 0)),
+            (r"reaction_time", Scale("seconds", 0)),
+            (r"repeats", Scale("pictures", 0)),
+            (r"(hits|false_alarms|auc)_\w+", SHARE),
+            (r"score|criterion", Scale("that of the observer")),
+        )
+    ),
+    ("ImageScore", r"score", Scale("that of the observer")),
+    *(
+        (kind, pattern, scale)
         for kind in ("PlanRow", "LadderRow", "PlannedTrialRow", "TriedRow")
         for pattern, scale in (
             (r"width|rate_at_width", Scale("numbers in a vector", 0)),

@@ -9,14 +9,18 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from experiments.observer_settings import arguments_of
 from storage.endings import is_out_of_memory
 from storage.options import unknown_name
+
+ROLES = {"surprise": "says what it finds", "score": "says what it finds", "study": "is shown what it is to remember"}
+"""What the methods of observers are for."""
 
 
 class ObserverError(ValueError):
@@ -38,30 +42,41 @@ def parse_observer(named: str) -> tuple[str, str]:
     return module, name
 
 
-def load_observer(named: str, method: str) -> Any:
-    """Make the observer that `module:Class` names; the class, or a function, is called without arguments.
+def load_observer(
+    named: str,
+    *methods: str,
+    settings: Mapping[str, str] | None = None,
+    offered: Mapping[str, Any] | None = None,
+) -> Any:
+    """Make the observer that `module:Class` names, a class or a function.
 
     Args:
         named: what people type, such as `mymodel:MyObserver`.
-        method: that it must have.
+        methods: that it must have.
+        settings: texts that become arguments of the class, by name; it is called without others but those below.
+        offered: arguments that it gets where it takes them.
 
     Raises:
-        ObserverError: there is no such module or class, the class cannot be made without arguments, making it fails,
-            or what is made has no such method.
+        ObserverError: there is no such module or class, it cannot be made with these arguments, making it fails, or
+            what is made lacks a method.
+        ValueError: there is no such setting, or it has another type.
     """
     module, name = parse_observer(named)
     made = _find(_import(module, named), name, named)
+    arguments = arguments_of(made, settings or {}, offered or {})
     try:
-        inspect.signature(made).bind()
+        inspect.signature(made).bind(**arguments)
     except TypeError as error:
+        others = f"other arguments than {', '.join(arguments)}" if arguments else "arguments"
         raise ObserverError(
-            f"--observer {named} cannot be made without arguments ({error}): give them defaults, or name a function "
+            f"--observer {named} cannot be made without {others} ({error}): give them defaults, or name a function "
             "that makes one"
         ) from error
     with failing_as(f"--observer {named} cannot be made"):
-        observer = made()
-    if not callable(getattr(observer, method, None)):
-        raise ObserverError(f"--observer {named} has no method {method}, by which an observer says what it finds")
+        observer = made(**arguments)
+    for method in methods:
+        if not callable(getattr(observer, method, None)):
+            raise ObserverError(f"--observer {named} has no method {method}, by which an observer {ROLES[method]}")
     return observer
 
 

@@ -388,6 +388,20 @@ def _imagegpt_palette(options: ImportOptions, colours: int, window: int) -> Pale
             "with --clusters to work with images."
         )
         return None
+    return read_imagegpt_palette(path, colours, window)
+
+
+def read_imagegpt_palette(path: Path, colours: int, window: int) -> Palette:
+    """Return the palette of the colours that the preprocessor's file of an Image GPT holds.
+
+    Args:
+        path: of the file.
+        colours: that the GPT knows.
+        window: pixels of the square images that it reads.
+
+    Raises:
+        CheckpointError: the file is damaged, or its colours or its size are not those of the GPT.
+    """
     settings = _read_json(path, PREPROCESSOR)
     clusters = settings.get("clusters")
     try:

@@ -14,7 +14,7 @@ BIN=${SECONDSIGHT_BIN:-.venv/bin}
 # shellcheck disable=SC2034
 read -ra container <<<"${SECONDSIGHT_CONTAINER:-}"
 # Commands that are continued with --resume auto. All others go on by themselves, or are short.
-RESUMED=" gpt-train vqgan-train vqgan-encode data-prepare memory-run diversity-run physics-run complete "
+RESUMED=" gpt-train vqgan-train vqgan-encode data-prepare memory-run memory-observe memory-continuous diversity-run physics-run complete "
 
 fail() {
     echo "slurm: $1" >&2

@@ -546,6 +546,11 @@ BASES: dict[str, Words] = {
     "gpt train": GPT_FRESH,
     "memory items": ITEMS,
     "memory people": PEOPLE,
+    "memory continuous": ("memory", "continuous", "--stimuli", "list", "--observer", "chance", "--out", "out"),
+    "memory observe": (
+        *("memory", "observe", "--stimuli", "list", "--observer", "template", "--exposures", "1"),
+        *("--size", "8", "--out", "out"),
+    ),
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
     "memory sweep": SWEEP,

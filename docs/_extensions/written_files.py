@@ -17,10 +17,13 @@ from experiments.demo_summary import DemoSummary
 from experiments.diversity.reporting.estimates import MetricRow
 from experiments.diversity.reporting.verdicts import ClaimRow
 from experiments.diversity.tables import AuditRow, BestRow, ImageRow, ItemRow, PositionRow, RedundancyRow, RunRow
+from experiments.memory.continuous import StreamRow
 from experiments.memory.experiment import KnownImage
 from experiments.memory.items.sources import Unused
 from experiments.memory.items.tables import Correlation, CourseRow, MemorabilityRow, ReliabilityRow
+from experiments.memory.lags import LagRow
 from experiments.memory.merge import LeftOut
+from experiments.memory.observers.judged import ImageScore
 from experiments.memory.protocol import ProtocolOption
 from experiments.memory.recall import RecallRow
 from experiments.people.accuracy import PeopleAccuracy
@@ -245,6 +248,29 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         CONFIG,
         ENVIRONMENT,
         SKIPPED,
+    ),
+    "memory observe": (
+        WrittenFile("trials.csv", "as in `memory run`"),
+        WrittenFile("scores.csv", "a row per image, test and readout; `--scores` takes such a table", ImageScore),
+        WrittenFile("accuracy.csv, curve.png, curve.pdf, curve.svg", "as in `memory run`"),
+        WrittenFile("study.csv, manifest.csv, defects.csv", "as in `memory run`"),
+        WrittenFile("observer.json", "what the observer is called, and at how many pixels a side it saw images"),
+        WrittenFile("runs/<run>/scores/<exposure>.npz", "the scores of a test, written when it is finished"),
+        WrittenFile("runs/<run>/state", "what an observer with a `state` had learned; until the run is finished"),
+        CONFIG,
+        ENVIRONMENT,
+        SKIPPED,
+    ),
+    "memory continuous": (
+        WrittenFile("report.html", "everything on one page that needs no network"),
+        WrittenFile("lags.csv", "hit rates, false alarms, d' and areas under the ROC by lag", LagRow),
+        WrittenFile("stream.csv", "a row per showing", StreamRow),
+        WrittenFile("responses.csv", "the same as answers, in the form of people's responses"),
+        WrittenFile("lags.png, lags.pdf, lags.svg", "hit rate, d' and area under the ROC against lag"),
+        WrittenFile("streams/<seed>.npz", "the scores of a run, as far as they are finished"),
+        CODEBOOK,
+        CONFIG,
+        ENVIRONMENT,
     ),
     "memory sweep": (
         WrittenFile("cells/<cell>", "a folder of `memory run` for each"),

@@ -34,7 +34,7 @@ from data.stimuli.lists import StimulusList, write_manifest
 from data.training_images import trained_images
 from experiments.memory.learner import describe_model, fingerprint_of_origin
 from experiments.memory.material import Material, encode_lists, read_lists
-from experiments.memory.options import MemoryOptions
+from experiments.memory.options import Half, MemoryOptions
 from experiments.memory.protocol import ProtocolOption, compare, describe_protocol
 from experiments.memory.recall import RecallRow
 from experiments.memory.recognition import half_of
@@ -42,7 +42,7 @@ from experiments.memory.run import MemoryRun
 from experiments.plots import draw_memory_curve
 from experiments.statistics.accuracy import Accuracy, accuracies, pooled, write_accuracies
 from experiments.statistics.outcomes import collect
-from experiments.statistics.trials import read_trials, write_trials
+from experiments.statistics.trials import TrialRow, read_trials, write_trials
 from gpt.model import GPT
 from storage.checkpoints import newest_checkpoint
 from storage.lock import FolderLock
@@ -93,10 +93,11 @@ def _run(options: MemoryOptions) -> list[Accuracy]:
     begun = _has_begun(options.out) and not options.overwrite
     options, precision = _settle_precision(options, begun)
     lists = read_lists(options)
-    versions = _versions(lists.first, options)
+    versions = versions_of(lists.first, options.material.half)
     if begun:
         open_run(options.out, options, options.resume, begun=True)  # refused before anything takes long
-    _say_list(lists.first, versions, options)
+    kind = "studied image" if options.material.noise is None else "studied sequence"
+    say_list(lists.first, versions, options.out, kind)
     material = encode_lists(lists, options)
     _say_model(material, options, precision)
     origin = fingerprint_of_origin(options)
@@ -117,13 +118,18 @@ def _run(options: MemoryOptions) -> list[Accuracy]:
         else:
             run.carry_out()
     trials = [trial for run in runs for trial in read_trials(run.folder / "trials.csv")]
-    results = accuracies(collect(trials))
-    write_accuracies(options.out / "accuracy.csv", results)
-    left_out = f"{len(lists.first.defects)} defects of the list were left out, see defects.csv"
-    draw_memory_curve(options.out / "curve.png", results, note=left_out if lists.first.defects else "")
     if options.test.recall:
         _join_recall(runs, options.out)
-    write_trials(options.out / "trials.csv", trials)  # the last, as those of a run
+    return write_results(options.out, lists.first, trials)
+
+
+def write_results(out: Path, stimuli: StimulusList, trials: list[TrialRow]) -> list[Accuracy]:
+    """Write what all runs found in the folder `out`, trials.csv the last, print the accuracies and return them."""
+    results = accuracies(collect(trials))
+    write_accuracies(out / "accuracy.csv", results)
+    left_out = f"{len(stimuli.defects)} defects of the list were left out, see defects.csv"
+    draw_memory_curve(out / "curve.png", results, note=left_out if stimuli.defects else "")
+    write_trials(out / "trials.csv", trials)
     print_accuracies(results)
     return results
 
@@ -161,20 +167,17 @@ def print_accuracies(results: list[Accuracy]) -> None:
         )
 
 
-def _versions(stimuli: StimulusList, options: MemoryOptions) -> dict[str, StimulusList]:
+def versions_of(stimuli: StimulusList, half: Half) -> dict[str, StimulusList]:
     """Return the versions of the list, with the trials that are taken; the study list stays whole."""
     versions = {"as_given": stimuli}
     swapped = stimuli.counterbalanced()
     if swapped is not None:
         versions["swapped"] = swapped
-    return {
-        name: replace(listed, trials=half_of(listed.trials, options.material.half)) for name, listed in versions.items()
-    }
+    return {name: replace(listed, trials=half_of(listed.trials, half)) for name, listed in versions.items()}
 
 
-def _say_list(stimuli: StimulusList, versions: Mapping[str, StimulusList], options: MemoryOptions) -> None:
-    """Say what is studied and tested, and what may make the results another experiment's."""
-    kind = "studied image" if options.material.noise is None else "studied sequence"
+def say_list(stimuli: StimulusList, versions: Mapping[str, StimulusList], out: Path, kind: str) -> None:
+    """Say what is studied and tested, and what may make the results another experiment's; `kind` is what is studied."""
     by_condition = Counter(trial.condition for trial in versions["as_given"].trials)
     trials = ", ".join(f"{number:,} {condition}" for condition, number in sorted(by_condition.items()))
     swapped = "as given, and with studied images and foils swapped"
@@ -184,7 +187,7 @@ def _say_list(stimuli: StimulusList, versions: Mapping[str, StimulusList], optio
         list=f"{count(len(stimuli.study), kind)}; trials: {trials}",
         versions=swapped if "swapped" in versions else given,
         skipped=describe_skipped(stimuli.skipped),
-        defects=_describe_defects(stimuli, options.out),
+        defects=_describe_defects(stimuli, out),
     )
 
 

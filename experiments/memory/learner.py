@@ -89,15 +89,20 @@ class Learner:
         shuffle = igpt2022_order if options.learning.order == "igpt2022" else epoch_order
         order = listed[shuffle(len(listed), self.seed, number)]
         for chosen in batches(order, known, options.batch, options.learning.replay, self.seed + 1_000_003 * number):
-            for _ in range(options.learning.steps_per_exposure):
-                train_step(
-                    self.accelerator,
-                    self.model,
-                    self.optimizer,
-                    items[chosen],
-                    options.learning_rate,
-                    options.learning.grad_clip,
-                )
+            self.learn(items[chosen])
+
+    def learn(self, items: Tensor) -> None:
+        """Take the optimizer steps of one batch, (B, L) int64 tokens; the GPT is in training mode."""
+        learning = self.options.learning
+        for _ in range(learning.steps_per_exposure):
+            train_step(
+                self.accelerator,
+                self.model,
+                self.optimizer,
+                items,
+                self.options.learning_rate,
+                learning.grad_clip,
+            )
 
     def save(self, folder: Path, number: int) -> None:
         """Write the state after pass `number` as the only checkpoint of `folder`.

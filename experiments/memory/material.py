@@ -146,7 +146,7 @@ def encode_lists(lists: Lists, options: MemoryOptions) -> Material:
     tokenizer = _find_tokenizer(options)
     size = tokenizer.size if tokenizer else options.material.size
     resize = options.material.resize
-    batches: Iterable[Clips] = _read(lists.first, size, resize, options.test.changes)
+    batches: Iterable[Clips] = read_scaled(lists.first, size, resize, options.test.changes)
     if tokenizer is None:
         if not options.material.fit_palette:
             raise ValueError(f"--gpt {options.gpt} has no tokenizer beside it: give --tokenizer, or --fit-palette")
@@ -156,7 +156,7 @@ def encode_lists(lists: Lists, options: MemoryOptions) -> Material:
     grid = tokenizer.grid(1, size, size)
     afterwards = torch.zeros(0, prod(grid), dtype=torch.int64)
     if lists.second is not None:
-        studied = _encode(tokenizer, _read(replace(lists.second, trials=()), size, resize))["none"]
+        studied = _encode(tokenizer, read_scaled(replace(lists.second, trials=()), size, resize))["none"]
         afterwards = torch.stack(list(studied.values()))
     return Material(
         tokens=_encode(tokenizer, batches),
@@ -189,7 +189,7 @@ def scale_image(image: Image.Image, size: int, resize: Resize) -> Tensor:
     return resize_and_crop(torch.from_numpy(np.array(scaled))[None], size)
 
 
-def _read(stimuli: StimulusList, size: int, resize: Resize, changes: Sequence[str] = ()) -> Iterator[Clips]:
+def read_scaled(stimuli: StimulusList, size: int, resize: Resize, changes: Sequence[str] = ()) -> Iterator[Clips]:
     """Yield the images of a list, some at a time; each is decoded once, also where it is changed for the test."""
     paths = [image.path for image in stimuli.images]
     tested = set(tested_paths(stimuli.trials))

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from experiments.memory.observers.options import ObserveOptions
 from experiments.memory.options import BEFORE, MemoryOptions, finished_runs
 from experiments.memory.protocol import SETS
 from experiments.statistics.trials import Run, TrialRow, read_trials
-from storage.run_folder import read_options
+from storage.run_folder import recorded_command, read_options
 from storage.tables import read_rows
 
 Row = TypeVar("Row")
@@ -18,17 +19,20 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder that `secondsight memory run` wrote, or one that holds a `trials.csv` and nothing else."""
+    """A folder that `secondsight memory run` or `memory observe` wrote, or one with a `trials.csv` and nothing else."""
 
     path: Path
     options: MemoryOptions | None
-    """None where there are only trials."""
+    """None where an observer sat the test, and where there are only trials."""
     trials: list[TrialRow]
+    observed: ObserveOptions | None = None
+    """Where an observer sat the test."""
 
     @property
     def stimuli(self) -> Path | None:
         """Folder of the list, if it is there."""
-        stimuli = self.options.stimuli if self.options else None
+        known = self.options or self.observed
+        stimuli = known.stimuli if known else None
         return stimuli if stimuli and stimuli.is_dir() else None
 
     @property
@@ -64,8 +68,12 @@ def read_run_folders(paths: Sequence[Path]) -> list[RunFolder]:
     found: list[RunFolder] = []
     for path in paths:
         for folder in finished_runs(path):
+            trials = read_trials(folder / "trials.csv")
+            if recorded_command(folder) == ObserveOptions.command:
+                found.append(RunFolder(folder, None, trials, read_options(folder, ObserveOptions)))
+                continue
             options = read_options(folder, MemoryOptions) if (folder / "config.json").exists() else None
-            found.append(RunFolder(folder, options, read_trials(folder / "trials.csv")))
+            found.append(RunFolder(folder, options, trials))
     return found
 
 

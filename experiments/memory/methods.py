@@ -9,6 +9,7 @@ from pathlib import Path
 from data.stimuli.lists import Stimulus
 from experiments.memory.learner import MOMENTUM
 from experiments.memory.merge import RunFolder
+from experiments.memory.observers.methods import observer_facts
 from experiments.memory.options import MemoryOptions
 from experiments.methods import Facts, compose, further_options, listed, methods_section, software
 from experiments.pages import Section
@@ -88,6 +89,9 @@ def run_paragraphs(folders: Sequence[RunFolder]) -> list[str]:
 def _facts(folder: RunFolder) -> Facts:
     facts = {"material": _material(folder), "versions": _versions(folder.trials)}
     options = folder.options
+    if folder.observed is not None:
+        test = _test(folder.trials, folder.observed.ties, score="score")
+        return facts | observer_facts(folder.observed, folder.path) | {"test": test}
     if options is None:
         return facts | {"test": _test(folder.trials, "half"), "unknown": "How it learned is not recorded."}
     facts |= {
@@ -107,6 +111,8 @@ def _material(folder: RunFolder) -> str:
     """Return what was studied, and in how many pairs it was tested."""
     trials = folder.trials
     options = folder.options
+    half = folder.observed.half if folder.observed else options.material.half if options else "all"
+    exclude = folder.observed.exclude_defects if folder.observed else bool(options and options.material.exclude_defects)
     known = folder.rows("study.csv", Stimulus)
     first = [trial for trial in trials if _test_of(trial) == _test_of(trials[0])]
     studied = len(known) or len({trial.studied for trial in first})
@@ -119,9 +125,9 @@ def _material(folder: RunFolder) -> str:
         return f"Studied were {count(options.material.noise, 'random sequence')} of {length}, {drawn}; {pairs}."
     begin = "Studied were" if known else "Studied and tested were"
     sentence = f"{begin} {count(studied, 'image')} of the list `{trials[0].list}`; {pairs}."
-    if options is not None and options.material.half != "all":
-        sentence += f" These are the {options.material.half} half of each condition, by the hash of their names."
-    if options is not None and options.material.exclude_defects:
+    if half != "all":
+        sentence += f" These are the {half} half of each condition, by the hash of their names."
+    if exclude:
         sentence += " What was found defective in the list was left out."
     return sentence
 
@@ -258,17 +264,17 @@ def _seeds(options: MemoryOptions) -> str:
     return f"Seed {first}." if first == last else f"Seeds {first} to {last}."
 
 
-def _test(trials: Sequence[TrialRow], ties: str) -> str:
+def _test(trials: Sequence[TrialRow], ties: str, score: str = "mean negative log likelihood per token (NLL)") -> str:
     """Return what a correct trial is, and under which conditions trials were taken."""
     exposures = sorted({trial.exposure for trial in trials})
     before = "before the first and " if exposures[0] == 0 else ""
     sentence = (
         f"Recognition was tested {before}after each exposure. A trial was correct when the studied image had the lower "
-        f"mean negative log likelihood per token (NLL); {TIES[ties]}."
+        f"{score}; {TIES[ties]}."
     )
     readouts = sorted({trial.readout for trial in trials} - {"weights"})
     if readouts:
-        judged = listed([f"{READOUTS.get(readout, '')} (`{readout}`)" for readout in readouts])
+        judged = listed([f"{READOUTS.get(readout, 'by a score of its own')} (`{readout}`)" for readout in readouts])
         sentence += f" Trials were also judged {judged}."
     changes = sorted({trial.change for trial in trials} - {"none"})
     if changes:

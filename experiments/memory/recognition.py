@@ -46,6 +46,8 @@ class Session:
     """Of an image before the tokenizer; None for random sequences, which stand for none."""
     ties: Ties = "half"
     """What a trial counts in which both images have the same score."""
+    length: int = 0
+    """Tokens of an image; 0 where scores are of no tokens."""
 
     @classmethod
     def prepare(
@@ -84,6 +86,7 @@ class Session:
             model=model,
             pixels=pixels,
             ties=ties,
+            length=stacked["none"].shape[1],
         )
 
     def test(self, gpt: GPT, store: EpisodicStore | None, exposure: int, interference: int) -> list[TrialRow]:
@@ -106,9 +109,13 @@ class Session:
                         f"after {exposure} exposures the learner's scores are not finite: "
                         "study with a lower --learning-rate"
                     )
-                by_path = dict(zip(self.paths, scores.tolist(), strict=True))
-                rows += [self._row(trial, by_path, readout, change, exposure, interference) for trial in self.trials]
+                rows += self.rows(scores, readout, change, exposure, interference)
         return rows
+
+    def rows(self, scores: Tensor, readout: str, change: str, exposure: int, interference: int) -> list[TrialRow]:
+        """Return a row for every trial, as it is decided by the scores (P,) of the tested images."""
+        by_path = dict(zip(self.paths, scores.tolist(), strict=True))
+        return [self._row(trial, by_path, readout, change, exposure, interference) for trial in self.trials]
 
     def _row(
         self, trial: Trial, scores: Mapping[str, float], readout: str, change: str, exposure: int, interference: int
@@ -139,7 +146,7 @@ class Session:
     def _bits_per_pixel(self, score: float, readout: str) -> float | None:
         if self.pixels is None or readout not in LIKELIHOODS:
             return None
-        return bits_per_pixel(score, self.tokens["none"].shape[1], self.pixels)
+        return bits_per_pixel(score, self.length, self.pixels)
 
 
 def half_of(trials: tuple[Trial, ...], half: Half) -> tuple[Trial, ...]:
