@@ -48,6 +48,7 @@ try:
     from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
     from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
     from experiments.options import DemoOptions
+    from experiments.people.options import ServeOptions, TaskOptions
     from experiments.physics import options as physics
     from experiments.scaling import options as scaling
     from gpt import options as gpt
@@ -92,6 +93,8 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (MemoryOptions, "experiments.memory.experiment:run_memory"),
         (SweepOptions, "experiments.memory.sweep:run_sweep"),
         (ReportOptions, "experiments.memory.report:report_memory"),
+        (TaskOptions, "experiments.people.task.make:make_task"),
+        (ServeOptions, "experiments.people.task.serve:serve_task"),
         (DiversityOptions, "experiments.diversity.experiment:run_diversity"),
         (StudyOptions, "experiments.diversity.study:run_study"),
         (DiversityReportOptions, "experiments.diversity.reporting.report:report_diversity"),
