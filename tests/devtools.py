@@ -93,6 +93,15 @@ class Browser:
             )
             time.sleep(0.02)
 
+    def wait_for(self, method: str, **parameters: Any) -> None:
+        """Wait for an event with these parameters, and forget it."""
+        while True:
+            for event in self.events:
+                if event["method"] == method and parameters.items() <= event["params"].items():
+                    self.events.remove(event)
+                    return
+            self.events.append(self._read())
+
     def press(self, key: str, code: str = "") -> None:
         """Press a key and let it go."""
         for kind in ("keyDown", "keyUp"):

@@ -60,7 +60,7 @@ def read_task(folder: Path) -> Task:
         study = read_table(folder / "study.csv", ("path",))
         kinds = frozenset({TWO_ALTERNATIVES, "vigilance"} if said["task"] == TWO_ALTERNATIVES else {"continuous"})
         name, versions = str(said["list"]), frozenset(map(str, said["versions"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OSError, TypeError, ValueError) as error:
         raise ValueError(f"{folder} is damaged ({error}): make the task again") from error
     pictures = {image["path"] for image in study} | {trial["foil"] for trial in trials}
     return Task(name, kinds, versions, {trial["item"]: trial["condition"] for trial in trials}, frozenset(pictures))

@@ -132,7 +132,7 @@ def _say_design(design: Design) -> None:
     trials = ", ".join(f"{number:,} {condition}" for condition, number in sorted(conditions.items()))
     lags = ", ".join(map(str, design.repeats)) or "none: no picture may be repeated (--fillers, --repeats)"
     left_out = sorted(set(design.options.lags) - design.repeats.keys())
-    beyond = f"; beyond half of the stream: {', '.join(map(str, left_out))}" if design.repeats and left_out else ""
+    beyond = f"; none at {', '.join(map(str, left_out))}" if design.repeats and left_out else ""
     say_found(
         list=f"{count(len(stimuli.study), 'studied image')}" + (f"; trials: {trials}" if design.tested else ""),
         versions="as given, and with studied images and foils swapped" if len(design.versions) > 1 else "as given only",
@@ -168,7 +168,7 @@ def _policy(options: TaskOptions) -> str:
     address = urlsplit(options.post)
     told = f"'self' {address.scheme}://{address.netloc}" if options.post else "'self'"
     return (
-        f"default-src 'none'; script-src {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self'; "
+        f"default-src 'none'; script-src {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         f"connect-src {told}; frame-src 'self'; base-uri 'none'; form-action 'none'"
     )
 

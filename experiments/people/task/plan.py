@@ -76,7 +76,8 @@ def wanted_repeats(studied: int, repeatable: int, share: float, lags: Sequence[i
     total = min(repeatable, round(share * studied))
     possible = [lag for lag in lags if 2 * lag <= studied + total]
     known = all(lag in BRADY_REPEATS for lag in possible)
-    return _shared_out(total, {lag: BRADY_REPEATS[lag] if known else 1 for lag in possible})
+    shares = _shared_out(total, {lag: BRADY_REPEATS[lag] if known else 1 for lag in possible})
+    return {lag: number for lag, number in shares.items() if number}
 
 
 def _shared_out(total: int, weights: Mapping[int, int]) -> dict[int, int]:

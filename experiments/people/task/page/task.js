@@ -131,7 +131,7 @@
   function makeTrial(step, index, records, frame) {
     const common = {
       frame,
-      on_start: () => records.begin(index),
+      begin: () => records.begin(index),
       on_finish: ({response, reaction, onset, shown, hidden, interrupted}) =>
         records.add({response, reaction, onset, shown, hidden, interrupted}),
     };

@@ -102,6 +102,13 @@ window.Secondsight ??= {};
     return now;
   }
 
+  function makeHeading(text, kind) {
+    const element = document.createElement("h1");
+    element.className = kind;
+    element.textContent = text;
+    return element;
+  }
+
   function button(text, response, key) {
     const element = document.createElement("button");
     element.type = "button";
@@ -136,12 +143,14 @@ window.Secondsight ??= {};
         show: {type: ParameterType.FLOAT},
         blank: {type: ParameterType.FLOAT},
         frame: {type: ParameterType.FLOAT},
+        begin: {type: ParameterType.FUNCTION},
         feedback: {type: ParameterType.BOOL},
       },
       data: DATA,
     };
 
     async trial(display, trial, onLoad) {
+      const heading = makeHeading(trial.task === "vigilance" ? "Seen before?" : "New, or seen before?", "unseen");
       const stage = document.createElement("div");
       stage.className = "stage";
       const mark = document.createElement("p");
@@ -150,7 +159,7 @@ window.Secondsight ??= {};
       const buttons = document.createElement("div");
       buttons.className = "answers";
       buttons.append(...BUTTONS[trial.task].map((each) => button(...each)));
-      display.replaceChildren(stage, mark, buttons);
+      display.replaceChildren(heading, stage, mark, buttons);
       const listener = new Listener(display, KEYS[trial.task], (response) => {
         const right = response === trial.condition;
         if (trial.feedback) {
@@ -162,6 +171,7 @@ window.Secondsight ??= {};
       onLoad();
       const image = await decoded(trial.source, "Picture");
       const onset = await nextFrame();
+      trial.begin();
       stage.append(image);
       listener.open = true;
       const offset = await frameAt(onset + trial.show, trial.frame);
@@ -182,13 +192,13 @@ window.Secondsight ??= {};
         studied: {type: ParameterType.STRING},
         limit: {type: ParameterType.FLOAT, default: null},
         frame: {type: ParameterType.FLOAT},
+        begin: {type: ParameterType.FUNCTION},
       },
       data: DATA,
     };
 
     async trial(display, trial, onLoad) {
-      const question = document.createElement("p");
-      question.textContent = "Which one did you see before?";
+      const question = makeHeading("Which one did you see before?", "question");
       const pair = document.createElement("div");
       pair.className = "pair";
       display.replaceChildren(question, pair);
@@ -196,6 +206,7 @@ window.Secondsight ??= {};
       onLoad();
       const images = await Promise.all([decoded(trial.left, "Left picture"), decoded(trial.right, "Right picture")]);
       const onset = await nextFrame();
+      trial.begin();
       pair.append(choice(images[0], "left"), choice(images[1], "right"));
       listener.open = true;
       const end = trial.limit === null ? new Promise(() => {}) : frameAt(onset + trial.limit, trial.frame);
