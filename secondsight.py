@@ -51,6 +51,7 @@ try:
     from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
     from experiments.options import DemoOptions
     from experiments.people.data_options import ConvertOptions
+    from experiments.people.options import ServeOptions, TaskOptions
     from experiments.physics import options as physics
     from experiments.scaling import options as scaling
     from experiments.scaling.report_options import ScalingReportOptions
@@ -100,6 +101,8 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (ReportOptions, "experiments.memory.report:report_memory"),
         (ItemsOptions, "experiments.memory.items.report:compare_items"),
         (ConvertOptions, "experiments.people.converters.convert:convert_responses"),
+        (TaskOptions, "experiments.people.task.make:make_task"),
+        (ServeOptions, "experiments.people.task.serve:serve_task"),
         (DiversityOptions, "experiments.diversity.experiment:run_diversity"),
         (StudyOptions, "experiments.diversity.study:run_study"),
         (DiversityReportOptions, "experiments.diversity.reporting.report:report_diversity"),

@@ -122,7 +122,7 @@ def _answer(files: dict[str, tuple[str, bytes]], folder: Path, asked: list[str] 
     with _Server(files) as server, (folder / "browser.log").open("wb") as log:
         port = server.server_port
         hosts = f"MAP {ELSEWHERE} 127.0.0.1:{port}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-        command = [browser, *_flags(folder / "profile"), f"--host-resolver-rules={hosts}", f"http://127.0.0.1:{port}/"]
+        command = [browser, *flags(folder / "profile"), f"--host-resolver-rules={hosts}", f"http://127.0.0.1:{port}/"]
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
             assert server.answered.wait(PATIENCE), f"no answer:\n{(folder / 'browser.log').read_text(errors='replace')}"
@@ -135,7 +135,7 @@ def _answer(files: dict[str, tuple[str, bytes]], folder: Path, asked: list[str] 
     return server.answer_path, server.answer
 
 
-def _flags(profile: Path) -> list[str]:
+def flags(profile: Path) -> list[str]:
     return [
         "--headless=new",
         "--no-sandbox",
