@@ -46,6 +46,7 @@ try:
         SyntheticOptions,
     )
     from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
+    from experiments.memory.key_options import KeyOptions
     from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
     from experiments.options import DemoOptions
     from experiments.physics import options as physics
@@ -91,6 +92,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (gpt.PlanOptions, "gpt.plan:plan"),
         (MemoryOptions, "experiments.memory.experiment:run_memory"),
         (SweepOptions, "experiments.memory.sweep:run_sweep"),
+        (KeyOptions, "experiments.memory.key_choice:choose_key"),
         (ReportOptions, "experiments.memory.report:report_memory"),
         (DiversityOptions, "experiments.diversity.experiment:run_diversity"),
         (StudyOptions, "experiments.diversity.study:run_study"),

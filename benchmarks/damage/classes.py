@@ -515,6 +515,7 @@ BASES: dict[str, Words] = {
     "gpt import": (*GPT_IMPORT, "foreign/igpt.pt", "--kind", "igpt"),
     "gpt plan": ("gpt", "plan"),
     "gpt train": GPT_FRESH,
+    "memory keys": ("memory", "keys", "--stimuli", "list", "--key-data", "few_images", "--out", "out"),
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
     "memory sweep": SWEEP,
