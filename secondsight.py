@@ -48,6 +48,7 @@ try:
     from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
     from experiments.memory.items.options import ItemsOptions
     from experiments.memory.observers.options import ContinuousOptions, ObserveOptions
+    from experiments.memory.key_options import KeyOptions
     from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
     from experiments.options import DemoOptions
     from experiments.people.data_options import ConvertOptions
@@ -98,6 +99,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (SweepOptions, "experiments.memory.sweep:run_sweep"),
         (ObserveOptions, "experiments.memory.observers.experiment:run_observe"),
         (ContinuousOptions, "experiments.memory.continuous:run_continuous"),
+        (KeyOptions, "experiments.memory.key_choice:choose_key"),
         (ReportOptions, "experiments.memory.report:report_memory"),
         (ItemsOptions, "experiments.memory.items.report:compare_items"),
         (ConvertOptions, "experiments.people.converters.convert:convert_responses"),

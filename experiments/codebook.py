@@ -140,6 +140,9 @@ SCALES: tuple[tuple[str, Scale], ...] = (
 
 EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     *((owner, r"(low|high)(_\w+)?", SHARE) for owner in ("Accuracy", "PeopleAccuracy", "LagRate")),
+    *((owner, r"(low|high)_images|mistaken", SHARE) for owner in ("KeyRow", "ComputeRow")),
+    ("ComputeRow", r"flops", Scale("FLOP", 0)),
+    ("ComputeRow", r"tokens|colours", Scale("of an image", 1)),
     *((owner, r"value|low|high", SHARE) for owner in ("ScoreRow", "AccuracyRow", "AccuracyCurveRow")),
     ("ConceptClaim", r"(control_)?(value|low|high)", SHARE),
     ("ConceptClaim", r"difference_(low|high)", DIFFERENCE),

@@ -551,6 +551,7 @@ BASES: dict[str, Words] = {
         *("memory", "observe", "--stimuli", "list", "--observer", "template", "--exposures", "1"),
         *("--size", "8", "--out", "out"),
     ),
+    "memory keys": ("memory", "keys", "--stimuli", "list", "--key-data", "few_images", "--out", "out"),
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
     "memory sweep": SWEEP,

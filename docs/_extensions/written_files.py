@@ -18,10 +18,12 @@ from experiments.diversity.reporting.estimates import MetricRow
 from experiments.diversity.reporting.verdicts import ClaimRow
 from experiments.diversity.tables import AuditRow, BestRow, ImageRow, ItemRow, PositionRow, RedundancyRow, RunRow
 from experiments.memory.continuous import StreamRow
+from experiments.memory.compute import ComputeRow
 from experiments.memory.experiment import KnownImage
 from experiments.memory.items.sources import Unused
 from experiments.memory.items.tables import Correlation, CourseRow, MemorabilityRow, ReliabilityRow
 from experiments.memory.lags import LagRow
+from experiments.memory.key_choice import KeyRow
 from experiments.memory.merge import LeftOut
 from experiments.memory.observers.judged import ImageScore
 from experiments.memory.protocol import ProtocolOption
@@ -272,9 +274,22 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         CONFIG,
         ENVIRONMENT,
     ),
+    "memory keys": (
+        WrittenFile("keys.csv", "a row per key, half of the trials, change and condition", KeyRow),
+        WrittenFile("keys.png, keys.pdf, keys.svg", "accuracy and false alarms on the second half"),
+        WrittenFile("trials.csv", "a row per trial, key and change, for `memory report`", TrialRow),
+        WrittenFile("study.csv", "the images of the list", Stimulus),
+        WrittenFile("manifest.csv", "its trials", ListedTrial),
+        WrittenFile("defects.csv", "what is wrong with it", ListedDefect),
+        CONFIG,
+        ENVIRONMENT,
+        SKIPPED,
+    ),
     "memory sweep": (
         WrittenFile("cells/<cell>", "a folder of `memory run` for each"),
         WrittenFile("sweep.csv", "where the cells ended: options in which they differ, then columns of `accuracy.csv`"),
+        WrittenFile("compute.csv", "with `--sizes` and the like: accuracies against FLOPs of study", ComputeRow),
+        WrittenFile("compute.png, compute.pdf, compute.svg", "the same as a plot"),
         WrittenFile("jobs", "with `--slurm`: submit.sh, the scripts of its steps, their commands and their logs"),
         WrittenFile("report", "of these jobs: the folder of `memory report`"),
     ),

@@ -32,8 +32,9 @@ from typing import Literal
 from data.skipping import describe_skipped, write_skipped
 from data.stimuli.lists import StimulusList, write_manifest
 from data.training_images import trained_images
+from experiments.memory.keyed import KeyedPictures, Seen, key_pictures
 from experiments.memory.learner import describe_model, fingerprint_of_origin
-from experiments.memory.material import Material, encode_lists, read_lists
+from experiments.memory.material import Lists, Material, encode_lists, read_lists
 from experiments.memory.options import Half, MemoryOptions
 from experiments.memory.protocol import ProtocolOption, compare, describe_protocol
 from experiments.memory.recall import RecallRow
@@ -100,6 +101,7 @@ def _run(options: MemoryOptions) -> list[Accuracy]:
     say_list(lists.first, versions, options.out, kind)
     material = encode_lists(lists, options)
     _say_model(material, options, precision)
+    keys = _make_keys(lists, material, options)
     origin = fingerprint_of_origin(options)
     if not begun:
         _begin(options)
@@ -108,7 +110,7 @@ def _run(options: MemoryOptions) -> list[Accuracy]:
     _look_for_known_images(lists.first, options)
     _say_protocol(material, options)
     runs = [
-        MemoryRun(options.out / "runs" / f"{version}_{seed}", material, listed, version, seed, options, origin)
+        MemoryRun(options.out / "runs" / f"{version}_{seed}", material, listed, version, seed, options, origin, keys)
         for version, listed in versions.items()
         for seed in range(options.learning.seed, options.learning.seed + options.learning.seeds)
     ]
@@ -132,6 +134,13 @@ def write_results(out: Path, stimuli: StimulusList, trials: list[TrialRow]) -> l
     write_trials(out / "trials.csv", trials)
     print_accuracies(results)
     return results
+
+
+def _make_keys(lists: Lists, material: Material, options: MemoryOptions) -> list[KeyedPictures]:
+    """Return the pictures of the lists by every key of `--store-key`."""
+    size = material.tokenizer.size if material.tokenizer else options.material.size
+    seen = Seen(size, options.material.resize, options.test.changes)
+    return key_pictures(options.test.store_key, lists.first, lists.second, seen, options.test.key_data)
 
 
 def _has_begun(out: Path) -> bool:

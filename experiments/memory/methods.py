@@ -42,7 +42,7 @@ WORDED = frozenset(
         *("noise", "noise_length", "noise_codes", "exclude_defects", "fillers", "half", "tokenizer", "colours", "size"),
         *("exposures", "steps_per_exposure", "replay", "optimizer", "optimizer_state", "grad_clip", "trained_blocks"),
         *("then", "then_exposures", "seeds", "seed", "changes", "store_layer", "recall", "ties", "protocol", "resize"),
-        *("fit_palette", "order", "initial_weights"),
+        *("fit_palette", "order", "initial_weights", "store_key"),
     )
 )
 """Options that the sentences below are about; others are named where they have not their default."""
@@ -65,6 +65,10 @@ READOUTS = {
     "familiarity": "by how near the features of an image lie to what an episodic store has kept of the studied images",
     "weights+store": "by the NLL of model and store mixed",
 }
+BY_KEY = (
+    "by how near a picture lies to the nearest studied one, in features of the normalised picture, centred and "
+    "whitened on pictures that were not tested"
+)
 
 
 def memory_methods(out: Path, folders: Sequence[RunFolder], people: Sequence[str] = ()) -> Section:
@@ -135,6 +139,11 @@ def _material(folder: RunFolder) -> str:
 def _test_of(trial: TrialRow) -> tuple[object, ...]:
     """Return what trials of one test have in common."""
     return trial.run, trial.readout, trial.change, trial.moment
+
+
+def _judge(readout: str) -> str:
+    """Return how a readout judges, in words."""
+    return BY_KEY if readout.startswith("familiarity:") else READOUTS.get(readout, "by a score of its own")
 
 
 def _versions(trials: Sequence[TrialRow]) -> str:
@@ -274,7 +283,7 @@ def _test(trials: Sequence[TrialRow], ties: str, score: str = "mean negative log
     )
     readouts = sorted({trial.readout for trial in trials} - {"weights"})
     if readouts:
-        judged = listed([f"{READOUTS.get(readout, 'by a score of its own')} (`{readout}`)" for readout in readouts])
+        judged = listed([f"{_judge(readout)} (`{readout}`)" for readout in readouts])
         sentence += f" Trials were also judged {judged}."
     changes = sorted({trial.change for trial in trials} - {"none"})
     if changes:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from data.inputs import check_stimuli
+from data.inputs import check_data, check_stimuli
+from experiments.memory.key_names import check_key
 from experiments.memory.protocol import Protocol, protocol_options, sweep_options
 from experiments.people.data_options import PeopleOptions
 from gpt.config import PRESETS, GPTConfig
@@ -33,9 +34,11 @@ NOISE_TOKENS = 2**26
 Half = Literal["all", "first", "second"]
 Resize = Literal["exact", "pillow"]
 Ties = Literal["half", "wrong"]
-Change = Literal["jpeg-50", "shift-1", "brightness", "mirror"]
+Change = Literal[
+    "jpeg-50", "shift-1", "brightness", "brightness-0.8", "contrast-0.8", "contrast-1.2", "crop-90", "mirror"
+]
 """The names of `experiments.memory.changes.CHANGES`."""
-BEFORE: Mapping[str, Any] = {"precision": "fp32"}
+BEFORE: Mapping[str, Any] = {"precision": "fp32", "store_key": ()}
 """What every run had before there were these options, which are therefore no part of what it is told apart by."""
 
 
@@ -152,6 +155,11 @@ class TestOptions(Options):
     store_layer: int | None = option(None, at_least=1, at_most=1000)
     """Block, from 1, whose output an episodic store keeps of every studied image; its judgements, and those of the
     weights and the store together, are recorded beside those of the weights. No store if not given."""
+    store_key: tuple[str, ...] = option((), identity="run", must_hold=check_key)
+    """Keys of pictures, each with a store of its own, whose judgements are recorded beside the others: pixels,
+    tokenizer:MODEL, gpt:MODEL, efficientnet-lite0 (or 1, 2) or timm:MODEL:WEIGHTS."""
+    key_data: Path | None = option(None, identity="run", must_hold=check_data)
+    """Pictures from which the spaces of --store-key are learned; those that are studied and not tested if not given."""
     recall: int = option(0, at_least=0, at_most=10**6, identity="run")
     """Studied images, and their foils, whose lower half is recalled from the upper after the last exposure."""
     ties: Ties = option("half")
@@ -298,6 +306,13 @@ class SweepOptions(Options):
     """Learning rates."""
     batches: tuple[int, ...] = option((2,), at_least=1, at_most=10**6)
     """Images per optimizer step."""
+    sizes: tuple[int, ...] = option((), at_least=1, at_most=1024)
+    """Pixels a side at which palettes of the list see the images, a combination each; --size if not given."""
+    palettes: tuple[int, ...] = option((), at_least=2, at_most=65_536)
+    """Colours of those palettes, a combination each; --colours if not given."""
+    equal_compute: bool = False
+    """Let all combinations study for as many floating-point operations: --exposures is for that whose pass over an
+    image takes most, and the others study as often more as a pass takes less. compute.csv and compute.png show it."""
     material: MaterialOptions = MaterialOptions()
     learning: LearningOptions = LearningOptions()
     test: TestOptions = TestOptions()
@@ -317,6 +332,12 @@ class SweepOptions(Options):
                 raise ValueError(f"--{name.replace('_', '-')} needs at least one value")
         if not self.presets and not self.gpts:
             raise ValueError("a sweep needs models: presets of new ones with --presets, or folders with --gpts")
+        by_picture = self.sizes or self.palettes or self.equal_compute
+        if by_picture and (self.gpts or self.material.tokenizer or self.material.noise):
+            raise ValueError(
+                "--sizes, --palettes and --equal-compute are for new GPTs and palettes of the list: leave out --gpts, "
+                "--tokenizer and --noise"
+            )
 
     @classmethod
     def implied(cls, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -338,9 +359,12 @@ def _check_combination(options: MemoryOptions | SweepOptions, stimuli: bool, gpt
     if learning.optimizer_state == "resume" and not gpt:
         raise ValueError("--optimizer-state resume needs --gpt: a new GPT has no state to resume")
     if material.noise is not None:
-        for name, value in (("then", learning.then), ("changes", test.changes), ("recall", test.recall)):
+        of_images = (("then", learning.then), ("changes", test.changes), ("recall", test.recall))
+        for name, value in (*of_images, ("store-key", test.store_key)):
             if value:
                 raise ValueError(f"--{name} is for images: leave it out with --noise")
+    if test.key_data is not None and not test.store_key:
+        raise ValueError("--key-data is for --store-key: give the keys whose spaces are learned from it")
 
 
 def without_before(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,7 +89,14 @@ class Session:
             length=stacked["none"].shape[1],
         )
 
-    def test(self, gpt: GPT, store: EpisodicStore | None, exposure: int, interference: int) -> list[TrialRow]:
+    def test(
+        self,
+        gpt: GPT,
+        store: EpisodicStore | None,
+        exposure: int,
+        interference: int,
+        keyed: Mapping[str, Mapping[str, Tensor]] | None = None,
+    ) -> list[TrialRow]:
         """Return a row for every trial, change and readout.
 
         Args:
@@ -97,13 +104,15 @@ class Session:
             store: what an episodic store holds beside its weights; None where there is none.
             exposure: passes over the list so far.
             interference: passes over another list after those.
+            keyed: (P,) judgements by stores of pictures, in the order of `paths`, by readout and change.
 
         Raises:
             FloatingPointError: a score is not a number, because the learner has diverged.
         """
         rows = []
         for change, tokens in self.tokens.items():
-            for readout, scores in score(gpt, store, tokens).items():
+            beside = {readout: of_change[change] for readout, of_change in (keyed or {}).items()}
+            for readout, scores in (score(gpt, store, tokens) | beside).items():
                 if not scores.isfinite().all():
                     raise FloatingPointError(
                         f"after {exposure} exposures the learner's scores are not finite: "

@@ -215,7 +215,8 @@ def _comparisons(
     if draw_readouts(out / "readouts.png", results, note, people):
         text = (
             "`weights` judges by the model's NLL; `familiarity` by how near the image's features lie to what an "
-            "episodic store has kept of the studied images; `weights+store` by the NLL of model and store mixed."
+            "episodic store has kept of the studied images; `familiarity:KEY` by how near it lies in the space "
+            "of a key of pictures; `weights+store` by the NLL of model and store mixed."
         )
         media = embed(out / "readouts.png", "Accuracy of each readout against exposures")
         yield comparison_section("Readouts compared", text, (media,), _in(comparisons, "readout", change="none"))

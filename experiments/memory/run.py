@@ -13,7 +13,7 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from torch import Tensor
 
 from data.stimuli.lists import StimulusList, Trial
 from experiments.memory.episodic import EpisodicStore
+from experiments.memory.keyed import KeyedPictures
 from experiments.memory.learner import Learner, begin_learner, image_folder_order
 from experiments.memory.material import Material, read_clips
 from experiments.memory.options import MemoryOptions, without_before
@@ -63,6 +64,8 @@ class MemoryRun:
     options: MemoryOptions
     origin: str = ""
     """Fingerprint of the GPT that it begins with; empty for a new one."""
+    keys: Sequence[KeyedPictures] = ()
+    """The pictures of the lists by every key of `--store-key`."""
 
     @cached_property
     def identity(self) -> str:
@@ -76,6 +79,7 @@ class MemoryRun:
                 "version": self.version,
                 "seed": self.seed,
                 "gpt": self.origin,
+                **({"keys": {keyed.key: keyed.fingerprint for keyed in self.keys}} if self.keys else {}),
             }
         )
 
@@ -172,7 +176,14 @@ class MemoryRun:
         """Take the tests after pass `number`; 0 is before the first."""
         exposure = min(number, self.options.learning.exposures)
         interference = number - exposure
-        return session.test(learner.gpt, self._store(learner, number), exposure, interference)
+        store = self._store(learner, number)
+        return session.test(learner.gpt, store, exposure, interference, self._by_keys(session, number))
+
+    def _by_keys(self, session: Session, number: int) -> dict[str, dict[str, Tensor]]:
+        """Return what stores of the pictures studied in `number` passes say, by readout and change."""
+        studied = [image.path for image in self.stimuli.study] if number > 0 else []
+        second = number > self.options.learning.exposures
+        return {keyed.readout: keyed.familiarity(studied, session.paths, second) for keyed in self.keys}
 
     def _store(self, learner: Learner, number: int) -> EpisodicStore | None:
         """Return a store of what has been studied in `number` passes, as the learner represents it now."""

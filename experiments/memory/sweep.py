@@ -2,6 +2,7 @@
 
 cells/<combination>/      one run folder of `secondsight memory run` each
 sweep.csv                 what differs between the cells, as their config.json tell, and where each ended
+compute.csv, compute.png  with --sizes, --palettes or --equal-compute: accuracies against FLOPs of study
 jobs/                     with --slurm: jobs of Slurm that carry out the cells, make sweep.csv and the report
 report/                   that report
 """
@@ -14,8 +15,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from experiments.memory.compute import equal_exposures, write_compute
 from experiments.memory.experiment import run_memory
-from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
+from experiments.memory.options import MaterialOptions, MemoryOptions, ReportOptions, SweepOptions
 from experiments.memory.protocol import ARCHITECTURE
 from experiments.memory.sweep_table import print_table, write_sweep
 from experiments.slurm_jobs import Step, write_jobs
@@ -57,6 +59,8 @@ def run_sweep(options: SweepOptions) -> Path:
             failed[cell.out.name] = error
             print(visible(f"{cell.out.name} failed: {error}"), file=sys.stderr, flush=True)
     print_table(write_sweep(options.out))
+    if options.sizes or options.palettes or options.equal_compute:
+        write_compute(options.out)
     if failed:
         listed = "; ".join(f"{name}: {error}" for name, error in failed.items())
         raise SweepError(f"{len(failed)} of {len(cells)} cells failed: {listed}")
@@ -81,20 +85,26 @@ def sweep_cells(options: SweepOptions) -> list[MemoryOptions]:
     labels = [*options.presets, *map(_label, options.gpts)]
     cells = [
         MemoryOptions(
-            out=options.out / "cells" / f"{_label_of_list(stimuli, options)}_{label}_rate-{rate:g}_batch-{batch}",
+            out=options.out / "cells" / f"{_label_of_list(stimuli, options)}_{label}_rate-{rate:g}_batch-{batch}{seen}",
             stimuli=stimuli,
             batch=batch,
             learning_rate=rate,
-            material=options.material,
+            material=material,
             protocol=options.protocol,
             test=options.test,
             resume="auto",
             **model,
         )
-        for stimuli, (label, model), rate, batch in product(
-            options.stimuli or (None,), zip(labels, models, strict=True), options.learning_rates, options.batches
+        for stimuli, (label, model), rate, batch, (seen, material) in product(
+            options.stimuli or (None,),
+            zip(labels, models, strict=True),
+            options.learning_rates,
+            options.batches,
+            _materials(options).items(),
         )
     ]
+    if options.equal_compute:
+        cells = equal_exposures(cells)
     names = [cell.out.name for cell in cells]
     for name in names:
         if names.count(name) > 1:
@@ -129,6 +139,16 @@ def _of_finished(cell: MemoryOptions) -> MemoryOptions:
     asked = cell.learning.precision
     settled = (read_precision(cell.out) or "fp32") if asked == "auto" else asked.removesuffix("!")
     return cell.changed(precision=settled)
+
+
+def _materials(options: SweepOptions) -> dict[str, MaterialOptions]:
+    """Return how images are seen, by what is added to the names of cells: nothing where it is the same for all."""
+    if not options.sizes and not options.palettes:
+        return {"": options.material}
+    kinds = product(options.sizes or (options.material.size,), options.palettes or (options.material.colours,))
+    return {
+        f"_{size}px_{colours}-colours": replace(options.material, size=size, colours=colours) for size, colours in kinds
+    }
 
 
 def _label_of_list(stimuli: Path | None, options: SweepOptions) -> str:
