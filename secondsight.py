@@ -47,8 +47,8 @@ try:
     )
     from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
     from experiments.memory.items.options import ItemsOptions
-    from experiments.memory.observers.options import ContinuousOptions, ObserveOptions
     from experiments.memory.key_options import KeyOptions
+    from experiments.memory.observers.options import ContinuousOptions, ObserveOptions
     from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
     from experiments.options import DemoOptions
     from experiments.people.data_options import ConvertOptions

@@ -21,7 +21,7 @@ from experiments.memory.items.report import compare_items
 from experiments.memory.items.sources import CORRECTED, FALSE_ALARMS, HITS, Source, people_sources
 from experiments.memory.items.tables import NOTHING, POOLED
 from experiments.people.data_options import PeopleOptions
-from experiments.people.table import Response, write_responses
+from experiments.people.table import write_responses
 from experiments.statistics.trials import TrialRow
 
 ITEMS = 8

@@ -229,7 +229,9 @@ def test_what_an_observer_does_with_its_images_has_no_effect(stimuli: Path, here
 
 
 def test_several_readouts_are_told_apart(stimuli: Path, here: Path) -> None:
-    name = write_module(here, scores_of("{'weights': images.sum((1, 2, 3)), 'edges': images.diff(dim=3).sum((1, 2, 3))}"))
+    name = write_module(
+        here, scores_of("{'weights': images.sum((1, 2, 3)), 'edges': images.diff(dim=3).sum((1, 2, 3))}")
+    )
     observe(stimuli, here / "out", observer=f"{name}:Own")
     assert {row.readout for row in read_trials(here / "out" / "trials.csv")} == {"weights", "edges"}
 
@@ -428,7 +430,10 @@ def test_a_table_needs_no_more_than_paths_exposures_and_scores(stimuli: Path, ob
         (lambda rows: rows[1].update(score="nan"), "row 2: the score of study/novel_1.png is nan, no finite number"),
         (lambda rows: rows[1].update(score=""), "row 2: score '' is no float"),
         (lambda rows: rows[1].update(exposure="-1"), "row 2: exposure -1 and seed 0 must not be negative"),
-        (lambda rows: rows[1].update(version="other"), "there is no version 'other' of the list, but as_given, swapped"),
+        (
+            lambda rows: rows[1].update(version="other"),
+            "there is no version 'other' of the list, but as_given, swapped",
+        ),
         (lambda rows: rows[1].update(readout=""), "change and readout must not be empty"),
         (lambda rows: rows[1].update(exposure="7"), "has no score"),
         (lambda rows: rows.clear(), "has no rows"),

@@ -17,13 +17,13 @@ from experiments.demo_summary import DemoSummary
 from experiments.diversity.reporting.estimates import MetricRow
 from experiments.diversity.reporting.verdicts import ClaimRow
 from experiments.diversity.tables import AuditRow, BestRow, ImageRow, ItemRow, PositionRow, RedundancyRow, RunRow
-from experiments.memory.continuous import StreamRow
 from experiments.memory.compute import ComputeRow
+from experiments.memory.continuous import StreamRow
 from experiments.memory.experiment import KnownImage
 from experiments.memory.items.sources import Unused
 from experiments.memory.items.tables import Correlation, CourseRow, MemorabilityRow, ReliabilityRow
-from experiments.memory.lags import LagRow
 from experiments.memory.key_choice import KeyRow
+from experiments.memory.lags import LagRow
 from experiments.memory.merge import LeftOut
 from experiments.memory.observers.judged import ImageScore
 from experiments.memory.protocol import ProtocolOption
@@ -58,8 +58,8 @@ from experiments.scaling.fit_tables import (
 )
 from experiments.scaling.measured_tables import MeasuredRow, TaskCurveRow, UnmeasuredRow
 from experiments.scaling.plan_rows import PlanRow
-from experiments.scaling.report_left_out import LeftOutRow
 from experiments.scaling.rate_table import PlannedTrialRow, TriedRow
+from experiments.scaling.report_left_out import LeftOutRow
 from experiments.scaling.run_table import LadderRow
 from experiments.scaling.tables import CurveRow
 from experiments.scaling.task_rows import ClassRow, CurveFitRow

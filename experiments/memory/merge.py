@@ -11,7 +11,7 @@ from experiments.memory.observers.options import ObserveOptions
 from experiments.memory.options import BEFORE, MemoryOptions, finished_runs
 from experiments.memory.protocol import SETS
 from experiments.statistics.trials import Run, TrialRow, read_trials
-from storage.run_folder import recorded_command, read_options
+from storage.run_folder import read_options, recorded_command
 from storage.tables import read_rows
 
 Row = TypeVar("Row")

@@ -27,8 +27,8 @@ from pathlib import Path
 
 from data.subset import write_subset
 from data.tokens import TokenStore
-from experiments.scaling.clock import clocked
 from experiments.methods import listed
+from experiments.scaling.clock import clocked
 from experiments.scaling.ladder import Cell, DataPart, Ladder, Trunk, make_ladder
 from experiments.scaling.live import LivePage
 from experiments.scaling.measured import write_whole_codebook
