@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytest
 from killed_commands import run_until
-from ladders import SMALL, STEP, make_counting_store
+from ladders import STEP, make_counting_store
+from measured_ladders import World, make_clip_world, make_image_world, options, task_options
 from memory_lists import make_list
 from physics_films import make_set
-from PIL import Image
-from tiny import IMAGE, SHORT, make_images, make_tokenizer, make_videos
 
 from data.tokens import TokenStore
 from experiments.diversity.tables import ItemRow
@@ -34,49 +31,10 @@ from experiments.statistics.trials import read_trials
 from gpt.evaluate import evaluate
 from gpt.options import EvaluateOptions
 from storage.command import arguments_of
-from storage.files import to_json
 from storage.run_folder import RunFolderError
 from storage.tables import read_rows, read_table
-from vqgan.config import VQGANConfig
-from vqgan.encode import encode
-from vqgan.options import EncodeOptions
 
 CELL = "width-16_tokens-256_seed-0_flop-4.32538e+07"
-
-
-class World(NamedTuple):
-    """What a ladder is trained and measured on."""
-
-    tokenizer: Path
-    data: Path
-    tokens: Path
-
-
-def make_world(folder: Path, config: VQGANConfig, data: Path) -> World:
-    made = World(folder / "tokenizer", data, folder / "tokens")
-    make_tokenizer(config).save_pretrained(made.tokenizer)
-    encode(EncodeOptions(tokenizer=made.tokenizer, data=made.data, out=made.tokens, workers=0))
-    return made
-
-
-def make_plain_images(folder: Path, count: int = 24) -> Path:
-    """Images of one colour, four of them over and over with slight changes: a small GPT soon knows their tokens."""
-    folder.mkdir()
-    chance = np.random.default_rng(0)
-    colours = chance.integers(20, 230, (4, 3))
-    for number in range(count):
-        pixels = colours[number % 4] + chance.integers(0, 3, (16, 16, 3))
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"plain_{number}.png")
-    return folder
-
-
-def task_options(path: Path, command: str, **options: Any) -> Path:
-    path.write_text(to_json({"command": command, **options}))
-    return path
-
-
-def options(tokens: Path, out: Path, **others: Any) -> ScalingRunOptions:
-    return ScalingRunOptions.of(tokens=tokens, out=out, **{**SMALL, **others})
 
 
 def rows(out: Path) -> list[MeasuredRow]:
@@ -91,14 +49,12 @@ def of_task(out: Path, task: str) -> list[MeasuredRow]:
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> World:
-    folder = tmp_path_factory.mktemp("images")
-    return make_world(folder, IMAGE, make_plain_images(folder / "data"))
+    return make_image_world(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> World:
-    folder = tmp_path_factory.mktemp("clips")
-    return make_world(folder, SHORT, make_videos(folder / "data", 20, size=16))
+    return make_clip_world(tmp_path_factory.mktemp("clips"))
 
 
 @pytest.fixture(scope="module")
@@ -359,7 +315,8 @@ def test_a_measurement_that_fails_is_listed(counting: Path, whole: Whole) -> Non
     with pytest.raises(LadderError, match="1 measurement failed: task nll"):
         run_scaling(counted(counting, whole.out))
     (row,) = read_rows(whole.out / "unmeasured.csv", UnmeasuredRow)
-    assert row.why.startswith("it failed")
+    assert row.why.startswith("it failed: ")
+    assert CELL in row.why
     assert rows(whole.out) == []
     folder.unlink()
     aside.rename(folder)
@@ -372,105 +329,6 @@ def test_a_damaged_result_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "metrics.json").write_text(content)
     with pytest.raises(ValueError, match=r"metrics.json is damaged .*: remove .*, and measure it again"):
         list(READERS["nll"](tmp_path, CellTaskOptions()))
-
-
-@pytest.mark.parametrize(
-    ("others", "said"),
-    [
-        ({"tasks": ("memory",), "data": None}, "--tasks memory needs --stimuli"),
-        ({"tasks": ("physics",)}, "--tasks physics needs --films"),
-        ({"tasks": ("nll", "nll")}, "--tasks nll nll names a value twice"),
-        ({"tasks": ("nll",)}, "--tokenizer is for --tasks memory or diversity or physics or reconstruction"),
-        ({"exposures": ()}, "--exposures needs at least one value"),
-        (
-            {"tasks": (), "tokenizer": None, "data": None, "task_options": (Path("options.json"),)},
-            "--task-options are for --tasks",
-        ),
-    ],
-)
-def test_options_that_do_not_go_together_are_refused(
-    images: World, tmp_path: Path, others: dict[str, Any], said: str
-) -> None:
-    given = {"tasks": ("reconstruction",), "tokenizer": images.tokenizer, "data": images.data}
-    with pytest.raises(ValueError, match=said):
-        options(images.tokens, tmp_path, **{**given, **others})
-
-
-Refused = Callable[[World, World, Path, Path], tuple[dict[str, Any], str]]
-
-
-def _other_tokenizer(images: World, clips: World, stimuli: Path, tmp: Path) -> tuple[dict[str, Any], str]:
-    make_tokenizer(IMAGE, seed=5).save_pretrained(tmp / "other")
-    asked = {"tasks": ("memory",), "tokenizer": tmp / "other", "stimuli": stimuli}
-    return asked, "give the tokenizer that encoded them"
-
-
-def _images_of_clips(images: World, clips: World, stimuli: Path, tmp: Path) -> tuple[dict[str, Any], str]:
-    asked = {"tokens": clips.tokens, "tasks": ("memory",), "tokenizer": clips.tokenizer, "stimuli": stimuli}
-    return asked, r"images of the list have grids of \(1, 4, 4\), those of .* are \(2, 4, 4\)"
-
-
-def _defects(images: World, clips: World, stimuli: Path, tmp: Path) -> tuple[dict[str, Any], str]:
-    broken = make_list(tmp / "list", items=3)
-    foil = broken / "test" / "novel_unseen" / "novel_0.png"
-    (broken / "study" / "novel_0.png").rename(broken / "study" / "novel_9.png")
-    foil.write_bytes((broken / "study" / "novel_1.png").read_bytes())
-    return {"tasks": ("memory",), "tokenizer": images.tokenizer, "stimuli": broken}, "novel_0"
-
-
-def _other_data(images: World, clips: World, stimuli: Path, tmp: Path) -> tuple[dict[str, Any], str]:
-    further = task_options(tmp / "diversity.json", "diversity run", perceptual="none", features="none")
-    data = make_images(tmp / "data")
-    asked = {"tasks": ("diversity",), "tokenizer": images.tokenizer, "data": data, "task_options": (further,)}
-    return asked, "plain_"
-
-
-def _no_films(images: World, clips: World, stimuli: Path, tmp: Path) -> tuple[dict[str, Any], str]:
-    asked = {"tokens": clips.tokens, "tasks": ("physics",), "tokenizer": clips.tokenizer, "films": clips.data}
-    return asked, "manifest"
-
-
-def _options_of_another_command(images: World, clips: World, stimuli: Path, tmp: Path) -> tuple[dict[str, Any], str]:
-    further = task_options(tmp / "options.json", "memory report")
-    return {"tasks": ("nll",), "task_options": (further,)}, "there is no command that measures 'memory report'"
-
-
-def _options_twice(images: World, clips: World, stimuli: Path, tmp: Path) -> tuple[dict[str, Any], str]:
-    further = (task_options(tmp / "1.json", "gpt eval"), task_options(tmp / "2.json", "gpt eval"))
-    return {"tasks": ("nll",), "task_options": further}, "another file has options of `gpt eval`, too"
-
-
-def _options_of_no_task(images: World, clips: World, stimuli: Path, tmp: Path) -> tuple[dict[str, Any], str]:
-    further = task_options(tmp / "options.json", "physics run", least_kept=0.0)
-    return {"tasks": ("nll",), "task_options": (further,)}, "is for --tasks physics: add it, or leave the file out"
-
-
-def _options_of_no_command(images: World, clips: World, stimuli: Path, tmp: Path) -> tuple[dict[str, Any], str]:
-    (tmp / "options.json").write_text("{}")
-    return {"tasks": ("nll",), "task_options": (tmp / "options.json",)}, "does not name its `command`"
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        _other_tokenizer,
-        _images_of_clips,
-        _defects,
-        _other_data,
-        _no_films,
-        _options_of_another_command,
-        _options_twice,
-        _options_of_no_task,
-        _options_of_no_command,
-    ],
-)
-def test_what_cannot_be_measured_is_refused_before_any_training(
-    images: World, clips: World, stimuli: Path, tmp_path: Path, make: Refused
-) -> None:
-    others, said = make(images, clips, stimuli, tmp_path)
-    with pytest.raises(ValueError, match=said):
-        run_scaling(options(**{"tokens": images.tokens, "out": tmp_path / "run", **others}))
-    assert not (tmp_path / "run").exists() or not list((tmp_path / "run").iterdir())
 
 
 def test_what_was_measured_with_other_options_is_refused(counting: Path, whole: Whole, tmp_path: Path) -> None:

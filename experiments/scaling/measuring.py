@@ -19,7 +19,7 @@ from experiments.physics.checks import check_set
 from experiments.physics.encoding import encode_films
 from experiments.physics.experiment import find_void
 from experiments.physics.readers.any import read_set
-from experiments.scaling.ladder import Ladder
+from experiments.scaling.ladder import Cell, Ladder
 from experiments.scaling.measured import (
     curve_path,
     measured_rows,
@@ -46,8 +46,8 @@ from vqgan.tokenizer import Tokenizer
 FEWEST_CLIPS = 2
 """To learn from, where continuations are told from one another."""
 
-Attempt = Callable[[str, Callable[[], object]], None]
-"""Carries out something of a name, and notes if it fails."""
+Attempt = Callable[[str, Callable[[], object]], Exception | None]
+"""Carries out something of a name, notes if it fails, and returns why."""
 
 
 def check_tasks(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -> None:
@@ -60,7 +60,7 @@ def check_tasks(options: ScalingRunOptions, ladder: Ladder, store: TokenStore) -
         MediaError, StimulusError, ManifestError, TokenStoreError, ValueError, WeightsMissingError: see the commands
             that measure.
     """
-    missing = {one.task: one for one in reversed(measurements(options, ladder)) if not is_measured(one)}
+    missing = {one.task: one for one in reversed(_missing(options, ladder))}
     if options.measuring.tasks:
         say_found(tasks=", ".join(options.measuring.tasks))
     if not missing.keys() - {"nll"}:
@@ -80,7 +80,7 @@ def prepare_films(options: ScalingRunOptions, ladder: Ladder) -> None:
         ErasedError: the tokenizer keeps too little of what matched films differ in.
         MediaError: a film is too short, or cannot be decoded.
     """
-    missing = [one for one in measurements(options, ladder) if one.task == "physics" and not is_measured(one)]
+    missing = [one for one in _missing(options, ladder) if one.task == "physics"]
     if missing:
         asked: Any = missing[0].options
         films = check_set(read_set(asked.films, asked.kind), asked.exclude_defects)
@@ -106,10 +106,9 @@ def measure_cells(
     for one in asked:
         if one.name in reasons:
             continue
-        if not is_measured(one):
-            attempt(f"task {one.name}", partial(measure, one))
-        if not is_measured(one):
-            reasons[one.name] = "it failed: the command says why when it is given again"
+        error = None if is_measured(one) else attempt(f"task {one.name}", partial(measure, one))
+        if error is not None:
+            reasons[one.name] = f"it failed: {error}"
         elif one.cell is not None:
             rows[one.name] = measured_rows(by_name[one.cell.name], outcomes_of(one, options.measuring))
         _write(options.out, asked, rows, reasons)
@@ -127,7 +126,7 @@ def measure_part(options: ScalingRunOptions, one: Measurement) -> None:
         training = cell_training(options, one.cell)
         if not is_finished(training):
             raise RunFolderError(f"{training.out} is not trained yet: the part {one.cell.name} comes first")
-        why = read_end(training.out, one.cell.steps).why_diverged
+        why = _why_diverged(options, one.cell)
         if why:
             print(visible(f"{one.name} is not measured, as the cell diverged: {why}"))
             return
@@ -174,6 +173,21 @@ def check_tokenizer(folder: Path, tokenizer: Tokenizer, store: TokenStore) -> No
             f"the tokens in {store.folder} are those of tokenizer {store.metadata.tokenizer}, {folder} is "
             f"{tokenizer.fingerprint}: give the tokenizer that encoded them"
         )
+
+
+def _missing(options: ScalingRunOptions, ladder: Ladder) -> list[Measurement]:
+    """Return what is not measured yet and may be: a cell that is known to have diverged is not."""
+    return [
+        one
+        for one in measurements(options, ladder)
+        if not is_measured(one) and not (one.cell is not None and _why_diverged(options, one.cell))
+    ]
+
+
+def _why_diverged(options: ScalingRunOptions, cell: Cell) -> str:
+    """Return why a cell counts as diverged; empty if it does not, or is not trained yet."""
+    training = cell_training(options, cell)
+    return read_end(training.out, cell.steps).why_diverged if is_finished(training) else ""
 
 
 def _hindrance(one: Measurement, trained: Mapping[str, LadderRow]) -> str:

@@ -138,13 +138,14 @@ def _carry_out_missing(
     rows = write_runs(options, ladder, store)
     failed: dict[str, Exception] = {}
 
-    def attempt(name: str, action: Callable[[], object]) -> None:
+    def attempt(name: str, action: Callable[[], object]) -> Exception | None:
         try:
             with stage(name):
                 action()
         except (ValueError, OSError) as error:
             failed[name] = error
             print(visible(f"{name} failed: {error}"), file=sys.stderr, flush=True)
+        return failed.get(name)
 
     sweep_rates(options, ladder, _train, attempt)
     for trunk, cells in ladder.by_trunk.items():
