@@ -68,6 +68,20 @@ def test_trials_of_the_list_are_what_a_complete_participant_answers() -> None:
     assert reasons(make_choices(participants=1), {"list": 60}) == {"p0": "answered 30 of 60 trials, less than 80 %"}
 
 
+def test_who_studied_and_never_chose_is_incomplete() -> None:
+    rows = make_choices(participants=1) + make_repeats(participants=2)
+    assert reasons(rows) == {"p1": "answered 0 of 30 trials, less than 80 %"}
+
+
+def test_continuous_task_has_no_choices_to_answer() -> None:
+    rows = make_choices(participants=1) + make_repeats(participants=2, task="continuous")
+    assert reasons(rows, {"list": 30}) == {}
+
+
+def test_vigilance_alone_is_not_incomplete() -> None:
+    assert reasons(make_repeats(), {"list": 30}) == {}
+
+
 def test_choices_that_were_not_made_are_not_answered() -> None:
     rows = [replace(row, response="", correct=None) if row.trial % 2 else row for row in make_choices(participants=1)]
     assert reasons(rows) == {"p0": "answered 15 of 30 trials, less than 80 %"}

@@ -77,6 +77,13 @@ class PeopleAccuracy:
     unanswered: int
     """Choices that were not made in time."""
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its widest interval: over images and people, or of one participant over images."""
+        if self.low is None or self.high is None:
+            return self.low_images, self.high_images
+        return self.low, self.high
+
 
 def people_accuracies(rows: Iterable[Response]) -> list[PeopleAccuracy]:
     """Return the accuracy of people in each condition: of all lists together, and of each list."""
@@ -105,8 +112,8 @@ def measured(results: Iterable[PeopleAccuracy], source: str) -> dict[str, HumanR
             sem=result.sem,
             status="measured",
             source=source,
-            low=result.low_images if result.low is None else result.low,
-            high=result.high_images if result.high is None else result.high,
+            low=result.interval[0],
+            high=result.interval[1],
             participants=result.participants,
         )
         for result in results

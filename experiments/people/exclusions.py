@@ -57,11 +57,11 @@ def exclude(
 
 
 def _most_trials(sessions: Mapping[tuple[str, str], Session], expected: Mapping[str, int]) -> dict[str, int]:
-    """Return the number of forced choices that a complete participant makes, by list."""
+    """Return the number of forced choices that a complete participant makes, by list; 0 where nobody made any."""
     most: dict[str, int] = {}
     for (name, _), session in sessions.items():
         most[name] = max(most.get(name, 0), session.trials)
-    return {name: expected.get(name, number) for name, number in most.items()}
+    return {name: expected.get(name, number) if number else 0 for name, number in most.items()}
 
 
 def _reasons(session: Session, rules: PeopleOptions, trials: int) -> Iterator[str]:
@@ -81,7 +81,8 @@ def _reasons(session: Session, rules: PeopleOptions, trials: int) -> Iterator[st
     if fast is not None and fast > rules.most_fast:
         most = whole_percent(rules.most_fast)
         yield f"{whole_percent(fast)} of the choices took less than {rules.fast_seconds:g} s, more than {most}"
-    if trials and session.answered < rules.least_answered * trials:
+    sat_the_test = session.choices or session.vigilance  # a continuous task has no choices
+    if sat_the_test and session.answered < rules.least_answered * trials:
         yield f"answered {session.answered:,} of {trials:,} trials, less than {whole_percent(rules.least_answered)}"
 
 

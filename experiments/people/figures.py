@@ -40,8 +40,7 @@ def draw_people(path: Path, results: Sequence[PeopleAccuracy], rows: Sequence[Re
         shares = participant_shares(rows, result.condition)
         spread = np.linspace(-WIDTH / 2, WIDTH / 2, len(shares)) if len(shares) > 1 else [0.0]
         panel.plot(place + np.asarray(spread), shares, "o", color="0.75", markersize=3, label="participants, in order")
-        low, high = (result.low_images, result.high_images) if result.low is None else (result.low, result.high)
-        _draw_interval(panel, place, result.accuracy, (low, high or result.high_images), COLOURS[0], "mean, 95 %")
+        _draw_interval(panel, place, result.accuracy, result.interval, COLOURS[0], "mean, 95 %")
         if result.condition in published:
             panel.plot(
                 place, published[result.condition].accuracy, "D", color="0.2", fillstyle="none", label="published"
@@ -92,11 +91,11 @@ def _draw_rates(panel: Axes, who: str, rates: Sequence[LagRate], colour: str) ->
     hits = [rate for rate in rates if rate.measure == HIT_RATE and rate.lag is not None]
     panel.plot([rate.lag or 0.0 for rate in hits], [rate.rate for rate in hits], color=colour, linewidth=1)
     for rate in hits:
-        _draw_interval(panel, rate.lag or 0.0, rate.rate, _interval(rate), colour, literal(f"hits, {who}"))
+        _draw_interval(panel, rate.lag or 0.0, rate.rate, rate.interval, colour, literal(f"hits, {who}"))
     for rate in rates:
         if rate.measure == FALSE_ALARM_RATE:
             panel.axhline(rate.rate, color=colour, linestyle="--", label=literal(f"false alarms, {who}"))
-            panel.axhspan(*_interval(rate), color=colour, alpha=0.15, linewidth=0)
+            panel.axhspan(*rate.interval, color=colour, alpha=0.15, linewidth=0)
 
 
 def _draw_published(panel: Axes) -> None:
@@ -110,10 +109,3 @@ def _draw_interval(panel: Axes, place: float, value: float, ends: tuple[float, f
     low, high = ends
     distances = [[max(0.0, value - low)], [max(0.0, high - value)]]
     panel.errorbar([place], [value], distances, fmt="o", color=colour, markersize=4, capsize=3, label=label)
-
-
-def _interval(rate: LagRate) -> tuple[float, float]:
-    """Return the interval over images and people, or of one participant that over images."""
-    if rate.low is None or rate.high is None:
-        return rate.low_images, rate.high_images
-    return rate.low, rate.high

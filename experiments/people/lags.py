@@ -60,6 +60,13 @@ class LagRate:
     trials: int
     """Pictures that were answered."""
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its widest interval: over images and people, or of one participant over images."""
+        if self.low is None or self.high is None:
+            return self.low_images, self.high_images
+        return self.low, self.high
+
 
 def rates_by_lag(rows: Iterable[Response], who: str = "people") -> list[LagRate]:
     """Return the hit rate at every lag and the rate of false alarms, of each task that has repeats.

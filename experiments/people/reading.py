@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from experiments.human import HumanResult
-from experiments.people.accuracy import PeopleAccuracy, measured, people_accuracies
+from experiments.human import Landmarks
+from experiments.people.accuracy import POOLED, PeopleAccuracy, measured, people_accuracies
 from experiments.people.data_options import PeopleOptions, response_tables
 from experiments.people.exclusions import Excluded, exclude, off_list, tested_twice
 from experiments.people.lags import LagRate, rates_by_lag
@@ -65,8 +65,15 @@ class People:
     participants: tuple[Participant, ...]
     accuracies: tuple[PeopleAccuracy, ...]
     rates: tuple[LagRate, ...]
-    landmarks: Mapping[str, HumanResult] | None
-    """By condition, what stands beside models; None where people and models share no list."""
+    beside: tuple[PeopleAccuracy, ...]
+    """What stands beside models: of the lists that both took, all together; none where they share no list."""
+    source: str
+    """Names of the files."""
+
+    @property
+    def landmarks(self) -> Landmarks | None:
+        """What stands beside models, by condition; None where people and models share no list."""
+        return measured(self.beside, self.source) if self.beside else None
 
 
 def read_people(options: PeopleOptions, trials: Sequence[TrialRow]) -> People | None:
@@ -93,18 +100,16 @@ def read_people(options: PeopleOptions, trials: Sequence[TrialRow]) -> People | 
     if not kept:
         raise ValueError(_nobody_left(options, strangers, excluded))
     shared = [row for row in kept if row.list in known]
-    accuracies = people_accuracies(kept)
-    source = ", ".join(path.name for path in options.people)
-    beside = measured(people_accuracies(shared), source) if shared else None
     return People(
         notes=tuple(f"{table.path}: {note}" for table in tables for note in table.notes),
         remarks=tuple(_remarks(kept, rows, trials, known)),
         rows=tuple(kept),
         excluded=(*excluded, *doubled, *strangers, *again),
         participants=tuple(_participants(rows, excluded, options)),
-        accuracies=tuple(accuracies),
+        accuracies=tuple(people_accuracies(kept)),
         rates=tuple(rates_by_lag(kept)),
-        landmarks=beside if known else measured(accuracies, source),
+        beside=tuple(line for line in people_accuracies(shared) if line.list == POOLED),
+        source=", ".join(path.name for path in options.people),
     )
 
 

@@ -53,9 +53,8 @@ def print_people(people: People) -> None:
     """Print the accuracy of people in each condition, of all lists together."""
     for result in people.accuracies:
         if result.list == POOLED:
-            low, high = (result.low_images, result.high_images) if result.low is None else (result.low, result.high)
             over = "images" if result.low is None else "images and people"
-            interval = f"[{share_range(low, high)} over {over}]"
+            interval = f"[{share_range(*result.interval)} over {over}]"
             whose = count(result.participants, "participant")
             print(f"people, {visible(result.condition)}: {percent(result.accuracy)} {interval}, {whose}")
 
@@ -75,7 +74,7 @@ def sensitivity_rows(people: People | None) -> list[tuple[str, ...]]:
 
     Columns: model, readout, condition, accuracy, p against chance, p against people, d', over images and over both.
     """
-    if people is None or people.landmarks is None:
+    if people is None:
         return []
     return [
         (
@@ -83,8 +82,7 @@ def sensitivity_rows(people: People | None) -> list[tuple[str, ...]]:
             *(p_value(result.p_chance_images if result.p_chance is None else result.p_chance), ""),
             *(f"{result.d_prime:.2f}", "", number_range(result.d_prime_low, result.d_prime_high), "", "", "", ""),
         )
-        for result in people.accuracies
-        if result.list == POOLED and result.condition in people.landmarks
+        for result in people.beside
     ]
 
 
