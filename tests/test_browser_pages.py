@@ -11,6 +11,7 @@ from diversity_tables import Simulated, make_run
 from memory_runs import make_run as make_memory_run
 from memory_runs import make_trials
 from PIL import Image
+from scaling_points import log_linear, write_points
 
 from data.drawing import save_image
 from experiments.demo_report import write_demo_report
@@ -20,6 +21,10 @@ from experiments.diversity.reporting.report import report_diversity
 from experiments.memory.options import ReportOptions
 from experiments.memory.report import report_memory
 from experiments.plots import draw_memory_curve
+from experiments.scaling.extrapolate import extrapolate
+from experiments.scaling.options import ScalingExtrapolateOptions
+from experiments.scaling.report import report_scaling
+from experiments.scaling.report_options import ScalingReportOptions
 from experiments.statistics.accuracy import accuracies
 from experiments.statistics.outcomes import collect
 from sampling.gallery import GalleryItem, show_grid, show_item, write_gallery
@@ -153,6 +158,13 @@ def hostile_diversity(folder: Path) -> dict[str, Path]:
     return {"/index.html": report_diversity(DiversityReportOptions(folders, folder / OTHERS)) / "report.html"}
 
 
+def hostile_scaling(folder: Path) -> dict[str, Path]:
+    """The report of a curve of a group with such a name, in a folder with such a name."""
+    table = write_points(folder / "curve.csv", log_linear, group=MARKUP)
+    asked = ScalingExtrapolateOptions.of(table=table, target=(0.9,), draws=200, out=folder / OTHERS)
+    return {"/index.html": report_scaling(ScalingReportOptions((extrapolate(asked),), folder / "out")) / "index.html"}
+
+
 def hostile_demo(folder: Path) -> dict[str, Path]:
     """The demo's page with such conditions."""
     shown = make_completion(first_half(), grid=(2, 2, 2))
@@ -192,8 +204,8 @@ def hostile_gallery(folder: Path) -> dict[str, Path]:
 
 @pytest.fixture(
     scope="module",
-    params=[hostile_memory, hostile_diversity, hostile_demo, hostile_gallery],
-    ids=["memory", "diversity", "demo", "gallery"],
+    params=[hostile_memory, hostile_diversity, hostile_scaling, hostile_demo, hostile_gallery],
+    ids=["memory", "diversity", "scaling", "demo", "gallery"],
 )
 def hostile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[str]]:
     """What a browser makes of a page with such names, and what it asked for besides the page's files."""
