@@ -43,6 +43,7 @@ from experiments.scaling.fit_tables import (
     OptimumRow,
     ResidualRow,
 )
+from experiments.scaling.limited import LimitedRow
 from experiments.scaling.plan_rows import PlanRow
 from experiments.scaling.rate_table import PlannedTrialRow, TriedRow
 from experiments.scaling.run_table import LadderRow
@@ -365,6 +366,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("page.html", "everything on one page that needs no network"),
         WrittenFile("fit.csv", "parameters of the law, and exponents by every method, with intervals", FitRow),
         WrittenFile("optimum.csv", "the best size and data of the budgets that are asked for", OptimumRow),
+        WrittenFile("limited.csv", "the same where different items run out; no rows where none repeat", LimitedRow),
         WrittenFile("heldout.csv", "the runs of the largest budget, predicted from the smaller ones", HeldOutRow),
         WrittenFile("isoflop.csv", "the best size of each budget, read off its runs", BudgetRow),
         WrittenFile("grid_bias.csv", "by how much such readings of exact losses are off", GridBiasRow),

@@ -10,7 +10,6 @@ residuals.png and newcomer.png, as .pdf and .svg too; page.html.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.codebook import write_codebook
@@ -50,6 +49,7 @@ from experiments.scaling.fit_tables import (
     OptimumRow,
     ResidualRow,
 )
+from experiments.scaling.limited import LimitedRow, limited_in_words, limited_rows, limited_section
 from experiments.scaling.options import ScalingFitOptions
 from experiments.scaling.runs import read_runs
 from storage.tables import write_rows
@@ -81,6 +81,8 @@ def fit_scaling(options: ScalingFitOptions) -> Path:
         tables.heldout,
         tables.newcomers,
     )
+    if tables.limited:
+        sections.insert(2, limited_section(tables.limited, table.item))  # behind the best size and data
     write_report(out / "page.html", "The law of scaling", lead(found, tables.heldout, tables.optima), sections)
     _print(found, tables)
     say_done(out / "page.html", "open it in a browser")
@@ -97,6 +99,7 @@ class _Tables:
         self.budgets = list(budget_rows(found))
         self.biases = list(grid_bias_rows(found))
         self.optima = list(optimum_rows(found))
+        self.limited = list(limited_rows(found))
         self.residuals = list(residual_rows(found))
         self.heldout = list(held_out_rows(found))
         self.newcomers = list(newcomer_rows(found))
@@ -111,11 +114,12 @@ def _write_tables(out: Path, found: Analysis) -> _Tables:
     write_rows(out / "isoflop.csv", tables.budgets, BudgetRow)
     write_rows(out / "grid_bias.csv", tables.biases, GridBiasRow)
     write_rows(out / "optimum.csv", tables.optima, OptimumRow)
+    write_rows(out / "limited.csv", tables.limited, LimitedRow)
     write_rows(out / "residuals.csv", tables.residuals, ResidualRow)
     write_rows(out / "heldout.csv", tables.heldout, HeldOutRow)
     write_rows(out / "newcomer.csv", tables.newcomers, NewcomerRow)
     write_rows(out / "lines.csv", tables.lines, LineRow)
-    write_codebook(out, TABLES)
+    write_codebook(out, TABLES | {"limited.csv": LimitedRow})
     return tables
 
 
@@ -142,29 +146,25 @@ def _note(found: Analysis) -> str:
 
 def _print(found: Analysis, tables: _Tables) -> None:
     """Print the law, how it was found, what it foretells, and what a newcomer would have got."""
-    for line in _lines(found, tables.searches[0], tables.optima, tables.heldout, tables.newcomers):
+    for line in _lines(found, tables):
         print(visible(line))
     for row in found.table.rows:
         if row.diverged:
             print(visible(f"left out: {row.run} diverged"))
 
 
-def _lines(
-    found: Analysis,
-    search: ConvergenceRow,
-    optima: Sequence[OptimumRow],
-    heldout: Sequence[HeldOutRow],
-    newcomers: Sequence[NewcomerRow],
-) -> list[str]:
+def _lines(found: Analysis, tables: _Tables) -> list[str]:
+    search = tables.searches[0]
     return [
         law_in_words(found),
         f"objective {search.objective:.6e}; {search.starts:,} starts, {100 * search.converged:.1f} % converged, "
         f"{100 * search.reached:.1f} % in the lowest minimum",
-        *(optimum_in_words(row, found.table.item) for row in optima),
-        *filter(None, [held_out_in_words(heldout)]),
+        *(optimum_in_words(row, found.table.item) for row in tables.optima),
+        *(limited_in_words(row, found.table.item) for row in tables.limited),
+        *filter(None, [held_out_in_words(tables.heldout)]),
         *(
             f"{row.fitted}: alpha {row.alpha:.4f}, beta {row.beta:.4f}, best size {row.parameters:.3g}"
-            for row in newcomers[1:]
+            for row in tables.newcomers[1:]
         ),
         *notes(found),
     ]

@@ -83,12 +83,13 @@ def held_out_in_words(rows: Sequence[HeldOutRow]) -> str:
     if not rows:
         return ""
     errors = np.array([row.error for row in rows])
+    budget = f"Held out, the largest budget ({max(row.compute for row in rows):.3g} FLOP) is predicted with an error of"
+    if len(rows) == 1:
+        return f"{budget} {_signed(rows[0].error)}, in its one run."
     worst = errors[np.argmax(np.abs(errors))]
-    of_runs = f"; the worst of {len(rows)} runs {_signed(worst)}" if len(rows) > 1 else ""
     return (
-        f"Held out, the largest budget ({max(row.compute for row in rows):.3g} FLOP) is predicted with an error of "
-        f"{_signed(float(errors.mean()))} on average, {percent(float(np.abs(errors).mean()))} without its sign"
-        f"{of_runs}."
+        f"{budget} {_signed(float(errors.mean()))} on average, {percent(float(np.abs(errors).mean()))} without its "
+        f"sign; the worst of {len(rows)} runs {_signed(worst)}."
     )
 
 
