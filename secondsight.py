@@ -62,7 +62,7 @@ try:
     from storage.config_file import read_config_file
     from storage.endings import what_happened
     from storage.options import Options, find_preset, leaves, presets_of, unknown_name, value_at
-    from storage.parser import call_tyro, flatten, of_group, parser_type
+    from storage.parser import call_tyro, check_numbers, flatten, of_group, parser_type
     from storage.terminal import visible
     from storage.threads import limit_threads, making_room
     from storage.unlock import UnlockOptions
@@ -231,6 +231,7 @@ def parse(words: Sequence[str]) -> Options:
     name, rest = _find_command(words)
     kind = COMMANDS[name][0]
     try:
+        check_numbers(kind, rest)
         given = _given(kind, rest)
         defaults = _resolve_defaults(kind, rest)
         kind.check_given(given)

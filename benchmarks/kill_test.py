@@ -38,7 +38,10 @@ UNFINISHED = (".tmp", ".lock", ".guard", ".unfinished")
 """How names end of what a command leaves only where it is killed."""
 DAMAGED = "the checkpoint is passed over"
 """What a start says that finds a checkpoint damaged; kills leave none such."""
-NOT_COMPARED = {"environment.json": "it tells the machine and the process that began the run"}
+NOT_COMPARED = {
+    "environment.json": "it tells the machine and the process that began the run",
+    "seconds.json": "it tells how long the trainings of a ladder took",
+}
 """Files that differ between two runs that nothing stopped, by name, and why."""
 
 
@@ -51,6 +54,9 @@ class Command:
     """Recipes of what it reads."""
 
 
+LADDER = ("scaling", "run", "--tokens", "store", "--out", OUT, "--widths", "16", "--head-size", "16", "--layers", "1")
+LADDER += ("--batch", "4", "--warmup", "2", "--budgets", "4e7", "6e7", "--learning-rates", "1e-2", "3e-2")
+LADDER += ("--rate-steps", "4", "--save-every", "3")
 MODELS_AND_DATA = ("gpt", "tokenizer", "tokens", "videos")
 COMMANDS = {
     "data playroom": Command(
@@ -73,6 +79,7 @@ COMMANDS = {
     "complete": Command(recipes.COMPLETE, ("gpt", "tokenizer", "videos")),
     "memory run": Command(recipes.MEMORY, ("list",)),
     "diversity run": Command(recipes.DIVERSITY, MODELS_AND_DATA),
+    "scaling run": Command(LADDER, ("store",)),
     "publish": Command(
         ("publish", "--model", "gpt", "--tokenizer", "tokenizer", "--evaluation", "evaluation", "--out", OUT),
         ("gpt", "tokenizer", "evaluation"),

@@ -204,7 +204,7 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     ("LineRow", r"x|y(_low|_high)?", Scale("that of the axis", 0)),
     *(
         (kind, r"compute", Scale("FLOP", 0))
-        for kind in ("BudgetRow", "GridBiasRow", "OptimumRow", "ResidualRow", "HeldOutRow", "NewcomerRow")
+        for kind in ("BudgetRow", "GridBiasRow", "OptimumRow", "LimitedRow", "ResidualRow", "HeldOutRow", "NewcomerRow")
     ),
     *((kind, r"width", Scale("none", 1)) for kind in ("BudgetRow", "GridBiasRow")),
     *(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr
@@ -16,9 +17,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import tyro
 
 from storage.field_docs import field_docs
-from storage.options import Leaf, Options, leaves, presets_of, value_at
+from storage.options import Leaf, Options, leaves, number_type, presets_of, value_at
 from storage.terminal import visible, visible_lines
 
+WITH_COMMAS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", re.ASCII)
+"""A number whose commas set off thousands, as 1,000."""
+WITH_POINT = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+"""A number whose comma stands for a point, as 0,5."""
+PLAIN = re.compile(r"[+-]?\d+(\.\d*)?", re.ASCII)
 METAVARS = {int: "INT", float: "FLOAT", str: "TEXT", Path: "PATH"}
 
 
@@ -33,6 +39,35 @@ def call_tyro(kind: Any, program: str, words: Sequence[str], description: str | 
         return tyro.cli(
             kind, prog=program, args=list(words), description=description, config=(tyro.conf.OmitArgPrefixes,)
         )
+
+
+def check_numbers(kind: type[Options], words: Sequence[str]) -> None:
+    """Refuse numbers with a sign of per cent or with commas, and say how they are written.
+
+    Raises:
+        ValueError: a word behind an option that takes numbers is such a one.
+    """
+    types = {leaf.flag: number_type(leaf.annotation) for leaf in leaves(kind).values()}
+    flag = ""
+    for given in words:
+        named, _, value = given.partition("=")
+        flag, word = (named, value) if given.startswith("--") else (flag, given)
+        plain = _as_written(word, types.get(flag) is float) if types.get(flag) else word
+        if plain != word:
+            raise ValueError(f"{flag} {word}: numbers have no commas and no sign of per cent: write {plain}")
+
+
+def _as_written(word: str, may_have_point: bool) -> str:
+    """Return how a number with commas or a sign of per cent is written; a word that is no such number as it is."""
+    number = word.removesuffix("%").rstrip()
+    zero = number.partition(",")[0].strip("+-0") == ""
+    if may_have_point and WITH_POINT.fullmatch(number) and (zero or not WITH_COMMAS.fullmatch(number)):
+        number = number.replace(",", ".")
+    elif WITH_COMMAS.fullmatch(number):
+        number = number.replace(",", "")
+    if not PLAIN.fullmatch(number):
+        return word
+    return f"{number}, or as a share {float(number) / 100:g}" if word.endswith("%") else number
 
 
 @contextmanager

@@ -160,6 +160,21 @@ def test_a_loss_is_carried_down_to_its_floor(tmp_path: Path) -> None:
     assert "logit-linear" not in rows
 
 
+def test_a_curve_that_hardly_rises_is_not_said_never_to_get_there(tmp_path: Path) -> None:
+    out = run(write_points(tmp_path / "points.csv", lambda x: 0.5 + 1e-4 * float(np.log10(x)), noise=0))
+    assert targets(out)["log-linear"].note == "does not reach the target within 1e+300"
+    assert "log-linear" in agreement(out).never
+    assert "not within 1e+300 hours" in agreement(out).verdict
+
+
+def test_copies_of_rows_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ((1, 0.3), (10, 0.4), (10, 0.4), (100, 0.52))
+    out = run(write(tmp_path / "points.csv", "hours,accuracy", rows), 0.6)
+    said = "1 row is a copy of another, cell by cell: if it is no training of its own, intervals are too narrow."
+    assert said in capsys.readouterr().out
+    assert said in (out / "page.html").read_text(encoding="utf-8")
+
+
 def test_amounts_that_are_no_time_have_no_years(tmp_path: Path) -> None:
     out = run(write_points(tmp_path / "points.csv", log_linear, amount="tokens"), at=(1e5,))
     assert {row.years for row in targets(out).values()} == {None}

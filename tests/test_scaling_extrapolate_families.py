@@ -13,7 +13,7 @@ from scaling_points import make_curve
 from scipy.stats import t as student
 
 from experiments.scaling.extrapolation import Asked, extrapolate_curve
-from experiments.scaling.families import FAMILIES, Family, Fits, Limits, fit
+from experiments.scaling.families import FAMILIES, Family, FamilyName, Fits, Limits, after, fit
 from experiments.scaling.uncertainty import basis_of, fit_drawn, quantile
 from experiments.scaling.units import Life
 from experiments.scaling.weights import hold_out, weigh
@@ -63,6 +63,28 @@ def test_a_curve_that_falls_reaches_nothing() -> None:
 
 def test_a_target_above_where_a_curve_levels_off_is_never_reached() -> None:
     assert true_curve(BY_NAME["power law"], 0.8).reaching(0.85)[0] == math.inf
+
+
+@pytest.mark.parametrize(
+    ("family", "level", "slope", "ever"),
+    [
+        ("log-linear", 0.5, 1e-4, True),  # after 4,000 decades
+        ("log-linear", 0.5, -0.1, False),
+        ("power law", 0.8, 0.05, False),
+        ("power law", 0.9, 0.05, True),
+    ],
+)
+def test_what_is_reached_too_far_out_is_told_from_what_is_never_reached(
+    family: FamilyName, level: float, slope: float, ever: bool
+) -> None:
+    assert true_curve(BY_NAME[family], level, slope).ever(0.85)[0] == ever
+
+
+def test_it_is_told_how_many_tables_are_fitted() -> None:
+    scores = 0.9 - 0.3 * 10 ** (-0.2 * LOGS) + np.random.default_rng(0).normal(0, 0.01, (4, len(LOGS)))
+    told: list[int] = []
+    fit(BY_NAME["power law"], UNIT, LOGS, scores, after(told.append, 10))
+    assert told[-1] == 14
 
 
 def test_a_value_at_the_end_of_the_measure_has_no_logit() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import secondsight
+from experiments.scaling.fit_page import held_out_in_words
 from experiments.scaling.fit_tables import TABLES, FitRow, HeldOutRow, NewcomerRow, OptimumRow, ResidualRow
 from experiments.scaling.laws import Law
 from storage.tables import read_rows, write_table
@@ -73,6 +74,13 @@ def test_the_largest_budget_is_predicted_from_the_smaller_ones(done: Path) -> No
     rows = read_rows(done / "heldout.csv", HeldOutRow)
     assert len(rows) == 6
     assert all(abs(row.error) < 0.02 for row in rows)
+
+
+def test_the_error_of_a_single_run_is_no_average() -> None:
+    one = HeldOutRow("largest", 1e20, 1e9, 1e10, 2.0, 2.02, None, None, 0.01)
+    said = held_out_in_words([one])
+    assert said == "Held out, the largest budget (1e+20 FLOP) is predicted with an error of +1.00 %, in its one run."
+    assert "+1.00 % on average" in held_out_in_words([one, one])
 
 
 def test_rows_that_were_left_out_are_marked_and_kept(done: Path) -> None:

@@ -165,3 +165,49 @@ def test_all_seeds_have_one_range() -> None:
 @pytest.mark.parametrize("seed", [0, 2**32, LARGEST_SEED - 2])
 def test_a_seed_of_63_bits_is_taken(number: Number, seed: int) -> None:
     assert secondsight.parse([*example(number[0]), f"--seed={seed}"]).flat()["seed"] == seed
+
+
+EXTRAPOLATE = ["scaling", "extrapolate", "points.csv", "--out", "out"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["--target", "50%"],
+            "--target 50%: numbers have no commas and no sign of per cent: write 50, or as a share 0.5",
+        ),
+        (
+            ["--target", ".5", "--draws", "1,000"],
+            "--draws 1,000: numbers have no commas and no sign of per cent: write 1000",
+        ),
+        (
+            ["--target", ".5", "--draws=1,000,000"],
+            "--draws 1,000,000: numbers have no commas and no sign of per cent: write 1000000",
+        ),
+        (["--target", "0,25"], "--target 0,25: numbers have no commas and no sign of per cent: write 0.25"),
+        (["--target", "0,125"], "--target 0,125: numbers have no commas and no sign of per cent: write 0.125"),
+        (
+            ["--target", ".5", ".9", "--at", "1e3", "2,5"],
+            "--at 2,5: numbers have no commas and no sign of per cent: write 2.5",
+        ),
+        (
+            ["--target", "12,5 %"],
+            "--target 12,5 %: numbers have no commas and no sign of per cent: write 12.5, or as a share 0.125",
+        ),
+    ],
+)
+def test_numbers_with_commas_and_signs_are_refused_with_how_to_write_them(
+    capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    assert refusal(capsys, [*EXTRAPOLATE, *words]) == f"secondsight: {said}\n"
+
+
+def test_of_several_values_between_commas_no_number_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        secondsight.parse(["gpt", "plan", "--grid", "4,16,16"])
+    assert "no commas" not in capsys.readouterr().err
+
+
+def test_a_text_may_have_commas_and_signs() -> None:
+    assert secondsight.parse([*EXTRAPOLATE, "--target", ".5", "--unit", "50%"]).flat()["unit"] == "50%"

@@ -25,6 +25,8 @@ from experiments.scaling.newcomer import Attempt, attempts, flop_factor
 from experiments.scaling.options import ScalingFitOptions
 from experiments.scaling.runs import RunTable
 from experiments.scaling.selecting import DIVERGED, Runs, check_enough, choose, make_runs, sized, wants_repeats
+from experiments.scaling.starts import grid_size
+from training.progress import Progress
 
 LEAST_ENVELOPE = 3
 """Runs on the envelope through which a line is drawn."""
@@ -126,10 +128,19 @@ def analyse(table: RunTable, options: ScalingFitOptions) -> Analysis:
     """
     runs, left_out = choose(table.rows, options)
     repeats = wants_repeats(runs, options.repetition)
-    fitted = fit_law(runs, repeats)
+    if options.unique and not repeats:
+        amounts = " ".join(f"{amount:g}" for amount in options.unique)
+        raise ValueError(
+            f"--unique {amounts}: what repeated {table.item} are worth is only known where runs saw some twice, and "
+            "without --repetition off"
+        )
+    with Progress("starts of the fit", grid_size(repeats)) as progress:
+        fitted = fit_law(runs, repeats, say=progress.show)
     _check_law(fitted.law)
     generator = np.random.default_rng(options.seed)
     counts = draw_counts(runs, options.draws, generator)
+    with Progress("runs drawn anew", options.draws) as progress:
+        vectors = fit_draws(fitted, counts, progress.show)
     budgets = find_budgets(runs, options.budget_spread)
     on_envelope = envelope(runs)
     held_out, not_held_out = _hold_out(runs, repeats, options, generator)
@@ -141,7 +152,7 @@ def analyse(table: RunTable, options: ScalingFitOptions) -> Analysis:
         repeats=repeats,
         factor=flop_factor(runs),
         fitted=fitted,
-        vectors=fit_draws(fitted, counts),
+        vectors=vectors,
         budgets=budgets,
         slices={reading: _slice(runs, budgets, reading, fitted.law, counts) for reading in READINGS if budgets},
         on_envelope=[int(index) for index in on_envelope],
@@ -168,7 +179,11 @@ def _slice(runs: Runs, budgets: list[Budget], reading: Reading, law: Law, counts
     once = np.ones(len(runs.loss))
     minima = read_minima(runs, budgets, reading, once)
     of_law = read_minima(exact(runs, budgets, law), budgets, reading, once)
-    draws = [power_of(budgets, read_minima(runs, budgets, reading, of_draw)) for of_draw in counts]
+    draws = []
+    with Progress(f"{reading} of runs drawn anew", len(counts)) as progress:
+        for of_draw in counts:
+            draws.append(power_of(budgets, read_minima(runs, budgets, reading, of_draw)))
+            progress.show(len(draws))
     return Slices(minima, of_law, power_of(budgets, minima), power_of(budgets, of_law), draws)
 
 

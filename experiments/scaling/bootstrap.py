@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
-from experiments.scaling.fitting import Fits, Points, make_points, minimise
+from experiments.scaling.fitting import Fits, Points, Say, make_points, minimise
 from experiments.scaling.laws import Floats, Law
 from experiments.scaling.selecting import Runs
 from experiments.scaling.starts import grid_starts, projected_starts
@@ -59,17 +59,18 @@ class FittedLaw:
         return self.points.law(self.vector)
 
 
-def fit_law(runs: Runs, repeats: bool, grid: bool = True) -> FittedLaw:
+def fit_law(runs: Runs, repeats: bool, grid: bool = True, say: Say = lambda done: None) -> FittedLaw:
     """Return the law of runs.
 
     Args:
         runs: to be fitted.
         repeats: let repeated items be worth less than new ones.
         grid: begin from the full grid too, not from variable projection alone.
+        say: is told how many starts of the grid have ended.
     """
     points = make_points(runs.parameters, runs.data, runs.unique, runs.loss, repeats)
     projected = minimise(points, projected_starts(points, np.ones((1, len(runs.loss))), PROJECTED)[0])
-    ends = minimise(points, grid_starts(points)) if grid else projected
+    ends = minimise(points, grid_starts(points), say=say) if grid else projected
     lower = min((ends, projected), key=lambda fits: fits.objectives[fits.best])
     lowest = float(lower.objectives[lower.best])
     return FittedLaw(
@@ -92,13 +93,20 @@ def draw_counts(runs: Runs, draws: int, generator: np.random.Generator) -> Float
     return counts[:, runs.sources].astype(np.float64)
 
 
-def fit_draws(fitted: FittedLaw, counts: Floats) -> Floats:
-    """Return the vectors (W, P) of laws fitted to draws (W, n), each from the law of all runs and by projection."""
+def fit_draws(fitted: FittedLaw, counts: Floats, say: Say = lambda done: None) -> Floats:
+    """Return the vectors (W, P) of laws fitted to draws (W, n), each from the law of all runs and by projection.
+
+    Args:
+        fitted: the law of all runs.
+        counts: how often each run is in each draw.
+        say: is told how many draws are fitted.
+    """
     draws = len(counts)
     own = np.broadcast_to(fitted.vector, (draws, 1, len(fitted.vector)))
     starts = np.concatenate([own, projected_starts(fitted.points, counts, PROJECTED_OF_DRAW)], axis=1)
     each = starts.shape[1]
-    ends = minimise(fitted.points, starts.reshape(draws * each, -1), np.repeat(counts, each, axis=0))
+    weights = np.repeat(counts, each, axis=0)
+    ends = minimise(fitted.points, starts.reshape(draws * each, -1), weights, say=lambda ended: say(ended // each))
     best = ends.objectives.reshape(draws, each).argmin(axis=1)
     return ends.vectors.reshape(draws, each, -1)[np.arange(draws), best]
 

@@ -142,6 +142,15 @@ class AnyTable:
         raise ValueError(f"{self.path} does not say what {column} is in: add --unit, such as --unit 'hours of film'")
 
 
+def copies_in_words(table: AnyTable) -> str:
+    """Return a sentence on rows that are copies of others, cell by cell; empty where there are none."""
+    copies = len(table.rows) - len({tuple(row.values()) for row in table.rows})
+    if not copies:
+        return ""
+    are = "row is a copy" if copies == 1 else "rows are copies"
+    return f"{copies} {are} of another, cell by cell: if it is no training of its own, intervals are too narrow."
+
+
 def words_of(name: str) -> set[str]:
     """Return the words of a column's name, in small letters, without digits."""
     return set(re.findall("[a-z]+", name.lower()))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from experiments.codebook import write_codebook
 from experiments.pages import Section, write_report
+from experiments.scaling.columns import AnyTable, copies_in_words
 from experiments.scaling.curves import Curve, curves_of, read_curves
 from experiments.scaling.extrapolation import Extrapolated, ask, basis_in_words, extrapolate_curve
 from experiments.scaling.extrapolation_agreement import AgreementRow, agreement_row
@@ -77,6 +78,7 @@ def extrapolate(options: ScalingExtrapolateOptions) -> Path:
             measure, or a number without its interval lies too far out.
     """
     points, loss = read_curves(options)
+    copies = copies_in_words(AnyTable(options.table))
     curves = curves_of(points, loss)
     asked = ask(options, curves)
     unit = points[0].unit
@@ -98,8 +100,10 @@ def extrapolate(options: ScalingExtrapolateOptions) -> Path:
     write_codebook(out, TABLES)
     draw_extrapolation(out, tables, options)
     sections = [*extrapolation_sections(out, tables, options), extrapolation_methods(out, options, found, unit)]
-    write_report(out / "page.html", "How far may the curve be carried?", lead(tables.agreements), sections)
+    write_report(out / "page.html", "How far may the curve be carried?", lead(tables.agreements, copies), sections)
     _print(found, tables.families, tables.targets, tables.agreements)
+    if copies:
+        print(copies)
     say_done(out / "page.html", "open it in a browser")
     return out
 
@@ -197,5 +201,5 @@ def _line(row: TargetRow, weight: float | None) -> str:
 def _with_ends(value: float, low: float | None, high: float | None, row: TargetRow) -> str:
     if row.reaching is None:
         return f"{value:.3g}"
-    ends = ("never" if end is None else f"{end:.3g}" for end in (low, high))
+    ends = ("unbounded" if end is None else f"{end:.3g}" for end in (low, high))
     return f"{value:.3g} [{' to '.join(ends)}]"

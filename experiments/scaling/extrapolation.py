@@ -18,11 +18,12 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.scaling.curves import Curve
-from experiments.scaling.families import FAMILIES, Family, FamilyName, Limits
+from experiments.scaling.families import FAMILIES, Family, FamilyName, Limits, Say, after
 from experiments.scaling.options import ScalingExtrapolateOptions
 from experiments.scaling.uncertainty import ENDS, Fitted, basis_of, fit_drawn, quantile
 from experiments.scaling.weights import RULED_OUT, HeldOut, hold_out, weigh
 from experiments.statistics.outcomes import Floats
+from training.progress import Progress
 
 
 class Estimate(NamedTuple):
@@ -86,7 +87,7 @@ class Extrapolated:
     weights: Mapping[FamilyName, float]
 
     def reach(self, name: FamilyName) -> Drawn:
-        """Return the logarithm of the amount at which a family reaches the target; infinite where it never does."""
+        """Return the logarithm of the amount at which a family reaches the target; infinite where it does not."""
         by_limits = self.fitted[name]
         family = _named(name)
         value = by_limits[family.uses(self.asked.middle)].point.reaching(self.asked.target)[0]
@@ -96,6 +97,11 @@ class Extrapolated:
             if (draws := by_limits[limits].draws) is not None
         ]
         return Drawn(float(value), tuple(ends))
+
+    def never(self, name: FamilyName) -> bool:
+        """Whether a family does not reach the target at any amount, however large."""
+        point = self.fitted[name][_named(name).uses(self.asked.middle)].point
+        return not point.ever(self.asked.target)[0]
 
     def predict(self, name: FamilyName, logs: Floats) -> list[Drawn]:
         """Return what a family says of amounts with logarithms (m,)."""
@@ -153,20 +159,36 @@ def ask(options: ScalingExtrapolateOptions, curves: Sequence[Curve]) -> Asked:
 def extrapolate_curve(curve: Curve, asked: Asked) -> Extrapolated:
     """Fit all families to a curve and to tables drawn anew, and weigh them by the largest amount."""
     left_out: dict[FamilyName, str] = {}
-    fitted: dict[FamilyName, dict[Limits, Fitted]] = {}
-    for index, family in enumerate(FAMILIES):
+    under: dict[Family, list[Limits]] = {}
+    for family in FAMILIES:
         reason = next(filter(None, (family.left_out(curve, limits) for limits in asked.limits)), "")
         if reason:
             left_out[family.name] = reason
             continue
-        under = dict.fromkeys(family.uses(limits) for limits in (*asked.limits, asked.middle))
-        fitted[family.name] = {
-            limits: fit_drawn(family, limits, curve, asked.draws, np.random.default_rng((asked.seed, index)))
-            for limits in under
-        }
-    held_out = hold_out(curve, asked.middle, asked.draws, asked.seed) if asked.draws else {}
+        under[family] = list(dict.fromkeys(family.uses(limits) for limits in (*asked.limits, asked.middle)))
+    fits = sum(map(len, under.values())) * asked.draws
+    title = f"tables drawn anew of {curve.group or 'all points'}"
+    with Progress(title, fits + len(FAMILIES) * asked.draws, visible=asked.draws > 0) as progress:
+        fitted = _fit_all(curve, asked, under, progress.show)
+        say = after(progress.show, fits)
+        held_out = hold_out(curve, asked.middle, asked.draws, asked.seed, say) if asked.draws else {}
+        progress.show(progress.total)
     held_out = {name: of_family for name, of_family in held_out.items() if name in fitted}
     return Extrapolated(curve, asked, fitted, left_out, held_out, weigh(held_out))
+
+
+def _fit_all(
+    curve: Curve, asked: Asked, under: Mapping[Family, Sequence[Limits]], say: Say
+) -> dict[FamilyName, dict[Limits, Fitted]]:
+    """Fit families under all ends of the measure that matter to them; `say` is told how many tables are fitted."""
+    fitted: dict[FamilyName, dict[Limits, Fitted]] = {family.name: {} for family in under}
+    pairs = [(family, limits) for family, ends in under.items() for limits in ends]
+    for number, (family, limits) in enumerate(pairs):
+        generator = np.random.default_rng((asked.seed, FAMILIES.index(family)))
+        fitted[family.name][limits] = fit_drawn(
+            family, limits, curve, asked.draws, generator, after(say, number * asked.draws)
+        )
+    return fitted
 
 
 def basis_in_words(curve: Curve) -> str:

@@ -6,7 +6,7 @@ agreement.csv     a row for each group: spread between families and within them,
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from experiments.methods import listed
 from experiments.scaling.extrapolation import Estimate, Extrapolated
 from experiments.scaling.extrapolation_tables import amount_of
-from experiments.scaling.families import FamilyName
+from experiments.scaling.families import FARTHEST, FamilyName
 from experiments.scaling.options import ScalingExtrapolateOptions
 from experiments.scaling.units import Life
 
@@ -31,7 +31,7 @@ class AgreementRow:
     counted: str
     """Families that count: all but those whose weight is below .05 of the largest."""
     never: str
-    """Those among them that never reach the target."""
+    """Those among them that never reach the target, or not within 1e+300 of the unit of amounts."""
     between: float | None
     """Decades from the smallest to the largest amount of the families that count and have an interval."""
     within: float | None
@@ -95,11 +95,11 @@ def _verdict(
     if _reached_at_once(found):
         return "no verdict: the smallest amount that was tried reaches the target: nothing is carried on"
     if not reaching:
-        return "no verdict: no family that counts ever reaches the target"
+        return f"no verdict: of the families that count {_not_reaching(found, unit, list(reached))}"
     known = {name: estimate for name, estimate in reaching.items() if estimate.low is not None}
     never = [name for name in reached if name not in reaching]
     bare = [name for name in reaching if name not in known]
-    others = f"; {listed(never)} never" if never else ""
+    others = f"; {_not_reaching(found, unit, never)}" if never else ""
     without = f"{listed(bare)} {'has' if len(bare) == 1 else 'have'} no interval" if bare else ""
     if not known:
         return f"no verdict: {without}, and a number means nothing without{others}"
@@ -111,6 +111,14 @@ def _verdict(
     if known[most].value - known[least].value <= math.log10(options.agree_within) and not others:
         return f"no verdict: {low} by {least}, {high} by {most}, but an interval is open"
     return f"no verdict: {low} by {least}, {high} by {most}{others}"
+
+
+def _not_reaching(found: Extrapolated, unit: str, names: Sequence[FamilyName]) -> str:
+    """Return which families never reach the target, and which do so too far out to be told."""
+    never = [name for name in names if found.never(name)]
+    later = [name for name in names if name not in never]
+    said = [f"{listed(never)} never"] if never else []
+    return "; ".join([*said, *([f"{listed(later)} not within {FARTHEST} {unit}"] if later else [])])
 
 
 def _falls(found: Extrapolated) -> bool:

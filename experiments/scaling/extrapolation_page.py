@@ -10,7 +10,7 @@ from experiments.pages import Section, embed, without_empty_columns
 from experiments.scaling.extrapolation import Extrapolated, basis_in_words
 from experiments.scaling.extrapolation_agreement import AgreementRow
 from experiments.scaling.extrapolation_tables import FamilyRow, PredictionRow, TargetRow
-from experiments.scaling.families import FAMILIES
+from experiments.scaling.families import FAMILIES, FARTHEST
 from experiments.scaling.options import ScalingExtrapolateOptions
 from experiments.scaling.units import DAYS, hours_of
 from experiments.scaling.weights import RULED_OUT
@@ -25,9 +25,9 @@ FORMULAS: dict[str, str] = {
 """Families as people write them."""
 
 
-def lead(agreements: Sequence[AgreementRow]) -> str:
-    """Return the first paragraphs of the page: the verdict of each group."""
-    return "\n\n".join(_named(row.group, row.verdict) for row in agreements)
+def lead(agreements: Sequence[AgreementRow], copies: str = "") -> str:
+    """Return the first paragraphs of the page: the verdict of each group, and what is said of copied rows."""
+    return "\n\n".join([*(_named(row.group, row.verdict) for row in agreements), *filter(None, [copies])])
 
 
 def target_section(out: Path, rows: Sequence[TargetRow], families: Sequence[FamilyRow]) -> Section:
@@ -190,5 +190,5 @@ def _interval(low: float | None, high: float | None, drawn: float | None) -> str
     if drawn is None:
         return ""
     if low is None:
-        return "never"
+        return f"beyond {FARTHEST}, if ever"
     return f"{low:.3g} to {high:.3g}" if high is not None else f"from {low:.3g}"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.scaling.extrapolation import Drawn, Estimate, Extrapolated
-from experiments.scaling.families import FAMILIES, FamilyName
+from experiments.scaling.families import FAMILIES, FARTHEST, FamilyName
 from experiments.scaling.options import ScalingExtrapolateOptions
 from experiments.scaling.uncertainty import Basis
 from experiments.scaling.units import Life
@@ -67,7 +67,7 @@ class FamilyRow:
 
 @dataclass(frozen=True)
 class TargetRow:
-    """Where a family reaches the target: a row of targets.csv. Amounts that are empty are never reached."""
+    """Where a family reaches the target: a row of targets.csv. Amounts that are empty are not reached."""
 
     group: str
     """Protocol or condition."""
@@ -280,15 +280,20 @@ def _target_row(
         waking_years_low=life.waking_years(low),
         waking_years_high=life.waking_years(high),
         reaching=reaching,
-        note=_note(estimate, bare, options),
+        note=_note(found, family, estimate, bare, options),
     )
 
 
-def _note(estimate: Estimate, bare: bool, options: ScalingExtrapolateOptions) -> str:
+def _note(
+    found: Extrapolated, family: FamilyName | str, estimate: Estimate, bare: bool, options: ScalingExtrapolateOptions
+) -> str:
     if bare:
         return f"too few points for an interval: beyond {options.bare_factor:g} times what was tried no number is given"
     if estimate.value == math.inf:
-        return "never reaches the target"
+        named: list[FamilyName] = [name for name in found.fitted if family in (name, ALL)]
+        if all(found.never(name) for name in named):
+            return "never reaches the target"
+        return f"does not reach the target within {FARTHEST}"
     if estimate.low is None:
         return "without an interval"
     return "may never reach it" if estimate.high == math.inf else ""

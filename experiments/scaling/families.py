@@ -17,11 +17,13 @@ Axes: D tables, n points of each, S shapes, k numbers of a shape, m amounts at w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from experiments.scaling.curves import Curve
@@ -36,10 +38,13 @@ EXPONENTS = (-2.0, 0.6)
 ROUNDS = 16
 """Times that the grid of shapes is made finer, by half each time."""
 BEYOND = (-60.0, 300.0)
-"""Logarithms of amounts between which a target is searched; farther out it is never reached."""
+"""Logarithms of amounts between which a target is searched."""
+FARTHEST = f"1e+{BEYOND[1]:g}"
+"""The upper end of them, an amount, in words: a curve that gets there later counts as one that does not."""
 HALVINGS = 60
 LARGEST_POWER = 140
 """Of ten, in functions of the amount; its square is a number still."""
+Say = Callable[[int], None]
 LARGEST_PIECE = 1 << 22
 """Numbers of a grid around the shapes of tables that are computed at once."""
 
@@ -153,8 +158,13 @@ class Fits:
         """Return the curves (D, m) at amounts with logarithms (m,)."""
         return self.family.unlink(self.scores(logs), self.limits)
 
+    def ever(self, target: float) -> NDArray[np.bool_]:
+        """Return whether curves (D,) reach a target at all, at an amount however large."""
+        highest = self.a if self.family.levels_off else np.full_like(self.a, np.inf)
+        return (self.b > 0) & (highest > self.family.link(np.array(target), self.limits))
+
     def reaching(self, target: float) -> Floats:
-        """Return the logarithms (D,) of the amounts at which curves reach a target, infinite where they never do.
+        """Return the logarithms (D,) of the amounts at which curves reach a target, infinite where they do not.
 
         A curve that falls never does; one that is beyond the target everywhere does at minus infinity.
         """
@@ -171,7 +181,12 @@ class Fits:
         return np.where((self.b > 0) & (ends[1] >= wanted), found, np.inf)
 
 
-def fit(family: Family, limits: Limits, logs: Floats, scores: Floats) -> Fits:
+def after(say: Say, begun: int) -> Say:
+    """Return what tells `say` of tables that are fitted after as many others."""
+    return lambda done: say(begun + done)
+
+
+def fit(family: Family, limits: Limits, logs: Floats, scores: Floats, say: Say = lambda done: None) -> Fits:
     """Return the curves of least squares through D tables.
 
     Args:
@@ -179,6 +194,7 @@ def fit(family: Family, limits: Limits, logs: Floats, scores: Floats) -> Fits:
         limits: ends of the measure.
         logs: (n,) logarithms of the amounts, which all tables share.
         scores: (D, n) the measure on the scale of the family's fit.
+        say: is told, where that takes long, how many tables are fitted.
     """
     largest, span = float(logs.max()), float(logs.max() - logs.min())
     top = limits.high if family.levels_off else np.inf
@@ -190,6 +206,7 @@ def fit(family: Family, limits: Limits, logs: Floats, scores: Floats) -> Fits:
     for first in range(0, len(scores), size) if len(steps) else ():
         piece = slice(first, first + size)
         best[piece] = _refined(family, best[piece], steps, logs, scores[piece], top)
+        say(min(piece.stop, len(scores)))
     basis = family.basis(np.broadcast_to(logs, scores.shape), best, largest, span)
     a, b, squares = (part[:, 0] for part in _project(basis[:, None], scores, top))
     return Fits(family, limits, largest, span, best, a, b, squares)

@@ -16,7 +16,15 @@ from experiments.codebook import write_codebook
 from experiments.pages import write_report
 from experiments.scaling.analysis import Analysis, analyse
 from experiments.scaling.fit_lines import all_lines
-from experiments.scaling.fit_page import fit_sections, held_out_in_words, law_in_words, lead, notes, optimum_in_words
+from experiments.scaling.fit_page import (
+    fit_sections,
+    held_out_in_words,
+    law_in_words,
+    lead,
+    limited_in_words,
+    notes,
+    optimum_in_words,
+)
 from experiments.scaling.fit_plots import (
     draw_bias,
     draw_isoflop,
@@ -37,6 +45,7 @@ from experiments.scaling.fit_rows import (
     residual_rows,
 )
 from experiments.scaling.fit_tables import TABLES, LawTables
+from experiments.scaling.limited import limited_rows
 from experiments.scaling.options import ScalingFitOptions
 from experiments.scaling.runs import read_runs
 from storage.run_folder import open_run
@@ -96,6 +105,7 @@ def _tables(found: Analysis) -> LawTables:
         budgets=list(budget_rows(found)),
         biases=list(grid_bias_rows(found)),
         optima=list(optimum_rows(found)),
+        limited=list(limited_rows(found)),
         residuals=list(residual_rows(found)),
         heldout=list(held_out_rows(found)),
         newcomers=list(newcomer_rows(found)),
@@ -126,6 +136,7 @@ def _lines(found: Analysis, tables: LawTables) -> list[str]:
         f"objective {search.objective:.6e}; {search.starts:,} starts, {100 * search.converged:.1f} % converged, "
         f"{100 * search.reached:.1f} % in the lowest minimum",
         *(optimum_in_words(row, tables.item) for row in tables.optima),
+        *(limited_in_words(row, tables.item) for row in tables.limited),
         *filter(None, [held_out_in_words(tables.heldout)]),
         *(
             f"{row.fitted}: alpha {row.alpha:.4f}, beta {row.beta:.4f}, best size {row.parameters:.3g}"

@@ -20,6 +20,7 @@ from experiments.scaling.fit_tables import (
     FitRow,
     HeldOutRow,
     LawTables,
+    LimitedRow,
     NewcomerRow,
     OptimumRow,
 )
@@ -91,17 +92,28 @@ def optimum_in_words(row: OptimumRow, item: str) -> str:
     return f"At {row.compute:.3g} FLOP{far}, the best size by {by} is {size} parameters, with {data} {item}"
 
 
+def limited_in_words(row: LimitedRow, item: str) -> str:
+    """Return the best size and data of a budget with limited items."""
+    size = with_ends(row.parameters, row.parameters_low, row.parameters_high)
+    data = with_ends(row.data, row.data_low, row.data_high)
+    return (
+        f"At {row.compute:.3g} FLOP with {row.unique_data:.3g} different {item}, the best size by the law is {size} "
+        f"parameters, with {data} {item}, {row.epochs:.3g} epochs"
+    )
+
+
 def held_out_in_words(rows: Sequence[HeldOutRow]) -> str:
     """Return how well the largest budget was predicted; empty where it was not held out."""
     if not rows:
         return ""
     errors = np.array([row.error for row in rows])
+    budget = f"Held out, the largest budget ({max(row.compute for row in rows):.3g} FLOP) is predicted with an error of"
+    if len(rows) == 1:
+        return f"{budget} {_signed(rows[0].error)}, in its one run."
     worst = errors[np.argmax(np.abs(errors))]
-    of_runs = f"; the worst of {len(rows)} runs {_signed(worst)}" if len(rows) > 1 else ""
     return (
-        f"Held out, the largest budget ({max(row.compute for row in rows):.3g} FLOP) is predicted with an error of "
-        f"{_signed(float(errors.mean()))} on average, {percent(float(np.abs(errors).mean()))} without its sign"
-        f"{of_runs}."
+        f"{budget} {_signed(float(errors.mean()))} on average, {percent(float(np.abs(errors).mean()))} without its "
+        f"sign; the worst of {len(rows)} runs {_signed(worst)}."
     )
 
 
@@ -123,6 +135,7 @@ def law_sections(out: Path, tables: LawTables) -> list[Section]:
     return [
         _law_section(out, tables.fits, tables.searches),
         _optimum_section(out, tables.optima),
+        *([_limited_section(tables.limited, tables.item)] if tables.limited else []),
         *([_slice_section(out, tables.budgets)] if tables.budgets else []),
         _bias_section(out),
         _residual_section(out, tables.heldout),
@@ -165,6 +178,20 @@ def _optimum_section(out: Path, optima: Sequence[OptimumRow]) -> Section:
     )
     media = (embed(out / "optimum.png", "Best size and data against compute"),)
     return Section("The best size and data", text, media, without_empty_columns(table))
+
+
+def _limited_section(rows: Sequence[LimitedRow], item: str) -> Section:
+        table = [("compute (FLOP)", f"different {item}", "parameters", f"{item} seen", "epochs", "loss by the law")]
+    for row in rows:
+        size = with_ends(row.parameters, row.parameters_low, row.parameters_high)
+        data = with_ends(row.data, row.data_low, row.data_high)
+        loss = with_ends(row.loss, row.loss_low, row.loss_high)
+        table.append((f"{row.compute:.3g}", f"{row.unique_data:.3g}", size, data, f"{row.epochs:.3g}", loss))
+    text = (
+        f"The best size and data of a budget where there are only so many different {item} and more of them are "
+        "repeats, which the law counts as worth less."
+    )
+    return Section(f"When different {item} run out", text, table=tuple(table))
 
 
 def _slice_section(out: Path, budgets: Sequence[BudgetRow]) -> Section:

@@ -12,6 +12,7 @@ always goes down, and Newton's, which ends fast. Both are damped, and taken only
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,9 @@ DAMPING = (1e-9, 1e12)
 the greatest is given up."""
 FIRST_DAMPING = 1e-3
 TINY = 1e-300
+
+
+Say = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,13 @@ def make_points(parameters: Floats, data: Floats, unique: Floats, loss: Floats, 
     return Points(sizes - middle[0], different - middle[1], again, np.log(loss), middle, repeats)
 
 
-def minimise(points: Points, starts: Floats, weights: Floats | None = None, log_losses: Floats | None = None) -> Fits:
+def minimise(
+    points: Points,
+    starts: Floats,
+    weights: Floats | None = None,
+    log_losses: Floats | None = None,
+    say: Say = lambda done: None,
+) -> Fits:
     """Return where starts (S, P) end.
 
     Args:
@@ -109,12 +119,16 @@ def minimise(points: Points, starts: Floats, weights: Floats | None = None, log_
         starts: vectors of laws.
         weights: (S, n) how often each point counts; once each if not given.
         log_losses: (S, n) in place of those of the points.
+        say: is told how many starts have ended.
     """
     shape = (len(starts), len(points.log_loss))
     counts = np.broadcast_to(1.0 if weights is None else weights, shape)
     targets = np.broadcast_to(points.log_loss if log_losses is None else log_losses, shape)
     batches = [slice(begin, begin + BATCH) for begin in range(0, len(starts), BATCH)]
-    ends = [_minimise(points, starts[batch], _Targets(targets[batch], counts[batch])) for batch in batches]
+    ends = []
+    for batch in batches:
+        ends.append(_minimise(points, starts[batch], _Targets(targets[batch], counts[batch])))
+        say(min(batch.stop, len(starts)))
     return Fits(
         np.concatenate([end.vectors for end in ends]),
         np.concatenate([end.objectives for end in ends]),

@@ -92,6 +92,9 @@ class ScalingFitOptions(Options):
     at: tuple[float, ...] = option((), above=0, at_most=LARGEST)
     """Budgets, in FLOP, whose best size and data are asked for; the largest of the table and 10 and 100 times as much
     if not given."""
+    unique: tuple[float, ...] = option((), above=0, at_most=LARGEST)
+    """Numbers of different items that there may be, for which the best size and data are asked for, too; the most of
+    the table if not given. Only where runs saw items twice."""
     size: SizeKind = "total"
     """Parameters that count as N. The other count is fitted beside it where the table has it."""
     repetition: Repetition = "auto"

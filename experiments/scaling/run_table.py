@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +67,26 @@ def write_runs(options: LadderOptions, ladder: Ladder, store: TokenStore) -> lis
     write_rows(options.out / "runs.csv", rows, LadderRow)
     write_codebook(options.out, TABLES | ({"rates.csv": TriedRow} if options.learning_rates else {}))
     return rows
+
+
+def add_run(
+    options: LadderOptions, ladder: Ladder, store: TokenStore, rows: Sequence[LadderRow], cell: Cell
+) -> list[LadderRow]:
+    """Write runs.csv anew with the row of one more training, if that is done, and return all rows.
+
+    Others are not looked at again, so that the table of many trainings costs no more after each of them.
+
+    Raises:
+        RunFolderError: the training was made with other options.
+        ValueError: its metrics are damaged.
+    """
+    training = cell_training(options, cell)
+    if not is_finished(training):
+        return list(rows)
+    by_name = {row.run: row for row in rows} | {cell.name: _row(options, cell, training.out, store)}
+    ordered = [by_name[each.name] for each in ladder.trained if each.name in by_name]
+    write_rows(options.out / "runs.csv", ordered, LadderRow)
+    return ordered
 
 
 def _rows(options: LadderOptions, ladder: Ladder, store: TokenStore) -> Iterator[LadderRow]:

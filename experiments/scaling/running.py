@@ -46,7 +46,7 @@ from experiments.scaling.options import ScalingRunOptions
 from experiments.scaling.planning import ladder_facts, notes
 from experiments.scaling.rate_sweep import settle_rate, sweep_rates, try_rate
 from experiments.scaling.rates import all_trials
-from experiments.scaling.run_table import LadderRow, write_runs
+from experiments.scaling.run_table import LadderRow, add_run, write_runs
 from experiments.scaling.run_words import write_methods
 from experiments.scaling.trainings import (
     cell_training,
@@ -154,7 +154,7 @@ def _carry_out_missing(
             attempt(f"trunk {trunk.name}", partial(_train_trunk, options, trunk, cells))
         for cell in missing:
             attempt(f"cell {cell.name}", partial(_train_cell, options, cell))
-            rows = write_runs(options, ladder, store)
+            rows = add_run(options, ladder, store, rows, cell)
             page.refresh()
     measured = measure_cells(options, ladder, rows, attempt) if options.measuring.tasks else []
     write_whole_codebook(options.out)

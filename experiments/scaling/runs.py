@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from experiments.scaling.columns import AnyTable, words_of
+from experiments.scaling.columns import AnyTable, copies_in_words, words_of
 from experiments.scaling.laws import FLOP_PER_PARAMETER_AND_ITEM
 from experiments.scaling.options import RunTableOptions
 from experiments.scaling.tables import RunRow
@@ -275,12 +275,9 @@ def _notes(table: AnyTable, named: _Columns, rows: Sequence[RunRow]) -> list[str
     """Return what was made of what the table does not say."""
     factor = f"{FLOP_PER_PARAMETER_AND_ITEM:g}"
     tokenizers = {row.get("tokenizer", "") for row in table.rows}
-    copies = len(rows) - len({tuple(row.values()) for row in table.rows})
-    are = "row is a copy" if copies == 1 else "rows are copies"
+    copies = copies_in_words(table)
     said = {
-        f"{copies} {are} of another, cell by cell: if it is no training of its own, intervals are too narrow.": (
-            copies > 0
-        ),
+        copies: bool(copies),
         f"No column of items seen: D = C / {factor} N.": named.data is None,
         f"No column of compute: C = {factor} N D.": named.compute is None,
         "No column of seeds or of what belongs together: every row counts as a training of its own.": (

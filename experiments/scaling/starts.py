@@ -9,6 +9,7 @@ Axes: K pairs of exponents (with R: triples), W sets of weights of the points, n
 
 from __future__ import annotations
 
+import math
 from itertools import product
 
 import numpy as np
@@ -32,6 +33,11 @@ EXPONENTS = tuple(np.geomspace(0.03, 2, 14))
 PROJECTED_DECAYS = (0.5, 3.0, 15.0, 100.0)
 SMALLEST = 1e-4
 """Share of the lowest loss that no term of a start is below, as its logarithm is needed."""
+
+
+def grid_size(repeats: bool) -> int:
+    """Return the number of starts of the full grid, of laws with or without a decay of repeats."""
+    return math.prod(len(axis) for axis in (*GRID, *([DECAYS] if repeats else [])))
 
 
 def grid_starts(points: Points) -> Floats:

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from experiments.scaling.curves import Curve
-from experiments.scaling.families import Family, Fits, Limits, fit
+from experiments.scaling.families import Family, Fits, Limits, Say, fit
 from experiments.statistics.outcomes import Floats
 
 Basis = Literal["seeds", "runs", "residuals", "none"]
@@ -45,7 +45,14 @@ class Fitted:
     """(D,) standard deviations of single points on the scale of the fit, one for each draw."""
 
 
-def fit_drawn(family: Family, limits: Limits, curve: Curve, draws: int, generator: np.random.Generator) -> Fitted:
+def fit_drawn(
+    family: Family,
+    limits: Limits,
+    curve: Curve,
+    draws: int,
+    generator: np.random.Generator,
+    say: Say = lambda done: None,
+) -> Fitted:
     """Fit a family to a curve and to tables that are drawn anew from the fit.
 
     Args:
@@ -54,6 +61,7 @@ def fit_drawn(family: Family, limits: Limits, curve: Curve, draws: int, generato
         curve: the points.
         draws: D, number of tables; 0 for none.
         generator: of chance.
+        say: is told, where that takes long, how many tables are fitted.
     """
     scores = family.link(curve.values, limits)
     point = fit(family, limits, curve.logs, scores[None])
@@ -73,7 +81,7 @@ def fit_drawn(family: Family, limits: Limits, curve: Curve, draws: int, generato
     else:
         noise = deviation * np.sqrt(freedom / generator.chisquare(freedom, draws))
         moved = generator.normal(size=(draws, len(scores))) * noise[:, None]
-    return Fitted(point, fit(family, limits, curve.logs, expected + moved), basis, noise)
+    return Fitted(point, fit(family, limits, curve.logs, expected + moved, say), basis, noise)
 
 
 def basis_of(curve: Curve, parameters: int) -> Basis:

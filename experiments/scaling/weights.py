@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.scaling.curves import Curve
-from experiments.scaling.families import FAMILIES, FamilyName, Limits
+from experiments.scaling.families import FAMILIES, FamilyName, Limits, Say, after
 from experiments.scaling.uncertainty import ENDS, fit_drawn, quantile
 
 MIDDLE = (0.16, 0.84)
@@ -43,8 +43,18 @@ class HeldOut:
     """Logarithm of the density at what was seen."""
 
 
-def hold_out(curve: Curve, limits: Limits, draws: int, seed: int) -> dict[FamilyName, HeldOut]:
-    """Return what families say of the largest amount; those are left out that smaller ones are too few for."""
+def hold_out(
+    curve: Curve, limits: Limits, draws: int, seed: int, say: Say = lambda done: None
+) -> dict[FamilyName, HeldOut]:
+    """Return what families say of the largest amount; those are left out that smaller ones are too few for.
+
+    Args:
+        curve: the points.
+        limits: ends of the measure.
+        draws: tables that are drawn anew for each family.
+        seed: of the draws.
+        say: is told, where that takes long, how many tables are fitted, of which each family has `draws`.
+    """
     largest = float(curve.rungs[-1])
     smaller = curve.before(largest)
     values = curve.values[curve.logs == largest]
@@ -54,7 +64,7 @@ def hold_out(curve: Curve, limits: Limits, draws: int, seed: int) -> dict[Family
         if family.left_out(curve, limits) or family.left_out(smaller, limits):
             continue
         generator = np.random.default_rng((seed, index))
-        fitted = fit_drawn(family, limits, smaller, draws, generator)
+        fitted = fit_drawn(family, limits, smaller, draws, generator, after(say, index * draws))
         if fitted.draws is None:
             continue
         at = np.array([largest])
