@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from memory_lists import make_list
 from people_tasks import NO_LIBRARIES, make_small_task, options_of
-from markupsafe import escape
 from PIL import Image
 
 from data.images import load_image
