@@ -555,6 +555,7 @@ BASES: dict[str, Words] = {
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
     "memory sweep": SWEEP,
+    "memory task": ("memory", "task", "--stimuli", "list", "--orders", "1", "--out", "out"),
     "physics report": ("physics", "report", "physics_run", "--out", "out"),
     "physics run": recipes.PHYSICS,
     "physics stimuli": (
@@ -576,7 +577,7 @@ BASES: dict[str, Words] = {
     "vqgan train": (*fresh(recipes.VQGAN_TRAIN), "--steps", "1"),
 }
 """A command line of every command that takes a second or two (`demo` and `diversity study`: as long as they may)."""
-SLOW = ("demo", "diversity study", "memory sweep", "scaling run")
+SLOW = ("demo", "diversity study", "memory sweep", "memory task", "scaling run")
 THINGS = (
     "gpt",
     "tokenizer",
@@ -770,5 +771,8 @@ CLASSES: dict[str, tuple[Scenario, ...]] = {
     "names": NAMED,
     "publish": PUBLISH,
 }
-# `unlock` does nothing but to remove a lock, and needs one that is there.
-assert {*BASES, "unlock"} == set(secondsight.COMMANDS), "every command has a line, and every line a command"
+# `unlock` does nothing but to remove a lock, and needs one that is there; `memory serve` ends when it is stopped.
+NEVER = ("unlock", "memory serve")
+assert {*BASES, *NEVER} == set(secondsight.COMMANDS), (
+    "every command has a line, and every line a command"
+)

@@ -34,6 +34,8 @@ from experiments.people.exclusions import Excluded
 from experiments.people.lags import LagRate
 from experiments.people.reading import Participant
 from experiments.people.table import Response
+from experiments.people.table import Response
+from experiments.people.task.content import RepeatRow
 from experiments.physics.manifest import Box, Film
 from experiments.physics.reporting.accuracy import AccuracyRow
 from experiments.physics.reporting.claims import ConceptClaim
@@ -293,6 +295,27 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("compute.png, compute.pdf, compute.svg", "the same as a plot"),
         WrittenFile("jobs", "with `--slurm`: submit.sh, the scripts of its steps, their commands and their logs"),
         WrittenFile("report", "of these jobs: the folder of `memory report`"),
+    ),
+    "memory task": (
+        WrittenFile("index.html", "the page; its words stand in it, one template for each screen"),
+        WrittenFile("consent.html, debriefing.html", "what people agree to, and read at the end: to be filled in"),
+        WrittenFile("list.js", "names of pictures and trials, and the settings"),
+        WrittenFile("orders/<number>.js", "what a participant with this order sees"),
+        WrittenFile("images", "the pictures, named by the digest of their pixels"),
+        WrittenFile("collector.js", "where answers go"),
+        WrittenFile("records.js, trials.js, task.js, task.css", "the page's own scripts and its style"),
+        WrittenFile("lib", "without `--cdn`: jsPsych and its plugins, and whose they are"),
+        WrittenFile("package.json, package-lock.json", "npm's own, which say what it installed"),
+        WrittenFile("study.csv", "the images of the list", Stimulus),
+        WrittenFile("manifest.csv", "its trials", ListedTrial),
+        WrittenFile("defects.csv", "what is wrong with it", ListedDefect),
+        WrittenFile("repeats.csv", "how often pictures come again at each lag", RepeatRow),
+        WrittenFile("task.json", "command, settings, versions of libraries, size of all scripts"),
+        SKIPPED,
+    ),
+    "memory serve": (
+        WrittenFile("responses/<participant>.csv", "the answers", Response),
+        WrittenFile("responses/<participant>.json", "order, screen, and when and how long each picture was shown"),
     ),
     "memory report": (
         WrittenFile("report.html", "everything on one page that needs no network"),

@@ -72,7 +72,7 @@ class TaskOptions(Options):
     """Pictures from the first showing of a repeated picture to the second, 1 being immediately after; those beyond half
     of the stream are left out."""
     feedback: bool = True
-    """Say while people study whether a repeat that they reported was one."""
+    """Say of every answer in the stream whether it was right; in the test nothing is said."""
     break_every: int = option(250, at_least=1, at_most=MANY)
     """Pictures, or choices, from one break to the next."""
     image_size: int = option(400, at_least=16, at_most=4096)

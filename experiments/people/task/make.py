@@ -67,9 +67,8 @@ def make_task(options: TaskOptions) -> None:
             "with --consent and --debriefing)"
         )
     with replacing(options.out, command_line(options)) as folder:
-        libraries = install_libraries(folder)
         design = read_design(options)
-        write_task(folder, design, libraries)
+        write_task(folder, design, install_libraries(folder))
         gaps = [name for name in (CONSENT, DEBRIEFING) if has_gaps(folder, name)]
     if gaps:
         say_found(to_fill_in=", ".join(str(options.out / name) for name in gaps))
