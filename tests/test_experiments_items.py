@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import numpy as np
 import pytest
 from item_memory import answers, learned, path_of, pictures_of, write_pictures
 from memory_runs import make_run
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from items_against_people import Options, judge, simulate
 
 from experiments.memory.items.comparison import Sampling, compare, correct_for_number, reliabilities
 from experiments.memory.items.complexity import edge_density, jpeg_kilobytes, read_square
@@ -21,7 +25,7 @@ from experiments.memory.items.report import compare_items
 from experiments.memory.items.sources import CORRECTED, FALSE_ALARMS, HITS, Source, people_sources
 from experiments.memory.items.tables import NOTHING, POOLED
 from experiments.people.data_options import PeopleOptions
-from experiments.people.table import Response, write_responses
+from experiments.people.table import write_responses
 from experiments.statistics.trials import TrialRow
 
 ITEMS = 8
@@ -74,7 +78,7 @@ def test_report_finds_that_both_remember_the_same(report: Path) -> None:
         and (row["coefficient"], row["partialled"]) == ("spearman", NOTHING)
     ]
     assert len(rows) == 1
-    assert float(rows[0]["low_images"]) > 0.3
+    assert float(rows[0]["low_images"]) > 0.2
     assert float(rows[0]["low"]) > 0
     assert float(rows[0]["ceiling_of_runs"]) < float(rows[0]["ceiling"]) < 1
 
@@ -251,3 +255,20 @@ def test_extremes_lie_at_the_corners_and_apart() -> None:
     assert len(chosen) == 16
     assert distances.min() >= 0.11
     assert np.abs(chosen - np.round(chosen)).max() < 0.4
+
+
+@pytest.mark.parametrize("kind", ["people's", "noisy"])
+def test_an_observer_with_the_scores_of_people_reaches_the_ceiling(kind: str) -> None:
+    """As `benchmarks/items_against_people.py` does in 200 experiments; of a few the mean is less certain."""
+    outcomes = simulate(Options(runs=6, resamples=100, splits=10), kind, "pearson")
+    correlation = np.mean([outcome.correlation for outcome in outcomes])
+    ceiling = np.mean([outcome.ceiling_of_runs if kind == "noisy" else outcome.ceiling for outcome in outcomes])
+    assert correlation == pytest.approx(ceiling, abs=0.1)
+    assert 0.4 < correlation < 0.95
+
+
+def test_shuffled_scores_are_judged_by_their_standard_error() -> None:
+    outcomes = simulate(Options(runs=6, resamples=100, splits=10), "shuffled", "spearman")
+    assert abs(np.mean([outcome.correlation for outcome in outcomes])) < 0.15
+    shifted = [replace(outcome, correlation=0.5 + outcome.correlation) for outcome in outcomes]
+    assert not judge("shuffled", shifted)[1]
