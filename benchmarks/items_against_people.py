@@ -23,7 +23,6 @@ import numpy as np
 import tyro
 
 from experiments.memory.items.comparison import (
-    Sampling,
     compare,
     correct_for_number,
     reliabilities,
@@ -31,6 +30,7 @@ from experiments.memory.items.comparison import (
 )
 from experiments.memory.items.models import RATIO, Model
 from experiments.memory.items.pictures import Picture, Pictures
+from experiments.memory.items.resampling import Sampling
 from experiments.memory.items.sources import HITS, Source
 from experiments.memory.items.tables import POOLED
 from experiments.statistics.correlation import Coefficient, Measure

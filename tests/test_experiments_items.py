@@ -15,13 +15,14 @@ from memory_runs import make_run
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from items_against_people import Options, judge, simulate
 
-from experiments.memory.items.comparison import Sampling, compare, correct_for_number, reliabilities
+from experiments.memory.items.comparison import compare, correct_for_number, reliabilities
 from experiments.memory.items.complexity import edge_density, jpeg_kilobytes, read_square
 from experiments.memory.items.figures import extremes
 from experiments.memory.items.models import GAIN, RATIO, RAW, RAW_BEFORE, SOONER, Model, read_models
 from experiments.memory.items.options import ItemsOptions
 from experiments.memory.items.pictures import Pictures
 from experiments.memory.items.report import compare_items
+from experiments.memory.items.resampling import Sampling
 from experiments.memory.items.sources import CORRECTED, FALSE_ALARMS, HITS, Source, people_sources
 from experiments.memory.items.tables import NOTHING, POOLED
 from experiments.people.data_options import PeopleOptions

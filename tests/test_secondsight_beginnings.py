@@ -109,7 +109,7 @@ REFUSED = {
     "memory run --stimuli list --gpt nowhere --out new": NO_MODEL,
     "memory run --stimuli list --tokenizer nowhere --out new": NO_MODEL,
     "memory report nowhere --out new": "secondsight: nowhere holds no trials.csv: give folders of finished runs of",
-    "memory items nowhere --resmem --out new": "secondsight: nowhere holds no trials.csv: give folders of finished runs",
+    "memory items nowhere --resmem --out new": "secondsight: nowhere holds no trials.csv: give folders of",
     "memory report --people nowhere --out new": "secondsight: there is no table of people's responses nowhere",
     "memory people nowhere --out new": "secondsight: there is no export nowhere",
     DIVERSITY.replace("--gpt gpt", "--gpt nowhere"): NO_MODEL,
