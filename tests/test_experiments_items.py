@@ -75,7 +75,7 @@ def test_report_finds_that_both_remember_the_same(report: Path) -> None:
     rows = [
         row
         for row in read_table(report / "correlations.csv")
-        if (row["measure"], row["source_measure"], row["condition"]) == (RATIO, HITS, POOLED)
+        if (row["measure"], row["source_measure"], row["condition"]) == (RATIO, CORRECTED, POOLED)
         and (row["coefficient"], row["partialled"]) == ("spearman", NOTHING)
     ]
     assert len(rows) == 1
