@@ -256,7 +256,7 @@ def _draw_landmarks(panel: Axes, people: HumanResult | None) -> None:
     panel.axhline(0.5, color="0.6", linestyle=":", linewidth=1)
     if people is None:
         return
-    panel.axhline(people.accuracy, color="0.55", linewidth=1, zorder=0)
+    panel.axhline(people.accuracy, color="0.55", linewidth=1, zorder=0.5)  # above the band
     if people.low is not None and people.high is not None:
         low, high, label = people.low, people.high, "your participants, one exposure (95 %)"
     else:

@@ -148,6 +148,7 @@ def test_two_answers_to_one_trial_are_refused(tmp_path: Path) -> None:
         ({"version": "normal"}, "version 'normal' must be as_given or swapped"),
         ({"side": "top"}, "side 'top' must be left, right or empty"),
         ({"trial": -1}, "trial -1 must be at least 0"),
+        ({"trial": 10**400}, "trial 10+ must be at least 0 and at most 1000000000"),
         ({"reaction_time": -0.2}, "reaction_time -0.2 must be seconds"),
         ({"reaction_time": math.inf}, "reaction_time inf must be seconds"),
         ({"response": "left"}, "response 'left' must be studied or foil"),

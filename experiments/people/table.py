@@ -23,6 +23,8 @@ ANSWERS = {
 }
 """What can be answered in each task."""
 SIDES = ("", "left", "right")
+MOST = 10**9
+"""Trials and pictures of one participant, at most: more are a slip of the hand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,12 +133,12 @@ def _names_wrong(row: Response) -> str:
 
 
 def _numbers_wrong(row: Response) -> str:
-    if row.trial < 0:
-        return f"trial {row.trial} must be at least 0"
+    if not (0 <= row.trial <= MOST):
+        return f"trial {row.trial} must be at least 0 and at most {MOST}"
     if row.reaction_time is not None and not (0 <= row.reaction_time < math.inf):
         return f"reaction_time {row.reaction_time} must be seconds, at least 0"
-    if row.lag is not None and row.lag < 1:
-        return f"lag {row.lag} must be at least 1: the picture was shown immediately before"
+    if row.lag is not None and not (1 <= row.lag <= MOST):
+        return f"lag {row.lag} must be at least 1, of a picture shown immediately before, and at most {MOST}"
     return ""
 
 
