@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,17 @@ import pytest
 from item_memory import answers, learned, path_of, pictures_of, write_pictures
 from memory_runs import make_run
 
-from experiments.memory.items.comparison import Sampling, compare, correct_for_number, reliabilities
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+from items_against_people import Options, judge, simulate
+
+from experiments.memory.items.comparison import compare, correct_for_number, reliabilities
 from experiments.memory.items.complexity import edge_density, jpeg_kilobytes, read_square
 from experiments.memory.items.figures import extremes
 from experiments.memory.items.models import GAIN, RATIO, RAW, RAW_BEFORE, SOONER, Model, read_models
 from experiments.memory.items.options import ItemsOptions
 from experiments.memory.items.pictures import Pictures
 from experiments.memory.items.report import compare_items
+from experiments.memory.items.resampling import Sampling
 from experiments.memory.items.sources import CORRECTED, FALSE_ALARMS, HITS, Source, people_sources
 from experiments.memory.items.tables import NOTHING, POOLED
 from experiments.people.data_options import PeopleOptions
@@ -70,11 +75,11 @@ def test_report_finds_that_both_remember_the_same(report: Path) -> None:
     rows = [
         row
         for row in read_table(report / "correlations.csv")
-        if (row["measure"], row["source_measure"], row["condition"]) == (RATIO, HITS, POOLED)
+        if (row["measure"], row["source_measure"], row["condition"]) == (RATIO, CORRECTED, POOLED)
         and (row["coefficient"], row["partialled"]) == ("spearman", NOTHING)
     ]
     assert len(rows) == 1
-    assert float(rows[0]["low_images"]) > 0.3
+    assert float(rows[0]["low_images"]) > 0.2
     assert float(rows[0]["low"]) > 0
     assert float(rows[0]["ceiling_of_runs"]) < float(rows[0]["ceiling"]) < 1
 
@@ -251,3 +256,20 @@ def test_extremes_lie_at_the_corners_and_apart() -> None:
     assert len(chosen) == 16
     assert distances.min() >= 0.11
     assert np.abs(chosen - np.round(chosen)).max() < 0.4
+
+
+@pytest.mark.parametrize("kind", ["people's", "noisy"])
+def test_an_observer_with_the_scores_of_people_reaches_the_ceiling(kind: str) -> None:
+    """As `benchmarks/items_against_people.py` does in 200 experiments; of a few the mean is less certain."""
+    outcomes = simulate(Options(runs=6, resamples=100, splits=10), kind, "pearson")
+    correlation = np.mean([outcome.correlation for outcome in outcomes])
+    ceiling = np.mean([outcome.ceiling_of_runs if kind == "noisy" else outcome.ceiling for outcome in outcomes])
+    assert correlation == pytest.approx(ceiling, abs=0.1)
+    assert 0.4 < correlation < 0.95
+
+
+def test_shuffled_scores_are_judged_by_their_standard_error() -> None:
+    outcomes = simulate(Options(runs=6, resamples=100, splits=10), "shuffled", "spearman")
+    assert abs(np.mean([outcome.correlation for outcome in outcomes])) < 0.15
+    shifted = [replace(outcome, correlation=0.5 + outcome.correlation) for outcome in outcomes]
+    assert not judge("shuffled", shifted)[1]

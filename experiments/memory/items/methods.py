@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.memory.items.comparison import Sampling
+from experiments.memory.items.resampling import Sampling
 from experiments.memory.items.sources import Kind, Source
 from experiments.memory.merge import RunFolder
 from experiments.memory.methods import run_paragraphs

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.memory.items.comparison import called
 from experiments.memory.items.models import Model
 from experiments.memory.items.sources import SCORE, Source, Unused
-from experiments.memory.items.tables import NOTHING, Correlation
+from experiments.memory.items.tables import COMPLEXITY, NOTHING, Correlation
 from experiments.statistics.correlation import FEWEST, Measure
 from training.progress import count
 
@@ -73,19 +73,22 @@ def _about_models(models: Sequence[Model]) -> Iterator[str]:
 
 
 def _about_pictures(rows: Sequence[Correlation]) -> Iterator[str]:
+    few: dict[tuple[str, int], dict[str, None]] = {}
     for row in rows:
-        if row.partialled == NOTHING and row.pictures < FEW_PICTURES:
-            few = f"fewer than {FEWEST}" if row.pictures < FEWEST else f"{row.pictures}"
-            yield (
-                f"{row.condition}: {few} pictures have both a value of {row.source}, {row.source_measure}, and of the "
-                "model, from which little follows."
-            )
+        if row.pictures < FEW_PICTURES and row.kind != COMPLEXITY:
+            few.setdefault((row.source, row.pictures), {})[row.condition] = None
+    for (source, number), conditions in few.items():
+        pictures = f"fewer than {FEWEST} pictures of a condition" if number < FEWEST else count(number, "picture")
+        yield (
+            f"{source}, in {' and '.join(conditions)}: {pictures} have both a value of it and of the model, from which "
+            "little follows."
+        )
 
 
 def _about_variance(rows: Sequence[Correlation]) -> Iterator[str]:
     for row in rows:
         if row.partialled == NOTHING and row.correlation is None and row.pictures >= FEWEST:
-            yield f"{row.condition}: {row.note}; there is no correlation with what does not vary."
+            yield f"{row.source}, in {row.condition}: there is no correlation, {row.note}."
 
 
 def _about_unused(unused: Sequence[Unused]) -> Iterator[str]:

@@ -11,7 +11,6 @@ from experiments.people.data_options import PeopleOptions
 from storage.checked_files import check_file
 from storage.options import LARGEST_SEED, Options, about, option
 
-
 check_table = partial(check_file, what="table of scores")
 
 

@@ -25,7 +25,6 @@ import numpy as np
 
 from experiments.codebook import write_codebook
 from experiments.memory.items.comparison import (
-    Sampling,
     called,
     compare,
     complexity_of,
@@ -42,6 +41,7 @@ from experiments.memory.items.models import BITS, GAIN, RATIO, SOONER, Model, re
 from experiments.memory.items.notices import item_notices
 from experiments.memory.items.options import ItemsOptions
 from experiments.memory.items.pictures import Pictures
+from experiments.memory.items.resampling import Sampling
 from experiments.memory.items.score_tables import read_score_tables
 from experiments.memory.items.sections import (
     ceiling_section,

@@ -14,7 +14,7 @@ or with random weights.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -136,22 +136,11 @@ def _no_answers(rows: Sequence[Response], pictures: Pictures) -> str:
 
 
 def _source(task: str, rows: Sequence[Response], pictures: Pictures) -> Source:
-    participants = sorted({row.participant for row in rows})
-    number = {participant: index for index, participant in enumerate(participants)}
-    sums = np.zeros((2, 2, len(participants), len(pictures)))
+    versions: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for row in rows:
-        yes = float(row.response in ("studied", "repeat"))
-        studied, new = _shown(row, pictures)
-        # Who chooses the studied picture knows it again; who chooses the foil takes that for the studied one.
-        for kind, places, answer in ((0, studied, yes), (1, new, 1 - yes if task == TWO_ALTERNATIVES else yes)):
-            for place in places:
-                sums[kind, :, number[row.participant], place] += (answer, 1.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        hits, false_alarms = sums[:, 0] / sums[:, 1]
-    versions = {
-        person: sorted({(r.list, r.version) for r in rows if r.participant == person}) for person in participants
-    }
-    groups = tuple(tuple(versions[person]) for person in participants)
+        versions[row.participant].add((row.list, row.version))
+    participants = sorted(versions)
+    hits, false_alarms = _shares(task, rows, participants, pictures)
     parts = {
         HITS: ((1.0, hits),),
         FALSE_ALARMS: ((1.0, false_alarms),),
@@ -159,4 +148,24 @@ def _source(task: str, rows: Sequence[Response], pictures: Pictures) -> Source:
     }
     measures = {name: Measure(of) for name, of in parts.items()}
     known = {name: measure for name, measure in measures.items() if np.isfinite(measure.values).any()}
+    groups = tuple(tuple(sorted(versions[participant])) for participant in participants)
     return Source(f"people, {task}", "people", known, groups)
+
+
+def _shares(
+    task: str, rows: Sequence[Response], participants: Sequence[str], pictures: Pictures
+) -> tuple[Floats, Floats]:
+    """Return hits and false alarms (U, N) of each participant and picture, NaN where there was neither."""
+    number = {participant: index for index, participant in enumerate(participants)}
+    sums = np.zeros((2, 2, len(participants), len(pictures)))
+    for row in rows:
+        yes = float(row.response in ("studied", "repeat"))
+        studied, new = _shown(row, pictures)
+        # Who chooses the studied picture knows it again; who chooses the foil takes that for the studied one.
+        of_new = 1 - yes if task == TWO_ALTERNATIVES else yes
+        for kind, places, answer in ((0, studied, yes), (1, new, of_new)):
+            for place in places:
+                sums[kind, :, number[row.participant], place] += (answer, 1.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        hits, false_alarms = sums[:, 0] / sums[:, 1]
+    return hits, false_alarms
