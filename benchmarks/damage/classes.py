@@ -773,6 +773,4 @@ CLASSES: dict[str, tuple[Scenario, ...]] = {
 }
 # `unlock` does nothing but to remove a lock, and needs one that is there; `memory serve` ends when it is stopped.
 NEVER = ("unlock", "memory serve")
-assert {*BASES, *NEVER} == set(secondsight.COMMANDS), (
-    "every command has a line, and every line a command"
-)
+assert {*BASES, *NEVER} == set(secondsight.COMMANDS), "every command has a line, and every line a command"

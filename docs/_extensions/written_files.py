@@ -29,11 +29,10 @@ from experiments.memory.observers.judged import ImageScore
 from experiments.memory.protocol import ProtocolOption
 from experiments.memory.recall import RecallRow
 from experiments.people.accuracy import PeopleAccuracy
-from experiments.people.converters.convert import LeftOutRow
+from experiments.people.converters.convert import LeftOutAnswer
 from experiments.people.exclusions import Excluded
 from experiments.people.lags import LagRate
 from experiments.people.reading import Participant
-from experiments.people.table import Response
 from experiments.people.table import Response
 from experiments.people.task.content import RepeatRow
 from experiments.physics.manifest import Box, Film
@@ -357,7 +356,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     ),
     "memory people": (
         WrittenFile("responses.csv", "the answers, as `memory report --people` reads them", Response),
-        WrittenFile("left_out.csv", "rows of the exports that could not be used", LeftOutRow),
+        WrittenFile("left_out.csv", "rows of the exports that could not be used", LeftOutAnswer),
     ),
     "diversity run": (
         WrittenFile("items.csv", "a row per item and condition", ItemRow),

@@ -181,7 +181,7 @@ def _optimum_section(out: Path, optima: Sequence[OptimumRow]) -> Section:
 
 
 def _limited_section(rows: Sequence[LimitedRow], item: str) -> Section:
-        table = [("compute (FLOP)", f"different {item}", "parameters", f"{item} seen", "epochs", "loss by the law")]
+    table = [("compute (FLOP)", f"different {item}", "parameters", f"{item} seen", "epochs", "loss by the law")]
     for row in rows:
         size = with_ends(row.parameters, row.parameters_low, row.parameters_high)
         data = with_ends(row.data, row.data_low, row.data_high)

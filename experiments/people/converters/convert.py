@@ -29,7 +29,7 @@ PLAUSIBLE = (0.02, 60.0)
 
 
 @dataclass(frozen=True)
-class LeftOutRow:
+class LeftOutAnswer:
     """A row of an export that could not be used: a row of `left_out.csv`."""
 
     file: str
@@ -64,7 +64,7 @@ def convert_responses(options: ConvertOptions) -> Path:
     for remark in (*notes, *_reasons(converter.left_out), *_remarks(rows, converter.nameless)):
         print(visible(remark), file=sys.stderr)
     write_responses(options.out / RESPONSES, rows)
-    write_rows(options.out / "left_out.csv", converter.left_out, LeftOutRow)
+    write_rows(options.out / "left_out.csv", converter.left_out, LeftOutAnswer)
     say_done(options.out / RESPONSES, "secondsight memory report RUNS --people", options.out)
     return options.out
 
@@ -75,7 +75,7 @@ class _Converter:
     def __init__(self, options: ConvertOptions) -> None:
         self.options = options
         self.rows: list[Response] = []
-        self.left_out: list[LeftOutRow] = []
+        self.left_out: list[LeftOutAnswer] = []
         self.nameless = 0
         self._numbers: Counter[tuple[str, str, str]] = Counter()
         self._keys: set[tuple[object, ...]] = set()
@@ -90,7 +90,7 @@ class _Converter:
                 response = reader.read(row, self._next)
                 self._check_new(response)
             except RowError as error:
-                self.left_out.append(LeftOutRow(export.path.name, number, str(error)))
+                self.left_out.append(LeftOutAnswer(export.path.name, number, str(error)))
                 continue
             self._keys.add(response.key)
             self._numbers[response.participant, response.list, response.task] += 1
@@ -129,13 +129,13 @@ def _numbered(rows: Sequence[Response]) -> list[Response]:
     return [replace(row, participant=codes[row.participant]) for row in rows]
 
 
-def _reasons(left_out: Sequence[LeftOutRow]) -> list[str]:
+def _reasons(left_out: Sequence[LeftOutAnswer]) -> list[str]:
     """Return a sentence for each reason, the most frequent first."""
     reasons = Counter(each.reason for each in left_out)
     return [f"left out: {count(number, 'row')}, {reason}" for reason, number in reasons.most_common(10)]
 
 
-def _nothing(left_out: Sequence[LeftOutRow]) -> str:
+def _nothing(left_out: Sequence[LeftOutAnswer]) -> str:
     reason, number = Counter(each.reason for each in left_out).most_common(1)[0]
     return f"none of {count(len(left_out), 'row')} is a response; of most, {number:,}, because: {reason}"
 
