@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from experiments.scaling.analysis import Analysis
 from experiments.scaling.bootstrap import draw_counts, fit_draws, fit_law
+from experiments.scaling.fit_page import limited_in_words, limited_section
 from experiments.scaling.laws import Law
-from experiments.scaling.limited import limited_in_words, limited_optimum, limited_rows, limited_section
+from experiments.scaling.limited import limited_optimum, limited_rows
 from experiments.scaling.options import ScalingFitOptions
 from experiments.scaling.runs import RunTable
 from experiments.scaling.selecting import Runs, make_runs

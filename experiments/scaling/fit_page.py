@@ -135,7 +135,7 @@ def law_sections(out: Path, tables: LawTables) -> list[Section]:
     return [
         _law_section(out, tables.fits, tables.searches),
         _optimum_section(out, tables.optima),
-        *([_limited_section(tables.limited, tables.item)] if tables.limited else []),
+        *([limited_section(tables.limited, tables.item)] if tables.limited else []),
         *([_slice_section(out, tables.budgets)] if tables.budgets else []),
         _bias_section(out),
         _residual_section(out, tables.heldout),
@@ -180,7 +180,8 @@ def _optimum_section(out: Path, optima: Sequence[OptimumRow]) -> Section:
     return Section("The best size and data", text, media, without_empty_columns(table))
 
 
-def _limited_section(rows: Sequence[LimitedRow], item: str) -> Section:
+def limited_section(rows: Sequence[LimitedRow], item: str) -> Section:
+    """Return the section on limited items."""
     table = [("compute (FLOP)", f"different {item}", "parameters", f"{item} seen", "epochs", "loss by the law")]
     for row in rows:
         size = with_ends(row.parameters, row.parameters_low, row.parameters_high)

@@ -52,8 +52,8 @@ class LadderRow(RunRow):
     """Fingerprint of the tokenizer whose tokens were learned."""
 
 
-TABLES: dict[str, type] = {"runs.csv": LadderRow}
-"""The rows of the tables, for the codebook; beside them those of rates.csv, where rates are tried."""
+TABLES: dict[str, type] = {"runs.csv": LadderRow, "rates.csv": TriedRow}
+"""The rows of the tables, for the codebook; rates.csv is there where rates are tried."""
 
 
 def write_runs(options: LadderOptions, ladder: Ladder, store: TokenStore) -> list[LadderRow]:
@@ -65,7 +65,7 @@ def write_runs(options: LadderOptions, ladder: Ladder, store: TokenStore) -> lis
     """
     rows = list(_rows(options, ladder, store))
     write_rows(options.out / "runs.csv", rows, LadderRow)
-    write_codebook(options.out, TABLES | ({"rates.csv": TriedRow} if options.learning_rates else {}))
+    write_codebook(options.out, {name: kind for name, kind in TABLES.items() if (options.out / name).exists()})
     return rows
 
 
