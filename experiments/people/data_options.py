@@ -66,7 +66,9 @@ class ConvertOptions(Options):
     """Make the table of responses that `memory report --people` reads from what an experiment program exported."""
 
     command = "memory people"
-    example = "secondsight memory people data/*.csv --source psychopy --constants list=brady --out people"
+    example = (
+        "secondsight memory people data/*.csv --source psychopy --constants list=brady version=as_given --out people"
+    )
 
     files: tuple[Path, ...] = field(metadata=about(positional=True, must_hold=partial(check_file, what="export")))
     """Exports: CSV, or of jsPsych JSON, of one participant or of many."""
