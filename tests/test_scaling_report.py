@@ -162,6 +162,15 @@ def test_trainings_that_ended_after_the_law_are_known(ladder: Path, report: Path
     assert law_of(replace(grown, folder=Path("elsewhere")), parts.laws) is None
 
 
+def test_a_law_is_not_that_of_another_ladder_whose_cells_have_the_same_names(ladder: Path, report: Path) -> None:
+    parts = read_parts([ladder, report / "law"])
+    moved = replace(parts.ladders[0], folder=Path("elsewhere"))
+    assert law_of(moved, parts.laws) is parts.laws[0]
+    other = replace(moved, rows=[replace(row, loss=row.loss + 0.1) for row in moved.rows])
+    assert [row.run for row in other.rows] == [row.run for row in moved.rows]
+    assert law_of(other, parts.laws) is None
+
+
 def test_of_one_training_the_page_shows_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ladder = make_ladder(tmp_path / "ladder", law_rows()[:1])
     (ladder / "cells" / "begun").mkdir(parents=True)

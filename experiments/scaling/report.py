@@ -252,7 +252,9 @@ def _lead(parts: Parts, notes: list[str]) -> str:
     paragraphs += [" ".join(ladder_notes(ladder)) for ladder in parts.ladders]
     paragraphs += [text for law in parts.laws for text in law_paragraphs(law.tables)]
     paragraphs += [
-        f"`{curves.folder}`: {as_sentence(verdicts(curves.tables.agreements))}" for curves in parts.extrapolations
+        f"`{curves.folder}`: {as_sentence(verdicts(curves.tables.agreements))}"
+        for curves in parts.extrapolations
+        if curves.tables.agreements  # which there are none of without intervals
     ]
     paragraphs += [f"`{task.folder}`: {kinds_of_tasks(task.tables.classes, task.options)}" for task in parts.tasks]
     return "\n\n".join(filter(None, paragraphs))

@@ -131,9 +131,17 @@ def check_units(laws: Sequence[LawPart]) -> None:
 
 
 def not_in_law(ladder: LadderPart, law: LawPart) -> list[str]:
-    """Return the trainings of a ladder that a law of its table does not know, as those that ended after it."""
-    known = {row.run for row in law.tables.residuals}
-    return [row.run for row in ladder.rows if row.run not in known]
+    """Return the trainings of a ladder that a law does not know with their losses, as those that ended after it.
+
+    Cells of other ladders have the same names, and other losses.
+    """
+    known = {row.run: row.loss for row in law.tables.residuals}
+    return [row.run for row in ladder.rows if row.run not in known or not _is_loss_of(row, known[row.run])]
+
+
+def _is_loss_of(row: LadderRow, loss: float | None) -> bool:
+    """Whether a law was told this loss of a training, in either unit that a ladder has."""
+    return row.diverged if loss is None else loss in (row.loss, row.bits_per_pixel)
 
 
 def _read_ladder(folder: Path) -> LadderPart:
