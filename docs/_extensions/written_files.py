@@ -38,12 +38,12 @@ from experiments.scaling.fit_tables import (
     FitRow,
     GridBiasRow,
     HeldOutRow,
+    LimitedRow,
     LineRow,
     NewcomerRow,
     OptimumRow,
     ResidualRow,
 )
-from experiments.scaling.limited import LimitedRow
 from experiments.scaling.plan_rows import PlanRow
 from experiments.scaling.rate_table import PlannedTrialRow, TriedRow
 from experiments.scaling.run_table import LadderRow

@@ -44,12 +44,13 @@ from experiments.scaling.fit_tables import (
     FitRow,
     GridBiasRow,
     HeldOutRow,
+    LimitedRow,
     LineRow,
     NewcomerRow,
     OptimumRow,
     ResidualRow,
 )
-from experiments.scaling.limited import LimitedRow, limited_in_words, limited_rows, limited_section
+from experiments.scaling.limited import limited_in_words, limited_rows, limited_section
 from experiments.scaling.options import ScalingFitOptions
 from experiments.scaling.runs import read_runs
 from storage.tables import write_rows
@@ -119,7 +120,7 @@ def _write_tables(out: Path, found: Analysis) -> _Tables:
     write_rows(out / "heldout.csv", tables.heldout, HeldOutRow)
     write_rows(out / "newcomer.csv", tables.newcomers, NewcomerRow)
     write_rows(out / "lines.csv", tables.lines, LineRow)
-    write_codebook(out, TABLES | {"limited.csv": LimitedRow})
+    write_codebook(out, TABLES)
     return tables
 
 

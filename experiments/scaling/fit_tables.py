@@ -151,6 +151,38 @@ class OptimumRow:
 
 
 @dataclass(frozen=True)
+class LimitedRow:
+    """The best size and data of a budget where different items are limited: a row of limited.csv."""
+
+    compute: float
+    """The budget."""
+    beyond: float
+    """The budget by the largest of the table."""
+    unique_data: float
+    """Different items that there are."""
+    parameters: float
+    """The best size."""
+    parameters_low: float | None
+    """Lower end of its 95 % interval over trainings; empty where there are too few of them."""
+    parameters_high: float | None
+    """Upper end of it."""
+    data: float
+    """The items to see; those beyond the different ones are repeats."""
+    data_low: float | None
+    """Lower end of its 95 % interval."""
+    data_high: float | None
+    """Upper end of it."""
+    epochs: float
+    """How often each different item is seen; less than 1 where the budget is best spent before they run out."""
+    loss: float
+    """The loss by the law."""
+    loss_low: float | None
+    """Lower end of its 95 % interval."""
+    loss_high: float | None
+    """Upper end of it."""
+
+
+@dataclass(frozen=True)
 class ResidualRow:
     """A run and what the law says of it: a row of residuals.csv."""
 
@@ -255,6 +287,7 @@ TABLES: dict[str, type] = {
     "isoflop.csv": BudgetRow,
     "grid_bias.csv": GridBiasRow,
     "optimum.csv": OptimumRow,
+    "limited.csv": LimitedRow,
     "residuals.csv": ResidualRow,
     "heldout.csv": HeldOutRow,
     "newcomer.csv": NewcomerRow,

@@ -3,14 +3,11 @@
 The law with repeats (`laws`) is minimised along a budget. With D* the best number of items if all were new and U
 different ones: where D* is at most U nothing is repeated, and D* stays the best. Otherwise the best lies between U and
 D*, since up to U every item is new, and beyond it each is worth less than a new one.
-
-limited.csv   a row for each budget and number of different items
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,43 +15,12 @@ from experiments.pages import Section
 from experiments.scaling.analysis import Analysis
 from experiments.scaling.fit_page import with_ends
 from experiments.scaling.fit_rows import ends_of, optimum_of
+from experiments.scaling.fit_tables import LimitedRow
 from experiments.scaling.laws import Floats, Law, effective
 
 PLACES = 65
 """Of the grid between U and D*, which is made finer around its best place."""
 ROUNDS = 8
-
-
-@dataclass(frozen=True)
-class LimitedRow:
-    """The best size and data of a budget where different items are limited: a row of limited.csv."""
-
-    compute: float
-    """The budget."""
-    beyond: float
-    """The budget by the largest of the table."""
-    unique_data: float
-    """Different items that there are."""
-    parameters: float
-    """The best size."""
-    parameters_low: float | None
-    """Lower end of its 95 % interval over trainings; empty where there are too few of them."""
-    parameters_high: float | None
-    """Upper end of it."""
-    data: float
-    """The items to see; those beyond the different ones are repeats."""
-    data_low: float | None
-    """Lower end of its 95 % interval."""
-    data_high: float | None
-    """Upper end of it."""
-    epochs: float
-    """How often each different item is seen; less than 1 where the budget is best spent before they run out."""
-    loss: float
-    """The loss by the law."""
-    loss_low: float | None
-    """Lower end of its 95 % interval."""
-    loss_high: float | None
-    """Upper end of it."""
 
 
 def limited_optimum(laws: Sequence[Law], compute: float, factor: float, unique: float) -> Floats:
