@@ -48,6 +48,7 @@ try:
     from experiments.diversity.options import DiversityOptions, DiversityReportOptions, StudyOptions
     from experiments.memory.options import MemoryOptions, ReportOptions, SweepOptions
     from experiments.options import DemoOptions
+    from experiments.people.data_options import ConvertOptions
     from experiments.people.options import ServeOptions, TaskOptions
     from experiments.physics import options as physics
     from experiments.scaling import options as scaling
@@ -95,6 +96,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (ReportOptions, "experiments.memory.report:report_memory"),
         (TaskOptions, "experiments.people.task.make:make_task"),
         (ServeOptions, "experiments.people.task.serve:serve_task"),
+        (ConvertOptions, "experiments.people.converters.convert:convert_responses"),
         (DiversityOptions, "experiments.diversity.experiment:run_diversity"),
         (StudyOptions, "experiments.diversity.study:run_study"),
         (DiversityReportOptions, "experiments.diversity.reporting.report:report_diversity"),

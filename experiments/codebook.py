@@ -45,7 +45,7 @@ WITHOUT = Scale("none", 0)
 
 SCALES: tuple[tuple[str, Scale], ...] = (
     (
-        r"accuracy|chance|accuracy_over_exposures|likelihood_ratio_accuracy|people|hits|false_alarms|lapse|correct",
+        r"accuracy|chance|accuracy_over_exposures|likelihood_ratio_accuracy|people(_low|_high)?|hits|false_alarms|lapse|correct",
         SHARE,
     ),
     (r"auc|likelihood_ratio_auc|identified(_\w+)?|retrieved|exact|given_share|(truth_)?matching", SHARE),
@@ -57,6 +57,11 @@ SCALES: tuple[tuple[str, Scale], ...] = (
     (r"(pairwise|truth|between|best)_(perceptual|feature)(_low|_high)?|perceptual|temperature|slope|seed", WITHOUT),
     (r"spread_\w+", Scale("of 1, as diverse as natural", 0)),
     (r"energy(_low|_high)?", Scale("none")),
+    (r"rate|too_fast|sem", SHARE),
+    (r"remembered(_low|_high)?", DIFFERENCE),
+    (r"(least_|most_)?lag", Scale("pictures", 1)),
+    (r"repeats", Scale("pictures", 0)),
+    (r"participants", Scale("participants", 1)),
     (r"behind", Scale("standard errors", 0)),
     (r"ssim", Scale("none", -1, 1)),
     (r"chroma(_error)?", Scale("CIELAB", 0)),
@@ -78,7 +83,7 @@ SCALES: tuple[tuple[str, Scale], ...] = (
     (r"d_prime(_\w+)?", Scale("standard deviations")),
     (r"exposures?|interference|first|fitted|scale", PASSES),
     (
-        r"seconds|usable_seconds|longest_gap|start|nearest_start|(event|occluded_from|occluded_to)_s",
+        r"seconds|reaction_time|usable_seconds|longest_gap|start|nearest_start|(event|occluded_from|occluded_to)_s",
         Scale("seconds", 0),
     ),
     (r"(gpt_)?cpu_minutes", Scale("minutes", 0)),
@@ -94,7 +99,7 @@ SCALES: tuple[tuple[str, Scale], ...] = (
     (r"rotation", Scale("degrees", -360, 360)),
     (r"quality", Scale("of JPEG", 0, 100)),
     (r"peak_memory_gb", Scale("GB", 0)),
-    (r"trials|left_out", Scale("trials", 0)),
+    (r"trials|left_out|answered|unanswered|responses", Scale("trials", 0)),
     (r"(\w+_)?groups", Scale("groups of sources", 0)),
     (r"(\w+_)?items", Scale("items", 0)),
     (r"n|best_of|completions", Scale("continuations", 1)),
@@ -126,14 +131,14 @@ SCALES: tuple[tuple[str, Scale], ...] = (
     (r"starts", Scale("starts", 1)),
     (r"sizes", Scale("sizes", 1)),
     (r"draw", Scale("index", 0)),
-    (r"item|latent_frame|row|column|continuation_index|defect|frame|event_first|event_end", Scale("index", 0)),
+    (r"item|trial|latent_frame|row|column|continuation_index|defect|frame|event_first|event_end", Scale("index", 0)),
     *((name, Scale(name, 0)) for name in ("clips", "frames", "gaps", "images", "rows", "runs", "tracks", "videos")),
     *((name, Scale(name, 1)) for name in ("heads", "layers")),
 )
 """Regular expressions of names of columns of numbers, and their scales; the first that fits holds."""
 
 EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
-    ("Accuracy", r"(low|high)(_\w+)?", SHARE),
+    *((owner, r"(low|high)(_\w+)?", SHARE) for owner in ("Accuracy", "PeopleAccuracy", "LagRate")),
     *((owner, r"value|low|high", SHARE) for owner in ("ScoreRow", "AccuracyRow", "AccuracyCurveRow")),
     ("ConceptClaim", r"(control_)?(value|low|high)", SHARE),
     ("ConceptClaim", r"difference_(low|high)", DIFFERENCE),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from experiments.cells import whole_percent
 from experiments.demo_adaptation import Adaptation
-from experiments.demo_summary import DemoSummary, whole_percent
+from experiments.demo_summary import DemoSummary
 from experiments.memory.sections import memory_section
 from experiments.pages import Medium, Section, embed, write_report
 from experiments.statistics.accuracy import Accuracy

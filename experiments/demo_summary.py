@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from experiments.cells import whole_percent
 from experiments.demo_adaptation import Adaptation
 from experiments.statistics.accuracy import Accuracy, pooled
 from experiments.statistics.chance import chance_sentences
@@ -94,8 +95,3 @@ def print_summary(summary: DemoSummary, memory: Sequence[Accuracy]) -> None:
     for sentence in (*adaptation, summary.floor_sentence, *chance_sentences(memory)):
         if sentence:
             print(visible(sentence))
-
-
-def whole_percent(share: float) -> str:
-    """Return a share as a percentage without decimals."""
-    return f"{100 * share:.0f} %"

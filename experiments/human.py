@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +30,19 @@ class HumanResult:
     sem: float | None
     """Standard error of the mean over people; None where it is not known."""
     status: str
-    """`confirmed` in the publication, `digitised` from its results, or `second-hand`."""
+    """`confirmed` in the publication, `digitised` from its results, or `second-hand`; or `measured` of one's own
+    participants."""
     source: str
+    low: float | None = None
+    """Lower end of the 95 % interval for other images and other people; None where only `sem` is known."""
+    high: float | None = None
+    """Upper end of it."""
+    participants: int | None = None
+    """How many took part; None where it is not known."""
+
+
+Landmarks = Mapping[str, HumanResult]
+"""What people reached in a choice between two, by condition."""
 
 
 def all_human_results() -> list[HumanResult]:
@@ -55,6 +66,16 @@ def experiment_of(conditions: Iterable[str]) -> str | None:
     wanted = set(conditions)
     found = [study for study, names in EXPERIMENTS.items() if wanted and wanted <= set(names)]
     return found[0] if len(found) == 1 else None
+
+
+def landmarks(conditions: Iterable[str], people: Landmarks | None) -> Landmarks:
+    """Return the accuracies of people to set beside models: one's own participants', or where there are none published.
+
+    Args:
+        conditions: all test conditions of the lists that the models studied.
+        people: measured, by condition; None where nobody was. Nothing published stands in for conditions without.
+    """
+    return human_results(conditions) if people is None else people
 
 
 def human_results(conditions: Iterable[str]) -> dict[str, HumanResult]:

@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.human import HumanResult, human_results
+from experiments.human import HumanResult, Landmarks, landmarks
 from experiments.published import PublishedCurve, published_curves
 from experiments.statistics.accuracy import POOLED, Accuracy, pooled
-from experiments.statistics.signal_detection import roc, scores
+from experiments.statistics.signal_detection import equal_variance_hits, roc, scores
 from experiments.statistics.trials import TrialRow
 from training.curves import COLOURS
 from training.figures import literal, save_figure
@@ -47,7 +47,13 @@ class Line:
     published: bool = False
 
 
-def draw_memory_curve(path: Path, results: Sequence[Accuracy], published: bool = False, note: str = "") -> None:
+def draw_memory_curve(
+    path: Path,
+    results: Sequence[Accuracy],
+    published: bool = False,
+    note: str = "",
+    people: Landmarks | None = None,
+) -> None:
     """Draw accuracy against exposures: the weights alone, images as they were studied, a line for each model.
 
     Args:
@@ -55,6 +61,7 @@ def draw_memory_curve(path: Path, results: Sequence[Accuracy], published: bool =
         results: under any test conditions; others are left out.
         published: draw Image GPT's published curves too, where conditions have the same name.
         note: a line under the panels.
+        people: measured, by condition; the published ones if not given.
     """
     panels: dict[str, list[Line]] = {}
     for model in _in_order(result.model for result in results):
@@ -64,10 +71,10 @@ def draw_memory_curve(path: Path, results: Sequence[Accuracy], published: bool =
         for of_condition in published_curves():
             if of_condition.condition in panels:
                 panels[of_condition.condition].append(_published_line(of_condition))
-    draw_panels(path, panels, "exposures", note)
+    draw_panels(path, panels, "exposures", note, people)
 
 
-def draw_readouts(path: Path, results: Sequence[Accuracy], note: str = "") -> bool:
+def draw_readouts(path: Path, results: Sequence[Accuracy], note: str = "", people: Landmarks | None = None) -> bool:
     """Draw accuracy against exposures for each readout, where there are several; return whether there are."""
     readouts = _in_order(result.readout for result in results)
     panels: dict[str, list[Line]] = {}
@@ -76,11 +83,11 @@ def draw_readouts(path: Path, results: Sequence[Accuracy], note: str = "") -> bo
             for condition, curve in pooled(results, readout=readout, model=model).items():
                 panels.setdefault(condition, []).append(_line(_joined(model, readout), curve))
     if len(readouts) > 1:
-        draw_panels(path, panels, "exposures", note)
+        draw_panels(path, panels, "exposures", note, people)
     return len(readouts) > 1
 
 
-def draw_changes(path: Path, results: Sequence[Accuracy], note: str = "") -> bool:
+def draw_changes(path: Path, results: Sequence[Accuracy], note: str = "", people: Landmarks | None = None) -> bool:
     """Draw accuracy against exposures for each change to the test images; return whether there are any.
 
     Each readout has a row of panels.
@@ -94,11 +101,11 @@ def draw_changes(path: Path, results: Sequence[Accuracy], note: str = "") -> boo
                     panel = rows.setdefault(readout, {}).setdefault(condition, [])
                     panel.append(_line(_joined(model, change), curve))
     if len(changes) > 1:
-        draw_rows(path, rows, "exposures", note)
+        draw_rows(path, rows, "exposures", note, people)
     return len(changes) > 1
 
 
-def draw_forgetting(path: Path, results: Sequence[Accuracy], note: str = "") -> bool:
+def draw_forgetting(path: Path, results: Sequence[Accuracy], note: str = "", people: Landmarks | None = None) -> bool:
     """Draw accuracy against passes over another list studied afterwards; return whether there are any.
 
     All readouts are drawn, with images as they were studied; the lines begin after the last exposure.
@@ -112,14 +119,22 @@ def draw_forgetting(path: Path, results: Sequence[Accuracy], note: str = "") -> 
         line = _line(_joined(model, readout), curve, [result.interference for result in curve])
         panels.setdefault(condition, []).append(line)
     if panels:
-        draw_panels(path, panels, "passes over another list afterwards", note)
+        draw_panels(path, panels, "passes over another list afterwards", note, people)
     return bool(panels)
 
 
-def draw_roc(path: Path, trials: Sequence[TrialRow], note: str = "") -> None:
+def draw_roc(path: Path, trials: Sequence[TrialRow], note: str = "", people: Landmarks | None = None) -> None:
     """Draw hits against false alarms after the last exposure, a panel for each condition, a line for each readout.
 
     Images are judged one by one. Runs differ in their scale, so the hits at each rate of false alarms are their mean.
+    Of people who chose between two images there are no such judgements: drawn is the ROC of equal variances that has
+    their accuracy as the area under it.
+
+    Args:
+        path: the image to write.
+        trials: of all test conditions; those with changed images or after interference are left out.
+        note: a line under the panels.
+        people: measured, by condition; none are drawn if not given.
     """
     by_condition = scores([trial for trial in trials if (trial.change, trial.interference) == ("none", 0)])
     last = {tested: max(moment for other, moment in by_condition if other == tested) for tested, _ in by_condition}
@@ -135,6 +150,9 @@ def draw_roc(path: Path, trials: Sequence[TrialRow], note: str = "") -> None:
                 label = _joined(tested.model, tested.readout)
                 hits = np.mean([np.interp(rates, *roc(*of_run)) for of_run in by_condition[tested, moment]], axis=0)
                 panel.plot(rates, hits, color=COLOURS[labels.index(label) % len(COLOURS)], label=literal(label))
+        if people and condition in people:
+            hits = equal_variance_hits(rates, people[condition].accuracy)
+            panel.plot(rates, hits, color="0.45", linestyle="--", label="people, from their accuracy")
         panel.plot([0, 1], [0, 1], color="0.6", linestyle=":", linewidth=1)
         panel.set(title=literal(condition), xlabel="false alarms", box_aspect=1, xlim=(-0.01, 1), ylim=(0, 1.01))
         panel.spines[["top", "right"]].set_visible(False)
@@ -142,12 +160,20 @@ def draw_roc(path: Path, trials: Sequence[TrialRow], note: str = "") -> None:
     finish_figure(figure, axes[0], path, note)
 
 
-def draw_panels(path: Path, panels: Mapping[str, Sequence[Line]], axis: str, note: str = "") -> None:
+def draw_panels(
+    path: Path, panels: Mapping[str, Sequence[Line]], axis: str, note: str = "", people: Landmarks | None = None
+) -> None:
     """Draw a panel of lines for each condition, with chance and people's accuracy: see `draw_rows`."""
-    draw_rows(path, {"": panels}, axis, note)
+    draw_rows(path, {"": panels}, axis, note, people)
 
 
-def draw_rows(path: Path, rows: Mapping[str, Mapping[str, Sequence[Line]]], axis: str, note: str = "") -> None:
+def draw_rows(
+    path: Path,
+    rows: Mapping[str, Mapping[str, Sequence[Line]]],
+    axis: str,
+    note: str = "",
+    people: Landmarks | None = None,
+) -> None:
     """Draw rows of panels of lines, one for each condition, with chance and people's accuracy.
 
     Args:
@@ -155,6 +181,7 @@ def draw_rows(path: Path, rows: Mapping[str, Mapping[str, Sequence[Line]]], axis
         rows: lines by row and by condition; all rows have the same conditions.
         axis: what the passes are.
         note: a line under the panels.
+        people: measured, by condition; the published ones if not given.
     """
     width, height = PANEL
     columns = max(len(panels) for panels in rows.values())
@@ -163,7 +190,7 @@ def draw_rows(path: Path, rows: Mapping[str, Mapping[str, Sequence[Line]]], axis
     every = [line for panels in rows.values() for lines in panels.values() for line in lines]
     labels = _in_order(line.label for line in every if not line.published)
     labels += _in_order(line.label for line in every if line.published)
-    people = human_results(condition for panels in rows.values() for condition in panels)
+    people = landmarks((condition for panels in rows.values() for condition in panels), people)
     for row, (name, panels) in zip(axes, rows.items(), strict=True):
         for panel, (condition, lines) in zip(row, panels.items(), strict=True):
             for line in lines:
@@ -229,9 +256,13 @@ def _draw_landmarks(panel: Axes, people: HumanResult | None) -> None:
     panel.axhline(0.5, color="0.6", linestyle=":", linewidth=1)
     if people is None:
         return
-    panel.axhline(people.accuracy, color="0.55", linewidth=1, zorder=0)
-    sem = people.sem or 0.0
-    panel.axhspan(people.accuracy - sem, people.accuracy + sem, color="0.85", zorder=0, label="people, one exposure")
+    panel.axhline(people.accuracy, color="0.55", linewidth=1, zorder=0.5)  # above the band
+    if people.low is not None and people.high is not None:
+        low, high, label = people.low, people.high, "your participants, one exposure (95 %)"
+    else:
+        sem = people.sem or 0.0
+        low, high, label = people.accuracy - sem, people.accuracy + sem, "people, one exposure"
+    panel.axhspan(low, high, color="0.85", zorder=0, label=label)
 
 
 def _scale_passes(panel: Axes, largest: int) -> None:

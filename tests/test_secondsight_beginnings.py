@@ -115,6 +115,8 @@ REFUSED = {
     "memory task --stimuli list --consent clip.mp4 --out new": "secondsight: clip.mp4 must be a text for participants",
     "memory serve nowhere": "secondsight: nowhere holds no task.json: make a test with `secondsight memory task`",
     "memory report nowhere --out new": "secondsight: nowhere holds no trials.csv: give folders of finished runs of",
+    "memory report --people nowhere --out new": "secondsight: there is no table of people's responses nowhere",
+    "memory people nowhere --out new": "secondsight: there is no export nowhere",
     DIVERSITY.replace("--gpt gpt", "--gpt nowhere"): NO_MODEL,
     DIVERSITY.replace("--tokens tokens", "--tokens nowhere"): NO_STORE,
     DIVERSITY.replace("clip.mp4", "nowhere"): NO_DATA,

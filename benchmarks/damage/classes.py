@@ -377,6 +377,18 @@ TABLES = (
         files("points/tasks.csv", by=(mutations.damage_table,)),
         copied=("points",),
     ),
+    Scenario(
+        ("memory", "report", "--people", "people/responses.csv", "--out", "out"),
+        {"people": "people"},
+        files("people/responses.csv", by=(mutations.damage_table,)),
+        copied=("people",),
+    ),
+    Scenario(
+        ("memory", "people", "people/export.csv", "--out", "out", "--constants", "list=l", "version=as_given"),
+        {"people": "people"},
+        files("people/export.csv", by=(mutations.damage_table,)),
+        copied=("people",),
+    ),
 )
 PUBLISH = (
     Scenario(
@@ -495,6 +507,7 @@ OUT_PATHS = (
 SWEEP: Words = ("memory", "sweep", "--noise", "4", "--noise-length", "16", "--presets", "demo", "--exposures", "1")
 SWEEP += ("--out", "out")
 EXTRAPOLATE: Words = ("scaling", "extrapolate", "points/curve.csv", "--target", ".9", "--out", "out")
+PEOPLE: Words = ("memory", "people", "people/export.csv", "--out", "out", "--constants", "list=l", "version=as_given")
 SCALING_FIT: Words = ("scaling", "fit", "points/runs.csv", "--out", "out")
 LADDER: Words = ("--tokens", "store", "--widths", "16", "--head-size", "16", "--layers", "1", "--warmup", "0")
 LADDER += ("--batch", "2", "--budgets", "1e7", "--flops-per-second", "1e9", "--out", "out")
@@ -515,6 +528,7 @@ BASES: dict[str, Words] = {
     "gpt import": (*GPT_IMPORT, "foreign/igpt.pt", "--kind", "igpt"),
     "gpt plan": ("gpt", "plan"),
     "gpt train": GPT_FRESH,
+    "memory people": PEOPLE,
     "memory report": ("memory", "report", "memory_run", "--out", "out"),
     "memory run": (*fresh(recipes.MEMORY), "--exposures", "1"),
     "memory sweep": SWEEP,
@@ -547,6 +561,7 @@ THINGS = (
     "videos",
     "films",
     "points",
+    "people",
     "store",
     "few_images",
     "list",
@@ -732,6 +747,4 @@ CLASSES: dict[str, tuple[Scenario, ...]] = {
 }
 # `unlock` does nothing but to remove a lock, and needs one that is there; `memory serve` ends when it is stopped.
 NEVER = ("unlock", "memory serve")
-assert {*BASES, *NEVER} == set(secondsight.COMMANDS), (
-    "every command has a line, and every line a command"
-)
+assert {*BASES, *NEVER} == set(secondsight.COMMANDS), "every command has a line, and every line a command"

@@ -139,6 +139,28 @@ def _points(folder: Path) -> None:
     write_table(folder / "points" / "tasks.csv", task, list(task[0]))
 
 
+def _people(folder: Path) -> None:
+    """A table of two participants' choices, and an export of jsPsych of one."""
+    rows = [
+        {
+            **{"participant": f"p{number}", "list": "list", "version": "as_given", "task": "2afc", "trial": trial},
+            **{"item": f"novel/{trial}", "condition": "novel", "response": "studied", "correct": 1.0},
+            **{"reaction_time": 0.7 + 0.1 * trial, "lag": "", "side": "left"},
+        }
+        for number in range(2)
+        for trial in range(6)
+    ]
+    write_table(folder / "people" / "responses.csv", rows, list(rows[0]))
+    export = [
+        {
+            **{"trial_type": "html-button-response", "trial_index": trial, "rt": 700, "response": "studied"},
+            **{"correct": "true", "subject": "p9", "item": f"novel/{trial}", "condition": "novel"},
+        }
+        for trial in range(6)
+    ]
+    write_table(folder / "people" / "export.csv", export, list(export[0]))
+
+
 def _films(folder: Path) -> None:
     """A set of films, in each of two scenes one that can happen and one that cannot."""
     films = [
@@ -391,6 +413,7 @@ RECIPES: dict[str, Recipe] = {
     "videos": ((), _videos),
     "films": ((), _films),
     "points": ((), _points),
+    "people": ((), _people),
     "long_videos": ((), _long_videos),
     "images": ((), _images),
     "few_images": ((), _few_images),

@@ -21,6 +21,11 @@ from experiments.memory.experiment import KnownImage
 from experiments.memory.merge import LeftOut
 from experiments.memory.protocol import ProtocolOption
 from experiments.memory.recall import RecallRow
+from experiments.people.accuracy import PeopleAccuracy
+from experiments.people.converters.convert import LeftOutRow
+from experiments.people.exclusions import Excluded
+from experiments.people.lags import LagRate
+from experiments.people.reading import Participant
 from experiments.people.table import Response
 from experiments.people.task.content import RepeatRow
 from experiments.physics.manifest import Box, Film
@@ -273,11 +278,21 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("sensitivity.csv", "signal detection", Sensitivity),
         WrittenFile("items.csv", "the images one by one", Item),
         WrittenFile("defects.csv", "trials that were left out", LeftOut),
+        WrittenFile("responses.csv", "with `--people`: the answers that count", Response),
+        WrittenFile("people.csv", "with `--people`: accuracy by condition, pooled and of each list", PeopleAccuracy),
+        WrittenFile("participants.csv", "with `--people`: every participant on every list", Participant),
+        WrittenFile("excluded.csv", "with `--people`: who and what was left out, and why", Excluded),
+        WrittenFile("people_lags.csv", "with `--people`: repeats that were detected, by lag", LagRate),
         METHODS,
         CODEBOOK,
+        WrittenFile("people.png, people_lags.png", "with `--people`: people alone"),
         WrittenFile("curve.png, roc.png, readouts.png, changes.png, forgetting.png", "plots, where there is data"),
         WrittenFile("remembered.png, maps_<number>.png", "images of the lists, as far as they are still there"),
         WrittenFile("*.pdf, *.svg", FIGURE_FILES),
+    ),
+    "memory people": (
+        WrittenFile("responses.csv", "the answers, as `memory report --people` reads them", Response),
+        WrittenFile("left_out.csv", "rows of the exports that could not be used", LeftOutRow),
     ),
     "diversity run": (
         WrittenFile("items.csv", "a row per item and condition", ItemRow),

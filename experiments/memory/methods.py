@@ -66,13 +66,19 @@ READOUTS = {
 }
 
 
-def memory_methods(out: Path, folders: Sequence[RunFolder]) -> Section:
-    """Write `out/methods.txt` on the runs of a report, and return the section of its page."""
+def memory_methods(out: Path, folders: Sequence[RunFolder], people: Sequence[str] = ()) -> Section:
+    """Write `out/methods.txt` on the runs of a report, and return the section of its page.
+
+    Args:
+        out: folder of the page.
+        folders: the runs.
+        people: paragraphs on people who took the same test.
+    """
     names = [folder.path.name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder.path) for folder in folders]
     paragraphs = compose(dict(zip(names, map(_facts, folders), strict=True)))
-    return methods_section(out, [*paragraphs, STATISTICS])
+    return methods_section(out, [*paragraphs, *people, STATISTICS])
 
 
 def _facts(folder: RunFolder) -> Facts:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from data.inputs import check_stimuli
 from experiments.memory.protocol import Protocol, protocol_options, sweep_options
+from experiments.people.data_options import PeopleOptions
 from gpt.config import PRESETS, GPTConfig
 from storage.model_paths import check_gpt, check_model
 from storage.options import (
@@ -363,12 +364,22 @@ def finished_runs(path: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class ReportOptions(Options):
-    """Merge several runs: accuracies with intervals, exposures to the level of people, comparisons, and a page."""
+    """Merge several runs, beside people: accuracies with intervals, exposures to their level, comparisons, a page."""
 
     command = "memory report"
     example = "secondsight memory report runs/scratch runs/store --out runs/report"
 
     runs: tuple[Path, ...] = field(metadata=about(positional=True, must_hold=finished_runs))
-    """Run folders of `secondsight memory run`, or folders of `secondsight memory sweep`."""
+    """Run folders of `secondsight memory run`, or folders of `secondsight memory sweep`; none with --people alone."""
     out: Path
     """Folder for the tables (trials.csv, accuracy.csv and others), curve.png and other plots, and report.html."""
+    data: PeopleOptions = field(default=PeopleOptions())
+
+    def check(self) -> None:
+        """Check that there is something to report.
+
+        Raises:
+            ValueError: there are neither runs nor people.
+        """
+        if not self.runs and not self.data.people:
+            raise ValueError("there is nothing to report: give run folders, responses with --people, or both")

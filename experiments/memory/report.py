@@ -8,6 +8,8 @@ sensitivity.csv   d', ROC areas, and judgements by likelihood ratio
 items.csv         what is remembered of each image
 defects.csv       what was left out of the lists, if anything was
 codebook.csv      what the columns of these tables are
+responses.csv     with --people: the answers that count; people.csv, participants.csv and people_lags.csv what follows
+                  from them, excluded.csv who and what was left out
 methods.txt       how the runs were made, in words
 curve.png, roc.png; readouts.png, changes.png, forgetting.png where there is something to draw; remembered.png and
 maps_<number>.png where the images are at hand; all of them as .pdf and .svg too
@@ -23,6 +25,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from experiments.codebook import write_codebook
+from experiments.human import Landmarks
 from experiments.memory.images import read_maps, show_items, show_maps
 from experiments.memory.merge import (
     LeftOut,
@@ -45,7 +48,19 @@ from experiments.memory.sections import (
     sensitivity_section,
     threshold_section,
 )
+from experiments.methods import methods_section
 from experiments.pages import Medium, Section, embed, percent, write_report
+from experiments.people.data_options import PeopleOptions
+from experiments.people.reading import People, read_people
+from experiments.people.sections import TABLES as PEOPLE_TABLES
+from experiments.people.sections import (
+    found_people,
+    people_methods,
+    people_sections,
+    print_people,
+    sensitivity_rows,
+    write_people,
+)
 from experiments.plots import draw_changes, draw_forgetting, draw_memory_curve, draw_readouts, draw_roc
 from experiments.statistics.accuracy import Accuracy, accuracies, pooled, write_accuracies
 from experiments.statistics.comparison import Comparison, compare_all
@@ -72,32 +87,59 @@ TABLES: dict[str, type] = {
 
 
 def report_memory(options: ReportOptions) -> Path:
-    """Write the tables, plots and the page of the runs together.
+    """Write the tables, plots and the page of the runs, and of people, together.
 
     Raises:
-        ValueError: a folder holds no finished run, or two hold the same.
+        OSError: a table of people cannot be read.
+        ValueError: a folder holds no finished run, two hold the same, or a table of people cannot be used.
     """
     folders = read_run_folders(options.runs)
     trials = merge_trials(folders)
+    people = read_people(options.data, trials)
     outcomes = collect(trials)
-    results = accuracies(outcomes)
-    comparisons = compare_all(outcomes)
-    crossings = thresholds(outcomes)
-    sensitivity = sensitivities(trials, outcomes)
-    by_item = items(trials)
     defects = left_out(folders)
-    readouts = sorted({trial.readout for trial in trials})
-    say_found(
-        runs=", ".join(str(folder.path) for folder in folders),
-        trials=f"{len(trials):,}, judged by {', '.join(readouts)}",
-        models=_describe_models(folders, outcomes),
-        left_out=count(len(defects), "defective trial"),
-    )
-    remarks = notices(outcomes)
+    say_found(**_found_runs(folders, trials, outcomes, defects), **({} if people is None else found_people(people)))
+    remarks = [*notices(outcomes), *(people.remarks if people else ())]
     for remark in remarks:
         print(visible(remark), file=sys.stderr)
 
     out = options.out
+    note = _note(defects)
+    results = accuracies(outcomes)
+    sections = [
+        *(_model_sections(out, folders, trials, outcomes, results, people) if folders else ()),
+        *(people_sections(out, people, options.data) if people else ()),
+        people_section(),
+        _methods(out, folders, people, options.data),
+        *([defect_section(defects)] if defects else []),
+    ]
+    if people:
+        write_people(out, people)
+    write_codebook(out, {**(TABLES if folders else {}), **(PEOPLE_TABLES if people else {})})
+    lead = " ".join(filter(None, [_sources(folders, options.data), note, *remarks]))
+    write_report(out / "report.html", "Recognition memory", lead, sections)
+    _print(results, note)
+    if people:
+        print_people(people)
+    say_done(out / "report.html", "open it in a browser")
+    return out
+
+
+def _model_sections(
+    out: Path,
+    folders: Sequence[RunFolder],
+    trials: Sequence[TrialRow],
+    outcomes: Sequence[Outcomes],
+    results: Sequence[Accuracy],
+    people: People | None,
+) -> list[Section]:
+    """Write the tables and plots of models, and return the sections of the page on them."""
+    beside = people.landmarks if people else None
+    comparisons = compare_all(outcomes)
+    crossings = thresholds(outcomes, beside)
+    sensitivity = sensitivities(trials, outcomes, beside)
+    by_item = items(trials)
+    defects = left_out(folders)
     write_trials(out / "trials.csv", trials)
     write_accuracies(out / "accuracy.csv", results)
     write_rows(out / "comparisons.csv", comparisons, Comparison)
@@ -105,28 +147,50 @@ def report_memory(options: ReportOptions) -> Path:
     write_rows(out / "sensitivity.csv", sensitivity, Sensitivity)
     write_rows(out / "items.csv", by_item, Item)
     write_rows(out / "defects.csv", defects, LeftOut)
-    write_codebook(out, TABLES)
-
     note = _note(defects)
-    introduction = " ".join([note, *remarks])
-    draw_memory_curve(out / "curve.png", results, published=True, note=note)
-    draw_roc(out / "roc.png", trials, note)
-    sections = [
-        memory_section(out, results, published=True),
+    draw_memory_curve(out / "curve.png", results, published=True, note=note, people=beside)
+    draw_roc(out / "roc.png", trials, note, beside)
+    return [
+        memory_section(out, results, published=True, people=beside),
         *([threshold_section(crossings)] if crossings else []),
-        *_comparisons(out, results, comparisons, note),
-        sensitivity_section(out, sensitivity),
+        *_comparisons(out, results, comparisons, note, beside),
+        sensitivity_section(out, sensitivity, sensitivity_rows(people)),
         *_images(out, folders, by_item),
         *_recall(folders),
-        people_section(),
-        memory_methods(out, folders),
-        *([defect_section(defects)] if defects else []),
     ]
-    names = ", ".join(folder.path.name for folder in folders)
-    write_report(out / "report.html", "Recognition memory", f"Runs: {names}. {introduction}".strip(), sections)
-    _print(results, note)
-    say_done(out / "report.html", "open it in a browser")
-    return out
+
+
+def _methods(out: Path, folders: Sequence[RunFolder], people: People | None, options: PeopleOptions) -> Section:
+    """Return the section on how runs were made and people tested."""
+    of_people = [people_methods(people, options)] if people else []
+    if folders:
+        return memory_methods(out, folders, of_people)
+    return methods_section(out, of_people, "the tables of responses")
+
+
+def _found_runs(
+    folders: Sequence[RunFolder],
+    trials: Sequence[TrialRow],
+    outcomes: Sequence[Outcomes],
+    defects: Sequence[LeftOut],
+) -> dict[str, str]:
+    """Return what is said of the runs before anything is computed."""
+    if not folders:
+        return {}
+    readouts = sorted({trial.readout for trial in trials})
+    return {
+        "runs": ", ".join(str(folder.path) for folder in folders),
+        "trials": f"{len(trials):,}, judged by {', '.join(readouts)}",
+        "models": _describe_models(folders, outcomes),
+        "left_out": count(len(defects), "defective trial"),
+    }
+
+
+def _sources(folders: Sequence[RunFolder], options: PeopleOptions) -> str:
+    """Return what the page is made from."""
+    runs = ", ".join(folder.path.name for folder in folders)
+    people = ", ".join(path.name for path in options.people)
+    return " ".join([*([f"Runs: {runs}."] if runs else []), *([f"People: {people}."] if people else [])])
 
 
 def _describe_models(folders: Sequence[RunFolder], outcomes: Sequence[Outcomes]) -> str:
@@ -137,28 +201,32 @@ def _describe_models(folders: Sequence[RunFolder], outcomes: Sequence[Outcomes])
 
 
 def _comparisons(
-    out: Path, results: Sequence[Accuracy], comparisons: Sequence[Comparison], note: str
+    out: Path,
+    results: Sequence[Accuracy],
+    comparisons: Sequence[Comparison],
+    note: str,
+    people: Landmarks | None,
 ) -> Iterator[Section]:
     """Draw and describe what was compared: models, readouts, changes to the images, and forgetting."""
     between_models = _in(comparisons, "model", readout="weights", change="none")
     if between_models:
         text = "Models are named by the options in which they differ."
         yield comparison_section("Models compared", text, (), between_models)
-    if draw_readouts(out / "readouts.png", results, note):
+    if draw_readouts(out / "readouts.png", results, note, people):
         text = (
             "`weights` judges by the model's NLL; `familiarity` by how near the image's features lie to what an "
             "episodic store has kept of the studied images; `weights+store` by the NLL of model and store mixed."
         )
         media = embed(out / "readouts.png", "Accuracy of each readout against exposures")
         yield comparison_section("Readouts compared", text, (media,), _in(comparisons, "readout", change="none"))
-    if draw_changes(out / "changes.png", results, note):
+    if draw_changes(out / "changes.png", results, note, people):
         text = (
             "The images are studied as they are, and changed at the test, studied ones and foils alike; `none` is "
             "without a change."
         )
         media = embed(out / "changes.png", "Accuracy on changed images against exposures, a row for each readout")
         yield comparison_section("Changed images", text, (media,), _in(comparisons, "change"))
-    if draw_forgetting(out / "forgetting.png", results, note):
+    if draw_forgetting(out / "forgetting.png", results, note, people):
         text = "After the last exposure another list was studied, and the first was tested after each pass over it."
         yield Section("Forgetting", text, (embed(out / "forgetting.png", "Accuracy against passes over another list"),))
 

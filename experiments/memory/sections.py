@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from experiments.human import HumanResult, all_human_results, human_results
+from experiments.cells import bracketed, number_range, p_value, share_range
+from experiments.human import HumanResult, Landmarks, all_human_results, landmarks
 from experiments.memory.merge import LeftOut
 from experiments.memory.recall import RecallRow
 from experiments.pages import Medium, Section, embed, percent, without_empty_columns
@@ -20,16 +21,21 @@ from experiments.statistics.signal_detection import Sensitivity
 from experiments.statistics.thresholds import Threshold
 
 
-def memory_section(folder: Path, results: Sequence[Accuracy], published: bool = False) -> Section:
-    """Return the section on the memory curve in `folder/curve.png`."""
-    people = human_results(result.condition for result in results)
+def memory_section(
+    folder: Path, results: Sequence[Accuracy], published: bool = False, people: Landmarks | None = None
+) -> Section:
+    """Return the section on the memory curve in `folder/curve.png`, beside people measured or published."""
+    people = landmarks((result.condition for result in results), people)
     rows = [("model", "condition", "exposures", "runs", "accuracy", "images", "images and runs", "people")]
     last: list[Accuracy] = []
     for model in sorted({result.model for result in results}):
         for condition, curve in pooled(results, model=model).items():
             last.append(curve[-1])
             human = _with_error(people[condition]) if condition in people else ""
-            intervals = (_range(curve[-1].low_images, curve[-1].high_images), _range(curve[-1].low, curve[-1].high))
+            intervals = (
+                share_range(curve[-1].low_images, curve[-1].high_images),
+                share_range(curve[-1].low, curve[-1].high),
+            )
             place = (model, condition, str(curve[-1].exposure), str(curve[-1].runs))
             rows.append((*place, percent(curve[-1].accuracy), *intervals, human))
     others = _about_published(results) if published else ""
@@ -57,15 +63,16 @@ def threshold_section(thresholds: Sequence[Threshold]) -> Section:
         over_images = _exposures(line.low_images, line.high_images, beyond)
         over_runs = _exposures(line.low, line.high, beyond) if line.runs > 1 else ""
         first = beyond if line.first is None else str(line.first)
-        what = (line.model, line.readout, line.condition, percent(line.people), first)
+        people = percent(line.people) + bracketed(line.people_low, line.people_high)
+        what = (line.model, line.readout, line.condition, people, first)
         rows.append((*what, fitted, over_images, over_runs))
     return Section(
         "Exposures to the level of people",
         "The first exposure whose accuracy, of all runs together, is at or above that of people; and where a smooth "
         "psychometric function (Weibull's, with chance at one half and a lapse rate; Wichmann and Hill 2001), fitted "
         "to all exposures by maximum likelihood, crosses their level. Its intervals hold the exposures at which that "
-        "level lies inside the interval of the accuracy, over images, and over images and runs; the accuracy of people "
-        "is taken as exact. Nothing is extrapolated beyond the exposures that were made."
+        "level lies inside the interval of the accuracy, over images, and over images and runs; "
+        f"{_about_level(thresholds)}. Nothing is extrapolated beyond the exposures that were made."
         f"{_about_runs((line.model, line.runs) for line in thresholds)}",
         table=without_empty_columns(rows),
     )
@@ -103,8 +110,16 @@ COMPARED = (
 )
 
 
-def sensitivity_section(folder: Path, sensitivities: Iterable[Sensitivity]) -> Section:
-    """Return the section on d' and the ROC in `folder/roc.png`, after the last exposure and with unchanged images."""
+def sensitivity_section(
+    folder: Path, sensitivities: Iterable[Sensitivity], people: Sequence[tuple[str, ...]] = ()
+) -> Section:
+    """Return the section on d' and the ROC in `folder/roc.png`, after the last exposure and with unchanged images.
+
+    Args:
+        folder: of the page.
+        sensitivities: of models.
+        people: rows of the table, of people measured.
+    """
     last: dict[tuple[str, ...], Sensitivity] = {}
     for line in sensitivities:
         if line.change == "none" and not line.interference:
@@ -121,12 +136,12 @@ def sensitivity_section(folder: Path, sensitivities: Iterable[Sensitivity]) -> S
         tested = (line.model, line.readout, line.condition, percent(line.accuracy))
         one_run = line.p_chance is None
         chance = line.p_chance_images if one_run else line.p_chance
-        people = line.p_people_images if one_run else line.p_people
-        over_images = _numbers(line.d_prime_low_images, line.d_prime_high_images)
-        over_runs = "" if one_run else _numbers(line.d_prime_low, line.d_prime_high)
+        beside_people = line.p_people_images if one_run else line.p_people
+        over_images = number_range(line.d_prime_low_images, line.d_prime_high_images)
+        over_runs = "" if one_run else number_range(line.d_prime_low, line.d_prime_high)
         d_prime = (f"{line.d_prime:.2f}", over_images, over_runs, f"{line.d_prime_old_new:.2f}")
         by_ratio = ("" if ratio is None else percent(ratio), "" if area is None else f"{area:.3f}")
-        rows.append((*tested, p_value(chance), p_value(people), *d_prime, f"{line.auc:.3f}", *by_ratio))
+        rows.append((*tested, p_value(chance), p_value(beside_people), *d_prime, f"{line.auc:.3f}", *by_ratio))
     return Section(
         "Sensitivity",
         "d' is the distance between studied and new images on the scale of the readout in standard deviations: from "
@@ -140,7 +155,7 @@ def sensitivity_section(folder: Path, sensitivities: Iterable[Sensitivity]) -> S
         "judges by how much study has raised an image's likelihood, which takes away that some images are simple in "
         "themselves.",
         (embed(folder / "roc.png", "Hits against false alarms after the last exposure"),),
-        without_empty_columns(rows),
+        without_empty_columns([*rows, *people]),
     )
 
 
@@ -197,19 +212,16 @@ def defect_section(left_out: Sequence[LeftOut]) -> Section:
     )
 
 
-def p_value(p: float | None) -> str:
-    """Return a p-value for a table, nothing where there is none."""
-    if p is None:
-        return ""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+def _about_level(thresholds: Sequence[Threshold]) -> str:
+    if any(line.people_low is not None for line in thresholds):
+        return "the level of people may be anywhere in its own 95 % interval (in brackets)"
+    return "the accuracy of people is taken as exact"
 
 
 def _with_error(result: HumanResult) -> str:
+    if result.low is not None:
+        return percent(result.accuracy) + bracketed(result.low, result.high)
     return percent(result.accuracy) + (f" ± {percent(result.sem)}" if result.sem else "")
-
-
-def _range(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
 
 def _exposures(low: float | None, high: float | None, beyond: str) -> str:
@@ -217,15 +229,6 @@ def _exposures(low: float | None, high: float | None, beyond: str) -> str:
     if low is None:
         return beyond
     return " to ".join(beyond if end is None else f"{end:.1f}" for end in (low, high))
-
-
-def _numbers(low: float | None, high: float | None) -> str:
-    """Return an interval that may have no lower or no upper end."""
-    if low is None and high is None:
-        return "any"
-    if low is None:
-        return f"up to {high:.2f}"
-    return f"from {low:.2f}" if high is None else f"{low:.2f} to {high:.2f}"
 
 
 def _points(share: float) -> str:
@@ -285,7 +288,14 @@ def _about_published(results: Sequence[Accuracy]) -> str:
     )
 
 
-def _about_people(people: Mapping[str, HumanResult]) -> str:
+def _about_people(people: Landmarks) -> str:
+    measured = [result for result in people.values() if result.participants is not None]
+    if measured:
+        most = max(result.participants or 0 for result in measured)
+        return (
+            f" The grey band is what your participants ({most:,} of them) reach after one exposure, with its 95 % "
+            "interval for other images and other people."
+        )
     if not people:
         return (
             " No results of people are set beside it: the test conditions are those of no experiment, or of several, "

@@ -23,6 +23,8 @@ ANSWERS = {
 }
 """What can be answered in each task."""
 SIDES = ("", "left", "right")
+MOST = 10**9
+"""Trials and pictures of one participant, at most: more are a slip of the hand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,11 @@ class Response:
     2afc."""
     side: str = ""
     """Of a 2afc where the studied image stood, `left` or `right`; empty where it is not known."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells it from all others."""
+        return self.participant, self.list, self.task, self.trial
 
 
 @dataclass(frozen=True)
@@ -104,10 +111,14 @@ def _check_rows(path: Path, rows: Sequence[Response]) -> None:
         ValueError: a row contradicts itself.
     """
     for number, row in enumerate(rows, start=1):
-        for check in CHECKS:
-            wrong = check(row)
-            if wrong:
-                raise ValueError(f"{path}, row {number}: {wrong}")
+        fault = row_fault(row)
+        if fault:
+            raise ValueError(f"{path}, row {number}: {fault}")
+
+
+def row_fault(row: Response) -> str:
+    """Return how a row contradicts itself or what the columns hold; nothing where it does not."""
+    return next((fault for check in CHECKS if (fault := check(row))), "")
 
 
 def _names_wrong(row: Response) -> str:
@@ -122,12 +133,12 @@ def _names_wrong(row: Response) -> str:
 
 
 def _numbers_wrong(row: Response) -> str:
-    if row.trial < 0:
-        return f"trial {row.trial} must be at least 0"
+    if not (0 <= row.trial <= MOST):
+        return f"trial {row.trial} must be at least 0 and at most {MOST}"
     if row.reaction_time is not None and not (0 <= row.reaction_time < math.inf):
         return f"reaction_time {row.reaction_time} must be seconds, at least 0"
-    if row.lag is not None and row.lag < 1:
-        return f"lag {row.lag} must be at least 1: the picture was shown immediately before"
+    if row.lag is not None and not (1 <= row.lag <= MOST):
+        return f"lag {row.lag} must be at least 1, of a picture shown immediately before, and at most {MOST}"
     return ""
 
 
@@ -159,8 +170,7 @@ def _without_doubled(path: Path, rows: Sequence[Response]) -> tuple[list[Respons
     seen: dict[tuple[object, ...], tuple[int, Response]] = {}
     doubled = []
     for number, row in enumerate(rows, start=1):
-        key = (row.participant, row.list, row.task, row.trial)
-        earlier, first = seen.setdefault(key, (number, row))
+        earlier, first = seen.setdefault(row.key, (number, row))
         if earlier == number:
             continue
         if first != row:

@@ -74,6 +74,10 @@ class CrossedMean:
         """Return both ends (M,) of the 95 % intervals for other images and other runs; NaN for one run."""
         return self._ends(self._over_images_and_runs)
 
+    def over_runs(self) -> tuple[Floats, Floats]:
+        """Return both ends (M,) of the 95 % intervals for other runs and the same images; NaN for one run."""
+        return self._ends(self._over_runs)
+
     def p_over_images(self, value: float, error: float = 0.0) -> Floats:
         """Return two-sided p-values (M,) of the means being `value`, for other images and the same runs.
 
@@ -97,7 +101,7 @@ class CrossedMean:
 
     def _over_images_and_runs(self, level: Floats) -> Floats:
         of_images = self._over_images(level)
-        of_runs = _student(level, self.run_freedom) * np.sqrt(self.run_variances)
+        of_runs = self._over_runs(level)
         variances = self.image_variances + self.run_variances
         with np.errstate(divide="ignore", invalid="ignore"):
             freedom = variances**2 / (
@@ -105,6 +109,9 @@ class CrossedMean:
             )
         of_both = np.maximum(of_images, _student(level, freedom) * np.sqrt(variances))  # freedoms add up, too
         return np.where(self.run_freedom <= FEW, np.hypot(of_images, of_runs), of_both)
+
+    def _over_runs(self, level: Floats) -> Floats:
+        return _student(level, self.run_freedom) * np.sqrt(self.run_variances)
 
     def _ends(self, half_widths: HalfWidths) -> tuple[Floats, Floats]:
         half = half_widths(np.full(len(self.means), LEVEL))

@@ -41,8 +41,8 @@ class Psychometric:
         return 0.5 + (0.5 - self.lapse) * risen
 
     def exposures_at(self, accuracy: float) -> float:
-        """Return after how many exposures the accuracy, between 1/2 and 1, is reached: infinity for never."""
-        risen = (accuracy - 0.5) / (0.5 - self.lapse)
+        """Return after how many exposures an accuracy is reached: 0 for one half and less, infinity for never."""
+        risen = max(0.0, (accuracy - 0.5) / (0.5 - self.lapse))
         return self.scale * (-math.log1p(-risen)) ** (1 / self.slope) if risen < 1 else math.inf
 
 

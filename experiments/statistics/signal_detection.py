@@ -7,15 +7,15 @@ d' = sqrt(2) z(share correct), and judging single images old or new gives d' = z
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
-from experiments.human import HumanResult, human_results
+from experiments.human import Landmarks, landmarks
 from experiments.statistics.intervals import crossed_mean
 from experiments.statistics.outcomes import CHANCE, Floats, Outcomes
 from experiments.statistics.trials import Moment, Run, TestCondition, TrialRow, likelihood_ratio_trials
@@ -44,7 +44,8 @@ class Sensitivity:
     p_chance_images: float
     """The same for other images, judged by the same runs."""
     people: float | None
-    """Accuracy of people in the experiment that the list is from; empty where it is not known."""
+    """Accuracy of people: of one's own participants, or in the experiment that the list is from; empty where it is not
+    known."""
     p_people: float | None
     """Two-sided, that the accuracy is that of people, for other images and other runs, and other people where their
     standard error is known; empty for one run."""
@@ -115,15 +116,28 @@ def roc(studied: Floats, foils: Floats) -> tuple[Floats, Floats]:
     return np.concatenate([[0.0], false_alarms]), np.concatenate([[0.0], hits])
 
 
-def sensitivities(trials: Sequence[TrialRow], outcomes: Sequence[Outcomes]) -> list[Sensitivity]:
+def equal_variance_hits(false_alarms: Floats, area: float) -> Floats:
+    """Return the hits (N,) at rates of false alarms (N,) of normal distributions of equal variance.
+
+    Args:
+        false_alarms: in [0, 1].
+        area: under the ROC, in [0, 1]: the accuracy of the choice between two that it belongs to.
+    """
+    return ndtr(ndtri(false_alarms) + math.sqrt(2) * ndtri(min(max(area, 1e-9), 1 - 1e-9)))
+
+
+def sensitivities(
+    trials: Sequence[TrialRow], outcomes: Sequence[Outcomes], people: Landmarks | None = None
+) -> list[Sensitivity]:
     """Return the sensitivity of each test condition at each moment.
 
     Args:
         trials: of any test conditions.
         outcomes: of the same trials (`experiments.statistics.outcomes.collect`).
+        people: measured, by condition; the published ones if not given.
     """
     relative = scores(likelihood_ratio_trials(trials))
-    people = human_results(of_condition.tested.condition for of_condition in outcomes)
+    people = landmarks((of_condition.tested.condition for of_condition in outcomes), people)
     tests = {key: test for of_condition in outcomes for key, test in _tests(of_condition, people).items()}
     return [
         _sensitivity(tested, moment, of_runs, relative.get((tested, moment)), tests[tested, moment])
@@ -159,7 +173,7 @@ class _Tests:
     d_prime_high_images: float | None
 
 
-def _tests(outcomes: Outcomes, people: Mapping[str, HumanResult]) -> dict[tuple[TestCondition, Moment], _Tests]:
+def _tests(outcomes: Outcomes, people: Landmarks) -> dict[tuple[TestCondition, Moment], _Tests]:
     counted = crossed_mean(outcomes.correct, 0.0, 1.0, outcomes.units)
     mean = crossed_mean(outcomes.without_ties, 0.0, 1.0, outcomes.units)
     human = people.get(outcomes.tested.condition)

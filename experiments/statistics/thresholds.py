@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.human import human_results
+from experiments.human import HumanResult, Landmarks, landmarks
 from experiments.statistics.intervals import crossed_mean
 from experiments.statistics.outcomes import Floats, Outcomes
 from experiments.statistics.psychometric import Psychometric, fit_psychometric
@@ -34,7 +34,7 @@ class Threshold:
     condition: str
     """Test condition of the list: how the foil differs from what was studied."""
     people: float
-    """Accuracy of people, taken as exact."""
+    """Accuracy of people: where there is no interval of it, taken as exact."""
     exposures: int
     """Exposures that were made; no measure goes beyond them."""
     first: int | None
@@ -58,6 +58,10 @@ class Threshold:
     """Its slope."""
     lapse: float
     """Its lapse rate: how far its upper end stays below 1."""
+    people_low: float | None = None
+    """Lower end of the 95 % interval of `people`, which those of `fitted` then allow for; empty of published ones."""
+    people_high: float | None = None
+    """Upper end of it."""
 
 
 def first_exposure_at_or_above(curve: Iterable[tuple[int, float]], people: float) -> int | None:
@@ -70,11 +74,16 @@ def first_exposure_at_or_above(curve: Iterable[tuple[int, float]], people: float
     return min((exposure for exposure, accuracy in curve if accuracy >= people - ROUNDING), default=None)
 
 
-def thresholds(outcomes: Sequence[Outcomes]) -> list[Threshold]:
-    """Return the exposures to the human level wherever there is one, for images that were not changed."""
-    people = human_results(of_condition.tested.condition for of_condition in outcomes)
+def thresholds(outcomes: Sequence[Outcomes], people: Landmarks | None = None) -> list[Threshold]:
+    """Return the exposures to the human level wherever there is one, for images that were not changed.
+
+    Args:
+        outcomes: of all test conditions.
+        people: measured, by condition; the published ones if not given.
+    """
+    people = landmarks((of_condition.tested.condition for of_condition in outcomes), people)
     return [
-        _threshold(of_condition, people[of_condition.tested.condition].accuracy)
+        _threshold(of_condition, people[of_condition.tested.condition])
         for of_condition in outcomes
         if of_condition.tested.change == "none"
         and of_condition.tested.condition in people
@@ -82,14 +91,16 @@ def thresholds(outcomes: Sequence[Outcomes]) -> list[Threshold]:
     ]
 
 
-def _threshold(outcomes: Outcomes, people: float) -> Threshold:
+def _threshold(outcomes: Outcomes, human: HumanResult) -> Threshold:
+    people = human.accuracy
+    levels = (people if human.low is None else human.low, people if human.high is None else human.high)
     outcomes = outcomes.at(_studied_moments(outcomes))
     exposures = [moment.exposure for moment in outcomes.moments]
     fit = fit_psychometric(exposures, list(outcomes.shares), list(outcomes.counts))
     fitted = _crossing(fit, people, exposures)
     mean = crossed_mean(outcomes.correct, 0.0, 1.0, outcomes.units)
-    low, high = _interval(exposures, mean.over_images_and_runs(), people, fitted)
-    low_images, high_images = _interval(exposures, mean.over_images(), people, fitted)
+    low, high = _interval(exposures, mean.over_images_and_runs(), levels, fitted)
+    low_images, high_images = _interval(exposures, mean.over_images(), levels, fitted)
     first = first_exposure_at_or_above(zip(exposures, outcomes.shares, strict=True), people)
     tested = outcomes.tested
     return Threshold(
@@ -108,6 +119,8 @@ def _threshold(outcomes: Outcomes, people: float) -> Threshold:
         scale=fit.scale,
         slope=fit.slope,
         lapse=fit.lapse,
+        people_low=human.low,
+        people_high=human.high,
     )
 
 
@@ -117,18 +130,19 @@ def _studied_moments(outcomes: Outcomes) -> list[Moment]:
 
 
 def _interval(
-    exposures: Sequence[int], ends: tuple[Floats, Floats], people: float, fitted: float
+    exposures: Sequence[int], ends: tuple[Floats, Floats], levels: tuple[float, float], fitted: float
 ) -> tuple[float, float]:
     """Return the first exposure at which the upper ends (M,) reach people, and the last at which the lower ones do not.
 
-    Both are at least the first exposure that was tested, infinite beyond the last, and surround what was fitted.
+    People's level lies between `levels`: the first is where the lower may be reached, the last where the higher may not
+    be. Both are at least the first exposure that was tested, infinite beyond the last, and surround what was fitted.
     """
     lower, upper = ends
     if not np.isfinite(lower).all():
         return math.nan, math.nan
     first = min(exposure for exposure in exposures if exposure)
-    early = max(first, _reached(exposures, upper, people, last=False))
-    late = max(first, _reached(exposures, lower, people, last=True))
+    early = max(first, _reached(exposures, upper, levels[0], last=False))
+    late = max(first, _reached(exposures, lower, levels[1], last=True))
     return min(early, fitted), max(late, fitted)
 
 

@@ -1,0 +1,1 @@
+"""Exports of experiment programs, made into the table of people's responses."""
