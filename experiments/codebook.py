@@ -61,6 +61,7 @@ SCALES: tuple[tuple[str, Scale], ...] = (
     (r"rate|too_fast|sem", SHARE),
     (r"remembered(_low|_high)?", DIFFERENCE),
     (r"(least_|most_)?lag", Scale("pictures", 1)),
+    (r"repeats", Scale("pictures", 0)),
     (r"participants", Scale("participants", 1)),
     (r"behind", Scale("standard errors", 0)),
     (r"ssim", Scale("none", -1, 1)),

@@ -247,6 +247,18 @@ def test_who_opens_a_finished_test_again_finds_the_answers(
     browser.wait(DONE)
     assert saved(browser, tmp_path, "P1") == sat
     assert axe() == []
+    browser.run("document.querySelector('#another').click()")
+    browser.wait(BEGUN)
+    assert browser.run("return document.querySelector('h1').textContent") == "Memory for pictures"
+    assert browser.run("return document.querySelector('#not-kept').hidden")
+
+
+def test_who_cannot_come_back_is_told_so(browser: Browser, made: tuple[Path, Design]) -> None:
+    blocked = "Object.defineProperty(window, 'localStorage', {get() { throw new Error('blocked'); }})"
+    script = browser.call("Page.addScriptToEvaluateOnNewDocument", source=blocked)
+    open_task(browser, made[0], "participant=N1")
+    browser.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
+    assert not browser.run("return document.querySelector('#not-kept').hidden")
 
 
 @pytest.fixture(scope="module")

@@ -111,6 +111,16 @@
     };
   }
 
+  /* Who cannot come back is told so before they begin. */
+  function makeWelcome(shelf) {
+    return makeScreen("welcome", "I agree, begin", {
+      on_load: () => {
+        document.querySelector("#not-kept").hidden = shelf.lasting;
+        document.querySelector("#task h1").focus();
+      },
+    });
+  }
+
   function makeBreak(done, all, sendSome) {
     return makeScreen("break", "Go on", {
       stimulus: template("break").replace("{done}", Math.round((100 * done) / all)),
@@ -159,7 +169,7 @@
 
   function makeTimeline(steps, records, frame, sendSome) {
     const done = records.answers.length;
-    const timeline = [makeScreen(done ? "again" : "welcome", done ? "Go on" : "I agree, begin")];
+    const timeline = [done ? makeScreen("again", "Go on") : makeWelcome(records.shelf)];
     for (const {first, steps: block} of makeBlocks(steps, done)) {
       const {task, trial} = block[0];
       if (trial === 0 || (first === done && done > 0)) {
@@ -193,7 +203,8 @@
     offer(display.querySelector("#record"), `${participant}.json`, record, "application/json");
     display.querySelector("#another").addEventListener("click", () => {
       shelves.remove("current");
-      location.reload();
+      address.delete("participant");
+      location.replace(`?${address}`);
     });
     if (Secondsight.collector) {
       display.querySelector("#retry").addEventListener("click", () => sendAll(display, records, steps));
