@@ -57,7 +57,7 @@ def split_half(
         return Reliability(math.nan, math.nan)
     first = draw_halves(groups, splits, generator)
     values = np.stack([measure.means(first), measure.means(1 - first)], axis=1)
-    judged = np.isfinite(values).all(axis=1)
+    judged = np.asarray(np.isfinite(values).all(axis=1))
     matrices = correlation_matrices(
         np.where(judged[:, None, :], values, 0.0), judged.astype(np.float64), strata, coefficient
     )

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from experiments.memory.items.pictures import Pictures, picture_of
 from experiments.statistics.correlation import Measure
@@ -61,7 +60,7 @@ class Model:
 
     def last_common(self) -> int:
         """Return the last exposure after which every run was tested."""
-        tested: NDArray[np.bool_] = np.isfinite(self.studied).any(axis=2)
+        tested = np.asarray(np.isfinite(self.studied).any(axis=2))
         return max(exposure for exposure, by_run in zip(self.exposures, tested, strict=True) if by_run.all())
 
     def measures(self, exposure: int) -> dict[str, Measure]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from experiments.cells import p_value
 from experiments.memory.items.comparison import called
 from experiments.memory.items.figures import LABELS
 from experiments.memory.items.models import MEASURES, MISLEADING
 from experiments.memory.items.sources import Unused
 from experiments.memory.items.tables import COMPLEXITY, NOTHING, POOLED, Correlation, ReliabilityRow
-from experiments.memory.sections import p_value
 from experiments.pages import Medium, Section, embed, without_empty_columns
 
 MOST_ROWS = 40
