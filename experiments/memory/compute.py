@@ -17,12 +17,13 @@ from matplotlib.figure import Figure
 from data.stimuli.lists import Stimulus
 from experiments.human import human_results
 from experiments.memory.options import MemoryOptions
-from experiments.plots import COLOURS, finish_figure
+from experiments.plots import finish_figure
 from experiments.statistics.accuracy import Accuracy, pooled
 from gpt.config import GPTConfig
 from gpt.flops import flops_per_token
 from storage.run_folder import read_options
 from storage.tables import read_rows, write_rows
+from training.curves import COLOURS
 from training.figures import literal
 
 PANEL = (3.4, 3.0)

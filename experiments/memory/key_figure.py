@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from experiments.memory.changes import CHANGES
-from experiments.plots import COLOURS, finish_figure
+from experiments.plots import finish_figure
+from training.curves import COLOURS
 from training.figures import literal
 
 if TYPE_CHECKING:
