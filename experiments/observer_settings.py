@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 from storage.options import unknown_name
 
@@ -47,24 +47,27 @@ def arguments_of(made: Callable[..., Any], settings: Mapping[str, str], offered:
     Raises:
         ValueError: there is no such argument, or a text is nothing that it takes.
     """
-    parameters = inspect.signature(made).parameters
+    parameters = _parameters(made)
     anything = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-    types = _annotations(made)
     arguments = {name: value for name, value in offered.items() if name in parameters}
     for name, text in settings.items():
         if name not in parameters and not anything:
             raise ValueError(f"--settings {name}={text}: {unknown_name('setting', name, parameters)}")
-        default = parameters[name].default if name in parameters else None
-        arguments[name] = _value(name, text, types.get(name, type(default)))
+        arguments[name] = _value(name, text, _annotation(parameters[name]) if name in parameters else str)
     return arguments
 
 
-def _annotations(made: Callable[..., Any]) -> dict[str, Any]:
-    """Return the annotations of arguments, as far as they can be told."""
+def _parameters(made: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of a class or function, with annotations as types as far as they can be told."""
     try:
-        return get_type_hints(made.__init__ if isinstance(made, type) else made)
-    except (AttributeError, NameError, TypeError):  # names that its module has only for checkers of types
-        return {}
+        return inspect.signature(made, eval_str=True).parameters
+    except NameError:  # names that its module has only for checkers of types
+        return inspect.signature(made).parameters
+
+
+def _annotation(parameter: inspect.Parameter) -> Any:
+    """Return what an argument is annotated with, or the type of its default."""
+    return type(parameter.default) if parameter.annotation is inspect.Parameter.empty else parameter.annotation
 
 
 def _value(name: str, text: str, annotation: Any) -> Any:

@@ -12,13 +12,17 @@ from memory_lists import make_list, make_options
 from torch import Tensor
 
 import secondsight
+from data.stimuli.lists import StimulusList, read_stimuli
 from experiments.memory.experiment import run_memory
+from experiments.memory.material import Clips, read_scaled
 from experiments.memory.merge import read_run_folders
 from experiments.memory.observers.autoencoder import Autoencoder
 from experiments.memory.observers.examinee import Examinee
 from experiments.memory.observers.experiment import run_observe
 from experiments.memory.observers.given import ScoresError
 from experiments.memory.observers.options import ObserveOptions, ObserverOptions
+from experiments.memory.observers.own_gpt import OwnGPT, OwnGPTStore
+from experiments.memory.observers.run import ObserverRun
 from experiments.memory.options import ReportOptions
 from experiments.memory.report import report_memory
 from experiments.observers import ObserverError
@@ -63,7 +67,8 @@ class Failing:
         torch.manual_seed(torch.randint(1000, ()).item())
 
     def score(self, images):
-        Path("tests").open("a").write("x")
+        with Path("tests").open("a") as tests:
+            tests.write("x")
         return images.flatten(1).mean(dim=1) * self.passes
 """
 """An observer that fails while it studies, until it is corrected."""
@@ -72,6 +77,11 @@ class Failing:
 @pytest.fixture(scope="module")
 def stimuli(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_list(tmp_path_factory.mktemp("stimuli") / "list")
+
+
+@pytest.fixture(scope="module")
+def listed(stimuli: Path) -> StimulusList:
+    return read_stimuli(stimuli)
 
 
 @pytest.fixture
@@ -132,41 +142,41 @@ def test_our_gpt_takes_the_tokenizer_and_the_weights_of_a_folder(stimuli: Path, 
     assert (tmp_path / "observed" / "trials.csv").read_bytes() == (tmp_path / "run" / "trials.csv").read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("observer", "settings"),
-    [
-        ("template", ()),
-        ("gpt-store", GPT[:3]),
-        ("timm", ("network=random:test_resnet",)),
-    ],
-)
-def test_what_stores_all_knows_all_after_one_exposure(
-    stimuli: Path, tmp_path: Path, observer: str, settings: tuple[str, ...]
-) -> None:
-    results = observe(stimuli, tmp_path / "out", observer=observer, settings=settings, exposures=1)
-    assert last(results) == {"novel": 1.0, "state": 1.0}
+SAT: dict[str, tuple[tuple[str, ...], int]] = {
+    "autoencoder": (FAST, 12),
+    "chance": ((), 12),
+    "gpt-ratio": (GPT, 8),
+    "gpt-store": (GPT[:3], 1),
+    "template": ((), 1),
+    "timm": (("network=random:test_resnet",), 1),
+}
+"""Settings and exposures of those that come along."""
 
 
-@pytest.mark.parametrize(("observer", "settings"), [("autoencoder", FAST), ("gpt-ratio", GPT)])
-def test_what_learns_on_line_knows_what_it_has_seen(
-    stimuli: Path, tmp_path: Path, observer: str, settings: tuple[str, ...]
-) -> None:
-    results = observe(stimuli, tmp_path / "out", observer=observer, settings=settings, exposures=8)
-    assert min(last(results).values()) >= 0.9
+@pytest.fixture(scope="module", params=list(SAT))
+def sat(
+    request: pytest.FixtureRequest, stimuli: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, list[Accuracy]]:
+    """An observer that comes along, and its accuracies."""
+    settings, exposures = SAT[request.param]
+    out = tmp_path_factory.mktemp("sat")
+    return request.param, observe(stimuli, out, observer=request.param, settings=settings, exposures=exposures)
 
 
-def test_chance_guesses_each_version_anew(stimuli: Path, tmp_path: Path) -> None:
-    results = observe(stimuli, tmp_path / "out", observer="chance", exposures=12)
-    shares = [point.accuracy for curve in pooled(results).values() for point in curve[1:]]
-    assert 0.35 < sum(shares) / len(shares) < 0.65
-    assert len(set(shares)) > 3
+def test_before_study_everybody_is_at_exactly_one_half(sat: tuple[str, list[Accuracy]]) -> None:
+    assert {curve[0].accuracy for curve in pooled(sat[1]).values()} == {0.5}
 
 
-@pytest.mark.parametrize("observer", ["autoencoder", "chance", "gpt-ratio", "gpt-store", "template"])
-def test_before_study_everybody_is_at_exactly_one_half(stimuli: Path, tmp_path: Path, observer: str) -> None:
-    settings = GPT[:3] if observer.startswith("gpt") else ()
-    results = observe(stimuli, tmp_path / "out", observer=observer, settings=settings, exposures=1, half="first")
-    assert {curve[0].accuracy for curve in pooled(results).values()} == {0.5}
+def test_after_study_all_but_chance_know_what_they_have_seen(sat: tuple[str, list[Accuracy]]) -> None:
+    observer, results = sat
+    if observer == "chance":
+        shares = [point.accuracy for curve in pooled(results).values() for point in curve[1:]]
+        assert 0.35 < sum(shares) / len(shares) < 0.65
+        assert len(set(shares)) > 3
+    elif observer in ("autoencoder", "gpt-ratio"):
+        assert min(last(results).values()) >= 0.9
+    else:
+        assert last(results) == {"novel": 1.0, "state": 1.0}
 
 
 def test_random_weights_are_said_to_be_random(tmp_path: Path) -> None:
@@ -175,7 +185,7 @@ def test_random_weights_are_said_to_be_random(tmp_path: Path) -> None:
 
 
 def test_a_network_that_nobody_has_is_refused() -> None:
-    with pytest.raises(ObserverError, match="network=resnet is none of efficientnet-lite0, .*timm:<model>:<file>"):
+    with pytest.raises(ObserverError, match=r"network=resnet is none of efficientnet-lite0, .*timm:<model>:<file>"):
         Examinee(ObserverOptions.of(observer="timm", settings=("network=resnet",)), 0)
 
 
@@ -229,17 +239,18 @@ def test_what_an_observer_does_with_its_images_has_no_effect(stimuli: Path, here
 
 
 def test_several_readouts_are_told_apart(stimuli: Path, here: Path) -> None:
-    name = write_module(
-        here, scores_of("{'weights': images.sum((1, 2, 3)), 'edges': images.diff(dim=3).sum((1, 2, 3))}")
-    )
+    name = write_module(here, scores_of("{'weights': images[:, 0, 0, 0], 'last': images[:, -1, -1, -1]}"))
     observe(stimuli, here / "out", observer=f"{name}:Own")
-    assert {row.readout for row in read_trials(here / "out" / "trials.csv")} == {"weights", "edges"}
+    assert {row.readout for row in read_trials(here / "out" / "trials.csv")} == {"weights", "last"}
 
 
-def test_numpy_and_whole_numbers_are_scores(stimuli: Path, here: Path) -> None:
-    for text in ("images.numpy().mean((1, 2, 3))", "(100 * images.mean((1, 2, 3))).long()"):
-        name = write_module(here, scores_of(text))
-        assert len(observe(stimuli, here / name, observer=f"{name}:Own"))
+@pytest.mark.parametrize("text", ["images.numpy().mean((1, 2, 3))", "(100 * images.mean((1, 2, 3))).long()"])
+def test_numpy_and_whole_numbers_are_scores(here: Path, text: str) -> None:
+    name = write_module(here, scores_of(text))
+    examinee = Examinee(ObserverOptions.of(observer=f"{name}:Own"), 0)
+    scores = examinee.score(torch.ones(3, 3, 4, 4), ["a", "b", "c"], 0)["weights"]
+    assert scores.dtype == torch.float64
+    assert scores.shape == (3,)
 
 
 @pytest.mark.parametrize(
@@ -308,46 +319,76 @@ def test_what_was_finished_before_an_observer_failed_is_kept(stimuli: Path, here
     assert len((here / "tests").read_text()) == 2 + 5, "only what was not finished is tested"
 
 
+def sit(listed: StimulusList, folder: Path, observer: str, settings: tuple[str, ...], exposures: int) -> ObserverRun:
+    """Carry out what is not finished of a run, and return it."""
+    options = ObserveOptions.of(
+        stimuli=listed.root, out=folder, observer=observer, settings=settings, exposures=exposures, batch=2
+    )
+    examinee = Examinee(options.sitting, 0)
+    clips: Clips = {}
+    for batch in read_scaled(listed, examinee.size, "exact"):
+        clips |= batch
+    run = ObserverRun(folder, clips, listed, "as_given", 0, options, "")
+    run.carry_out(examinee, run.finished())
+    return run
+
+
+def same(one: ObserverRun, other: ObserverRun) -> bool:
+    """Whether the scores of two runs are the same, bit for bit."""
+    scores = [run.judged() for run in (one, other)]
+    return scores[0].keys() == scores[1].keys() and all(
+        torch.equal(scores[0][key], scores[1][key]) for key in scores[0]
+    )
+
+
 @pytest.mark.parametrize(
     ("observer", "settings"),
     [("autoencoder", FAST), ("gpt", GPT), ("gpt-store", GPT[:3]), ("template", ()), ("chance", ())],
 )
 def test_a_run_that_is_made_longer_ends_as_one_that_was_that_long(
-    stimuli: Path, tmp_path: Path, observer: str, settings: tuple[str, ...]
+    listed: StimulusList, tmp_path: Path, observer: str, settings: tuple[str, ...]
 ) -> None:
-    asked = {"observer": observer, "settings": settings, "resume": "auto"}
-    observe(stimuli, tmp_path / "short", **asked, exposures=1)
-    observe(stimuli, tmp_path / "short", **asked, exposures=2)
-    observe(stimuli, tmp_path / "long", **asked, exposures=2)
-    assert (tmp_path / "short" / "trials.csv").read_bytes() == (tmp_path / "long" / "trials.csv").read_bytes()
+    sit(listed, tmp_path / "short", observer, settings, exposures=1)
+    longer = sit(listed, tmp_path / "short", observer, settings, exposures=2)
+    assert same(longer, sit(listed, tmp_path / "long", observer, settings, exposures=2))
 
 
 @pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.parametrize(
+    ("observer", "settings", "kind"),
+    [("autoencoder", FAST, Autoencoder), ("gpt", GPT, OwnGPT), ("gpt-store", GPT[:3], OwnGPTStore)],
+)
 def test_a_run_that_fails_goes_on_from_its_state(
-    stimuli: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: bool, capsys: pytest.CaptureFixture[str]
+    listed: StimulusList,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    observer: str,
+    settings: tuple[str, ...],
+    kind: type,
+    damaged: bool,
 ) -> None:
-    """Killed in the last pass of the first version, with a state of the pass before."""
+    """It fails in the last of three passes of six batches, with a state of the pass before."""
     studied: list[int] = []
-    study = Autoencoder.study
+    study = kind.study  # type: ignore[attr-defined]
 
-    def fail(self: Autoencoder, images: Tensor) -> None:
+    def fail(self: Any, images: Tensor) -> None:
         studied.append(len(images))
-        if len(studied) == 18:  # the last of three passes of six batches
+        if len(studied) == 18:
             raise RuntimeError("killed")
         study(self, images)
 
-    asked = {"observer": "autoencoder", "settings": FAST, "exposures": 3, "resume": "auto"}
-    observe(stimuli, tmp_path / "whole", **asked)
-    with monkeypatch.context() as context, pytest.raises(ObserverError, match="killed"):
-        context.setattr(Autoencoder, "study", fail)
-        observe(stimuli, tmp_path / "out", **asked)
-    state = tmp_path / "out" / "runs" / "as_given_0" / "state"
+    with monkeypatch.context() as context:
+        context.setattr(kind, "study", fail)
+        with pytest.raises(ObserverError, match="killed"):
+            sit(listed, tmp_path / "out", observer, settings, exposures=3)
+    state = tmp_path / "out" / "state"
     assert json.loads((state / "config.json").read_text())["exposure"] == 2
     if damaged:
         (state / "model.safetensors").write_bytes(b"nothing")
-    observe(stimuli, tmp_path / "out", **asked)
+    gone_on = sit(listed, tmp_path / "out", observer, settings, exposures=3)
     assert ("cannot be gone on from" in capsys.readouterr().err) == damaged
-    assert (tmp_path / "out" / "trials.csv").read_bytes() == (tmp_path / "whole" / "trials.csv").read_bytes()
+    assert same(gone_on, sit(listed, tmp_path / "whole", observer, settings, exposures=3))
     assert not state.exists()
 
 
@@ -462,13 +503,13 @@ def test_a_table_with_semicolons_is_refused_with_the_columns_that_it_needs(stimu
 # Beside others
 
 
-def test_observers_are_reported_beside_a_memory_run(stimuli: Path, observed: Path, tmp_path: Path) -> None:
-    run_memory(make_options(stimuli, tmp_path / "scratch"))
-    out = report_memory(ReportOptions.of(runs=(tmp_path / "scratch", observed), out=tmp_path / "report"))
-    models = {row.model for row in read_trials(out / "trials.csv")}
-    assert models == {"scratch", "autoencoder, size 8, width 8, learning_rate 0.01"}
+def test_observers_are_reported_beside_a_memory_run(stimuli: Path, tmp_path: Path) -> None:
+    run_memory(make_options(stimuli, tmp_path / "scratch", exposures=1, half="first"))
+    observe(stimuli, tmp_path / "mine", observer="template", size=8, exposures=1, half="first")
+    out = report_memory(ReportOptions.of(runs=(tmp_path / "scratch", tmp_path / "mine"), out=tmp_path / "report"))
+    assert {row.model for row in read_trials(out / "trials.csv")} == {"scratch", "template"}
     methods = " ".join((out / "methods.txt").read_text().split())
-    assert "a small convolutional autoencoder that was trained on line" in methods
+    assert "The observer was a store of pixels" in methods
     assert "It saw images of 8 x 8 pixels." in methods
 
 

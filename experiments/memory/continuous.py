@@ -98,7 +98,7 @@ def _run(options: ContinuousOptions) -> list[LagRow]:
     if begun:
         open_run(options.out, options, options.resume, begun=True)  # refused before anything takes long
     stimuli = read_stimuli(options.stimuli, options.exclude_defects)
-    examinee = Examinee(options.sitting, options.seed)
+    examinee = Examinee(options.sitting, options.seed, "picture")
     count = _count(stimuli, options)
     lags = usable_lags(count, options.lags)
     say_found(
@@ -195,7 +195,9 @@ def _score(examinee: Examinee, pictures: Pictures, showing: Showing, trial: int)
     """
     found = examinee.score(pictures.images[showing.image][None], [pictures.paths[showing.image]], trial)
     if WEIGHTS not in found:
-        raise ObserverError(f"observer {examinee.name} returned scores by {', '.join(found)}: one `{WEIGHTS}` is needed")
+        raise ObserverError(
+            f"observer {examinee.name} returned scores by {', '.join(found)}: one `{WEIGHTS}` is needed"
+        )
     return float(found[WEIGHTS])
 
 

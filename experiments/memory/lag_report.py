@@ -85,7 +85,7 @@ def print_lags(rows: Sequence[LagRow]) -> None:
 
 
 def _draw_hits(panel: Axes, rows: Sequence[LagRow], colour: str) -> None:
-    lags = [row.lag for row in rows]
+    lags = [row.lag or 0 for row in rows]
     panel.plot(lags, [row.hits for row in rows], "o-", color=colour, markersize=3, label=literal(rows[0].model))
     low, high = ([getattr(row, f"hits_{end}_images") for row in rows] for end in ("low", "high"))
     panel.fill_between(lags, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -95,13 +95,15 @@ def _draw_hits(panel: Axes, rows: Sequence[LagRow], colour: str) -> None:
 def _draw_d_prime(panel: Axes, rows: Sequence[LagRow], colour: str) -> None:
     """Draw d' with its interval; an end that is not finite is not drawn."""
     for row in rows:
-        low, high = (end if end is not None else row.d_prime for end in (row.d_prime_low_images, row.d_prime_high_images))
-        panel.plot([row.lag, row.lag], [low, high], color=colour, alpha=0.5, linewidth=1)
-    panel.plot([row.lag for row in rows], [row.d_prime for row in rows], "o-", color=colour, markersize=3)
+        low, high = (
+            end if end is not None else row.d_prime for end in (row.d_prime_low_images, row.d_prime_high_images)
+        )
+        panel.plot([row.lag or 0] * 2, [low, high], color=colour, alpha=0.5, linewidth=1)
+    panel.plot([row.lag or 0 for row in rows], [row.d_prime for row in rows], "o-", color=colour, markersize=3)
 
 
 def _draw_area(panel: Axes, rows: Sequence[LagRow], colour: str) -> None:
-    lags = [row.lag for row in rows]
+    lags = [row.lag or 0 for row in rows]
     panel.plot(lags, [row.auc for row in rows], "o-", color=colour, markersize=3)
     low, high = ([getattr(row, f"auc_{end}_images") for row in rows] for end in ("low", "high"))
     panel.fill_between(lags, low, high, color=colour, alpha=0.15, linewidth=0)

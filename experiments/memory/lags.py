@@ -161,7 +161,7 @@ def _row(
         list=list_name,
         lag=lag,
         runs=runs,
-        repeats=hits.count,
+        repeats=hits.showings,
         hits=hits.value,
         hits_low=hits.low,
         hits_high=hits.high,
@@ -203,7 +203,7 @@ class _Rate(NamedTuple):
     """A share of showings, with the ends of its 95 % intervals."""
 
     value: float
-    count: int
+    showings: int
     low: float | None
     high: float | None
     low_images: float
@@ -212,7 +212,7 @@ class _Rate(NamedTuple):
     @property
     def z(self) -> float:
         """Of the rate with half a success and half a failure added."""
-        return float(ndtri(corrected_rate(self.value * self.count, self.count)))
+        return float(ndtri(corrected_rate(self.value * self.showings, self.showings)))
 
 
 class _Area(NamedTuple):

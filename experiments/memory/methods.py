@@ -95,7 +95,7 @@ def _facts(folder: RunFolder) -> Facts:
     options = folder.options
     if folder.observed is not None:
         test = _test(folder.trials, folder.observed.ties, score="score")
-        return facts | observer_facts(folder.observed, folder.path) | {"test": test}
+        return {**facts, **observer_facts(folder.observed, folder.path), "test": test}
     if options is None:
         return facts | {"test": _test(folder.trials, "half"), "unknown": "How it learned is not recorded."}
     facts |= {

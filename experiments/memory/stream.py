@@ -66,9 +66,7 @@ def _repeats_of_each(n_images: int, lags: int) -> int:
     return n_images // (REPEATED * lags)
 
 
-def _place(
-    length: int, lags: Sequence[int], each: int, generator: np.random.Generator
-) -> NDArray[np.int64] | None:
+def _place(length: int, lags: Sequence[int], each: int, generator: np.random.Generator) -> NDArray[np.int64] | None:
     """Return for each place of a stream where its picture was before, -1 for new ones; None if repeats do not fit.
 
     Long lags are placed first, which have the fewest places to go.

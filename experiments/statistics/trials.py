@@ -61,8 +61,8 @@ class TrialRow:
     seed: int
     """Of the run."""
     readout: str
-    """What judges: `weights` (the model's NLL, or the score of an observer of another kind), `familiarity` (the episodic
-    store), `weights+store`, or what an observer calls it."""
+    """What judges: `weights` (the model's NLL, or the score of another observer), `familiarity` (the episodic store),
+    `weights+store`, or what an observer calls it."""
     change: str
     """Change made to the test images; `none` is without one."""
     item: str

@@ -61,19 +61,19 @@ class Examinee:
     Args:
         options: which it is, and its settings.
         seed: of the run.
+        counted: what its passes are called, where it fails in one.
 
     Raises:
         ObserverError: it cannot be made.
         ValueError: its settings are not those that it takes.
     """
 
-    def __init__(self, options: ObserverOptions, seed: int) -> None:
+    def __init__(self, options: ObserverOptions, seed: int, counted: str = "exposure") -> None:
         torch.manual_seed(seed)
         self.options = options
+        self.counted = counted
         settings = parse_settings(options.settings)
-        self.observer = load_observer(
-            options.module_class, "study", "score", settings=settings, offered={"seed": seed}
-        )
+        self.observer = load_observer(options.module_class, "study", "score", settings=settings, offered={"seed": seed})
         self.seed = seed
 
     @property
@@ -111,7 +111,7 @@ class Examinee:
     def begin_again(self, seed: int) -> Examinee:
         """Return it as it was before any study: itself, or where it cannot forget a new one."""
         if not callable(getattr(self.observer, "reset", None)):
-            return Examinee(self.options, seed)
+            return Examinee(self.options, seed, self.counted)
         torch.manual_seed(seed)
         with failing_as(f"observer {self.name} cannot be reset"):
             self.observer.reset()
@@ -133,7 +133,7 @@ class Examinee:
         Raises:
             ObserverError: it fails.
         """
-        self._call("study", images, f"failed while it studied, in exposure {number}")
+        self._call("study", images, f"failed while it studied, in {self.counted} {number}")
 
     def score(self, images: Tensor, names: Sequence[str], number: int) -> dict[str, Tensor]:
         """Return its scores of images after pass `number`, by readout: (N,) float64 on the CPU.
@@ -148,7 +148,7 @@ class Examinee:
         """
         seed_step(self.seed, number, TESTING)
         with torch.no_grad():
-            given = self._call("score", images, f"failed at the test after exposure {number}")
+            given = self._call("score", images, f"failed at the test after {self.counted} {number}")
         by_readout = given if isinstance(given, Mapping) else {WEIGHTS: given}
         if not by_readout:
             raise ObserverError(f"observer {self.name} returned scores of no readout")
@@ -186,7 +186,7 @@ class Examinee:
             return called(images.clone())  # which it may change
 
     def _checked(self, given: Any, names: Sequence[str], number: int) -> Tensor:
-        said = f"observer {self.name}, at the test after exposure {number}, returned"
+        said = f"observer {self.name}, at the test after {self.counted} {number}, returned"
         try:
             scores = torch.as_tensor(given).detach().cpu()
         except (TypeError, ValueError, RuntimeError) as error:
@@ -194,7 +194,9 @@ class Examinee:
         if scores.is_complex() or scores.dtype == torch.bool:
             raise ObserverError(f"{said} {scores.dtype}: scores are real numbers, lower for more familiar")
         if scores.shape != (len(names),):
-            raise ObserverError(f"{said} scores of shape {tuple(scores.shape)} for {len(names)} images: ({len(names)},)")
+            raise ObserverError(
+                f"{said} scores of shape {tuple(scores.shape)} for {len(names)} images: ({len(names)},)"
+            )
         wrong = (~scores.isfinite()).nonzero().flatten().tolist()
         if wrong:
             raise ObserverError(

@@ -15,11 +15,10 @@ Output:
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 
-from data.stimuli.lists import StimulusList, read_stimuli, write_manifest
 from data.skipping import write_skipped
+from data.stimuli.lists import StimulusList, read_stimuli, write_manifest
 from experiments.memory.experiment import say_list, versions_of, write_results
 from experiments.memory.material import Clips, read_scaled
 from experiments.memory.observers.examinee import Examinee
@@ -105,9 +104,7 @@ def _sat(
                 examinee = examinee if fresh and seed == options.seed else examinee.begin_again(seed)
                 fresh = False
                 run.carry_out(examinee, done)
-            sittings.append(
-                Sitting(version, seed, examinee.name, run.judged(), examinee.tokens, examinee.pixels)
-            )
+            sittings.append(Sitting(version, seed, examinee.name, run.judged(), examinee.tokens, examinee.pixels))
     return sittings
 
 
