@@ -25,7 +25,7 @@ from gpt.options import TrainOptions
 from storage.terminal import visible
 
 Train = Callable[[TrainOptions], None]
-Attempt = Callable[[str, Callable[[], object]], None]
+Attempt = Callable[[str, Callable[[], object]], object]
 
 
 def sweep_rates(options: ScalingRunOptions, ladder: Ladder, train: Train, attempt: Attempt) -> None:
