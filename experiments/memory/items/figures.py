@@ -80,7 +80,7 @@ def draw_course(path: Path, rows: Sequence[CourseRow]) -> bool:
         return False
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.6 * columns, 2.9 * lines + 0.5), layout="constrained")
+    figure = Figure(figsize=(max(5.6, 3.6 * columns), 2.9 * lines + 0.5), layout="constrained")
     axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     for panel, key in zip(axes.flat, panels, strict=False):
         of_panel = [row for row in rows if (called(row.model, row.readout), row.source, row.source_measure) == key]

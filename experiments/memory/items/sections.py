@@ -42,7 +42,7 @@ PARTIALLED = (
 )
 WITH_COMPLEXITY = (
     "How far measures of the model go with complexity itself (ranks, all conditions together). Raw margins do before "
-    "study; likelihood ratios do where complex pictures have more to be learned."
+    "study; likelihood ratios may, as complex pictures have more to be learned, and simple ones are learned sooner."
 )
 CEILING = (
     "Participants, and runs, are divided at random into halves, many times; `halves` is the mean correlation between "
