@@ -259,7 +259,7 @@ def test_a_key_is_chosen_on_one_half_and_reported_on_the_other(
 def test_results_of_another_choice_are_not_replaced(stimuli: Path, tmp_path: Path) -> None:
     options = KeyOptions(stimuli=stimuli, out=tmp_path, changes=())
     assert len(choose_key(options)) == 4
-    with pytest.raises(ValueError, match="--overwrite"):
+    with pytest.raises(ValueError, match="already holds results: replace them with --overwrite, or choose another"):
         choose_key(options)
 
 

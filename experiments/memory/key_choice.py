@@ -36,7 +36,7 @@ from experiments.statistics.outcomes import collect
 from experiments.statistics.signal_detection import roc
 from experiments.statistics.trials import TrialRow, correctness, write_trials
 from storage.lock import FolderLock
-from storage.run_folder import open_run
+from storage.run_folder import RunFolderError, check_run, open_run
 from storage.tables import write_rows
 from storage.terminal import visible
 from training.processes import best_device, describe_device
@@ -87,13 +87,14 @@ def choose_key(options: KeyOptions) -> list[KeyRow]:
         ValueError: there are too few pictures to learn a space from.
     """
     with FolderLock(options.out):
+        _check_folder(options)
         stimuli = read_stimuli(options.stimuli, options.exclude_defects)
         versions = _versions(stimuli)
         _say_list(stimuli, versions, options)
         keyed = key_pictures(
             options.keys, stimuli, None, Seen(options.size, options.resize, options.changes), options.key_data
         )
-        open_run(options.out, options, overwrite=options.overwrite)
+        open_run(options.out, options, overwrite=options.overwrite, begun=False)
         write_manifest(stimuli, options.out)
         write_skipped(options.out / "skipped.csv", stimuli.skipped)
         tests = [test for pictures in keyed for test in _tests(pictures, versions)]
@@ -115,6 +116,15 @@ class _Test:
     row: TrialRow
     mistaken: bool
     """Whether the foil's nearest stored picture is the studied one."""
+
+
+def _check_folder(options: KeyOptions) -> None:
+    """Refuse, before anything takes long, a folder that holds results; trials.csv is written last."""
+    if (options.out / "trials.csv").exists() and not options.overwrite:
+        raise RunFolderError(
+            f"{options.out} already holds results: replace them with --overwrite, or choose another --out"
+        )
+    check_run(options.out, options, overwrite=options.overwrite, begun=False)
 
 
 def _versions(stimuli: StimulusList) -> dict[str, StimulusList]:
