@@ -14,7 +14,6 @@ from experiments.memory.observers.options import ObserveOptions, ObserverOptions
 from experiments.observers import ObserverError
 from experiments.statistics.accuracy import pooled
 
-
 NO_DROPOUT = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
 
 
