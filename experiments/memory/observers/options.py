@@ -56,7 +56,7 @@ class ObserverOptions(Options):
 
     @property
     def module_class(self) -> str:
-        """The observer as `module:Class`."""
+        """Module and class of the observer, with a colon between them."""
         assert self.observer is not None, "there is one"
         return SHIPPED.get(self.observer, self.observer)
 
