@@ -24,6 +24,7 @@ from experiments.memory.merge import LeftOut
 from experiments.memory.observers.judged import ImageScore
 from experiments.memory.protocol import ProtocolOption
 from experiments.memory.recall import RecallRow
+from experiments.people.table import Response
 from experiments.physics.manifest import Box, Film
 from experiments.physics.reporting.accuracy import AccuracyRow
 from experiments.physics.reporting.claims import ConceptClaim
@@ -254,7 +255,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("report.html", "everything on one page that needs no network"),
         WrittenFile("lags.csv", "hit rates, false alarms, d' and areas under the ROC by lag", LagRow),
         WrittenFile("stream.csv", "a row per showing", StreamRow),
-        WrittenFile("responses.csv", "the same as answers, in the form of people's responses"),
+        WrittenFile("responses.csv", "the same as answers, in the form of people's responses", Response),
         WrittenFile("lags.png, lags.pdf, lags.svg", "hit rate, d' and area under the ROC against lag"),
         WrittenFile("streams/<seed>.npz", "the scores of a run, as far as they are finished"),
         CODEBOOK,
