@@ -35,7 +35,6 @@ from experiments.people.lags import LagRate
 from experiments.people.reading import Participant
 from experiments.people.table import Response
 from experiments.people.task.content import RepeatRow
-from experiments.people.table import Response
 from experiments.physics.manifest import Box, Film
 from experiments.physics.reporting.accuracy import AccuracyRow
 from experiments.physics.reporting.claims import ConceptClaim
