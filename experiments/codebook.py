@@ -173,18 +173,12 @@ EXCEPTIONS: tuple[tuple[str, str, Scale], ...] = (
     ("PreparedVideo", r"first", Scale("index", 0)),
     ("DemoSummary", r"prompt_tokens_changed", SHARE),
     ("FitRow", r"value|low|high|exact", Scale("that of the parameter")),
-    *(
-        (kind, pattern, scale)
-        for kind in ("LagRow", "StreamRow", "Response")
-        for pattern, scale in (
-            (r"lag", Scale("pictures", 1)),
-            (r"trial", Scale("index", 0)),
-            (r"reaction_time", Scale("seconds", 0)),
-            (r"repeats", Scale("pictures", 0)),
-            (r"(hits|false_alarms|auc)_\w+", SHARE),
-            (r"score|criterion", Scale("that of the observer")),
-        )
-    ),
+    *((kind, r"lag", Scale("pictures", 1)) for kind in ("LagRow", "StreamRow", "Response")),
+    *((kind, r"trial", Scale("index", 0)) for kind in ("StreamRow", "Response")),
+    ("Response", r"reaction_time", Scale("seconds", 0)),
+    ("LagRow", r"repeats", Scale("pictures", 0)),
+    ("LagRow", r"(hits|false_alarms|auc)_\w+", SHARE),
+    ("StreamRow", r"score|criterion", Scale("that of the observer")),
     ("ImageScore", r"score", Scale("that of the observer")),
     *(
         (kind, pattern, scale)

@@ -35,7 +35,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.skipif(IS_INSTALLED, reason="resmem is installed")
 def test_a_missing_package_is_said_with_its_licence() -> None:
-    with pytest.raises(ValueError, match=r"pip install --no-deps resmem.*non-commercial use only"):
+    with pytest.raises(ValueError, match=r"pip install resmem.*non-commercial use only"):
         find_weights()
 
 
@@ -75,7 +75,7 @@ def test_an_image_is_scaled_and_its_middle_cut_out(tmp_path: Path) -> None:
     assert 0 <= float(image.min()) < float(image.max()) <= 1
 
 
-@pytest.mark.skipif(not IS_INSTALLED, reason="resmem is not installed: pip install --no-deps resmem")
+@pytest.mark.skipif(not IS_INSTALLED, reason="resmem is not installed: pip install resmem")
 def test_predictions_are_memorabilities(tmp_path: Path) -> None:
     folder = write_pictures(tmp_path, 1)
     pictures = Pictures.of(learned([0.1] * 4, 1))

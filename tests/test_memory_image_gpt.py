@@ -25,14 +25,14 @@ def model(tmp_path: Path) -> Path:
     config = transformers.ImageGPTConfig(vocab_size=17, n_positions=16, n_embd=32, n_layer=1, n_head=2, **NO_DROPOUT)
     folder = tmp_path / "tiny"
     transformers.ImageGPTForCausalImageModeling(config).save_pretrained(folder)
-    colours = (torch.rand(16, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1).tolist()
+    colours = (torch.rand(16, 3, generator=torch.Generator().manual_seed(0)) - 0.5).tolist()
     (folder / "preprocessor_config.json").write_text(json.dumps({"clusters": colours, "size": 4}))
     return folder
 
 
 def test_it_learns_a_list_and_says_its_likelihood_in_bits(model: Path, tmp_path: Path) -> None:
     stimuli = make_list(tmp_path / "list", items=3)
-    settings = (f"model={model}", "learning_rate=0.02")
+    settings = (f"model={model}", "learning_rate=0.01")
     options = ObserveOptions.of(
         stimuli=stimuli, out=tmp_path / "out", observer="imagegpt", settings=settings, exposures=20, batch=4
     )

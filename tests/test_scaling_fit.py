@@ -291,6 +291,12 @@ def test_the_envelope_falls_and_nothing_lies_below_it(losses: list[float]) -> No
     assert set(runs.loss[chosen]) == set(lowest)
 
 
+def test_a_budget_that_became_whole_steps_has_one_run_on_the_envelope() -> None:
+    runs = _made(np.array([1.0e18, 1.004e18, 2.0e18, 2.01e18]), np.geomspace(1e6, 1e8, 4))
+    runs.loss[:] = (4.2, 4.0, 3.9, 3.8)
+    assert envelope(runs).tolist() == [1, 3]
+
+
 def test_the_budget_of_a_slice_is_its_median() -> None:
     runs = _made(np.array([1.0e18, 1.02e18, 1.04e18, 1.06e18, 1.08e18]), np.geomspace(1e6, 1e8, 5))
     (budget,) = find_budgets(runs, 1.25)

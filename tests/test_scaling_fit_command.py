@@ -120,6 +120,32 @@ def test_every_line_of_a_figure_stands_in_a_table(done: Path) -> None:
     assert figures == {"loss", "isoflop", "optimum", "newcomer"}
 
 
+def _make_ladder(path: Path) -> Path:
+    """Write a small ladder: three budgets of four sizes on two trunks each, that saw few items again and again."""
+    chance = np.random.default_rng(1)
+    rows = []
+    for size in (115_000, 180_000, 290_000, 530_000):
+        for seed in (0, 1):
+            luck = chance.normal(0, 0.02)
+            for compute in (2.8e12, 4.2e12, 6.3e12):
+                loss = 3.2 + 1100 / size**0.69 + 22_000 / (compute / 6 / size) ** 0.7 + luck
+                row = {"params": size, "flop": compute, "loss": loss, "loss_unit": "nats per token", "seed": seed}
+                rows.append(row | {"unique_data": 1.6e6, "data": compute / 6 / size, "source": f"{size} {seed}"})
+    write_table(path, rows, list(rows[0]))
+    return path
+
+
+@pytest.mark.filterwarnings("error")
+def test_few_trainings_give_open_intervals_and_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = _make_ladder(tmp_path / "runs.csv")
+    secondsight.main(
+        ["scaling", "fit", str(table), "--data-unit", "tokens", "--draws", "200", "--out", str(tmp_path / "out")]
+    )
+    ends = [end for row in read_rows(tmp_path / "out" / "fit.csv", FitRow) for end in (row.low, row.high)]
+    assert max(abs(end) for end in ends if end is not None) < 1e30
+    assert "Intervals rest on 8 trainings of their own, hardly more than the 6 parameters" in capsys.readouterr().out
+
+
 def test_a_table_without_units_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_table(tmp_path / "runs.csv", [{"parameters": 1, "compute": 1, "loss": 1}], ["parameters", "compute", "loss"])
     with pytest.raises(SystemExit):

@@ -35,6 +35,7 @@ from experiments.people.lags import LagRate
 from experiments.people.reading import Participant
 from experiments.people.table import Response
 from experiments.people.task.content import RepeatRow
+from experiments.people.table import Response
 from experiments.physics.manifest import Box, Film
 from experiments.physics.reporting.accuracy import AccuracyRow
 from experiments.physics.reporting.claims import ConceptClaim
@@ -269,7 +270,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("report.html", "everything on one page that needs no network"),
         WrittenFile("lags.csv", "hit rates, false alarms, d' and areas under the ROC by lag", LagRow),
         WrittenFile("stream.csv", "a row per showing", StreamRow),
-        WrittenFile("responses.csv", "the same as answers, in the form of people's responses"),
+        WrittenFile("responses.csv", "the same as answers, in the form of people's responses", Response),
         WrittenFile("lags.png, lags.pdf, lags.svg", "hit rate, d' and area under the ROC against lag"),
         WrittenFile("streams/<seed>.npz", "the scores of a run, as far as they are finished"),
         CODEBOOK,

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from experiments.codebook import write_codebook
 from experiments.pages import write_report
 from experiments.scaling.analysis import Analysis, analyse
@@ -63,8 +65,10 @@ def fit_scaling(options: ScalingFitOptions) -> Path:
     left = sum(row.diverged for row in table.rows)
     unit = table.rows[0].loss_unit
     say_found(runs=f"{count(len(table.rows), 'row')}, {left} diverged", losses=f"in {unit}", data=table.item)
-    found = analyse(table, options)
-    tables = _tables(found)
+    # Starts may be so far away, and laws of runs drawn anew so steep, that numbers end at infinity, as they should.
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        found = analyse(table, options)
+        tables = _tables(found)
     out = open_run(options.out, options, resume="auto", begun=False)  # another fit replaces the one before
     tables.write(out)
     write_codebook(out, TABLES)

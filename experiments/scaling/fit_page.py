@@ -24,9 +24,11 @@ from experiments.scaling.fit_tables import (
     NewcomerRow,
     OptimumRow,
 )
+from experiments.scaling.fitting import LOG_REPEATS
 from experiments.scaling.selecting import DIVERGED, seed_notes
 from training.progress import count
 
+MOST_REPEATS = float(np.exp(LOG_REPEATS[1])) * (1 - 1e-6)
 METHODS = {
     "law": "the law",
     "parabola": "parabolas through isoFLOP slices",
@@ -44,10 +46,19 @@ def notes(found: Analysis) -> list[str]:
         said.append(f"{count(diverged, 'run')} diverged: left out, and marked in residuals.csv.")
     if highest:
         said.append(f"Left out as the highest losses: {count(highest, 'row')}, listed in residuals.csv.")
+    if found.repeats and found.law.repeats >= MOST_REPEATS:
+        said.append(
+            "Repeated items were worth as much as new ones, as far as runs tell: R stands at the largest value tried."
+        )
     if not found.has_intervals:
         said.append(
             f"There are no intervals: they need more trainings than the {found.fitted.points.size} parameters, and "
             f"there are {found.groups}."
+        )
+    elif found.groups < 2 * found.fitted.points.size:
+        said.append(
+            f"Intervals rest on {found.groups} trainings of their own, hardly more than the {found.fitted.points.size} "
+            "parameters: they are wide, and more sizes or seeds make them narrower."
         )
     if found.not_held_out:
         said.append(f"The largest budget was not held out: {found.not_held_out}.")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from experiments.plots import finish_figure
 from experiments.scaling.fit_lines import BEST
@@ -176,7 +177,16 @@ def _kind(row: ResidualRow) -> str:
 def _finish(figure: Figure, panels: Sequence[Axes], path: Path, note: str, columns: int = 2) -> None:
     for panel in panels:
         panel.spines[["top", "right"]].set_visible(False)
-        low, high = panel.get_xlim()
-        if high > 10 * low > 0:  # numbers between powers of ten would overlap
-            panel.xaxis.set_minor_formatter(NullFormatter())
+        for axis in (panel.xaxis, panel.yaxis):
+            if axis.get_scale() == "log":
+                _number(axis)
     finish_figure(figure, panels, path, note, columns)
+
+
+def _number(axis: Axis) -> None:
+    """Put numbers beside a logarithmic axis: at powers of ten alone where there are some, or they would overlap."""
+    low, high = axis.get_view_interval()
+    if high <= 10 * low:
+        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_formatter("{x:.4g}")
+    axis.set_minor_formatter(NullFormatter())

@@ -29,6 +29,11 @@ from experiments.scaling.selecting import count_apart
 
 LAW = {"E": "floor", "A": "parameters_scale", "B": "data_scale", "alpha": "alpha", "beta": "beta", "R": "repeats"}
 """Fields of a law, by what papers call them."""
+EXPONENTS = ("alpha", "beta")
+STEEPEST = 10.0
+"""An exponent beyond it, to either side, is that of runs drawn anew of which too few differ: it tells nothing."""
+FARTHEST = 1e30
+"""An end of an interval beyond it is as good as none."""
 Ends = tuple[float | None, float | None]
 
 
@@ -37,7 +42,8 @@ def fit_rows(found: Analysis) -> Iterator[FitRow]:
     laws = found.laws
     for name, field in LAW.items():
         if name != "R" or found.repeats:
-            low, high = ends_of(found, [getattr(law, field) for law in laws])
+            drawn = np.array([getattr(law, field) for law in laws], np.float64)
+            low, high = ends_of(found, _told(drawn) if name in EXPONENTS else drawn)
             yield FitRow("law", name, getattr(found.law, field), low, high, None)
     size = found.law.size_exponent
     low, high = ends_of(found, [law.size_exponent if law.falls else math.nan for law in laws])
@@ -261,5 +267,10 @@ def _mirrored(ends: Ends) -> Ends:
 def _finite(ends: tuple[float, float] | None) -> Ends:
     if ends is None:
         return None, None
-    low, high = (end if math.isfinite(end) else None for end in ends)
+    low, high = (end if abs(end) <= FARTHEST else None for end in ends)
     return low, high
+
+
+def _told(exponents: Floats) -> Floats:
+    """Return exponents (W,), infinite where they are steeper than any that runs can tell."""
+    return np.where(np.abs(exponents) > STEEPEST, np.copysign(np.inf, exponents), exponents)

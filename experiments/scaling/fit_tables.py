@@ -341,8 +341,8 @@ class LawTables:
 
     @property
     def has_intervals(self) -> bool:
-        """Whether there are fits to runs drawn anew that give intervals."""
-        return any(row.low is not None for row in self.fits)
+        """Whether there are fits to runs drawn anew that give lines their intervals."""
+        return any(line.y_low is not None and line.y_high is not None for line in self.lines)
 
     def write(self, folder: Path) -> None:
         """Write all of them."""

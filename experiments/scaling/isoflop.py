@@ -22,6 +22,8 @@ from experiments.scaling.laws import Floats, Law
 from experiments.scaling.selecting import Runs, count_apart, groups_apart
 
 Reading = Literal["parabola", "akima"]
+SAME_COMPUTE = 1.05
+"""Runs of one budget differ by so much at most, since it becomes whole optimizer steps of every size."""
 LEAST_SIZES = 4
 """Different sizes of a budget whose minimum is read: a parabola goes through any three."""
 STEPS = 1001
@@ -191,11 +193,16 @@ def biases(law: Law, compute: float, factor: float) -> list[tuple[Reading, float
 
 
 def envelope(runs: Runs) -> NDArray[np.int64]:
-    """Return the indices of the runs that none with as much compute or less does better than, by compute."""
+    """Return the indices of the runs that none with as much compute or less does better than, by compute.
+
+    Compute counts as the same up to a factor of `SAME_COMPUTE`.
+    """
     order = np.lexsort((runs.loss, runs.compute))
-    losses = runs.loss[order]
-    before = np.minimum.accumulate(np.concatenate([[np.inf], losses[:-1]]))
-    return order[losses < before]
+    compute, losses = runs.compute[order], runs.loss[order]
+    lowest = np.minimum.accumulate(losses)
+    reached = np.searchsorted(compute, SAME_COMPUTE * compute, side="right") - 1
+    earlier = np.concatenate([[np.inf], lowest[:-1]])
+    return order[(losses <= lowest[reached]) & (losses < earlier)]
 
 
 def _means(logs: Floats, losses: Floats, weights: Floats) -> tuple[Floats, Floats]:

@@ -79,7 +79,7 @@ def find_weights() -> Path:
     folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
     if not folders:
         raise ValueError(
-            "--resmem needs the package resmem, which is not installed: `pip install --no-deps resmem` (489 MB; its "
+            "--resmem needs the package resmem, which is not installed: `pip install resmem` (489 MB; its "
             "licence allows non-commercial use only)"
         )
     return folders[0] / WEIGHTS
