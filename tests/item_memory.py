@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -116,6 +117,8 @@ def _test(
                 nll_studied=nll_studied,
                 nll_foil=nll_foil,
                 correct=correctness(nll_studied, nll_foil),
+                bits_per_pixel_studied=nll_studied / math.log(2),
+                bits_per_pixel_foil=nll_foil / math.log(2),
             )
 
 

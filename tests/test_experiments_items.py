@@ -18,7 +18,7 @@ from items_against_people import Options, judge, simulate
 from experiments.memory.items.comparison import compare, correct_for_number, reliabilities
 from experiments.memory.items.complexity import edge_density, jpeg_kilobytes, read_square
 from experiments.memory.items.figures import extremes
-from experiments.memory.items.models import GAIN, RATIO, RAW, RAW_BEFORE, SOONER, Model, read_models
+from experiments.memory.items.models import BITS, GAIN, RATIO, RAW, RAW_BEFORE, SOONER, Model, read_models
 from experiments.memory.items.options import ItemsOptions
 from experiments.memory.items.pictures import Pictures
 from experiments.memory.items.report import compare_items
@@ -127,6 +127,14 @@ def test_measures_count_from_exposure_0() -> None:
     assert measures[RATIO].values == pytest.approx(expected)
     assert measures[GAIN].values == pytest.approx(expected)
     assert (measures[SOONER].values == -1).all()
+
+
+def test_scores_that_are_no_likelihoods_are_no_bits() -> None:
+    trials = learned(np.ones(PICTURES), ITEMS)
+    model, _ = model_of(trials)
+    assert BITS in model.measures(2)
+    model, _ = model_of([replace(trial, bits_per_pixel_studied=None, bits_per_pixel_foil=None) for trial in trials])
+    assert BITS not in model.measures(2)
 
 
 def test_a_picture_that_is_lost_again_is_known_when_it_stays() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ from PIL import Image
 from tiny import IMAGE, make_gpt, make_images, make_palette, make_tokenizer
 from torch import Tensor
 
+from data.stimuli.lists import read_stimuli
 from experiments.memory.experiment import run_memory
 from experiments.memory.features import SPREAD, build_key, normalise
 from experiments.memory.key_choice import KeyRow, choose_key, criterion
 from experiments.memory.key_names import check_key
 from experiments.memory.key_options import KeyOptions
 from experiments.memory.key_space import LEAST, KeySpace, PictureStore
+from experiments.memory.keyed import Seen, key_pictures
 from experiments.memory.options import MemoryOptions
 from experiments.statistics.trials import TrialRow, read_trials
 from gpt.config import GPTConfig
@@ -27,6 +30,7 @@ from storage.tables import read_rows
 
 FILLERS = 12
 """More than a space is learned from at least."""
+QUICK = {"keys": ("pixels",), "changes": ("mirror",)}
 TINY = {"exposures": 1, "layers": 1, "heads": 1, "width": 8}
 """One pass of a GPT that takes no time."""
 MODEL = GPTConfig(layers=2, heads=2, width=16, grid=(1, 4, 4), vocab_size=32)
@@ -224,11 +228,33 @@ def test_a_space_can_be_learned_from_other_pictures(stimuli: Path, tmp_path: Pat
     assert {row.correct for row in rows_of(tmp_path / "run", "familiarity:pixels")} == {1.0}
 
 
+def test_pictures_to_learn_from_are_none_that_are_tested(
+    stimuli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_images(tmp_path / "others", LEAST)
+    plain = choose_key(KeyOptions.of(stimuli=stimuli, out=tmp_path / "plain", key_data=tmp_path / "others", **QUICK))
+    for foil in sorted(stimuli.glob("test/*_unseen/*.png")):
+        copyfile(foil, tmp_path / "others" / f"{foil.parent.name}_{foil.name}")
+    mixed = choose_key(KeyOptions.of(stimuli=stimuli, out=tmp_path / "mixed", key_data=tmp_path / "others", **QUICK))
+    assert mixed == plain
+    assert f"{LEAST} pictures of {LEAST + 8}, 8 left out that are tested" in capsys.readouterr().err
+
+
+def test_a_fingerprint_tells_from_which_pictures_a_space_was_learned(stimuli: Path, tmp_path: Path) -> None:
+    listed, seen = read_stimuli(stimuli), Seen(8, "exact", ())
+    folders = [make_images(tmp_path / str(number), number) for number in (LEAST, LEAST + 1)]
+    found = [key_pictures(["pixels"], listed, None, seen, data)[0].fingerprint for data in (None, *folders)]
+    assert len(set(found)) == 3
+    assert found[0] == build_key("pixels").fingerprint
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"noise": 4, "noise_length": 16, "store_key": ("pixels",)}, "--store-key is for images"),
         ({"stimuli": Path("list"), "key_data": Path("others")}, "--key-data is for --store-key"),
+        ({"stimuli": Path("list"), "store_key": ("pixels", "pixels")}, "--store-key names pixels twice"),
+        ({"stimuli": Path("list"), "store_key": ("timm:a:b", "timm:a:c")}, "both be called familiarity:timm:a"),
     ],
 )
 def test_keys_are_of_images(given: dict[str, object], said: str) -> None:
@@ -263,7 +289,7 @@ def test_results_of_another_choice_are_not_replaced(stimuli: Path, tmp_path: Pat
         choose_key(options)
 
 
-@pytest.mark.parametrize(("keys", "said"), [((), "at least one key"), (("pixels", "pixels"), "names a key twice")])
+@pytest.mark.parametrize(("keys", "said"), [((), "at least one key"), (("pixels", "pixels"), "names pixels twice")])
 def test_there_must_be_keys_to_choose_from(keys: tuple[str, ...], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         KeyOptions(stimuli=Path("list"), out=Path("out"), keys=keys)

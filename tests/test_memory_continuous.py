@@ -1,5 +1,6 @@
 """`memory continuous`: observers that learn on line, one picture at a time."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,16 @@ def test_observers_that_saw_it_before_are_put_beside(stimuli: Path, watched: Pat
     assert "chance" in page
     assert "template" in page
     assert {row.model for row in read_lags(tmp_path / "out" / "lags.csv")} == {"chance"}
+
+
+def test_the_same_observer_of_the_same_list_is_not_put_beside_itself(
+    stimuli: Path, watched: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="has template on the list list, as this run has: they would share a line"):
+        watch(stimuli, tmp_path / "out", beside=(watched,))
+    with pytest.raises(ValueError, match=f"has template on the list list, as {re.escape(str(watched))} has"):
+        watch(stimuli, tmp_path / "out", observer="chance", beside=(watched, watched))
+    assert not (tmp_path / "out" / "config.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,17 @@ def test_before_study_a_pixel_costs_about_as_much_as_a_uniform_guess(model: Path
     assert (examinee.size, examinee.tokens, examinee.name) == (4, 16, "tiny")
 
 
+def test_other_weights_have_another_fingerprint(model: Path, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    options = ObserverOptions.of(observer="imagegpt", settings=(f"model={model}",))
+    before = Examinee(options, 0).fingerprint
+    assert before == Examinee(options, 1).fingerprint
+    network = transformers.ImageGPTForCausalImageModeling.from_pretrained(model)
+    torch.nn.init.ones_(network.lm_head.weight)
+    network.save_pretrained(model)
+    assert Examinee(options, 0).fingerprint != before
+
+
 def test_a_folder_that_lacks_a_file_is_refused(tmp_path: Path, model: Path) -> None:
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
     with pytest.raises(ObserverError, match=r"holds no model.safetensors: give the folder of an Image GPT"):

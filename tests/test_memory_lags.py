@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from experiments.memory.lag_report import draw_lags
+from experiments.memory.lag_report import draw_lags, lines_of
 from experiments.memory.lags import LagRow, Stream, call_repeats, lag_rows, people_by_lag
 from experiments.memory.stream import plan_stream
 from experiments.statistics.outcomes import Floats
@@ -120,3 +120,10 @@ def test_several_observers_are_drawn(tmp_path: Path) -> None:
     rows = lag_rows([make_stream(perfect)], "a", "list", 0.1) + lag_rows([make_stream(guessing)], "b", "list", 0.1)
     draw_lags(tmp_path / "lags.png", rows)
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".pdf", ".svg"}
+
+
+def test_an_observer_has_a_line_for_each_list() -> None:
+    rows = [row for name in ("one", "other") for row in lag_rows([make_stream(perfect)], "a", name, 0.1)]
+    assert set(lines_of(rows)) == {"a, one", "a, other"}
+    assert {len({row.lag for row in line}) == len(line) for line in lines_of(rows).values()} == {True}
+    assert set(lines_of(rows[: len(rows) // 2])) == {"a"}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from memory_lists import make_list, make_options
+from tiny import make_gpt, make_palette
 from torch import Tensor
 
 import secondsight
@@ -28,6 +29,7 @@ from experiments.memory.report import report_memory
 from experiments.observers import ObserverError
 from experiments.statistics.accuracy import Accuracy, pooled
 from experiments.statistics.trials import read_trials
+from gpt.config import GPTConfig
 from storage.run_folder import RunFolderError
 from storage.tables import read_table, write_table
 
@@ -140,6 +142,24 @@ def test_our_gpt_takes_the_tokenizer_and_the_weights_of_a_folder(stimuli: Path, 
     settings = (*GPT[:1], f"tokenizer={tokenizer}", GPT[3])
     observe(stimuli, tmp_path / "observed", observer="gpt", settings=settings, half="first")
     assert (tmp_path / "observed" / "trials.csv").read_bytes() == (tmp_path / "run" / "trials.csv").read_bytes()
+
+
+def test_what_others_have_trained_is_known_by_its_weights(tmp_path: Path) -> None:
+    tokenizer = make_palette()
+    config = GPTConfig(
+        layers=1, heads=1, width=8, grid=(1, 8, 8), vocab_size=tokenizer.vocab_size, tokenizer=tokenizer.fingerprint
+    )
+    known = set()
+    for seed in (0, 1):
+        make_gpt(config, seed).save_pretrained(tmp_path / "gpt")
+        tokenizer.save_pretrained(tmp_path / "gpt" / "tokenizer")
+        for observer in ("gpt", "gpt-store"):
+            options = ObserverOptions.of(observer=observer, settings=(f"gpt={tmp_path / 'gpt'}",))
+            known.add((observer, Examinee(options, 0).fingerprint))
+        options = ObserverOptions.of(observer="timm", settings=("network=random:test_resnet", f"seed={seed}"))
+        known.add(("timm", Examinee(options, 0).fingerprint))
+    assert len(known) == 6
+    assert all(fingerprint for _, fingerprint in known)
 
 
 SAT: dict[str, tuple[tuple[str, ...], int]] = {
@@ -414,6 +434,17 @@ def test_results_of_another_fingerprint_are_not_gone_on_with(stimuli: Path, here
     recording.fingerprint = "two"
     observe(stimuli, here / "out", **asked)
     assert recording.calls
+
+
+def test_runs_whose_fingerprints_differ_are_gone_on_with(stimuli: Path, here: Path) -> None:
+    made = "    def __init__(self, seed):\n        self.fingerprint = str(seed)\n"
+    name = write_module(here, RECORDING + made)
+    asked = {"observer": f"{name}:Recording", "resume": "auto", "seeds": 2}
+    observe(stimuli, here / "out", **asked)
+    recording = __import__(name).Recording
+    recording.calls.clear()
+    observe(stimuli, here / "out", **asked)
+    assert not recording.calls
 
 
 def test_another_observer_does_not_go_on_in_a_folder(stimuli: Path, tmp_path: Path) -> None:

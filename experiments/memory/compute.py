@@ -1,8 +1,8 @@
 """How much is a picture? Memory against the arithmetic of study, for pictures of more or fewer tokens.
 
-A picture of 32 x 32 tokens tells more than one of 8 x 8, and a pass over it takes some twenty times the arithmetic.
-So cells of a sweep are compared at equal training FLOPs (`--equal-compute`): one model, one rate, and the more often a
-list is presented, the less a pass over it takes.
+A picture of 32 x 32 tokens tells more than one of 8 x 8, and a pass over it takes twenty to thirty times the
+arithmetic. So cells of a sweep are compared at equal training FLOPs (`--equal-compute`): one model, one rate, and the
+more often a list is presented, the less a pass over it takes.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def run_continuous(options: ContinuousOptions) -> list[LagRow]:
     Raises:
         StimulusError: the list has defects.
         ObserverError: the observer cannot be made, fails, or returns what is no score.
-        ValueError: there are too few pictures for the lags.
+        ValueError: there are too few pictures for the lags, or what is put beside has the same observer.
         FolderLockError: another process is writing into `out`.
         RunFolderError: `out` holds other results.
         SystemExit: a signal asked the command to end.
@@ -101,6 +101,7 @@ def _run(options: ContinuousOptions) -> list[LagRow]:
     examinee = Examinee(options.sitting, options.seed, "picture")
     count = _count(stimuli, options)
     lags = usable_lags(count, options.lags)
+    beside = _beside(options, examinee.name, stimuli.root.name)
     say_found(
         observer=f"{examinee.name}, sees {examinee.size} x {examinee.size} pixels",
         stream=f"{count:,} pictures of {len(stimuli.images):,}, of which some come again after {_listed(lags)} places",
@@ -115,7 +116,28 @@ def _run(options: ContinuousOptions) -> list[LagRow]:
         if seed != options.seed:
             examinee = examinee.begin_again(seed)
         streams.append(_watch(examinee, pictures, seed, options))
-    return _write(streams, pictures, examinee.name, stimuli, options)
+    return _write(streams, pictures, examinee.name, stimuli, options, beside)
+
+
+def _beside(options: ContinuousOptions, model: str, list_name: str) -> list[LagRow]:
+    """Return the rows of the other observers.
+
+    Raises:
+        ValueError: a table is damaged, or has an observer that could not be told from another.
+    """
+    rows: list[LagRow] = []
+    taken = {(model, list_name): "this run"}
+    for folder in options.beside:
+        found = read_lags(folder / "lags.csv")
+        for name, of_list in dict.fromkeys((row.model, row.list) for row in found):
+            if (name, of_list) in taken:
+                raise ValueError(
+                    f"--beside {folder} has {name} on the list {of_list}, as {taken[name, of_list]} has: they would "
+                    "share a line"
+                )
+            taken[name, of_list] = str(folder)
+        rows += found
+    return rows
 
 
 def _count(stimuli: StimulusList, options: ContinuousOptions) -> int:
@@ -231,7 +253,12 @@ def _read_scores(path: Path, identity: str, length: int) -> list[float]:
 
 
 def _write(
-    streams: Sequence[Stream], pictures: Pictures, model: str, stimuli: StimulusList, options: ContinuousOptions
+    streams: Sequence[Stream],
+    pictures: Pictures,
+    model: str,
+    stimuli: StimulusList,
+    options: ContinuousOptions,
+    beside: Sequence[LagRow],
 ) -> list[LagRow]:
     """Write what all runs found; lags.csv the last."""
     name = stimuli.root.name
@@ -240,7 +267,7 @@ def _write(
     write_rows(options.out / "stream.csv", showings, StreamRow)
     write_responses(options.out / "responses.csv", [_response(row, model, name) for row in showings])
     write_codebook(options.out, {"stream.csv": StreamRow, "responses.csv": Response, "lags.csv": LagRow})
-    shown = [*rows, *(row for other in options.beside for row in read_lags(other / "lags.csv"))]
+    shown = [*rows, *beside]
     draw_lags(options.out / "lags.png", shown)
     lead = f"{model}, which sees pictures of {name} one at a time{', beside others' if options.beside else ''}."
     write_report(options.out / "report.html", "Continuous recognition", lead, [lag_section(options.out, shown)])

@@ -13,6 +13,7 @@ None of them may have been trained on the pictures that are tested, which nobody
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from storage.model_paths import check_gpt, check_model
@@ -42,3 +43,30 @@ def check_key(name: str) -> None:
         raise ValueError(f"{name!r} is no key of pictures: give {KINDS}")
     if not Path(file).is_file():
         raise FileNotFoundError(f"there is no file {file} with the weights of the key timm:{model}")
+
+
+def readout_of(name: str) -> str:
+    """Return what judgements by a key are called in tables; of timm's networks without the file of their weights."""
+    return f"familiarity:{':'.join(name.split(':')[:2])}"
+
+
+def check_distinct(names: Sequence[str], option: str) -> None:
+    """Refuse keys whose judgements could not be told apart.
+
+    Args:
+        names: of the keys.
+        option: by which they were given.
+
+    Raises:
+        ValueError: a key is named twice, or the networks of two differ in nothing but the file of their weights.
+    """
+    called: dict[str, str] = {}
+    for name in names:
+        other = called.setdefault(readout_of(name), name)
+        if other == name and list(names).count(name) > 1:
+            raise ValueError(f"{option} names {name} twice: give it once")
+        if other != name:
+            raise ValueError(
+                f"{option}: {other} and {name} would both be called {readout_of(name)} in tables: give one of them, "
+                "and the other to a run of its own"
+            )

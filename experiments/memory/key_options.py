@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from data.inputs import check_data, check_stimuli
-from experiments.memory.key_names import check_key
+from experiments.memory.key_names import check_distinct, check_key
 from experiments.memory.options import Change, Resize
 from storage.options import Options, about, option
 
@@ -50,9 +50,8 @@ class KeyOptions(Options):
         """Check that there is something to choose.
 
         Raises:
-            ValueError: there is no key, or one is named twice.
+            ValueError: there is no key, or judgements by two could not be told apart.
         """
         if not self.keys:
             raise ValueError("--keys needs at least one key")
-        if len(set(self.keys)) < len(self.keys):
-            raise ValueError("--keys names a key twice")
+        check_distinct(self.keys, "--keys")

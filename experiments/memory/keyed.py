@@ -1,7 +1,7 @@
 """The pictures of a list as points in learned spaces, one for each key, and how familiar stored ones make them.
 
 A space is learned from pictures that are not tested: the fillers of the list, which both versions of it study alike, or
-those of a folder.
+those of a folder, of which those are left out that are tested.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from data.sources import Source
 from data.stimuli.lists import StimulusList
 from experiments.memory.changes import CHANGES
 from experiments.memory.features import PictureFeatures, build_key
+from experiments.memory.key_names import readout_of
 from experiments.memory.key_space import KeySpace, PictureStore
 from experiments.memory.material import scale_image
 from experiments.memory.options import Resize
 from experiments.memory.recognition import tested_paths
+from storage.records import digest_of
 from training.processes import best_device
 from training.progress import Progress, count, say_found
 
@@ -47,12 +49,12 @@ class KeyedPictures:
     afterwards: Tensor
     """(M, K) points of the second list's study; M is 0 without one."""
     fingerprint: str
-    """Of the weights that made them."""
+    """Of the weights that made them, and of the pictures of a folder that the space was learned from."""
 
     @property
     def readout(self) -> str:
-        """What judgements by this key are called; of timm's networks without the file of their weights."""
-        return f"familiarity:{':'.join(self.key.split(':')[:2])}"
+        """What judgements by this key are called."""
+        return readout_of(self.key)
 
     def stacked(self, change: str, paths: Sequence[str]) -> Tensor:
         """Return the points (P, K) of pictures under a change."""
@@ -112,7 +114,8 @@ def key_pictures(
     if not networks:
         return []
     fillers = sorted({image.path for image in first.study} - set(tested_paths(first.trials)))
-    others = None if data is None else _look_at_data(networks, data, seen.resize)
+    sources = [] if data is None else _untested(data, first)
+    others = None if data is None else _look_at_data(networks, sources, seen.resize)
     looked = _look(networks, first, seen)
     after = None if second is None else _look(networks, second, Seen(seen.size, seen.resize, ()))
     keyed = []
@@ -123,7 +126,8 @@ def key_pictures(
         points = {change: _project(space, of_change) for change, of_change in looked[name].items()}
         studied = list(after[name]["none"].values()) if after is not None else []
         afterwards = space.project(torch.stack(studied)) if studied else torch.zeros(0, space.directions.shape[1])
-        keyed.append(KeyedPictures(name, points, afterwards, network.fingerprint))
+        learned = f" {digest_of([source.sha256 for source in sources])}" if sources else ""
+        keyed.append(KeyedPictures(name, points, afterwards, f"{network.fingerprint}{learned}"))
     return keyed
 
 
@@ -154,14 +158,26 @@ def _look(networks: Mapping[str, PictureFeatures], stimuli: StimulusList, seen: 
     return looked
 
 
-def _look_at_data(networks: Mapping[str, PictureFeatures], data: Path, resize: Resize) -> dict[str, list[Tensor]]:
-    """Return the features of pictures of a folder, by key."""
+def _untested(data: Path, stimuli: StimulusList) -> list[Source]:
+    """Return pictures of a folder to learn from: those that are not tested, and of many some."""
     found = catalogue(data)
-    sources = [source for source in found.sources if source.kind == "image"]
+    tested = {image.sha256 for trial in stimuli.trials for image in (trial.studied, trial.foil)}
+    images = [source for source in found.sources if source.kind == "image"]
+    sources = [source for source in images if source.sha256 not in tested]
     chosen = [sources[index * len(sources) // MOST] for index in range(MOST)] if len(sources) > MOST else sources
-    say_found(key_data=f"{count(len(chosen), 'picture')} of {len(sources):,}, {len(found.skipped):,} skipped")
+    say_found(
+        key_data=f"{count(len(chosen), 'picture')} of {len(images):,}, {len(images) - len(sources):,} left out that "
+        f"are tested, {len(found.skipped):,} skipped"
+    )
+    return chosen
+
+
+def _look_at_data(
+    networks: Mapping[str, PictureFeatures], sources: Sequence[Source], resize: Resize
+) -> dict[str, list[Tensor]]:
+    """Return the features of pictures of a folder, by key."""
     features: dict[str, list[Tensor]] = {name: [] for name in networks}
-    for images in _batches(chosen):
+    for images in _batches(sources):
         for name, network in networks.items():
             features[name] += _features(network, [scale_image(image, network.size, resize) for image in images])
     return features

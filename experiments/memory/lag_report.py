@@ -18,7 +18,7 @@ from training.figures import literal
 
 
 def draw_lags(path: Path, rows: Sequence[LagRow]) -> None:
-    """Draw hit rate, d' and area under the ROC against lag, a line for each observer.
+    """Draw hit rate, d' and area under the ROC against lag, a line for each observer and list.
 
     Args:
         path: the image to write.
@@ -26,10 +26,9 @@ def draw_lags(path: Path, rows: Sequence[LagRow]) -> None:
     """
     figure = Figure(figsize=(10.2, 3.6), layout="constrained")
     axes = figure.subplots(1, 3)
-    for index, model in enumerate(dict.fromkeys(row.model for row in rows)):
-        of_model = [row for row in rows if row.model == model and row.lag is not None]
+    for index, (label, of_model) in enumerate(lines_of(rows).items()):
         colour = COLOURS[index % len(COLOURS)]
-        _draw_hits(axes[0], of_model, colour)
+        _draw_hits(axes[0], of_model, colour, label)
         _draw_d_prime(axes[1], of_model, colour)
         _draw_area(axes[2], of_model, colour)
     _draw_people(axes[0])
@@ -44,6 +43,16 @@ def draw_lags(path: Path, rows: Sequence[LagRow]) -> None:
         panel.set_xlabel("lag in pictures, 1 for at once")
         panel.spines[["top", "right"]].set_visible(False)
     finish_figure(figure, axes, path, columns=3)
+
+
+def lines_of(rows: Sequence[LagRow]) -> dict[str, list[LagRow]]:
+    """Return the rows of each lag by what a line is called: the observer, and the list where there are several."""
+    several = len({row.list for row in rows}) > 1
+    lines: dict[str, list[LagRow]] = {}
+    for row in rows:
+        if row.lag is not None:
+            lines.setdefault(f"{row.model}, {row.list}" if several else row.model, []).append(row)
+    return lines
 
 
 def lag_section(folder: Path, rows: Sequence[LagRow]) -> Section:
@@ -84,9 +93,9 @@ def print_lags(rows: Sequence[LagRow]) -> None:
             )
 
 
-def _draw_hits(panel: Axes, rows: Sequence[LagRow], colour: str) -> None:
+def _draw_hits(panel: Axes, rows: Sequence[LagRow], colour: str, label: str) -> None:
     lags = [row.lag or 0 for row in rows]
-    panel.plot(lags, [row.hits for row in rows], "o-", color=colour, markersize=3, label=literal(rows[0].model))
+    panel.plot(lags, [row.hits for row in rows], "o-", color=colour, markersize=3, label=literal(label))
     low, high = ([getattr(row, f"hits_{end}_images") for row in rows] for end in ("low", "high"))
     panel.fill_between(lags, low, high, color=colour, alpha=0.15, linewidth=0)
     panel.axhline(rows[0].false_alarms, color=colour, linestyle="--", linewidth=0.8)

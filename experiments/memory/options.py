@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from data.inputs import check_data, check_stimuli
-from experiments.memory.key_names import check_key
+from experiments.memory.key_names import check_distinct, check_key
 from experiments.memory.protocol import Protocol, protocol_options, sweep_options
 from experiments.people.data_options import PeopleOptions
 from gpt.config import PRESETS, GPTConfig
@@ -363,6 +363,7 @@ def _check_combination(options: MemoryOptions | SweepOptions, stimuli: bool, gpt
         for name, value in (*of_images, ("store-key", test.store_key)):
             if value:
                 raise ValueError(f"--{name} is for images: leave it out with --noise")
+    check_distinct(test.store_key, "--store-key")
     if test.key_data is not None and not test.store_key:
         raise ValueError("--key-data is for --store-key: give the keys whose spaces are learned from it")
 

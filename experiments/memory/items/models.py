@@ -52,6 +52,8 @@ class Model:
     """(K, R, N) by exposure, run and picture; NaN where a run did not study the picture."""
     foils: Floats
     """(K, R, N) of the foils it was tested against."""
+    likelihoods: bool = False
+    """Whether scores are nats per token, which some observers' are not."""
 
     @property
     def runs(self) -> int:
@@ -83,10 +85,9 @@ class Model:
                 GAIN: margins[after] - margins[0],
                 RATIO: self.studied[0] - self.studied[after],
                 RAW_BEFORE: margins[0],
-                BITS: self.studied[0] / NATS_PER_BIT,
             }
-        if self.readout != "weights":  # others are no likelihoods
-            found.pop(BITS, None)
+            if self.likelihoods:
+                found[BITS] = self.studied[0] / NATS_PER_BIT
         return {name: Measure(((1.0, values),)) for name, values in found.items()}
 
 
@@ -110,7 +111,8 @@ def _model(name: str, readout: str, trials: Sequence[TrialRow], pictures: Pictur
         place = (moments[trial.exposure], rows[trial.list, trial.seed], pictures.index[picture_of(trial)])
         studied[place] = trial.nll_studied
         foils[place] = trial.nll_foil
-    return Model(name, readout, units, exposures, studied, foils)
+    likelihoods = readout == "weights" and all(trial.bits_per_pixel_studied is not None for trial in trials)
+    return Model(name, readout, units, exposures, studied, foils, likelihoods)
 
 
 def _first_known(margins: Floats, exposures: Sequence[int]) -> Floats:

@@ -88,7 +88,7 @@ def _sat(
 ) -> list[Sitting]:
     """Let the observer sit the test, as far as that is not finished, and return its runs."""
     examinee = Examinee(options.sitting, options.seed)
-    size = examinee.size
+    size, known_by = examinee.size, examinee.fingerprint
     say_found(observer=f"{examinee.name}, sees {size} x {size} pixels")
     clips = _read(stimuli, size, options)
     _begin(options, stimuli, begun)
@@ -98,7 +98,7 @@ def _sat(
     for version, listed in versions.items():
         for seed in range(options.seed, options.seed + options.seeds):
             folder = options.out / "runs" / f"{version}_{seed}"
-            run = ObserverRun(folder, clips, listed, version, seed, options, examinee.fingerprint)
+            run = ObserverRun(folder, clips, listed, version, seed, options, known_by)
             done = run.finished()
             if done <= options.exposures:
                 examinee = examinee if fresh and seed == options.seed else examinee.begin_again(seed)

@@ -14,6 +14,7 @@ from torch import Tensor
 from experiments.memory.observers.optimizer_state import load_tensors_of, tensors_of
 from gpt.import_weights import read_imagegpt_palette
 from gpt.options import PREPROCESSOR
+from storage.checksums import fingerprint
 from storage.model_paths import CheckpointError
 from training.processes import best_device
 
@@ -50,6 +51,8 @@ class ImageGPT:
         self.size = self.palette.size
         self.tokens = config.n_positions
         self.name = model.resolve().name
+        drawn_up = {"palette": self.palette.fingerprint, "heads": config.n_head, "between": config.activation_function}
+        self.fingerprint = fingerprint(drawn_up, self.network.state_dict())
         self.device = best_device()
         self.network.to(self.device)
         self.learning_rate = learning_rate

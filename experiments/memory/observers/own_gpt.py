@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from experiments.memory.episodic import EpisodicStore
-from experiments.memory.learner import Learner, begin_learner
+from experiments.memory.learner import Learner, begin_learner, fingerprint_of_origin
 from experiments.memory.material import IMAGES_AT_ONCE, Material
 from experiments.memory.observers.optimizer_state import load_tensors_of, tensors_of
 from experiments.memory.options import MemoryOptions
@@ -95,6 +95,8 @@ class OwnGPT:
         self.name = ", ".join(filter(None, [self.options.model_name(), self.readout]))
         folder = tokenizer or (brought_tokenizer(gpt) if gpt else None)
         self.tokenizer: Tokenizer | None = load_tokenizer(folder) if folder else None
+        given = (fingerprint_of_origin(self.options), self.tokenizer.fingerprint if self.tokenizer else "")
+        self.fingerprint = " ".join(filter(None, given))
         self.size = self.tokenizer.size if self.tokenizer else size
         length = prod(self.tokenizer.grid(1, self.size, self.size)) if self.tokenizer else size**2
         self.tokens = 0 if self.readout else length

