@@ -38,10 +38,7 @@ UNFINISHED = (".tmp", ".lock", ".guard", ".unfinished")
 """How names end of what a command leaves only where it is killed."""
 DAMAGED = "the checkpoint is passed over"
 """What a start says that finds a checkpoint damaged; kills leave none such."""
-NOT_COMPARED = {
-    "environment.json": "it tells the machine and the process that began the run",
-    "seconds.json": "it tells how long the trainings of a ladder took",
-}
+NOT_COMPARED = {"environment.json": "it tells the machine and the process that began the run"}
 """Files that differ between two runs that nothing stopped, by name, and why."""
 
 
@@ -52,11 +49,13 @@ class Command:
     words: tuple[str, ...]
     inputs: tuple[str, ...]
     """Recipes of what it reads."""
+    varying: tuple[str, ...] = ()
+    """Names of its files that tell how long something took, or when it was written."""
 
 
 LADDER = ("scaling", "run", "--tokens", "store", "--out", OUT, "--widths", "16", "--head-size", "16", "--layers", "1")
 LADDER += ("--batch", "4", "--warmup", "2", "--budgets", "4e7", "6e7", "--learning-rates", "1e-2", "3e-2")
-LADDER += ("--rate-steps", "4", "--save-every", "3")
+LADDER += ("--rate-steps", "4", "--save-every", "3", "--tasks", "nll")
 MODELS_AND_DATA = ("gpt", "tokenizer", "tokens", "videos")
 COMMANDS = {
     "data playroom": Command(
@@ -79,7 +78,7 @@ COMMANDS = {
     "complete": Command(recipes.COMPLETE, ("gpt", "tokenizer", "videos")),
     "memory run": Command(recipes.MEMORY, ("list",)),
     "diversity run": Command(recipes.DIVERSITY, MODELS_AND_DATA),
-    "scaling run": Command(LADDER, ("store",)),
+    "scaling run": Command(LADDER, ("store",), varying=("seconds.json", "clock.json", "index.html")),
     "publish": Command(
         ("publish", "--model", "gpt", "--tokenizer", "tokenizer", "--evaluation", "evaluation", "--out", OUT),
         ("gpt", "tokenizer", "evaluation"),
@@ -145,6 +144,9 @@ def main(options: Options) -> None:
     print(f"\n{sum(tally.kills for tally in tallies)} kills in {time.monotonic() - began:.0f} s; not compared:")
     for file, reason in NOT_COMPARED.items():
         print(f"{file}: {reason}")
+    for tally in tallies:
+        for file in COMMANDS[tally.name].varying:
+            print(f"{file} of {tally.name}: it tells of times")
     sys.exit(1 if any(tally.faults for tally in tallies) else 0)
 
 
@@ -188,7 +190,7 @@ def _undisturbed(root: Path, tally: Tally, command: Command, folder: Path) -> Ta
         if outcome.code:
             raise RuntimeError(f"secondsight {' '.join(command.words)} fails where nothing stops it: {outcome.err}")
         import_modules(outcome.imported)
-        found.append(Whole(_files(folder), outcome.seconds, kept))
+        found.append(Whole(_files(folder, command.varying), outcome.seconds, kept))
     folder.rename(kept)
     if different := _differences(found[0].files, found[1].files):
         tally.faults.append(f"two runs that nothing stopped differ: {', '.join(different)}")
@@ -210,7 +212,7 @@ def _was_killed(outcome: Outcome) -> bool:
 def _judge(tally: Tally, outcome: Outcome, folder: Path, whole: Whole, kills: int, keep: Path | None) -> None:
     """Compare what a start that was not killed made with what it makes undisturbed."""
     tally.compared += kills > 0
-    different = _differences(_files(folder), whole.files)
+    different = _differences(_files(folder, COMMANDS[tally.name].varying), whole.files)
     left = sorted(str(path.relative_to(folder)) for path in _unfinished(folder))
     faults = []
     finished = outcome.code == 1 and not different and "--resume" not in COMMANDS[tally.name].words
@@ -229,12 +231,12 @@ def _judge(tally: Tally, outcome: Outcome, folder: Path, whole: Whole, kills: in
         (place / "said.txt").write_text(outcome.out + outcome.err)
 
 
-def _files(folder: Path) -> dict[str, str]:
+def _files(folder: Path, varying: tuple[str, ...]) -> dict[str, str]:
     out = folder / OUT
     return {
         str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in out.rglob("*")
-        if path.is_file() and path.name not in NOT_COMPARED
+        if path.is_file() and path.name not in (*NOT_COMPARED, *varying)
     }
 
 

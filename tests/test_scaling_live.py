@@ -26,6 +26,7 @@ from storage.lock import FolderLock
 
 CELLS = ("width-16_tokens-256_seed-0_flop-4.32538e+07", "width-16_tokens-256_seed-0_flop-8.65075e+07")
 TRUNK = "width-16_tokens-256_seed-0"
+TRIED: dict[str, Any] = {"learning_rate": ScalingRunOptions.learning_rate, "rate_steps": 8, "grad_clip": 0.0}
 FOLLOWS = re.compile(r'<meta http-equiv="refresh" content="\d+">')
 
 
@@ -132,6 +133,33 @@ def test_a_training_that_is_under_way_is_told_from_one_that_was_stopped(store: P
         write_page(whole, standings_of(asked), 10, stopped=False)
 
 
+def test_rates_that_are_tried_and_tasks_are_on_the_page(store: Path, tmp_path: Path) -> None:
+    asked = options(store, tmp_path, **TRIED, learning_rates=(3e-2, 1e30), tasks=("nll",))
+    run_scaling(asked.changed(part="tokens"))
+    for rate in asked.learning_rates:
+        run_scaling(asked.changed(part=f"width-16_rate-{rate:g}"))
+    assert "0 of 2 cells done and 2 waiting; 2 of 2 trials of learning rates ended and 0 of 1 trunk" in page_of(
+        tmp_path
+    )
+    assert "Expected end: 20" in page_of(tmp_path), "trials tell how fast a size is"
+    assert re.search("<td>width-16</td><td>[0-9.]+</td><td>diverged</td><td>0.03</td>", page_of(tmp_path))
+    for part in (TRUNK, *CELLS):
+        run_scaling(asked.changed(part=part))
+    assert "2 of 2 cells done" in page_of(tmp_path)
+    assert "0 of 2 measurements made." in page_of(tmp_path)
+    assert FOLLOWS.search(page_of(tmp_path)), "tasks are still to be measured"
+    run_scaling(asked)
+    assert "2 of 2 measurements made." in page_of(tmp_path)
+    assert not FOLLOWS.search(page_of(tmp_path))
+
+
+def test_measurements_of_cells_that_diverged_are_not_waited_for(store: Path, tmp_path: Path) -> None:
+    run_scaling(options(store, tmp_path, **TRIED, learning_rates=(1e29, 1e30), tasks=("nll",)))
+    assert "0 of 2 measurements made; 2 are of cells that diverged, and are not made." in page_of(tmp_path)
+    assert f"<td>{CELLS[0]}</td><td>diverged at every rate tried</td>" in page_of(tmp_path)
+    assert not FOLLOWS.search(page_of(tmp_path))
+
+
 def test_what_diverged_is_listed_and_drawn(store: Path, tmp_path: Path) -> None:
     run_scaling(options(store, tmp_path, learning_rate=1e30, grad_clip=0))
     assert "0 of 2 cells done and 2 diverged" in page_of(tmp_path)
@@ -173,7 +201,7 @@ def test_metrics_that_are_half_written_are_read_as_far_as_they_go(store: Path, t
     run.mkdir()
     (run / "config.json").write_text("{}")
     (run / "metrics.jsonl").write_text('{"step": 19, "loss": 3.5}\n{"step": 20, "validation_nll": 3}\n{"step": 39, "lo')
-    found = read_standing(Training("a", run, "small", 10, 60, 1.0, None))
+    found = read_standing(Training("a", run, "small", 10, 60, 1.0))
     assert (found.step, found.loss, found.state, found.flop) == (21, 3.5, "stopped", 11)
 
 
@@ -182,7 +210,7 @@ def test_metrics_that_are_half_written_are_read_as_far_as_they_go(store: Path, t
 
 def make_standing(size: str, state: State, step: int, seconds: float | None) -> Standing:
     """A trunk of 100 steps of 10 FLOP."""
-    return Standing(Training("a", Path("a"), size, 0, 100, 10.0, None), state, step, None, None, seconds)
+    return Standing(Training("a", Path("a"), size, 0, 100, 10.0), state, step, None, None, seconds)
 
 
 def test_every_size_goes_on_at_its_own_speed() -> None:

@@ -16,7 +16,9 @@ from scaling_points import log_linear, write_points
 import secondsight
 from experiments.scaling import extrapolate, fit_tables, tasks
 from experiments.scaling.extrapolate import draw_extrapolation, read_extrapolation
+from experiments.scaling.measured_tables import UnmeasuredRow
 from experiments.scaling.options import ScalingExtrapolateOptions
+from experiments.scaling.rate_table import TriedRow
 from experiments.scaling.report import report_scaling
 from experiments.scaling.report_left_out import MOST_LISTED, LeftOutRow, left_out_section
 from experiments.scaling.report_options import ScalingReportOptions
@@ -266,3 +268,28 @@ def test_a_page_lists_so_many_rows_and_counts_the_others() -> None:
     section = left_out_section([LeftOutRow("a", str(number), "why") for number in range(MOST_LISTED + 3)])
     assert len(section.table) == 1 + MOST_LISTED
     assert "3 further rows are in left_out.csv" in section.text
+
+
+# Of ladders with rates and tasks
+
+
+def test_rates_that_were_tried_and_tasks_that_were_not_measured_are_reported(tmp_path: Path) -> None:
+    trial = TriedRow(
+        run="width-64_rate-0.1", size="width-64", learning_rate=0.1, rate_at_width=64, layers=4, heads=2, width=64,
+        parameters=9, seed=0, steps=100, decay_steps=20, batch=8, data=800, compute=1e15, loss=None,
+        loss_unit="nats per token", bits_per_pixel=None, diverged=True, why_diverged="loss not finite", chosen=False,
+        edge="",
+    )  # fmt: skip
+    chosen = replace(trial, run="b", learning_rate=0.01, loss=2.5, diverged=False, why_diverged="", chosen=True)
+    folder = make_ladder(tmp_path / "run", law_rows()[:1])
+    write_rows(folder / "rates.csv", [replace(chosen, edge="lowest"), trial], TriedRow)
+    write_rows(folder / "unmeasured.csv", [UnmeasuredRow(LOST, "memory", "it failed: no room")], UnmeasuredRow)
+    out = report_scaling(ScalingReportOptions((folder,), tmp_path / "out"))
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert "<td>width-64</td><td>0.01</td><td>100</td><td>2.5</td><td>trained at this one</td><td>lowest</td>" in page
+    assert [row.learning_rate for row in read_rows(out / "ladder" / "rates.csv", TriedRow)] == [0.01, 0.1]
+    assert {row["table"] for row in read_table(out / "codebook.csv", ("table",))} >= {"ladder/rates.csv"}
+    assert {(row.name, row.reason) for row in read_rows(out / "left_out.csv", LeftOutRow)} == {
+        (trial.run, "trial of a learning rate, diverged: loss not finite"),
+        (f"{LOST}, memory", "not measured: it failed: no room"),
+    }

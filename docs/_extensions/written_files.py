@@ -528,11 +528,12 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     "scaling report": (
         WrittenFile("index.html", "everything on one page that needs no network"),
         WrittenFile("ladder/runs.csv", "the trainings that have ended, as `scaling run` wrote them"),
+        WrittenFile("ladder/rates.csv", "where learning rates were tried: how each did", TriedRow),
         WrittenFile("ladder/losses.png", "losses against compute, a colour for each size"),
         WrittenFile(
             "law, extrapolation, tasks", "tables and figures as `scaling fit`, `extrapolate`, `tasks` write them"
         ),
-        WrittenFile("left_out.csv", "what diverged, has not ended, or was left out otherwise, and why", LeftOutRow),
+        WrittenFile("left_out.csv", "what diverged, has not ended, was not measured or left out, and why", LeftOutRow),
         WrittenFile("*.pdf, *.svg", FIGURE_FILES),
         METHODS,
         CODEBOOK,

@@ -3,9 +3,9 @@
 index.html    where every training stands, losses so far, time spent and left
 losses.png    the figure on it
 
-All is read from the folders of the trainings (`live_state`), so that it does not matter which process writes the page:
-the one of a ladder that runs here, or any of the jobs of Slurm. A file is there whole or not at all, and the last one
-to be written holds.
+All is read from the folders of the trainings and measurements (`live_state`), so that it does not matter which process
+writes the page: the one of a ladder that runs here, or any of the jobs of Slurm. A file is there whole or not at all,
+and the last one to be written holds.
 
 It costs little: a look at the folders takes milliseconds, and pauses grow with it (`SHARE`). Matplotlib, which is not
 made for threads, draws in the main one only, between trainings.
@@ -17,6 +17,7 @@ import math
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -24,8 +25,8 @@ from experiments.pages import write_report
 from experiments.scaling.ladder import Ladder
 from experiments.scaling.ladder_plot import Ended, draw_losses
 from experiments.scaling.live_page import live_sections, progress_in_words
-from experiments.scaling.live_state import Standing, Standings, trainings_of
-from experiments.scaling.options import LadderOptions
+from experiments.scaling.live_state import Measured, Standing, Standings
+from experiments.scaling.options import ScalingRunOptions
 from experiments.scaling.runs import NATS
 from gpt.flops import parameter_count
 from storage.terminal import visible
@@ -50,9 +51,9 @@ class LivePage:
         ladder: its trainings.
     """
 
-    def __init__(self, options: LadderOptions, ladder: Ladder) -> None:
+    def __init__(self, options: ScalingRunOptions, ladder: Ladder) -> None:
         self.out = options.out
-        self.standings = Standings(list(trainings_of(options, ladder)))
+        self.standings = Standings(options, ladder)
         self._began = time.monotonic()
         self._drawing = 0.0
         """Seconds that figures took."""
@@ -93,7 +94,8 @@ class LivePage:
         with self._writing:
             began = time.perf_counter()
             try:
-                write_page(self.out, self.standings.read(), self._pause, stopped)
+                standings = self.standings.read()
+                write_page(self.out, standings, self._pause, stopped, self.standings.measured())
             except OSError as error:
                 self._say(error)
             self._pause = max(EVERY, (time.perf_counter() - began) / SHARE)
@@ -113,7 +115,9 @@ class LivePage:
             print(visible(f"{self.out / PAGE} cannot be written: {error}"), file=sys.stderr, flush=True)
 
 
-def write_page(out: Path, standings: list[Standing], pause: float, stopped: bool) -> None:
+def write_page(
+    out: Path, standings: list[Standing], pause: float, stopped: bool, measured: Sequence[Measured] = ()
+) -> None:
     """Write the page of a ladder.
 
     Args:
@@ -121,12 +125,14 @@ def write_page(out: Path, standings: list[Standing], pause: float, stopped: bool
         standings: where its trainings stand.
         pause: seconds after which it is written again, unless all have ended.
         stopped: whether this process stops before all have ended.
+        measured: where what is asked of `--tasks` stands.
     """
-    going_on = not all(one.ended for one in standings)
-    alone = stopped and not any(one.state == "under way" for one in standings)
+    everything: list[Standing | Measured] = [*standings, *measured]
+    going_on = not all(one.ended for one in everything)
+    alone = stopped and not any(one.state == "under way" for one in everything)
     refresh = math.ceil(pause) if going_on and not alone else None
-    words = progress_in_words(standings, refresh, alone)
-    write_report(out / PAGE, TITLE, words, live_sections(standings, out / FIGURE), refresh)
+    words = progress_in_words(standings, measured, refresh, alone)
+    write_report(out / PAGE, TITLE, words, live_sections(standings, measured, out / FIGURE), refresh)
 
 
 def draw_ladder(out: Path, standings: list[Standing]) -> None:

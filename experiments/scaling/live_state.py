@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from typing import Literal
 
 from experiments.scaling.clock import seconds_of
 from experiments.scaling.ladder import Cell, Ladder, flops_per_step
-from experiments.scaling.options import LadderOptions
+from experiments.scaling.measurements import LAST_WRITTEN, Measurement, measurements
+from experiments.scaling.options import ScalingRunOptions
+from experiments.scaling.rates import RateTrial, all_trials
 from experiments.scaling.trainings import End, has_diverged, read_end
 from storage.lock import LOCK, STALE, find_owner
 
@@ -23,7 +24,7 @@ TAIL = 4096
 
 @dataclass(frozen=True)
 class Training:
-    """A trunk, or a cell that leaves one."""
+    """A trial of a learning rate, a trunk, or a cell that leaves one."""
 
     name: str
     run: Path
@@ -36,8 +37,10 @@ class Training:
     """Step at which it ends."""
     step_flop: float
     """FLOP of a step."""
-    cell: Cell | None
-    """None of a trunk."""
+    cell: Cell | None = None
+    """None of others."""
+    trial: RateTrial | None = None
+    """None of others."""
 
     @property
     def flop(self) -> float:
@@ -56,7 +59,7 @@ class Standing:
     loss: float | None
     """Newest loss on training items in nats per token; None where there is none."""
     end: End | None
-    """How it ended; None while it has not, and of trunks."""
+    """How it ended; None while it has not, and of trunks that came to their end."""
     seconds: float | None
     """How long it has taken; None where that is not known."""
 
@@ -71,26 +74,46 @@ class Standing:
         return max(0, self.step - self.training.first) * self.training.step_flop
 
 
-def trainings_of(options: LadderOptions, ladder: Ladder) -> Iterator[Training]:
-    """Yield all trainings of a ladder, each trunk before its cells."""
+@dataclass(frozen=True)
+class Measured:
+    """Where a measurement stands."""
+
+    name: str
+    task: str
+    state: State
+    """`diverged` of a cell that did, which is not measured."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.state in ("done", "diverged")
+
+
+def trainings_of(options: ScalingRunOptions, ladder: Ladder) -> Iterator[Training]:
+    """Yield all trainings of a ladder: trials of learning rates, then each trunk before its cells."""
+    for trial in all_trials(options, ladder):
+        run = options.out / "rates" / trial.name
+        flop = flops_per_step(trial.size.config, options.batch)
+        yield Training(trial.name, run, trial.size.name, 0, trial.steps, flop, trial=trial)
     for trunk, cells in ladder.by_trunk.items():
         flop = flops_per_step(trunk.size.config, options.batch)
         last = max(cell.branch for cell in cells)
-        yield Training(trunk.name, options.out / "trunks" / trunk.name, trunk.size.name, 0, last, flop, None)
+        yield Training(trunk.name, options.out / "trunks" / trunk.name, trunk.size.name, 0, last, flop)
         for cell in cells:
             run = options.out / "cells" / cell.name
             yield Training(cell.name, run, trunk.size.name, cell.branch, cell.steps, flop, cell)
 
 
 class Standings:
-    """Looks where trainings stand; what has ended is not looked at again."""
+    """Looks where trainings and measurements stand; trainings that have ended are not looked at again."""
 
-    def __init__(self, trainings: Sequence[Training]) -> None:
-        self.trainings = trainings
+    def __init__(self, options: ScalingRunOptions, ladder: Ladder) -> None:
+        self.trainings = list(trainings_of(options, ladder))
+        self.measurements = measurements(options, ladder)
         self._ended: dict[str, Standing] = {}
 
     def read(self) -> list[Standing]:
-        """Return where each stands, in their order."""
+        """Return where each training stands, in their order."""
         found = []
         for training in self.trainings:
             standing = self._ended.get(training.name) or read_standing(training)
@@ -99,15 +122,26 @@ class Standings:
             found.append(standing)
         return found
 
+    def measured(self) -> list[Measured]:
+        """Return where each measurement stands, in their order, by the newest look at the trainings."""
+        return [Measured(one.name, one.task, self._state(one)) for one in self.measurements]
+
+    def _state(self, one: Measurement) -> State:
+        trained = self._ended.get(one.cell.name) if one.cell else None
+        if trained is not None and trained.state == "diverged":
+            return "diverged"
+        if (one.folder / LAST_WRITTEN[one.task]).exists():
+            return "done"
+        if _is_held(one.folder):
+            return "under way"
+        return "stopped" if (one.folder / "config.json").exists() else "waiting"
+
 
 def read_standing(training: Training) -> Standing:
     """Return where a training stands."""
     run = training.run
     seconds = seconds_of(run)
-    if has_diverged(run):
-        end = End(math.nan, math.nan, "loss not finite")
-        return Standing(training, "diverged", training.steps, None, end, seconds)
-    if (run / "final" / "model.safetensors").exists():
+    if has_diverged(run) or (run / "final" / "model.safetensors").exists():
         return _ended(training, seconds)
     if not (run / "config.json").exists():
         return Standing(training, "waiting", training.first, None, None, seconds)
@@ -136,13 +170,14 @@ def seconds_left(standings: Sequence[Standing]) -> float | None:
 
 
 def _ended(training: Training, seconds: float | None) -> Standing:
-    """Return where a training stands that has its final model."""
-    if training.cell is None:
+    """Return where a training stands that has its final model, or that diverged before."""
+    diverged = has_diverged(training.run)
+    if not (training.cell or training.trial or diverged):
         return Standing(training, "done", training.steps, None, None, seconds)
     try:
         end = read_end(training.run, training.steps)
-    except ValueError:  # its metrics are damaged: the table refuses it, this page goes on
-        return Standing(training, "done", training.steps, None, None, seconds)
+    except ValueError:  # a file is damaged: the table refuses it, this page goes on
+        return Standing(training, "diverged" if diverged else "done", training.steps, None, None, seconds)
     state: State = "diverged" if end.why_diverged else "done"
     return Standing(training, state, training.steps, None, end, seconds)
 

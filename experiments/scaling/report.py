@@ -1,6 +1,6 @@
 """Put everything that is known of a ladder on one page: `secondsight scaling report`.
 
-ladder/           runs.csv and losses.png: the trainings, losses against compute
+ladder/           runs.csv and losses.png: the trainings, losses against compute; rates.csv where rates were tried
 law/              what `scaling fit` writes: all tables, and figures drawn from them
 extrapolation/    what `scaling extrapolate` writes
 tasks/            what `scaling tasks` writes
@@ -29,6 +29,7 @@ from experiments.scaling.fit import draw_law, fit_scaling
 from experiments.scaling.fit_page import law_paragraphs, law_sections
 from experiments.scaling.ladder_plot import Ended, draw_losses
 from experiments.scaling.options import ScalingFitOptions, ScalingTasksOptions
+from experiments.scaling.rate_table import TriedRow
 from experiments.scaling.report_left_out import LeftOutRow, left_out_rows, left_out_section
 from experiments.scaling.report_options import ScalingReportOptions
 from experiments.scaling.report_page import (
@@ -39,6 +40,7 @@ from experiments.scaling.report_page import (
     no_law_section,
     no_tasks_section,
     parts_in_words,
+    rate_section,
 )
 from experiments.scaling.report_parts import (
     ExtrapolationPart,
@@ -195,8 +197,13 @@ def _add_ladder(report: _Report, ladder: LadderPart, several: bool) -> None:
     write_rows(place / "runs.csv", ladder.rows, LadderRow)
     ended = [Ended(row.parameters, row.source, row.compute, row.loss, row.diverged) for row in ladder.rows]
     draw_losses(place / "losses.png", ended, ladder.rows[0].loss_unit)
-    section = ladder_section(place, ladder)
-    report.add([section], ladder.folder, several, place, {"runs.csv": LadderRow})
+    sections = [ladder_section(place, ladder)]
+    kinds: dict[str, type] = {"runs.csv": LadderRow}
+    if ladder.trials:
+        write_rows(place / "rates.csv", ladder.trials, TriedRow)
+        sections.append(rate_section(ladder))
+        kinds["rates.csv"] = TriedRow
+    report.add(sections, ladder.folder, several, place, kinds)
 
 
 def _add_law(report: _Report, law: LawPart, several: bool) -> None:

@@ -35,6 +35,14 @@ def left_out_rows(parts: Parts) -> Iterator[LeftOutRow]:
                 yield LeftOutRow(str(ladder.folder), row.run, f"diverged: {row.why_diverged}")
         for name in ladder.unfinished:
             yield LeftOutRow(str(ladder.folder), name, "has not ended yet")
+        for trial in ladder.trials:
+            if trial.diverged:
+                yield LeftOutRow(
+                    str(ladder.folder), trial.run, f"trial of a learning rate, diverged: {trial.why_diverged}"
+                )
+        for one in ladder.unmeasured:
+            name = ", ".join(filter(None, (one.run, one.task)))
+            yield LeftOutRow(str(ladder.folder), name, f"not measured: {one.why}")
     for law in parts.laws:
         for run in law.tables.left_out:
             if run.left_out != DIVERGED or run.run not in diverged:

@@ -64,6 +64,20 @@ def ladder_section(out: Path, ladder: LadderPart) -> Section:
     return Section("Trainings", text, media, without_empty_columns(table))
 
 
+def rate_section(ladder: LadderPart) -> Section:
+    """Return the section on the learning rates that the sizes of a ladder tried."""
+    table: list[tuple[str, ...]] = [("size", "learning rate", "steps", "loss", "", "of those tried")]
+    for row in ladder.trials:
+        loss = "diverged" if row.diverged else f"{row.loss:.4g}"
+        chosen = "trained at this one" if row.chosen else ""
+        table.append((row.size, f"{row.learning_rate:g}", f"{row.steps:,}", loss, chosen, row.edge))
+    text = (
+        "Each size was trained at the rate of the lowest loss on held-out items after a short training. Where that is "
+        "the lowest or the highest of those tried, a better one may lie beyond."
+    )
+    return Section("Learning rates", text, table=without_empty_columns(table))
+
+
 def no_law_section(ladder: LadderPart, reason: str) -> Section:
     """Return the section that stands where a ladder has no law."""
     return Section("The law", f"No law could be fitted to `{ladder.table}`: {as_sentence(reason)}")

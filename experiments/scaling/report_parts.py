@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from experiments.scaling.extrapolate import ExtrapolationTables, read_extrapolation
 from experiments.scaling.fit_tables import LawTables, read_law
+from experiments.scaling.measured_tables import UnmeasuredRow
 from experiments.scaling.options import ScalingExtrapolateOptions, ScalingFitOptions, ScalingTasksOptions
+from experiments.scaling.rate_table import TriedRow
 from experiments.scaling.run_table import LadderRow
 from experiments.scaling.tasks import TaskTables, read_task_tables
 from storage.run_folder import read_options, recorded_command
 from storage.tables import read_rows
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,10 @@ class LadderPart:
     rows: list[LadderRow]
     unfinished: list[str]
     """Cells that have begun and not ended."""
+    trials: list[TriedRow]
+    """Learning rates that were tried, if any were."""
+    unmeasured: list[UnmeasuredRow]
+    """Tasks that were asked for and are not measured."""
 
     @property
     def table(self) -> Path:
@@ -150,4 +159,15 @@ def _read_ladder(folder: Path) -> LadderPart:
         raise ValueError(f"no training of {folder} has ended yet: its index.html tells how far it is")
     ended = {row.run for row in rows}
     begun = sorted(run.parent.name for run in (folder / "cells").glob("*/config.json"))
-    return LadderPart(folder, rows, [name for name in begun if name not in ended])
+    unfinished = [name for name in begun if name not in ended]
+    return LadderPart(
+        folder,
+        rows,
+        unfinished,
+        _rows_if_any(folder, "rates.csv", TriedRow),
+        _rows_if_any(folder, "unmeasured.csv", UnmeasuredRow),
+    )
+
+
+def _rows_if_any(folder: Path, name: str, kind: type[Row]) -> list[Row]:
+    return read_rows(folder / name, kind) if (folder / name).is_file() else []
