@@ -206,5 +206,12 @@ def test_folder_without_tables_is_refused(tmp_path: Path) -> None:
         response_tables(tmp_path)
 
 
+def test_the_folder_of_a_test_is_refused_with_where_its_answers_are(tmp_path: Path) -> None:
+    (tmp_path / "task.json").write_text("{}")
+    (tmp_path / "repeats.csv").write_text("lag,repeats\n1,2\n")
+    with pytest.raises(ValueError, match=r"is a test for people: give .*responses, where"):
+        response_tables(tmp_path)
+
+
 def test_no_people_is_no_people() -> None:
     assert read_people(PeopleOptions(), ()) is None
