@@ -60,7 +60,10 @@ def test_npm_is_asked_for_exact_versions_and_runs_no_scripts(
     npm(INSTALLING)
     make_task(options_of(tmp_path))
     words, _, package = (tmp_path / "log").read_text().partition("\n")
-    assert words.split() == ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev"]
+    assert words.split() == [
+        *("install", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev"),
+        "--omit-lockfile-registry-resolved",
+    ]
     assert json.loads(package)["dependencies"] == PACKAGES
     assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in PACKAGES.values())
     task = tmp_path / "task"
@@ -90,6 +93,21 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match=r"is not empty: choose another --out \(texts that you have written"):
         make_task(options)
     assert (options.out / "consent.html").read_text() == "mine"
+
+
+def test_no_paths_of_the_machine_are_in_a_folder_that_goes_public(
+    npm: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOG", str(tmp_path / "log"))
+    npm(INSTALLING)
+    consent = tmp_path / "my consent.md"
+    consent.write_text("# Consent")
+    options = options_of(tmp_path, consent=consent)
+    make_task(options)
+    files = [path for path in options.out.rglob("*") if path.is_file()]
+    assert not [path for path in files if str(tmp_path).encode() in path.read_bytes()]
+    said = json.loads((options.out / "task.json").read_text())["command"]
+    assert said == "secondsight memory task --out task --stimuli list --orders 2 --consent 'my consent.md'"
 
 
 def test_scripts_of_a_network_are_checked(tmp_path: Path) -> None:

@@ -102,14 +102,16 @@ def test_other_answers_of_the_same_participant_are_refused_and_the_first_stay(
 
 
 @pytest.mark.parametrize(
-    "participant", ["", ".", "..", "../up", "a/b", "a\\b", "/etc/passwd", "a b", "a\0", "NUL", "x" * 65, "-a", 7, None]
+    "participant",
+    ["", ".", "..", "../up", "a/b", "a\\b", "/etc/passwd", "a b", "a\0", "NUL", "Responses", "x" * 65, "-a", 7, None],
 )
 def test_a_participant_is_a_code_and_no_path(
     participant: Any, server: TaskServer, made: tuple[Path, Design], tmp_path: Path
 ) -> None:
     before = sorted(made[0].parent.rglob("*"))
     status, said = send(server, body_of(perfect_answers(made[1], "p"), tmp_path, participant=participant))
-    assert (status, said["error"]) == (400, "participant must be a code of letters, digits, - and _")
+    said_so = said["error"].startswith("participant must be a code of letters, digits, - and _")
+    assert (status, said_so) == (400, True)
     assert sorted(made[0].parent.rglob("*")) == before
 
 

@@ -158,6 +158,13 @@ def test_rules_without_grounds_are_said(tmp_path: Path) -> None:
     )
 
 
+def test_who_was_asked_about_no_repeats_had_no_vigilance_task(tmp_path: Path) -> None:
+    unasked = [replace(row, response="", correct=None) for row in make_repeats(participants=3)]
+    people = read(tmp_path, [*make_choices(participants=3), *unasked])
+    assert "The rules on the vigilance task are not applied to 3 participants who had none." in people.remarks
+    assert people.rates == ()
+
+
 @pytest.mark.parametrize("code", ["ada@example.org", "Ada Lovelace"])
 def test_names_are_noticed(tmp_path: Path, code: str) -> None:
     rows = [replace(row, participant=code) for row in make_choices(participants=1)]
@@ -203,6 +210,13 @@ def test_tables_that_differ_about_a_trial_are_refused(tmp_path: Path) -> None:
 
 def test_folder_without_tables_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no CSV files"):
+        response_tables(tmp_path)
+
+
+def test_the_folder_of_a_test_is_refused_with_where_its_answers_are(tmp_path: Path) -> None:
+    (tmp_path / "task.json").write_text("{}")
+    (tmp_path / "repeats.csv").write_text("lag,repeats\n1,2\n")
+    with pytest.raises(ValueError, match=r"is a test for people: give .*responses, where"):
         response_tables(tmp_path)
 
 

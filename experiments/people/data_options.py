@@ -32,6 +32,8 @@ def response_tables(path: Path) -> list[Path]:
         return [path]
     if (path / RESPONSES).exists():
         return [path / RESPONSES]
+    if (path / "task.json").exists():
+        raise ValueError(f"{path} is a test for people: give {path / 'responses'}, where their answers are collected")
     found = sorted(path.glob("*.csv"))
     if not found:
         raise ValueError(f"{path} holds no CSV files: give tables of people's responses, or a folder of them")

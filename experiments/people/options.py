@@ -11,7 +11,7 @@ from data.inputs import check_stimuli
 from storage.options import LARGEST_SEED, MANY, Options, about, option
 
 LAGS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-"""Lags at which Brady et al. (2008, PNAS 105:14325) repeated pictures; 1 is immediately after."""
+"""Lags with the spacing of Brady et al. (2008, PNAS 105:14325), powers of two; 1 is immediately after."""
 LARGEST_PORT = 65_535
 TEXT_SUFFIXES = (".html", ".htm", ".md", ".txt")
 
@@ -66,8 +66,8 @@ class TaskOptions(Options):
     limit: float | None = option(None, above=0, at_most=600)
     """Seconds within which a choice must be made; without one, people take their time."""
     repeats: float | None = option(None, at_least=0, at_most=1)
-    """Share of the pictures that are shown twice: by default 396 of 2,500 as in Brady et al. (2008), which people are
-    to detect while they study, and half of them in the continuous task. What is tested later is never repeated."""
+    """Share of the pictures that are shown twice: by default 0.16 while people study, who are to detect them, and 0.5
+    in the continuous task. What is tested later is never repeated."""
     lags: tuple[int, ...] = option(LAGS, at_least=1, at_most=MANY)
     """Pictures from the first showing of a repeated picture to the second, 1 being immediately after; those beyond half
     of the stream are left out."""

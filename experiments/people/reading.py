@@ -204,7 +204,7 @@ def _rules_without_grounds(rows: Iterable[Response]) -> Iterator[str]:
     for row in rows:
         sessions[row.list, row.participant].append(row)
     found = [Session.of(responses) for responses in sessions.values()]
-    unwatched = sum(not session.vigilance for session in found)
+    unwatched = sum(session.hit_rate is None and session.false_alarm_rate is None for session in found)
     if unwatched:
         yield f"The rules on the vigilance task are not applied to {count(unwatched, 'participant')} who had none."
     untimed = sum(bool(session.choices) and session.reaction_time is None for session in found)

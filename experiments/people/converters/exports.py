@@ -1,11 +1,11 @@
 """What experiment programs export: rows of text by column, and which program they are from.
 
 jsPsych writes a row for each trial, as CSV or as JSON, with `trial_type`, `trial_index`, `time_elapsed`, `response` and
-`rt` in milliseconds (https://www.jspsych.org/latest/overview/data/); JATOS puts the JSON of one participant on each
-line. PsychoPy writes CSV with a column for each loop (`trials.thisN`) and each component (`key_resp.keys`, `.corr`,
-`.rt` in seconds; https://www.psychopy.org/general/dataOutputs.html). lab.js writes CSV with `sender`, `response`,
-`correct`, `ended_on` and `duration` in milliseconds, and what is known of the participant in some rows only
-(https://labjs.readthedocs.io/en/latest/reference/data.html).
+`rt` in milliseconds; JATOS puts the JSON of one participant on each line. PsychoPy writes CSV with a row for each trial
+(https://docs.psychopy.org/general/dataOutputs.html) and columns for each loop (`trials.thisN`) and each component
+(`key_resp.keys`, `.corr`, `.rt` in seconds). lab.js writes CSV with `sender`, `response`, `correct`, `ended_on` and
+`duration` in milliseconds (its documentation, "Data format": docs/reference in
+https://github.com/FelixHenninger/lab.js), and what is known of the participant in some rows only.
 """
 
 from __future__ import annotations

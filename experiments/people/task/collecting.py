@@ -20,8 +20,8 @@ from storage.tables import read_table
 
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """What a participant may be called: it becomes the name of a file."""
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
-"""Names that files of Windows cannot have."""
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|responses)", re.IGNORECASE)
+"""Names that files of Windows cannot have, and that of a table of all participants, in whose place none may come."""
 RESPONSES = "responses"
 
 
@@ -131,7 +131,7 @@ def _parse(body: bytes) -> tuple[str, str, str]:
         raise RefusedError("this is no JSON object")
     participant, text, record = (said.get(name) for name in ("participant", "responses", "record"))
     if not isinstance(participant, str) or not CODE.fullmatch(participant) or RESERVED.fullmatch(participant):
-        raise RefusedError("participant must be a code of letters, digits, - and _")
+        raise RefusedError("participant must be a code of letters, digits, - and _, and no name that files cannot have")
     if not isinstance(text, str) or not isinstance(record, dict):
         raise RefusedError("responses must be CSV in a text, and record an object")
     return participant, text, record_text

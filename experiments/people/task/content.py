@@ -15,13 +15,7 @@ from typing import Any
 
 from data.stimuli.lists import Stimulus, StimulusList
 from experiments.people.options import TaskOptions
-from experiments.people.task.plan import (
-    BRADY_PICTURES,
-    BRADY_REPEATS,
-    Plan,
-    make_plan,
-    wanted_repeats,
-)
+from experiments.people.task.plan import USUAL_SHARE, Plan, make_plan, wanted_repeats
 from storage.files import write_text
 
 CONTINUOUS_SHARE = 0.5
@@ -72,7 +66,7 @@ class Design:
         """How many pictures are to be repeated at each lag."""
         share = self.options.repeats
         if share is None:
-            share = sum(BRADY_REPEATS.values()) / BRADY_PICTURES if self.tested else CONTINUOUS_SHARE
+            share = USUAL_SHARE if self.tested else CONTINUOUS_SHARE
         return wanted_repeats(len(self.given.study), len(self._repeatable), share, self.options.lags)
 
     @property

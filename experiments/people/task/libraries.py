@@ -75,7 +75,10 @@ def install_libraries(folder: Path) -> list[Library]:
         )
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        write_text(work / "package.json", to_json({"private": True, "dependencies": dict(PACKAGES)}) + "\n")
+        write_text(
+            work / "package.json",
+            to_json({"name": "memory-task", "private": True, "dependencies": dict(PACKAGES)}) + "\n",
+        )
         _install(npm, work)
         for file in ("package.json", "package-lock.json"):
             shutil.copyfile(work / file, folder / file)
@@ -95,6 +98,8 @@ def write_libraries(folder: Path, libraries: list[Library]) -> None:
 
 def _install(npm: str, folder: Path) -> None:
     command = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev"]
+    # The lock file goes public: a laboratory's own mirror of npm is not named in it.
+    command.append("--omit-lockfile-registry-resolved")
     try:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False

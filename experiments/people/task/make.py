@@ -189,7 +189,7 @@ def _script_bytes(folder: Path, libraries: Sequence[Library]) -> int:
 def _record(said: dict[str, Any], design: Design, libraries: Sequence[Library], size: int) -> dict[str, Any]:
     return {
         "id": said["id"],
-        "command": command_line(design.options),
+        "command": _public_command(design),
         "list": design.name,
         "task": design.options.task,
         "versions": list(design.versions),
@@ -200,3 +200,11 @@ def _record(said: dict[str, Any], design: Design, libraries: Sequence[Library], 
         "libraries": {each.name: {"version": each.version, "integrity": each.integrity} for each in libraries},
         "script_bytes": size,
     }
+
+
+def _public_command(design: Design) -> str:
+    """Return the command with names in place of paths: the folder is made to be put on the web."""
+    options = design.options
+    paths = {name: getattr(options, name) for name in ("out", "consent", "debriefing")}
+    names = {name: Path(path.resolve().name) for name, path in paths.items() if path is not None}
+    return command_line(options.changed(stimuli=Path(design.name), **names))

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BRADY_PICTURES = 2500
-BRADY_REPEATS = {1: 56, 2: 52, 4: 48, 8: 44, 16: 40, 32: 36, 64: 32, 128: 28, 256: 24, 512: 20, 1024: 16}
-"""Repeated pictures by lag in the study stream of Brady et al. (2008, PNAS 105:14325): 396, with 2,500 pictures."""
+USUAL_SHARE = 0.16
+"""Share of the pictures that are repeated while people study, unless another is asked for."""
+USUAL_REPEATS = {1: 56, 2: 52, 4: 48, 8: 44, 16: 40, 32: 36, 64: 32, 128: 28, 256: 24, 512: 20, 1024: 16}
+"""How many pictures are repeated at each of the usual lags, of 396. The lags are spaced as those of Brady et al. (2008,
+PNAS 105:14325), who had people detect repeats at 1 to 1,024 pictures back; that there are fewer at each longer lag, and
+how many fewer, is a choice of this project."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ def make_plan(
 def wanted_repeats(studied: int, repeatable: int, share: float, lags: Sequence[int]) -> dict[int, int]:
     """Return how many pictures are to be repeated at each lag.
 
-    At the lags of Brady et al. (2008) shorter ones are more frequent, as they were there; other lags are equally
-    frequent. Lags beyond half of the stream are left out, as few pictures could have them.
+    Of the usual lags shorter ones are more frequent (`USUAL_REPEATS`); others are equally frequent. Lags beyond half of
+    the stream are left out, as few pictures could have them.
 
     Args:
         studied: pictures of the study list.
@@ -75,8 +78,8 @@ def wanted_repeats(studied: int, repeatable: int, share: float, lags: Sequence[i
     """
     total = min(repeatable, round(share * studied))
     possible = [lag for lag in lags if 2 * lag <= studied + total]
-    known = all(lag in BRADY_REPEATS for lag in possible)
-    shares = _shared_out(total, {lag: BRADY_REPEATS[lag] if known else 1 for lag in possible})
+    known = all(lag in USUAL_REPEATS for lag in possible)
+    shares = _shared_out(total, {lag: USUAL_REPEATS[lag] if known else 1 for lag in possible})
     return {lag: number for lag, number in shares.items() if number}
 
 

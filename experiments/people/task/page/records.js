@@ -11,6 +11,8 @@ window.Secondsight ??= {};
   /* How a text begins that spreadsheets take for a formula, as in storage/tables.py. */
   const FORMULA = /^'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
   const CODE = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+  /* Codes that files of answers cannot have as names, as in experiments/people/task/collecting.py. */
+  const RESERVED = /^(con|prn|aux|nul|com\d|lpt\d|responses)$/i;
 
   /* Keeps texts by name; where the browser keeps nothing, for as long as the page is open. */
   class Shelf {
@@ -167,5 +169,9 @@ window.Secondsight ??= {};
     return Math.floor((crypto.getRandomValues(new Uint32Array(1))[0] / 2 ** 32) * end);
   }
 
-  Object.assign(window.Secondsight, {CODE, Records, Shelf, randomBelow, randomCode});
+  function isCode(text) {
+    return CODE.test(text) && !RESERVED.test(text);
+  }
+
+  Object.assign(window.Secondsight, {Records, Shelf, isCode, randomBelow, randomCode});
 })();

@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const {CODE, ChoiceTrial, PictureTrial, Records, Shelf, frameTime, list, randomBelow, randomCode} = Secondsight;
+  const {ChoiceTrial, PictureTrial, Records, Shelf, frameTime, isCode, list, randomBelow, randomCode} = Secondsight;
   const {settings} = list;
   const address = new URLSearchParams(location.search);
   const template = (name) => document.getElementById(name).innerHTML;
@@ -11,8 +11,8 @@
   /* Who takes part: named in the address, or whoever began in this browser, or somebody new. */
   function findParticipant() {
     const given = address.get("participant");
-    if (given !== null && !CODE.test(given)) {
-      throw new Error("the participant in the address must be a code of letters, digits, - and _");
+    if (given !== null && !isCode(given)) {
+      throw new Error(`the participant in the address must be a code of letters, digits, - and _, and not ${given}`);
     }
     const code = given ?? shelves.get("current") ?? randomCode();
     if (given === null) {
@@ -83,7 +83,10 @@
   /* Every picture of the stream and every choice, in order. */
   function makeSteps(order, version) {
     const study = list.study[version];
+    /* Where nothing comes again nobody is asked about it. */
+    const asked = settings.task === "continuous" || order.lags.some((lag) => lag > 0);
     const pictures = order.stream.map((index, trial) => ({
+      asked,
       task: settings.task === "2afc" ? "vigilance" : "continuous",
       trial,
       item: list.images[study[index]].path,
@@ -149,9 +152,9 @@
       const [left, right] = step.images;
       return {type: ChoiceTrial, left, right, studied: step.side, limit: settings.limit, ...common};
     }
-    const {task, condition, images} = step;
+    const {asked, task, condition, images} = step;
     const {show, blank, feedback} = settings;
-    return {type: PictureTrial, source: images[0], task, condition, show, blank, feedback, ...common};
+    return {type: PictureTrial, source: images[0], asked, task, condition, show, blank, feedback, ...common};
   }
 
   /* Steps in blocks, of which none holds both pictures to study and choices; each begins with its first index. */

@@ -138,6 +138,7 @@ window.Secondsight ??= {};
       version: "1.0.0",
       parameters: {
         source: {type: ParameterType.STRING},
+        asked: {type: ParameterType.BOOL},
         task: {type: ParameterType.STRING},
         condition: {type: ParameterType.STRING},
         show: {type: ParameterType.FLOAT},
@@ -150,7 +151,8 @@ window.Secondsight ??= {};
     };
 
     async trial(display, trial, onLoad) {
-      const heading = makeHeading(trial.task === "vigilance" ? "Seen before?" : "New, or seen before?", "unseen");
+      const question = trial.task === "vigilance" ? "Seen before?" : "New, or seen before?";
+      const heading = makeHeading(trial.asked ? question : "Remember the picture", "unseen");
       const stage = document.createElement("div");
       stage.className = "stage";
       const mark = document.createElement("p");
@@ -158,9 +160,9 @@ window.Secondsight ??= {};
       mark.setAttribute("role", "status");
       const buttons = document.createElement("div");
       buttons.className = "answers";
-      buttons.append(...BUTTONS[trial.task].map((each) => button(...each)));
+      buttons.append(...(trial.asked ? BUTTONS[trial.task] : []).map((each) => button(...each)));
       display.replaceChildren(heading, stage, mark, buttons);
-      const listener = new Listener(display, KEYS[trial.task], (response) => {
+      const listener = new Listener(display, trial.asked ? KEYS[trial.task] : {}, (response) => {
         const right = response === trial.condition;
         if (trial.feedback) {
           mark.textContent = right ? "✓ right" : "✗ no";
@@ -178,7 +180,7 @@ window.Secondsight ??= {};
       image.remove();
       await frameAt(offset + trial.blank, trial.frame);
       listener.close();
-      return listener.data(onset, offset, trial.task === "vigilance" ? "new" : "");
+      return listener.data(onset, offset, trial.asked && trial.task === "vigilance" ? "new" : "");
     }
   }
 
