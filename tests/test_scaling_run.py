@@ -84,7 +84,7 @@ def test_scaling_fit_reads_the_table(whole: Path) -> None:
 
 def test_the_codebook_knows_every_column(whole: Path) -> None:
     described = {(row["table"], row["column"]) for row in read_table(whole / "codebook.csv")}
-    for table in TABLES:
+    for table in {name for name in TABLES if (whole / name).exists()}:
         assert {(table, column) for column in read_table(whole / table)[0]} <= described
 
 

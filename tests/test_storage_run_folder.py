@@ -69,7 +69,7 @@ def test_a_run_folder_records_the_options(options: RunOptions) -> None:
     recorded = json.loads((open_run(options.out, options) / "config.json").read_text())
     schedule = {"steps": 10, "parts": 1, "fast": False, "sharp": True, "save_every": 5}
     own = {"command": "made up", "out": str(options.out), "data": "data", "grid": [2, 3], "workers": 0, "keep_at": []}
-    own["method"] = "new"
+    own |= {"method": "new", "models": []}
     assert recorded == {**own, **schedule}
 
 

@@ -56,7 +56,7 @@ NEEDS: dict[Task, tuple[str, ...]] = {
 class CellTaskOptions(Options):
     """Which tasks the cells are measured on, and with what.
 
-    None of it tells ladders apart: what was measured lies in folders of its own, each of which knows its options.
+    Nothing of it tells ladders apart: what was measured lies in folders of its own, each of which knows its options.
     """
 
     tasks: tuple[Task, ...] = option((), identity="none")
