@@ -21,6 +21,7 @@ from experiments.statistics.trials import TrialRow
 from training.curves import COLOURS
 from training.figures import FORMATS, literal, save_figure
 
+LINES = ("-", "--", "-.", ":")
 PUBLISHED_LINES = ("--", ":", "-.")
 PANEL = (3.4, 3.2)
 """Inches."""
@@ -149,7 +150,7 @@ def draw_roc(path: Path, trials: Sequence[TrialRow], note: str = "", people: Lan
             if tested.condition == condition:
                 label = _joined(tested.model, tested.readout)
                 hits = np.mean([np.interp(rates, *roc(*of_run)) for of_run in by_condition[tested, moment]], axis=0)
-                panel.plot(rates, hits, color=COLOURS[labels.index(label) % len(COLOURS)], label=literal(label))
+                panel.plot(rates, hits, label=literal(label), **line_style(labels.index(label)))
         if people and condition in people:
             hits = equal_variance_hits(rates, people[condition].accuracy)
             panel.plot(rates, hits, color="0.45", linestyle="--", label="people, from their accuracy")
@@ -246,13 +247,19 @@ def contain(panels: Iterable[Axes]) -> None:
             panel.set_ylim(low - margin if low < bottom else bottom, high + margin if high > top else top)
 
 
+def line_style(index: int) -> dict[str, Any]:
+    """Return colour and dashes of one of many lines, apart from those of all others of the first 28."""
+    cycle, colour = divmod(index, len(COLOURS))
+    return {"color": COLOURS[colour], "linestyle": LINES[cycle % len(LINES)]}
+
+
 def _draw_line(panel: Axes, line: Line, index: int) -> None:
     """Draw a line in the colour, or of a published model the dashes, that belong to an index."""
     if line.published:
         style: dict[str, Any] = {"color": "0.35", "linestyle": PUBLISHED_LINES[index % len(PUBLISHED_LINES)]}
         panel.plot(line.passes, line.accuracies, linewidth=1.2, label=literal(line.label), **style)
     else:
-        style = {"color": COLOURS[index % len(COLOURS)]}
+        style = line_style(index)
         marker = "o" if len(line.passes) <= 2 * LOGARITHMIC_FROM else ""
         panel.plot(line.passes, line.accuracies, label=literal(line.label), marker=marker, markersize=3, **style)
     panel.fill_between(line.passes, line.low, line.high, color=style["color"], alpha=0.15, linewidth=0)

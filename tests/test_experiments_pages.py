@@ -10,7 +10,15 @@ from memory_runs import make_accuracy, make_trials
 from PIL import Image
 
 from experiments.pages import Section, embed, prose, write_report
-from experiments.plots import contain, draw_changes, draw_forgetting, draw_memory_curve, draw_readouts, draw_roc
+from experiments.plots import (
+    contain,
+    draw_changes,
+    draw_forgetting,
+    draw_memory_curve,
+    draw_readouts,
+    draw_roc,
+    line_style,
+)
 from experiments.statistics.accuracy import Accuracy, accuracies
 from experiments.statistics.outcomes import collect
 from training.figures import save_figure
@@ -175,3 +183,7 @@ def test_a_page_shows_what_is_hidden_in_a_name(tmp_path: Path) -> None:
     assert r"<title>a\x1b\udcff</title>" in page
     assert r"<p>lead \u202e</p>" in page
     assert r"<th>a\x00b</th>" in page
+
+
+def test_lines_of_many_models_stay_apart() -> None:
+    assert len({tuple(line_style(index).items()) for index in range(28)}) == 28
