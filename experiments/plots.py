@@ -229,9 +229,8 @@ def finish_figure(
     handles = {
         label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside upper center", ncols=columns, frameon=False, fontsize=7
-    )
+    style = {"ncols": columns, "frameon": False, "fontsize": 7, "handlelength": 3.4}  # so long that dashes show
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", **style)
     if note:
         figure.supxlabel(literal(note, None), fontsize=7, color="0.3")
     save_figure(figure, path, formats=formats)
