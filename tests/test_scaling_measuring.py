@@ -20,6 +20,7 @@ from experiments.diversity.tables import ItemRow
 from experiments.physics.tables import ScoreRow
 from experiments.scaling.curves import read_curves
 from experiments.scaling.ladder import make_ladder
+from experiments.scaling.measured import write_measured
 from experiments.scaling.measured_tables import MeasuredRow, TaskCurveRow, UnmeasuredRow
 from experiments.scaling.measuring_options import CellTaskOptions
 from experiments.scaling.options import ScalingExtrapolateOptions, ScalingRunOptions, ScalingTasksOptions
@@ -171,6 +172,13 @@ def test_people_who_were_not_reached_are_censored_at_the_exposures_made(measured
     assert all(1 <= row.value <= 2 for row in counts)
     kept = read_rows(measured / "curves" / "exposures-to-people.csv", TaskCurveRow)
     assert len(kept) == sum(not row.censored for row in counts)
+
+
+def test_curves_of_tasks_that_are_asked_for_no_more_are_gone(measured: Path, tmp_path: Path) -> None:
+    rows = read_rows(measured / "tasks.csv", MeasuredRow)
+    write_measured(tmp_path, rows, ())
+    write_measured(tmp_path, [row for row in rows if row.task == "nll"], ())
+    assert {path.name for path in (tmp_path / "curves").iterdir()} == {"nll.csv", "codebook.csv"}
 
 
 def test_retrieval_is_that_of_diversity_run(measured: Path) -> None:

@@ -49,10 +49,12 @@ def unmeasured_rows(missing: Sequence[Measurement], reasons: Mapping[str, str]) 
 
 
 def write_measured(out: Path, rows: Sequence[MeasuredRow], unmeasured: Sequence[UnmeasuredRow]) -> None:
-    """Write the tables."""
+    """Write the tables; curves of tasks that were asked for earlier, and are not now, would be out of date and go."""
     write_rows(out / "tasks.csv", rows, MeasuredRow)
     write_rows(out / "unmeasured.csv", unmeasured, UnmeasuredRow)
     curves = {curve_path(out, task): task for task in dict.fromkeys(row.task for row in rows)}
+    for path in set((out / CURVES).glob("*.csv")) - curves.keys():
+        path.unlink()
     for path, task in curves.items():
         write_rows(path, curve_of(task, rows), TaskCurveRow)
     if curves:
