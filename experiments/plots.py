@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from experiments.human import HumanResult, Landmarks, landmarks
 from experiments.published import PublishedCurve, published_curves
@@ -234,6 +235,15 @@ def finish_figure(
     if note:
         figure.supxlabel(literal(note, None), fontsize=7, color="0.3")
     save_figure(figure, path, formats=formats)
+
+
+def number_axis(axis: Axis) -> None:
+    """Put numbers beside a logarithmic axis: at powers of ten alone where there are some, or they would overlap."""
+    low, high = axis.get_view_interval()
+    if high <= 10 * low:
+        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_formatter("{x:.4g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def contain(panels: Iterable[Axes]) -> None:

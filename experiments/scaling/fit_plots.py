@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from experiments.plots import finish_figure
+from experiments.plots import finish_figure, number_axis
 from experiments.scaling.fit_lines import BEST
 from experiments.scaling.fit_tables import BudgetRow, GridBiasRow, LineRow, OptimumRow, ResidualRow
 from training.curves import COLOURS
@@ -179,14 +177,5 @@ def _finish(figure: Figure, panels: Sequence[Axes], path: Path, note: str, colum
         panel.spines[["top", "right"]].set_visible(False)
         for axis in (panel.xaxis, panel.yaxis):
             if axis.get_scale() == "log":
-                _number(axis)
+                number_axis(axis)
     finish_figure(figure, panels, path, note, columns)
-
-
-def _number(axis: Axis) -> None:
-    """Put numbers beside a logarithmic axis: at powers of ten alone where there are some, or they would overlap."""
-    low, high = axis.get_view_interval()
-    if high <= 10 * low:
-        axis.set_major_locator(MaxNLocator(5))
-        axis.set_major_formatter("{x:.4g}")
-    axis.set_minor_formatter(NullFormatter())

@@ -10,17 +10,14 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from experiments.plots import finish_figure
+from experiments.plots import finish_figure, number_axis
 from training.figures import FORMATS, literal
 
 MOST_NAMED = 9
 """Sizes that the legend names."""
 LIGHTEST = 0.88
 """Of the colour map, from 0 to 1: beyond it yellow is hard to see on white."""
-NARROW = 4.0
-"""Factor between the largest and the smallest loss up to which ticks are evenly spaced numbers."""
 
 
 class Ended(NamedTuple):
@@ -67,7 +64,7 @@ def draw_losses(
     panel.set(xscale="log", xlabel="compute (FLOP)", ylabel=literal(f"loss ({unit})"))
     if kept:
         panel.set_yscale("log")
-        _number_losses(panel, [one.loss for one in kept])
+        number_axis(panel.yaxis)
     panel.spines[["top", "right"]].set_visible(False)
     finish_figure(figure, [panel], path, note, columns=3, formats=formats)
 
@@ -79,11 +76,3 @@ def _draw_lowest(panel: Axes, kept: Iterable[Ended]) -> None:
         compute, losses = np.array(places).T
         lowest = np.minimum.accumulate(losses)
         panel.step(compute, lowest, where="post", color="black", linewidth=0.9, linestyle="--", label="lowest so far")
-
-
-def _number_losses(panel: Axes, losses: Sequence[float]) -> None:
-    """Put numbers beside losses, which often lie within one decade, where a logarithmic axis has hardly any."""
-    narrow = max(losses) <= NARROW * min(losses)
-    panel.yaxis.set_major_locator(MaxNLocator(6) if narrow else LogLocator(subs=(1.0, 2.0, 5.0)))
-    panel.yaxis.set_major_formatter("{x:.4g}")
-    panel.yaxis.set_minor_formatter(NullFormatter())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ AT_ONCE = 64
 """Images that are compared with all that is stored at a time."""
 
 
-class NearestStored:
+class NearestStored(ABC):
     """Keeps a vector of every image it has studied; an image is as unfamiliar as it is far from the nearest of them.
 
     A vector that is stored already is not stored again. As long as nothing is stored all images are equally unfamiliar.
@@ -18,9 +20,9 @@ class NearestStored:
     stored: Tensor | None = None
     """(M, D) float32."""
 
+    @abstractmethod
     def describe(self, images: Tensor) -> Tensor:
         """Return the vectors (N, D) float32 that images (N, 3, H, W) are kept as."""
-        raise NotImplementedError
 
     def study(self, images: Tensor) -> None:
         """Store the vectors of images that are not stored yet."""
