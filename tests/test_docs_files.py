@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs" / "_extensions"))
 from written_files import WRITTEN, files_page  # noqa: E402
 
-ROOMS = ("data", "vqgan", "gpt", "sampling", "experiments", "release", "starter")
+ROOMS = ("data", "vqgan", "gpt", "sampling", "experiments", "viewing", "release", "starter")
 KINDS = {file.fields for files in WRITTEN.values() for file in files if file.fields is not None}
 
 

@@ -27,7 +27,7 @@ import torch
 
 import secondsight
 
-ROOMS = ("storage", "training", "data", "vqgan", "gpt", "sampling", "experiments", "release")
+ROOMS = ("storage", "training", "data", "vqgan", "gpt", "sampling", "experiments", "viewing", "release")
 SECONDS = 20.0
 """Of computing that a process may take; waiting counts once nothing is computed any more."""
 IDLE = 10.0

@@ -23,7 +23,7 @@ from storage.field_docs import field_docs
 from storage.options import Leaf, Options, leaves, presets_of
 from vqgan.config import PRESETS as TOKENIZERS
 
-ROOMS = ("storage", "training", "data", "vqgan", "gpt", "sampling", "experiments", "release", "starter")
+ROOMS = ("storage", "training", "data", "vqgan", "gpt", "sampling", "experiments", "viewing", "release", "starter")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,0 +1,1 @@
+"""`app`: a model in the browser, to be tried by hand."""

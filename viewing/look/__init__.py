@@ -1,0 +1,1 @@
+"""`data look`: a page to browse a data set by eye."""
