@@ -83,7 +83,9 @@ def numbers_of(examined: Sequence[Examined], fps: float) -> tuple[Number, ...]:
     lengths = tuple(_rounded(one.frames / fps if one.frames > 1 else 0.0) for one in examined)
     length = Number("seconds", "length", "s", "Of the clip; 0 for a still.", 2, lengths)
     measured = [
-        Number(kind.key, kind.label, kind.unit, kind.help, kind.digits, tuple(_rounded(kind.value(o)) for o in examined))
+        Number(
+            kind.key, kind.label, kind.unit, kind.help, kind.digits, tuple(_rounded(kind.value(o)) for o in examined)
+        )
         for kind in MEASURED
     ]
     return (length, *measured)

@@ -37,7 +37,7 @@ def find_defects(examined: Sequence[Examined]) -> tuple[Flag, ...]:
         Flag(
             "black",
             "black",
-            f"half of the frames or more have at least {100 * BLACK_PIXELS:g} % of pixels with luma below {BLACK_LUMA:g}",
+            f"half of the frames or more have luma below {BLACK_LUMA:g} at {100 * BLACK_PIXELS:g} % of their pixels",
             _worst(examined, lambda one: one.measures.black - one.measures.brightness, _is_black),
         ),
         Flag(
@@ -49,8 +49,8 @@ def find_defects(examined: Sequence[Examined]) -> tuple[Flag, ...]:
         Flag(
             "blurred",
             "blurred",
-            f"sharpness below {limit:.2f}: at most {BLURRED:g}, and {DEVIATIONS:g} robust standard deviations below the "
-            "median of this page",
+            f"sharpness below {limit:.2f}, that is below {BLURRED:g} and {DEVIATIONS:g} robust standard deviations "
+            "below the median of this page",
             _worst(examined, lambda one: -(one.measures.sharpness or 0.0), lambda one: _is_below(one, limit)),
         ),
         Flag(

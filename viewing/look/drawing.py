@@ -105,10 +105,12 @@ def _with_tokens(options: LookOptions, material: Material, grids: list[NDArray[n
         return
     tokenizer = material.tokenizer.to(best_device())
     while batch := list(islice(seen, options.batch)):
-        levels = [torch.from_numpy(one.levels) for _, one in batch if isinstance(one, Examined)]  # type: ignore[arg-type]
+        levels = [one.levels for _, one in batch if isinstance(one, Examined) and one.levels is not None]
         if levels:
             with torch.no_grad():
-                tokens = tokenizer.encode(as_clip(stack_levels(levels)).to(best_device()))
+                tokens = tokenizer.encode(
+                    as_clip(stack_levels([torch.from_numpy(one) for one in levels])).to(best_device())
+                )
             grids.append(tokens.cpu().numpy().astype(np.uint32))
         yield from batch
 

@@ -1,8 +1,8 @@
 """Groups of items that show almost the same, those that are in training and in validation first, since they leak.
 
-Items are compared by the difference hashes of their first, middle and last frames (`data.near_duplicates`), which hardly
-change when a film is encoded again, scaled or made brighter. They are near if no two frames at the same place in both
-differ in more than NEAR bits; frames of one colour say nothing, and at least half of the frames must say something.
+Items are compared by the difference hashes of their first, middle and last frames (`data.near_duplicates`), which
+hardly change when a film is encoded again, scaled or made brighter. They are near if no two frames at the same place
+in both differ in more than NEAR bits; frames of one colour say nothing, and at least half of them must say something.
 Clips of one source are alike wherever the camera rests: a group that is of one source and one split is no finding.
 """
 

@@ -170,9 +170,7 @@ def _check_form(options: LookOptions, form: ClipFormat, whose: str) -> None:
             raise LookError(f"--{name} {asked:g} is not that of {whose}, {given:g}: leave the option out")
 
 
-def _all_items(
-    data: Path, form: ClipFormat, cache: Path, group_by: str | None
-) -> tuple[list[Item], Sequence[Skipped]]:
+def _all_items(data: Path, form: ClipFormat, cache: Path, group_by: str | None) -> tuple[list[Item], Sequence[Skipped]]:
     """Return all clips and all images, also those that a tokenizer of clips leaves alone beside videos.
 
     Raises:

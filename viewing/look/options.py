@@ -26,7 +26,7 @@ def check_lookable(path: Path) -> None:
     """
     if recorded_command(path) in TRAININGS:
         return
-    if (path / "items.jsonl").exists() or (path / "plan.json").exists() and recorded_command(path) == "vqgan encode":
+    if (path / "items.jsonl").exists() or ((path / "plan.json").exists() and recorded_command(path) == "vqgan encode"):
         check_tokens(path)
         return
     check_data(path)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from data.near_duplicates import InSplit
-from viewing.look.contents import Contents
+from viewing.look.contents import Contents, Word
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class LookRow:
     """Number of its group in duplicates.csv, the first of several; empty if it has no near duplicates."""
     bits: float | None = None
     """Surprise of the GPT, of the last checkpoint if there are several; empty without a GPT."""
-    bits_fall: float | None = None
+    bits_above_split: float | None = None
+    """How much more that is than the median of the items of its split; empty without a GPT, and without a split."""
+    fall: float | None = None
     """How much less that is than at the first checkpoint; empty without several."""
-    bits_relative: float | None = None
-    """How much more that is than the median of its split; empty without a GPT."""
 
 
 @dataclass(frozen=True)
@@ -88,22 +88,25 @@ class DuplicateRow:
 def item_rows(contents: Contents) -> Iterator[LookRow]:
     """Yield the rows of items.csv."""
     numbers = {number.key: number.values for number in contents.numbers}
-    words = {word.key: word for word in contents.words}
     flags = {f"is_{flag.key}": set(flag.items) for flag in contents.flags}
     groups = _first_groups(contents)
     known = LookRow.__dataclass_fields__.keys()
     for index, source in enumerate(contents.names):
         values: dict[str, Any] = {key: column[index] for key, column in numbers.items() if key in known}
-        said = {key: "" if (value := word.values[index]) is None else word.choices[value] for key, word in words.items()}
+        values |= {word.key: _word(word, index) for word in contents.words}
+        values |= {name: index in items for name, items in flags.items()}
         yield LookRow(
             source=source,
             start=contents.starts[index],
             frames=contents.frames[index],
             duplicate_group=groups.get(index),
             **values,
-            **said,
-            **{name: index in items for name, items in flags.items()},
         )
+
+
+def _word(word: Word, index: int) -> str:
+    value = word.values[index]
+    return "" if value is None else word.choices[value]
 
 
 def duplicate_rows(contents: Contents) -> Iterator[DuplicateRow]:
@@ -111,14 +114,13 @@ def duplicate_rows(contents: Contents) -> Iterator[DuplicateRow]:
     splits = next(word for word in contents.words if word.key == "split")
     for number, group in enumerate(contents.duplicates, start=1):
         for index in group.items:
-            split = splits.values[index]
             yield DuplicateRow(
                 duplicate_group=number,
                 leak=group.leak,
                 distance=int(group.distance),
                 source=contents.names[index],
                 start=contents.starts[index],
-                split="" if split is None else splits.choices[split],  # type: ignore[arg-type]
+                split=cast(InSplit, _word(splits, index)),
             )
 
 
