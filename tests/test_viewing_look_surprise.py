@@ -96,7 +96,7 @@ def test_the_fall_is_from_the_first_checkpoint_to_the_last(found: tuple[Surprise
     assert checkpoints.labels == tuple(f"step {step}" for step in checkpoints.steps)
     assert checkpoints.bits[-1] == number(found[0], "bits").values
     fall = np.array(checkpoints.bits[0]) - np.array(checkpoints.bits[-1])
-    np.testing.assert_allclose(number(found[0], "fall").values, fall, atol=2e-6)
+    assert number(found[0], "fall").values == pytest.approx(fall.tolist(), abs=2e-6)
     assert fall.mean() > 0
     assert found[0].surprise.model == f"step {STEPS}"
 

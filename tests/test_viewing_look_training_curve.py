@@ -18,6 +18,7 @@ from data.clips import ClipDataset
 from data.items import find_items
 from data.tokens import TokenItem, TokenStore, write_shard, write_store
 from gpt import train as training
+from gpt import training_tokens
 from gpt.options import TrainOptions as GPTOptions
 from storage.run_folder import RunFolderError
 from training.order import DataOrder, SampleIndex
@@ -60,7 +61,7 @@ class Recorder:
     def __init__(self, store: TokenStore, monkeypatch: pytest.MonkeyPatch) -> None:
         self.steps: list[list[int]] = []
         rows = store.read(range(len(store)))
-        read = training.read_samples
+        read = training_tokens.read_samples
 
         def reading(*arguments: Any) -> torch.Tensor:
             tokens = read(*arguments)
