@@ -139,7 +139,7 @@ def test_a_split_of_which_nothing_is_left_is_refused(side: str, videos: Path, tm
     splits = dict(zip(("training", "validation"), split_items(find_items(videos, FORM)[0]), strict=True))
     rows = [f"{item.source.name},,,exclude" for item in splits[side]]
     with pytest.raises(MediaError, match=rf"tags\.csv leaves nothing for {side}"):
-        leave_out(read(tags(tmp_path, *rows)), *splits.values())
+        leave_out(read(tags(tmp_path, *rows)), splits["training"], splits["validation"])
 
 
 def test_a_table_of_other_data_is_refused(videos: Path, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def encoding(tokenizer: Path, data: Path, out: Path, exclude: Path | None = None
 
 
 def test_an_encoding_lacks_what_is_tagged_with_all_its_crops(videos: Path, tokenizer: Path, tmp_path: Path) -> None:
-    every = {"overlap": 2, "augment": "flip"}
+    every: dict[str, Any] = {"overlap": 2, "augment": "flip"}
     whole = TokenStore(encode(encoding(tokenizer, videos, tmp_path / "whole", **every)))
     source = whole.items[whole.split("train")[0]].source
     path = tags(tmp_path, f"{source},1,1,exclude")

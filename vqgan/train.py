@@ -96,7 +96,7 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
     checkpoint = on_first_process(lambda: find_checkpoint(options, training, out, check, data="data"))
     trainer = TokenizerTrainer(accelerator, options, begins=checkpoint is None)
     exclusion = read_exclusion(options.exclusion, options.model.frames, options.model.fps)
-    kept, unusable = _find_data(options, exclusion)
+    kept, unusable = find_data(options, exclusion, out / LISTING)
     dataset, validation = (ClipDataset(items, options.model.clip_format) for items in (kept.training, kept.validation))
     record = record_items(dataset.items, validation.items, excluded=exclusion.digest)
     check_alike(record.sha256, "list of clips", "let all of them see the same --data")
@@ -222,12 +222,20 @@ def random_crop(clips: Tensor, size: int | None, seed: int) -> Tensor:
     return clips[..., top : top + size, left : left + size]
 
 
-def _find_data(options: TrainOptions, exclusion: Exclusion) -> tuple[Kept, list[Skipped]]:
-    """Return the items to train on and those held out, without what is left out, and the files that are unusable."""
+def find_data(options: TrainOptions, exclusion: Exclusion, cache: Path | None) -> tuple[Kept, list[Skipped]]:
+    """Return the items to train on and those held out, without what is left out, and the files that are unusable.
+
+    Args:
+        options: of the training.
+        exclusion: what is left out.
+        cache: folder in which what is found out about the data is kept.
+
+    Raises:
+        MediaError: see `data.items.find_items`; or nothing is left of a split.
+        TagError: no tag is of these data.
+    """
     form = options.model.clip_format
-    items, skipped = on_first_process(
-        lambda: find_items(options.data, form, cache=options.out / LISTING, group_by=options.group_by)
-    )
+    items, skipped = on_first_process(lambda: find_items(options.data, form, cache=cache, group_by=options.group_by))
     return leave_out(exclusion, *split_items(items), (skip.file for skip in skipped)), skipped
 
 
