@@ -51,7 +51,7 @@ function fall() {
   const difference = (before, item) => before === null || last[item] === null ? null : before - last[item];
   return {
     key: "fall",
-    label: "fall of surprise over checkpoints",
+    label: "fall of surprise",
     unit: "bits per token",
     help: `Surprise at ${data.checkpoints.labels[0]} less that at ${data.checkpoints.labels.at(-1)}.`,
     digits: 3,
@@ -75,10 +75,9 @@ function isFilm(item) {
   return data.frames[item] > 1;
 }
 
-/* Where an item begins and how long it is. */
+/* Where an item begins. */
 function when(item) {
-  const start = data.starts[item] === null ? "" : `from ${data.starts[item].toFixed(2)} s`;
-  return isFilm(item) ? [start, counted(data.frames[item], "frame")].filter(Boolean).join(", ") : start;
+  return data.starts[item] === null ? "" : `from ${data.starts[item].toFixed(2)} s`;
 }
 
 /* What stands for a picture of an item where it cannot be seen. */
