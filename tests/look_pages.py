@@ -147,7 +147,11 @@ def with_model(folder: Path, contents: Contents) -> Contents:
     places = [np.argwhere(grids == code).tolist() for code in range(VOCABULARY)]
     return replace(
         contents,
-        numbers=(*contents.numbers, Number("bits", "surprise", "bits per token", "Mean over tokens.", 2, bits)),
+        numbers=(
+            *contents.numbers,
+            Number("bits", "surprise", "bits per token", "Mean over tokens.", 2, bits),
+            Number("fall", "fall of surprise", "bits per token", "From step 10 to step 40.", 2, (3.0,) * items),
+        ),
         tokens=Tokens(GRID, VOCABULARY, 2, files["tokens"], latent=4),
         surprise=Surprise(files["surprise"], MOST_BITS, "runs/gpt"),
         codes=Codes(

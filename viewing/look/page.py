@@ -6,17 +6,17 @@ which hold tokens and surprise; names of files, whatever they hold, are text.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from pathlib import Path
 
 from markupsafe import Markup
 
+from sampling.pages import Fact, page_policy, render_page
 from storage.files import write_text
-from storage.templates import render_template
 from storage.terminal import visible, visible_lines
 from viewing.look.contents import Contents
 
+COMMAND = "command"
+"""The line of the header that is to be typed."""
 SCRIPTS = (
     "data", "files", "choosing", "tags", "tag_table", "cells", "grid", "charts", "overlay", "item", "training", "lists",
     "controls", "tagging", "main",
@@ -34,15 +34,13 @@ def write_page(folder: Path, contents: Contents) -> Path:
     Raises:
         OSError: the folder cannot be written.
     """
-    page = folder / "index.html"
-    style, script = _asset("page.css"), page_script()
-    text = render_template(
+    page, script = folder / "index.html", page_script()
+    text = render_page(
         Path(__file__),
         "page.html.j2",
-        html=True,
-        policy=_policy(style, script),
+        policy=page_policy(script, media="beside", chunks=True),
         title=visible(contents.title),
-        header=[(visible(name), visible(value)) for name, value in contents.header],
+        facts=[Fact(visible(name), visible(value), code=name == COMMAND) for name, value in contents.header],
         notes=[visible_lines(note) for note in contents.notes],
         duplicates=len(contents.duplicates),
         leaks=sum(group.leak for group in contents.duplicates),
@@ -50,7 +48,7 @@ def write_page(folder: Path, contents: Contents) -> Path:
         training=contents.training is not None,
         # A data block, in which nothing ends the element: to_json writes <, > and & as escapes.
         data=Markup(contents.to_json()),
-        style=Markup(style),
+        style=Markup(_asset("page.css")),
         script=Markup(script),
     )
     write_text(page, text)
@@ -64,21 +62,3 @@ def page_script() -> str:
 
 def _asset(name: str) -> str:
     return (Path(__file__).parent / "web" / name).read_text(encoding="utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """Return the Content-Security-Policy: `file:` is the page's own place where it is opened from a folder."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src 'sha256-{_digest(script)}' 'self' file:",
-            f"style-src 'sha256-{_digest(style)}'",
-            "img-src 'self' file: data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

@@ -21,10 +21,18 @@ function drawChart({lines, marks = [], labels, alt, width, height}) {
   svg.append(
     makeSvg("text", {x: (MARGIN.left + width - MARGIN.right) / 2, y: height - 6, "text-anchor": "middle"}, labels[0]),
     makeSvg("text", {x: 12, y: (height - MARGIN.bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${(height - MARGIN.bottom) / 2})`}, labels[1]),
-    ...marks.map(value => makeSvg("line", {class: "mark", x1: x.place(value), x2: x.place(value), y1: MARGIN.top, y2: height - MARGIN.bottom})),
+    ...marks.flatMap(value => drawMark(x.place(value), height - MARGIN.bottom)),
     ...lines.flatMap(line => drawLine(line, x, y)),
   );
   return {svg, place: x.place, value: x.value};
+}
+
+/* A dotted line with a wedge at its top, which shows behind others too. */
+function drawMark(x, bottom) {
+  return [
+    makeSvg("line", {class: "mark", x1: x, x2: x, y1: MARGIN.top, y2: bottom}),
+    makeSvg("path", {class: "mark", d: `M${x - 6} 1h12l-6 10z`}),
+  ];
 }
 
 function drawLine({points, kind}, x, y) {

@@ -45,22 +45,7 @@ function dressed(element, attributes, children) {
   return element;
 }
 
-/* How much surprise fell from the first checkpoint to the last, by item. */
-function fall() {
-  const first = data.checkpoints.bits[0], last = data.checkpoints.bits.at(-1);
-  const difference = (before, item) => before === null || last[item] === null ? null : before - last[item];
-  return {
-    key: "fall",
-    label: "fall of surprise over checkpoints",
-    unit: "bits per token",
-    help: `Surprise at ${data.checkpoints.labels[0]} less that at ${data.checkpoints.labels.at(-1)}.`,
-    digits: 3,
-    values: first.map(difference),
-  };
-}
-
 const numbers = new Map(data.numbers.map(each => [each.key, each]));
-if (data.checkpoints?.steps.length > 1 && !numbers.has("fall")) numbers.set("fall", fall());
 const words = new Map(data.words.map(each => [each.key, each]));
 const flags = new Map(data.flags.map(each => [each.key, each]));
 const shownNames = data.names.map(visible);
@@ -75,10 +60,9 @@ function isFilm(item) {
   return data.frames[item] > 1;
 }
 
-/* Where an item begins and how long it is. */
+/* Where an item begins. */
 function when(item) {
-  const start = data.starts[item] === null ? "" : `from ${data.starts[item].toFixed(2)} s`;
-  return isFilm(item) ? [start, counted(data.frames[item], "frame")].filter(Boolean).join(", ") : start;
+  return data.starts[item] === null ? "" : `from ${data.starts[item].toFixed(2)} s`;
 }
 
 /* What stands for a picture of an item where it cannot be seen. */

@@ -1,7 +1,7 @@
 /* A list of as many thumbnails as there are: only those in sight are in the document. */
 "use strict";
 
-const GAP = 8, CAPTION = 44, AHEAD = 2;
+const GAP = 8, CAPTION = 44, AHEAD = 4;
 /* Cells that are printed: paper has no end, but readers have. */
 const PRINTED = 120;
 

@@ -26,7 +26,6 @@ class ItemView {
       this.run(false);
       this.showFrame(Number(this.slider.value));
     });
-    this.dialog.addEventListener("keydown", event => this.press(event));
     this.dialog.addEventListener("close", () => {
       this.run(false);
       state.item = null;
@@ -132,7 +131,8 @@ class ItemView {
   showCode(code) {
     showCode(this.code, code, (item, frame, position) => {
       this.open(item, this.list.includes(item) ? this.list : [...data.names.keys()], frame, position);
-      this.picture.scrollIntoView({block: "nearest"});
+      this.title.focus();
+      this.dialog.scrollTop = 0;
     });
   }
 
@@ -142,7 +142,7 @@ class ItemView {
     for (const word of words.values()) rows.push([word.label, word.values[item] === null ? NONE : visible(word.choices[word.values[item]])]);
     for (const number of numbers.values()) rows.push([number.label, formatted(number, number.values[item])]);
     const wrong = data.flags.filter(each => each.items.includes(item)).map(each => each.label);
-    rows.push(["found", wrong.join(", ") || "nothing wrong"]);
+    rows.push(["defects", wrong.join(", ") || "none found"]);
     this.facts.replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
     this.showFall();
     this.retag();
@@ -186,7 +186,7 @@ class ItemView {
     if (event.altKey || event.ctrlKey || event.metaKey) return;
     pressTag(event, this.item);
     const by = {ArrowLeft: -1, ArrowRight: 1}[event.key];
-    if (!by || event.target.closest("input")) return;
+    if (!by || event.target.closest?.("input")) return;
     event.preventDefault();
     this.step(by);
   }

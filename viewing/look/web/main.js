@@ -63,7 +63,8 @@ function itemAtHand(event) {
 
 for (const view of Object.keys(VIEWS)) byId(`to-${view}`)?.addEventListener("click", () => changeView(view));
 document.addEventListener("keydown", event => {
-  if (!viewer.dialog.open && !byId("sure").open) pressTag(event, itemAtHand(event));
+  if (viewer.dialog.open) viewer.press(event);
+  else if (!byId("sure").open) pressTag(event, itemAtHand(event));
 });
 byId("size").addEventListener("change", () => list.layout());
 addEventListener("hashchange", fromAddress);

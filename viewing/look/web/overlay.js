@@ -3,7 +3,7 @@
 
 /* From dark to bright in equal steps of lightness, so that it reads in grey: stops of matplotlib's “inferno” (CC0). */
 const HEAT = [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]];
-const HEAT_OPACITY = 0.72, CODE_OPACITY = 0.62;
+const HEAT_OPACITY = 0.65, CODE_OPACITY = 0.62;
 
 class Overlay {
   constructor(root, choose) {

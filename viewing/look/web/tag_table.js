@@ -100,6 +100,6 @@ function itemsOf(places, source, start) {
 function notHere(unknown) {
   if (!unknown.length) return "";
   const listed = [...new Set(unknown)].slice(0, LISTED).map(name => `“${visible(name)}”`).join(", ");
-  const rows = unknown.length === 1 ? "1 row names" : `${grouped(unknown.length)} rows name`;
-  return `${rows} nothing on this page, or no tag, and was left out: ${listed}${unknown.length > LISTED ? " and more" : ""}.`;
+  const [rows, were] = unknown.length === 1 ? ["1 row names", "was"] : [`${grouped(unknown.length)} rows name`, "were"];
+  return `${rows} nothing on this page, or no tag, and ${were} left out: ${listed}${unknown.length > LISTED ? " and more" : ""}.`;
 }

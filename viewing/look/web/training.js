@@ -83,7 +83,7 @@ class TrainingView {
     const order = bits && items.length > 1 ? ", most surprising first" : "";
     const said = [
       items.length ? `${counted(items.length, "item")} of this page${order}` : "",
-      elsewhere ? `${counted(elsewhere, "item")} that are not on this page` : "",
+      elsewhere ? `${grouped(elsewhere)} elsewhere, not on this page` : "",
       ordered.length > MOST_ITEMS ? `the first ${MOST_ITEMS} are shown` : "",
     ].filter(Boolean).join("; ");
     return make("section", {}, make("h3", {}, `Step ${grouped(step)}`), make("p", {class: "faint"}, said || "nothing"),

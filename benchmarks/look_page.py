@@ -1,0 +1,94 @@
+"""How soon a page of `data look` is painted, and how smoothly it scrolls, as Chromium itself counts.
+
+Pages of 480 and of 10,000 items are made by a recipe, and opened from disk in a headless Chromium, which draws with the
+processor. First paint: PerformancePaintTiming of the page, from the beginning of its loading. Frames: those that came
+onto the display while a wheel (or a finger, on the narrow window) scrolls through the page, by Chromium's trace.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from browsing import TELEPHONE, WIDE, Chromium, Visit, running_chromium
+from look_pages import make_look
+
+ITEMS = (480, 10_000)
+LEAST_FRAMES = 50.0
+"""Frames a second to reach."""
+MOST_SECONDS = 1.0
+"""Until the first paint, to reach."""
+DISTANCE = 24_000
+"""Pixels scrolled."""
+SPEED = 4_000
+"""Pixels a second, about five screens."""
+CATEGORIES = ["cc", "benchmark", "devtools.timeline.frame", "disabled-by-default-devtools.timeline"]
+PAINT = "performance.getEntriesByName('first-contentful-paint').map((each) => each.startTime / 1000)[0]"
+SHOWN = "document.querySelectorAll('#cells .cell:not([hidden])').length"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3)
+    repeats = parser.parse_args().repeats
+    print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+    with tempfile.TemporaryDirectory() as folder, running_chromium() as chromium:
+        print(f"Chromium {chromium.running.version}, headless, drawing with the processor")
+        for items in ITEMS:
+            page = Path(folder) / str(items) / "index.html"
+            make_look(page.parent, items)
+            print(f"\n{items:,} items, page {page.stat().st_size / 1e6:.1f} MB")
+            for size, touch in ((WIDE, False), (TELEPHONE, True)):
+                measure(chromium, page, size, touch, repeats)
+
+
+def measure(chromium: Chromium, page: Path, size: tuple[int, int], touch: bool, repeats: int) -> None:
+    """Print medians of a window."""
+    found = [visit(chromium, page, size, touch) for _ in range(repeats)]
+    paint, rate, lacking = (statistics.median(one[place] for one in found) for place in range(3))
+    print(
+        f"{size[0]:>5} px: first paint {paint:.2f} s (to reach {MOST_SECONDS:g}), {rate:.1f} frames/s (to reach "
+        f"{LEAST_FRAMES:g}), {100 * lacking:.1f} % with parts not drawn yet, {found[0][3]} thumbnails in the document"
+    )
+
+
+def visit(chromium: Chromium, page: Path, size: tuple[int, int], touch: bool) -> tuple[float, float, float, int]:
+    """Seconds to the first paint, frames a second, share of incomplete frames, and thumbnails in the document."""
+    with chromium.visit(page, size, touch=touch) as visit:
+        visit.page.wait_for_function("document.querySelector('#cells .cell')")
+        paint = visit.page.evaluate(PAINT)
+        visit.page.wait_for_timeout(500)
+        rate, lacking = frame_rate(scrolled(chromium, visit, size, "touch" if touch else "mouse"))
+        assert visit.page.evaluate("scrollY") > 0, "the page was not scrolled"
+        return paint, rate, lacking, visit.page.evaluate(SHOWN)
+
+
+def scrolled(chromium: Chromium, visit: Visit, size: tuple[int, int], source: str) -> list[dict[str, Any]]:
+    """The trace of scrolling the page with a wheel or a finger."""
+    session = visit.page.context.new_cdp_session(visit.page)
+    chromium.running.start_tracing(page=visit.page, categories=CATEGORIES)
+    gesture = {"x": size[0] // 2, "y": size[1] // 2, "yDistance": -DISTANCE, "speed": SPEED}
+    session.send("Input.synthesizeScrollGesture", {**gesture, "gestureSourceType": source})
+    return json.loads(chromium.running.stop_tracing())["traceEvents"]
+
+
+def frame_rate(events: list[dict[str, Any]]) -> tuple[float, float]:
+    """Frames that came onto the display per second of scrolling, and the share of frames with parts not drawn yet."""
+    reports = [each for each in events if each["name"] == "PipelineReporter" and each["ph"] == "b"]
+    scrolling = [each for each in reports if each["args"]["frame_reporter"]["scroll_state"] != "SCROLL_NONE"]
+    first, last = min(each["ts"] for each in scrolling), max(each["ts"] for each in scrolling)
+    shown = [each for each in events if each["name"] == "Display::FrameDisplayed" and first <= each["ts"] <= last]
+    lacking = sum(each["args"]["frame_reporter"]["has_missing_content"] for each in scrolling)
+    return len(shown) / ((last - first) / 1e6), lacking / len(scrolling)
+
+
+if __name__ == "__main__":
+    main()
