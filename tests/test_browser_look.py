@@ -397,7 +397,7 @@ def test_pages_with_little_are_whole(
 
 def test_hostile_names_are_text_and_nothing_in_them_is_hidden(chromium: Chromium, tmp_path: Path) -> None:
     names = (HOSTILE, f"={HOSTILE}", "c.mp4\udcff", "d.mp4")
-    word = replace(make_contents(4).words[0], label=HOSTILE, choices=(HOSTILE, "b"))
+    word = replace(make_contents(4).words[0], choices=(HOSTILE, "b"))
     pairs = ((HOSTILE, HOSTILE),)
     make_look(tmp_path, 4, names=names, title=HOSTILE, header=pairs, notes=(HOSTILE,), words=(word,), skipped=pairs)
     with chromium.visit(tmp_path / "index.html") as visit:

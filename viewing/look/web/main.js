@@ -79,6 +79,5 @@ addEventListener("tags", () => {
 makeControls(arrange);
 makeTagging(() => list.items);
 openTags();
-keepTags();
 showTags();
 fromAddress();
