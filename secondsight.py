@@ -67,6 +67,7 @@ try:
     from storage.threads import limit_threads, making_room
     from storage.unlock import UnlockOptions
     from training.launching import check_command
+    from viewing.look.options import LookOptions
     from vqgan import options as vqgan
 except KeyboardInterrupt:  # imports take a moment, too
     _stopped()
@@ -83,6 +84,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
         (SyntheticOptions, "data.synthetic.make:make_synthetic"),
         (StimuliOptions, "data.stimuli.layouts:make_stimuli"),
         (InspectOptions, "data.inspection:inspect_media"),
+        (LookOptions, "viewing.look.look:look"),
         (PrepareOptions, "data.prepare:prepare"),
         (SubsetOptions, "data.subset:make_subset"),
         (vqgan.TrainOptions, "vqgan.train:train"),

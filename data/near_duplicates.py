@@ -156,7 +156,7 @@ class _Pool:
         across = np.full(len(self._first), _NONE)
         within = np.full(len(self._first), _NONE)
         files = self._files[self._first]
-        for one, other in self._candidates():
+        for one, other in candidates(self._digests):
             distance = np.bitwise_count(self._digests[one] ^ self._digests[other]).astype(np.uint64)
             near = (distance <= NEAR) & (files[one] != files[other])
             one, other, distance = one[near], other[near], distance[near] << np.uint64(32)
@@ -166,17 +166,21 @@ class _Pool:
                 np.minimum.at(nearest, other[chosen], distance[chosen] | one[chosen].astype(np.uint64))
         return across, within
 
-    def _candidates(self) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-        """Yield pairs of kinds that share a part of their hashes, many at a time; a pair may come more than once."""
-        for part in _parts(self._digests):
-            order = np.argsort(part, kind="stable")
-            part = part[order]
-            here = np.arange(len(part))
-            step = 1
-            while len(here := here[here + step < len(part)]):
-                here = here[part[here] == part[here + step]]
-                yield order[here], order[here + step]
-                step += 1
+
+def candidates(digests: NDArray[np.uint64]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yield the indices of pairs of hashes (n,) that share a part, many at a time; a pair may come more than once.
+
+    All pairs that differ in at most NEAR bits are among them.
+    """
+    for part in _parts(digests):
+        order = np.argsort(part, kind="stable")
+        part = part[order]
+        here = np.arange(len(part))
+        step = 1
+        while len(here := here[here + step < len(part)]):
+            here = here[part[here] == part[here + step]]
+            yield order[here], order[here + step]
+            step += 1
 
 
 def _parts(digests: NDArray[np.uint64]) -> Iterable[NDArray[np.uint16]]:

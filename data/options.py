@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from data.inputs import check_data, check_folder, check_tokens
+from storage.checked_files import check_file
 from storage.options import LARGEST_SEED, MANY, Options, about, option
 
 MIN_SIZE = 16
 """Smallest side of a playroom image: below it toys are no longer told apart."""
+
+
+DEFAULT_TAGS = ("exclude",)
+"""Tags of what `--exclude` leaves out, unless others are named."""
+
+
+@dataclass(frozen=True)
+class ExclusionOptions(Options):
+    """Clips and images that are left out because people tagged them."""
+
+    # These options have no identity, as they only name where it is written what is left out. That itself is recorded
+    # with the data, and a run that goes on must find the same (`data.same`, `vqgan.encoding_plan`).
+    exclude: Path | None = option(None, identity="none", must_hold=partial(check_file, what="table of tags"))
+    """Leave out what is tagged in this table, source,start,seconds,tag, as a page of `data look` writes it: each tagged
+    clip, and every other one that shares a part of it."""
+    exclude_tag: tuple[str, ...] = option(DEFAULT_TAGS, identity="none")
+    """With --exclude, the tags of what is left out."""
+
+    def check(self) -> None:
+        """Check that tags are named of a table.
+
+        Raises:
+            ValueError: there is no table, or no tag.
+        """
+        if self.exclude is None and self.exclude_tag != DEFAULT_TAGS:
+            raise ValueError(f"--exclude-tag {' '.join(self.exclude_tag)} needs --exclude, the table that has the tags")
+        if not self.exclude_tag:
+            raise ValueError("--exclude-tag needs at least one tag")
+
+
+NO_EXCLUSION = ExclusionOptions()
 
 
 @dataclass(frozen=True)
@@ -154,9 +187,20 @@ class SubsetOptions(Options):
     tokens: Path = field(metadata=about(must_hold=check_tokens))
     """The token store."""
     out: Path
-    """Folder of the new token store: some of the training items, and all validation items."""
-    items: int = field(metadata=about(at_least=1, at_most=MANY))
-    """Training items of it; an item counts once with all its crops. A smaller subset is a part of every larger one."""
+    """Folder of the new token store: some of the training items, and all validation items that are not excluded."""
+    items: int | None = option(None, at_least=1, at_most=MANY)
+    """Training items of it, by default all that are not excluded; an item counts once with all its crops. A smaller
+    subset is a part of every larger one."""
+    exclusion: ExclusionOptions = NO_EXCLUSION
+
+    def check(self) -> None:
+        """Check that the subset is smaller than the store.
+
+        Raises:
+            ValueError: nothing says what it lacks.
+        """
+        if self.items is None and self.exclusion.exclude is None:
+            raise ValueError("a subset of all items is the store itself: give --items, or --exclude, or both")
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from data.exclusion import OTHER_EXCLUSION
 from data.items import Item
 from data.tokens import TokenStore
 from storage.files import to_json, write_text
@@ -28,10 +29,17 @@ class DataRecord:
     sha256: str
     """Of what they are called, where they begin and what they hold, as far as that is known without decoding videos; of
     a token store, of its items and of the digests of its shards."""
+    excluded: str = ""
+    """SHA-256 of what `--exclude` left out; empty where nothing was."""
 
 
-def record_items(*splits: Iterable[Item]) -> DataRecord:
-    """Return the record of the clips and images of some splits; where on the disk they lie does not count."""
+def record_items(*splits: Iterable[Item], excluded: str = "") -> DataRecord:
+    """Return the record of the clips and images of some splits; where on the disk they lie does not count.
+
+    Args:
+        splits: what is left of them.
+        excluded: `data.exclusion.Exclusion.digest` of what was left out.
+    """
     digest = hashlib.sha256()
     items = 0
     for split in splits:
@@ -42,7 +50,8 @@ def record_items(*splits: Iterable[Item]) -> DataRecord:
             digest.update(f"{json.dumps(known)}\n".encode())
             items += 1
         digest.update(b"\n")
-    return DataRecord(items, digest.hexdigest())
+    digest.update(excluded.encode())
+    return DataRecord(items, digest.hexdigest(), excluded)
 
 
 def record_tokens(store: TokenStore) -> DataRecord:
@@ -57,7 +66,10 @@ def record_tokens(store: TokenStore) -> DataRecord:
 
 def write_record(run: Path, record: DataRecord) -> None:
     """Write down what a run learns from."""
-    write_text(run / DATA, to_json(record))
+    known = asdict(record)
+    if not record.excluded:
+        del known["excluded"]  # as before there was a choice
+    write_text(run / DATA, to_json(known))
 
 
 def read_record(run: Path) -> DataRecord | None:
@@ -96,7 +108,9 @@ def check_same_data(run: Path, check: RunCheck, name: str, path: Path, found: Da
     if before == found or (before is None and name not in check.moved):
         return
     change = check.moved.get(name, Change(path, path))
-    if before is None:
+    if before is not None and before.excluded != found.excluded:
+        told = OTHER_EXCLUSION
+    elif before is None:
         told = f"--{name} {change.before} -> {change.now}, and what the first held was not written down"
     elif before.items != found.items:
         told = f"--{name} {change.before}, then {before.items:,} items -> {change.now}, {found.items:,} items"

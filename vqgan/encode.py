@@ -20,13 +20,14 @@ from torch import Tensor
 
 from data.clips import Reading, as_clip, batches_to_read, read_items, stack_levels
 from data.errors import MediaError, TokenStoreError
+from data.exclusion import OTHER_EXCLUSION, leave_out, read_exclusion
 from data.items import LISTING, describe_items, find_items, split_items
 from data.skipping import describe_skipped, write_skipped
 from data.tokens import REPAIR, StoreMetadata, write_shard, write_store
 from data.workers import Workers
 from storage.fingerprints import same_fingerprint
 from storage.lock import find_owner
-from storage.run_folder import RunFolderError, check_run, open_run
+from storage.run_folder import RunFolderError, check_run, open_run, refusal
 from training.launching import say_if_alone
 from training.loop import on_cpu
 from training.precision import layers_in, read_precision, settle
@@ -111,13 +112,13 @@ def _settle_precision(options: EncodeOptions, device: torch.device) -> tuple[Enc
 
 def _say_plan(plan: Plan, tokenizer: Tokenizer, options: EncodeOptions, state: PartialState, precision: str) -> None:
     """Say what there is to encode."""
-    training, validation = split_items(plan.items)
     say_found(
         device=describe_device(state.device),
         tokenizer=tokenizer.describe(),
         data=describe_items(plan.items),
-        split=f"{len(training):,} for training, {len(validation):,} for validation",
+        split=f"{len(plan.kept.training):,} for training, {len(plan.kept.validation):,} for validation",
         **describe_groups(group_by_of(options.tokenizer, options.group_by, options.data)),
+        **plan.kept.words,
         skipped=describe_skipped(plan.skipped),
         precision=precision,
     )
@@ -148,7 +149,10 @@ def prepare(options: EncodeOptions, tokenizer: Tokenizer) -> None:
         discard_encoding(out)
         write_plan(out, plan)
     open_run(out, options, options.resume, begun=begun and not options.overwrite)
-    before = read_plan(out).metadata.tokenizer
+    plan = read_plan(out)
+    if plan.excluded.digest != read_exclusion(options.exclusion, plan.metadata.frames, plan.metadata.fps).digest:
+        raise RunFolderError(refusal(out, OTHER_EXCLUSION))
+    before = plan.metadata.tokenizer
     if not same_fingerprint(before, tokenizer.fingerprint):
         raise RunFolderError(
             f"the encoding in {out} was begun with another tokenizer ({before} -> {tokenizer.fingerprint}): give that "
@@ -167,8 +171,10 @@ def make_plan(options: EncodeOptions, tokenizer: Tokenizer) -> Plan:
     hop = options.hop(form.seconds)
     group_by = group_by_of(options.tokenizer, options.group_by, options.data)
     items, skipped = find_items(options.data, form, hop, options.out / LISTING, group_by)
-    split_items(items)  # stops here where there is one source, which cannot be in both splits
     frames = form.frames if items[0].source.kind == "video" else 1
+    excluded = read_exclusion(options.exclusion, frames, form.fps)
+    # Stops here where there is one source, which cannot be in both splits, and where nothing is left of one of them.
+    leave_out(excluded, *split_items(items), (skip.file for skip in skipped))
     metadata = StoreMetadata(
         grid=tokenizer.grid(frames, form.size, form.size),
         vocab_size=tokenizer.vocab_size,
@@ -181,7 +187,7 @@ def make_plan(options: EncodeOptions, tokenizer: Tokenizer) -> Plan:
         precision="bf16" if options.precision == "bf16" else "fp32",
     )
     sources = dict.fromkeys(item.source for item in items)
-    return Plan(metadata, hop, shard_size(len(items)), tuple(sources), tuple(skipped))
+    return Plan(metadata, hop, shard_size(len(items)), tuple(sources), tuple(skipped), excluded)
 
 
 def encode_shards(
@@ -254,7 +260,7 @@ def join_shards(plan: Plan, out: Path) -> None:
     records = [_record(plan, out, number) for number in range(plan.shards)]
     reasons = {index: reason for record in records for index, reason in record.skipped.items()}
     unread = [plan.items[index].source.skip(reason) for index, reason in reasons.items()]
-    write_skipped(out / "skipped.csv", [*plan.skipped, *unread])
+    write_skipped(out / "skipped.csv", [*plan.skipped, *plan.kept.skipped, *unread])
     if 2 * len(unread) > len(plan.items):
         raise MediaError(
             f"{len(unread)} of {len(plan.items)} clips cannot be read; the first: {unread[0].reason} "

@@ -18,6 +18,7 @@ from typing import Any, cast
 
 from data.clip_format import ClipFormat
 from data.errors import TokenStoreError
+from data.exclusion import NOTHING, Exclusion, Kept, leave_out
 from data.items import Item, list_items, split_items
 from data.sources import Skipped, Source
 from data.tokens import Shard, Split, StoreMetadata, TokenItem, check_digest, check_size, read_metadata, shard_name
@@ -47,6 +48,8 @@ class Plan:
     sources: tuple[Source, ...]
     skipped: tuple[Skipped, ...]
     """Files that were found to be unusable while planning."""
+    excluded: Exclusion = NOTHING
+    """What is left out because people tagged it."""
 
     @cached_property
     def digest(self) -> str:
@@ -56,7 +59,7 @@ class Plan:
     @cached_property
     def items(self) -> list[Item]:
         """All items in order; of one long video those between training and validation are left out."""
-        kept = {_place(item): item for side in self._split for item in side}
+        kept = {_place(item): item for side in (self.kept.training, self.kept.validation) for item in side}
         return [kept[_place(item)] for item in self._listed if _place(item) in kept]
 
     @cached_property
@@ -65,8 +68,9 @@ class Plan:
         return list_items(self.sources, ClipFormat(metadata.frames, metadata.fps, metadata.size), self.hop)[0]
 
     @cached_property
-    def _split(self) -> tuple[list[Item], list[Item]]:
-        return split_items(self._listed)
+    def kept(self) -> Kept:
+        """What is left of the two splits, and what is not."""
+        return leave_out(self.excluded, *split_items(self._listed), (skip.file for skip in self.skipped))
 
     @property
     def shards(self) -> int:
@@ -102,7 +106,7 @@ class Plan:
 
     @cached_property
     def _held_out(self) -> frozenset[tuple[str, int, float]]:
-        return frozenset(map(_place, self._split[1]))
+        return frozenset(map(_place, self.kept.validation))
 
 
 def _place(item: Item) -> tuple[str, int, float]:
@@ -146,6 +150,7 @@ def read_plan(folder: Path) -> Plan:
             metadata=read_metadata(raw.pop("metadata")),
             sources=tuple(Source.from_json(source) for source in raw.pop("sources")),
             skipped=tuple(Skipped(**skipped) for skipped in raw.pop("skipped")),
+            excluded=Exclusion.from_json(raw.pop("excluded")) if "excluded" in raw else NOTHING,
             **raw,
         )
         check_types(plan)
@@ -212,7 +217,10 @@ def discard_encoding(folder: Path) -> None:
 
 def _plain(plan: Plan) -> dict[str, Any]:
     """Return a plan in types of JSON."""
-    content: dict[str, Any] = parse_json(to_json({**asdict(plan), "metadata": plan.metadata.entries}, indent=None))
+    entries = {**asdict(plan), "metadata": plan.metadata.entries}
+    if not plan.excluded:
+        del entries["excluded"]  # so that such plans have the digests they had before there was a choice
+    content: dict[str, Any] = parse_json(to_json(entries, indent=None))
     return content
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from data.inputs import check_data
+from data.options import NO_EXCLUSION, ExclusionOptions
 from storage.checked_files import check_file
 from storage.foreign.files import check_weights_file
 from storage.model_paths import check_model
@@ -59,6 +60,7 @@ class TrainOptions(Options):
     group_by: str | None = None
     """What the split keeps together, if not each file: a column of a CSV, or a regular expression that finds the group
     in a path: '^(.+?)/' is the first folder."""
+    exclusion: ExclusionOptions = NO_EXCLUSION
     crop: int | None = option(None, at_least=1, at_most=8192)
     """Pixels a side of the random crops it is trained on; the whole clip if not given."""
     continuous_steps: int = option(100, at_least=0, at_most=MANY)
@@ -198,6 +200,7 @@ class EncodeOptions(Options):
     group_by: str | None = None
     """What the split keeps together, if not each file: a column of a CSV, or a regular expression that finds the group
     in a path: '^(.+?)/' is the first folder. As in the tokenizer's training if not given."""
+    exclusion: ExclusionOptions = NO_EXCLUSION
     augment: Augment = "none"
     """Further crops of training items: flip (each clip and its mirror image) or ten-crop (read a tenth larger; the
     corners, the centre and their mirror images). Validation items are never augmented."""

@@ -16,6 +16,7 @@ from torch import Tensor
 from data.clip_format import ClipFormat
 from data.clips import ClipDataset, as_clip, collate, training_loader
 from data.drawing import save_image
+from data.exclusion import Exclusion, Kept, leave_out, read_exclusion
 from data.items import LISTING, Item, describe_items, find_items, split_items
 from data.same import check_same_data, check_same_trunk, record_items, write_record
 from data.skipping import describe_skipped, write_skipped
@@ -94,8 +95,10 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
     out = options.out
     checkpoint = on_first_process(lambda: find_checkpoint(options, training, out, check, data="data"))
     trainer = TokenizerTrainer(accelerator, options, begins=checkpoint is None)
-    dataset, validation, skipped = _datasets(options)
-    record = record_items(dataset.items, validation.items)
+    exclusion = read_exclusion(options.exclusion, options.model.frames, options.model.fps)
+    kept, unusable = find_data(options, exclusion, out / LISTING)
+    dataset, validation = (ClipDataset(items, options.model.clip_format) for items in (kept.training, kept.validation))
+    record = record_items(dataset.items, validation.items, excluded=exclusion.digest)
     check_alike(record.sha256, "list of clips", "let all of them see the same --data")
     on_first_process(lambda: check_same_data(out, check, "data", options.data, record))
     on_first_process(lambda: check_same_trunk(training.trunk, check, "data", options.data, record))
@@ -115,11 +118,12 @@ def _train(options: TrainOptions, accelerator: Accelerator, lock: RunLock, check
     on_first_process(held.read)
     old = _old_clips(options)
     pinned = accelerator.device.type == "cuda"
+    skipped = [*unusable, *kept.skipped]
     unreadable: list[Skipped] = []
     advised = False
     if trainer.beginning is not None:
         say_beginning(trainer.tokenizer, options)
-    _say_found(accelerator, trainer, dataset, validation, skipped, options.group_by)
+    _say_found(accelerator, trainer, dataset, validation, unusable, {**describe_groups(options.group_by), **kept.words})
     usage = _possible_usage(trainer.averaged, held.count, validation.form)
     expected = Expected(training.warmup, options.continuous_steps or BEFORE, usage)
     with (
@@ -218,13 +222,21 @@ def random_crop(clips: Tensor, size: int | None, seed: int) -> Tensor:
     return clips[..., top : top + size, left : left + size]
 
 
-def _datasets(options: TrainOptions) -> tuple[ClipDataset, ClipDataset, list[Skipped]]:
+def find_data(options: TrainOptions, exclusion: Exclusion, cache: Path | None) -> tuple[Kept, list[Skipped]]:
+    """Return the items to train on and those held out, without what is left out, and the files that are unusable.
+
+    Args:
+        options: of the training.
+        exclusion: what is left out.
+        cache: folder in which what is found out about the data is kept.
+
+    Raises:
+        MediaError: see `data.items.find_items`; or nothing is left of a split.
+        TagError: no tag is of these data.
+    """
     form = options.model.clip_format
-    items, skipped = on_first_process(
-        lambda: find_items(options.data, form, cache=options.out / LISTING, group_by=options.group_by)
-    )
-    training, validation = split_items(items)
-    return ClipDataset(training, form), ClipDataset(validation, form), skipped
+    items, skipped = on_first_process(lambda: find_items(options.data, form, cache=cache, group_by=options.group_by))
+    return leave_out(exclusion, *split_items(items), (skip.file for skip in skipped)), skipped
 
 
 def _old_clips(options: TrainOptions) -> HeldOut | None:
@@ -280,13 +292,13 @@ def _say_found(
     dataset: ClipDataset,
     validation: ClipDataset,
     skipped: list[Skipped],
-    group_by: str | None,
+    words: dict[str, str],
 ) -> None:
     say_found(
         device=describe_device(accelerator.device),
         training=describe_items(dataset.items),
         validation=describe_items(validation.items),
-        **describe_groups(group_by),
+        **words,
         skipped=describe_skipped(skipped),
         model=f"{trainer.tokenizer.config.describe()}, {describe_parameters(trainer.tokenizer)}",
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments.people.sheets import read_sheet
+from storage.sheets import read_sheet
 from storage.tables import parse_rows, write_rows
 from storage.terminal import count
 

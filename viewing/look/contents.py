@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -258,13 +257,3 @@ def write_chunk(folder: Path, kind: str, number: int, values: np.ndarray[Any, An
     name = chunk_name(kind, number)
     write_text(folder / name, f"look.receive({json.dumps(kind)}, {number}, {json.dumps(encoded)});\n")
     return name
-
-
-def columns(contents: Contents) -> Mapping[str, tuple[Any, ...]]:
-    """Return the columns of items.csv by name: what the page can sort and filter by."""
-    words = {
-        word.key: tuple("" if value is None else word.choices[value] for value in word.values)
-        for word in contents.words
-    }
-    numbers = {number.key: number.values for number in contents.numbers}
-    return {"source": contents.names, "start": contents.starts, "frames": contents.frames, **words, **numbers}

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.people.sheets import Sheet, read_any_text, read_sheet
+from storage.sheets import Sheet, read_any_text, read_sheet
 from storage.tables import parse_rows
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.people.data_options import COLUMNS, Source
-from experiments.people.sheets import read_any_text, read_sheet
 from storage.checked_files import FaultError, parse_json
+from storage.sheets import read_any_text, read_sheet
 
 JSON_ENDINGS = (".json", ".jsonl", ".txt")
 OPTIONAL = {"side"}

@@ -19,7 +19,7 @@ from storage.tables import Table, parse_table, required_columns
 from storage.terminal import count
 
 LARGEST_SHEET = 1 << 30
-"""Bytes of a table of people's, at most."""
+"""Bytes of a table that people made, at most."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 MARKS = {
     codecs.BOM_UTF8: ("utf-8-sig", "a byte order mark was skipped"),
@@ -75,7 +75,7 @@ def read_sheet(path: Path) -> Sheet:
     except csv.Error as error:
         raise ValueError(f"{path} is no table of text: {error}") from error
     if not rows:
-        raise ValueError(f"{path} has no rows: give a table of people's responses")
+        raise ValueError(f"{path} has no rows: it is empty, or has nothing below the names of its columns")
     names = list(rows[0])
     return Sheet(path, tuple(names), rows, tuple(notes))
 
@@ -85,7 +85,7 @@ def read_any_text(path: Path) -> tuple[str, list[str]]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no such text, or larger than any table of people's.
+        ValueError: it is no such text, or larger than any table that people make.
     """
     try:
         check_size(path, LARGEST_SHEET)

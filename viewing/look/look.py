@@ -1,0 +1,154 @@
+"""`secondsight data look`: a folder with a page to look through data, which needs nothing but a browser.
+
+index.html         the page; written last, so that a folder without it holds none
+sprites/00000.jpg  thumbnails, `CHUNK` in each
+films/000000.jpg   the frames of a clip side by side
+tokens/00000.js    tokens of items, and in surprise/ the bits of each, loaded when they are looked at
+items.csv, duplicates.csv, skipped.csv, look.json, config.json, environment.json
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from data.items import describe_items
+from data.near_duplicates import NEAR
+from data.same import record_items, record_tokens
+from data.skipping import describe_skipped, write_skipped
+from data.sources import Skipped
+from storage.files import to_json, write_text
+from storage.lock import FolderLock
+from storage.run_folder import RunFolderError, open_run, recorded_command
+from storage.tables import write_rows
+from training.progress import count, say_done, say_found
+from viewing.look.assembling import assemble, scorers_of, tokens_of
+from viewing.look.contents import Contents
+from viewing.look.drawing import draw
+from viewing.look.material import LookError, Material, find_material
+from viewing.look.options import LookOptions
+from viewing.look.page import write_page
+from viewing.look.surprise import Scorer
+from viewing.look.tables import DuplicateRow, LookRow, duplicate_rows, item_rows
+
+FOLDERS = ("sprites", "films", "tokens", "surprise")
+FILES = ("items.csv", "duplicates.csv", "skipped.csv", "look.json", "config.json", "environment.json")
+"""What a page has beside index.html."""
+
+PAGE = "index.html"
+
+
+def look(options: LookOptions) -> Path:
+    """Write a page of the items that the options name, and return its path.
+
+    Raises:
+        LookError, MediaError, TokenStoreError, CheckpointError: there is nothing to look at, or models do not fit.
+        RunFolderError: `out` holds something else, or a page and `overwrite` is not set.
+        TagError: the table of tags cannot be used.
+        FolderLockError: another process is writing into `out`.
+    """
+    out = options.out
+    _check_apart(options)
+    with FolderLock(out) as lock, TemporaryDirectory(prefix="secondsight-look-") as cache:
+        _check_folder(out, options.overwrite)
+        material = find_material(options, Path(cache))
+        scorers = scorers_of(options, material)
+        _say(material)
+        _discard(out)
+        open_run(out, options, begun=False)
+        drawn = draw(options, material, lock)
+        contents, skipped = assemble(options, material, drawn, scorers)
+        lock.check()
+        _write(out, material, scorers, contents, skipped)
+    _say_result(contents, skipped)
+    say_done(out / PAGE, "open it in a browser")
+    return out / PAGE
+
+
+def _check_apart(options: LookOptions) -> None:
+    """Refuse a page inside the folder that is looked at, where its pictures would be data the next time.
+
+    Raises:
+        LookError: it would be.
+    """
+    path = options.path
+    if path.is_dir() and recorded_command(path) is None and options.out.resolve().is_relative_to(path.resolve()):
+        raise LookError(
+            f"--out {options.out} lies in {path}, where the pictures of the page would be found as data: choose another"
+        )
+
+
+def _check_folder(out: Path, overwrite: bool) -> None:
+    """Refuse a folder that holds something else than a page, or a page that is not to be replaced.
+
+    Raises:
+        RunFolderError: it does.
+    """
+    ours = recorded_command(out) == LookOptions.command
+    if ours and (out / PAGE).exists() and not overwrite:
+        raise RunFolderError(f"{out} already holds a page: replace it with --overwrite, or choose another --out")
+    others = [path.name for path in out.iterdir() if not path.name.startswith("writing.lock")]
+    if others and not ours:
+        raise RunFolderError(f"{out} holds other files, such as {min(others)}: choose a folder that is empty (--out)")
+
+
+def _discard(out: Path) -> None:
+    """Remove a page, and what is left of one that was not finished."""
+    for name in (PAGE, *FILES):
+        (out / name).unlink(missing_ok=True)
+    for name in FOLDERS:
+        shutil.rmtree(out / name, ignore_errors=True)
+
+
+def _say(material: Material) -> None:
+    items = [one.item for one in material.shown if one.item is not None]
+    say_found(
+        data=describe_items(items) if items else f"{count(len(material.shown), 'item')} of {material.data}",
+        clips=f"{material.form.frames} frames, {material.form.fps:g} a second",
+        skipped=describe_skipped(material.skipped),
+    )
+
+
+def _write(
+    out: Path, material: Material, scorers: Sequence[Scorer], contents: Contents, skipped: Sequence[Skipped]
+) -> None:
+    """Write the tables, the record, and at last the page."""
+    write_rows(out / "items.csv", item_rows(contents), LookRow)
+    write_rows(out / "duplicates.csv", duplicate_rows(contents), DuplicateRow)
+    write_skipped(out / "skipped.csv", skipped)
+    write_text(out / "look.json", to_json(_record(material, scorers, contents)))
+    write_page(out, contents)
+
+
+def _record(material: Material, scorers: Sequence[Scorer], contents: Contents) -> dict[str, Any]:
+    """Return what was looked at, by which it is known again, and what was found."""
+    items = [one.item for one in material.shown if one.item is not None]
+    data = record_tokens(material.store) if material.store is not None else record_items(items)
+    return {
+        "data": data,
+        "items": len(contents.names),
+        "skipped": len(contents.skipped),
+        "frames": material.form.frames,
+        "fps": material.form.fps,
+        "size": contents.side,
+        "tokenizer": None if contents.tokens is None else tokens_of(material).tokenizer,
+        "gpts": [scorer.label for scorer in scorers],
+        "defects": {flag.key: len(flag.items) for flag in contents.flags},
+        "duplicates": {
+            "bits": NEAR,
+            "groups": len(contents.duplicates),
+            "leaks": sum(group.leak for group in contents.duplicates),
+        },
+    }
+
+
+def _say_result(contents: Contents, skipped: Sequence[Skipped]) -> None:
+    leaks = sum(group.leak for group in contents.duplicates)
+    print(f"{count(len(contents.names), 'item')}, {count(len(skipped), 'file')} skipped (see skipped.csv)")
+    defects = ", ".join(f"{len(flag.items):,} {flag.label}" for flag in contents.flags)
+    print(f"defects          {defects}")
+    across = f", {leaks:,} of them across training and validation" if leaks else ""
+    print(f"near duplicates  {count(len(contents.duplicates), 'group')}{across}")
