@@ -261,7 +261,10 @@ def test_only_thumbnails_in_sight_are_in_the_document(chromium: Chromium, tmp_pa
         expect(page.locator(picture(page, 1499))).to_be_in_viewport()
         assert page.locator("#cells .cell").count() < 200
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.emulate_media(media="print")
         assert items(page)[:120] == list(range(120))
+        expect(page.locator("#paper")).to_have_text("1,500 items; the first 120 are printed")
+        expect(page.locator("#controls")).to_be_hidden()
 
 
 # Duplicates, and what a training was trained on
