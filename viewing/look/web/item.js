@@ -141,8 +141,7 @@ class ItemView {
     rows.push(["frames", String(data.frames[item])]);
     for (const word of words.values()) rows.push([word.label, word.values[item] === null ? NONE : visible(word.choices[word.values[item]])]);
     for (const number of numbers.values()) rows.push([number.label, formatted(number, number.values[item])]);
-    const wrong = data.flags.filter(each => each.items.includes(item)).map(each => each.label);
-    rows.push(["defects", wrong.join(", ") || "none found"]);
+    rows.push(["defects", defectsOf(item).join(", ") || "none found"]);
     this.facts.replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
     this.showFall();
     this.retag();
