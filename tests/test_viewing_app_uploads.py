@@ -132,7 +132,7 @@ DAMAGED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "tar as png": (named("shard.png", archive), "not an image"),
     "page as png": (write("a.png", b"<!doctype html><p>404"), "web page"),
     "page as mp4": (write("a.mp4", b"<!doctype html><p>404" * 99), "is not a"),
-    "playlist as mp4": (write("a.mp4", b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nb.ts\n"), "not a film"),
+    "playlist as mp4": (write("a.mp4", b"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nb.ts\n"), "is not a"),
     "list of films as avi": (write("a.avi", b"ffconcat version 1.0\nfile 'b.mp4'\n"), "not a film"),
     "postscript as png": (write("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "PostScript"),
     "half a png": (halved(picture), "damaged or cut short"),
