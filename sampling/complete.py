@@ -45,6 +45,7 @@ from sampling.items import (
     write_finished,
 )
 from sampling.options import STILL_KINDS, CompleteOptions, Request, SamplingPrecision, WindowOption
+from sampling.pages import Fact, facts_of, with_fingerprint
 from sampling.parallel import DecodingCounts, check_window
 from sampling.prompts import Layout, Size, count_changed, count_frames, describe_rounding, lay_out
 from sampling.recommended import describe_settings
@@ -335,8 +336,23 @@ def _summarise(work: Work, options: CompleteOptions, out: Path) -> None:
     write_rows(out / "items.csv", entries, GalleryItem)
     shown = finished[:GRID_ITEMS]
     show_grid(_assemble(work, shown), [kept.item.name for kept in shown], out)
-    write_gallery(out, entries, f"{options.prompt}: {len(finished)} items, {options.n} continuations each")
+    title = f"{options.prompt}: {len(finished)} items, {options.n} continuations each"
+    write_gallery(out, entries, title, _facts(work, options))
     write_text(out / "sample.json", to_json(_how_to_redo(work, options, finished)))
+
+
+def _facts(work: Work, options: CompleteOptions) -> tuple[Fact, ...]:
+    """Return the header of the page."""
+    given = f", {options.given:g} given" if options.given is not None else ""
+    prompt = f"prompt {options.prompt}{given}, encoding {options.prompt_encoding}"
+    length = f", {options.seconds:g} s long" if options.seconds is not None else ""
+    return facts_of(
+        options,
+        left_out=("batch", "window"),
+        model=with_fingerprint(options.gpt, work.gpt_fingerprint),
+        tokenizer=with_fingerprint(options.tokenizer, work.tokenizer.fingerprint),
+        settings=f"{prompt}{length}; {options.sampling.describe()}, noise {options.sampling.noise}; {work.precision}",
+    )
 
 
 def _how_to_redo(work: Work, options: CompleteOptions, finished: Sequence[FinishedItem]) -> dict[str, Any]:
