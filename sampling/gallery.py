@@ -5,9 +5,6 @@ Blue outlines what was given, red what the model made up; grey is what it was no
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +14,14 @@ from urllib.parse import quote
 from PIL import Image
 
 from data.drawing import printable, save_image, stack_images
+from data.images import clip_to_image
 from data.video_writing import write_video
 from sampling.completion import Completion
+from sampling.pages import Fact, inline_scripts, page_policy, render_page
 from sampling.panels import completion_panels, draw_scale, heat_panels, top_of_scale
 from sampling.stills import colour_signs, draw_legend, draw_still, line_signs
 from sampling.videos import draw_video
 from storage.files import write_text
-from storage.templates import render_template
 
 SIDE = 128
 """Height in pixels of images and frames; roughly, as images grow by whole pixels and never shrink."""
@@ -33,6 +31,11 @@ ENTROPY_DIGITS = 3
 """Decimals of bits on the page."""
 
 
+TEMPLATE = "gallery.html.j2"
+POSTER = "_poster.png"
+"""End of the name of the image that stands for a video until it is played."""
+
+
 @dataclass(frozen=True)
 class GalleryItem:
     """One completed item on the page."""
@@ -40,7 +43,7 @@ class GalleryItem:
     name: str
     """Shown to people; may hold any characters."""
     stem: str
-    """Its files are `items/<stem>.png`, `items/<stem>_entropy.png` and for videos also .mp4 and .gif."""
+    """Its files are `items/<stem>.png`, `items/<stem>_entropy.png` and for videos also .mp4, .gif and _poster.png."""
     video: bool
     """Whether it is a clip."""
     distance_to_truth: float | None
@@ -58,8 +61,8 @@ def show_item(completion: Completion, name: str, fps: float, folder: Path, stem:
     """Write what there is to see of one item into `folder`, which is made.
 
     `<stem>.png`: original, prompt, reconstruction and continuations; for clips as film strips, and then also as
-    `<stem>.mp4` and `<stem>.gif`, side by side. `<stem>_entropy.png`: the entropy of every sampled token over the
-    continuations, in bits.
+    `<stem>.mp4` and `<stem>.gif`, side by side, with their last frame as `<stem>_poster.png`. `<stem>_entropy.png`: the
+    entropy of every sampled token over the continuations, in bits.
 
     Args:
         completion: of the item.
@@ -82,6 +85,7 @@ def show_item(completion: Completion, name: str, fps: float, folder: Path, stem:
         moving = draw_video(completion, panels, name, fps, SIDE)
         for suffix in (".mp4", ".gif"):
             write_video(folder / f"{stem}{suffix}", moving, fps)
+        save_image(folder / f"{stem}{POSTER}", clip_to_image(moving[:, -1]))
 
 
 def show_grid(completions: Sequence[Completion], names: Sequence[str], out: Path) -> None:
@@ -98,33 +102,32 @@ def show_grid(completions: Sequence[Completion], names: Sequence[str], out: Path
     save_image(out / "grid.png", stack_images([*stills, legend]))
 
 
-def write_gallery(out: Path, entries: Sequence[GalleryItem], title: str) -> None:
+def write_gallery(out: Path, entries: Sequence[GalleryItem], title: str, facts: Sequence[Fact] = ()) -> None:
     """Write `index.html` into `out`: all items, to be searched, sorted and played, from the files in `out/items`.
 
     The page loads nothing but those files and runs no script but its own, as its policy says to the browser; without
     JavaScript it is a list.
 
+    Args:
+        out: folder of the page.
+        entries: what is on it.
+        title: of the page.
+        facts: who made it, see `sampling.pages.facts_of`.
+
     Raises:
         FileNotFoundError: files of an item are missing.
     """
-    page = render_template(
+    page = render_page(
         Path(__file__),
-        "gallery.html.j2",
-        html=True,
+        TEMPLATE,
         title=printable(title),
-        script_digest=_script_digest(),
+        policy=page_policy(*inline_scripts(Path(__file__), TEMPLATE), media="beside"),
+        facts=facts,
         cards=[_card(out, entry) for entry in entries],
         videos=any(entry.video for entry in entries),
         truths=any(entry.distance_to_truth is not None for entry in entries),
     )
     write_text(out / "index.html", page)
-
-
-def _script_digest() -> str:
-    """Return the SHA-256 of the page's script in base64: its policy lets that one run and no other."""
-    template = Path(__file__).with_name("gallery.html.j2").read_text(encoding="utf-8")
-    (script,) = re.findall("<script>(.*?)</script>", template, flags=re.DOTALL)
-    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
 
 
 def _card(out: Path, entry: GalleryItem) -> dict[str, Any]:
@@ -135,7 +138,6 @@ def _card(out: Path, entry: GalleryItem) -> dict[str, Any]:
         "name": printable(entry.name),
         "source": printable(entry.source),
         "link": quote(link),
-        "shows": "original, prompt, reconstruction and continuations" if truth else "what the model imagined",
         "distance": entry.distance_to_truth if truth else "",
         "best": entry.best_distance if truth else "",
         # Rounded: rows that are sampled side by side decide the last digits, and a resumed run has the same page.
@@ -143,6 +145,24 @@ def _card(out: Path, entry: GalleryItem) -> dict[str, Any]:
         "still": _size(out / f"{link}.png"),
         "heat": _size(out / f"{link}_entropy.png"),
         "video": _size(out / f"{link}.gif") if entry.video else None,
+        # Of completions of an older version, which a run went on with, there is none.
+        "poster": quote(f"{link}{POSTER}") if (out / f"{link}{POSTER}").exists() else "",
+        **_words(entry),
+    }
+
+
+def _words(entry: GalleryItem) -> dict[str, str]:
+    """Return what stands for the images and the video of an item where they cannot be seen."""
+    name = printable(entry.name)
+    shown = "what the model imagined"
+    found = ""
+    if entry.distance_to_truth is not None:
+        shown = "original, prompt, reconstruction and continuations"
+        found = f"; what was imagined is {entry.distance_to_truth:.3f} from the truth on average"
+    return {
+        "still_words": f"{name}: {shown}{', film strips' if entry.video else ''}{found}",
+        "video_words": f"{name}: {shown}, side by side in a video{found}",
+        "heat_words": f"{name}: entropy of every imagined token over the continuations, {entry.entropy_bits:,.0f} bits",
     }
 
 

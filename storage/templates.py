@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
-def render_template(package_file: Path, name: str, /, *, html: bool, **values: Any) -> str:
+def render_template(package_file: Path, name: str, /, *, html: bool, shared: Sequence[Path] = (), **values: Any) -> str:
     """Return the text of a template.
 
     Args:
@@ -16,13 +17,15 @@ def render_template(package_file: Path, name: str, /, *, html: bool, **values: A
         name: of the template's file.
         html: whether it makes HTML, in which values are escaped. In other text a line break behind a block
             (`{% ... %}`) is left out, and the one at the end of the file is kept.
+        shared: folders with templates that this one imports, looked into after the caller's own.
         values: what the template names.
 
     Raises:
+        jinja2.TemplateNotFound: the template, or one that it imports, is not there.
         jinja2.UndefinedError: the template names something that is not among the values.
     """
     environment = Environment(
-        loader=FileSystemLoader(package_file.parent),
+        loader=FileSystemLoader([package_file.parent, *shared]),
         undefined=StrictUndefined,
         autoescape=html,
         trim_blocks=not html,

@@ -119,7 +119,7 @@ FILES = {
 
 def test_every_item_has_its_files(half_clips: Path) -> None:
     assert {path.name for path in half_clips.iterdir()} == FILES
-    kinds = (".mp4", ".gif", ".png", ".npz", "_entropy.png")
+    kinds = (".mp4", ".gif", ".png", ".npz", "_entropy.png", "_poster.png")
     assert {path.name for path in (half_clips / "items").iterdir()} == {
         f"item_00{i}{k}" for i in range(3) for k in kinds
     }

@@ -71,6 +71,7 @@ def test_a_clip_gets_strips_videos_and_a_heat_map_and_an_image_images(out: Path)
         "item_000.mp4",
         "item_000.png",
         "item_000_entropy.png",
+        "item_000_poster.png",
         "item_001.png",
         "item_001_entropy.png",
     ]
@@ -95,7 +96,7 @@ def test_video_and_gif_have_every_frame_at_its_time(out: Path) -> None:
 
 def test_what_was_imagined_from_nothing_is_shown(tmp_path: Path) -> None:
     show_item(make_completion(nothing(8)), "imagined", 8.0, tmp_path, "item_000")
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.iterdir())) == 5
 
 
 @pytest.mark.parametrize("name", AWKWARD)
@@ -160,8 +161,33 @@ def test_everything_to_look_at_is_described(out: Path) -> None:
     page = Page(out / "index.html")
     assert all(image["alt"] for image in page.every("img") if "src" in image)
     assert [video["aria-label"] for video in page.every("video")] == [
-        "clip: original, prompt, reconstruction and continuations, video"
+        "clip: original, prompt, reconstruction and continuations, side by side in a video; what was imagined is 0.250 "
+        "from the truth on average"
     ]
+
+
+def test_a_video_is_stood_for_by_its_last_frame(out: Path) -> None:
+    (video,) = Page(out / "index.html").every("video")
+    assert video["poster"] == "items/item_000_poster.png"
+    with Image.open(out / video["poster"]) as poster, Image.open(out / "items" / "item_000.gif") as gif:
+        gif.seek(gif.n_frames - 1)
+        last = np.asarray(gif.convert("RGB"), dtype=float)
+        assert np.abs(np.asarray(poster, dtype=float) - last).mean() < 8  # a GIF has 256 colours
+
+
+def test_videos_of_older_versions_have_no_poster_and_are_shown(tmp_path: Path) -> None:
+    show_item(make_completion(first_half(), grid=(2, 2, 2)), "clip", 8.0, tmp_path / "items", "item_000")
+    (tmp_path / "items" / "item_000_poster.png").unlink()
+    write_gallery(tmp_path, [entry("item_000")], "Title")
+    (video,) = Page(tmp_path / "index.html").every("video")
+    assert "poster" not in video
+    assert video["preload"] == "metadata"
+
+
+def test_nothing_plays_by_itself(out: Path) -> None:
+    (video,) = Page(out / "index.html").every("video")
+    assert "autoplay" not in video
+    assert "controls" in video
 
 
 def test_the_page_carries_the_metrics_by_which_it_sorts(out: Path) -> None:

@@ -34,3 +34,12 @@ def test_html_keeps_line_breaks_but_the_last(tmp_path: Path) -> None:
 
 def test_a_value_may_have_any_name(tmp_path: Path) -> None:
     assert fill(tmp_path, "{{ name }} {{ package_file }}", html=False, name="a", package_file="b") == "a b"
+
+
+def test_what_is_shared_is_found_after_what_lies_beside(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "parts.j2").write_text("{% macro own() %}shared{% endmacro %}")
+    (shared / "text.j2").write_text("hidden by the one beside")
+    (tmp_path / "text.j2").write_text('{% import "parts.j2" as parts %}{{ parts.own() }}')
+    assert render_template(tmp_path / "code.py", "text.j2", html=True, shared=(shared,)) == "shared"
