@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 import av
+import torch
 from torch import Tensor
 
 from data.clip_format import ClipFormat
@@ -104,11 +105,11 @@ def read_upload(path: Path, pair: HasForm, limits: Limits = LIMITS) -> Tensor:
     Raises:
         UploadError: it is no picture or film, damaged, too large or too short.
     """
-    return _take(path, pair.clip_format, limits, film=False)
+    return _take(path, pair.clip_format, limits, film=False).clip()
 
 
 def read_film(path: Path, form: ClipFormat, limits: Limits = LIMITS) -> Tensor:
-    """Return a film from its beginning, (3, T, H, W) float32 in [-1, 1]; remove the file.
+    """Return a film from its beginning, (3, T, H, W) uint8; remove the file.
 
     It is what `secondsight physics run` reads, but for what fills no latent frame at the end.
 
@@ -120,7 +121,7 @@ def read_film(path: Path, form: ClipFormat, limits: Limits = LIMITS) -> Tensor:
     Raises:
         UploadError: it is no film, damaged or too large.
     """
-    return _take(path, form, limits, film=True)
+    return torch.from_numpy(_take(path, form, limits, film=True).levels)
 
 
 class HasForm(Protocol):
@@ -142,7 +143,7 @@ class _Request:
     """Whether it is read from its beginning, as far as it goes."""
 
 
-def _take(path: Path, form: ClipFormat, limits: Limits, film: bool) -> Tensor:
+def _take(path: Path, form: ClipFormat, limits: Limits, film: bool) -> Reading:
     """Read a file under a name of our own, in another process, and remove it."""
     name = _shown(path.name)
     try:
@@ -176,7 +177,7 @@ def _check_file(file: Path, limits: Limits, film: bool) -> None:
         raise MediaError("is empty (0 bytes)")
 
 
-def _read_apart(request: _Request) -> Tensor:
+def _read_apart(request: _Request) -> Reading:
     """Read a file in a process of its own, which is ended when it takes too long.
 
     Raises:
@@ -193,7 +194,7 @@ def _read_apart(request: _Request) -> Tensor:
         raise MediaError(f"cannot be read ({type(error).__name__}): convert it to PNG or MP4") from error
     if isinstance(answer, MediaError):
         raise _without_path(answer, request.path)
-    return answer.clip()
+    return answer
 
 
 def _without_path(error: MediaError, file: Path) -> MediaError:
