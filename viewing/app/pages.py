@@ -12,7 +12,9 @@ from markupsafe import escape
 from viewing.app.completing import CompletionTab, completion_tab
 from viewing.app.examples import Example
 from viewing.app.jobs import Worker
+from viewing.app.memory_tab import MemoryTab, memory_tab
 from viewing.app.models import Models
+from viewing.app.physics_tab import PhysicsTab, physics_tab
 from viewing.app.sessions import Sessions
 
 TITLE = "Secondsight"
@@ -35,6 +37,10 @@ def make_page(
         gr.HTML(f"<h1>{escape(f'Secondsight: play with {names}')}</h1>")
         with gr.Tab("Continue"):
             completion_tab(CompletionTab(models, examples, sessions, worker))
+        with gr.Tab("Remember"):
+            memory_tab(MemoryTab(models, sessions, worker))
+        with gr.Tab("Be surprised"):
+            physics_tab(PhysicsTab(models, sessions, worker))
 
         def leave(request: gr.Request) -> None:
             sessions.end(request.session_hash)
