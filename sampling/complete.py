@@ -49,6 +49,7 @@ from sampling.pages import Fact, facts_of, with_fingerprint
 from sampling.parallel import DecodingCounts, check_window
 from sampling.prompts import Layout, Size, count_changed, count_frames, describe_rounding, lay_out
 from sampling.recommended import describe_settings
+from sampling.sampled import Sampled, Watch
 from storage.checked_files import parse_json
 from storage.checksums import fingerprint
 from storage.command import command_line
@@ -128,16 +129,16 @@ def complete(options: CompleteOptions) -> Path:
         begun = has_begun(options.out, CompleteOptions) and not options.overwrite
         options, precision = _settle_precision(options, begun)
         if begun:
-            _open(options, begun=True)  # refused before anything takes long
+            _open(options, options.out, begun=True)  # refused before anything takes long
         work = _prepare(options)
         _say_found(work, precision, options)
         if not begun:
-            _open(options, begun=False)
+            _open(options, options.out, begun=False)
         unread = _complete_items(work, options.out, options.batch)
         write_skipped(options.out / "skipped.csv", [*work.skipped, *unread])
         if unread:
             check_skipped(unread, len(work.items), options.input[0])
-        _summarise(work, options)
+        _summarise(work, options, options.out)
     say_done(options.out / "index.html", "open it in a browser")
     return options.out
 
@@ -218,17 +219,17 @@ def _parameters(model: nn.Module) -> str:
     return f"{sum(parameter.numel() for parameter in model.parameters()):,} parameters"
 
 
-def _open(options: CompleteOptions, begun: bool) -> None:
+def _open(options: CompleteOptions, out: Path, begun: bool) -> None:
     """Make `out` the folder of this run; nothing of what is replaced outlives its options."""
     try:
         if options.overwrite:
-            (options.out / "sample.json").unlink(missing_ok=True)
-            shutil.rmtree(options.out / "items", ignore_errors=True)
-        same = left_open(options.out, "sampling_precision")
-        open_run(options.out, options, options.resume, options.overwrite, begun=begun, same=same)
-        (options.out / "items").mkdir(exist_ok=True)
+            (out / "sample.json").unlink(missing_ok=True)
+            shutil.rmtree(out / "items", ignore_errors=True)
+        same = left_open(out, "sampling_precision")
+        open_run(out, options, options.resume, options.overwrite, begun=begun, same=same)
+        (out / "items").mkdir(exist_ok=True)
     except OSError as error:
-        raise unwritable(options.out, error) from error
+        raise unwritable(out, error) from error
 
 
 def _complete_items(work: Work, out: Path, batch: int) -> list[Skipped]:
@@ -260,12 +261,57 @@ def _complete_group(
         return
     if clips is not None:
         grey += are_grey(clips).tolist()
-    changed = _count_changed(work, clips)
-    indices = [item.index for item in items]
     counts = DecodingCounts()
-    sampled = sample_layout(
-        work.gpt, work.tokenizer, clips, work.layout, work.request, indices, work.precision, work.window, counts
-    )
+    sampled = sample_items(work, items, clips, counts)
+    _write_items(work, items, clips, sampled, counts, out)
+
+
+def sample_items(
+    work: Work,
+    items: Sequence[CompletionItem],
+    clips: Tensor | None,
+    counts: DecodingCounts | None = None,
+    watch: Watch | None = None,
+) -> Sampled:
+    """Return the continuations (B, n, t, h, w) of items whose clips (B, 3, T, H, W) are given: see `sample_layout`."""
+    indices = [item.index for item in items]
+    asked = (work.request, indices, work.precision, work.window, counts, watch)
+    return sample_layout(work.gpt, work.tokenizer, clips, work.layout, *asked)
+
+
+def write_completions(
+    work: Work, options: CompleteOptions, out: Path, clips: Tensor | None, sampled: Sampled, counts: DecodingCounts
+) -> None:
+    """Write what `complete` does of items that were sampled by others.
+
+    Args:
+        work: models, the items, and what was asked.
+        options: that ask for the same, wherever they write.
+        out: new folder to write into.
+        clips: (B, 3, T, H, W) in [-1, 1] of the items; None where nothing is given.
+        sampled: (B, n, t, h, w), of `sample_items`.
+        counts: of the passes it took.
+
+    Raises:
+        MediaError: an item cannot be read any more.
+        OSError: the folder cannot be written.
+    """
+    _open(options, out, begun=False)
+    _write_items(work, work.items, clips, sampled, counts, out)
+    write_skipped(out / "skipped.csv", work.skipped)
+    _summarise(work, options, out)
+
+
+def _write_items(
+    work: Work,
+    items: Sequence[CompletionItem],
+    clips: Tensor | None,
+    sampled: Sampled,
+    counts: DecodingCounts,
+    out: Path,
+) -> None:
+    """Write what there is to see and to keep of items that were sampled side by side."""
+    changed = _count_changed(work, clips)
     for row, (item, of_item) in enumerate(zip(items, sampled, strict=True)):
         path = finished_path(out, item)
         if not path.exists():
@@ -282,9 +328,8 @@ def _count_changed(work: Work, clips: Tensor | None) -> list[int]:
     return [*count_changed(work.tokenizer, clips.to(work.gpt.device), work.request.prompt).tolist()]
 
 
-def _summarise(work: Work, options: CompleteOptions) -> None:
+def _summarise(work: Work, options: CompleteOptions, out: Path) -> None:
     """Write what is about all items, from what is kept of each."""
-    out = options.out
     finished = read_finished(out, work.items, work.identity)
     entries = [gallery_item(kept, video=work.layout.size[0] > 1) for kept in finished]
     write_arrays(out, finished)

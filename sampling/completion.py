@@ -17,7 +17,7 @@ from sampling.decode import sample
 from sampling.options import Request, SamplingPrecision, WindowOption
 from sampling.parallel import DecodingCounts
 from sampling.prompts import Layout, encode_prompt, lay_out, size_of
-from sampling.sampled import Sampled
+from sampling.sampled import Sampled, Watch
 from vqgan.tokenizer import Tokenizer
 
 CHUNK = 16
@@ -86,6 +86,7 @@ def sample_layout(
     precision: SamplingPrecision | None = None,
     window: WindowOption = "auto",
     counts: DecodingCounts | None = None,
+    watch: Watch | None = None,
 ) -> Sampled:
     """Sample the continuations of the clips that a layout was made for; see `complete_clips`, and `sample`.
 
@@ -109,6 +110,7 @@ def sample_layout(
         precision=precision,
         window=window,
         counts=counts,
+        watch=watch,
     )
     return sampled.cpu().unflatten(layout.grid).hide_scores(layout.given)
 

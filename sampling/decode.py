@@ -22,7 +22,7 @@ from sampling.engine import CachedEngine, Engine
 from sampling.noise import GumbelNoise, Noise, make_noise
 from sampling.options import NoiseKind, SamplingOptions, SamplingPrecision, WindowOption
 from sampling.parallel import DecodingCounts, ParallelDecoder, choose_window
-from sampling.sampled import FREE, SampleBuffer, Sampled
+from sampling.sampled import FREE, SampleBuffer, Sampled, Watch
 from sampling.sliding import Stretch, windows
 from training.products import exact_products
 
@@ -40,6 +40,7 @@ def sample(
     precision: SamplingPrecision | None = None,
     window: WindowOption = "auto",
     counts: DecodingCounts | None = None,
+    watch: Watch | None = None,
 ) -> Sampled:
     """Continue every prompt `n` times with a key-value cache; a prompt is read once for all its continuations.
 
@@ -57,6 +58,7 @@ def sample(
         window: tokens of a continuation that are read in one pass of the model, which changes no token
             (`sampling.parallel`); `auto` is what pays, and 1 with an engine that reads one at a time.
         counts: where passes are counted.
+        watch: who is shown the tokens as they are drawn, which changes none of them.
 
     Returns:
         (B, n, L) tokens and scores.
@@ -74,7 +76,7 @@ def sample(
     filling = _Filling(
         gpt=gpt,
         engine=engine,
-        buffer=SampleBuffer(given.repeat_interleave(n, dim=0)),
+        buffer=SampleBuffer(given.repeat_interleave(n, dim=0), watch),
         noise=make_noise(options.noise, seed, items, n, prompt, length, given.device),
         options=options,
         window=choose_window(window, engine, len(given) * n, length - prompt, options),

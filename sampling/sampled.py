@@ -15,6 +15,10 @@ from torch import Tensor
 FREE = -1
 """Stands for a token that is not given."""
 
+Watch = Callable[["Sampled"], None]
+"""What is shown the rows (R, L) after every pass of the model that drew tokens: tokens not drawn yet are `FREE`, their
+scores NaN. It must change nothing and keep nothing but copies; an error that it raises ends the sampling."""
+
 
 @dataclass(frozen=True)
 class Sampled:
@@ -73,10 +77,12 @@ class SampleBuffer:
 
     Args:
         tokens: (R, L) int64 with `FREE` where tokens are to be sampled.
+        watch: who is shown what was filled in.
     """
 
-    def __init__(self, tokens: Tensor) -> None:
+    def __init__(self, tokens: Tensor, watch: Watch | None = None) -> None:
         self.rows = Sampled.without_scores(tokens)
+        self.watch = watch
 
     def put(self, position: int, tokens: Tensor) -> Tensor:
         """Put tokens (R,) at a position unless others are given there; return what stands there now, (R,)."""
@@ -91,6 +97,7 @@ class SampleBuffer:
         log_probability, entropy = score(logits, tokens)
         self.rows.log_probability[:, position] = log_probability
         self.rows.entropy[:, position] = entropy
+        self._show()
         return tokens
 
     def fill_some(self, positions: Tensor, tokens: Tensor, logits: Tensor, taken: Tensor) -> None:
@@ -108,6 +115,11 @@ class SampleBuffer:
         self.rows.tokens[index] = tokens[taken]
         self.rows.log_probability[index] = log_probability
         self.rows.entropy[index] = entropy
+        self._show()
+
+    def _show(self) -> None:
+        if self.watch is not None:
+            self.watch(self.rows)
 
 
 def score(logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
