@@ -67,6 +67,7 @@ try:
     from storage.threads import limit_threads, making_room
     from storage.unlock import UnlockOptions
     from training.launching import check_command
+    from viewing.app.options import AppOptions
     from vqgan import options as vqgan
 except KeyboardInterrupt:  # imports take a moment, too
     _stopped()
@@ -77,6 +78,7 @@ COMMANDS: dict[str, tuple[type[Options], str]] = {
     for kind, target in (
         (DemoOptions, "experiments.demo:run_demo"),
         (CompleteOptions, "sampling.complete:complete"),
+        (AppOptions, "viewing.app.serve:serve_app"),
         (PublishOptions, "release.publish:publish"),
         (UnlockOptions, "storage.unlock:unlock"),
         (PlayroomOptions, "data.playroom.make:make_playroom"),

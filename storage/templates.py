@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,16 @@ def render_template(package_file: Path, name: str, /, *, html: bool, shared: Seq
         jinja2.TemplateNotFound: the template, or one that it imports, is not there.
         jinja2.UndefinedError: the template names something that is not among the values.
     """
-    environment = Environment(
-        loader=FileSystemLoader([package_file.parent, *shared]),
+    return _environment((package_file.parent, *shared), html).get_template(name).render(values)
+
+
+@cache
+def _environment(folders: tuple[Path, ...], html: bool) -> Environment:
+    """Return what reads the templates of folders, and keeps them: some are filled several times a second."""
+    return Environment(
+        loader=FileSystemLoader(folders),
         undefined=StrictUndefined,
         autoescape=html,
         trim_blocks=not html,
         keep_trailing_newline=not html,
     )
-    return environment.get_template(name).render(values)

@@ -147,8 +147,8 @@ def png(image: Image.Image) -> str:
 
 
 def jpeg(image: Image.Image) -> str:
-    """Return an image as a data URI, small."""
-    return _embed(image, "JPEG", quality=85)
+    """Return an image as a data URI, small; its colours are kept as finely as its light."""
+    return _embed(image, "JPEG", quality=90, subsampling=0)
 
 
 def data_uri(kind: str, content: bytes) -> str:

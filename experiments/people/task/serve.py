@@ -6,7 +6,6 @@ host, so that no page of another reaches it under a name of its own (DNS rebindi
 
 from __future__ import annotations
 
-import errno
 import json
 import sys
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from experiments.people.options import ServeOptions
 from experiments.people.task.collecting import RESPONSES, Collector, ConflictError, RefusedError
 from storage.lock import FolderLock
+from storage.ports import port_error
 from storage.terminal import visible
 
 HOST = "127.0.0.1"
@@ -94,10 +94,7 @@ def make_server(folder: Path, port: int) -> TaskServer:
     try:
         return TaskServer(folder, port)
     except OSError as error:
-        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-            raise
-        why = "is in use by another program" if error.errno == errno.EADDRINUSE else "is not for this user"
-        raise OSError(f"--port {port} {why}: give another, or 0 for one that is free") from error
+        raise port_error(port, error) from error
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,0 +1,50 @@
+"""What stands before Gradio: only this server's own pages may ask it, and they may ask nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self'; form-action 'none'; "
+    "base-uri 'self'; frame-ancestors 'none'"
+)
+"""What a browser lets the page do. Gradio's scripts make scripts; but nothing is loaded from, or sent to, elsewhere."""
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Guard:
+    """Refuses requests under another name, by which pages of other servers could reach this one (DNS rebinding).
+
+    Args:
+        app: that answers what is not refused.
+        hosts: how the server may be called; None for any name.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
+        self.app = app
+        self.hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        names = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        if self.hosts is not None and (len(names) != 1 or names[0] not in self.hosts):
+            await PlainTextResponse("this server has another name", status_code=403)(scope, receive, send)
+            return
+
+        async def send_with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self.app(scope, receive, send_with_policy)
