@@ -20,6 +20,7 @@ from experiments.diversity.options import DiversityReportOptions
 from experiments.diversity.reporting.report import report_diversity
 from experiments.memory.options import ReportOptions
 from experiments.memory.report import report_memory
+from experiments.options import DemoOptions
 from experiments.plots import draw_memory_curve
 from experiments.scaling.extrapolate import extrapolate
 from experiments.scaling.options import ScalingExtrapolateOptions
@@ -179,7 +180,7 @@ def hostile_demo(folder: Path) -> dict[str, Path]:
     )
     results = accuracies(collect(make_trials(2, 1, HOSTILE)))
     draw_memory_curve(folder / "memory" / "curve.png", results)
-    write_demo_report(folder, summary, results, playroom=False)
+    write_demo_report(DemoOptions.of(out=folder, videos=Path(MARKUP)), summary, results)
     return {"/index.html": folder / "report.html"}
 
 
