@@ -2,9 +2,6 @@
 
 import json
 import os
-import re
-import shutil
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import REQUIRED, find_browser
+from axe import look_script, npm, without_registry
+from browser import find_browser
 from devtools import Browser
 from memory_lists import make_list
 from people_tasks import make_small_task, perfect_answers
@@ -24,14 +22,8 @@ from experiments.people.task.serve import TaskServer, make_server
 
 pytestmark = pytest.mark.timeout(240)
 
-AXE = "axe-core@4.14.1"
 QUICK: dict[str, Any] = {"show": 0.06, "blank": 0.03}
 TELEPHONE = (390, 800)
-UNREACHABLE = re.compile(
-    r"E(NOTFOUND|AI_AGAIN|CONNREFUSED|CONNRESET|TIMEDOUT|HOSTUNREACH|NETUNREACH|RR_SOCKET_TIMEOUT)"
-)
-"""How npm says that it has not reached its registry."""
-
 PARTICIPANT = """
 const seen = new Set(JSON.parse(sessionStorage.seen ?? "[]"));
 window.shown = [];
@@ -72,22 +64,6 @@ BEGUN = "document.querySelector('#jspsych-html-button-response-btngroup button')
 DONE = "document.querySelector('#answers')?.href"
 
 
-def npm() -> str:
-    """The program to run; without one the test is skipped, or fails where browsers are required."""
-    found = shutil.which("npm")
-    if found is None and os.environ.get(REQUIRED):
-        pytest.fail(f"npm is not installed, and {REQUIRED} is set")
-    if found is None:
-        pytest.skip("needs npm, which is not installed (Debian: apt-get install npm)")
-    return found
-
-
-def without_registry(said: str) -> None:
-    """Skip the test if npm said that its registry cannot be reached; other complaints are the caller's."""
-    if UNREACHABLE.search(said) and not os.environ.get(REQUIRED):
-        pytest.skip(f"needs the registry of npm, which cannot be reached: {said[:200]}")
-
-
 @pytest.fixture(scope="module")
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> list[Library]:
     """What npm installs for a task."""
@@ -113,24 +89,9 @@ def made(libraries: list[Library], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def axe(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], list[str]]:
+def axe(browser: Browser, axe_script: str) -> Callable[[], list[str]]:
     """What axe-core finds wrong with what is on the screen."""
-    folder = tmp_path_factory.getbasetemp() / "axe"
-    if not folder.exists():
-        folder.mkdir()
-        command = [npm(), "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder), AXE]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.returncode:
-            shutil.rmtree(folder)
-            without_registry(done.stderr)
-            pytest.fail(done.stderr)
-    script = (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-
-    def look() -> list[str]:
-        found = browser.run(f"{script}; return (await axe.run(document, {{iframes: false}})).violations")
-        return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found]
-
-    return look
+    return lambda: browser.run(look_script(axe_script))
 
 
 def open_task(browser: Browser, folder: Path, query: str) -> None:
