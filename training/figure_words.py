@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,16 @@ from matplotlib.collections import PathCollection
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator
 from numpy.typing import NDArray
 
 MOST_PANELS = 8
 """That are described; of more there is a table beside, and nobody listens to so many."""
 MOST_LINES = 6
-"""Of a panel, that are described."""
+"""Of a panel, that are described, and points of a line that are named one by one."""
+MOST_IN_ALL = 18
+"""Lines of all panels together, as far as each panel has one: nobody listens for longer."""
 NEAR = 0.45
 """Of the way from one named place of an axis to the next, within which what is drawn belongs to the name."""
 INVISIBLE = "\N{ZERO WIDTH SPACE}"
@@ -32,7 +34,8 @@ def describe_figure(figure: Figure) -> str:
     single marks by their values. Lines that no legend names are counted.
     """
     panels = [panel for panel in figure.axes if panel.get_label() != "<colorbar>"]
-    described = [text for text in map(_describe_panel, panels) if text]
+    most = min(MOST_LINES, max(1, MOST_IN_ALL // max(1, len(panels))))
+    described = [text for text in (_describe_panel(panel, most) for panel in panels) if text]
     pictures = sum(bool(panel.images) for panel in panels)
     begin = [f"{pictures} pictures."] if pictures > 1 else []
     more = len(described) - MOST_PANELS
@@ -40,8 +43,8 @@ def describe_figure(figure: Figure) -> str:
     return " ".join([*begin, *described[:MOST_PANELS], *end])
 
 
-def _describe_panel(panel: Axes) -> str:
-    """Return a sentence or two; nothing of a panel that is empty."""
+def _describe_panel(panel: Axes, most: int) -> str:
+    """Return a sentence on a panel and `most` of its lines; nothing of a panel that is empty."""
     title = _plain(panel.get_title())
     if panel.images:
         return f"{title}." if title else ""
@@ -50,8 +53,8 @@ def _describe_panel(panel: Axes) -> str:
     if not lines and not unnamed:
         return ""
     axes = " against ".join(filter(None, [_named_axis(panel.yaxis), _named_axis(panel.xaxis)]))
-    more = [f"{len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
-    said = "; ".join([*lines[:MOST_LINES], *more]) if lines else f"{unnamed} line{'s' if unnamed > 1 else ''}"
+    more = [f"and {len(lines) - most} more"] if len(lines) > most else []
+    said = "; ".join([*lines[:most], *more]) if lines else f"{unnamed} line{'s' if unnamed > 1 else ''}"
     return f"{': '.join(filter(None, [title, axes, said]))}."
 
 
@@ -69,6 +72,8 @@ def _points(handle: Artist | Any, panel: Axes) -> NDArray[np.float64]:
         handle = handle.lines[0]
     if isinstance(handle, BarContainer):
         places = [(bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in handle.patches]
+    elif isinstance(handle, Rectangle) and handle.get_width() == 1:  # a region between two heights, as of people
+        places = [(end, handle.get_y() + handle.get_height() / 2) for end in panel.get_xlim()]
     elif isinstance(handle, PathCollection):
         places = np.asarray(handle.get_offsets(), dtype=float).tolist()
     elif isinstance(handle, Line2D) and handle.get_transform().contains_branch(panel.transData):
@@ -83,13 +88,11 @@ def _values(panel: Axes, points: NDArray[np.float64]) -> str:
     """Return where points begin and end; of those that are a cloud how many there are and how far they reach."""
     if not len(points):
         return ""
-    x, y = points.T
-    if len(set(y.tolist())) == 1 and len(points) > 1:
-        return f"{_at(panel.yaxis, y[0])} throughout"
-    if _is_named(panel.xaxis) and len(points) <= MOST_LINES:
+    if len(points) == 1 or (len(points) <= MOST_LINES and (_is_named(panel.xaxis) or _is_named(panel.yaxis))):
         return ", ".join(_point(panel, *point) for point in points)
-    if len(points) == 1:
-        return _point(panel, *points[0])
+    x, y = points.T
+    if len(set(y.tolist())) == 1:
+        return f"{_at(panel.yaxis, y[0])} throughout"
     if (np.diff(x) < 0).any():
         return f"{len(points)} points, from {_at(panel.yaxis, y.min())} to {_at(panel.yaxis, y.max())}"
     ends = f"{_point(panel, *points[0])} to {_point(panel, *points[-1])}"
@@ -108,6 +111,8 @@ def _unnamed(panel: Axes) -> int:
 
 
 def _point(panel: Axes, x: float, y: float) -> str:
+    if _is_named(panel.yaxis) and not _is_named(panel.xaxis):  # things below one another, and amounts across
+        return f"{_at(panel.xaxis, x)} at {_at(panel.yaxis, y)}"
     return f"{_at(panel.yaxis, y)} at {_at(panel.xaxis, x)}"
 
 
@@ -126,11 +131,11 @@ def _at(axis: Axis, value: float) -> str:
 
 def _names(axis: Axis) -> dict[float, str]:
     """Return the names of places that were given to an axis."""
-    formatter = axis.get_major_formatter()
-    if not isinstance(formatter, FixedFormatter):
+    if not isinstance(axis.get_major_locator(), FixedLocator):
         return {}
-    places: Sequence[float] = axis.get_majorticklocs().tolist()
-    return {place: _plain(str(name)) for place, name in zip(places, formatter.seq, strict=False) if name}
+    places = axis.get_majorticklocs().tolist()
+    names = axis.get_major_formatter().format_ticks(places)
+    return {place: _plain(name) for place, name in zip(places, names, strict=True) if name}
 
 
 def _is_named(axis: Axis) -> bool:
