@@ -130,7 +130,7 @@ def _run(options: DemoOptions, sizes: DemoSizes | None) -> DemoSummary:
         adaptation=made.adaptation,
     )
     summary.write(out / "summary.json")
-    write_demo_report(out, summary, memory, playroom=options.videos is None)
+    write_demo_report(options, summary, memory)
     print_summary(summary, memory)
     return summary
 

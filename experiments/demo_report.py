@@ -9,8 +9,11 @@ from experiments.cells import whole_percent
 from experiments.demo_adaptation import Adaptation
 from experiments.demo_summary import DemoSummary
 from experiments.memory.sections import memory_section
+from experiments.options import DemoOptions
 from experiments.pages import Medium, Section, embed, write_report
 from experiments.statistics.accuracy import Accuracy
+from sampling.gallery import POSTER
+from sampling.pages import facts_of
 
 COMPARED: dict[str, tuple[str, Callable[[float], str], str]] = {
     "psnr_db": ("PSNR", "{:.2f} dB".format, "of clips after tokens and back; higher is better"),
@@ -36,19 +39,32 @@ DISTANCES: dict[str, tuple[str, Callable[[float], str]]] = {
 """Of the metrics of `measure_completions`: the head of their column, and how they are written."""
 
 
-def write_demo_report(out: Path, summary: DemoSummary, memory: Sequence[Accuracy], playroom: bool) -> None:
-    """Write `out/report.html` from what the stages left in `out`."""
+def write_demo_report(options: DemoOptions, summary: DemoSummary, memory: Sequence[Accuracy]) -> None:
+    """Write `report.html` from what the stages left in the folder of the demo."""
+    out = options.out
+    playroom = options.videos is None
     sections = [
         _metrics(summary),
-        _reconstructions(out) if summary.adaptation is None else _adaptation(out, summary.adaptation),
+        _reconstructions(out, summary) if summary.adaptation is None else _adaptation(out, summary.adaptation),
         _videos(out, summary, playroom),
         _stills(out),
         _diversity(summary),
         memory_section(out / "memory", memory),
     ]
     write_report(
-        out / "report.html", "Secondsight: what it imagines and what it remembers", _lead(summary, playroom), sections
+        out / "report.html",
+        "Secondsight: what it imagines and what it remembers",
+        _lead(summary, playroom),
+        sections,
+        facts=facts_of(options, models=_models(summary), seed=str(options.seed)),
     )
+
+
+def _models(summary: DemoSummary) -> str:
+    """Return what made everything on the page, and where it came from."""
+    if summary.adaptation is None:
+        return "a tokenizer and a GPT of the demo, trained from scratch"
+    return f"the tokenizer and the GPT of {summary.adaptation.begins_from}, adapted"
 
 
 def _lead(summary: DemoSummary, playroom: bool) -> str:
@@ -107,8 +123,16 @@ def _adaptation(out: Path, adaptation: Adaptation) -> Section:
     per_pixel = [adaptation.gpt.get(stage, {}).get("bits_per_pixel") for stage in stages]
     cells = ("" if value is None else f"{value:.3g} bits" for value in per_pixel)
     rows.append(("GPT per pixel", *cells, "of the same tokens, those that are used; lower is better"))
-    picture = embed(out / "adaptation.png", "new clips: " + ", ".join(["original", *(STAGES[each] for each in stages)]))
+    columns = ", ".join(["original", *(STAGES[each] for each in stages)])
+    picture = embed(out / "adaptation.png", f"new clips: {columns}", words=_adaptation_in_words(adaptation, columns))
     return Section("What adapting changed", _on_adaptation(adaptation), (picture,), tuple(rows))
+
+
+def _adaptation_in_words(adaptation: Adaptation, columns: str) -> str:
+    """Return what there is to see of clips that went through tokens and back, before and after."""
+    known = {stage: found.get("psnr_db") for stage, found in adaptation.tokenizer.items()}
+    reached = [f"{STAGES[stage]} {value:.1f} dB" for stage, value in known.items() if value is not None]
+    return f"New clips through tokens and back: {columns}. PSNR: {', '.join(reached)}."
 
 
 def _on_adaptation(adaptation: Adaptation) -> str:
@@ -133,12 +157,19 @@ def _on_adaptation(adaptation: Adaptation) -> str:
     return " ".join(said)
 
 
-def _reconstructions(out: Path) -> Section:
+def _reconstructions(out: Path, summary: DemoSummary) -> Section:
     return Section(
         "What the tokenizer keeps",
         "Four frames each of clips it was not trained on: the original, what comes back from 4 x 16 x 16 tokens, and "
         "the error (black is none), from the best-kept clip to the worst. Nothing the GPT makes is sharper.",
-        (embed(out / "reconstructions" / "reconstructions.png", "original, reconstruction, absolute error"),),
+        (
+            embed(
+                out / "reconstructions" / "reconstructions.png",
+                "original, reconstruction, absolute error",
+                words="New clips, the best kept first: each original, its reconstruction and, in black and lighter "
+                f"where it is large, the absolute error; PSNR {summary.psnr_db:.1f} dB on average.",
+            ),
+        ),
     )
 
 
@@ -157,8 +188,11 @@ def _videos(out: Path, summary: DemoSummary, playroom: bool) -> Section:
     for group, text in (("new", "a clip it never saw"), ("studied", "a clip it was trained on")):
         folder = out / "completions" / f"clip_{group}"
         videos = sorted((folder / "items").glob("*.mp4"))[:2]
-        media += [embed(video, f"{text}: original, what was given, and continuations") for video in videos]
-    media.append(embed(out / "completions" / "clip_new" / "grid.png", "the new clips as strips of eight frames"))
+        caption = f"{text}: original, what was given, and continuations"
+        media += [embed(video, caption, _poster(video), f"Video of {caption}, side by side.") for video in videos]
+    strips = "New clips as strips of eight frames: the original, what was given, the reconstruction, continuations."
+    grid = out / "completions" / "clip_new" / "grid.png"
+    media.append(embed(grid, "the new clips as strips of eight frames", words=strips))
     return Section(
         "Half clips, continued",
         "The GPT is given the first second and continues it four times; frames turn from blue to red where it begins "
@@ -167,6 +201,12 @@ def _videos(out: Path, summary: DemoSummary, playroom: bool) -> Section:
         f"{_how_drawn(summary.adaptation)}",
         tuple(media),
     )
+
+
+def _poster(video: Path) -> Path | None:
+    """Return the image that stands for a video; None where an older version has made the video, and no image."""
+    poster = video.with_name(f"{video.stem}{POSTER}")
+    return poster if poster.exists() else None
 
 
 def _how_drawn(adaptation: Adaptation | None) -> str:
@@ -182,7 +222,15 @@ def _stills(out: Path) -> Section:
         "The same GPT is given the upper half of one frame and completes it four times. Nothing that is given shows "
         "the lower half, as the first second of a clip does: compare how much these completions differ "
         "with how much those of the clips do (the next table says it in numbers).",
-        tuple(embed(out / "completions" / f"image_{group}" / "grid.png", text) for group, text in groups),
+        tuple(
+            embed(
+                out / "completions" / f"image_{group}" / "grid.png",
+                text,
+                words=f"{text[0].upper()}{text[1:]}, a row each: the original, the upper half that was given, the "
+                "reconstruction, and continuations of its lower half.",
+            )
+            for group, text in groups
+        ),
     )
 
 

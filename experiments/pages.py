@@ -14,9 +14,10 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
+from sampling.pages import Fact, page_policy, render_page
 from storage.files import write_text
-from storage.templates import render_template
 from storage.terminal import visible_lines
+from training.figures import read_description
 
 Table = tuple[tuple[str, ...], ...]
 """Cells by row; the first row holds the heads."""
@@ -33,8 +34,10 @@ class Medium:
     """The file as a data URI."""
     caption: str
     video: bool
+    words: str
+    """What stands for it where it cannot be seen."""
     poster: str = ""
-    """Of a video that waits until it is played: the image before, as a data URI. Others play at once, over and over."""
+    """Of a video: the image that stands for it until it is played, as a data URI."""
 
 
 @dataclass(frozen=True)
@@ -47,24 +50,48 @@ class Section:
     table: Table = ()
 
 
-def embed(path: Path, caption: str, poster: Path | None = None) -> Medium:
-    """Return the file at `path` (.png, .gif or .mp4) for a page, a video with the image that stands for it if given."""
-    return Medium(_inside(path), caption, path.suffix == ".mp4", "" if poster is None else _inside(poster))
+def embed(path: Path, caption: str, poster: Path | None = None, words: str = "") -> Medium:
+    """Return a file for a page.
+
+    Args:
+        path: of the .png, .gif or .mp4.
+        caption: below it.
+        poster: of a video, the image that stands for it until it is played.
+        words: what there is to see, for those who cannot see it; by default the caption, and of a plot the axes and
+            values that `save_figure` has written into its file.
+    """
+    described = words or " ".join(filter(None, [f"{caption.rstrip('.')}.", read_description(path)]))
+    return Medium(_inside(path), caption, path.suffix == ".mp4", described, "" if poster is None else _inside(poster))
 
 
-def write_report(path: Path, title: str, lead: str, sections: Sequence[Section], refresh: int | None = None) -> None:
+def write_report(
+    path: Path,
+    title: str,
+    lead: str,
+    sections: Sequence[Section],
+    refresh: int | None = None,
+    facts: Sequence[Fact] = (),
+) -> None:
     r"""Write one HTML page.
 
     Empty lines divide the lead and the texts of sections into paragraphs; what stands between back-ticks, there, in
     captions and in cells, is set as code. Characters of names that are hidden, as those that turn the direction of
-    writing, are shown as `\u202e`. A page that is written again and again has the browser load it anew every `refresh`
-    seconds.
+    writing, are shown as `\u202e`.
+
+    Args:
+        path: of the page.
+        title: of the page.
+        lead: what comes first.
+        sections: what follows.
+        refresh: of a page that is written again and again, the seconds after which a browser loads it anew.
+        facts: who made it, see `sampling.pages.facts_of`.
     """
-    page = render_template(
+    page = render_page(
         Path(__file__),
         "page.html.j2",
-        html=True,
         title=title,
+        policy=page_policy(),
+        facts=facts,
         lead=lead,
         sections=sections,
         refresh=refresh,

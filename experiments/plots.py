@@ -19,10 +19,9 @@ from experiments.published import PublishedCurve, published_curves
 from experiments.statistics.accuracy import POOLED, Accuracy, pooled
 from experiments.statistics.signal_detection import equal_variance_hits, roc, scores
 from experiments.statistics.trials import TrialRow
-from training.curves import COLOURS
+from training.curves import COLOURS, LINES, MARKERS
 from training.figures import FORMATS, literal, save_figure
 
-LINES = ("-", "--", "-.", ":")
 PUBLISHED_LINES = ("--", ":", "-.")
 PANEL = (3.4, 3.2)
 """Inches."""
@@ -257,9 +256,11 @@ def contain(panels: Iterable[Axes]) -> None:
 
 
 def line_style(index: int) -> dict[str, Any]:
-    """Return colour and dashes of one of many lines, apart from those of all others of the first 28."""
-    cycle, colour = divmod(index, len(COLOURS))
-    return {"color": COLOURS[colour], "linestyle": LINES[cycle % len(LINES)]}
+    """Return colour and dashes of one of many lines, apart from those of all others of the first 28.
+
+    Lines that follow one another have other dashes too, as their colours are alike in grey.
+    """
+    return {"color": COLOURS[index % len(COLOURS)], "linestyle": LINES[index % len(LINES)]}
 
 
 def _draw_line(panel: Axes, line: Line, index: int) -> None:
@@ -269,7 +270,7 @@ def _draw_line(panel: Axes, line: Line, index: int) -> None:
         panel.plot(line.passes, line.accuracies, linewidth=1.2, label=literal(line.label), **style)
     else:
         style = line_style(index)
-        marker = "o" if len(line.passes) <= 2 * LOGARITHMIC_FROM else ""
+        marker = MARKERS[style["color"]] if len(line.passes) <= 2 * LOGARITHMIC_FROM else ""
         panel.plot(line.passes, line.accuracies, label=literal(line.label), marker=marker, markersize=3, **style)
     panel.fill_between(line.passes, line.low, line.high, color=style["color"], alpha=0.15, linewidth=0)
     if line.low_runs:

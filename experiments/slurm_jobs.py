@@ -16,6 +16,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from storage.command import arguments_of, next_command, shell_line
 from storage.files import write_text
@@ -54,7 +55,7 @@ def write_jobs(steps: Sequence[Step], out: Path, door: Path | None = None) -> Pa
     for step in steps:
         commands = [shell_line([program, *arguments_of(command)]) for command in step.commands]
         texts[f"{step.name}.txt"] = "".join(f"{command}\n" for command in commands)
-        settings = {
+        settings: dict[str, Any] = {
             "step": step.name,
             "name": step.commands[0].command.replace(" ", "-") + f"-{step.name}",
             "last": len(commands) - 1,

@@ -23,8 +23,8 @@ from sampling.heat import HEAT
 
 PLAIN, GIVEN, IMAGINED, HIDDEN = range(4)
 """What a pixel can be; `PLAIN` where the question does not arise."""
-COLOURS = np.array([ImageColor.getrgb(name) for name in ("white", "royalblue", "crimson", "grey")], dtype=np.uint8)
-"""(4, 3): the colour that stands for each."""
+COLOURS = np.array([ImageColor.getrgb(name) for name in ("white", "mediumblue", "crimson", "grey")], dtype=np.uint8)
+"""(4, 3): the colour that stands for each; blue is much darker than red, so that they stay apart in grey."""
 BORDER = 3
 """Width in pixels of the frame around an image."""
 LINE = 2

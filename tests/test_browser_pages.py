@@ -8,6 +8,7 @@ import pytest
 from browser import KINDS, find_browser, laid_out, opened
 from completions import first_half, make_completion
 from diversity_tables import Simulated, make_run
+from made_pages import diversity_page, memory_page
 from memory_runs import make_run as make_memory_run
 from memory_runs import make_trials
 from PIL import Image
@@ -20,6 +21,7 @@ from experiments.diversity.options import DiversityReportOptions
 from experiments.diversity.reporting.report import report_diversity
 from experiments.memory.options import ReportOptions
 from experiments.memory.report import report_memory
+from experiments.options import DemoOptions
 from experiments.plots import draw_memory_curve
 from experiments.scaling.extrapolate import extrapolate
 from experiments.scaling.options import ScalingExtrapolateOptions
@@ -48,19 +50,6 @@ const boxes = [...page.querySelectorAll(".table")].map(box => {
 });
 return {page: page.documentElement.scrollWidth, boxes};
 """
-
-
-def memory_page(folder: Path) -> Path:
-    trials = make_trials(exposures=1, readouts=("weights", "familiarity"), changes=("none", "mirror"))
-    runs = [make_memory_run(folder / f"run{rate}", trials, learning_rate=rate) for rate in (0.001, 0.0003)]
-    return report_memory(ReportOptions(tuple(runs), folder / "out")) / "report.html"
-
-
-def diversity_page(folder: Path) -> Path:
-    small: dict[str, Any] = {"items": 3, "given": (2,)}
-    runs = (Simulated(**small), Simulated(kind="image", model="image", **small))
-    folders = tuple(make_run(folder / "runs", run) for run in runs)
-    return report_diversity(DiversityReportOptions(folders, folder / "report")) / "report.html"
 
 
 @pytest.fixture(scope="module", params=[memory_page, diversity_page], ids=["memory", "diversity"])
@@ -179,7 +168,7 @@ def hostile_demo(folder: Path) -> dict[str, Path]:
     )
     results = accuracies(collect(make_trials(2, 1, HOSTILE)))
     draw_memory_curve(folder / "memory" / "curve.png", results)
-    write_demo_report(folder, summary, results, playroom=False)
+    write_demo_report(DemoOptions.of(out=folder, videos=Path(MARKUP)), summary, results)
     return {"/index.html": folder / "report.html"}
 
 

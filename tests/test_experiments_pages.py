@@ -1,10 +1,13 @@
 """Self-contained pages, and plots of recognition."""
 
 from dataclasses import replace
+from itertools import combinations, pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from figure_files import beyond_axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from memory_runs import make_accuracy, make_trials
 from PIL import Image
@@ -21,6 +24,11 @@ from experiments.plots import (
 )
 from experiments.statistics.accuracy import Accuracy, accuracies
 from experiments.statistics.outcomes import collect
+from sampling.heat import HEAT
+from sampling.pages import Fact
+from sampling.panels import COLOURS as PANEL_COLOURS
+from sampling.panels import GIVEN, IMAGINED
+from training.curves import COLOURS, DASHES, MARKERS
 from training.figures import save_figure
 
 
@@ -187,3 +195,59 @@ def test_a_page_shows_what_is_hidden_in_a_name(tmp_path: Path) -> None:
 
 def test_lines_of_many_models_stay_apart() -> None:
     assert len({tuple(line_style(index).items()) for index in range(28)}) == 28
+
+
+def lightness(colour: str) -> float:
+    """L* of CIELAB, 0 to 100: how light a colour is, also in grey."""
+    channels = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ [0.2126, 0.7152, 0.0722])
+    return 116 * luminance ** (1 / 3) - 16 if luminance > 0.008856 else 903.3 * luminance
+
+
+def test_lines_in_grey_differ_in_dashes_or_in_how_light_they_are() -> None:
+    styles = [line_style(index) for index in range(len(COLOURS))]
+    for one, other in combinations(styles, 2):
+        apart = abs(lightness(one["color"]) - lightness(other["color"]))
+        assert one["linestyle"] != other["linestyle"] or apart > 15
+
+
+def test_every_colour_has_marks_of_its_own_and_the_dashes_of_its_line() -> None:
+    assert len(set(MARKERS.values())) == len(COLOURS)
+    assert {colour: line_style(index)["linestyle"] for index, colour in enumerate(COLOURS)} == DASHES
+
+
+def test_given_and_imagined_stay_apart_in_grey() -> None:
+    given, imagined = (to_hex(PANEL_COLOURS[mark] / 255) for mark in (GIVEN, IMAGINED))
+    assert lightness(imagined) - lightness(given) > 15
+
+
+def test_heat_grows_lighter_from_end_to_end() -> None:
+    lights = [lightness(to_hex(colour / 255)) for colour in HEAT]
+    assert all(high > low - 0.2 for low, high in pairwise(lights))
+    assert lights[-1] - lights[0] > 90
+
+
+def test_a_plot_is_described_by_its_values_and_a_picture_by_its_caption(tmp_path: Path, image: Path) -> None:
+    draw_memory_curve(tmp_path / "curve.png", [point("novel", exposure) for exposure in (0, 1, 2)])
+    words = embed(tmp_path / "curve.png", "Accuracy").words
+    assert words.startswith(
+        "Accuracy. novel: recognition accuracy against exposures: this model: from 0.5 at 0 to 1 at 2"
+    )
+    assert embed(image, "red").words == "red."
+    assert embed(image, "red", words="A square.").words == "A square."
+
+
+def test_what_made_a_page_stands_under_its_title(tmp_path: Path) -> None:
+    write_report(tmp_path / "page.html", "Title", "Lead.", [], facts=[Fact("model", "a <b>")])
+    assert "<dt>model</dt><dd>a &lt;b&gt;</dd>" in (tmp_path / "page.html").read_text()
+
+
+def test_a_film_waits_until_it_is_started(tmp_path: Path, image: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"film")
+    media = (embed(tmp_path / "film.mp4", "moves", image), embed(tmp_path / "film.mp4", "moves"))
+    write_report(tmp_path / "page.html", "Title", "Lead.", [Section("Section", "Text.", media)])
+    page = (tmp_path / "page.html").read_text()
+    assert "autoplay" not in page
+    assert page.count(" controls") == 2
+    assert page.count('poster="data:image/png') == 1

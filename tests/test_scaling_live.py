@@ -94,7 +94,7 @@ def test_after_a_kill_the_page_still_says_how_far_it_was(store: Path, tmp_path: 
     assert "Where that time stands still nothing runs any more: the same command goes on." in page_of(asked.out)
     standings = standings_of(asked)
     assert [one.state for one in standings] == ["done", "stopped", "waiting"]
-    write_page(asked.out, standings, 10, stopped=True)
+    write_page(asked, standings, 10, stopped=True)
     assert "0 of 2 cells done, 1 stopped and 1 waiting; 1 of 1 trunk ended" in page_of(asked.out)
     assert "stopped before the end. The same command goes on with what is missing." in page_of(asked.out)
     run_scaling(asked)
@@ -125,12 +125,12 @@ def test_a_training_that_is_under_way_is_told_from_one_that_was_stopped(store: P
             standings = standings_of(asked)
             assert [one.state for one in standings] == ["done", "done", "under way"]
             assert (standings[2].step, standings[2].training.first) == (20, 16)
-            write_page(whole, standings, 10, stopped=True)  # another process is at work
+            write_page(asked, standings, 10, stopped=True)  # another process is at work
             assert FOLLOWS.search(page_of(whole))
             assert "20 of 20" in page_of(whole)
     finally:
         (whole / "hidden").rename(whole / "cells" / CELLS[1] / "final")
-        write_page(whole, standings_of(asked), 10, stopped=False)
+        write_page(asked, standings_of(asked), 10, stopped=False)
 
 
 def test_rates_that_are_tried_and_tasks_are_on_the_page(store: Path, tmp_path: Path) -> None:

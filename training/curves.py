@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +14,10 @@ from training.figures import FORMATS, save_figure
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Printed in grey some of them are alike: each goes with marks and dashes of its own.
+MARKERS = dict(zip(COLOURS, "os^Dv<P", strict=True))
+LINES = ("-", "--", "-.", ":")
+DASHES = dict(zip(COLOURS, (LINES * 2)[: len(COLOURS)], strict=True))
 
 
 def draw_curves(run: Path, panels: Mapping[str, Sequence[str]]) -> Path:
@@ -44,5 +49,6 @@ def _draw(axes: Axes, points: Sequence[tuple[int, float]], name: str, colour: st
     if points:
         steps, values = zip(*points, strict=True)
         # A line through few points hides where they are.
-        marker = "o" if len(points) < 20 else None
-        axes.plot(steps, values, label=name.replace("_", " "), color=colour, marker=marker, markersize=3, linewidth=1)
+        marker = MARKERS[colour] if len(points) < 20 else None
+        style: Any = {"color": colour, "marker": marker, "linestyle": DASHES[colour]}
+        axes.plot(steps, values, label=name.replace("_", " "), markersize=3, linewidth=1, **style)

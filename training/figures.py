@@ -12,9 +12,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from PIL import Image
 
 from storage.files import atomic_write
 from storage.terminal import visible
+from training.figure_words import describe_figure
 
 FORMATS = ("png", "pdf", "svg")
 """Endings of the files of a figure."""
@@ -23,6 +25,8 @@ STYLE: Any = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "secon
 programs that edit one ignore a font inside it. Neither needs a font where it is looked at."""
 LONGEST = 48
 """Characters of a name in a plot; more would leave no room for what is drawn."""
+DESCRIPTION = "Description"
+"""Key of a text in a PNG, as its specification has it."""
 SVG_HEAD = b"<svg "
 """What comes before it in a file names one on the web, which nothing needs."""
 
@@ -30,7 +34,8 @@ SVG_HEAD = b"<svg "
 def save_figure(figure: Figure, path: Path, dpi: int = 120, formats: Sequence[str] = FORMATS) -> Path:
     """Write a figure as `path`, and beside it under the same name as PDF and SVG.
 
-    None of the files says when, or by which version of what, it was drawn.
+    None of the files says when, or by which version of what, it was drawn. The PNG says in words what there is to see,
+    for pages that show it to those who cannot: `read_description`.
 
     Args:
         figure: is laid out once and then left so, that all three agree.
@@ -48,6 +53,14 @@ def save_figure(figure: Figure, path: Path, dpi: int = 120, formats: Sequence[st
         for ending in formats:
             _write(path.with_suffix(f".{ending}"), WRITERS[ending](figure))
     return path
+
+
+def read_description(path: Path) -> str:
+    """Return what a PNG of `save_figure` says of itself; nothing for other files."""
+    if path.suffix != ".png":
+        return ""
+    with Image.open(path) as image:
+        return str(image.info.get(DESCRIPTION, ""))
 
 
 def literal(name: str, longest: int | None = LONGEST) -> str:
@@ -78,7 +91,7 @@ def _lay_out(figure: Figure) -> None:
 
 def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(file, metadata={"Software": None, DESCRIPTION: describe_figure(figure)})
     return file.getvalue()
 
 

@@ -23,7 +23,7 @@ from gpt.config import GPTConfig
 from gpt.flops import flops_per_token
 from storage.run_folder import read_options
 from storage.tables import read_rows, write_rows
-from training.curves import COLOURS
+from training.curves import COLOURS, MARKERS
 from training.figures import literal
 
 PANEL = (3.4, 3.0)
@@ -114,7 +114,7 @@ def draw_compute(path: Path, rows: Sequence[ComputeRow]) -> None:
 
 def _draw_line(panel: Axes, line: Sequence[ComputeRow], label: str, colour: str) -> None:
     flops = [row.flops for row in line]
-    panel.plot(flops, [row.accuracy for row in line], "o-", ms=3, color=colour, label=label)
+    panel.plot(flops, [row.accuracy for row in line], f"{MARKERS[colour]}-", ms=3, color=colour, label=label)
     panel.fill_between(
         flops,
         [row.low_images for row in line],

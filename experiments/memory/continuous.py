@@ -36,6 +36,7 @@ from experiments.memory.stream import Showing, plan_stream, usable_lags
 from experiments.observers import ObserverError
 from experiments.pages import write_report
 from experiments.people.table import Response, write_responses
+from sampling.pages import facts_of
 from storage.arrays import load_arrays, save_arrays
 from storage.lock import FolderLock
 from storage.records import digest_of
@@ -270,7 +271,9 @@ def _write(
     shown = [*rows, *beside]
     draw_lags(options.out / "lags.png", shown)
     lead = f"{model}, which sees pictures of {name} one at a time{', beside others' if options.beside else ''}."
-    write_report(options.out / "report.html", "Continuous recognition", lead, [lag_section(options.out, shown)])
+    facts = facts_of(options, observer=model)
+    sections = [lag_section(options.out, shown)]
+    write_report(options.out / "report.html", "Continuous recognition", lead, sections, facts=facts)
     write_rows(options.out / "lags.csv", rows, LagRow)
     print_lags(rows)
     return rows

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from experiments.memory.changes import CHANGES
 from experiments.plots import finish_figure
-from training.curves import COLOURS
+from training.curves import COLOURS, MARKERS
 from training.figures import literal
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def draw_keys(path: Path, rows: Sequence[KeyRow]) -> None:
                 of_line = {row.change: row for row in rows if (row.key, row.condition) == (key, condition)}
                 values = [getattr(of_line[change], name) for change in changes]
                 colour = COLOURS[index % len(COLOURS)]
-                panel.plot(changes, values, "o:", color=colour, ms=4, lw=0.7, label=literal(key))
+                panel.plot(changes, values, f"{MARKERS[colour]}:", color=colour, ms=4, lw=0.7, label=literal(key))
             panel.set(title=literal(condition) if name == "accuracy" else "", ylim=(-0.03, 1.03))
             panel.tick_params(axis="x", rotation=90)
             panel.spines[["top", "right"]].set_visible(False)

@@ -13,7 +13,7 @@ from experiments.memory.lags import LagRow, people_by_lag
 from experiments.pages import Section, embed, percent
 from experiments.plots import finish_figure
 from storage.terminal import visible
-from training.curves import COLOURS
+from training.curves import COLOURS, MARKERS
 from training.figures import literal
 
 
@@ -95,7 +95,9 @@ def print_lags(rows: Sequence[LagRow]) -> None:
 
 def _draw_hits(panel: Axes, rows: Sequence[LagRow], colour: str, label: str) -> None:
     lags = [row.lag or 0 for row in rows]
-    panel.plot(lags, [row.hits for row in rows], "o-", color=colour, markersize=3, label=literal(label))
+    panel.plot(
+        lags, [row.hits for row in rows], f"{MARKERS[colour]}-", color=colour, markersize=3, label=literal(label)
+    )
     low, high = ([getattr(row, f"hits_{end}_images") for row in rows] for end in ("low", "high"))
     panel.fill_between(lags, low, high, color=colour, alpha=0.15, linewidth=0)
     panel.axhline(rows[0].false_alarms, color=colour, linestyle="--", linewidth=0.8)
@@ -108,12 +110,14 @@ def _draw_d_prime(panel: Axes, rows: Sequence[LagRow], colour: str) -> None:
             end if end is not None else row.d_prime for end in (row.d_prime_low_images, row.d_prime_high_images)
         )
         panel.plot([row.lag or 0] * 2, [low, high], color=colour, alpha=0.5, linewidth=1)
-    panel.plot([row.lag or 0 for row in rows], [row.d_prime for row in rows], "o-", color=colour, markersize=3)
+    panel.plot(
+        [row.lag or 0 for row in rows], [row.d_prime for row in rows], f"{MARKERS[colour]}-", color=colour, markersize=3
+    )
 
 
 def _draw_area(panel: Axes, rows: Sequence[LagRow], colour: str) -> None:
     lags = [row.lag or 0 for row in rows]
-    panel.plot(lags, [row.auc for row in rows], "o-", color=colour, markersize=3)
+    panel.plot(lags, [row.auc for row in rows], f"{MARKERS[colour]}-", color=colour, markersize=3)
     low, high = ([getattr(row, f"auc_{end}_images") for row in rows] for end in ("low", "high"))
     panel.fill_between(lags, low, high, color=colour, alpha=0.15, linewidth=0)
 

@@ -11,6 +11,8 @@ from experiments.memory.observers.options import ObserveOptions
 from experiments.memory.options import BEFORE, MemoryOptions, finished_runs
 from experiments.memory.protocol import SETS
 from experiments.statistics.trials import Run, TrialRow, read_trials
+from sampling.pages import named
+from storage.options import Options
 from storage.run_folder import read_options, recorded_command
 from storage.tables import read_rows
 
@@ -153,6 +155,30 @@ def _named(settings: Sequence[Mapping[str, Any]], options: Sequence[str]) -> lis
     """Return for each run these of its options in words."""
     worded = [[_setting(name, of_run.get(name, BEFORE.get(name))) for name in options] for of_run in settings]
     return [", ".join(words for words in of_run if words) for of_run in worded]
+
+
+def models_of(folders: Sequence[RunFolder]) -> str:
+    """Return the runs of a page's header, each with the model that it began with, if it did not begin from scratch."""
+    return named([_origin(folder) for folder in folders])
+
+
+def seeds_of(folders: Sequence[RunFolder]) -> str:
+    """Return the seeds of runs, for a page's header; none where they are not recorded."""
+    known = [folder.options or folder.observed for folder in folders]
+    return named([_seeds(options) for options in known if options is not None])
+
+
+def _origin(folder: RunFolder) -> str:
+    given = folder.options or folder.observed
+    asked = given.flat() if given else {}
+    began = next((str(asked[name]) for name in ("gpt", "observer") if asked.get(name) is not None), "")
+    return f"{folder.path.name} ({began})" if began else folder.path.name
+
+
+def _seeds(options: Options) -> str:
+    asked = options.flat()
+    first, last = asked["seed"], asked["seed"] + asked["seeds"] - 1
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def _setting(name: str, value: Any) -> str:

@@ -33,7 +33,9 @@ from experiments.memory.merge import (
     differing_options,
     left_out,
     merge_trials,
+    models_of,
     read_run_folders,
+    seeds_of,
 )
 from experiments.memory.methods import memory_methods
 from experiments.memory.notices import notices
@@ -69,6 +71,7 @@ from experiments.statistics.outcomes import Outcomes, collect
 from experiments.statistics.signal_detection import Sensitivity, sensitivities
 from experiments.statistics.thresholds import Threshold, thresholds
 from experiments.statistics.trials import TrialRow, write_trials
+from sampling.pages import Fact, facts_of
 from storage.tables import write_rows
 from storage.terminal import visible
 from training.figures import save_figure
@@ -117,12 +120,17 @@ def report_memory(options: ReportOptions) -> Path:
         write_people(out, people)
     write_codebook(out, {**(TABLES if folders else {}), **(PEOPLE_TABLES if people else {})})
     lead = " ".join(filter(None, [_sources(folders, options.data), note, *remarks]))
-    write_report(out / "report.html", "Recognition memory", lead, sections)
+    write_report(out / "report.html", "Recognition memory", lead, sections, facts=_facts(options, folders))
     _print(results, note)
     if people:
         print_people(people)
     say_done(out / "report.html", "open it in a browser")
     return out
+
+
+def _facts(options: ReportOptions, folders: Sequence[RunFolder]) -> tuple[Fact, ...]:
+    """Return the header of the page."""
+    return facts_of(options, models=models_of(folders), seeds=seeds_of(folders))
 
 
 def _model_sections(

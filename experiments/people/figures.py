@@ -15,7 +15,7 @@ from experiments.people.accuracy import POOLED, PeopleAccuracy
 from experiments.people.lags import FALSE_ALARM_RATE, HIT_RATE, LagRate
 from experiments.people.table import TWO_ALTERNATIVES, Response
 from experiments.plots import finish_figure
-from training.curves import COLOURS
+from training.curves import COLOURS, MARKERS
 from training.figures import literal
 
 PUBLISHED_LAGS = {"repeat detection: 1 back": 1, "repeat detection: 1,024 back": 1024}
@@ -108,4 +108,4 @@ def _draw_published(panel: Axes) -> None:
 def _draw_interval(panel: Axes, place: float, value: float, ends: tuple[float, float], colour: str, label: str) -> None:
     low, high = ends
     distances = [[max(0.0, value - low)], [max(0.0, high - value)]]
-    panel.errorbar([place], [value], distances, fmt="o", color=colour, markersize=4, capsize=3, label=label)
+    panel.errorbar([place], [value], distances, fmt=MARKERS[colour], color=colour, markersize=4, capsize=3, label=label)

@@ -43,6 +43,7 @@ from experiments.scaling.options import ScalingExtrapolateOptions
 from experiments.scaling.table_sets import read_set, write_set
 from experiments.scaling.tables import CurveRow
 from experiments.scaling.units import Life
+from sampling.pages import facts_of
 from storage.run_folder import open_run
 from storage.terminal import count, visible
 from training.progress import say_done, say_found
@@ -100,7 +101,8 @@ def extrapolate(options: ScalingExtrapolateOptions) -> Path:
     write_codebook(out, TABLES)
     draw_extrapolation(out, tables, options)
     sections = [*extrapolation_sections(out, tables, options), extrapolation_methods(out, options, found, unit)]
-    write_report(out / "page.html", "How far may the curve be carried?", lead(tables.agreements, copies), sections)
+    title = "How far may the curve be carried?"
+    write_report(out / "page.html", title, lead(tables.agreements, copies), sections, facts=facts_of(options))
     _print(found, tables.families, tables.targets, tables.agreements)
     if copies:
         print(copies)

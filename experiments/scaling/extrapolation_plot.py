@@ -14,7 +14,7 @@ from experiments.plots import finish_figure
 from experiments.scaling.extrapolation_tables import FanRow
 from experiments.scaling.families import FAMILIES
 from experiments.scaling.tables import CurveRow
-from training.curves import COLOURS
+from training.curves import COLOURS, DASHES
 from training.figures import literal
 
 PANEL = (4.6, 3.6)
@@ -83,7 +83,7 @@ def _draw_line(panel: Axes, line: Sequence[FanRow], label: str, colour: str, end
         return
     amounts = [row.amount for row in line]
     inside = [row.value if ends[0] <= row.value <= ends[1] else math.nan for row in line]
-    panel.plot(amounts, inside, color=colour, label=label, linewidth=1.2)
+    panel.plot(amounts, inside, color=colour, linestyle=DASHES[colour], label=label, linewidth=1.2)
     bands = [(row.low, row.high) for row in line if row.low is not None and row.high is not None]
     if len(bands) == len(line):
         low, high = np.clip(np.array(bands), *ends).T

@@ -50,6 +50,7 @@ from experiments.scaling.fit_tables import TABLES, LawTables
 from experiments.scaling.limited import limited_rows
 from experiments.scaling.options import ScalingFitOptions
 from experiments.scaling.runs import read_runs
+from sampling.pages import facts_of
 from storage.run_folder import open_run
 from storage.terminal import visible
 from training.progress import count, say_done, say_found
@@ -73,7 +74,8 @@ def fit_scaling(options: ScalingFitOptions) -> Path:
     tables.write(out)
     write_codebook(out, TABLES)
     draw_law(out, tables)
-    write_report(out / "page.html", "The law of scaling", lead(found, tables), fit_sections(found, out, tables))
+    sections = fit_sections(found, out, tables)
+    write_report(out / "page.html", "The law of scaling", lead(found, tables), sections, facts=facts_of(options))
     _print(found, tables)
     say_done(out / "page.html", "open it in a browser")
     return out

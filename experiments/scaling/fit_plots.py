@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from experiments.plots import finish_figure, number_axis
 from experiments.scaling.fit_lines import BEST
 from experiments.scaling.fit_tables import BudgetRow, GridBiasRow, LineRow, OptimumRow, ResidualRow
-from training.curves import COLOURS
+from training.curves import COLOURS, DASHES, MARKERS
 from training.figures import literal
 
 METHODS = {"law": COLOURS[0], "parabola": COLOURS[1], "akima": COLOURS[2], "envelope": COLOURS[3]}
@@ -78,7 +79,8 @@ def draw_bias(path: Path, rows: Sequence[GridBiasRow], note: str) -> None:
             ]
             if places:
                 label = f"middle at {centre:g} times the best size"
-                panel.plot(*zip(*places, strict=True), marker="o", markersize=3, color=COLOURS[number], label=label)
+                style: Any = {"marker": MARKERS[COLOURS[number]], "markersize": 3, "color": COLOURS[number]}
+                panel.plot(*zip(*places, strict=True), label=label, **style)
         panel.axhline(1, color="0.6", linewidth=0.8)
         panel.set(xscale="log", xlabel="largest by smallest size", title=TITLES[reading])
     panels[0].set_ylabel("size that is read by the best size")
@@ -153,7 +155,8 @@ def _line(
 ) -> None:
     own = [line for line in lines if line.line == name]
     places = [line.x for line in own]
-    panel.plot(places, [line.y for line in own], color=colour, linewidth=linewidth, label=literal(label or name))
+    style: Any = {"color": colour, "linestyle": DASHES.get(colour, "-"), "linewidth": linewidth}
+    panel.plot(places, [line.y for line in own], label=literal(label or name), **style)
     bands = [(line.x, line.y_low, line.y_high) for line in own if line.y_low is not None and line.y_high is not None]
     if bands:
         along, low, high = np.array(bands).T

@@ -29,6 +29,7 @@ from experiments.scaling.live_state import Measured, Standing, Standings
 from experiments.scaling.options import ScalingRunOptions
 from experiments.scaling.runs import NATS
 from gpt.flops import parameter_count
+from sampling.pages import facts_of
 from storage.terminal import visible
 from training.progress import say_found
 
@@ -52,6 +53,7 @@ class LivePage:
     """
 
     def __init__(self, options: ScalingRunOptions, ladder: Ladder) -> None:
+        self.options = options
         self.out = options.out
         self.standings = Standings(options, ladder)
         self._began = time.monotonic()
@@ -95,7 +97,7 @@ class LivePage:
             began = time.perf_counter()
             try:
                 standings = self.standings.read()
-                write_page(self.out, standings, self._pause, stopped, self.standings.measured())
+                write_page(self.options, standings, self._pause, stopped, self.standings.measured())
             except OSError as error:
                 self._say(error)
             self._pause = max(EVERY, (time.perf_counter() - began) / SHARE)
@@ -116,12 +118,16 @@ class LivePage:
 
 
 def write_page(
-    out: Path, standings: list[Standing], pause: float, stopped: bool, measured: Sequence[Measured] = ()
+    options: ScalingRunOptions,
+    standings: list[Standing],
+    pause: float,
+    stopped: bool,
+    measured: Sequence[Measured] = (),
 ) -> None:
     """Write the page of a ladder.
 
     Args:
-        out: folder of the ladder.
+        options: of the ladder.
         standings: where its trainings stand.
         pause: seconds after which it is written again, unless all have ended.
         stopped: whether this process stops before all have ended.
@@ -132,7 +138,8 @@ def write_page(
     alone = stopped and not any(one.state == "under way" for one in everything)
     refresh = math.ceil(pause) if going_on and not alone else None
     words = progress_in_words(standings, measured, refresh, alone)
-    write_report(out / PAGE, TITLE, words, live_sections(standings, measured, out / FIGURE), refresh)
+    sections = live_sections(standings, measured, options.out / FIGURE)
+    write_report(options.out / PAGE, TITLE, words, sections, refresh, facts_of(options))
 
 
 def draw_ladder(out: Path, standings: list[Standing]) -> None:

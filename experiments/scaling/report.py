@@ -58,6 +58,7 @@ from experiments.scaling.run_table import LadderRow
 from experiments.scaling.table_sets import write_set
 from experiments.scaling.task_page import lead as kinds_of_tasks
 from experiments.scaling.tasks import classify_all, task_sections
+from sampling.pages import facts_of
 from storage.run_folder import recorded_command
 from storage.tables import write_rows
 from storage.terminal import count, visible
@@ -137,7 +138,8 @@ def report_scaling(options: ScalingReportOptions) -> Path:
     write_codebook(options.out, report.kinds)
     methods = methods_section(options.out, report.methods, f"the {METHODS} of each part")
     report.sections += [left_out_section(left_out), methods]
-    write_report(options.out / "index.html", "Scaling", _lead(parts, report.notes), report.sections)
+    lead = _lead(parts, report.notes)
+    write_report(options.out / "index.html", "Scaling", lead, report.sections, facts=facts_of(options))
     _print(parts, report.notes, left_out)
     say_done(options.out / "index.html", "open it in a browser")
     return options.out

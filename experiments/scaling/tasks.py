@@ -21,6 +21,7 @@ from experiments.scaling.task_page import both, class_section, grid_section, lea
 from experiments.scaling.task_plot import draw_tasks
 from experiments.scaling.task_rows import ClassRow, CurveFitRow, classify_tasks, corrected, curve_rows
 from experiments.scaling.task_table import TaskRow, read_tasks
+from sampling.pages import facts_of
 from storage.run_folder import open_run
 from storage.terminal import count, visible
 from training.progress import Progress, say_done, say_found
@@ -63,7 +64,8 @@ def classify_all(options: ScalingTasksOptions) -> Path:
     write_set(out, tables, TABLES)
     write_codebook(out, TABLES)
     sections = [*task_sections(out, tables, options), task_methods(out, options, table)]
-    write_report(out / "page.html", "Is there a jump?", lead(tables.classes, options), sections)
+    title = "Is there a jump?"
+    write_report(out / "page.html", title, lead(tables.classes, options), sections, facts=facts_of(options))
     _print(tables.classes, options)
     say_done(out / "page.html", "open it in a browser")
     return out

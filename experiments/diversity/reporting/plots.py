@@ -1,7 +1,7 @@
 """The plots of the report.
 
-Studied items are blue and new ones vermilion; prompts that were encoded alone have filled marks and solid lines,
-prompts that were cut out of the whole open marks and dashed lines.
+Studied items are blue and round, new ones vermilion and square; prompts that were encoded alone have filled
+marks and solid lines, prompts that were cut out of the whole open marks and dashed lines.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ from experiments.diversity.reporting.runs import (
 )
 from experiments.diversity.tables import BASELINES, DISTANCES, MODEL, AuditRow, PositionRow, RedundancyRow
 from experiments.plots import finish_figure
-from training.curves import COLOURS
+from training.curves import COLOURS, MARKERS
 from training.figures import literal
 
 Points = Sequence[tuple[float, Estimate]]
 
 GROUPS = get_args(Group)
 GROUP_COLOURS = dict(zip(GROUPS, COLOURS, strict=False))
+HATCHES = dict(zip(GROUPS, ("", "///"), strict=True))
+"""Of bars, which have no marks."""
 BASELINE_COLOURS = dict(zip(BASELINES, (COLOURS[4], COLOURS[3], COLOURS[2], COLOURS[5]), strict=True))
 BASELINE_MARKS = dict(zip(BASELINES, "v^Ds", strict=True))
 SETTING_MARKS = "os^Dv<>P*X"
@@ -90,7 +92,7 @@ def draw_entropy(path: Path, positions: Sequence[PositionRow], chosen: Chosen) -
             rows = select(positions, **choice.model_condition(), encoding=encoding)
             for group, (name, label, line) in product(GROUPS, lines):
                 points = _along_rows(select(rows, group=group), name)
-                _draw_line(panel, points, GROUP_COLOURS[group], f"{group}: {label}", linestyle=line)
+                _draw_line(panel, points, GROUP_COLOURS[group], f"{group}: {label}", linestyle=line, **_marks(group))
             frames = in_order(row.latent_frame for row in rows)
             height = len({row.row for row in rows})
             for frame in range(1, len(frames)):
@@ -163,7 +165,7 @@ def draw_redundancy(path: Path, redundancy: Sequence[RedundancyRow], chosen: Cho
             rows = select(redundancy, model=choice.model, given=choice.given, group=group)
             if rows:
                 found = redundancies(rows)[what]
-                panel.bar(x, found.value, color=GROUP_COLOURS[group], width=0.7, label=group)
+                panel.bar(x, found.value, color=GROUP_COLOURS[group], width=0.7, label=group, hatch=HATCHES[group])
                 panel.errorbar(x, found.value, error(found), color="black", capsize=3)
         panel.axhline(1, color="0.6", linestyle=":", linewidth=1)
         panel.set_xticks(range(2 * len(chosen)), [f"{group}\n{kind}s" for kind, group in product(chosen, GROUPS)])
@@ -288,7 +290,7 @@ def _draw_exposures(panel: Axes, rows: Sequence[MetricRow]) -> None:
         line = _one_each(select(rows, training_items=size, encoding=encoding), "exposures")
         points = [(float(row.exposures or 0), row.estimate) for row in line]
         colour = COLOURS[len(GROUPS) + index % (len(COLOURS) - len(GROUPS))]
-        style = {"linestyle": "-" if encoding == "alone" else "--", "marker": "o", "markersize": 4}
+        style = {"linestyle": "-" if encoding == "alone" else "--", "marker": MARKERS[colour], "markersize": 4}
         _draw_line(panel, points, colour, f"{size} training items, {describe_encoding(encoding)}", **style)
     if rows:
         _make_logarithmic(panel, [float(row.exposures or 0) for row in rows])
@@ -304,8 +306,12 @@ def _draw_condition(panel: Axes, points: Points, group: str, encoding: str) -> N
     """Draw a line of points, in the colour of its group and the style of its encoding, with its intervals."""
     line, filling = ("-", None) if encoding == "alone" else ("--", "white")
     label = f"{group}, {describe_encoding(encoding)}"
-    style = {"linestyle": line, "marker": "o", "markersize": 4, "markerfacecolor": filling}
+    style = {"linestyle": line, **_marks(group), "markersize": 4, "markerfacecolor": filling}
     _draw_line(panel, points, GROUP_COLOURS[group], label, **style)
+
+
+def _marks(group: str) -> dict[str, Any]:
+    return {"marker": MARKERS[GROUP_COLOURS[group]], "markersize": 3}
 
 
 def _draw_line(panel: Axes, points: Points, colour: str, label: str, **style: Any) -> None:

@@ -62,6 +62,7 @@ from experiments.diversity.reporting.verdicts import ClaimRow
 from experiments.diversity.tables import MODEL, ROW_TYPES
 from experiments.pages import Section, percent, write_report
 from experiments.statistics.grouped import GROUPS_FOR_VERDICT
+from sampling.pages import Fact, facts_of, named
 from storage.tables import write_rows
 from storage.terminal import visible
 from training.progress import count, say_done, say_found
@@ -106,10 +107,20 @@ def report_diversity(options: DiversityReportOptions) -> Path:
         *all_metrics_sections(means, chosen),
         diversity_methods(out, tables),
     ]
-    write_report(out / "report.html", "How diverse are continuations?", lead(found, chosen), sections)
+    title = "How diverse are continuations?"
+    write_report(out / "report.html", title, lead(found, chosen), sections, facts=_facts(options, tables))
     _print(found)
     say_done(out / "report.html", "open it in a browser")
     return out
+
+
+def _facts(options: DiversityReportOptions, tables: Merged) -> tuple[Fact, ...]:
+    """Return the header of the page."""
+    return facts_of(
+        options,
+        models=named([run.model for run in tables.run]),
+        seeds=named([str(run.seed) for run in tables.run]),
+    )
 
 
 def _say_found(tables: Merged, chosen: Chosen) -> None:

@@ -15,8 +15,8 @@ from experiments.diversity.reporting.context import Context
 from experiments.diversity.reporting.estimates import MetricRow, redundancies
 from experiments.diversity.reporting.runs import Chosen, Merged, describe_encoding, in_order, select, training
 from experiments.diversity.reporting.verdicts import ALPHA, ClaimRow
-from experiments.diversity.tables import DISTANCES, MODEL, RedundancyRow, RunRow
-from experiments.pages import Section, Table, embed, percent, without_empty_columns
+from experiments.diversity.tables import DISTANCES, MODEL, ImageRow, RedundancyRow, RunRow
+from experiments.pages import Medium, Section, Table, embed, percent, without_empty_columns
 from experiments.statistics.grouped import GROUPS_FOR_VERDICT
 from training.progress import count
 
@@ -224,16 +224,15 @@ def image_sections(tables: Merged, chosen: Chosen) -> Iterator[Section]:
     """Yield a section of images for each kind and group of the main models."""
     for choice, group in product(chosen.values(), get_args(Group)):
         rows = select(tables.images, kind=choice.kind, model=choice.model, group=group)
-        media = [
-            embed(
-                tables.folders[row.model] / row.file,
-                f"{row.reason.capitalize()}: {row.source} from {row.start:g} s, {describe_encoding(row.encoding)}",
-            )
-            for row in rows
-        ]
+        media = [_picture(tables.folders[row.model] / row.file, row) for row in rows]
         if media:
             text = f"The extremes among the {group} {choice.kind}s that {choice.model} continued, not typical ones."
             yield Section(f"Behind the metrics: {group} {choice.kind}s", text, tuple(media))
+
+
+def _picture(path: Path, row: ImageRow) -> Medium:
+    caption = f"{row.reason.capitalize()}: {row.source} from {row.start:g} s, {describe_encoding(row.encoding)}"
+    return embed(path, caption, words=f"{caption}. The original, the prompt, and what the model made of it.")
 
 
 def all_metrics_sections(means: Sequence[MetricRow], chosen: Chosen) -> Iterator[Section]:

@@ -20,7 +20,7 @@ from experiments.memory.items.pictures import Pictures
 from experiments.memory.items.tables import NOTHING, Correlation, CourseRow
 from experiments.plots import finish_figure
 from experiments.statistics.outcomes import Floats
-from training.curves import COLOURS
+from training.curves import COLOURS, MARKERS
 from training.figures import literal, save_figure
 
 LABELS = {
@@ -197,7 +197,7 @@ def _draw_interval(panel: Axes, row: Correlation, height: int) -> None:
     over_images = (row.low_images or 0.0, row.high_images or 0.0)
     panel.plot([low, high], [height, height], color=colour, linewidth=1)
     panel.plot(over_images, [height, height], color=colour, linewidth=3, solid_capstyle="butt")
-    panel.plot([row.correlation or 0.0], [height], "o", color=colour, markersize=4)
+    panel.plot([row.correlation or 0.0], [height], MARKERS.get(colour, "o"), color=colour, markersize=4)
     if row.ceiling is not None:
         panel.plot([row.ceiling], [height], "|", color="black", markersize=9, markeredgewidth=1.5)
 
@@ -205,7 +205,11 @@ def _draw_interval(panel: Axes, row: Correlation, height: int) -> None:
 def _draw_course(panel: Axes, rows: Sequence[CourseRow], measure: str) -> None:
     colour = "0.5" if measure in MISLEADING else COLOURS[MEASURES.index(measure)]
     exposures = [row.exposure for row in rows]
-    style: dict[str, Any] = {"marker": "o", "markersize": 3, "linestyle": "--" if measure in MISLEADING else "-"}
+    style: dict[str, Any] = {
+        "marker": MARKERS.get(colour, "o"),
+        "markersize": 3,
+        "linestyle": "--" if measure in MISLEADING else "-",
+    }
     panel.plot(exposures, [row.correlation for row in rows], color=colour, label=LABELS[measure], **style)
     low = [row.low_images for row in rows]
     panel.fill_between(exposures, low, [row.high_images for row in rows], color=colour, alpha=0.12, linewidth=0)

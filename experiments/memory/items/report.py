@@ -55,13 +55,14 @@ from experiments.memory.items.sections import (
 )
 from experiments.memory.items.sources import Source, Unused, people_sources
 from experiments.memory.items.tables import COMPLEXITY, NOTHING, Correlation, CourseRow, MemorabilityRow, ReliabilityRow
-from experiments.memory.merge import RunFolder, merge_trials, read_run_folders
+from experiments.memory.merge import RunFolder, merge_trials, read_run_folders, seeds_of
 from experiments.pages import Medium, embed, write_report
 from experiments.people.reading import People, read_people
 from experiments.people.sections import TABLES as PEOPLE_TABLES
 from experiments.people.sections import people_methods, write_people
 from experiments.statistics.correlation import Measure
 from experiments.statistics.outcomes import Floats
+from sampling.pages import facts_of, named
 from storage.tables import write_rows
 from storage.terminal import visible
 from training.progress import Progress, count, say_done, say_found
@@ -137,7 +138,8 @@ def compare_items(options: ItemsOptions) -> Path:
     ]
     names = ", ".join(folder.path.name for folder in runs)
     lead = " ".join([f"Runs: {names}.", *material.notes, *remarks])
-    write_report(out / "report.html", "Memory picture by picture", lead, sections)
+    facts = facts_of(options, models=named([model.name for model in material.models]), seeds=seeds_of(runs))
+    write_report(out / "report.html", "Memory picture by picture", lead, sections, facts=facts)
     _print(correlations)
     say_done(out / "report.html", "open it in a browser")
     return out

@@ -28,7 +28,7 @@ from experiments.physics.tables import Visibility
 from experiments.plots import finish_figure
 from experiments.statistics.grouped import GROUPS_FOR_VERDICT
 from experiments.statistics.outcomes import CHANCE
-from training.curves import COLOURS
+from training.curves import COLOURS, MARKERS
 from training.figures import literal
 
 VISIBILITIES: dict[Visibility, tuple[float, str]] = {"visible": (0.17, COLOURS[0]), "hidden": (-0.17, COLOURS[1])}
@@ -181,7 +181,10 @@ def _draw_shares(panel: Axes, place: int, rows: Sequence[AccuracyRow], name: str
         offset, colour = VISIBILITIES.get(row.visibility, (0.0, "black"))
         if row.visibility == "both" and not people:
             continue
-        style: dict[str, Any] = {"color": "black" if people else colour, "marker": "D" if people else "o"}
+        style: dict[str, Any] = {
+            "color": "black" if people else colour,
+            "marker": "D" if people else MARKERS.get(colour, "o"),
+        }
         style["markerfacecolor"] = "white" if row.visibility == "hidden" else style["color"]
         label = PEOPLE if people else row.visibility
         panel.errorbar(
@@ -195,7 +198,12 @@ def _draw_band(panel: Axes, points: Sequence[Point], colour: str, label: str, li
         return
     x, mean, low, high = np.array(points).T
     filling = "white" if label.endswith("hidden") else colour
-    style: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 3, "markerfacecolor": filling}
+    style: dict[str, Any] = {
+        "color": colour,
+        "marker": MARKERS.get(colour, "o"),
+        "markersize": 3,
+        "markerfacecolor": filling,
+    }
     if line == "none":
         reach = np.nan_to_num(np.array([mean - low, high - mean]))
         panel.errorbar(x, mean, reach, linestyle="none", label=literal(label), **style)

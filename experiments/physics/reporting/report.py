@@ -45,6 +45,7 @@ from experiments.physics.reporting.sections import (
 )
 from experiments.physics.reporting.timecourse import TimecourseRow, timecourses
 from experiments.physics.reporting.wording import lead, sentence
+from sampling.pages import Fact, facts_of, named, with_fingerprint
 from storage.tables import write_rows
 from storage.terminal import count, visible
 from training.progress import say_done, say_found
@@ -110,10 +111,21 @@ def report_physics(options: PhysicsReportOptions) -> Path:
         left_out_section(merged, kept),
         physics_methods(out, merged),
     ]
-    write_report(out / "report.html", "What cannot happen", lead(stated, models), sections)
+    facts = _facts(options, merged)
+    write_report(out / "report.html", "What cannot happen", lead(stated, models), sections, facts=facts)
     _print(stated, models)
     say_done(out / "report.html", "open it in a browser")
     return out
+
+
+def _facts(options: PhysicsReportOptions, merged: Merged) -> tuple[Fact, ...]:
+    """Return the header of the page."""
+    return facts_of(
+        options,
+        models=named([with_fingerprint(model.name, model.row.fingerprint) for model in merged.subjects]),
+        tokenizers=named([str(run.options.tokenizer) for run in merged.runs]),
+        seeds=named([str(run.options.seed) for run in merged.runs]),
+    )
 
 
 def _people(merged: Merged) -> list[PeopleRow]:

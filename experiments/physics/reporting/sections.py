@@ -188,5 +188,8 @@ def _drawn(folder: Path, row: ExtremeRow) -> Iterator[Medium]:
         f"of {row.quadruple}, `{row.model}`"
     )
     video = folder / row.video
-    yield embed(video, caption, poster=video.with_suffix(".png"))
+    films = (
+        f"Matched films side by side above their surprise, with green borders, or red ones where impossible: {caption}."
+    )
+    yield embed(video, caption, poster=video.with_suffix(".png"), words=films)
     yield embed(folder / row.strip, f"{row.quadruple}: latent frames around the event, films and their surprise")
