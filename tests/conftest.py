@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -12,6 +13,9 @@ from media import make_video
 from tiny import SHORT, make_tokenizer
 
 import secondsight
+
+if TYPE_CHECKING:
+    from browsing import Chromium
 
 # The models of the tests are so small that threads would only wait for each other.
 torch.set_num_threads(1)
@@ -51,6 +55,23 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]
     """The first words of commands that start at once, having imported everything; see `forked_program.py`."""
     with forked_program(tmp_path_factory.mktemp("python")) as program:
         yield (sys.executable, "-S", SCRIPT, str(program.with_name("socket")))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> "Iterator[Chromium]":
+    """A headless browser."""
+    from browsing import running_chromium  # here: most tests need neither a browser nor what drives it
+
+    with running_chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def axe_script(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core, from npm."""
+    from axe import install_axe
+
+    return install_axe(tmp_path_factory.getbasetemp() / "axe")
 
 
 @pytest.fixture
