@@ -269,6 +269,53 @@ def test_who_cannot_come_back_is_told_so(chromium: Chromium, made: tuple[Path, D
         assert visit.page.locator("#not-kept").is_visible()
 
 
+# Two tabs of one participant
+
+MOVED = "The test is open in another tab"
+
+
+def test_who_opens_the_test_in_a_second_tab_goes_on_there(
+    chromium: Chromium, made: tuple[Path, Design], tmp_path: Path
+) -> None:
+    with opened(chromium, address(made[0], "participant=T1&version=as_given&order=0")) as visit:
+        first = visit.page
+        act(first, PARTICIPANT)
+        wait(first, "shown.length >= 5")
+        second = first.context.new_page()
+        second.goto(address(made[0], "participant=T1"))
+        second.locator(GO_ON).wait_for()
+        assert heading(second) == "Welcome back"
+        first.get_by_role("heading", name=MOVED).wait_for()
+        act(second, PARTICIPANT)
+        rows, record = saved(second, tmp_path, "T1")
+        shown = first.evaluate("shown") + second.evaluate("shown")
+        assert heading(first) == MOVED
+        assert visit.complaints == []
+    expected = perfect_answers(made[1], "T1")
+    assert [(row.task, row.trial, row.item) for row in rows] == [(row.task, row.trial, row.item) for row in expected]
+    assert sum(each["interrupted"] for each in record["timing"]) <= 1
+    assert Counter(Path(source).stem for source in shown) - planned_pictures(made[1], order=0) == Counter()
+
+
+def test_who_goes_back_to_the_first_tab_goes_on_there(
+    chromium: Chromium, libraries: list[Library], axe_script: str, tmp_path: Path
+) -> None:
+    folder, _ = make_small_task(tmp_path, libraries, **STILL)
+    where = address(folder, "participant=T2&version=as_given&order=0")
+    with opened(chromium, where, size=TELEPHONE, touch=True) as visit:
+        act(visit.page, PARTICIPANT)
+        visit.page.locator(PICTURE).wait_for()
+        second = visit.page.context.new_page()
+        second.goto(where)
+        visit.page.get_by_role("heading", name=MOVED).wait_for()
+        assert_usable(visit, axe_script)
+        visit.page.get_by_role("button", name="Go on here instead").click()
+        visit.page.get_by_role("heading", name="Welcome back").wait_for()
+        second.get_by_role("heading", name=MOVED).wait_for()
+        answers = visit.page.evaluate("Object.keys(localStorage).filter((name) => name.includes('T2:answer:'))")
+    assert len(answers) == 1
+
+
 # Answers that are collected
 
 
