@@ -15,7 +15,7 @@ from browser import find_browser
 from browsing import TELEPHONE, WIDE, Chromium, Visit
 from memory_lists import make_list
 from people_tasks import make_small_task, perfect_answers
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from experiments.people.table import Response, read_responses, write_responses
 from experiments.people.task.content import Design
@@ -360,6 +360,43 @@ def test_answers_that_the_server_refuses_can_be_saved(
         assert (visit.page.locator("#answers").get_attribute("href") or "").startswith("blob:")
         assert visit.page.locator("#retry").is_visible()
     assert list(read_responses(folder / "responses" / "S2.csv").rows) == others
+
+
+# Scripts from a network that mirrors npm, which the test stands in for
+
+
+@contextmanager
+def mirrored(chromium: Chromium, folder: Path, files: dict[str, bytes]) -> Iterator[Visit]:
+    """A page that loads these files, by address, from elsewhere."""
+
+    def answer(route: Route) -> None:
+        headers = {"Access-Control-Allow-Origin": "*", "Content-Type": "text/javascript"}
+        route.fulfill(body=files[route.request.url], headers=headers)
+
+    with chromium.visit("about:blank") as visit:
+        visit.page.route(lambda url: url in files, answer)
+        visit.page.goto(address(folder, "participant=M1"))
+        yield visit
+
+
+def test_scripts_from_elsewhere_are_those_of_npm(chromium: Chromium, libraries: list[Library], tmp_path: Path) -> None:
+    folder, _ = make_small_task(tmp_path, libraries, cdn=True)
+    files = {each.address: each.content for each in libraries}
+    with mirrored(chromium, folder, files) as visit:
+        visit.page.locator(GO_ON).wait_for()
+        assert visit.elsewhere(folder.as_uri()) == list(files)
+        assert visit.complaints == []
+
+
+def test_scripts_from_elsewhere_that_were_changed_are_not_run(
+    chromium: Chromium, libraries: list[Library], tmp_path: Path
+) -> None:
+    folder, _ = make_small_task(tmp_path, libraries, cdn=True)
+    files = {each.address: each.content + b"window.changed = true;" for each in libraries}
+    with mirrored(chromium, folder, files) as visit:
+        assert visit.page.evaluate("window.changed") is None
+        assert sum("integrity" in each for each in visit.complaints) == len(files)
+        assert visit.page.locator("#why").inner_text() == "the scripts of jsPsych cannot be loaded"
 
 
 NO_CODE = "the participant in the address must be a code of letters, digits, - and _, and not"

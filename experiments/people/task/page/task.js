@@ -248,7 +248,14 @@
     addEventListener("storage", look, {signal: watch.signal});
   }
 
+  function checkScripts() {
+    if (!["initJsPsych", "jsPsychHtmlButtonResponse", "jsPsychPreload"].every((name) => window[name])) {
+      throw new Error("the scripts of jsPsych cannot be loaded");
+    }
+  }
+
   async function run() {
+    checkScripts();
     document.documentElement.style.setProperty("--size", `${settings.image_size}px`);
     const participant = findParticipant();
     const shelf = new Shelf(`secondsight:${list.id}:${participant}:`);
