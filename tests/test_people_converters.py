@@ -222,6 +222,16 @@ def test_names_can_become_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert {row.participant for row in convert(tmp_path, *files, codes="number", **options)} == {"p001", "p002"}
 
 
+def test_numbered_participants_are_named_nowhere(tmp_path: Path) -> None:
+    rows = [{name: value for name, value in row.items() if name != "code"} for row in LABJS]
+    doubled = [*rows, {**rows[-1], "trial": "0"}, {**rows[-1], "trial": "0"}]
+    files = [write_csv(tmp_path / f"{name}.csv", doubled[:end]) for name, end in (("Ada", 5), ("Bob", 4))]
+    convert(tmp_path, *files, constants=LIST, codes="number")
+    assert {file for file, _, _ in left_out(tmp_path)} == {"export 1", "export 2"}
+    written = "".join(path.read_text() for path in (tmp_path / "out").rglob("*.*"))
+    assert not any(path.stem in written for path in files)
+
+
 def test_unit_that_cannot_be_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_csv(tmp_path / "labjs.csv", LABJS)
     convert(tmp_path, path, constants=LIST, unit="s")
@@ -265,7 +275,7 @@ def test_trial_that_is_there_already_is_listed(tmp_path: Path) -> None:
     path = tmp_path / "data.json"
     path.write_text(json.dumps(trials))
     convert(tmp_path, path, constants=LIST)
-    assert left_out(tmp_path) == [("data.json", "2", "trial 0 of s1 is there already")]
+    assert left_out(tmp_path) == [("data.json", "2", "trial 0 of its participant is there already")]
 
 
 def test_nothing_that_is_a_response_is_refused(tmp_path: Path) -> None:

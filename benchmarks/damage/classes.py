@@ -294,6 +294,7 @@ STORES = (
 # Tars and tables
 
 ITEMS: Words = ("memory", "items", "memory_run", "--scores", "scores/scores.csv", "--resamples", "100", "--out", "out")
+SCORED: Words = ("memory", "observe", "--stimuli", "list", "--scores", "scores/observed.csv", "--out", "out")
 TAR_ENCODE: Words = ("vqgan", "encode", "--tokenizer", "still_tokenizer", "--data", "tar/images.tar", "--out", "out")
 TAR_ENCODE += ("--workers", "0")
 TARS = (
@@ -358,6 +359,12 @@ TABLES = (
         ITEMS,
         {"memory_run": "memory_run", "list": "list", "scores": "scores"},
         files("scores/scores.csv", by=(_freely(mutations.damage_table),)),
+        copied=("scores",),
+    ),
+    Scenario(
+        SCORED,
+        {"list": "list", "scores": "scores"},
+        files("scores/observed.csv", by=(_freely(mutations.damage_table),)),
         copied=("scores",),
     ),
     Scenario(

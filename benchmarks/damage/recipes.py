@@ -226,11 +226,16 @@ def _clip_csv(folder: Path) -> None:
 
 
 def _scores(folder: Path) -> None:
-    """A table of scores of the pictures that are tested."""
+    """Tables of scores of the pictures that are tested: of people, and of an observer before and after study."""
     paths = sorted(path.relative_to(folder / "list") for path in (folder / "list").glob("test/**/*.png"))
     (folder / "scores").mkdir()
     lines = ["path,score", *(f"{path},{(number * 37 % 100) / 100}" for number, path in enumerate(paths))]
     (folder / "scores" / "scores.csv").write_text("\n".join([*lines, ""]))
+    foils = [str(path) for path in paths if "_unseen" in path.parts[1]]
+    studied = [f"study/{Path(foil).stem[:-1]}1.png" for foil in foils]
+    rows = [(path, exposure) for exposure in (0, 1) for path in (*studied, *foils)]
+    lines = ["path,exposure,score", *(f"{path},{k},{(n * 29 % 50) / 50}" for n, (path, k) in enumerate(rows))]
+    (folder / "scores" / "observed.csv").write_text("\n".join([*lines, ""]))
 
 
 def _tags(folder: Path) -> None:

@@ -33,7 +33,8 @@ class LeftOutAnswer:
     """A row of an export that could not be used: a row of `left_out.csv`."""
 
     file: str
-    """Name of the export."""
+    """Name of the export; with `--codes number` which of them it was in the command, as names of files may tell names
+    of people."""
     row: int
     """Which of its rows, counted from 1 below the line of names."""
     reason: str
@@ -50,8 +51,8 @@ def convert_responses(options: ConvertOptions) -> Path:
     exports = [read_export(path, options.source) for path in options.files]
     _refuse_copies(options.files)
     converter = _Converter(options)
-    for export in exports:
-        converter.add(export)
+    for place, export in enumerate(exports, start=1):
+        converter.add(export, f"export {place}" if options.codes == "number" else export.path.name)
     if not converter.rows:
         raise ValueError(_nothing(converter.left_out))
     rows = _numbered(converter.rows) if options.codes == "number" else converter.rows
@@ -80,8 +81,8 @@ class _Converter:
         self._numbers: Counter[tuple[str, str, str]] = Counter()
         self._keys: set[tuple[object, ...]] = set()
 
-    def add(self, export: Export) -> None:
-        """Read all rows of an export."""
+    def add(self, export: Export, called: str) -> None:
+        """Read all rows of an export, which has this name in `left_out.csv`."""
         finder = Finder.of(export, self.options)
         self.nameless += finder.nameless
         reader = RowReader(finder, export.source, self.options)
@@ -90,7 +91,7 @@ class _Converter:
                 response = reader.read(row, self._next)
                 self._check_new(response)
             except RowError as error:
-                self.left_out.append(LeftOutAnswer(export.path.name, number, str(error)))
+                self.left_out.append(LeftOutAnswer(called, number, str(error)))
                 continue
             self._keys.add(response.key)
             self._numbers[response.participant, response.list, response.task] += 1
@@ -101,7 +102,7 @@ class _Converter:
 
     def _check_new(self, response: Response) -> None:
         if response.key in self._keys:
-            raise RowError(f"trial {response.trial} of {response.participant} is there already")
+            raise RowError(f"trial {response.trial} of its participant is there already")
 
 
 def _refuse_copies(paths: Iterable[Path]) -> None:

@@ -14,12 +14,28 @@ window.Secondsight ??= {};
   /* Codes that files of answers cannot have as names, as in experiments/people/task/collecting.py. */
   const RESERVED = /^(con|prn|aux|nul|com\d|lpt\d|responses)$/i;
 
+  /* Thrown where another tab has taken over what this one would write. */
+  class Moved extends Error {}
+
   /* Keeps texts by name; where the browser keeps nothing, for as long as the page is open. */
   class Shelf {
     constructor(prefix) {
       this.prefix = prefix;
       this.lasting = true;
       this.memory = new Map();
+      this.tab = null;
+    }
+
+    /* From now on only this tab writes, until another claims the same: answers of two tabs would be mixed. */
+    claim() {
+      const tab = randomCode();
+      this.set("tab", tab);
+      this.tab = tab;
+    }
+
+    /* Whether another tab has claimed it since; where nothing is kept none can. */
+    get moved() {
+      return this.tab !== null && this.lasting && this.get("tab") !== this.tab;
     }
 
     get(name) {
@@ -32,6 +48,9 @@ window.Secondsight ??= {};
     }
 
     set(name, text) {
+      if (this.moved) {
+        throw new Moved("the test is open in another tab");
+      }
       this.memory.set(name, text);
       try {
         localStorage.setItem(this.prefix + name, text);
@@ -173,5 +192,5 @@ window.Secondsight ??= {};
     return CODE.test(text) && !RESERVED.test(text);
   }
 
-  Object.assign(window.Secondsight, {Records, Shelf, isCode, randomBelow, randomCode});
+  Object.assign(window.Secondsight, {Moved, Records, Shelf, isCode, randomBelow, randomCode});
 })();

@@ -2,7 +2,8 @@
 "use strict";
 
 (() => {
-  const {ChoiceTrial, PictureTrial, Records, Shelf, frameTime, isCode, list, randomBelow, randomCode} = Secondsight;
+  const {ChoiceTrial, PictureTrial, frameTime, list} = Secondsight;
+  const {Moved, Records, Shelf, isCode, randomBelow, randomCode} = Secondsight;
   const {settings} = list;
   const address = new URLSearchParams(location.search);
   const template = (name) => document.getElementById(name).innerHTML;
@@ -228,13 +229,43 @@
     display.dataset.sent = wrong ? "no" : "yes";
   }
 
+  /* What jsPsych still does goes on out of sight, up to the next answer that it would keep. */
+  function showMoved() {
+    const display = document.getElementById("task");
+    display.replaceWith(display.cloneNode());
+    show("moved").querySelector("#here").addEventListener("click", () => location.reload());
+  }
+
+  /* Other tabs are heard of at once where they write, even if nothing happens here. */
+  function watchTabs(shelf) {
+    const watch = new AbortController();
+    const look = () => {
+      if (shelf.moved) {
+        watch.abort();
+        showMoved();
+      }
+    };
+    addEventListener("storage", look, {signal: watch.signal});
+  }
+
+  function checkScripts() {
+    if (!["initJsPsych", "jsPsychHtmlButtonResponse", "jsPsychPreload"].every((name) => window[name])) {
+      throw new Error("the scripts of jsPsych cannot be loaded");
+    }
+  }
+
   async function run() {
+    checkScripts();
     document.documentElement.style.setProperty("--size", `${settings.image_size}px`);
     const participant = findParticipant();
     const shelf = new Shelf(`secondsight:${list.id}:${participant}:`);
-    const records = new Records(findSession(participant, shelf), shelf);
+    const session = findSession(participant, shelf);
+    if (session.finished === null) {
+      shelf.claim();
+      watchTabs(shelf);
+    }
+    const records = new Records(session, shelf);
     records.closeInterrupted();
-    const {session} = records;
     await load(`orders/${String(session.order).padStart(6, "0")}.js`);
     const steps = makeSteps(Secondsight.order, session.version);
     if (records.answers.length < steps.length) {
@@ -254,6 +285,10 @@
   }
 
   run().catch((error) => {
-    show("failed").querySelector("#why").textContent = error.message;
+    if (!(error instanceof Moved)) {
+      show("failed").querySelector("#why").textContent = error.message;
+    } else if (!document.getElementById("here")) {
+      showMoved();
+    }
   });
 })();

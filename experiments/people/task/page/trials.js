@@ -178,7 +178,8 @@ window.Secondsight ??= {};
       listener.open = true;
       const offset = await frameAt(onset + trial.show, trial.frame);
       image.remove();
-      await frameAt(offset + trial.blank, trial.frame);
+      /* The next picture comes a frame after this trial has ended. */
+      await frameAt(offset + trial.blank - trial.frame, trial.frame);
       listener.close();
       return listener.data(onset, offset, trial.asked && trial.task === "vigilance" ? "new" : "");
     }
