@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,10 @@ from media import make_video
 from tiny import SHORT, make_tokenizer
 
 import secondsight
+from training.curves import ENDINGS
+
+# Hundreds of tiny models are trained, and to draw the curves of one takes longer than to train it.
+os.environ[ENDINGS] = "none"
 
 # The models of the tests are so small that threads would only wait for each other.
 torch.set_num_threads(1)
