@@ -54,6 +54,7 @@ def draw_memory_curve(
     published: bool = False,
     note: str = "",
     people: Landmarks | None = None,
+    formats: Sequence[str] = FORMATS,
 ) -> None:
     """Draw accuracy against exposures: the weights alone, images as they were studied, a line for each model.
 
@@ -63,6 +64,7 @@ def draw_memory_curve(
         published: draw Image GPT's published curves too, where conditions have the same name.
         note: a line under the panels.
         people: measured, by condition; the published ones if not given.
+        formats: endings of what is written.
     """
     panels: dict[str, list[Line]] = {}
     for model in _in_order(result.model for result in results):
@@ -72,7 +74,7 @@ def draw_memory_curve(
         for of_condition in published_curves():
             if of_condition.condition in panels:
                 panels[of_condition.condition].append(_published_line(of_condition))
-    draw_panels(path, panels, "exposures", note, people)
+    draw_rows(path, {"": panels}, "exposures", note, people, formats)
 
 
 def draw_readouts(path: Path, results: Sequence[Accuracy], note: str = "", people: Landmarks | None = None) -> bool:
@@ -174,6 +176,7 @@ def draw_rows(
     axis: str,
     note: str = "",
     people: Landmarks | None = None,
+    formats: Sequence[str] = FORMATS,
 ) -> None:
     """Draw rows of panels of lines, one for each condition, with chance and people's accuracy.
 
@@ -183,6 +186,7 @@ def draw_rows(
         axis: what the passes are.
         note: a line under the panels.
         people: measured, by condition; the published ones if not given.
+        formats: endings of what is written.
     """
     width, height = PANEL
     columns = max(len(panels) for panels in rows.values())
@@ -203,7 +207,7 @@ def draw_rows(
         row[0].set_ylabel("recognition accuracy")
     for panel in axes[-1]:
         panel.set_xlabel(axis)
-    finish_figure(figure, axes.flat, path, note)
+    finish_figure(figure, axes.flat, path, note, formats=formats)
 
 
 def finish_figure(

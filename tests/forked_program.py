@@ -137,6 +137,8 @@ def _become(asked: dict[str, object], output: Sequence[int]) -> None:
         code = 0
     except SystemExit as stop:
         code = stop.code or 0
+        if isinstance(code, str):
+            print(code, file=sys.stderr)
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:

@@ -107,6 +107,11 @@ def diversity_tables(folder: Path) -> Numbers:
 def demo_summary(folder: Path) -> Numbers:
     """The figures of the demo, made small."""
     run_demo(DemoOptions(folder), SMALL_DEMO)
+    return summary_numbers(folder)
+
+
+def summary_numbers(folder: Path) -> Numbers:
+    """The figures of a finished demo."""
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     return numbers({name: value for name, value in summary.items() if name not in ("seconds", "peak_memory_gb")})
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,30 @@ EACH = 2
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 
 
-def run_alone(folder: Path, *words: object) -> "subprocess.CompletedProcess[str]":
+SCRIPT = """
+import runpy, sys, tempfile
+from pathlib import Path
+del sys.argv[0]
+sys.path.insert(0, str(Path(sys.argv[0]).parent))
+tempfile.tempdir = None  # the process that this one is forked from may know another
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def run_alone(python: tuple[str, ...], folder: Path, *words: object) -> "subprocess.CompletedProcess[str]":
     """Run a script in a process of its own: it forks, which one that has threads should not."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(folder), "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, *map(str, words)], env=environment, capture_output=True, text=True, check=False
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(folder)}
+    command = [*python, "-c", SCRIPT, *map(str, words)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
-def damaged(tmp_path_factory: pytest.TempPathFactory) -> "subprocess.CompletedProcess[str]":
+def damaged(python: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> "subprocess.CompletedProcess[str]":
     """What some attempts of every class came to."""
     folder = tmp_path_factory.mktemp("damage")
-    ended = run_alone(folder, ROOT / "benchmarks" / "damage_test.py", "--cases", EACH * len(CLASSES), "--seed", 0)
+    ended = run_alone(
+        python, folder, ROOT / "benchmarks" / "damage_test.py", "--cases", EACH * len(CLASSES), "--seed", 0
+    )
     assert re.search(rf"^{EACH * len(CLASSES)} attempts in ", ended.stdout, re.MULTILINE), ended.stdout + ended.stderr
     assert not list(folder.iterdir())
     return ended
@@ -54,10 +64,10 @@ def test_all_classes_are_tried(damaged: "subprocess.CompletedProcess[str]") -> N
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def judged(python: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The kinds of fault that are found with processes that do what no command may."""
     folder = tmp_path_factory.mktemp("judged")
-    ended = run_alone(folder, ROOT / "tests" / "judged_processes.py", folder)
+    ended = run_alone(python, folder, ROOT / "tests" / "judged_processes.py", folder)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return json.loads(ended.stdout)
 

@@ -3,7 +3,6 @@
 import csv
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import media_kinds as kinds
@@ -287,12 +286,14 @@ print(peak() - libraries)
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from /proc")
 @pytest.mark.parametrize("size", [(8000, 8000), (200_000, 320), (1, 200_000)])
-def test_a_large_image_takes_half_a_gigabyte_beside_the_libraries(size: tuple[int, int], tmp_path: Path) -> None:
+def test_a_large_image_takes_half_a_gigabyte_beside_the_libraries(
+    size: tuple[int, int], tmp_path: Path, python: tuple[str, ...]
+) -> None:
     (tmp_path / "data").mkdir()
     for name in ("a", "b"):
         Image.new("RGB", size, "red").save(tmp_path / "data" / f"{name}.png")
-    command = [sys.executable, "-c", INSPECT, str(tmp_path / "data"), str(tmp_path / "out")]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    command = [*python, "-c", INSPECT, str(tmp_path / "data"), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.splitlines()[-1]) < 512 << 10  # KiB
     assert [row["width"] for row in read_csv(tmp_path / "out" / "files.csv")] == [str(size[0])] * 2

@@ -136,16 +136,6 @@ def test_gpts_are_trained_without_clipping_when_asked_to(out: Path) -> None:
     assert {json.loads(path.read_text())["grad_clip"] for path in out.glob("*/gpt_*/config.json")} == {0.0}
 
 
-def test_stopped_study_continues(out: Path, tokenizers: Tokenizers) -> None:
-    weights = list(out.glob("*/gpt_*/checkpoints/*/model.*"))
-    kept = [*weights, *out.glob("playroom/clips/*"), *out.glob("*/tokens*/*.bin"), *out.glob("runs/*/continuations/*")]
-    before = {path: path.stat().st_mtime_ns for path in kept}
-    (out / "report" / "report.html").unlink()
-    run_study(small(out, tokenizers))
-    assert (out / "report" / "report.html").is_file()
-    assert {path: path.stat().st_mtime_ns for path in kept} == before
-
-
 def test_other_options_into_the_same_folder_are_refused(out: Path, tokenizers: Tokenizers) -> None:
     with pytest.raises(RunFolderError, match="--steps 2 -> 3"):
         run_study(small(out, tokenizers, steps=3))
@@ -160,24 +150,44 @@ def test_too_few_items_are_refused_before_anything_is_trained(
     assert not (tmp_path / "own" / "image").exists()
 
 
-def test_own_videos_and_images_and_tokenizers_are_used(out: Path, tokenizers: Tokenizers, tmp_path: Path) -> None:
-    options = small(
-        tmp_path / "own",
+@pytest.fixture(scope="module")
+def own_options(out: Path, tokenizers: Tokenizers, tmp_path_factory: pytest.TempPathFactory) -> StudyOptions:
+    """Of a study of one size of training set, of images and videos that were given."""
+    folder = tmp_path_factory.mktemp("own")
+    return small(
+        folder / "own",
         tokenizers,
         videos=out / "playroom" / "clips",
-        images=make_images(tmp_path / "images", 6),
+        images=make_images(folder / "images", 6),
         training_items=(4,),
         checkpoints=(1.0,),
     )
-    made = run_study(options)
-    assert not any((made / name).exists() for name in ("playroom", "image/tokenizer", "clip/tokenizer"))
-    assert {source for source, _ in origins(made / "image" / "tokens", "train")} <= {f"image_{n}.png" for n in range(6)}
-    assert {row["model"] for row in rows(made / "report" / "runs.csv")} == {
+
+
+@pytest.fixture(scope="module")
+def own(own_options: StudyOptions) -> Path:
+    return run_study(own_options)
+
+
+def test_own_videos_and_images_and_tokenizers_are_used(own: Path) -> None:
+    assert not any((own / name).exists() for name in ("playroom", "image/tokenizer", "clip/tokenizer"))
+    assert {source for source, _ in origins(own / "image" / "tokens", "train")} <= {f"image_{n}.png" for n in range(6)}
+    assert {row["model"] for row in rows(own / "report" / "runs.csv")} == {
         "image_4",
         "image_4_context",
         "clip_4",
         "clip_4_context",
     }
+
+
+def test_stopped_study_continues(own: Path, own_options: StudyOptions) -> None:
+    weights = list(own.glob("*/gpt_*/checkpoints/*/model.*"))
+    kept = [*weights, *own.glob("*/tokens*/*.bin"), *own.glob("runs/*/continuations/*")]
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    (own / "report" / "report.html").unlink()
+    run_study(own_options)
+    assert (own / "report" / "report.html").is_file()
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
 
 
 @pytest.mark.parametrize(("kind", "frames"), [("image", 1), ("clip", 16)])
@@ -234,6 +244,13 @@ def test_it_is_said_what_was_found_and_what_comes_next(out: Path, said: io.Strin
 
 
 # Parts, which jobs carry out
+
+
+def test_videos_that_are_there_are_kept(out: Path, tokenizers: Tokenizers) -> None:
+    before = {path: path.stat().st_mtime_ns for path in out.glob("playroom/clips/*")}
+    assert before
+    run_study(small(out, tokenizers, part="videos"))
+    assert {path: path.stat().st_mtime_ns for path in out.glob("playroom/clips/*")} == before
 
 
 def test_parts_are_the_very_runs_of_the_study(out: Path, tokenizers: Tokenizers) -> None:

@@ -27,6 +27,7 @@ from gpt.model import GPT
 from gpt.options import ImportOptions
 from storage.options import LARGEST_SEED
 from storage.run_folder import RunFolderError
+from training.curves import ENDINGS
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,9 @@ def stimuli(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(stimuli: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Accuracy]]:
     out = tmp_path_factory.mktemp("memory") / "run"
-    return out, run_memory(make_options(stimuli, out, exposures=25))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ENDINGS, "png")
+        return out, run_memory(make_options(stimuli, out, exposures=25))
 
 
 def test_untrained_model_is_at_exactly_one_half(finished: tuple[Path, list[Accuracy]]) -> None:
@@ -208,7 +211,10 @@ def test_overwriting_repeats_every_run(stimuli: Path, tmp_path: Path) -> None:
     assert {row.exposure for row in read_trials(tmp_path / "run" / "trials.csv")} == {0, 1, 2}
 
 
-def test_defects_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_defects_can_be_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENDINGS, "png")
     root = make_list(tmp_path / "list", items=2)
     (root / "study" / "copy.png").write_bytes((root / "test" / "novel_unseen" / "novel_0.png").read_bytes())
     results = run_memory(make_options(root, tmp_path / "run", exposures=1, exclude_defects=True))

@@ -1,6 +1,8 @@
 """Several runs merged into tables, plots and one page."""
 
 import csv
+import io
+from contextlib import redirect_stderr
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,21 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     columns = "item,condition,image,studied,completions,distance,best_of_2_distance,best_of_all_distance,identified"
     (run / "recall.csv").write_text(f"{columns}\nnovel/0,novel,a.png,yes,4,0.125,0.12,0.1,1.0\n")
     return report_memory(ReportOptions((run,), root / "out"))
+
+
+@pytest.fixture(scope="module")
+def said() -> io.StringIO:
+    """What the report of two models says beside."""
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def two_models(tmp_path_factory: pytest.TempPathFactory, said: io.StringIO) -> Path:
+    """The report of two runs that differ in their learning rates."""
+    root = tmp_path_factory.mktemp("two")
+    runs = [make_run(root / f"run{rate}", make_trials(exposures=1), learning_rate=rate) for rate in (0.001, 0.0003)]
+    with redirect_stderr(said):
+        return report_memory(ReportOptions(tuple(runs), root / "out"))
 
 
 def test_report_writes_its_tables_and_plots(report: Path) -> None:
@@ -124,16 +141,14 @@ def test_runs_of_one_model_are_pooled(tmp_path: Path) -> None:
     assert {(row["model"], row["trials"]) for row in rows} == {("tiny", "24")}
 
 
-def test_models_are_kept_apart_and_compared(tmp_path: Path) -> None:
-    runs = [make_run(tmp_path / f"run{rate}", make_trials(exposures=1), learning_rate=rate) for rate in (0.001, 0.0003)]
-    report_memory(ReportOptions(tuple(runs), tmp_path / "out"))
+def test_models_are_kept_apart_and_compared(two_models: Path) -> None:
     models = {"learning rate 0.001", "learning rate 0.0003"}
-    assert {row["model"] for row in read_table(tmp_path / "out" / "accuracy.csv")} == models
-    compared = read_table(tmp_path / "out" / "comparisons.csv")
+    assert {row["model"] for row in read_table(two_models / "accuracy.csv")} == models
+    compared = read_table(two_models / "comparisons.csv")
     assert {(row["respect"], row["difference"], row["p_images"], row["p_images_holm"]) for row in compared} == {
         ("model", "0.0", "1.0", "1.0")
     }
-    assert "Models compared" in (tmp_path / "out" / "report.html").read_text()
+    assert "Models compared" in (two_models / "report.html").read_text()
 
 
 def run_folder(options: MemoryOptions) -> RunFolder:
@@ -215,12 +230,10 @@ def test_trials_alone_have_the_name_of_their_folder_beside_others(tmp_path: Path
     assert {trial.model for trial in merge_trials(folders)} == {"other", "run"}
 
 
-def test_a_report_can_be_reported_again(tmp_path: Path) -> None:
-    runs = [make_run(tmp_path / f"run{rate}", make_trials(exposures=1), learning_rate=rate) for rate in (0.001, 0.0003)]
-    once = report_memory(ReportOptions(tuple(runs), tmp_path / "once"))
-    again = report_memory(ReportOptions((once,), tmp_path / "again"))
+def test_a_report_can_be_reported_again(two_models: Path, tmp_path: Path) -> None:
+    again = report_memory(ReportOptions((two_models,), tmp_path / "again"))
     for name in ("trials.csv", "accuracy.csv", "comparisons.csv"):
-        assert (again / name).read_bytes() == (once / name).read_bytes()
+        assert (again / name).read_bytes() == (two_models / name).read_bytes()
 
 
 def test_the_page_is_announced_and_results_stand_alone_on_stdout(
@@ -244,12 +257,8 @@ def test_seed_is_a_number_or_nothing(report: Path) -> None:
     assert {(row["version"], row["seed"]) for row in rows} == {("pooled", ""), ("as_given", "0"), ("swapped", "0")}
 
 
-def test_runs_that_are_not_pooled_are_named_by_their_options(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    runs = [make_run(tmp_path / f"run{rate}", make_trials(exposures=1), learning_rate=rate) for rate in (0.001, 0.0003)]
-    report_memory(ReportOptions(tuple(runs), tmp_path / "out"))
-    assert "2, which differ in learning rate and are not pooled" in capsys.readouterr().err
+def test_runs_that_are_not_pooled_are_named_by_their_options(two_models: Path, said: io.StringIO) -> None:
+    assert "2, which differ in learning rate and are not pooled" in said.getvalue()
 
 
 def told(tmp_path: Path, capsys: pytest.CaptureFixture[str], *trials: list[TrialRow]) -> str:

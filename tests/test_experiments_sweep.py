@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_lists import make_list
 from memory_runs import make_accuracy
@@ -163,6 +163,7 @@ def test_the_steps_of_a_sweep_are_cells_table_and_report(stimuli: Path) -> None:
     layer=st.one_of(st.none(), st.integers(1, 48)),
     flags=st.booleans(),
 )
+@settings(max_examples=15)  # a parser of all options takes its time
 def test_a_command_line_means_its_options(
     stimuli: Path | None, rate: float, changes: tuple[Any, ...], layer: int | None, flags: bool
 ) -> None:

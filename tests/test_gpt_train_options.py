@@ -21,6 +21,7 @@ from gpt.config import GPTConfig
 from gpt.model import GPT
 from gpt.options import TrainOptions
 from gpt.train import SampleFn, build_optimizer, train_step
+from training.curves import ENDINGS
 from training.loop import make_accelerator
 from training.trackers import TrackerError
 
@@ -165,7 +166,8 @@ def test_the_schedule_is_the_one_asked_for(schedule: Any, last: float, store: Pa
     assert rates == pytest.approx([1e-3, 1e-3, last * 1e-3])
 
 
-def test_a_curve_is_drawn(store: Path, tmp_path: Path) -> None:
+def test_a_curve_is_drawn(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENDINGS, "png")
     train(options(store, tmp_path))
     assert matplotlib.image.imread(tmp_path / "loss.png").ndim == 3
 

@@ -1,7 +1,6 @@
 """The modules of the starters' room on the command line: what cannot be done is said in one line."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,12 +11,14 @@ CASES = {
     "tokenizer_study": (["--data", ".", "--held-out", "."], "tokenizer_study: --data and --held-out are both .:"),
 }
 """Options that ask for what there is not, and how the error begins."""
+MODULE = "import runpy, sys; del sys.argv[0]; runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+"""What `python -m` does."""
 
 
 @pytest.mark.parametrize("module", CASES)
-def test_errors_are_one_line(module: str, tmp_path: Path) -> None:
+def test_errors_are_one_line(module: str, tmp_path: Path, python: tuple[str, ...]) -> None:
     words, expected = CASES[module]
-    command = [sys.executable, "-m", f"starter.{module}", *words, "--out", str(tmp_path / "out")]
+    command = [*python, "-c", MODULE, f"starter.{module}", *words, "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()

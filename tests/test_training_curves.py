@@ -7,9 +7,14 @@ import pytest
 from PIL import Image
 
 from storage.metrics_log import log_metrics
-from training.curves import draw_curves
+from training.curves import ENDINGS, draw_curves
 
 PANELS = {"nats per token": ("loss", "validation_nll"), "PSNR (dB)": ("psnr_db",)}
+
+
+@pytest.fixture(autouse=True)
+def _as_users_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ENDINGS, raising=False)
 
 
 @pytest.mark.parametrize("steps", [1, 5, 50])
@@ -32,3 +37,22 @@ def test_curves_are_also_pdf_and_svg(tmp_path: Path) -> None:
     log_metrics(tmp_path, step=0, loss=1.0)
     drawn = draw_curves(tmp_path, PANELS)
     assert all(drawn.with_suffix(ending).stat().st_size > 0 for ending in (".pdf", ".svg"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "endings"),
+    [
+        ("png", {"png"}),
+        ("svg,png", {"png", "svg"}),
+        ("none", set()),
+        ("", {"png", "pdf", "svg"}),
+        ("jpg", {"png", "pdf", "svg"}),
+    ],
+)
+def test_the_environment_says_which_files_are_drawn(
+    asked: str, endings: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENDINGS, asked)
+    log_metrics(tmp_path, step=0, loss=1.0)
+    draw_curves(tmp_path, PANELS)
+    assert {path.name for path in tmp_path.glob("loss.*")} == {f"loss.{ending}" for ending in endings}

@@ -21,6 +21,7 @@ from data.sources import Source
 from storage.model_paths import CheckpointError
 from storage.places import list_checkpoints
 from storage.run_folder import RunFolderError
+from training.curves import ENDINGS
 from vqgan import train as train_module
 from vqgan.config import VQGANConfig
 from vqgan.model import VQGAN
@@ -258,7 +259,8 @@ def test_a_file_that_turns_unreadable_in_training_is_listed(tmp_path: Path, monk
     assert len((tmp_path / "run" / "skipped.csv").read_text().splitlines()) == 2
 
 
-def test_the_curves_are_drawn_at_the_end(videos: Path, tmp_path: Path) -> None:
+def test_the_curves_are_drawn_at_the_end(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENDINGS, "png")
     train(options(videos, tmp_path, steps=1))
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 
