@@ -17,7 +17,7 @@ from items_against_people import Options, judge, simulate
 
 from experiments.memory.items.comparison import compare, correct_for_number, reliabilities
 from experiments.memory.items.complexity import edge_density, jpeg_kilobytes, read_square
-from experiments.memory.items.figures import extremes
+from experiments.memory.items.figures import extremes, without_shared
 from experiments.memory.items.models import BITS, GAIN, RATIO, RAW, RAW_BEFORE, SOONER, Model, read_models
 from experiments.memory.items.options import ItemsOptions
 from experiments.memory.items.pictures import Pictures
@@ -281,3 +281,12 @@ def test_shuffled_scores_are_judged_by_their_standard_error() -> None:
     assert abs(np.mean([outcome.correlation for outcome in outcomes])) < 0.15
     shifted = [replace(outcome, correlation=0.5 + outcome.correlation) for outcome in outcomes]
     assert not judge("shuffled", shifted)[1]
+
+
+def test_what_all_lines_of_a_figure_share_is_said_once() -> None:
+    lines = [("small", "known sooner", "people hits"), ("small", "margin gained", "people hits")]
+    assert without_shared(lines) == (["known sooner", "margin gained"], "small and people hits")
+
+
+def test_a_single_line_of_a_figure_keeps_its_names() -> None:
+    assert without_shared([("", "known sooner", "people hits")]) == (["known sooner, people hits"], "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def draw_correlations(path: Path, rows: Sequence[Correlation]) -> None:
     drawn = [row for row in rows if (row.coefficient, row.partialled) == ("spearman", NOTHING)]
     conditions = list(dict.fromkeys(row.condition for row in drawn))
     lines = list(dict.fromkeys(_line(row) for row in drawn))
+    labels, in_all = without_shared(lines)
     figure = Figure(figsize=(2.6 * len(conditions) + 3.2, ROW * len(lines) + 1.5), layout="constrained")
     axes = figure.subplots(1, len(conditions), sharey=True, squeeze=False)[0]
     for panel, condition in zip(axes, conditions, strict=True):
@@ -67,10 +69,10 @@ def draw_correlations(path: Path, rows: Sequence[Correlation]) -> None:
         panel.axvline(0, color="0.6", linewidth=1, linestyle=":")
         panel.set(title=literal(condition), xlim=(-1.02, 1.02), xlabel="rank correlation")
         panel.spines[["top", "right"]].set_visible(False)
-    axes[0].set_yticks([-index for index in range(len(lines))], [literal(", ".join(line), 90) for line in lines])
+    axes[0].set_yticks([-index for index in range(len(lines))], [literal(label, 90) for label in labels])
     axes[0].set_ylim(0.6 - len(lines), 0.6)
     note = "Thick: 95 % interval over pictures; thin: over pictures, runs and participants. Bar: noise ceiling."
-    finish_figure(figure, axes, path, note, columns=4)
+    finish_figure(figure, axes, path, f"{in_all}. {note}" if in_all else note, columns=4)
 
 
 def draw_course(path: Path, rows: Sequence[CourseRow]) -> bool:
@@ -186,9 +188,15 @@ def extremes(points: Floats) -> list[int]:
     return chosen
 
 
+def without_shared(lines: Sequence[tuple[str, ...]]) -> tuple[list[str], str]:
+    """Return labels of lines without the names that are the same in all of them, and these, which are said once."""
+    shared = [len({line[place] for line in lines}) == 1 for place in range(len(lines[0]))] if len(lines) > 1 else []
+    labels = [", ".join(name for name, same in zip_longest(line, shared) if name and not same) for line in lines]
+    return labels, " and ".join(name for name, same in zip(lines[0], shared, strict=False) if name and same)
+
+
 def _line(row: Correlation) -> tuple[str, ...]:
-    names = (called(row.model, row.readout), LABELS[row.measure], f"{row.source} {row.source_measure}")
-    return tuple(name for name in names if name)
+    return called(row.model, row.readout), LABELS[row.measure], f"{row.source} {row.source_measure}".strip()
 
 
 def _draw_interval(panel: Axes, row: Correlation, height: int) -> None:
