@@ -25,8 +25,6 @@ FINGERPRINT_DIGITS = 8
 """Of a fingerprint, as many as tell models apart at a glance; records hold all of them."""
 MOST_NAMED = 6
 """Models and seeds that a header names; more are counted, and the tables beside the page have them all."""
-
-
 NO_SETTINGS = frozenset({"seed", *OF_ONE_RUN})
 """Options that are no settings: the seed has a line of its own, the others say where a page is, not what."""
 BESIDE = "'self' file:"
@@ -62,7 +60,7 @@ def facts_of(options: Options, *, left_out: Sequence[str] = (), **facts: str) ->
     lines = {**facts, "seed": facts.get("seed") or ("" if seed is None else str(seed))}
     lines["settings"] = facts.get("settings") or ", ".join(_settings(asked))
     known = [Fact(name.replace("_", " "), visible(value)) for name, value in lines.items() if value]
-    return (*known, Fact("command", command_line(asked), code=True))
+    return (*known, *_command(asked))
 
 
 def named(names: Sequence[str]) -> str:
@@ -116,6 +114,14 @@ def render_page(package_file: Path, name: str, /, **values: Any) -> str:
         values: what the template names.
     """
     return render_template(package_file, name, html=True, shared=(Path(__file__).parent,), **values)
+
+
+def _command(options: Options) -> Iterator[Fact]:
+    """Yield what to type; nothing where a text cannot be typed, for which nobody should lose a page."""
+    try:
+        yield Fact("command", command_line(options), code=True)
+    except ValueError:
+        return
 
 
 def _settings(options: Options) -> Iterator[str]:

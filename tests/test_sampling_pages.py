@@ -2,12 +2,14 @@
 
 import base64
 import hashlib
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from sampling.options import CompleteOptions
 from sampling.pages import Fact, facts_of, inline_scripts, named, page_policy, render_page, with_fingerprint
+from storage.options import Options, about
 
 HEAD = '{% import "page_parts.html.j2" as parts %}{% call parts.head(title, "p") %}{% endcall %}{{ parts.made(facts) }}'
 
@@ -39,6 +41,20 @@ def test_the_header_is_the_same_wherever_the_page_lies() -> None:
 def test_what_changes_nothing_is_left_out_of_the_command() -> None:
     assert facts_of(asked(batch=2), left_out=("batch",)) == facts_of(asked())
     assert facts_of(asked(batch=2)) != facts_of(asked())
+
+
+@dataclass(frozen=True)
+class Named(Options):
+    """A command with a text."""
+
+    command = "named"
+    out: Path = field(metadata=about(identity="none"))
+    name: str | None = None
+
+
+def test_a_page_whose_command_cannot_be_typed_says_the_rest() -> None:
+    assert [fact.name for fact in facts_of(Named(Path("out"), "None"), model="gpt")] == ["model", "settings"]
+    assert [fact.name for fact in facts_of(Named(Path("out"), "a"))] == ["settings", "command"]
 
 
 def test_a_name_that_hides_something_is_shown_as_it_is() -> None:

@@ -235,7 +235,7 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("index.html", "a page of all items that needs no network"),
         WrittenFile("items.csv", "a row per item", GalleryItem),
         WrittenFile("grid.png", "original, prompt and continuations of the first items"),
-        WrittenFile("items", "the same of every item, the entropy of its tokens, and videos as .mp4 and .gif"),
+        WrittenFile("items", "the same of every item, the entropy of its tokens, videos as .mp4, .gif and a poster"),
         WrittenFile("tokens.npy", "(items, n, tokens) int64"),
         WrittenFile("log_probabilities.npy, entropies.npy", "of the same shape, nats, NaN where a token was given"),
         WrittenFile(
