@@ -218,7 +218,7 @@ def test_defects_can_be_left_out(
     root = make_list(tmp_path / "list", items=2)
     (root / "study" / "copy.png").write_bytes((root / "test" / "novel_unseen" / "novel_0.png").read_bytes())
     results = run_memory(make_options(root, tmp_path / "run", exposures=1, exclude_defects=True))
-    draw_memory_curve(tmp_path / "without_a_word.png", results)
+    draw_memory_curve(tmp_path / "without_a_word.png", results, formats=["png"])
     assert (tmp_path / "run" / "curve.png").read_bytes() != (tmp_path / "without_a_word.png").read_bytes()
     assert items_tested(tmp_path / "run") == {"novel/novel_1.png", "state/state_0.png", "state/state_1.png"}
     assert "left out: the foil test/novel_unseen/novel_0.png is also studied" in capsys.readouterr().err

@@ -52,7 +52,8 @@ def test_curves_are_also_pdf_and_svg(tmp_path: Path) -> None:
 def test_the_environment_says_which_files_are_drawn(
     asked: str, endings: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(ENDINGS, asked)
     log_metrics(tmp_path, step=0, loss=1.0)
+    draw_curves(tmp_path, PANELS)
+    monkeypatch.setenv(ENDINGS, asked)
     draw_curves(tmp_path, PANELS)
     assert {path.name for path in tmp_path.glob("loss.*")} == {f"loss.{ending}" for ending in endings}

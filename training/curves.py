@@ -39,7 +39,8 @@ def curve_formats() -> tuple[str, ...]:
 def draw_curves(run: Path, panels: Mapping[str, Sequence[str]]) -> Path:
     """Draw metrics against the optimizer step into `run/loss.png` (.pdf and .svg beside it) and return its path.
 
-    Only the files that the variable `ENDINGS` of the environment asks for are written.
+    Only the files that the variable `ENDINGS` of the environment asks for are written; others, of when less was
+    trained, are removed.
 
     Args:
         run: a run folder.
@@ -47,6 +48,7 @@ def draw_curves(run: Path, panels: Mapping[str, Sequence[str]]) -> Path:
     """
     path = run / "loss.png"
     formats = curve_formats()
+    discard_curves(run, [ending for ending in FORMATS if ending not in formats])
     if not formats:
         return path
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -61,9 +63,9 @@ def draw_curves(run: Path, panels: Mapping[str, Sequence[str]]) -> Path:
     return save_figure(figure, path, formats=formats)
 
 
-def discard_curves(run: Path) -> None:
-    """Remove what `draw_curves` made in a run folder, if it did."""
-    for ending in FORMATS:
+def discard_curves(run: Path, formats: Sequence[str] = FORMATS) -> None:
+    """Remove what `draw_curves` made in a run folder, if it did, with these endings."""
+    for ending in formats:
         (run / f"loss.{ending}").unlink(missing_ok=True)
 
 
