@@ -3,6 +3,8 @@
 
 /* From dark to bright in equal steps of lightness, so that it reads in grey: stops of matplotlib's “inferno” (CC0). */
 const HEAT = [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]];
+/* Pixels that a digit of a code takes, and those of the stage on a screen. */
+const DIGIT = 5.2, STAGE = 480;
 const HEAT_OPACITY = 0.65, CODE_OPACITY = 0.62;
 
 class Overlay {
@@ -25,7 +27,8 @@ class Overlay {
     this.start = latent * h * w;
     this.tokens = tokens;
     if (!this.buttons.length) this.build(h, w);
-    this.root.dataset.mode = mode;
+    this.root.classList.toggle("small", this.root.clientWidth / w < 44);
+    this.root.classList.toggle("fine", !written(this.root.clientWidth / w));
     this.buttons.forEach((button, place) => {
       const position = this.start + place, code = tokens[position], value = surprise?.[position];
       const said = `row ${Math.floor(place / w) + 1}, column ${place % w + 1}: code ${code}`;
@@ -40,7 +43,6 @@ class Overlay {
 
   build(h, w) {
     this.root.style.gridTemplate = `repeat(${h}, 1fr) / repeat(${w}, 1fr)`;
-    this.root.classList.toggle("fine", Math.max(h, w) > 14);
     this.columns = w;
     this.buttons = Array.from({length: h * w}, (_, place) =>
       make("button", {type: "button", tabindex: place === this.active ? 0 : -1}));
@@ -70,6 +72,11 @@ class Overlay {
     this.move(place);
     this.buttons[place].focus();
   }
+}
+
+/* Whether the codes can be written on tokens of so many pixels. */
+function written(pixels) {
+  return pixels >= DIGIT * String(data.tokens.vocabulary - 1).length;
 }
 
 function background(mode, code, value) {
