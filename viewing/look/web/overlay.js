@@ -27,18 +27,22 @@ class Overlay {
     this.start = latent * h * w;
     this.tokens = tokens;
     if (!this.buttons.length) this.build(h, w);
-    this.root.classList.toggle("small", this.root.clientWidth / w < 44);
+    const small = this.root.clientWidth / w < 44;
+    this.root.classList.toggle("small", small);
     this.root.classList.toggle("fine", !written(this.root.clientWidth / w));
-    this.buttons.forEach((button, place) => {
-      const position = this.start + place, code = tokens[position], value = surprise?.[position];
-      const said = `row ${Math.floor(place / w) + 1}, column ${place % w + 1}: code ${code}`;
-      button.setAttribute("aria-label", value === undefined ? said : `${said}, ${value.toFixed(1)} bits`);
-      button.title = button.getAttribute("aria-label");
-      button.textContent = mode === "surprise" ? value.toFixed(1) : mode === "codes" ? String(code) : "";
-      button.style.background = background(mode, code, value);
-      button.classList.toggle("dark", mode === "surprise" && value > 0.6 * data.surprise.most_bits);
-      button.setAttribute("aria-pressed", position === this.selected);
-    });
+    for (const [place, button] of this.buttons.entries()) this.dress(button, place, surprise?.[this.start + place], mode, small);
+  }
+
+  dress(button, place, bits, mode, small) {
+    const position = this.start + place, code = this.tokens[position];
+    const row = Math.floor(place / this.columns) + 1, column = place % this.columns + 1;
+    const said = `row ${row}, column ${column}: code ${code}${bits === undefined ? "" : `, ${bits.toFixed(1)} bits`}`;
+    button.setAttribute("aria-label", said);
+    button.title = said;
+    button.textContent = textOf(mode, code, bits, small);
+    button.style.background = background(mode, code, bits);
+    button.classList.toggle("dark", mode === "surprise" && bits > 0.6 * data.surprise.most_bits);
+    button.setAttribute("aria-pressed", position === this.selected);
   }
 
   build(h, w) {
@@ -79,11 +83,17 @@ function written(pixels) {
   return pixels >= DIGIT * String(data.tokens.vocabulary - 1).length;
 }
 
-function background(mode, code, value) {
-  if (mode === "surprise") return heat(value / data.surprise.most_bits, HEAT_OPACITY);
+/* What stands on a token; where there are many, colours alone show surprise. */
+function textOf(mode, code, bits, small) {
+  if (mode === "codes") return String(code);
+  return mode === "surprise" && !small ? bits.toFixed(1) : "";
+}
+
+function background(mode, code, bits) {
+  if (mode === "surprise") return heat(bits / data.surprise.most_bits, HEAT_OPACITY);
   /* Neighbours among the codes get colours that are far apart, in lightness too. */
   if (mode === "colours") return `hsl(${(code * 137.508) % 360} 75% ${30 + (code * 29) % 50}% / ${CODE_OPACITY})`;
-  return "transparent";
+  return "rgb(0 0 0 / .35)";  // white digits are read on white frames too
 }
 
 function heat(level, opacity) {
