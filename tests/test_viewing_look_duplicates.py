@@ -39,8 +39,10 @@ def test_leaks_come_first_however_far_apart() -> None:
     assert groups(*near, *leak) == [((2, 3), True, 3), ((0, 1), False, 0)]
 
 
-def test_clips_must_be_near_in_every_frame() -> None:
-    assert groups(clip("a", 0, 0, 0), clip("b", 1, 3, 0)) == [((0, 1), False, 2)]
+def test_clips_must_be_near_on_average_over_their_frames() -> None:
+    assert groups(clip("a", 0, 0, 0), clip("b", 1, 3, 0)) == [((0, 1), False, 1)]
+    assert groups(clip("a", 0, 0, 0), clip("b", 0x3FF, 0xFF, 0)) == [((0, 1), False, 6)]
+    assert groups(clip("a", 0, 0, 0), clip("b", 0x3FF, 0x1FF, 0)) == []
     assert groups(clip("a", 0, 0, 0), clip("b", 0, 0, FAR)) == []
 
 

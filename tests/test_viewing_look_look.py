@@ -1,8 +1,8 @@
-"""The command `data look`: a page of films with planted duplicates and defects, of stores and runs, and its refusals."""
+"""The command `data look`: pages of films with planted duplicates and defects, of stores and runs, and refusals."""
 
+import base64
 import csv
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def plant(folder: Path) -> Path:
     make_videos(folder, PLANTED + 2, 8, SIZE)
     for index in range(PLANTED):
         write_video(folder / f"copy_{index}.mp4", altered(render_clip(0, index, SIZE, 8, FPS)), FPS)
-    write_video(folder / "dark.mp4", torch.full((3, 8, SIZE, SIZE), -1.0), FPS)
+    write_video(folder / "night.mp4", torch.full((3, 8, SIZE, SIZE), -1.0), FPS)
     whole = (folder / "film_0.mp4").read_bytes()
     (folder / "damaged.mp4").write_bytes(whole[: len(whole) // 3])
     return folder
@@ -99,7 +99,7 @@ def test_duplicates_across_the_split_come_first(page: tuple[Path, dict[str, Any]
 
 def test_a_planted_black_film_is_the_first_of_its_flag_and_the_darkest(page: tuple[Path, dict[str, Any]]) -> None:
     _, data = page
-    dark = data["names"].index("dark.mp4")
+    dark = data["names"].index("night.mp4")
     flags = {flag["key"]: flag["items"] for flag in data["flags"]}
     assert flags["black"] == [dark]
     assert flags["frozen"] == [dark]
@@ -129,7 +129,7 @@ def test_films_hold_their_frames_side_by_side(page: tuple[Path, dict[str, Any]])
         film = np.asarray(strip, np.float32)
     clip = interpolate(render_clip(0, 6, SIZE, 8, FPS).transpose(0, 1), (32, 32), mode="bilinear", antialias=True)
     wanted = ((clip + 1) * 127.5).permute(2, 0, 3, 1).reshape(32, 8 * 32, 3).numpy()
-    assert np.abs(film - wanted).mean() < 6
+    assert np.abs(film - wanted).mean() < 0.5 * np.abs(film - np.flip(wanted)).mean()
 
 
 def test_sheets_have_the_middle_frame_of_item_i_in_cell_i(page: tuple[Path, dict[str, Any]]) -> None:
@@ -146,7 +146,7 @@ def test_sheets_have_the_middle_frame_of_item_i_in_cell_i(page: tuple[Path, dict
 
 def test_the_same_command_gives_the_same_page(page: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     out, _ = page
-    look(asked(out.parent / "films", tmp_path / "again", workers=2))
+    look(asked(out.parent / "films", tmp_path / "again", workers=1))
     for path in sorted(out.rglob("*")):
         if path.is_file() and path.name != "config.json":
             assert (tmp_path / "again" / path.relative_to(out)).read_bytes() == path.read_bytes(), path.name
@@ -240,7 +240,7 @@ def test_of_many_items_those_shown_are_counted(tmp_path: Path) -> None:
 def test_names_that_look_like_markup_stay_text(tmp_path: Path) -> None:
     name = "</script><img src=x onerror=alert(1)>&\u202e.png"
     make_images(tmp_path / "images", 1)
-    os.rename(tmp_path / "images" / "image_0.png", tmp_path / "images" / name.replace("/", "\u2215"))
+    (tmp_path / "images" / "image_0.png").rename(tmp_path / "images" / name.replace("/", "\u2215"))
     look(asked(tmp_path / "images", tmp_path / "page"))
     text = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     assert "<img src=x" not in text
@@ -255,7 +255,7 @@ def test_nothing_to_look_at_is_said(tmp_path: Path) -> None:
 
 
 def test_videos_without_room_for_a_clip_are_said(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="a clip 8.00 s"):
+    with pytest.raises(MediaError, match=r"a clip 8\.00 s"):
         look(asked(make_videos(tmp_path / "films", 1, 8, 16), tmp_path / "page", frames=64))
 
 
@@ -282,8 +282,6 @@ def encoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tokens_of(out: Path) -> np.ndarray[Any, Any]:
     """The tokens that a page loads."""
-    import base64
-
     encoded = [
         json.loads(path.read_text().split(", ", 2)[2].rstrip(");\n")) for path in sorted(out.glob("tokens/*.js"))
     ]
@@ -335,7 +333,7 @@ def test_without_films_the_tokenizer_draws_the_items(encoded: Path, tmp_path: Pa
 def test_films_that_moved_are_given(encoded: Path, tmp_path: Path) -> None:
     make_subset(SubsetOptions.of(tokens=encoded / "tokens", items=2, out=tmp_path / "subset"))
     look(asked(tmp_path / "subset", tmp_path / "page", frames=None, data=encoded / "films"))
-    assert page_data(tmp_path / "page")["notes"] == []
+    assert not any("as the tokenizer makes them" in note for note in page_data(tmp_path / "page")["notes"])
 
 
 def test_without_films_and_tokenizer_it_is_said_what_to_give(tmp_path: Path) -> None:
@@ -349,20 +347,11 @@ def test_another_tokenizer_than_the_store_s_is_refused(encoded: Path, tmp_path: 
         look(asked(encoded / "tokens", tmp_path / "page", frames=None, tokenizer=tmp_path / "other"))
 
 
-def test_a_gpt_of_another_tokenizer_is_refused(encoded: Path, tmp_path: Path) -> None:
-    make_gpt().save_pretrained(tmp_path / "gpt")
-    config = json.loads((tmp_path / "gpt" / "config.json").read_text())
-    with pytest.raises(MismatchError):
-        look(
-            asked(
-                make_store(tmp_path / "tokens", grid=(1, 4, 4)),
-                tmp_path / "p",
-                frames=None,
-                gpt=(tmp_path / "gpt",),
-                data=encoded / "films",
-            )
-        )
-    assert config["kind"] == "gpt"
+def test_a_gpt_of_another_grid_is_refused_before_anything_is_drawn(encoded: Path, tmp_path: Path) -> None:
+    store = make_store(tmp_path / "tokens", grid=(1, 4, 4))
+    with pytest.raises(MismatchError, match=r"--gpt .*gpt"):
+        look(asked(store, tmp_path / "page", frames=None, gpt=(encoded / "gpt",), data=encoded / "films"))
+    assert not (tmp_path / "page").exists()
 
 
 def test_a_gpt_without_tokens_is_refused(encoded: Path, tmp_path: Path) -> None:

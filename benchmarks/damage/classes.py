@@ -531,6 +531,7 @@ SCALING_TASKS: Words = ("scaling", "tasks", "points/tasks.csv", "--out", "out")
 BASES: dict[str, Words] = {
     "complete": COMPLETE_ONE,
     "data inspect": ("data", "inspect", "few_images", "--out", "out"),
+    "data look": ("data", "look", "few_images", "--out", "out", "--size", "16", "--workers", "0"),
     "data playroom": ("data", "playroom", "--out", "out", "--clips", "1", "--frames", "2", "--size", "16"),
     "data prepare": ("data", "prepare", "videos", "--out", "out", "--size", "16", "--workers", "0"),
     "data stimuli": ("data", "stimuli", "--kind", "brady", "--source", "brady", "--out", "out"),
@@ -729,6 +730,7 @@ NAMED = (
         Scenario(BASES[command], EVERYTHING, _spoil_names(*patterns), copied=copied, seconds=SECONDS)
         for command, patterns, copied in (
             ("data inspect", ("few_images/*",), ("few_images",)),
+            ("data look", ("few_images/*",), ("few_images",)),
             ("data prepare", ("videos/*",), ("videos",)),
             ("data stimuli", ("brady/*/*",), ("brady",)),
             ("vqgan encode", ("videos/*",), ("videos",)),

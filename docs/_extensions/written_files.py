@@ -77,6 +77,7 @@ from starter.colour_study import ColourRow
 from starter.sampling_choice import ItemRow as StudiedItem
 from starter.sampling_choice import SettingRow
 from starter.tokenizer_study import TokenizerRow
+from viewing.look.tables import DuplicateRow, LookRow
 from vqgan.evaluate import ItemScore
 
 
@@ -136,6 +137,18 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
         WrittenFile("near_duplicates.csv", "files that look much the same", NearDuplicate),
         WrittenFile("contact_sheet.png", "frames of some of them"),
         LISTED,
+    ),
+    "data look": (
+        WrittenFile("index.html", "the page; written last"),
+        WrittenFile("sprites/<number>.jpg", "thumbnails, 256 in each"),
+        WrittenFile("films/<item>.jpg", "the frames of a clip side by side"),
+        WrittenFile("tokens/<number>.js, surprise/<number>.js", "tokens of 256 items each, and the surprise at them"),
+        WrittenFile("items.csv", "all that the page sorts and filters by", LookRow),
+        WrittenFile("duplicates.csv", "groups of items that show almost the same", DuplicateRow),
+        WrittenFile("look.json", "what was looked at, by which it is known again, and how much was found"),
+        CONFIG,
+        ENVIRONMENT,
+        SKIPPED,
     ),
     "data prepare": (
         WrittenFile("shard-<shard>.tar", "webdataset samples: a frame and its `source`, `time` and `group` as JSON"),

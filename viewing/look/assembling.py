@@ -149,6 +149,7 @@ def _header(
     form = material.form
     facts = facts_of(
         options,
+        left_out=("workers", "timeout", "batch"),
         data=str(material.data),
         run=str(material.run or ""),
         items=count(len(drawn.shown), "item"),

@@ -84,7 +84,7 @@ class Duplicates:
     leak: bool
     """Whether some are trained on and others are for validation."""
     distance: float
-    """Between the two nearest of them: bits of 64 in which their hashes differ."""
+    """Between the two nearest of them: bits of 64 in which their hashes differ, on average over frames."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from training.progress import count, say_done, say_found
 from viewing.look.assembling import assemble, scorers_of, tokens_of
 from viewing.look.contents import Contents
 from viewing.look.drawing import draw
+from viewing.look.duplicates import NEAR_CLIPS
 from viewing.look.material import LookError, Material, find_material
 from viewing.look.options import LookOptions
 from viewing.look.page import write_page
@@ -138,7 +139,7 @@ def _record(material: Material, scorers: Sequence[Scorer], contents: Contents) -
         "gpts": [scorer.label for scorer in scorers],
         "defects": {flag.key: len(flag.items) for flag in contents.flags},
         "duplicates": {
-            "bits": NEAR,
+            "bits": {"images": NEAR, "clips": NEAR_CLIPS},
             "groups": len(contents.duplicates),
             "leaks": sum(group.leak for group in contents.duplicates),
         },

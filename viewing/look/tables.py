@@ -75,8 +75,9 @@ class DuplicateRow:
     """Number of the group, from 1: leaks first, then the nearest."""
     leak: bool
     """Whether the group has items for training and for validation."""
-    distance: int
-    """Bits, of 64, in which the difference hashes of the two nearest items of the group differ."""
+    distance: float
+    """Bits, of 64, in which the difference hashes of the two nearest items of the group differ, on average over their
+    frames."""
     source: str
     """Path of the item's source."""
     start: float | None
@@ -117,7 +118,7 @@ def duplicate_rows(contents: Contents) -> Iterator[DuplicateRow]:
             yield DuplicateRow(
                 duplicate_group=number,
                 leak=group.leak,
-                distance=int(group.distance),
+                distance=group.distance,
                 source=contents.names[index],
                 start=contents.starts[index],
                 split=cast(InSplit, _word(splits, index)),
