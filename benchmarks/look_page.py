@@ -2,7 +2,7 @@
 
 Pages of 480 and of 10,000 items are made by a recipe, and opened from disk in a headless Chromium, which draws with the
 processor. First paint: PerformancePaintTiming of the page, from the beginning of its loading. Frames: those that came
-onto the display while a wheel (or a finger, on the narrow window) scrolls through the page, by Chromium's trace.
+onto the display while a wheel scrolls through the page, by Chromium's trace.
 """
 
 from __future__ import annotations
@@ -66,17 +66,17 @@ def visit(chromium: Chromium, page: Path, size: tuple[int, int], touch: bool) ->
         visit.page.wait_for_function("document.querySelector('#cells .cell')")
         paint = visit.page.evaluate(PAINT)
         visit.page.wait_for_timeout(500)
-        rate, lacking = frame_rate(scrolled(chromium, visit, size, "touch" if touch else "mouse"))
+        rate, lacking = frame_rate(scrolled(chromium, visit, size))
         assert visit.page.evaluate("scrollY") > 0, "the page was not scrolled"
         return paint, rate, lacking, visit.page.evaluate(SHOWN)
 
 
-def scrolled(chromium: Chromium, visit: Visit, size: tuple[int, int], source: str) -> list[dict[str, Any]]:
-    """The trace of scrolling the page with a wheel or a finger."""
+def scrolled(chromium: Chromium, visit: Visit, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """The trace of scrolling the page with a wheel."""
     session = visit.page.context.new_cdp_session(visit.page)
     chromium.running.start_tracing(page=visit.page, categories=CATEGORIES)
     gesture = {"x": size[0] // 2, "y": size[1] // 2, "yDistance": -DISTANCE, "speed": SPEED}
-    session.send("Input.synthesizeScrollGesture", {**gesture, "gestureSourceType": source})
+    session.send("Input.synthesizeScrollGesture", {**gesture, "gestureSourceType": "mouse"})
     return json.loads(chromium.running.stop_tracing())["traceEvents"]
 
 

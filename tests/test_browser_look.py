@@ -261,7 +261,10 @@ def test_only_thumbnails_in_sight_are_in_the_document(chromium: Chromium, tmp_pa
         expect(page.locator(picture(page, 1499))).to_be_in_viewport()
         assert page.locator("#cells .cell").count() < 200
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.emulate_media(media="print")
         assert items(page)[:120] == list(range(120))
+        expect(page.locator("#paper")).to_have_text("1,500 items; the first 120 are printed")
+        expect(page.locator("#controls")).to_be_hidden()
 
 
 # Duplicates, and what a training was trained on
@@ -397,7 +400,7 @@ def test_pages_with_little_are_whole(
 
 def test_hostile_names_are_text_and_nothing_in_them_is_hidden(chromium: Chromium, tmp_path: Path) -> None:
     names = (HOSTILE, f"={HOSTILE}", "c.mp4\udcff", "d.mp4")
-    word = replace(make_contents(4).words[0], label=HOSTILE, choices=(HOSTILE, "b"))
+    word = replace(make_contents(4).words[0], choices=(HOSTILE, "b"))
     pairs = ((HOSTILE, HOSTILE),)
     make_look(tmp_path, 4, names=names, title=HOSTILE, header=pairs, notes=(HOSTILE,), words=(word,), skipped=pairs)
     with chromium.visit(tmp_path / "index.html") as visit:

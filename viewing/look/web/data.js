@@ -48,6 +48,7 @@ function dressed(element, attributes, children) {
 const numbers = new Map(data.numbers.map(each => [each.key, each]));
 const words = new Map(data.words.map(each => [each.key, each]));
 const flags = new Map(data.flags.map(each => [each.key, each]));
+const defects = data.flags.map(({label, items}) => ({label, items: new Set(items)}));
 const shownNames = data.names.map(visible);
 /* Surprise of a whole item, where it was measured. */
 const bits = numbers.get("bits") ?? [...numbers.values()].find(each => each.unit.startsWith("bit"));
@@ -65,15 +66,19 @@ function when(item) {
   return data.starts[item] === null ? "" : `from ${data.starts[item].toFixed(2)} s`;
 }
 
+/* What is wrong with an item, in words. */
+function defectsOf(item) {
+  return defects.filter(each => each.items.has(item)).map(each => each.label);
+}
+
 /* What stands for a picture of an item where it cannot be seen. */
 function described(item) {
   const said = [...numbers.values()]
     .filter(each => each.values[item] !== null)
     .slice(0, 4)
     .map(each => `${each.label} ${formatted(each, each.values[item])}`);
-  const wrong = data.flags.filter(each => each.items.includes(item)).map(each => each.label);
   const kind = isFilm(item) ? "Film" : "Picture";
-  return [`${kind} ${shownNames[item]} ${when(item)}`.trim(), ...said, ...wrong].join("; ");
+  return [`${kind} ${shownNames[item]} ${when(item)}`.trim(), ...said, ...defectsOf(item)].join("; ");
 }
 
 /* Which page this is: tags are kept for it and for no other. */

@@ -96,6 +96,7 @@ class Grid {
 
   put(cell, place) {
     const row = Math.floor(place / this.columns), column = place % this.columns;
+    cell.root.style.order = place;  // on paper, where they flow
     cell.root.style.transform = `translate(${column * (this.side + GAP)}px, ${row * this.height}px)`;
   }
 
@@ -152,10 +153,6 @@ class Grid {
 
   print(printing) {
     this.printing = printing;
-    if (printing) {
-      const rows = Math.ceil(Math.min(PRINTED, this.items.length) / this.columns);
-      this.root.style.height = `${rows * this.height}px`;
-      this.update();
-    } else this.layout();
+    this.update();
   }
 }

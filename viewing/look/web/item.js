@@ -35,7 +35,8 @@ class ItemView {
   }
 
   offerModes() {
-    const offered = MODES.filter(([mode]) => mode === "frame" || (mode === "surprise" ? data.surprise : data.tokens));
+    const offered = MODES.filter(([mode]) => mode === "frame" || (mode === "surprise" ? data.surprise : data.tokens))
+      .filter(([mode]) => mode !== "codes" || written(STAGE / data.tokens.grid[2]));
     this.modes.hidden = offered.length === 1;
     this.modes.append(...offered.map(([mode, label]) => {
       const attributes = {type: "radio", name: "mode", value: mode, checked: mode === this.mode, onchange: () => this.setMode(mode)};
@@ -141,8 +142,7 @@ class ItemView {
     rows.push(["frames", String(data.frames[item])]);
     for (const word of words.values()) rows.push([word.label, word.values[item] === null ? NONE : visible(word.choices[word.values[item]])]);
     for (const number of numbers.values()) rows.push([number.label, formatted(number, number.values[item])]);
-    const wrong = data.flags.filter(each => each.items.includes(item)).map(each => each.label);
-    rows.push(["defects", wrong.join(", ") || "none found"]);
+    rows.push(["defects", defectsOf(item).join(", ") || "none found"]);
     this.facts.replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
     this.showFall();
     this.retag();

@@ -22,6 +22,7 @@ function arrange() {
   const items = chosen(), count = items.length;
   list.show(items, numbers.get(state.sort) ?? null);
   byId("count").textContent = count === data.count ? counted(count, "item") : `${grouped(count)} of ${counted(data.count, "item")}`;
+  byId("paper").textContent = `${byId("count").textContent}${count > PRINTED ? `; the first ${PRINTED} are printed` : ""}`;
   byId("nothing").hidden = count > 0;
   byId("nothing").textContent = data.count ? "No item is like that. “Show all” takes the filters away." : "There are no items.";
   remember();
@@ -68,7 +69,10 @@ document.addEventListener("keydown", event => {
 });
 byId("size").addEventListener("change", () => list.layout());
 addEventListener("hashchange", fromAddress);
-addEventListener("beforeprint", () => list.print(true));
+addEventListener("beforeprint", () => {
+  if (byId("made")) byId("made").open = true;
+  list.print(true);
+});
 addEventListener("afterprint", () => list.print(false));
 addEventListener("tags", () => {
   list.retag();
@@ -79,6 +83,5 @@ addEventListener("tags", () => {
 makeControls(arrange);
 makeTagging(() => list.items);
 openTags();
-keepTags();
 showTags();
 fromAddress();

@@ -15,11 +15,22 @@ function openTags() {
 
 function readShelf() {
   try {
-    const {known, given} = JSON.parse(localStorage.getItem(shelf));
+    const text = localStorage.getItem(shelf);
+    return text === null ? null : checked(text);
+  } catch {
+    tags.kept = false;
+    return null;
+  }
+}
+
+/* What was kept, if this page has kept it. */
+function checked(text) {
+  try {
+    const {known, given} = JSON.parse(text);
     const right = ([item, tag]) => Number.isInteger(item) && item >= 0 && item < data.count && typeof tag === "string";
     return known.every(name => typeof name === "string") && given.every(right) ? {known, given} : null;
   } catch {
-    return null;  // nothing was kept, or not by this page
+    return null;
   }
 }
 
