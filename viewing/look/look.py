@@ -10,11 +10,13 @@ items.csv, duplicates.csv, skipped.csv, look.json, config.json, environment.json
 from __future__ import annotations
 
 import shutil
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from data.inputs import is_there
 from data.items import describe_items
 from data.near_duplicates import NEAR
 from data.same import record_items, record_tokens
@@ -31,7 +33,7 @@ from viewing.look.contents import Contents
 from viewing.look.drawing import draw
 from viewing.look.duplicates import NEAR_CLIPS
 from viewing.look.material import LookError, Material, find_material
-from viewing.look.options import LookOptions
+from viewing.look.options import LookOptions, is_store
 from viewing.look.page import write_page
 from viewing.look.surprise import Scorer
 from viewing.look.tables import DuplicateRow, LookRow, duplicate_rows, item_rows
@@ -78,7 +80,8 @@ def _check_apart(options: LookOptions) -> None:
         LookError: it would be.
     """
     path = options.path
-    if path.is_dir() and recorded_command(path) is None and options.out.resolve().is_relative_to(path.resolve()):
+    is_data = is_there(path, stat.S_ISDIR) and recorded_command(path) is None and not is_store(path)
+    if is_data and options.out.resolve().is_relative_to(path.resolve()):
         raise LookError(
             f"--out {options.out} lies in {path}, where the pictures of the page would be found as data: choose another"
         )

@@ -19,7 +19,7 @@ from storage.model_paths import brought_tokenizer
 from storage.run_folder import holds_training, read_options, recorded_command
 from training.progress import count
 from viewing.look.choosing import choose_evenly
-from viewing.look.options import LookOptions, check_strip
+from viewing.look.options import LookOptions, check_strip, is_store
 from vqgan.encoding_plan import read_plan
 from vqgan.grouping import group_by_of
 from vqgan.model import load_tokenizer
@@ -87,7 +87,7 @@ def find_material(options: LookOptions, cache: Path) -> Material:
         return _of_store(options, read_options(path, GPTOptions).tokens, cache, run=path)
     if command == VQGANOptions.command:
         return _of_training(options, read_options(path, VQGANOptions), cache)
-    if (path / "items.jsonl").exists():
+    if is_store(path):
         return _of_store(options, path, cache)
     return _of_data(options, path, cache, _tokenizer_of(options), options.group_by)
 
