@@ -105,7 +105,7 @@ def test_a_planted_black_film_is_the_first_of_its_flag_and_the_darkest(page: tup
     flags = {flag["key"]: flag["items"] for flag in data["flags"]}
     assert flags["black"] == [dark]
     assert flags["frozen"] == [dark]
-    assert int(np.argmin(number(data, "brightness"))) == dark
+    assert int(np.argmin(np.array(number(data, "brightness"), float))) == dark
 
 
 def test_a_damaged_film_is_skipped_listed_and_counted(page: tuple[Path, dict[str, Any]]) -> None:
