@@ -60,8 +60,8 @@ MEASURED = (
         "cut",
         "cut",
         "",
-        "Strongest change of the layout of light and dark between two frames beyond what changes anyway: 0.5 is another "
-        "picture.",
+        "Strongest change of the layout of light and dark between two frames beyond what changes anyway: 0.5 is "
+        "another picture.",
         3,
         lambda one: one.measures.cut,
     ),

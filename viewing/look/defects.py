@@ -24,8 +24,8 @@ DEVIATIONS = 3.0
 """Robust standard deviations below the median of the set from which it is: a set of soft pictures is not a defect."""
 
 CUT = 0.2
-"""Change of layout between two frames, beyond what changes anyway, from which a clip is cut. Of films with cuts it is 0.3
-and more, of hand-held ones without, and of walks through rooms, 0.1 and less."""
+"""Change of layout between two frames, beyond what changes anyway, from which a clip is cut. Of films with cuts it is
+0.3 and more, of hand-held ones without, and of walks through rooms, 0.1 and less."""
 
 MAD = 1.4826
 """Standard deviations that the median absolute deviation of a normal distribution stands for."""
