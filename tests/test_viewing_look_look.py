@@ -371,7 +371,8 @@ def test_other_frames_than_the_store_s_are_refused(encoded: Path, tmp_path: Path
 
 def test_the_run_of_a_gpt_is_shown_with_its_curve_and_what_it_was_trained_on(encoded: Path, tmp_path: Path) -> None:
     chosen = {**GPT_SHORT.flat(), "steps": 3, "batch": 2, "warmup": 1, "log_every": 1, "save_every": 2}
-    train(TrainOptions.of(tokens=encoded / "tokens", out=tmp_path / "run", **chosen))
+    options = TrainOptions.of(tokens=encoded / "tokens", out=tmp_path / "run", **chosen)
+    train(options, lambda gpt, held, path: None)
     look(asked(tmp_path / "run", tmp_path / "page", frames=None, gpt=(tmp_path / "run",)))
     data = page_data(tmp_path / "page")
     assert [step for step, *_ in data["training"]["batches"]] == [0, 1, 2]
