@@ -79,6 +79,7 @@ REFUSED = {
     "data look clip.mp4 --out file": FILE,
     "data prepare nowhere --out new": NO_DATA,
     "data subset --tokens nowhere --items 2 --out new": NO_STORE,
+    "data subset --tokens tokens --exclude nowhere --out new": "secondsight: nowhere cannot be used as a table of tags",
     "data playroom --clips 2 --out file": FILE,
     "data synthetic --clips 2 --out file": FILE,
     "physics stimuli --scenes 1 --out file": FILE,

@@ -343,6 +343,12 @@ TABLES = (
         ("clip_csv",),
     ),
     Scenario(
+        ("data", "subset", "--tokens", "store", "--exclude", "tags/tags.csv", "--out", "out"),
+        {"store": "store", "tags": "tags"},
+        files("tags/tags.csv", by=(_freely(mutations.damage_table),)),
+        copied=("tags",),
+    ),
+    Scenario(
         ("memory", "report", "memory_run", "--out", "out"),
         {"memory_run": "memory_run", "list": "list"},
         files("memory_run/*.csv", "memory_run/runs/*/*.csv", by=(mutations.damage_table,)),

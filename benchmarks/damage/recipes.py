@@ -233,6 +233,13 @@ def _scores(folder: Path) -> None:
     (folder / "scores" / "scores.csv").write_text("\n".join([*lines, ""]))
 
 
+def _tags(folder: Path) -> None:
+    """A table of tags on items of the token store."""
+    lines = ["source,start,seconds,tag", *(f"film_{number}.mp4,0,1,exclude" for number in range(1, 5))]
+    (folder / "tags").mkdir()
+    (folder / "tags" / "tags.csv").write_text("\n".join([*lines, ""]))
+
+
 def _list(folder: Path) -> None:
     for number in range(3):
         _image(folder / "list" / "study" / f"filler_{number}.png", 100 + number)
@@ -434,6 +441,7 @@ RECIPES: dict[str, Recipe] = {
     "clip_csv": ((), _clip_csv),
     "list": ((), _list),
     "scores": (("list",), _scores),
+    "tags": ((), _tags),
     "brady": ((), _brady),
     "tokenizer": ((), _tokenizer(CLIP, "tokenizer")),
     "still_tokenizer": ((), _tokenizer(STILL, "still_tokenizer")),

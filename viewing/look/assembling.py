@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.sources import Skipped
+from data.tags import TagTable
 from gpt.options import TrainOptions as GPTOptions
 from sampling.pages import facts_of, named
 from storage.run_folder import recorded_command
@@ -24,7 +25,7 @@ from viewing.look.duplicates import Hashed, group_duplicates
 from viewing.look.material import Material
 from viewing.look.options import LookOptions
 from viewing.look.surprise import Scorer, check_scorers, find_scorers, measure_surprise
-from viewing.look.tagging import describe_lost, read_given
+from viewing.look.tagging import describe_tags, tags_of
 from viewing.look.training_curve import TrainingFound, read_gpt_training, read_tokenizer_training
 
 
@@ -65,18 +66,17 @@ def scorers_of(options: LookOptions, material: Material) -> list[Scorer]:
 
 
 def assemble(
-    options: LookOptions, material: Material, drawn: Drawn, scorers: Sequence[Scorer]
+    options: LookOptions, material: Material, drawn: Drawn, scorers: Sequence[Scorer], tags: TagTable | None
 ) -> tuple[Contents, list[Skipped]]:
     """Return what the page holds, and everything that is not on it, with the reasons; write tokens and surprise.
 
     Raises:
         RunFolderError: the run that is looked at is damaged.
-        TagError: the table of tags cannot be used.
     """
     form = material.form
-    tags, lost = read_given(options.tags, drawn.shown, form.seconds, 1 / form.fps)
+    given, lost = tags_of(tags, drawn.shown, form.seconds, 1 / form.fps)
     skipped = [*material.skipped, *drawn.skipped, *lost]
-    notes = [*material.notes, *_notes_of(drawn), *describe_lost(options.tags, lost)]
+    notes = [*material.notes, *_notes_of(drawn), *describe_tags(tags, lost)]
     trained = _training(material, drawn)
     contents = Contents(
         title=f"A look at {material.data.name or material.data}",
@@ -93,7 +93,7 @@ def assemble(
         duplicates=group_duplicates(
             [Hashed(e.hashes, s.name, s.split) for s, e in zip(drawn.shown, drawn.examined, strict=True)]
         ),
-        tags=tags,
+        tags=given,
         skipped=tuple((skip.file, skip.reason) for skip in skipped),
         notes=(*notes, *trained.notes),
         training=trained.training,

@@ -23,7 +23,7 @@ from data.subset import clip_of
 from data.tokens import TokenStore
 from gpt.options import TrainOptions as GPTOptions
 from gpt.training_tokens import open_tokens
-from storage.run_folder import RunFolderError, read_options
+from storage.run_folder import RunFolderError, read_options, recorded_command
 from training.options import TrainingOptions
 from training.order import DataOrder
 from viewing.look.contents import Batch, Training
@@ -90,6 +90,32 @@ class Places:
         return Batch(step, here, len(found) - len(here))
 
 
+def read_training(
+    run: Path,
+    store: TokenStore | None,
+    stored: Sequence[int | None],
+    names: Sequence[str],
+    starts: Sequence[float | None],
+    data: Path | None = None,
+) -> TrainingFound:
+    """Return what is known of the training of a GPT or a tokenizer.
+
+    Args:
+        run: its folder.
+        store: the token store that the page shows; None if it shows none.
+        stored: of each item of the page its index in the store.
+        names: of each item of the page its source.
+        starts: of each item of the page the seconds into its source; None for an image.
+        data: what a tokenizer was trained on, where it lies elsewhere now.
+
+    Raises:
+        RunFolderError: the folder holds no run of `gpt train` or `vqgan train`.
+    """
+    if recorded_command(run) == TokenizerOptions.command:
+        return read_tokenizer_training(run, names, starts, data)
+    return read_gpt_training(run, store, [-1 if index is None else index for index in stored])
+
+
 def read_gpt_training(run: Path, store: TokenStore | None, items: Sequence[int]) -> TrainingFound:
     """Return what is known of the training of a GPT.
 
@@ -109,7 +135,9 @@ def read_gpt_training(run: Path, store: TokenStore | None, items: Sequence[int])
     return _training(run, options.training, places, "nats per token", reason)
 
 
-def read_tokenizer_training(run: Path, names: Sequence[str], starts: Sequence[float | None]) -> TrainingFound:
+def read_tokenizer_training(
+    run: Path, names: Sequence[str], starts: Sequence[float | None], data: Path | None = None
+) -> TrainingFound:
     """Return what is known of the training of a tokenizer.
 
     Its clips begin anywhere up to a clip's length from their items. A clip that could not be read, which the run's
@@ -119,11 +147,13 @@ def read_tokenizer_training(run: Path, names: Sequence[str], starts: Sequence[fl
         run: its folder.
         names: of each item of the page its source.
         starts: of each item of the page the seconds into its source; None for an image.
+        data: what it was trained on, where that lies elsewhere now.
 
     Raises:
         RunFolderError: the folder holds no run of `vqgan train`.
     """
-    options = replace(read_options(run, TokenizerOptions), out=run)
+    asked = read_options(run, TokenizerOptions)
+    options = replace(asked, data=data or asked.data)
     page = {(name, start or 0.0): index for index, (name, start) in enumerate(zip(names, starts, strict=True))}
     try:
         exclusion = read_exclusion(options.exclusion, options.model.frames, options.model.fps)
@@ -173,7 +203,7 @@ def _as_learned(store: TokenStore, options: GPTOptions) -> TokenStore:
 def _places_in_store(store: TokenStore, learned: TokenStore, items: Sequence[int]) -> Places:
     """Return where the training items of a store are on the page; latent frames are where their clips are."""
     of_item = {index: page for page, index in enumerate(items)}
-    of_clip = {clip_of(store.items[index]): page for page, index in enumerate(items)}
+    of_clip = {clip_of(store.items[index]): page for page, index in enumerate(items) if index >= 0}
     parts = len(learned) // len(store)
     indices = [index // parts for index in learned.split("train")]
     places = {index: of_item.get(index, of_clip.get(clip_of(store.items[index]), -1)) for index in set(indices)}
