@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from data.sources import Skipped
 from data.tags import TagTable
-from gpt.options import TrainOptions as GPTOptions
 from sampling.pages import facts_of, named
-from storage.run_folder import recorded_command
 from storage.terminal import count
 from viewing.look.codes import count_codes
 from viewing.look.columns import numbers_of, words_of
@@ -26,7 +24,7 @@ from viewing.look.material import Material
 from viewing.look.options import LookOptions
 from viewing.look.surprise import Scorer, check_scorers, find_scorers, measure_surprise
 from viewing.look.tagging import describe_tags, tags_of
-from viewing.look.training_curve import TrainingFound, read_gpt_training, read_tokenizer_training
+from viewing.look.training_curve import TrainingFound, read_training
 
 
 class TokensOf(NamedTuple):
@@ -77,7 +75,7 @@ def assemble(
     given, lost = tags_of(tags, drawn.shown, form.seconds, 1 / form.fps)
     skipped = [*material.skipped, *drawn.skipped, *lost]
     notes = [*material.notes, *_notes_of(drawn), *describe_tags(tags, lost)]
-    trained = _training(material, drawn)
+    trained = _training(material, drawn, options.data)
     contents = Contents(
         title=f"A look at {material.data.name or material.data}",
         header=_header(options, material, drawn, scorers),
@@ -121,14 +119,19 @@ def _with_tokens(
     return contents
 
 
-def _training(material: Material, drawn: Drawn) -> TrainingFound:
+def _training(material: Material, drawn: Drawn, data: Path | None) -> TrainingFound:
     """Return the curve of the run that is looked at, and what it was trained on."""
-    run = material.run
-    if run is None:
+    if material.run is None:
         return TrainingFound(None, ())
-    if recorded_command(run) == GPTOptions.command:
-        return read_gpt_training(run, material.store, [one.stored for one in drawn.shown if one.stored is not None])
-    return read_tokenizer_training(run, [one.name for one in drawn.shown], [one.start for one in drawn.shown])
+    shown = drawn.shown
+    return read_training(
+        material.run,
+        material.store,
+        stored=[one.stored for one in shown],
+        names=[one.name for one in shown],
+        starts=[one.start for one in shown],
+        data=data,
+    )
 
 
 def _notes_of(drawn: Drawn) -> list[str]:
