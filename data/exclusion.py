@@ -209,7 +209,7 @@ def read_exclusion(options: ExclusionOptions, frames: int, fps: float) -> Exclus
             raise TagError(f"{table.path}: {unknown_name('tag', name, table.names)} (--exclude-tag chooses)")
     chosen = [tag for tag in table.tags if tag.tag in wanted]
     unsaid = sum(tag.start is not None and tag.seconds is None for tag in chosen)
-    length = [f"{count(unsaid, 'row')} without a length stand for clips of {frames / fps:g} s"] if unsaid else []
+    length = [f"{count(unsaid, 'row')} without a length, taken as that of a clip, {frames / fps:g} s"] if unsaid else []
     tagged = sorted({_tagged(tag, frames / fps) for tag in chosen})
     return Exclusion(table.path.name, tuple(wanted), tuple(tagged), 1 / fps, (*table.notes, *length))
 

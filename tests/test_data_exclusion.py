@@ -104,7 +104,7 @@ def test_drawn_clips_still_reach_as_far_as_they_may() -> None:
 def test_a_row_without_a_length_stands_for_a_clip_and_that_is_said(tmp_path: Path) -> None:
     exclusion = read(tags(tmp_path, "a.mp4,4,,exclude"))
     assert exclusion.tagged == (Tagged("a.mp4", 4.0, 1.0),)
-    assert exclusion.notes == ("1 row without a length stand for clips of 1 s",)
+    assert exclusion.notes == ("1 row without a length, taken as that of a clip, 1 s",)
 
 
 def test_only_the_tags_asked_for_are_left_out(tmp_path: Path) -> None:
