@@ -3,8 +3,9 @@
     python benchmarks/look.py [--clips 480 --data FOLDER --workers 2]
 
 Without --data, clips of 16 frames of 64 px are rendered by the playroom first, which is not timed. The whole command
-is timed in a process of its own, from its start to its end, with the time of its processors (its own and its workers');
-to reach for 480 clips on two cores: 60 s and 40 MB. First paint and scrolling: benchmarks/look_page.py.
+is timed in a process of its own, from its start to its end; to reach for 480 clips on two cores: 60 s and 40 MB. With
+--workers 0 all is done in that process, so that the time of processors is all that it takes: on a machine that has
+other things to do, half of it is what two cores would need. First paint and scrolling: benchmarks/look_page.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,19 +52,18 @@ def main(options: Options) -> None:
         before = _processor_seconds()
         began = time.perf_counter()
         words = ["data", "look", str(data), "--out", str(out), "--workers", str(options.workers)]
-        subprocess.run([sys.executable, str(PROGRAM), *words], check=True, capture_output=True)
+        subprocess.run([sys.executable, str(PROGRAM), *words], check=True, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - began
-        sizes = {path.relative_to(out).parts[0]: 0 for path in out.rglob("*") if path.is_file()}
-        for path in out.rglob("*"):
-            if path.is_file():
-                sizes[path.relative_to(out).parts[0]] += path.stat().st_size
+        sizes: Counter[str] = Counter()
+        for path in filter(Path.is_file, out.rglob("*")):
+            sizes[path.relative_to(out).parts[0]] += path.stat().st_size
         items = len(read_table(out / "items.csv"))
     print(f"load of the machine {load:.1f} on {os.cpu_count()} processors, {options.workers} workers")
-    print(
-        f"{items:,} items: {seconds:.1f} s (to reach {MOST_SECONDS:g} s), {_processor_seconds() - before:.1f} s of processors"
-    )
+    print(f"{items:,} items: {seconds:.1f} s (to reach {MOST_SECONDS:g} s)")
+    if not options.workers:
+        print(f"{_processor_seconds() - before:.1f} s of processors")
     print(f"{sum(sizes.values()) / 1e6:.1f} MB in all (to reach {MOST_BYTES / 1e6:g} MB)")
-    for name, size in sorted(sizes.items(), key=lambda entry: -entry[1]):
+    for name, size in sizes.most_common():
         print(f"  {size / 1e6:8.2f} MB  {name}")
 
 
@@ -72,7 +73,7 @@ def _render(folder: Path, clips: int) -> Path:
 
 
 def _processor_seconds() -> float:
-    """Return the time of processors that ended child processes and theirs took."""
+    """Return the time of processors that child processes took which have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -2,7 +2,7 @@
 
 Pages of 480 and of 10,000 items are made by a recipe, and opened from disk in a headless Chromium, which draws with the
 processor. First paint: PerformancePaintTiming of the page, from the beginning of its loading. Frames: those that came
-onto the display while a wheel (or a finger, on the narrow window) scrolls through the page, by Chromium's trace.
+onto the display while a wheel scrolls through the page, by Chromium's trace.
 """
 
 from __future__ import annotations
@@ -53,41 +53,55 @@ def main() -> None:
 def measure(chromium: Chromium, page: Path, size: tuple[int, int], touch: bool, repeats: int) -> None:
     """Print medians of a window."""
     found = [visit(chromium, page, size, touch) for _ in range(repeats)]
-    paint, rate, lacking = (statistics.median(one[place] for one in found) for place in range(3))
+    paint, rate, lacking, busy = (statistics.median(one[place] for one in found) for place in range(4))
     print(
         f"{size[0]:>5} px: first paint {paint:.2f} s (to reach {MOST_SECONDS:g}), {rate:.1f} frames/s (to reach "
-        f"{LEAST_FRAMES:g}), {100 * lacking:.1f} % with parts not drawn yet, {found[0][3]} thumbnails in the document"
+        f"{LEAST_FRAMES:g}), {100 * lacking:.1f} % with parts not drawn yet, {busy:.2f} processors busy, "
+        f"{found[0][4]} thumbnails in the document"
     )
 
 
-def visit(chromium: Chromium, page: Path, size: tuple[int, int], touch: bool) -> tuple[float, float, float, int]:
-    """Seconds to the first paint, frames a second, share of incomplete frames, and thumbnails in the document."""
+def visit(chromium: Chromium, page: Path, size: tuple[int, int], touch: bool) -> tuple[float, float, float, float, int]:
+    """Seconds to the first paint, what `frame_rate` says, and thumbnails in the document."""
     with chromium.visit(page, size, touch=touch) as visit:
         visit.page.wait_for_function("document.querySelector('#cells .cell')")
         paint = visit.page.evaluate(PAINT)
         visit.page.wait_for_timeout(500)
-        rate, lacking = frame_rate(scrolled(chromium, visit, size, "touch" if touch else "mouse"))
+        rates = frame_rate(scrolled(chromium, visit, size))
         assert visit.page.evaluate("scrollY") > 0, "the page was not scrolled"
-        return paint, rate, lacking, visit.page.evaluate(SHOWN)
+        return paint, *rates, visit.page.evaluate(SHOWN)
 
 
-def scrolled(chromium: Chromium, visit: Visit, size: tuple[int, int], source: str) -> list[dict[str, Any]]:
-    """The trace of scrolling the page with a wheel or a finger."""
+def scrolled(chromium: Chromium, visit: Visit, size: tuple[int, int]) -> list[dict[str, Any]]:
+    """The trace of scrolling the page with a wheel."""
     session = visit.page.context.new_cdp_session(visit.page)
     chromium.running.start_tracing(page=visit.page, categories=CATEGORIES)
     gesture = {"x": size[0] // 2, "y": size[1] // 2, "yDistance": -DISTANCE, "speed": SPEED}
-    session.send("Input.synthesizeScrollGesture", {**gesture, "gestureSourceType": source})
+    session.send("Input.synthesizeScrollGesture", {**gesture, "gestureSourceType": "mouse"})
     return json.loads(chromium.running.stop_tracing())["traceEvents"]
 
 
-def frame_rate(events: list[dict[str, Any]]) -> tuple[float, float]:
-    """Frames that came onto the display per second of scrolling, and the share of frames with parts not drawn yet."""
+def frame_rate(events: list[dict[str, Any]]) -> tuple[float, float, float]:
+    """Of the time of scrolling: frames that came onto the display per second, the share of frames with parts not drawn
+    yet, and how many processors all threads of the browser kept busy, whatever else the machine did.
+    """
     reports = [each for each in events if each["name"] == "PipelineReporter" and each["ph"] == "b"]
     scrolling = [each for each in reports if each["args"]["frame_reporter"]["scroll_state"] != "SCROLL_NONE"]
     first, last = min(each["ts"] for each in scrolling), max(each["ts"] for each in scrolling)
     shown = [each for each in events if each["name"] == "Display::FrameDisplayed" and first <= each["ts"] <= last]
     lacking = sum(each["args"]["frame_reporter"]["has_missing_content"] for each in scrolling)
-    return len(shown) / ((last - first) / 1e6), lacking / len(scrolling)
+    seconds = (last - first) / 1e6
+    return len(shown) / seconds, lacking / len(scrolling), processor_seconds(events, first, last) / seconds
+
+
+def processor_seconds(events: list[dict[str, Any]], first: float, last: float) -> float:
+    """What the tasks of all threads took between two times of a trace."""
+    tasks = [each for each in events if each["ph"] == "X" and "tdur" in each and first <= each["ts"] <= last]
+    ordinary = [each for each in tasks if each["name"] == "RunTask"]
+    threads = {(each["pid"], each["tid"]) for each in ordinary}
+    # Threads that draw parts of the page run no tasks that are called so.
+    drawing = [each for each in tasks if each["name"] == "RasterTask" and (each["pid"], each["tid"]) not in threads]
+    return sum(each["tdur"] for each in [*ordinary, *drawing]) / 1e6
 
 
 if __name__ == "__main__":

@@ -358,6 +358,15 @@ def test_who_keeps_nothing_is_told_so(chromium: Chromium, folder: Path) -> None:
         assert len(tags_of(visit.page)) == 1
 
 
+def test_the_keyboard_stays_where_an_item_leaves_the_list(page: Page) -> None:
+    page.click("#filters summary")
+    page.select_option("#tag", label="no tag")
+    page.focus(picture(page, 2))
+    page.keyboard.press("x")
+    expect(page.locator(picture(page, 2))).to_have_count(0)
+    expect(page.locator(picture(page, 3))).to_be_focused()
+
+
 # Pages that are otherwise
 
 

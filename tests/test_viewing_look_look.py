@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import FPS, SHORT, make_gpt, make_images, make_store, make_tokenizer, make_videos
+from tiny import FPS, GPT_SHORT, SHORT, make_gpt, make_images, make_store, make_tokenizer, make_videos
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -23,6 +23,8 @@ from data.tags import TagError
 from data.tokens import TokenStore
 from data.video_writing import write_video
 from gpt.config import MismatchError
+from gpt.options import TrainOptions
+from gpt.train import train
 from storage.lock import FolderLock, FolderLockError
 from storage.run_folder import RunFolderError
 from viewing.look.look import look
@@ -103,7 +105,7 @@ def test_a_planted_black_film_is_the_first_of_its_flag_and_the_darkest(page: tup
     flags = {flag["key"]: flag["items"] for flag in data["flags"]}
     assert flags["black"] == [dark]
     assert flags["frozen"] == [dark]
-    assert int(np.argmin(number(data, "brightness"))) == dark
+    assert int(np.argmin(np.array(number(data, "brightness"), float))) == dark
 
 
 def test_a_damaged_film_is_skipped_listed_and_counted(page: tuple[Path, dict[str, Any]]) -> None:
@@ -364,6 +366,24 @@ def test_other_frames_than_the_store_s_are_refused(encoded: Path, tmp_path: Path
         look(asked(encoded / "tokens", tmp_path / "page", frames=16))
 
 
+# Runs
+
+
+def test_the_run_of_a_gpt_is_shown_with_its_curve_and_what_it_was_trained_on(encoded: Path, tmp_path: Path) -> None:
+    chosen = {**GPT_SHORT.flat(), "steps": 3, "batch": 2, "warmup": 1, "log_every": 1, "save_every": 2}
+    options = TrainOptions.of(tokens=encoded / "tokens", out=tmp_path / "run", **chosen)
+    train(options, lambda gpt, held, path: None)
+    look(asked(tmp_path / "run", tmp_path / "page", frames=None, gpt=(tmp_path / "run",)))
+    data = page_data(tmp_path / "page")
+    assert [step for step, *_ in data["training"]["batches"]] == [0, 1, 2]
+    splits = next(word for word in data["words"] if word["key"] == "split")
+    trained = {index for _, items, _ in data["training"]["batches"] for index in items}
+    assert {splits["choices"][splits["values"][index]] for index in trained} == {"train"}
+    assert data["checkpoints"]["steps"] == [2, 3]
+    falls = [first - last for first, last in zip(*data["checkpoints"]["bits"], strict=True)]
+    assert number(data, "fall") == pytest.approx(falls, abs=1e-5)
+
+
 # Tags
 
 
@@ -386,3 +406,10 @@ def test_a_table_that_is_none_is_refused(page: tuple[Path, dict[str, Any]], tmp_
     (tmp_path / "tags.csv").write_text("a,b\n1,2\n")
     with pytest.raises(TagError, match=r"tags\.csv"):
         look(asked(page[0].parent / "films", tmp_path / "page", tags=tmp_path / "tags.csv"))
+
+
+def test_how_a_table_was_read_is_said(page: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    table = tmp_path / "tags.csv"
+    table.write_text("source;start;tag;colour\nfilm_1.mp4;0;exclude;red\n")
+    look(asked(page[0].parent / "films", tmp_path / "page", tags=table))
+    assert any(note.startswith("tags.csv: ") and "colour" in note for note in page_data(tmp_path / "page")["notes"])

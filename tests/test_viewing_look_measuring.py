@@ -81,8 +81,8 @@ def test_noise_of_compression_is_no_change(walk: Tensor) -> None:
     assert measure(film).stillness >= FROZEN
 
 
-def test_a_cut_changes_colours_as_no_camera_does(walk: Tensor) -> None:
-    other = 255 - walk
+def test_a_cut_changes_the_layout_as_no_camera_does(walk: Tensor) -> None:
+    other = to_uint8(render_clip(1, 3, 64, 8, 8.0))
     film = torch.cat([walk[:, :5], other[:, 5:]], dim=1)
     assert measure(film).cut > CUT > 2 * measure(walk).cut
 
@@ -91,6 +91,12 @@ def test_a_flash_is_no_cut(walk: Tensor) -> None:
     film = walk.clone()
     film[:, 3] = 255
     assert measure(film).cut < 0.1
+
+
+def test_frames_of_one_level_are_no_cut() -> None:
+    film = flat(0)
+    film[:, 4:] = 30
+    assert measure(film).cut == 0.0
 
 
 @pytest.mark.parametrize(("level", "share"), [(0, 1.0), (20, 1.0), (30, 0.0)])

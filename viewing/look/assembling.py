@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.sources import Skipped
-from gpt.options import TrainOptions as GPTOptions
+from data.tags import TagTable
 from sampling.pages import facts_of, named
-from storage.run_folder import recorded_command
 from storage.terminal import count
 from viewing.look.codes import count_codes
 from viewing.look.columns import numbers_of, words_of
@@ -24,8 +23,8 @@ from viewing.look.duplicates import Hashed, group_duplicates
 from viewing.look.material import Material
 from viewing.look.options import LookOptions
 from viewing.look.surprise import Scorer, check_scorers, find_scorers, measure_surprise
-from viewing.look.tagging import describe_lost, read_given
-from viewing.look.training_curve import TrainingFound, read_gpt_training, read_tokenizer_training
+from viewing.look.tagging import describe_tags, tags_of
+from viewing.look.training_curve import TrainingFound, read_training
 
 
 class TokensOf(NamedTuple):
@@ -65,19 +64,18 @@ def scorers_of(options: LookOptions, material: Material) -> list[Scorer]:
 
 
 def assemble(
-    options: LookOptions, material: Material, drawn: Drawn, scorers: Sequence[Scorer]
+    options: LookOptions, material: Material, drawn: Drawn, scorers: Sequence[Scorer], tags: TagTable | None
 ) -> tuple[Contents, list[Skipped]]:
     """Return what the page holds, and everything that is not on it, with the reasons; write tokens and surprise.
 
     Raises:
         RunFolderError: the run that is looked at is damaged.
-        TagError: the table of tags cannot be used.
     """
     form = material.form
-    tags, lost = read_given(options.tags, drawn.shown, form.seconds, 1 / form.fps)
+    given, lost = tags_of(tags, drawn.shown, form.seconds, 1 / form.fps)
     skipped = [*material.skipped, *drawn.skipped, *lost]
-    notes = [*material.notes, *_notes_of(drawn), *describe_lost(options.tags, lost)]
-    trained = _training(material, drawn)
+    notes = [*material.notes, *_notes_of(drawn), *describe_tags(tags, lost)]
+    trained = _training(material, drawn, options.data)
     contents = Contents(
         title=f"A look at {material.data.name or material.data}",
         header=_header(options, material, drawn, scorers),
@@ -93,7 +91,7 @@ def assemble(
         duplicates=group_duplicates(
             [Hashed(e.hashes, s.name, s.split) for s, e in zip(drawn.shown, drawn.examined, strict=True)]
         ),
-        tags=tags,
+        tags=given,
         skipped=tuple((skip.file, skip.reason) for skip in skipped),
         notes=(*notes, *trained.notes),
         training=trained.training,
@@ -121,14 +119,19 @@ def _with_tokens(
     return contents
 
 
-def _training(material: Material, drawn: Drawn) -> TrainingFound:
+def _training(material: Material, drawn: Drawn, data: Path | None) -> TrainingFound:
     """Return the curve of the run that is looked at, and what it was trained on."""
-    run = material.run
-    if run is None:
+    if material.run is None:
         return TrainingFound(None, ())
-    if recorded_command(run) == GPTOptions.command:
-        return read_gpt_training(run, material.store, [one.stored for one in drawn.shown if one.stored is not None])
-    return read_tokenizer_training(run, [one.name for one in drawn.shown], [one.start for one in drawn.shown])
+    shown = drawn.shown
+    return read_training(
+        material.run,
+        material.store,
+        stored=[one.stored for one in shown],
+        names=[one.name for one in shown],
+        starts=[one.start for one in shown],
+        data=data,
+    )
 
 
 def _notes_of(drawn: Drawn) -> list[str]:

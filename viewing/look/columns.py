@@ -60,7 +60,8 @@ MEASURED = (
         "cut",
         "cut",
         "",
-        "Strongest change of colours between two frames beyond what changes anyway, as a share of pixels.",
+        "Strongest change of the layout of light and dark between two frames beyond what changes anyway: 0.5 is "
+        "another picture.",
         3,
         lambda one: one.measures.cut,
     ),

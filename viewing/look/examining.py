@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,10 +16,10 @@ from PIL import Image
 from torch import Tensor
 
 from data.clip_format import ClipFormat
-from data.clips import CLIPS_OF_BATCH, Reading, Request, read_items
+from data.clips import CLIPS_OF_BATCH, Reading, read_items
 from data.errors import MediaError
 from data.frames import to_uint8
-from data.images import load_image
+from data.images import image_to_clip, load_image
 from data.items import Item
 from data.near_duplicates import difference_hash
 from data.probe import probe_video
@@ -73,9 +74,9 @@ def examine(looks: Sequence[Look]) -> Iterator[Examined | MediaError]:
     Raises:
         MediaError: the file of the next item cannot be read; those behind it were not tried.
     """
-    requests: list[Request] = [(look.item, look.form) for look in looks]
-    for look, reading in zip(looks, read_items(requests), strict=True):
-        yield reading if isinstance(reading, MediaError) else _examine(look, reading)
+    for is_image, group in itertools.groupby(looks, key=lambda look: look.item.source.kind == "image"):
+        together = list(group)
+        yield from map(_examine_image, together) if is_image else _examine_clips(together)
 
 
 def examine_levels(levels: Tensor, side: int) -> Examined:
@@ -118,19 +119,27 @@ def batches_of_looks(looks: Sequence[Look]) -> Iterator[Sequence[Look]]:
     yield from (looks[first : first + CLIPS_OF_BATCH] for first in range(0, len(looks), CLIPS_OF_BATCH))
 
 
-def _examine(look: Look, reading: Reading) -> Examined:
-    examined = examine_levels(torch.from_numpy(reading.levels), look.side)
-    width, height, fps = _describe(look.item)
-    return replace(examined, width=width, height=height, fps=fps, levels=reading.levels if look.keep else None)
+def _examine_image(look: Look) -> Examined:
+    source = look.item.source
+    source.check_unchanged()
+    image = load_image(source.image_bytes())
+    levels = image_to_clip(image, look.form.size)
+    seen = replace(examine_levels(levels, look.side), width=image.width, height=image.height)
+    return replace(seen, levels=levels.numpy()) if look.keep else seen
 
 
-def _describe(item: Item) -> tuple[int | None, int | None, float | None]:
-    """Return width, height and frames per second of an item's source, as far as that is known without decoding it."""
-    source = item.source
+def _examine_clips(looks: Sequence[Look]) -> Iterator[Examined | MediaError]:
+    readings = read_items([(look.item, look.form) for look in looks])
+    for look, reading in zip(looks, readings, strict=True):
+        yield reading if isinstance(reading, MediaError) else _examine_clip(look, reading)
+
+
+def _examine_clip(look: Look, reading: Reading) -> Examined:
+    seen = examine_levels(torch.from_numpy(reading.levels), look.side)
+    if look.keep:
+        seen = replace(seen, levels=reading.levels)
+    source = look.item.source
     if source.prepared is not None:
-        return None, None, None
-    if source.kind == "image":
-        image = load_image(source.image_bytes())
-        return image.width, image.height, None
+        return seen
     info = probe_video(source.bytes_of_file, source.table)
-    return info.width, info.height, round(info.fps, 3)
+    return replace(seen, width=info.width, height=info.height, fps=round(info.fps, 3))

@@ -10,18 +10,21 @@ items.csv, duplicates.csv, skipped.csv, look.json, config.json, environment.json
 from __future__ import annotations
 
 import shutil
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from data.inputs import is_there
 from data.items import describe_items
 from data.near_duplicates import NEAR
 from data.same import record_items, record_tokens
 from data.skipping import describe_skipped, write_skipped
 from data.sources import Skipped
+from data.tags import read_tags
 from storage.files import to_json, write_text
-from storage.lock import FolderLock
+from storage.lock import LOCK, FolderLock
 from storage.run_folder import RunFolderError, open_run, recorded_command
 from storage.tables import write_rows
 from training.progress import count, say_done, say_found
@@ -30,14 +33,14 @@ from viewing.look.contents import Contents
 from viewing.look.drawing import draw
 from viewing.look.duplicates import NEAR_CLIPS
 from viewing.look.material import LookError, Material, find_material
-from viewing.look.options import LookOptions
+from viewing.look.options import LookOptions, is_store
 from viewing.look.page import write_page
 from viewing.look.surprise import Scorer
 from viewing.look.tables import DuplicateRow, LookRow, duplicate_rows, item_rows
 
 FOLDERS = ("sprites", "films", "tokens", "surprise")
-FILES = ("items.csv", "duplicates.csv", "skipped.csv", "look.json", "config.json", "environment.json")
-"""What a page has beside index.html."""
+FILES = ("items.csv", "duplicates.csv", "skipped.csv", "look.json", "environment.json", "config.json")
+"""What a page has beside index.html, in the order in which it is removed: the last tells that it is one."""
 
 PAGE = "index.html"
 
@@ -55,13 +58,14 @@ def look(options: LookOptions) -> Path:
     _check_apart(options)
     with FolderLock(out) as lock, TemporaryDirectory(prefix="secondsight-look-") as cache:
         _check_folder(out, options.overwrite)
+        tags = None if options.tags is None else read_tags(options.tags)
         material = find_material(options, Path(cache))
         scorers = scorers_of(options, material)
         _say(material)
         _discard(out)
         open_run(out, options, begun=False)
         drawn = draw(options, material, lock)
-        contents, skipped = assemble(options, material, drawn, scorers)
+        contents, skipped = assemble(options, material, drawn, scorers, tags)
         lock.check()
         _write(out, material, scorers, contents, skipped)
     _say_result(contents, skipped)
@@ -76,7 +80,8 @@ def _check_apart(options: LookOptions) -> None:
         LookError: it would be.
     """
     path = options.path
-    if path.is_dir() and recorded_command(path) is None and options.out.resolve().is_relative_to(path.resolve()):
+    is_data = is_there(path, stat.S_ISDIR) and recorded_command(path) is None and not is_store(path)
+    if is_data and options.out.resolve().is_relative_to(path.resolve()):
         raise LookError(
             f"--out {options.out} lies in {path}, where the pictures of the page would be found as data: choose another"
         )
@@ -91,17 +96,20 @@ def _check_folder(out: Path, overwrite: bool) -> None:
     ours = recorded_command(out) == LookOptions.command
     if ours and (out / PAGE).exists() and not overwrite:
         raise RunFolderError(f"{out} already holds a page: replace it with --overwrite, or choose another --out")
-    others = [path.name for path in out.iterdir() if not path.name.startswith("writing.lock")]
+    # A start that was killed leaves environment.json alone, which is written just before what tells that it is a page.
+    names = (path.name for path in out.iterdir())
+    others = [name for name in names if not name.startswith(LOCK) and name != "environment.json"]
     if others and not ours:
         raise RunFolderError(f"{out} holds other files, such as {min(others)}: choose a folder that is empty (--out)")
 
 
 def _discard(out: Path) -> None:
     """Remove a page, and what is left of one that was not finished."""
-    for name in (PAGE, *FILES):
-        (out / name).unlink(missing_ok=True)
+    (out / PAGE).unlink(missing_ok=True)
     for name in FOLDERS:
         shutil.rmtree(out / name, ignore_errors=True)
+    for name in FILES:
+        (out / name).unlink(missing_ok=True)
 
 
 def _say(material: Material) -> None:

@@ -12,14 +12,14 @@ from data.items import Item, find_items, find_sources, list_items, split_items
 from data.prepared import open_prepared
 from data.prepared_paths import holds_prepared
 from data.sources import Skipped, Source
-from data.tokens import TokenStore
+from data.tokens import TokenItem, TokenStore
 from gpt.options import TrainOptions as GPTOptions
 from storage.fingerprints import same_fingerprint
 from storage.model_paths import brought_tokenizer
 from storage.run_folder import holds_training, read_options, recorded_command
 from training.progress import count
 from viewing.look.choosing import choose_evenly
-from viewing.look.options import LookOptions, check_strip
+from viewing.look.options import LookOptions, check_strip, is_store
 from vqgan.encoding_plan import read_plan
 from vqgan.grouping import group_by_of
 from vqgan.model import load_tokenizer
@@ -87,7 +87,7 @@ def find_material(options: LookOptions, cache: Path) -> Material:
         return _of_store(options, read_options(path, GPTOptions).tokens, cache, run=path)
     if command == VQGANOptions.command:
         return _of_training(options, read_options(path, VQGANOptions), cache)
-    if (path / "items.jsonl").exists():
+    if is_store(path):
         return _of_store(options, path, cache)
     return _of_data(options, path, cache, _tokenizer_of(options), options.group_by)
 
@@ -232,7 +232,7 @@ def _of_store(options: LookOptions, folder: Path, cache: Path, run: Path | None 
     shown = [
         Shown(
             name=item.source,
-            start=item.start if metadata.frames > 1 or _is_video(sources.get(item.source)) else None,
+            start=None if _is_image(item, sources.get(item.source), metadata.frames) else item.start,
             group=item.group,
             split=item.split,
             item=_item_of(sources, item.source, item.start, form),
@@ -274,8 +274,9 @@ def _sources_of(store: TokenStore, options: LookOptions, cache: Path) -> dict[st
     return {source.name: source for source in read_plan(store.folder).sources if source.path.exists()}
 
 
-def _is_video(source: Source | None) -> bool:
-    return source is not None and source.kind == "video"
+def _is_image(item: TokenItem, source: Source | None, frames: int) -> bool:
+    """Whether an item is an image, and no frame of a video; of one whose source is gone, as far as that shows."""
+    return frames == 1 and item.start == 0 if source is None else source.kind == "image"
 
 
 def _item_of(sources: dict[str, Source], name: str, start: float, form: ClipFormat) -> Item | None:

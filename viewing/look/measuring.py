@@ -27,8 +27,11 @@ STILL_MEAN = 0.5 / 255
 STILL_MOST = 4 / 255
 """Change of luma, on average and at most, up to which two frames are the same: a level more or less is compression."""
 
-BINS = 8
-"""Bins of the histogram of each colour, by which cuts are told from motion."""
+FIELDS = 6
+"""Fields across and down of the layout of a frame, by which cuts are told from motion."""
+
+FLAT = 0.02
+"""Standard deviation of the luma of fields up to which a frame has no layout."""
 
 FLATTEST = 0.5 / 255
 """Mean difference of neighbouring pixels below which a frame has no edges that could be sharp."""
@@ -52,7 +55,7 @@ class Measures:
     stillness: float
     """Longest run of frames that are the same, as a share of the steps between frames; 0 of a still."""
     cut: float
-    """Strongest change of colours between two moments that motion does not explain, in [0, 1]: see `cut_of`."""
+    """Strongest change of layout between two frames that motion does not explain, in [0, 1]: see `cut_of`."""
     black: float
     """Share of frames that are black."""
 
@@ -72,7 +75,7 @@ def measure(levels: Tensor) -> Measures:
         motion=float(changes.mean()) if len(changes) else 0.0,
         sharpness=sharpness_of(luma),
         stillness=stillness_of(changes),
-        cut=cut_of(levels.numpy()),
+        cut=cut_of(luma),
         black=float(((luma < BLACK_LUMA).mean(axis=(1, 2)) >= BLACK_PIXELS).mean()),
     )
 
@@ -112,35 +115,36 @@ def stillness_of(changes: NDArray[np.float32]) -> float:
     return longest / len(same) if len(same) else 0.0
 
 
-def cut_of(levels: NDArray[np.uint8]) -> float:
-    """Return the strongest cut between frames (3, T, H, W): the share of pixels whose colours are others after it.
+def cut_of(luma: NDArray[np.float32]) -> float:
+    """Return the strongest cut between frames (T, H, W): how much the layout of light and dark changes for good.
 
-    Histograms of colours stay much the same while a camera moves. The two frames before a cut are each compared with
-    the two after it, and the smallest difference counts, which a flash does not raise; what changes anyway between two
-    frames of the clip, its median, is taken off.
+    The layout is luma averaged over FIELDS x FIELDS fields. Two of them differ by (1 - r) / 2 with their correlation r:
+    0 are the same, 0.5 have nothing to do with each other. It stays much the same while a camera moves. The two frames
+    before a cut are each compared with the two after it, and the smallest difference counts, which a flash does not
+    raise; what changes anyway between two frames of the clip, its median, is taken off.
     """
-    if levels.shape[1] < 2:
+    if len(luma) < 2:
         return 0.0
-    histograms = _histograms(levels)
-    steps = _distance(histograms[1:], histograms[:-1])
+    layouts = _layouts(luma)
+    steps = _distance(layouts[1:], layouts[:-1])
     crossing = steps.copy()
-    if len(histograms) > 2:
-        twice = _distance(histograms[2:], histograms[:-2])
+    if len(layouts) > 2:
+        twice = _distance(layouts[2:], layouts[:-2])
         crossing[1:] = np.minimum(crossing[1:], twice)
         crossing[:-1] = np.minimum(crossing[:-1], twice)
-    return float(max(0.0, crossing.max() - np.median(steps)))
+    return float(np.clip(crossing.max() - np.median(steps), 0, 1))
 
 
-def _histograms(levels: NDArray[np.uint8]) -> NDArray[Any]:
-    """Return the shares of pixels by colour (T, 3 * BINS) of frames (3, T, H, W)."""
-    channels, frames = levels.shape[:2]
-    bins = (levels.astype(np.int64) * BINS) >> 8
-    rows = np.arange(frames)[None, :, None, None] * channels + np.arange(channels)[:, None, None, None]
-    counts = np.bincount((rows * BINS + bins).ravel(), minlength=frames * channels * BINS)
-    return counts.reshape(frames, channels * BINS) / levels[0, 0].size
+def _layouts(luma: NDArray[np.float32]) -> NDArray[Any]:
+    """Return the layouts (T, FIELDS * FIELDS) of frames, of mean 0 and length 1; of length 0 where all is one level."""
+    fields = F.adaptive_avg_pool2d(torch.from_numpy(luma), FIELDS).flatten(1).numpy()
+    around = fields - fields.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(around, axis=1, keepdims=True)
+    result: NDArray[Any] = np.where(length > FLAT * FIELDS, around / np.maximum(length, FLAT), 0)
+    return result
 
 
 def _distance(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
-    """Return half the sum of absolute differences of histograms, on average over the colours: in [0, 1]."""
-    result: NDArray[Any] = np.abs(one - other).sum(axis=1) / (2 * 3)
-    return result
+    """Return how much layouts differ, in [0, 1]; those of one level do not differ from each other."""
+    both_flat = ~one.any(axis=1) & ~other.any(axis=1)
+    return np.where(both_flat, 0.0, (1 - (one * other).sum(axis=1)) / 2)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.errors import MediaError
-from data.inputs import check_data, check_tokens
+from data.inputs import check_data, check_tokens, is_there
 from storage.model_paths import check_gpt, check_model
 from storage.options import Options, about, option
 from storage.run_folder import recorded_command
@@ -18,6 +19,11 @@ TRAININGS = ("gpt train", "vqgan train")
 """Commands whose run folders are looked at as what they were trained on."""
 
 
+def is_store(path: Path) -> bool:
+    """Whether there is a token store at a path, which may also be a pattern, longer than names of files can be."""
+    return is_there(path / "items.jsonl", stat.S_ISREG)
+
+
 def check_lookable(path: Path) -> None:
     """Refuse a path that names neither data, nor a token store, nor a run.
 
@@ -26,7 +32,7 @@ def check_lookable(path: Path) -> None:
     """
     if recorded_command(path) in TRAININGS:
         return
-    if (path / "items.jsonl").exists() or ((path / "plan.json").exists() and recorded_command(path) == "vqgan encode"):
+    if is_store(path) or recorded_command(path) == "vqgan encode":
         check_tokens(path)
         return
     check_data(path)

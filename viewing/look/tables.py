@@ -40,7 +40,8 @@ class LookRow:
     stillness: float
     """Longest run of steps between frames in which nothing changes, as a share of the steps; 0 for a still."""
     cut: float
-    """Strongest change of colours between two frames beyond what changes anyway, as a share of pixels."""
+    """Strongest change of the layout of light and dark between two frames beyond what changes anyway: 0.5 is another
+    picture."""
     black: float
     """Share of frames that are black."""
     width: int | None

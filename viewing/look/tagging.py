@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.exclusion import Clip, Exclusion, Tagged
 from data.sources import Skipped
-from data.tags import Tag, read_tags
+from data.tags import Tag, TagTable
 from storage.terminal import count
 from viewing.look.contents import Tags
 from viewing.look.material import Shown
@@ -19,23 +19,19 @@ NAMED = 3
 """Files that a note names; skipped.csv has all."""
 
 
-def read_given(path: Path | None, shown: Sequence[Shown], seconds: float, frame: float) -> tuple[Tags, list[Skipped]]:
+def tags_of(table: TagTable | None, shown: Sequence[Shown], seconds: float, frame: float) -> tuple[Tags, list[Skipped]]:
     """Return the tags of items, and those that are on none of them, with the reason.
 
     A tag on a clip is one on all clips that share a part of its stretch, as `--exclude` takes it.
 
     Args:
-        path: of the table; None for none.
+        table: of tags; None for none.
         shown: the items of the page.
         seconds: length of a clip of the page, and of those whose length the table does not tell.
         frame: seconds between two frames of it.
-
-    Raises:
-        TagError: the table cannot be used.
     """
-    if path is None:
+    if table is None:
         return Tags(OFFERED), []
-    table = read_tags(path)
     given: list[tuple[int, str]] = []
     lost: list[Skipped] = []
     by_source: dict[str, list[int]] = {}
@@ -46,19 +42,23 @@ def read_given(path: Path | None, shown: Sequence[Shown], seconds: float, frame:
         here = [index for index in by_source.get(tag.source, ()) if stretch.covers(_clip(shown[index], seconds, frame))]
         given += [(index, tag.tag) for index in here]
         if not here:
-            lost.append(Skipped(tag.source, _why(tag, path, tag.source in by_source), is_media=False))
+            lost.append(Skipped(tag.source, _why(tag, table.path, tag.source in by_source), is_media=False))
     known = dict.fromkeys((*OFFERED, *table.names))
     return Tags(tuple(known), tuple(sorted(set(given)))), lost
 
 
-def describe_lost(path: Path | None, lost: Sequence[Skipped]) -> list[str]:
-    """Return a note on the tags that are on no item; nothing if there are none."""
-    if path is None or not lost:
+def describe_tags(table: TagTable | None, lost: Sequence[Skipped]) -> list[str]:
+    """Return notes on how a table was read, and on its tags that are on no item; nothing if there is nothing to say."""
+    if table is None:
         return []
+    notes = [f"{table.path.name}: {note}." for note in table.notes]
+    if not lost:
+        return notes
     names = list(dict.fromkeys(skip.file for skip in lost))
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     found = f"{', '.join(names[:NAMED])}{more}"
-    return [f"{count(len(lost), 'tag')} of {path.name} found no item of this page: {found} (see skipped.csv)."]
+    said = f"{count(len(lost), 'tag')} of {table.path.name} found no item of this page: {found} (see skipped.csv)."
+    return [*notes, said]
 
 
 def _stretch(tag: Tag, seconds: float) -> Tagged:

@@ -23,14 +23,16 @@ class Grid {
     root.addEventListener("focusin", event => this.follow(event));
   }
 
-  /* Show items, each with a number of it if one is given; the item that was reached with the keyboard stays. */
+  /* Show items, each with a number of it if one is given. The item that was reached with the keyboard stays, or what
+     comes in its place. */
   show(items, number) {
-    const before = this.items[this.active];
+    const place = items.indexOf(this.items[this.active]), reached = this.root.contains(document.activeElement);
     this.items = items;
     this.number = number;
-    this.active = Math.max(0, items.indexOf(before));
-    for (const place of [...this.cells.keys()]) this.drop(place);
+    this.active = place >= 0 ? place : Math.max(0, Math.min(this.active, items.length - 1));
+    for (const each of [...this.cells.keys()]) this.drop(each);
     this.layout();
+    if (reached) this.reach(this.active);
   }
 
   layout() {

@@ -35,7 +35,8 @@ class ItemView {
   }
 
   offerModes() {
-    const offered = MODES.filter(([mode]) => mode === "frame" || (mode === "surprise" ? data.surprise : data.tokens));
+    const offered = MODES.filter(([mode]) => mode === "frame" || (mode === "surprise" ? data.surprise : data.tokens))
+      .filter(([mode]) => mode !== "codes" || written(STAGE / data.tokens.grid[2]));
     this.modes.hidden = offered.length === 1;
     this.modes.append(...offered.map(([mode, label]) => {
       const attributes = {type: "radio", name: "mode", value: mode, checked: mode === this.mode, onchange: () => this.setMode(mode)};

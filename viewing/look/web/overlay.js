@@ -3,6 +3,8 @@
 
 /* From dark to bright in equal steps of lightness, so that it reads in grey: stops of matplotlib's “inferno” (CC0). */
 const HEAT = [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]];
+/* Pixels that a digit of a code takes, and those of the stage on a screen. */
+const DIGIT = 5.2, STAGE = 480;
 const HEAT_OPACITY = 0.65, CODE_OPACITY = 0.62;
 
 class Overlay {
@@ -25,22 +27,26 @@ class Overlay {
     this.start = latent * h * w;
     this.tokens = tokens;
     if (!this.buttons.length) this.build(h, w);
-    this.root.dataset.mode = mode;
-    this.buttons.forEach((button, place) => {
-      const position = this.start + place, code = tokens[position], value = surprise?.[position];
-      const said = `row ${Math.floor(place / w) + 1}, column ${place % w + 1}: code ${code}`;
-      button.setAttribute("aria-label", value === undefined ? said : `${said}, ${value.toFixed(1)} bits`);
-      button.title = button.getAttribute("aria-label");
-      button.textContent = mode === "surprise" ? value.toFixed(1) : mode === "codes" ? String(code) : "";
-      button.style.background = background(mode, code, value);
-      button.classList.toggle("dark", mode === "surprise" && value > 0.6 * data.surprise.most_bits);
-      button.setAttribute("aria-pressed", position === this.selected);
-    });
+    const small = this.root.clientWidth / w < 44;
+    this.root.classList.toggle("small", small);
+    this.root.classList.toggle("fine", !written(this.root.clientWidth / w));
+    for (const [place, button] of this.buttons.entries()) this.dress(button, place, surprise?.[this.start + place], mode, small);
+  }
+
+  dress(button, place, bits, mode, small) {
+    const position = this.start + place, code = this.tokens[position];
+    const row = Math.floor(place / this.columns) + 1, column = place % this.columns + 1;
+    const said = `row ${row}, column ${column}: code ${code}${bits === undefined ? "" : `, ${bits.toFixed(1)} bits`}`;
+    button.setAttribute("aria-label", said);
+    button.title = said;
+    button.textContent = textOf(mode, code, bits, small);
+    button.style.background = background(mode, code, bits);
+    button.classList.toggle("dark", mode === "surprise" && bits > 0.6 * data.surprise.most_bits);
+    button.setAttribute("aria-pressed", position === this.selected);
   }
 
   build(h, w) {
     this.root.style.gridTemplate = `repeat(${h}, 1fr) / repeat(${w}, 1fr)`;
-    this.root.classList.toggle("fine", Math.max(h, w) > 14);
     this.columns = w;
     this.buttons = Array.from({length: h * w}, (_, place) =>
       make("button", {type: "button", tabindex: place === this.active ? 0 : -1}));
@@ -72,11 +78,22 @@ class Overlay {
   }
 }
 
-function background(mode, code, value) {
-  if (mode === "surprise") return heat(value / data.surprise.most_bits, HEAT_OPACITY);
+/* Whether the codes can be written on tokens of so many pixels. */
+function written(pixels) {
+  return pixels >= DIGIT * String(data.tokens.vocabulary - 1).length;
+}
+
+/* What stands on a token; where there are many, colours alone show surprise. */
+function textOf(mode, code, bits, small) {
+  if (mode === "codes") return String(code);
+  return mode === "surprise" && !small ? bits.toFixed(1) : "";
+}
+
+function background(mode, code, bits) {
+  if (mode === "surprise") return heat(bits / data.surprise.most_bits, HEAT_OPACITY);
   /* Neighbours among the codes get colours that are far apart, in lightness too. */
   if (mode === "colours") return `hsl(${(code * 137.508) % 360} 75% ${30 + (code * 29) % 50}% / ${CODE_OPACITY})`;
-  return "transparent";
+  return "rgb(0 0 0 / .35)";  // white digits are read on white frames too
 }
 
 function heat(level, opacity) {

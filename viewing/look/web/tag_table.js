@@ -89,12 +89,12 @@ function itemsBySource() {
   return places;
 }
 
-/* Items of a source that begin at a second; all of them where none is said. */
+/* Items of a source that begin at a second, up to half a frame; all of them where none is said. */
 function itemsOf(places, source, start) {
   const items = places.get(source) ?? [];
   if (start === "") return items;
-  const seconds = Number(start.replace(",", "."));
-  return items.filter(item => data.starts[item] !== null && Math.abs(data.starts[item] - seconds) < 1e-3);
+  const seconds = Number(start.replace(",", ".")), near = 0.5 / data.fps;
+  return items.filter(item => data.starts[item] !== null && Math.abs(data.starts[item] - seconds) < near);
 }
 
 function notHere(unknown) {
