@@ -7,7 +7,10 @@ access, and its pages load nothing from elsewhere (`viewing.app.guard`).
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -176,8 +179,12 @@ def run_server(app: FastAPI, server: socket.socket) -> None:
 
     Raises:
         KeyboardInterrupt: by Ctrl-C, when what is going on was let go.
+        SystemExit: by SIGTERM, as containers are ended: nothing of the app's is left on the disk then either.
     """
     import uvicorn
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, server_header=False)
     uvicorn.Server(config).run(sockets=[server])
