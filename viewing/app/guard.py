@@ -13,6 +13,8 @@ POLICY = (
     "base-uri 'self'; frame-ancestors 'none'"
 )
 """What a browser lets the page do. Gradio's scripts make scripts; but nothing is loaded from, or sent to, elsewhere."""
+SPACES = "https://huggingface.co"
+"""Whose pages show an exported app in a frame."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -31,6 +33,8 @@ class Guard:
     def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
         self.app = app
         self.hosts = hosts
+        framed = POLICY if hosts is not None else POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {SPACES}")
+        self.headers = HEADERS | {"Content-Security-Policy": framed}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -44,7 +48,7 @@ class Guard:
 
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(self.headers)
             await send(message)
 
         await self.app(scope, receive, send_with_policy)

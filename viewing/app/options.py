@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from data.inputs import check_data
 from experiments.people.options import LARGEST_PORT
@@ -37,13 +38,22 @@ class AppOptions(Options):
     """Seconds that an answer may take, once it is its turn."""
     sampling_precision: SamplingPrecision = "auto"
     """Numbers that the GPT's blocks compute with, as in `complete`."""
+    export: Literal["space"] | None = None
+    """Start nothing, but write a folder into --out that runs as a Hugging Face Space on a CPU, with the models in it.
+    None of your data go into it: its examples are made by the playroom."""
+    out: Path | None = field(default=None, metadata=about(identity="none"))
+    """Folder for --export, new or empty."""
 
     def check(self) -> None:
-        """Check that each GPT has a tokenizer.
+        """Check that each GPT has a tokenizer, and what is said of an export.
 
         Raises:
-            ValueError: there are none, or too many, or too few tokenizers.
+            ValueError: there are none, or too many, or too few tokenizers; or options exclude each other.
         """
+        if (self.export is None) != (self.out is None):
+            raise ValueError("--export and --out belong together: what is to be written, and where")
+        if self.export is not None and self.input:
+            raise ValueError("--export takes no data along, as others may see them: leave --input out")
         if not 1 <= len(self.gpt) <= MOST_MODELS:
             raise ValueError(f"--gpt takes one model, or {MOST_MODELS} to compare, not {len(self.gpt)}")
         if len(self.tokenizer) not in (1, len(self.gpt)):

@@ -23,7 +23,7 @@ THEME = gr.themes.Base(
 )
 """Fonts of the machine itself."""
 STYLE: dict[str, Any] = {
-    "css": Path(__file__).with_name("app.css").read_text(encoding="utf-8"),
+    "css": "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("app.css", "tabs.css")),
     "head": f"<script>{Path(__file__).with_name('line.js').read_text(encoding='utf-8')}</script>",
 }
 

@@ -13,13 +13,14 @@ import gradio as gr
 from torch import Tensor
 
 from data.clips import as_clip
+from data.images import clip_to_image
 from data.video_writing import write_video
 from experiments.physics.manifest import CONTROL
 from experiments.physics.options import Concept
 from storage.templates import render_template
 from viewing.app.jobs import CONCURRENCY, Job, Worker
 from viewing.app.models import Models
-from viewing.app.pictures import data_uri
+from viewing.app.pictures import data_uri, png
 from viewing.app.saying import sentence_of
 from viewing.app.sessions import Sessions
 from viewing.app.showing import said
@@ -132,7 +133,10 @@ class PhysicsTab:
 
 def films_html(shown: Shown) -> str:
     """Return both films, to be played."""
-    films = [_film(levels, shown.fps) for levels in shown.films.levels]
+    films = [
+        {"film": _film(levels, shown.fps), "poster": png(clip_to_image(as_clip(levels[:, 0])))}
+        for levels in shown.films.levels
+    ]
     return render_template(Path(__file__), "films.html.j2", html=True, films=films)
 
 
@@ -256,7 +260,7 @@ def physics_tab(tab: PhysicsTab) -> None:
                     label="Number of the scene",
                     precision=0,
                     minimum=0,
-                    maximum=LARGEST_SEED,
+                    maximum=MOST_SCENES,
                     elem_id="physics-scene",
                 )
             with gr.Group(visible=False) as of_uploads:

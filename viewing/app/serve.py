@@ -7,7 +7,10 @@ access, and its pages load nothing from elsewhere (`viewing.app.guard`).
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -20,6 +23,7 @@ from storage.terminal import visible
 from training.processes import describe_device
 from training.progress import say_found
 from viewing.app.examples import Example, find_examples, make_examples
+from viewing.app.export import export_space
 from viewing.app.jobs import Worker
 from viewing.app.models import Models, load_models
 from viewing.app.options import AppOptions
@@ -42,8 +46,13 @@ MOST_WAITING = 50
 """Questions that wait, at most; who comes then is told to try again."""
 
 
-def serve_app(options: AppOptions) -> None:
-    """Show the app until the process is stopped.
+def serve_app(options: AppOptions, address: str = HOST) -> None:
+    """Show the app until the process is stopped, or export it.
+
+    Args:
+        options: of the app.
+        address: at which it answers. At another than this machine's own it may have any name: an exported app alone has
+            one, see `viewing.app.export`.
 
     Raises:
         CheckpointError: there is no such model, or it is damaged.
@@ -53,8 +62,11 @@ def serve_app(options: AppOptions) -> None:
         ValueError: Gradio is not installed, or bf16 is asked for where it is slow.
     """
     check_gradio()
+    if options.export is not None:
+        export_space(options)
+        return
     with ExitStack() as at_the_end:
-        server = at_the_end.enter_context(listen(options.port))
+        server = at_the_end.enter_context(listen(options.port, address))
         folder = at_the_end.enter_context(private_cache())  # Gradio reads its name when it is imported
         models = load_models(options)
         examples = gather_examples(options, models, folder / "examples")
@@ -62,8 +74,9 @@ def serve_app(options: AppOptions) -> None:
         worker = Worker(options.limit)
         at_the_end.callback(worker.close)
         port = server.getsockname()[1]
-        app = make_app(models, examples, Sessions(folder / "sessions"), worker, (f"{HOST}:{port}", f"localhost:{port}"))
-        print(f"open http://{HOST}:{port}/ in a browser; Ctrl-C ends this", flush=True)
+        hosts = (f"{HOST}:{port}", f"localhost:{port}") if address == HOST else None
+        app = make_app(models, examples, Sessions(folder / "sessions"), worker, hosts)
+        print(f"open http://{address}:{port}/ in a browser; Ctrl-C ends this", flush=True)
         run_server(app, server)
 
 
@@ -77,8 +90,8 @@ def check_gradio() -> None:
         raise ValueError("the app needs the package gradio, which is not installed: pip install 'secondsight[app]'")
 
 
-def listen(port: int) -> socket.socket:
-    """Return a socket on this machine that nobody else has.
+def listen(port: int, address: str = HOST) -> socket.socket:
+    """Return a socket at an address of this machine that nobody else has.
 
     Raises:
         OSError: the port is taken, or not for this user.
@@ -87,7 +100,7 @@ def listen(port: int) -> socket.socket:
     try:
         if os.name == "posix":  # elsewhere it would let two programs have the port
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server.bind((HOST, port))
+        server.bind((address, port))
     except OSError as error:
         server.close()
         raise port_error(port, error) from error
@@ -166,8 +179,12 @@ def run_server(app: FastAPI, server: socket.socket) -> None:
 
     Raises:
         KeyboardInterrupt: by Ctrl-C, when what is going on was let go.
+        SystemExit: by SIGTERM, as containers are ended: nothing of the app's is left on the disk then either.
     """
     import uvicorn
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, server_header=False)
     uvicorn.Server(config).run(sockets=[server])

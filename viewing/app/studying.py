@@ -35,8 +35,8 @@ from viewing.app.models import Pair
 FEWEST_TRIALS = 2
 MOST_TRIALS = 16
 MOST_EXPOSURES = 20
-LARGEST_TOY = 128
-"""Pixels a side at which toys are rendered; they are enlarged for models of larger pictures."""
+SMALLEST_TOY, LARGEST_TOY = 32, 128
+"""Pixels a side at which toys are rendered, at least and at most; they are scaled for models of other pictures."""
 NOWHERE = Path("no-folder")
 """In place of the folders of a run, which the app has none of."""
 AS_GIVEN, SWAPPED = "as_given", "swapped"
@@ -160,7 +160,7 @@ def _check_count(trials: int) -> None:
 
 
 def _render(toy: Toy, seed: int, size: int) -> Tensor:
-    drawn = render_object(*toy, seed=seed, size=min(size, LARGEST_TOY))
+    drawn = render_object(*toy, seed=seed, size=max(SMALLEST_TOY, min(LARGEST_TOY, size)))
     return image_to_clip(clip_to_image(drawn), size)
 
 

@@ -15,7 +15,6 @@ from torch import Tensor
 from data.clip_format import ClipFormat
 from data.errors import MediaError
 from data.frames import resize_and_crop_levels
-from data.options import MIN_SIZE
 from data.synthetic.chance import stream
 from experiments.physics.options import FEWEST_FRAMES, StimuliOptions
 from experiments.physics.places import Scale
@@ -30,8 +29,8 @@ from vqgan.tokenizer import Tokenizer
 
 MOST_SECONDS = 20.0
 """Of a film, from its beginning, that is looked at."""
-LARGEST_SCENE = 128
-"""Pixels a side at which scenes are rendered; they are enlarged for models of larger films."""
+SMALLEST_SCENE, LARGEST_SCENE = 64, 128
+"""Pixels a side at which scenes are rendered, at least and at most; they are scaled for models of other films."""
 SHORTEST_SCENE = 2.0
 """Seconds of a rendered scene, at least."""
 ROUNDING = 1e-6
@@ -103,7 +102,7 @@ def render_films(pair: Pair, concept: str, scene: int, seed: int, hidden: bool) 
         concepts=(concept,),  # type: ignore[arg-type]
         events="hidden" if hidden else "visible",
         camera="fixed",
-        size=max(MIN_SIZE, min(LARGEST_SCENE, form.size // 2 * 2)),
+        size=max(SMALLEST_SCENE, min(LARGEST_SCENE, form.size // 2 * 2)),
         frames=max(FEWEST_FRAMES, form.frames, round(SHORTEST_SCENE * form.fps)),
         fps=form.fps,
         seed=seed,
