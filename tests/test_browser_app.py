@@ -1,6 +1,6 @@
 """The app in a real browser: somebody's first five minutes, by mouse, by finger and by keys alone."""
 
-import shlex
+import os
 import signal
 import subprocess
 import sys
@@ -119,7 +119,9 @@ def test_the_first_minutes_with_a_mouse(
         assert visit.sideways() == 0
     ZipFile(tmp_path / "saved.zip").extractall(tmp_path)
     monkeypatch.chdir(tmp_path)
-    secondsight.main(shlex.split(command)[1:])
+    # Names that hide something are quoted in the way of bash.
+    words = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], check=True, capture_output=True).stdout
+    secondsight.main([os.fsdecode(word) for word in words.split(b"\0")[1:-1]])
     saved = np.load("completions_1/tokens.npy")
     assert np.array_equal(saved, np.load("again/tokens.npy")[:1])
 
