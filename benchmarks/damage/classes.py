@@ -529,6 +529,7 @@ LADDER: Words = ("--tokens", "store", "--widths", "16", "--head-size", "16", "--
 LADDER += ("--batch", "2", "--budgets", "1e7", "--flops-per-second", "1e9", "--out", "out")
 SCALING_TASKS: Words = ("scaling", "tasks", "points/tasks.csv", "--out", "out")
 BASES: dict[str, Words] = {
+    "app": ("app", "--gpt", "gpt", "--tokenizer", "tokenizer", "--export", "space", "--out", "out"),
     "complete": COMPLETE_ONE,
     "data inspect": ("data", "inspect", "few_images", "--out", "out"),
     "data playroom": ("data", "playroom", "--out", "out", "--clips", "1", "--frames", "2", "--size", "16"),
