@@ -5,14 +5,17 @@ from typing import Any
 import pytest
 import torch
 from accelerate import Accelerator
-from tiny import GPT_IMAGEGPT, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_tokens
+from tiny import GPT_IMAGEGPT, GPT_LEGACY, GPT_LEGACY_START, GPT_SHORT, make_gpt, make_tokens
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gpt.config import GPTConfig
 from gpt.fast_layers import HalfLinear
+from sampling.decode import sample
 from sampling.engine import CachedEngine, RecomputingEngine
 from sampling.options import SamplingPrecision
+from sampling.parallel import DecodingCounts
+from sampling.sampled import FREE, Sampled
 from training.precision import forget_earlier_trainings
 
 VARIANTS = pytest.mark.parametrize(
@@ -107,3 +110,34 @@ def test_a_gpt_that_is_trained_in_bf16_is_sampled_from_as_any_other(precision: S
     engines = [CachedEngine(model, 4, precision) for model in (gpt, trained)]
     assert torch.equal(*(engine.prefill(tokens, 2, 3) for engine in engines))
     assert torch.equal(*(engine.step(tokens[:, :2].flatten()) for engine in engines))
+
+
+@pytest.mark.parametrize("window", [1, 4])
+@pytest.mark.parametrize("config", [GPT_SHORT, GPT_LEGACY], ids=["bos", "no bos"])
+def test_who_watches_sees_every_pass_and_changes_no_token(config: GPTConfig, window: int) -> None:
+    gpt, given = make_gpt(config), torch.full((2, 32), FREE)
+    given[:, :8] = make_tokens(2, 8)
+    if not config.bos:
+        given[:] = FREE
+    seen: list[Sampled] = []
+    counts = DecodingCounts()
+    unseen = sample(gpt, given, 2, seed=3, window=window)
+    watched = sample(
+        gpt, given, 2, seed=3, window=window, counts=counts, watch=lambda rows: seen.append(rows.map(torch.clone))
+    )
+    naive = sample(gpt, given, 2, seed=3, engine=RecomputingEngine(gpt))
+    assert torch.equal(watched.tokens, unseen.tokens)
+    assert torch.equal(watched.tokens, naive.tokens)
+    assert len(seen) <= counts.passes
+    drawn = [int((look.tokens != FREE).sum()) for look in seen]
+    assert drawn == sorted(set(drawn))
+    assert torch.equal(seen[-1].tokens, watched.tokens.flatten(0, 1))
+    assert all(((look.tokens == FREE) | (look.tokens == seen[-1].tokens)).all() for look in seen)
+
+
+def test_an_error_of_who_watches_ends_the_sampling() -> None:
+    def stop(_: Sampled) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        sample(make_gpt(), torch.full((1, 32), FREE), watch=stop)

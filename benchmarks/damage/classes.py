@@ -542,6 +542,7 @@ LADDER: Words = ("--tokens", "store", "--widths", "16", "--head-size", "16", "--
 LADDER += ("--batch", "2", "--budgets", "1e7", "--flops-per-second", "1e9", "--out", "out")
 SCALING_TASKS: Words = ("scaling", "tasks", "points/tasks.csv", "--out", "out")
 BASES: dict[str, Words] = {
+    "app": ("app", "--gpt", "gpt", "--tokenizer", "tokenizer", "--export", "space", "--out", "out"),
     "complete": COMPLETE_ONE,
     "data inspect": ("data", "inspect", "few_images", "--out", "out"),
     "data look": ("data", "look", "few_images", "--out", "out", "--size", "16", "--workers", "0"),

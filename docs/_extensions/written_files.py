@@ -192,6 +192,10 @@ WRITTEN: dict[str, tuple[WrittenFile, ...]] = {
     ),
     "vqgan import": MODEL,
     "gpt import": (*MODEL, WrittenFile("tokenizer", "of Image GPT: the model folder of its palette")),
+    "app": (
+        WrittenFile("app.py, requirements.txt, README.md", "with `--export space`: a Space, as it starts"),
+        WrittenFile("models, secondsight", "with `--export space`: the model folders, and this program"),
+    ),
     "publish": (
         *MODEL,
         WrittenFile("README.md", "the model card, with the images of evaluations beside it"),

@@ -202,7 +202,9 @@ class CompletionTab:
             min_p=float(asked.min_p),
         )
         prompt = prompt_of(kind, int(asked.parts), grid)
-        return Question(example, prompt, int(asked.n), sampling, int(asked.seed))
+        question = Question(example, prompt, int(asked.n), sampling, int(asked.seed))
+        question.options(pair, Path())  # refuses what is out of range
+        return question
 
     def run(self, request: gr.Request, *values: Any) -> Iterator[list[Any]]:
         """Ask, and show tokens as they are drawn, then answers."""

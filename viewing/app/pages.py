@@ -20,8 +20,13 @@ from viewing.app.sessions import Sessions
 TITLE = "Secondsight"
 THEME = gr.themes.Base(
     font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"], primary_hue=gr.themes.colors.blue
+).set(
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover_dark="*primary_600",
 )
-"""Fonts of the machine itself."""
+"""Fonts of the machine itself; buttons dark enough for the white of their words."""
 STYLE: dict[str, Any] = {
     "css": "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("app.css", "tabs.css")),
     "head": f"<script>{Path(__file__).with_name('line.js').read_text(encoding='utf-8')}</script>",

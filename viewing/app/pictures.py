@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from data.frames import to_uint8
+from data.images import clip_to_image
 from data.video_writing import write_video
 from sampling.completion import Completion
 from sampling.gallery import SIDE
@@ -132,13 +133,16 @@ def bits_per_token(values: Tensor) -> float:
     return float(values.double().nanmean()) / math.log(2)
 
 
-def film(completion: Completion, title: str, fps: float) -> str:
-    """Return an MP4 of original, prompt, reconstruction and continuations side by side, as a data URI."""
+def film(completion: Completion, title: str, fps: float) -> tuple[str, str]:
+    """Return an MP4 of original, prompt, reconstruction and continuations side by side, and its first frame.
+
+    Both are data URIs.
+    """
     moving = draw_video(completion, completion_panels(completion), title, fps, SIDE)
     with tempfile.TemporaryDirectory(prefix="secondsight-") as folder:
         path = Path(folder) / "film.mp4"
         write_video(path, moving, fps)
-        return data_uri("video/mp4", path.read_bytes())
+        return data_uri("video/mp4", path.read_bytes()), png(clip_to_image(moving[:, :1]))
 
 
 def png(image: Image.Image) -> str:

@@ -7,7 +7,10 @@ access, and its pages load nothing from elsewhere (`viewing.app.guard`).
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -73,6 +76,7 @@ def serve_app(options: AppOptions, address: str = HOST) -> None:
         port = server.getsockname()[1]
         hosts = (f"{HOST}:{port}", f"localhost:{port}") if address == HOST else None
         app = make_app(models, examples, Sessions(folder / "sessions"), worker, hosts)
+        server.listen()  # whoever reads the next line may be quicker than the server
         print(f"open http://{address}:{port}/ in a browser; Ctrl-C ends this", flush=True)
         run_server(app, server)
 
@@ -176,8 +180,12 @@ def run_server(app: FastAPI, server: socket.socket) -> None:
 
     Raises:
         KeyboardInterrupt: by Ctrl-C, when what is going on was let go.
+        SystemExit: by SIGTERM, as containers are ended: nothing of the app's is left on the disk then either.
     """
     import uvicorn
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, server_header=False)
     uvicorn.Server(config).run(sockets=[server])

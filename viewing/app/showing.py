@@ -148,7 +148,8 @@ def _answer(answer: Answer, command: str, everything: bool) -> dict[str, Any]:
     if not everything:
         return values
     if completion.continuations.shape[2] > 1:
-        values["film"] = film(completion, question.example.name, answer.pair.clip_format.fps)
+        fps = answer.pair.clip_format.fps
+        values["film"], values["poster"] = film(completion, question.example.name, fps)
     for name, surprise in (("entropy", False), ("surprise", True)):
         image, scale = draw_maps(completion, surprise)
         values |= {name: png(image), f"{name}_scale": png(scale)}

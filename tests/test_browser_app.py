@@ -1,0 +1,214 @@
+"""The app in a real browser: somebody's first five minutes, by mouse, by finger and by keys alone."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from app_models import save_pair
+from browsing import TELEPHONE, Chromium, Visit
+from tiny import SHORT, make_videos
+
+import secondsight
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.timeout(280)
+
+PROGRAM = Path(secondsight.__file__)
+SLIDER = "#given input[type=range]"
+DONE = "() => document.querySelector('#status').textContent.trim().startsWith('Done.{}')"
+
+
+class App:
+    """The app, run as people run it."""
+
+    def __init__(self, folder: Path) -> None:
+        gpt, tokenizer = save_pair(folder / "first", SHORT)
+        other, _ = save_pair(folder / "second", SHORT, seed=1)
+        videos = make_videos(folder / "\u202e<img src=x onerror='top.executed=1'>", 2, frames=8, size=16)
+        hostile = videos / "a<img src=x onerror='top.executed=1'>\u202e.mp4"
+        (videos / "film_0.mp4").rename(hostile)
+        words = ["app", "--gpt", gpt, other, "--tokenizer", tokenizer, "--input", videos, "--port", "0"]
+        self.process = subprocess.Popen(
+            [sys.executable, PROGRAM, *map(str, words), "--sampling-precision", "fp32"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.said: list[str] = []
+        for line in self.process.stdout:
+            self.said.append(line)
+            if line.startswith("open "):
+                break
+        assert self.said[-1].startswith("open http://127.0.0.1:"), self.said
+        self.address = self.said[-1].split()[1]
+
+    def end(self) -> tuple[int, str]:
+        """Press Ctrl-C; return the exit code, and what is said then."""
+        self.process.send_signal(signal.SIGINT)
+        rest, _ = self.process.communicate(timeout=200)
+        return self.process.returncode, rest
+
+
+@pytest.fixture(scope="module")
+def app(chromium: Chromium, tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    running = App(tmp_path_factory.mktemp("app"))
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
+def ready(visit: Visit) -> "Page":
+    visit.page.wait_for_selector("figure.given img")
+    return visit.page
+
+
+def ask(page: "Page", seed: int, *, again: bool = False) -> str:
+    """Ask with a seed; return the digest of the tokens, of both models one after another."""
+    page.locator("#seed input").fill(str(seed))
+    page.locator("#go").click()
+    page.wait_for_function(
+        f"() => document.querySelector('#result .answer p')?.textContent.startsWith('seed {seed},') "
+        "&& document.querySelector('#result h3')"
+    )
+    if again:
+        page.wait_for_function(DONE.format(" The same tokens as before."))
+    return page.evaluate("[...document.querySelectorAll('.answer')].map((each) => each.dataset.digest).join(' ')")
+
+
+def test_the_first_minutes_with_a_mouse(
+    app: App, chromium: Chromium, axe_script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with chromium.visit(app.address) as visit:
+        page = ready(visit)
+        assert visit.violations(axe_script) == []
+        page.locator("#kind").get_by_label("the left columns").click()
+        page.wait_for_selector("figure.given[data-axis=x][data-count='4']")
+        box = page.locator("figure.given .picture").bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 5)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.76, box["y"] + 9, steps=3)
+        page.mouse.up()
+        assert page.locator(SLIDER).input_value() == "3"
+        assert "75%" in (page.locator("figure.given").get_attribute("style") or "")
+        first = ask(page, 4)
+        assert len(set(first.split())) == 2  # two models
+        assert ask(page, 4, again=True) == first
+        assert visit.violations(axe_script) == []
+        assert page.locator("#result video").count() == 2
+        page.locator("#save").click()
+        with page.expect_download() as download:
+            page.locator("#download").click()
+        download.value.save_as(tmp_path / "saved.zip")
+        command = page.locator("#result pre").first.text_content() or ""
+        assert page.evaluate("() => top.executed ?? 0") == 0
+        assert visit.elsewhere(app.address) == []
+        assert visit.complaints == []
+        assert visit.sideways() == 0
+    ZipFile(tmp_path / "saved.zip").extractall(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    # Names that hide something are quoted in the way of bash.
+    words = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], check=True, capture_output=True).stdout
+    secondsight.main([os.fsdecode(word) for word in words.split(b"\0")[1:-1]])
+    saved = np.load("completions_1/tokens.npy")
+    assert np.array_equal(saved, np.load("again/tokens.npy")[:1])
+
+
+def test_a_telephone_in_the_dark(app: App, chromium: Chromium, axe_script: str) -> None:
+    with chromium.visit(app.address, TELEPHONE, touch=True, colours="dark") as visit:
+        page = ready(visit)
+        page.locator("#kind").get_by_label("the left columns").tap()
+        page.wait_for_selector("figure.given[data-axis=x][data-count='4']")
+        ask(page, 1)
+        assert visit.violations(axe_script) == []
+        assert visit.sideways() == 0
+        assert visit.elsewhere(app.address) == []
+
+
+def test_keys_alone(app: App, chromium: Chromium) -> None:
+    with chromium.visit(app.address) as visit:
+        page = ready(visit)
+        page.locator("#kind input").first.focus()
+        page.keyboard.press("ArrowRight")
+        page.wait_for_selector("figure.given[data-axis=x][data-count='4']")
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if page.evaluate(f"() => document.activeElement === document.querySelector('{SLIDER}')"):
+                break
+        page.keyboard.press("ArrowRight")
+        assert page.locator(SLIDER).input_value() == "3"
+        assert "75%" in (page.locator("figure.given").get_attribute("style") or "")
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if page.evaluate("() => document.activeElement.id === 'go'"):
+                break
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#result h3")
+
+
+def test_two_browsers_get_their_own_answers(app: App, chromium: Chromium) -> None:
+    """Both ask at the same time, again and again; each answer is that of its seed, whoever asked for it."""
+    with chromium.visit(app.address) as one, chromium.visit(app.address) as two:
+        pages = [ready(one), ready(two)]
+        digests: dict[int, set[str]] = {}
+        for turn in range(5):
+            seeds = (turn, turn // 2)
+            for page, seed in zip(pages, seeds, strict=True):
+                page.locator("#seed input").fill(str(seed))
+                page.locator("#go").click()
+            for page, seed in zip(pages, seeds, strict=True):
+                page.wait_for_function(
+                    f"() => document.querySelector('#result .answer p')?.textContent.startsWith('seed {seed},') "
+                    "&& document.querySelector('#result h3')"
+                )
+                found = page.evaluate("document.querySelector('.answer').dataset.digest")
+                digests.setdefault(seed, set()).add(found)
+    assert all(len(found) == 1 for found in digests.values())
+    assert len(set.union(*digests.values())) == len(digests)
+
+
+def test_an_upload_that_is_none_is_a_sentence(app: App, chromium: Chromium, tmp_path: Path) -> None:
+    damaged = tmp_path / "<b>damaged.png"
+    damaged.write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    with chromium.visit(app.address) as visit:
+        page = ready(visit)
+        page.locator("input[data-testid=file-upload]").first.set_input_files(damaged)
+        page.wait_for_selector("#status .error")
+        said = page.locator("#status").inner_text()
+        assert "damaged.png: " in said
+        assert "Traceback" not in said
+        ask(page, 2)
+
+
+def test_what_is_stopped_says_so(app: App, chromium: Chromium) -> None:
+    with chromium.visit(app.address) as visit:
+        page = ready(visit)
+        page.evaluate(
+            "() => new MutationObserver(() => { if (document.querySelector('#result .drawings'))"
+            " document.querySelector('#stop').click(); })"
+            ".observe(document.querySelector('#result'), {subtree: true, childList: true})"
+        )
+        page.locator("#n input[type=number]").fill("8")
+        page.locator("#go").click()
+        page.wait_for_function(
+            "() => ['Stopped.', 'Done.'].includes(document.querySelector('#status').textContent.trim())"
+        )
+
+
+def test_ctrl_c_ends_it(app: App) -> None:
+    code, rest = app.end()
+    assert code == 130
+    assert "Traceback" not in rest
+    assert rest.splitlines()[-1] == "secondsight: stopped; what was finished is kept"

@@ -1,0 +1,114 @@
+"""The app's server: what it refuses to begin with, whom it answers, and what its page may do."""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from app_models import make_models, save_pair
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+from tiny import SHORT
+
+from viewing.app import serve
+from viewing.app.completing import Asked, CompletionTab
+from viewing.app.examples import NOTHING
+from viewing.app.guard import POLICY, Guard
+from viewing.app.jobs import Worker
+from viewing.app.models import Models, unique_names
+from viewing.app.options import AppOptions
+from viewing.app.serve import listen
+from viewing.app.sessions import Sessions
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    return make_models(tmp_path_factory.mktemp("models"), SHORT)
+
+
+def test_a_port_in_use_is_named(tmp_path: Path, refused: Callable[..., str]) -> None:
+    gpt, tokenizer = save_pair(tmp_path, SHORT)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        said = refused("app", "--gpt", gpt, "--tokenizer", tokenizer, "--port", port)
+    assert said == f"secondsight: --port {port} is in use by another program: give another, or 0 for one that is free"
+
+
+def test_the_app_listens_on_this_machine_alone() -> None:
+    with listen(0) as server:
+        assert server.getsockname()[0] == "127.0.0.1"
+
+
+def test_without_gradio_it_is_said_how_to_install_it(
+    tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpt, tokenizer = save_pair(tmp_path, SHORT)
+    monkeypatch.setattr(serve, "find_spec", lambda _: None)
+    said = refused("app", "--gpt", gpt, "--tokenizer", tokenizer)
+    assert said == (
+        "secondsight: the app needs the package gradio, which is not installed: pip install 'secondsight[app]'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("gpts", "tokenizers", "said"),
+    [
+        (0, 1, "--gpt takes one model, or 2 to compare, not 0"),
+        (3, 3, "--gpt takes one model, or 2 to compare, not 3"),
+        (1, 2, "--tokenizer names 2 for 1 of --gpt"),
+    ],
+)
+def test_models_must_be_one_or_two_with_their_tokenizers(gpts: int, tokenizers: int, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{said}"):
+        AppOptions(gpt=(Path("a"),) * gpts, tokenizer=(Path("b"),) * tokenizers)
+
+
+def test_one_tokenizer_is_enough_for_two_models() -> None:
+    options = AppOptions(gpt=(Path("a"), Path("b")), tokenizer=(Path("c"),))
+    assert options.pairs == [(Path("a"), Path("c")), (Path("b"), Path("c"))]
+
+
+def test_models_of_the_same_name_are_told_apart() -> None:
+    assert unique_names([Path("runs/a"), Path("b")]) == ["a", "b"]
+    assert unique_names([Path("x/final"), Path("y/final")]) == ["1: x/final", "2: y/final"]
+
+
+def asked(host: str) -> tuple[int, dict[str, str]]:
+    """The status of an answer to a request under a name, and its headers."""
+    app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("here"))])
+    client = TestClient(Guard(app, ("127.0.0.1:7860", "localhost:7860")))
+    answer = client.get("/", headers={"Host": host})
+    return answer.status_code, dict(answer.headers)
+
+
+def test_requests_under_another_name_are_refused() -> None:
+    assert asked("127.0.0.1:7860")[0] == asked("localhost:7860")[0] == 200
+    assert asked("evil.example")[0] == asked("127.0.0.1:7861")[0] == 403
+
+
+def test_pages_may_ask_this_server_alone() -> None:
+    assert asked("127.0.0.1:7860")[1]["content-security-policy"] == POLICY
+    assert "http" not in POLICY
+
+
+def test_what_cannot_be_asked_is_refused_in_a_sentence(models: Models, tmp_path: Path) -> None:
+    name = models.pairs[0].name
+    tab = CompletionTab(models, {name: []}, Sessions(tmp_path), Worker(1.0))
+    session = tab.sessions.find("a")
+    good = Asked(name, NOTHING.name, "none", 1, 2, 1.0, 0, 1.0, 0.0, 3)
+    assert tab.question(good, session).seed == 3
+    for changes, said in (
+        ({"n": 9}, "there can be 1 to 8 continuations, not 9"),
+        ({"seed": None}, "a field is empty"),
+        ({"seed": -1}, "seed"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"kind": "rows"}, "rows cannot be given of this"),
+        ({"model": "other"}, "there is no such model"),
+        ({"example": "other"}, "there is no such example"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            tab.question(good._replace(**changes), session)
