@@ -219,6 +219,15 @@ def test_an_autoencoder_redraws_what_it_studies_better() -> None:
     assert autoencoder.score(images).mean() < 0.5 * before
 
 
+@pytest.mark.parametrize("name", ["autoencoder", "gpt"])
+def test_an_observer_is_made_for_the_size_of_the_command(name: str) -> None:
+    settings = ("width=8",) if name == "autoencoder" else ("preset=demo", "colours=4")
+    examinee = Examinee(ObserverOptions.of(observer=name, settings=settings, size=12), 0)
+    images = torch.rand(2, 3, 12, 12) * 2 - 1
+    examinee.prepare(images)
+    assert examinee.score(images, ("a", "b"), 0)["weights"].shape == (2,)
+
+
 # One's own
 
 
