@@ -209,6 +209,11 @@ def test_a_network_that_nobody_has_is_refused() -> None:
         Examinee(ObserverOptions.of(observer="timm", settings=("network=resnet",)), 0)
 
 
+def test_an_observer_without_what_it_needs_is_refused_with_how_to_give_it() -> None:
+    with pytest.raises(ObserverError, match=r"without arguments .*'model'.*: give them with --settings NAME=VALUE, or"):
+        Examinee(ObserverOptions.of(observer="imagegpt"), 0)
+
+
 def test_an_autoencoder_redraws_what_it_studies_better() -> None:
     torch.manual_seed(0)
     autoencoder = Autoencoder(size=8, width=8)
