@@ -68,9 +68,10 @@ def load_observer(
         inspect.signature(made).bind(**arguments)
     except TypeError as error:
         others = f"other arguments than {', '.join(arguments)}" if arguments else "arguments"
+        given = "" if settings is None else "give them with --settings NAME=VALUE, or "
         raise ObserverError(
-            f"--observer {named} cannot be made without {others} ({error}): give them defaults, or name a function "
-            "that makes one"
+            f"--observer {named} cannot be made without {others} ({error}): {given}give them defaults, or name "
+            "a function that makes one"
         ) from error
     with failing_as(f"--observer {named} cannot be made"):
         observer = made(**arguments)

@@ -209,6 +209,11 @@ def test_a_network_that_nobody_has_is_refused() -> None:
         Examinee(ObserverOptions.of(observer="timm", settings=("network=resnet",)), 0)
 
 
+def test_an_observer_without_what_it_needs_is_refused_with_how_to_give_it() -> None:
+    with pytest.raises(ObserverError, match=r"without arguments .*'model'.*: give them with --settings NAME=VALUE, or"):
+        Examinee(ObserverOptions.of(observer="imagegpt"), 0)
+
+
 def test_an_autoencoder_redraws_what_it_studies_better() -> None:
     torch.manual_seed(0)
     autoencoder = Autoencoder(size=8, width=8)
@@ -217,6 +222,15 @@ def test_an_autoencoder_redraws_what_it_studies_better() -> None:
     for _ in range(50):
         autoencoder.study(images)
     assert autoencoder.score(images).mean() < 0.5 * before
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "gpt"])
+def test_an_observer_is_made_for_the_size_of_the_command(name: str) -> None:
+    settings = ("width=8",) if name == "autoencoder" else ("preset=demo", "colours=4")
+    examinee = Examinee(ObserverOptions.of(observer=name, settings=settings, size=12), 0)
+    images = torch.rand(2, 3, 12, 12) * 2 - 1
+    examinee.prepare(images)
+    assert examinee.score(images, ("a", "b"), 0)["weights"].shape == (2,)
 
 
 # One's own

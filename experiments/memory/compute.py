@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from data.stimuli.lists import Stimulus
 from experiments.human import human_results
 from experiments.memory.options import MemoryOptions
-from experiments.plots import finish_figure
+from experiments.plots import finish_figure, number_axis
 from experiments.statistics.accuracy import Accuracy, pooled
 from gpt.config import GPTConfig
 from gpt.flops import flops_per_token
@@ -107,6 +107,7 @@ def draw_compute(path: Path, rows: Sequence[ComputeRow]) -> None:
         if condition in people:
             panel.axhline(people[condition].accuracy, color="0.6", linewidth=1)
         panel.set(title=literal(condition), xlabel="FLOPs of study", xscale="log", ylim=(0.3, 1.03))
+        number_axis(panel.xaxis)
         panel.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("recognition accuracy")
     finish_figure(figure, axes, path, "bands: 95 % over images; dotted: chance; grey: people, where they are known")

@@ -73,7 +73,8 @@ class Examinee:
         self.options = options
         self.counted = counted
         settings = parse_settings(options.settings)
-        self.observer = load_observer(options.module_class, "study", "score", settings=settings, offered={"seed": seed})
+        offered = {"seed": seed, **({"size": options.size} if options.size else {})}
+        self.observer = load_observer(options.module_class, "study", "score", settings=settings, offered=offered)
         self.seed = seed
 
     @property
