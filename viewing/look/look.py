@@ -114,9 +114,10 @@ def _discard(out: Path) -> None:
 
 def _say(material: Material) -> None:
     items = [one.item for one in material.shown if one.item is not None]
+    form = material.form
     say_found(
         data=describe_items(items) if items else f"{count(len(material.shown), 'item')} of {material.data}",
-        clips=f"{material.form.frames} frames, {material.form.fps:g} a second",
+        clips=f"{form.describe()}, {form.fps:g} a second" if form.frames > 1 else form.describe(),
         skipped=describe_skipped(material.skipped),
     )
 
