@@ -33,9 +33,11 @@ from viewing.app.options import AppOptions
 from viewing.app.pictures import CodePatches
 from viewing.app.showing import looks_html
 
-COUNT = """() => { window.updates = 0; new MutationObserver(() => {
-  if (document.querySelector('#result .drawings')) window.updates++;
-}).observe(document.querySelector('#result'), {subtree: true, childList: true}); }"""
+COUNT = """() => { window.updates = 0; let last = null; new MutationObserver(() => {
+  const seen = document.querySelector('#result .drawings img')?.src;
+  if (seen && seen !== last) { last = seen; window.updates++; }
+}).observe(document.querySelector('#result'), {subtree: true, childList: true, attributes: true}); }"""
+"""Counts what is seen of the first continuation."""
 PATIENCE = 300_000
 """Milliseconds."""
 

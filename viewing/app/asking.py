@@ -21,7 +21,7 @@ from viewing.app.examples import Example
 from viewing.app.jobs import Job
 from viewing.app.models import Pair
 
-SHOWN_EVERY = 0.125
+SHOWN_EVERY = 0.16
 """Seconds from one look at the tokens to the next, at least; drawing them takes less."""
 MOST_CONTINUATIONS = 8
 """Continuations that are asked for at once, at most."""
