@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 import av
 from av.container import InputContainer
@@ -18,6 +19,13 @@ DAMAGE = (av.FFmpegError, IndexError)
 
 STREAMS = frozenset({"mpegts", "mpeg"})
 """FFmpeg's names of transport and program streams: no index, so that decoding begins at a byte and not at a time."""
+
+INDIRECT = frozenset(
+    {"concat", "hls", "imf", "lavfi", "rtp", "rtsp", "sap", "sdp", "vobsub", "webm_dash_manifest"}
+    | {"avisynth", "dash", "vapoursynth"}  # in some builds
+)
+"""FFmpeg's names of formats whose files name other files, addresses or programs. A file of a data set is read alone,
+whatever it says: what it names was not given, and may be anything that whoever runs this can read."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ def open_video(file: ByteRange) -> InputContainer:
     """
     path = file.path
     try:
-        return av.open(file_url(file), "r", metadata_errors="ignore")
+        return av.open(file_url(file), "r", metadata_errors="ignore", options={"format_whitelist": _formats()})
     except av.FFmpegError as error:
         if isinstance(error, OSError):
             raise MediaError(f"{path} cannot be read: {error.strerror}") from error
@@ -137,6 +145,12 @@ def conversion_hint(file: ByteRange) -> str:
 def codec_name(stream: VideoStream) -> str:
     """Return FFmpeg's name of the codec, of whatever decoder."""
     return str(stream.codec_context.codec.canonical_name)
+
+
+@cache
+def _formats() -> str:
+    """Return FFmpeg's names of the formats that are opened, divided by commas."""
+    return ",".join(sorted(av.formats_available - INDIRECT))
 
 
 def _promised_seconds(container: InputContainer, stream: VideoStream) -> float:

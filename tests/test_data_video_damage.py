@@ -66,6 +66,12 @@ def image_named_video(_: Path, path: Path) -> Path:
     return path
 
 
+def list_named_video(video: Path, path: Path) -> Path:
+    (path.parent / "other.mp4").write_bytes(video.read_bytes())
+    path.write_text("ffconcat version 1.0\nfile other.mp4\n")
+    return path
+
+
 def unknown_codec(video: Path, path: Path) -> Path:
     head, tail = video.read_bytes().rsplit(b"avc1", 1)
     path.write_bytes(head + b"zzzz" + tail)
@@ -109,6 +115,7 @@ def blank_packet(video: Path, path: Path, index: int | None = None) -> Path:
         ("sound.mp4", lambda _, path: make_sound(path), "sound but no images"),
         ("cover.mp3", lambda _, path: make_sound(path, cover=True), "cover image"),
         ("image.mp4", image_named_video, "is a still image"),
+        ("list.avi", list_named_video, "is not a video"),
         ("unknown.mp4", unknown_codec, "codec that is not known here; convert it"),
         ("headless.mp4", without_key_frame, "no frame that can be decoded"),
         ("blank.mp4", blank_packet, "first frame cannot be decoded"),

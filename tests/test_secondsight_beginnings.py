@@ -75,7 +75,7 @@ REFUSED = {
     "data look nowhere --out new": NO_DATA,
     "data look clip.mp4 --tokenizer nowhere --out new": NO_MODEL,
     "data look clip.mp4 --gpt nowhere --out new": NO_MODEL,
-    "data look clip.mp4 --tags nowhere --out new": "secondsight: --tags nowhere is no file: give the CSV that a page of",
+    "data look clip.mp4 --tags nowhere --out new": "secondsight: --tags nowhere is no file: give the CSV",
     "data look clip.mp4 --out file": FILE,
     "data prepare nowhere --out new": NO_DATA,
     "data subset --tokens nowhere --items 2 --out new": NO_STORE,
