@@ -86,21 +86,16 @@ def test_it_answers_from_any_folder_with_its_own_program(space: Path, tmp_path: 
     page.write_text(page.read_text().replace('TITLE = "Secondsight"', 'TITLE = "The exported one"'))
     own = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": "0", "TMPDIR": str(tmp_path)}
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    process = subprocess.Popen(
-        [sys.executable, str(space / "app.py")],
-        cwd=tmp_path,
-        env=environment | own,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        address = next(found[0] for line in process.stdout if (found := re.search(r"http://127\S+", line)))
-        with urllib.request.urlopen(address) as answer:
-            assert "The exported one" in answer.read().decode()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(200)
+    command = [sys.executable, str(space / "app.py")]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment | own, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address = next(found[0] for line in process.stdout if (found := re.search(r"http://127\S+", line)))
+            with urllib.request.urlopen(address) as answer:
+                assert "The exported one" in answer.read().decode()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(200)
     assert not list(tmp_path.glob("secondsight-app-*"))
 
 

@@ -76,6 +76,7 @@ def serve_app(options: AppOptions, address: str = HOST) -> None:
         port = server.getsockname()[1]
         hosts = (f"{HOST}:{port}", f"localhost:{port}") if address == HOST else None
         app = make_app(models, examples, Sessions(folder / "sessions"), worker, hosts)
+        server.listen()  # whoever reads the next line may be quicker than the server
         print(f"open http://{address}:{port}/ in a browser; Ctrl-C ends this", flush=True)
         run_server(app, server)
 
