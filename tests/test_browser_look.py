@@ -331,6 +331,7 @@ def test_tags_for_all_shown_are_asked_about_and_undone(page: Page) -> None:
 
 TABLES = {
     b"source,start,tag\r\nchild1/walk_0.mp4,0,keep\r\n": "1 row read, 1 tag new.",
+    b"source,start,seconds,tag\nchild1/walk_3.mp4,6.5,0.25,Keep \n": "1 row read, 1 tag new.",
     b"\xef\xbb\xbftag;source;start\nkeep;child1/walk_1.mp4;2,0\n": "1 row read, 1 tag new.",
     "source\ttag\nchild1/walk_2.mp4\tkeep\n".encode("utf-16"): "1 row read, 1 tag new.",
     b"source,start,tag\n'=gone.mp4,0,keep\nchild1/walk_0.mp4,99,keep\n": (
