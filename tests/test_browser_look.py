@@ -430,6 +430,19 @@ def test_hostile_names_are_text_and_nothing_in_them_is_hidden(chromium: Chromium
         assert visit.complaints == []
 
 
+def test_ends_of_long_names_are_seen_and_frames_of_films_have_a_length(chromium: Chromium, tmp_path: Path) -> None:
+    names = tuple(f"{'a_long_folder/' * 4}frame_{item:04d}.mp4" for item in range(2))
+    make_look(tmp_path, 2, stills=True, names=names, starts=(0.0, 0.125))
+    with chromium.visit(tmp_path / "index.html") as visit:
+        page = visit.page
+        ending = page.locator("#cells .cell[data-item='1'] .name :last-child")
+        expect(ending).to_have_text("e_0001.mp4")
+        assert ending.evaluate("(each) => each.scrollWidth <= each.clientWidth")
+        page.focus(picture(page, 1))
+        page.keyboard.press("x")
+        assert tags_of(page) == [(names[1], "0.125", "0.125", "exclude")]
+
+
 def test_a_page_works_from_a_server_too(chromium: Chromium, folder: Path, contents: Contents) -> None:
     handler = functools.partial(Quiet, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -60,7 +60,9 @@ class Cell {
   /* Say anew which tags the item has. */
   retag() {
     const tags = tagsOf(this.item).map(visible);
-    const value = this.number ? formatted(this.number, this.number.values[this.item]) : when(this.item);
+    /* Of a unit the first word, as there is little room: bits of bits per token. */
+    const [unit] = this.number?.unit.split(" ") ?? [];
+    const value = this.number ? formatted({...this.number, unit}, this.number.values[this.item]) : when(this.item);
     this.line.textContent = [...tags.map(each => `[${each}]`), value].join(" ");
     this.root.classList.toggle("excluded", tags.includes("exclude"));
     this.root.classList.toggle("tagged", tags.length > 0);
