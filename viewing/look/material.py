@@ -101,7 +101,8 @@ def _tokens_of(run: Path) -> Path:
     """
     options = read_options(run, GPTOptions)
     here = run.resolve()
-    beside = [folder / options.tokens for folder in here.parents if folder / options.out == here]
+    began = [] if options.out.is_absolute() else [folder for folder in here.parents if folder / options.out == here]
+    beside = [folder / options.tokens for folder in began]
     found = next((folder for folder in (options.tokens, *beside) if is_store(folder)), None)
     if found is None:
         raise LookError(
