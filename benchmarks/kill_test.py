@@ -63,6 +63,7 @@ COMMANDS = {
     ),
     "data prepare": Command(recipes.PREPARE, ("long_videos",)),
     "data subset": Command(("data", "subset", "--tokens", "store", "--items", "8", "--out", OUT), ("store",)),
+    "data look": Command(("data", "look", "videos", "--out", OUT, "--frames", "4", "--workers", "0"), ("videos",)),
     "data stimuli": Command(("data", "stimuli", "--kind", "brady", "--source", "brady", "--out", OUT), ("brady",)),
     "vqgan train": Command(recipes.VQGAN_TRAIN, ("videos",)),
     "vqgan encode": Command(recipes.ENCODE_STILLS, ("still_tokenizer", "images")),

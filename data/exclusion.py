@@ -38,6 +38,13 @@ class Tagged(NamedTuple):
     seconds: float
     """How long it is; 0 for all of the source."""
 
+    @classmethod
+    def by(cls, tag: Tag, seconds: float) -> Tagged:
+        """Return the stretch that a tag is on; `seconds` is its length where the tag does not tell."""
+        if tag.start is None:
+            return cls(tag.source, 0.0, 0.0)
+        return cls(tag.source, tag.start, tag.seconds or seconds)
+
 
 class Clip(NamedTuple):
     """A clip that may be left out."""
@@ -210,7 +217,7 @@ def read_exclusion(options: ExclusionOptions, frames: int, fps: float) -> Exclus
     chosen = [tag for tag in table.tags if tag.tag in wanted]
     unsaid = sum(tag.start is not None and tag.seconds is None for tag in chosen)
     length = [f"{count(unsaid, 'row')} without a length, taken as that of a clip, {frames / fps:g} s"] if unsaid else []
-    tagged = sorted({_tagged(tag, frames / fps) for tag in chosen})
+    tagged = sorted({Tagged.by(tag, frames / fps) for tag in chosen})
     return Exclusion(table.path.name, tuple(wanted), tuple(tagged), 1 / fps, (*table.notes, *length))
 
 
@@ -243,10 +250,10 @@ def leave_out(
     """
     if not exclusion:
         return Kept(list(training), list(validation), [], {})
-    clips = [_clip(item, exclusion) for item in (*training, *validation)]
+    clips = [clip_of_item(item, exclusion) for item in (*training, *validation)]
     applied = exclusion.apply(clips, others)
     kept, held = (
-        [item for item in side if _clip(item, exclusion) not in applied.gone] for side in (training, validation)
+        [item for item in side if clip_of_item(item, exclusion) not in applied.gone] for side in (training, validation)
     )
     for side, left in (("training", kept), ("validation", held)):
         if not left:
@@ -254,7 +261,8 @@ def leave_out(
     return Kept(_narrowed(kept, exclusion), held, applied.skipped, applied.words)
 
 
-def _clip(item: Item, exclusion: Exclusion) -> Clip:
+def clip_of_item(item: Item, exclusion: Exclusion) -> Clip:
+    """Return what an exclusion knows of an item."""
     return Clip(item.source.name, item.start, item.seconds or exclusion.frame)
 
 
@@ -263,9 +271,3 @@ def _narrowed(items: Sequence[Item], exclusion: Exclusion) -> list[Item]:
     sources = {id(item.source): item.source for item in items}
     narrowed = {key: exclusion.narrow(source) for key, source in sources.items() if source.kind == "video"}
     return [item._replace(source=narrowed.get(id(item.source), item.source)) for item in items]
-
-
-def _tagged(tag: Tag, seconds: float) -> Tagged:
-    if tag.start is None:
-        return Tagged(tag.source, 0.0, 0.0)
-    return Tagged(tag.source, tag.start, tag.seconds or seconds)

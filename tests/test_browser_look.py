@@ -331,6 +331,7 @@ def test_tags_for_all_shown_are_asked_about_and_undone(page: Page) -> None:
 
 TABLES = {
     b"source,start,tag\r\nchild1/walk_0.mp4,0,keep\r\n": "1 row read, 1 tag new.",
+    b"source,start,seconds,tag\nchild1/walk_3.mp4,6.5,0.25,Keep \n": "1 row read, 1 tag new.",
     b"\xef\xbb\xbftag;source;start\nkeep;child1/walk_1.mp4;2,0\n": "1 row read, 1 tag new.",
     "source\ttag\nchild1/walk_2.mp4\tkeep\n".encode("utf-16"): "1 row read, 1 tag new.",
     b"source,start,tag\n'=gone.mp4,0,keep\nchild1/walk_0.mp4,99,keep\n": (
@@ -427,6 +428,19 @@ def test_hostile_names_are_text_and_nothing_in_them_is_hidden(chromium: Chromium
         assert [row[0] for row in tags_of(page)] == [f"'={HOSTILE}"]
         assert visit.elsewhere(tmp_path.as_uri()) == []
         assert visit.complaints == []
+
+
+def test_ends_of_long_names_are_seen_and_frames_of_films_have_a_length(chromium: Chromium, tmp_path: Path) -> None:
+    names = tuple(f"{'a_long_folder/' * 4}frame_{item:04d}.mp4" for item in range(2))
+    make_look(tmp_path, 2, stills=True, names=names, starts=(0.0, 0.125))
+    with chromium.visit(tmp_path / "index.html") as visit:
+        page = visit.page
+        ending = page.locator("#cells .cell[data-item='1'] .name :last-child")
+        expect(ending).to_have_text("e_0001.mp4")
+        assert ending.evaluate("(each) => each.scrollWidth <= each.clientWidth")
+        page.focus(picture(page, 1))
+        page.keyboard.press("x")
+        assert tags_of(page) == [(names[1], "0.125", "0.125", "exclude")]
 
 
 def test_a_page_works_from_a_server_too(chromium: Chromium, folder: Path, contents: Contents) -> None:

@@ -26,15 +26,17 @@ from gpt.config import MismatchError
 from gpt.options import TrainOptions
 from gpt.train import train
 from storage.lock import FolderLock, FolderLockError
-from storage.run_folder import RunFolderError
+from storage.run_folder import RunFolderError, open_run
 from viewing.look.look import look
-from viewing.look.material import LookError
+from viewing.look.material import LookError, find_material
 from viewing.look.options import LookOptions
 from vqgan.encode import encode
 from vqgan.options import EncodeOptions
+from vqgan.options import TrainOptions as TokenizerTrainOptions
 
 PLANTED = 5
 SIZE = 48
+SHORT_CLIPS = {"frames": 8, "fps": FPS}
 
 
 def asked(path: Path, out: Path, **options: Any) -> LookOptions:
@@ -382,6 +384,33 @@ def test_the_run_of_a_gpt_is_shown_with_its_curve_and_what_it_was_trained_on(enc
     assert data["checkpoints"]["steps"] == [2, 3]
     falls = [first - last for first, last in zip(*data["checkpoints"]["bits"], strict=True)]
     assert number(data, "fall") == pytest.approx(falls, abs=1e-5)
+
+
+def test_the_store_of_a_run_is_found_where_the_training_ran(
+    encoded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = TrainOptions.of(tokens=Path("tokens"), out=Path("runs/gpt"))
+    open_run(encoded / begun.out, begun)
+    monkeypatch.chdir(tmp_path)
+    found = find_material(asked(encoded / begun.out, tmp_path / "page", frames=None), tmp_path)
+    assert found.store is not None
+    assert found.store.folder == encoded / "tokens"
+
+
+def test_a_run_without_its_store_says_what_to_do(tmp_path: Path) -> None:
+    open_run(tmp_path / "run", TrainOptions.of(tokens=tmp_path / "gone", out=tmp_path / "run"))
+    with pytest.raises(LookError, match="gone, which is not there: put it back"):
+        find_material(asked(tmp_path / "run", tmp_path / "page", frames=None), tmp_path)
+
+
+def test_what_a_training_left_out_is_in_no_split(tmp_path: Path) -> None:
+    make_videos(tmp_path / "films", 4, 16, 16)
+    (tmp_path / "tags.csv").write_text("source,start,seconds,tag\nfilm_1.mp4,,,exclude\n")
+    chosen = {"data": tmp_path / "films", "out": tmp_path / "run", "exclude": tmp_path / "tags.csv"}
+    open_run(tmp_path / "run", TokenizerTrainOptions.of(**chosen, **SHORT_CLIPS))
+    found = find_material(asked(tmp_path / "run", tmp_path / "page", frames=None), tmp_path)
+    assert {one.name for one in found.shown if not one.split} == {"film_1.mp4"}
+    assert "tagged in tags.csv were left out of the training" in " ".join(found.notes)
 
 
 # Tags

@@ -77,7 +77,7 @@ def assemble(
     notes = [*material.notes, *_notes_of(drawn), *describe_tags(tags, lost)]
     trained = _training(material, drawn, options.data)
     contents = Contents(
-        title=f"A look at {material.data.name or material.data}",
+        title=f"A look at {_name_of(material.run or material.data)}",
         header=_header(options, material, drawn, scorers),
         side=options.size,
         fps=form.fps,
@@ -132,6 +132,10 @@ def _training(material: Material, drawn: Drawn, data: Path | None) -> TrainingFo
         starts=[one.start for one in shown],
         data=data,
     )
+
+
+def _name_of(path: Path) -> str:
+    return path.name or str(path)
 
 
 def _notes_of(drawn: Drawn) -> list[str]:

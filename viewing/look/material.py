@@ -8,6 +8,7 @@ from pathlib import Path
 
 from data.clip_format import ClipFormat
 from data.errors import MediaError, TokenStoreError
+from data.exclusion import clip_of_item, read_exclusion
 from data.items import Item, find_items, find_sources, list_items, split_items
 from data.prepared import open_prepared
 from data.prepared_paths import holds_prepared
@@ -84,12 +85,31 @@ def find_material(options: LookOptions, cache: Path) -> Material:
     path = options.path
     command = recorded_command(path)
     if command == GPTOptions.command:
-        return _of_store(options, read_options(path, GPTOptions).tokens, cache, run=path)
+        return _of_store(options, _tokens_of(path), cache, run=path)
     if command == VQGANOptions.command:
         return _of_training(options, read_options(path, VQGANOptions), cache)
     if is_store(path):
         return _of_store(options, path, cache)
     return _of_data(options, path, cache, _tokenizer_of(options), options.group_by)
+
+
+def _tokens_of(run: Path) -> Path:
+    """Return the token store of the run of a GPT, also where it was named from the folder in which the run began.
+
+    Raises:
+        LookError: it is not there.
+    """
+    options = read_options(run, GPTOptions)
+    here = run.resolve()
+    began = [] if options.out.is_absolute() else [folder for folder in here.parents if folder / options.out == here]
+    beside = [folder / options.tokens for folder in began]
+    found = next((folder for folder in (options.tokens, *beside) if is_store(folder)), None)
+    if found is None:
+        raise LookError(
+            f"{run} was trained on the token store {options.tokens}, which is not there: put it back, or look at "
+            "another store, with the surprise of this GPT at it by --gpt"
+        )
+    return found
 
 
 def _tokenizer_of(options: LookOptions) -> Tokenizer | None:
@@ -119,7 +139,21 @@ def _of_training(options: LookOptions, trained: VQGANOptions, cache: Path) -> Ma
         options = replace(options, frames=options.frames or model.frames, fps=options.fps or model.fps)
     group_by = options.group_by if options.group_by is not None else trained.group_by
     found = _of_data(options, options.data or trained.data, cache, tokenizer, group_by)
-    return replace(found, run=options.path)
+    return _without_excluded(replace(found, run=options.path), trained)
+
+
+def _without_excluded(material: Material, trained: VQGANOptions) -> Material:
+    """Return the same with what a training left out by its `--exclude` in no split, and a note of it."""
+    try:
+        exclusion = read_exclusion(trained.exclusion, trained.model.frames, trained.model.fps)
+    except (OSError, ValueError):
+        return material  # of the curve it is said that nobody knows what was trained on, and why
+    gone = [one.item is not None and exclusion.covers(clip_of_item(one.item, exclusion)) for one in material.shown]
+    if not any(gone):
+        return material
+    note = f"{count(sum(gone), 'item')} tagged in {exclusion.table} were left out of the training, and are in no split."
+    shown = tuple(replace(one, split="") if out else one for one, out in zip(material.shown, gone, strict=True))
+    return replace(material, shown=shown, notes=(*material.notes, note))
 
 
 def _of_data(

@@ -81,7 +81,7 @@ class LookOptions(Options):
     """GPTs whose surprise at each token is shown; of several, or of a run with checkpoints, how it fell. Needs tokens.
     """
     tags: Path | None = option(None, must_hold=check_tags)
-    """Tags that people gave to items in such a page, as it saved them: a CSV of source,start,tag."""
+    """Tags that people gave to items in such a page, as it saved them: a CSV of source,start,seconds,tag."""
     workers: int | None = option(None, at_least=0, at_most=512, identity="none")
     """Processes that decode, by default as many as there are cores; 0 decodes in this process, where nothing can stop a
     video on which the decoder hangs."""

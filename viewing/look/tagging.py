@@ -38,7 +38,7 @@ def tags_of(table: TagTable | None, shown: Sequence[Shown], seconds: float, fram
     for index, one in enumerate(shown):
         by_source.setdefault(one.name, []).append(index)
     for tag in table.tags:
-        stretch = Exclusion(tagged=(_stretch(tag, seconds),), frame=frame)
+        stretch = Exclusion(tagged=(Tagged.by(tag, seconds),), frame=frame)
         here = [index for index in by_source.get(tag.source, ()) if stretch.covers(_clip(shown[index], seconds, frame))]
         given += [(index, tag.tag) for index in here]
         if not here:
@@ -59,12 +59,6 @@ def describe_tags(table: TagTable | None, lost: Sequence[Skipped]) -> list[str]:
     found = f"{', '.join(names[:NAMED])}{more}"
     said = f"{count(len(lost), 'tag')} of {table.path.name} found no item of this page: {found} (see skipped.csv)."
     return [*notes, said]
-
-
-def _stretch(tag: Tag, seconds: float) -> Tagged:
-    if tag.start is None:
-        return Tagged(tag.source, 0.0, 0.0)
-    return Tagged(tag.source, tag.start, tag.seconds or seconds)
 
 
 def _clip(one: Shown, seconds: float, frame: float) -> Clip:

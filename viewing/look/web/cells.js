@@ -1,6 +1,9 @@
 /* Thumbnails: a picture that opens its item, and plays it if it is a film, with a line or two below. */
 "use strict";
 
+/* Characters at the end of a name that are always seen: numbers and kinds of files stand there. */
+const ENDING = 10;
+
 let playing = null;
 
 class Cell {
@@ -44,7 +47,7 @@ class Cell {
     if (item !== this.item) {
       if (playing === this) playing = null;
       this.item = item;
-      this.name.textContent = shownNames[item];
+      this.name.replaceChildren(...halves(shownNames[item]));
       this.root.dataset.item = item;
       this.picture.setAttribute("aria-label", described(item));
       this.picture.classList.toggle("film", isFilm(item));
@@ -57,7 +60,9 @@ class Cell {
   /* Say anew which tags the item has. */
   retag() {
     const tags = tagsOf(this.item).map(visible);
-    const value = this.number ? formatted(this.number, this.number.values[this.item]) : when(this.item);
+    /* Of a unit the first word, as there is little room: bits of bits per token. */
+    const [unit] = this.number?.unit.split(" ") ?? [];
+    const value = this.number ? formatted({...this.number, unit}, this.number.values[this.item]) : when(this.item);
     this.line.textContent = [...tags.map(each => `[${each}]`), value].join(" ");
     this.root.classList.toggle("excluded", tags.includes("exclude"));
     this.root.classList.toggle("tagged", tags.length > 0);
@@ -93,6 +98,12 @@ class Cell {
     this.progress.style.width = "0";
     this.thumbnail();
   }
+}
+
+/* A name in two parts, of which the first gives way where there is no room. */
+function halves(name) {
+  const characters = [...name];
+  return [characters.slice(0, -ENDING), characters.slice(-ENDING)].map(each => make("span", {}, each.join("")));
 }
 
 /* Where a part of a sheet lies, in the per cent that CSS wants. */

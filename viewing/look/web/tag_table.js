@@ -11,10 +11,9 @@ function tagCsv() {
   return [HEAD, ...rows].map(cells => `${cells.map(csvCell).join(",")}\r\n`).join("");
 }
 
-/* Seconds of a clip; nothing for a picture. */
+/* Seconds of a clip, or of a frame of a film; nothing for a picture. */
 function secondsOf(item) {
-  if (data.starts[item] === null) return "";
-  return numbers.get("seconds")?.values[item] ?? Number((data.frames[item] / data.fps).toFixed(4));
+  return data.starts[item] === null ? "" : Number(lengthOf(item).toFixed(6));
 }
 
 function csvCell(value) {
@@ -62,7 +61,8 @@ function takeTable(text) {
   const cell = (row, name) => plainCell((row[column(name)] ?? "").trim());
   const places = itemsBySource(), unknown = [], changes = [];
   for (const row of rows) {
-    const tag = cell(row, "tag"), found = itemsOf(places, cell(row, "source"), cell(row, "start"));
+    const tag = plainTag(cell(row, "tag"));
+    const found = itemsOf(places, cell(row, "source"), cell(row, "start"), cell(row, "seconds"));
     if (!tag || !found.length) unknown.push(cell(row, "source"));
     for (const item of tag ? found : []) {
       if (tagsOf(item).includes(tag)) continue;
@@ -89,12 +89,24 @@ function itemsBySource() {
   return places;
 }
 
-/* Items of a source that begin at a second, up to half a frame; all of them where none is said. */
-function itemsOf(places, source, start) {
+/* Items of a source that share a part of a stretch, as in data/exclusion.py; all of them where none is said. */
+function itemsOf(places, source, start, seconds) {
   const items = places.get(source) ?? [];
   if (start === "") return items;
-  const seconds = Number(start.replace(",", ".")), near = 0.5 / data.fps;
-  return items.filter(item => data.starts[item] !== null && Math.abs(data.starts[item] - seconds) < near);
+  const [from, long] = [start, seconds].map(each => Number(each.replace(",", ".")));
+  return items.filter(item => shares(item, from, long || lengthOf(item)));
+}
+
+/* Whether more than rounding tells of an item lies in a stretch: half a frame, or half of the shorter of the two. */
+function shares(item, from, long) {
+  const begin = data.starts[item] ?? 0, length = lengthOf(item);
+  const shared = Math.min(from + long, begin + length) - Math.max(from, begin);
+  return shared > Math.min(1 / data.fps, long, length) / 2;
+}
+
+/* Seconds that an item takes in its source; the time of a frame for a picture. */
+function lengthOf(item) {
+  return data.frames[item] / data.fps;
 }
 
 function notHere(unknown) {

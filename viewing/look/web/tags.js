@@ -93,8 +93,13 @@ function undoTags() {
   say(`Undone for ${counted(changes.length, "item")}.`);
 }
 
+/* A tag as commands read it: capitals and small letters are the same. */
+function plainTag(name) {
+  return name.trim().toLowerCase();
+}
+
 function addTag(name) {
-  const tag = name.trim();
+  const tag = plainTag(name);
   if (!tag || tag === ANY || tag === UNTAGGED) return;
   if (!tags.known.includes(tag)) tags.known.push(tag);
   keepTags();
