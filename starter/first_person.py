@@ -152,7 +152,9 @@ def _start(options: Options, map_name: str, folder: Path) -> Any:
     try:
         import vizdoom
     except ImportError as error:
-        raise SystemExit("first-person films need the package vizdoom: pip install 'secondsight[starter]'") from error
+        raise SystemExit(
+            "first-person films need a package: pip install '.[starter]' in the folder of Secondsight's source"
+        ) from error
     game = vizdoom.DoomGame()
     game.set_doom_game_path(str(Path(vizdoom.__file__).parent / f"{options.game}.wad"))
     game.set_doom_config_path(str(folder / "engine.ini"))

@@ -50,7 +50,7 @@ def test_without_gradio_it_is_said_how_to_install_it(
     monkeypatch.setattr(serve, "find_spec", lambda _: None)
     said = refused("app", "--gpt", gpt, "--tokenizer", tokenizer)
     assert said == (
-        "secondsight: the app needs the package gradio, which is not installed: pip install 'secondsight[app]'"
+        "secondsight: the app needs the package gradio: pip install '.[app]' in the folder of Secondsight's source"
     )
 
 

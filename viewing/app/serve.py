@@ -88,7 +88,7 @@ def check_gradio() -> None:
         ValueError: it is not installed.
     """
     if find_spec("gradio") is None:
-        raise ValueError("the app needs the package gradio, which is not installed: pip install 'secondsight[app]'")
+        raise ValueError("the app needs the package gradio: pip install '.[app]' in the folder of Secondsight's source")
 
 
 def listen(port: int, address: str = HOST) -> socket.socket:
