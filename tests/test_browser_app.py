@@ -231,9 +231,11 @@ def test_a_person_takes_the_test_with_the_keyboard_alone(app: App, chromium: Chr
         page.locator("#memory-exposures input[type=number]").fill("1")
         page.locator("#memory-exposures input[type=number]").press("Tab")
         page.locator("#memory-go").press("Enter")
+        page.locator("#memory-begin").wait_for()  # a key can be sent to what is not seen
         page.locator("#memory-begin").press("Enter")
         for number in (1, 2):
             page.get_by_text(f"Choice {number} of 2").wait_for()
+            page.locator("#memory-left").wait_for()
             page.locator("#memory-left").press("Enter")
         page.get_by_text("Guessing is right in").wait_for()
         rows = page.locator("#memory-shown table").first.locator("tbody tr")
