@@ -1,21 +1,29 @@
-"""The app in a real browser: somebody's first five minutes, by mouse, by finger and by keys alone."""
+"""The app in a real browser: somebody's first minutes with each tab, by mouse, by finger and by keys alone."""
 
+import http.client
 import os
+import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from app_models import save_pair
-from browsing import TELEPHONE, Chromium, Visit
+from browsing import TELEPHONE, WIDE, Chromium, Visit
+from media import make_video, noise
+from media_kinds import cut
+from PIL import Image
 from tiny import SHORT, make_videos
 
 import secondsight
+from viewing.app.uploads import LIMITS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(280)
 
 PROGRAM = Path(secondsight.__file__)
+MEBIBYTE = 1 << 20
 SLIDER = "#given input[type=range]"
 DONE = "() => document.querySelector('#status').textContent.trim().startsWith('Done.{}')"
 
@@ -37,8 +46,11 @@ class App:
         hostile = videos / "a<img src=x onerror='top.executed=1'>\u202e.mp4"
         (videos / "film_0.mp4").rename(hostile)
         words = ["app", "--gpt", gpt, other, "--tokenizer", tokenizer, "--input", videos, "--port", "0"]
+        self.cache = folder / "cache"
+        self.cache.mkdir()
         self.process = subprocess.Popen(
             [sys.executable, PROGRAM, *map(str, words), "--sampling-precision", "fp32"],
+            env={**os.environ, "TMPDIR": str(self.cache)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -51,6 +63,10 @@ class App:
                 break
         assert self.said[-1].startswith("open http://127.0.0.1:"), self.said
         self.address = self.said[-1].split()[1]
+
+    def uploads(self) -> list[Path]:
+        """Return what is left of uploads on the disk."""
+        return [path for path in self.cache.rglob("*") if path.suffix in (".mp4", ".png", ".tar")]
 
     def end(self) -> tuple[int, str]:
         """Press Ctrl-C; return the exit code, and what is said then."""
@@ -205,6 +221,96 @@ def test_what_is_stopped_says_so(app: App, chromium: Chromium) -> None:
         page.wait_for_function(
             "() => ['Stopped.', 'Done.'].includes(document.querySelector('#status').textContent.trim())"
         )
+
+
+def test_a_person_takes_the_test_with_the_keyboard_alone(app: App, chromium: Chromium, axe_script: str) -> None:
+    with chromium.visit(app.address, TELEPHONE, colours="dark") as visit:
+        page = visit.page
+        page.get_by_role("tab", name="Remember").press("Enter")
+        page.locator("#memory-trials input[type=number]").fill("2")
+        page.locator("#memory-exposures input[type=number]").fill("1")
+        page.locator("#memory-exposures input[type=number]").press("Tab")
+        page.locator("#memory-go").press("Enter")
+        page.locator("#memory-begin").wait_for()  # a key can be sent to what is not seen
+        page.locator("#memory-begin").press("Enter")
+        for number in (1, 2):
+            page.get_by_text(f"Choice {number} of 2").wait_for()
+            page.locator("#memory-left").wait_for()
+            page.locator("#memory-left").press("Enter")
+        page.get_by_text("Guessing is right in").wait_for()
+        rows = page.locator("#memory-shown table").first.locator("tbody tr")
+        assert [cell.split()[0] for cell in rows.all_inner_texts()] == ["you", "the", "the", "the"]
+        assert visit.violations(axe_script) == []
+        assert visit.sideways() == 0
+        assert visit.elsewhere(app.address) == []
+        assert visit.complaints == []
+
+
+def test_films_of_ones_own_are_compared_and_damaged_ones_are_said(
+    app: App, chromium: Chromium, axe_script: str, tmp_path: Path
+) -> None:
+    films = [make_video(tmp_path / f"film_{seed}.mp4", 12, 8, image=lambda i, s=seed: noise(i + s)) for seed in (0, 50)]
+    hurt = cut(films[0], tmp_path / "<img src=x onerror=alert(1)>.mp4".replace("/", ""))
+    with chromium.visit(app.address, WIDE) as visit:
+        page = visit.page
+        page.get_by_role("tab", name="Be surprised").click()
+        page.get_by_label("films of my own").check()
+        for number, file in ((1, hurt), (1, films[0]), (2, films[1])):
+            chooser = page.locator(f"#physics-{number}")
+            with page.expect_file_chooser() as chosen:
+                chooser.click()
+            chosen.value.set_files(file)
+            words = "is cut short" if file == hurt else "Uploaded: 1.50 s"
+            page.locator("#physics-status", has_text=words).wait_for()
+        page.locator("#physics-show").click()
+        page.locator("#physics-films video").nth(1).wait_for()
+        page.get_by_label("the second", exact=True).check()
+        page.locator("#physics-ask").click()
+        page.get_by_text("What it does not mean").wait_for()
+        assert re.search(r"bits per token", page.locator("#physics-result svg").get_attribute("aria-label") or "")
+        assert page.locator("#physics-result img[src=x]").count() == 0
+        assert visit.violations(axe_script) == []
+        assert visit.sideways() == 0
+        assert visit.elsewhere(app.address) == []
+        assert visit.complaints == []
+    assert app.uploads() == []
+
+
+def test_pictures_of_ones_own_are_studied(app: App, chromium: Chromium, tmp_path: Path) -> None:
+    pictures = []
+    for seed in range(4):
+        Image.fromarray(noise(seed)).save(tmp_path / f"{seed}.png")
+        pictures.append(tmp_path / f"{seed}.png")
+    (tmp_path / "no.tar").write_bytes(b"nothing")
+    with chromium.visit(app.address, WIDE) as visit:
+        page = visit.page
+        page.get_by_role("tab", name="Remember").click()
+        page.get_by_label("pictures of my own").check()
+        page.locator("#memory-upload input[type=file]").set_input_files([*pictures, tmp_path / "no.tar"])
+        page.locator("#memory-status", has_text="4 pictures uploaded").wait_for()
+        assert "no.tar: is not a picture" in page.locator("#memory-status").inner_text()
+        page.locator("#memory-go").click()
+        page.locator("#memory-begin").wait_for()
+        assert page.locator(".studied img").count() == 2
+        assert visit.complaints == []
+    assert app.uploads() == []
+
+
+def test_what_is_larger_than_the_bound_is_refused_while_it_arrives(app: App) -> None:
+    """As a file of 4 GB would be: most of it is never sent."""
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="large.png"\r\n\r\n'
+    server = http.client.HTTPConnection(urlsplit(app.address).netloc)
+    server.putrequest("POST", "/gradio_api/upload")
+    server.putheader("Content-Type", "multipart/form-data; boundary=x")
+    server.putheader("Content-Length", str(len(head) + (4 << 30)))
+    server.endheaders(head)
+    for _ in range(1 + LIMITS.bytes // MEBIBYTE):
+        server.send(bytes(MEBIBYTE))
+    assert server.getresponse().status == 413
+    server.close()
+    assert [path for path in app.cache.rglob("*") if path.is_file() and path.stat().st_size > MEBIBYTE] == []
+    with urllib.request.urlopen(app.address) as answer:
+        assert answer.status == 200
 
 
 def test_ctrl_c_ends_it(app: App) -> None:

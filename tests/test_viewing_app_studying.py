@@ -84,6 +84,7 @@ def test_the_trials_are_those_of_the_command_line(models: Models, study: StudyLi
     found = {
         (row.version, row.exposure, number_of(row)): (row.nll_studied, row.nll_foil)
         for row in read_trials(tmp_path / "run" / "trials.csv")
+        if row.exposure in (0, 2)  # the app tests before and after alone
     }
     ours = {(row.version, row.exposure, number_of(row)): (row.nll_studied, row.nll_foil) for row in taken(pair, study)}
     assert ours.keys() == found.keys()

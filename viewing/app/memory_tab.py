@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 from torch import Tensor
@@ -39,7 +39,7 @@ from viewing.app.studying import (
     take_test,
     upload_list,
 )
-from viewing.app.uploads import LIMITS, UploadError, read_upload
+from viewing.app.uploads import LIMITS, UploadError, read_upload, upload_reader
 
 TOYS, UPLOADS = "toys", "uploads"
 FOILS = {
@@ -50,6 +50,8 @@ FOILS = {
 """How new pictures differ from studied ones, by condition."""
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 """Learning rates to choose from."""
+HIDDEN: Literal["hidden"] = "hidden"
+"""Of buttons that are there and not seen. Gradio does not bring back those that it has left out of a tab."""
 START = "Press Study: you are shown some pictures, and the model studies them meanwhile."
 
 
@@ -97,14 +99,15 @@ class MemoryTab:
         pictures: list[Tensor] = []
         refused: list[str] = []
         reads = Stills(replace(self.models[model].clip_format, frames=1))
-        for number, file in enumerate(files or ()):
-            try:
-                if number >= 2 * MOST_TRIALS:
-                    Path(file).unlink(missing_ok=True)
-                    raise UploadError(f"at most {2 * MOST_TRIALS} pictures are taken: the rest is left out")
-                pictures.append(read_upload(Path(file), reads))
-            except UploadError as error:
-                refused.append(str(error))
+        with upload_reader() as reader:
+            for number, file in enumerate(files or ()):
+                try:
+                    if number >= 2 * MOST_TRIALS:
+                        Path(file).unlink(missing_ok=True)
+                        raise UploadError(f"at most {2 * MOST_TRIALS} pictures are taken: the rest is left out")
+                    pictures.append(read_upload(Path(file), reads, reader=reader))
+                except UploadError as error:
+                    refused.append(str(error))
         words = f"{count(len(pictures), 'picture')} uploaded; one half is studied."
         return [pictures, said(" ".join([words, *refused[:5]]), error=bool(refused)), None]
 
@@ -179,7 +182,7 @@ class MemoryTab:
 
 def visible(begin: bool, choose: bool = False) -> list[Any]:
     """Return what makes the buttons that begin the test, and choose left and right, appear or vanish."""
-    return [gr.update(visible=begin), gr.update(visible=choose), gr.update(visible=choose)]
+    return [gr.update(visible=shown or HIDDEN) for shown in (begin, choose, choose)]
 
 
 def studied_html(study: StudyList) -> str:
@@ -297,10 +300,10 @@ def memory_tab(tab: MemoryTab) -> None:
         with gr.Column(scale=2, min_width=300):
             status = gr.HTML(said(START), elem_id="memory-status")
             shown = gr.HTML(elem_id="memory-shown")
-            begin = gr.Button("Begin the test", variant="primary", visible=False, elem_id="memory-begin")
+            begin = gr.Button("Begin the test", variant="primary", visible=HIDDEN, elem_id="memory-begin")
             with gr.Row():
-                left = gr.Button("I studied the left one", visible=False, elem_id="memory-left")
-                right = gr.Button("I studied the right one", visible=False, elem_id="memory-right")
+                left = gr.Button("I studied the left one", visible=HIDDEN, elem_id="memory-left")
+                right = gr.Button("I studied the right one", visible=HIDDEN, elem_id="memory-right")
 
     quick: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [sitting, status, shown, begin, left, right]

@@ -108,7 +108,7 @@ def learning_options(exposures: int, learning_rate: float) -> MemoryOptions:
 def take_test(
     pair: Pair, study: StudyList, options: MemoryOptions, job: Job[int, tuple[TrialRow, ...]]
 ) -> tuple[TrialRow, ...]:
-    """Let copies of a model study both versions of a list, and return its trials before and after each exposure.
+    """Let copies of a model study both versions of a list, and return its trials before it studies and after.
 
     Args:
         pair: the model, whose weights stay as they are.
@@ -136,8 +136,9 @@ def take_test(
             job.check()
             everything = torch.arange(len(items))
             learner.study(items, everything, torch.full((len(items),), number > 1), number)
-            rows += session.test(learner.gpt, None, number, 0)
             job.show(done * options.learning.exposures + number)
+        job.check()
+        rows += session.test(learner.gpt, None, options.learning.exposures, 0)
     return tuple(rows)
 
 

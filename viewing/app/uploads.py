@@ -10,10 +10,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import av
 import torch
@@ -92,7 +92,14 @@ def private_cache() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def read_upload(path: Path, pair: HasForm, limits: Limits = LIMITS) -> Tensor:
+def upload_reader(limits: Limits = LIMITS) -> Workers[Any, Reading]:
+    """Return the process that reads several uploads, one after another; a context manager that ends it."""
+    return Workers(_read, 1, limits.patience)
+
+
+def read_upload(
+    path: Path, pair: HasForm, limits: Limits = LIMITS, reader: Workers[Any, Reading] | None = None
+) -> Tensor:
     """Return a picture (3, 1, H, W), or the first clip (3, T, H, W) of a film, float32 in [-1, 1]; remove the file.
 
     It is what `secondsight complete --input FILE --items 1` reads. A pair for still images reads a film's first frame.
@@ -101,11 +108,12 @@ def read_upload(path: Path, pair: HasForm, limits: Limits = LIMITS) -> Tensor:
         path: the upload, in a folder of Gradio's.
         pair: decides how clips are cut.
         limits: how large it may be.
+        reader: `upload_reader()`, where there are several; a process starts for each without.
 
     Raises:
         UploadError: it is no picture or film, damaged, too large or too short.
     """
-    return _take(path, pair.clip_format, limits, film=False).clip()
+    return _take(path, pair.clip_format, limits, film=False, reader=reader).clip()
 
 
 def read_film(path: Path, form: ClipFormat, limits: Limits = LIMITS) -> Tensor:
@@ -143,7 +151,9 @@ class _Request:
     """Whether it is read from its beginning, as far as it goes."""
 
 
-def _take(path: Path, form: ClipFormat, limits: Limits, film: bool) -> Reading:
+def _take(
+    path: Path, form: ClipFormat, limits: Limits, film: bool, reader: Workers[Any, Reading] | None = None
+) -> Reading:
     """Read a file under a name of our own, in another process, and remove it."""
     name = _shown(path.name)
     try:
@@ -151,7 +161,7 @@ def _take(path: Path, form: ClipFormat, limits: Limits, film: bool) -> Reading:
             file = Path(folder) / f"upload{path.suffix.lower()}"
             path.replace(file)
             _check_file(file, limits, film)
-            return _read_apart(_Request(file, form, limits, film))
+            return _read_apart(_Request(file, form, limits, film), reader)
     except MediaError as error:
         raise UploadError(f"{name}: {error}") from error
     except OSError as error:
@@ -177,14 +187,14 @@ def _check_file(file: Path, limits: Limits, film: bool) -> None:
         raise MediaError("is empty (0 bytes)")
 
 
-def _read_apart(request: _Request) -> Reading:
+def _read_apart(request: _Request, reader: Workers[Any, Reading] | None) -> Reading:
     """Read a file in a process of its own, which is ended when it takes too long.
 
     Raises:
         MediaError: it cannot be read.
     """
     try:
-        with Workers(_read, 1, request.limits.patience) as workers:
+        with nullcontext(reader) if reader else upload_reader(request.limits) as workers:
             answer = next(workers.map([[request]]))
     except WorkerError as error:
         raise MediaError(f"cannot be read now, as {error}") from error
