@@ -190,7 +190,7 @@ def test_a_training_item_is_named_in_a_line_of_its_own(tmp_path: Path) -> None:
 
 def test_what_is_given_imagined_and_not_shown_has_the_usual_colours(tmp_path: Path) -> None:
     image = draw(tmp_path, completion_of_colours(first_half()), Extreme(0, LEAST_VARIED, 0.5))
-    for name in ("royalblue", "crimson", "grey"):
+    for name in ("mediumblue", "crimson", "grey"):
         assert (np.abs(image - ImageColor.getrgb(name)) < 2).all(axis=-1).sum() > 1000
 
 

@@ -131,8 +131,8 @@ def write_results(out: Path, stimuli: StimulusList, trials: list[TrialRow]) -> l
     results = accuracies(collect(trials))
     write_accuracies(out / "accuracy.csv", results)
     left_out = f"{len(stimuli.defects)} defects of the list were left out, see defects.csv"
-    if formats := curve_formats():
-        draw_memory_curve(out / "curve.png", results, note=left_out if stimuli.defects else "", formats=formats)
+    formats = {"png", *curve_formats()}  # pages show the image
+    draw_memory_curve(out / "curve.png", results, note=left_out if stimuli.defects else "", formats=sorted(formats))
     write_trials(out / "trials.csv", trials)
     print_accuracies(results)
     return results

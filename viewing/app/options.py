@@ -40,7 +40,7 @@ class AppOptions(Options):
     """Numbers that the GPT's blocks compute with, as in `complete`."""
     export: Literal["space"] | None = None
     """Start nothing, but write a folder into --out that runs as a Hugging Face Space on a CPU, with the models in it.
-    None of your data go into it: its examples are made by the playroom."""
+    Your own data do not go into it: its examples are made by the playroom."""
     out: Path | None = field(default=None, metadata=about(identity="none"))
     """Folder for --export, new or empty."""
 
