@@ -301,9 +301,9 @@ def completion_tab(tab: CompletionTab) -> None:
     model.input(tab.recommended, model, drawn, **quick)
     another.click(lambda: secrets.randbelow(LARGEST_SHOWN_SEED), None, seed, **quick)
     asked = [*chosen, n, *drawn, seed]
-    go.click(
-        tab.run, asked, [status, result, download], **CONCURRENCY, show_progress="minimal", api_visibility="private"
-    )
+    # Who asks again before the answer is there is answered afterwards; Gradio would let the second press go.
+    running: dict[str, Any] = {**CONCURRENCY, "show_progress": "minimal", "trigger_mode": "always_last"}
+    go.click(tab.run, asked, [status, result, download], **running, api_visibility="private")
     stop.click(tab.stop, None, None, queue=False, **quick)
     save.click(tab.save, None, [status, download], **CONCURRENCY, api_visibility="private")
 

@@ -6,6 +6,7 @@ import math
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -69,14 +70,14 @@ class PhysicsTab:
         self.sessions = sessions
         self.worker = worker
 
-    def upload(self, file: str, model: str) -> list[Any]:
-        """Take a film that somebody brings, in place of the one before."""
+    def upload(self, name: str, file: str, model: str) -> list[Any]:
+        """Take a film that somebody brings, one of `NAMES`, in place of the one before."""
         try:
             film = read_film(Path(file), longest_film(self.models[model]))
         except Exception as error:
             return [None, said(sentence_of(error), error=True)]
         seconds = film.shape[1] / self.models[model].clip_format.fps
-        return [film, said(f"Uploaded: {seconds:.2f} s are looked at, of at most {MOST_SECONDS:g}.")]
+        return [film, said(f"Uploaded {name} film: {seconds:.2f} s are looked at, at most {MOST_SECONDS:g}.")]
 
     def show(
         self,
@@ -282,8 +283,8 @@ def physics_tab(tab: PhysicsTab) -> None:
         [of_scene, of_uploads],
         **quick,
     )
-    for button, film in zip(uploads, brought, strict=True):
-        button.upload(tab.upload, [button, model], [film, status], api_visibility="private")
+    for name, button, film in zip(NAMES, uploads, brought, strict=True):
+        button.upload(partial(tab.upload, name), [button, model], [film, status], api_visibility="private")
     asked = [model, source, concept, hidden, scene, *brought]
     working: dict[str, Any] = {**CONCURRENCY, "show_progress": "hidden", "api_visibility": "private"}
     show.click(tab.show, asked, [shown, status, films, result], **working)
