@@ -1,6 +1,6 @@
 """Pages of every kind, small, made by the functions that make them for people, from results that are quickly there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,8 @@ def scaling_page(folder: Path) -> Path:
     return report_scaling(ScalingReportOptions((extrapolate(asked),), folder / "out")) / "index.html"
 
 
-def demo_page(folder: Path) -> Path:
+def demo_page(folder: Path, videos: Path | None = None, conditions: Sequence[str] = ("novel", "state")) -> Path:
+    """The demo's page, of memory in such conditions."""
     shown = make_completion(first_half(), grid=(2, 2, 2))
     for kind in ("clip", "image"):
         for group in ("new", "studied"):
@@ -70,9 +71,9 @@ def demo_page(folder: Path) -> Path:
     save_image(folder / "reconstructions" / "reconstructions.png", Image.new("RGB", (8, 8)))
     numbers: dict[str, Any] = {field.name: 1.0 for field in fields(DemoSummary)}
     empty: dict[str, Any] = {"memory": {}, "memory_ci": {}, "diversity": {}, "seconds": {}, "adaptation": None}
-    results = accuracies(collect(make_trials(2, 1)))
+    results = accuracies(collect(make_trials(2, 1, conditions)))
     draw_memory_curve(folder / "memory" / "curve.png", results)
-    write_demo_report(DemoOptions.of(out=folder), DemoSummary(**{**numbers, **empty}), results)
+    write_demo_report(DemoOptions.of(out=folder, videos=videos), DemoSummary(**{**numbers, **empty}), results)
     return folder / "report.html"
 
 

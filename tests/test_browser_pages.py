@@ -1,6 +1,5 @@
 """Pages as a browser lays them out, on a telephone and on a screen, and what it makes of hostile names in them."""
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -8,28 +7,20 @@ import pytest
 from browser import KINDS, find_browser, laid_out, opened
 from completions import first_half, make_completion
 from diversity_tables import Simulated, make_run
-from made_pages import diversity_page, memory_page
+from made_pages import demo_page, diversity_page, memory_page
 from memory_runs import make_run as make_memory_run
 from memory_runs import make_trials
-from PIL import Image
 from scaling_points import log_linear, write_points
 
-from data.drawing import save_image
-from experiments.demo_report import write_demo_report
-from experiments.demo_summary import DemoSummary
 from experiments.diversity.options import DiversityReportOptions
 from experiments.diversity.reporting.report import report_diversity
 from experiments.memory.options import ReportOptions
 from experiments.memory.report import report_memory
-from experiments.options import DemoOptions
-from experiments.plots import draw_memory_curve
 from experiments.scaling.extrapolate import extrapolate
 from experiments.scaling.options import ScalingExtrapolateOptions
 from experiments.scaling.report import report_scaling
 from experiments.scaling.report_options import ScalingReportOptions
-from experiments.statistics.accuracy import accuracies
-from experiments.statistics.outcomes import collect
-from sampling.gallery import GalleryItem, show_grid, show_item, write_gallery
+from sampling.gallery import GalleryItem, show_item, write_gallery
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -156,20 +147,7 @@ def hostile_scaling(folder: Path) -> dict[str, Path]:
 
 def hostile_demo(folder: Path) -> dict[str, Path]:
     """The demo's page with such conditions."""
-    shown = make_completion(first_half(), grid=(2, 2, 2))
-    for kind in ("clip", "image"):
-        for group in ("new", "studied"):
-            show_item(shown, "a", 8.0, folder / "completions" / f"{kind}_{group}" / "items", "item")
-            show_grid([shown], ["a"], folder / "completions" / f"{kind}_{group}")
-    save_image(folder / "reconstructions" / "reconstructions.png", Image.new("RGB", (8, 8)))
-    numbers: dict[str, Any] = {field.name: 1.0 for field in fields(DemoSummary)}
-    summary = DemoSummary(
-        **{**numbers, "memory": {}, "memory_ci": {}, "diversity": {}, "seconds": {}, "adaptation": None}
-    )
-    results = accuracies(collect(make_trials(2, 1, HOSTILE)))
-    draw_memory_curve(folder / "memory" / "curve.png", results)
-    write_demo_report(DemoOptions.of(out=folder, videos=Path(MARKUP)), summary, results)
-    return {"/index.html": folder / "report.html"}
+    return {"/index.html": demo_page(folder, Path(MARKUP), HOSTILE)}
 
 
 def hostile_gallery(folder: Path) -> dict[str, Path]:
