@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from app_models import make_models, save_pair
+from gradio.queueing import Queue
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -112,3 +113,8 @@ def test_what_cannot_be_asked_is_refused_in_a_sentence(models: Models, tmp_path:
     ):
         with pytest.raises(ValueError, match=said):
             tab.question(good._replace(**changes), session)
+
+
+def test_gradio_can_be_told_how_often_to_look_for_work() -> None:
+    """Guards the setting, which has no public name: under another it would do nothing."""
+    assert "sleep_when_free" in Queue.__init__.__code__.co_names

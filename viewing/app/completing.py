@@ -245,9 +245,10 @@ class CompletionTab:
     def _watch(self, looks: Iterator[Look]) -> Iterator[list[Any]]:
         newest: dict[str, Look] = {}
         for look in looks:
+            # To change a component costs Gradio more than the drawing does: the old archive is hidden once.
+            download = gr.skip() if newest else gr.DownloadButton(visible=False)
             newest[look.pair.name] = look
-            html = looks_html(list(newest.values()), self.patches)
-            yield [said("Drawing tokens."), html, gr.DownloadButton(visible=False)]
+            yield [said("Drawing tokens."), looks_html(list(newest.values()), self.patches), download]
 
     def _show(self, answers: Sequence[Answer], session: Session) -> Iterator[list[Any]]:
         before = [answer.digest for answer in session.answers]

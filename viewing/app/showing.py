@@ -139,7 +139,8 @@ def _answer(answer: Answer, command: str, everything: bool) -> dict[str, Any]:
             f"seed {question.seed}, {question.sampling.describe()}; {count(answer.counts.tokens, 'token')} in "
             f"{answer.seconds:.1f} s; the tokens' digest is {answer.digest}"
         ),
-        "still": png(draw_answer(completion, question.example.name)),
+        # What is seen for a moment only need not be without loss, and is sooner there.
+        "still": (png if everything else jpeg)(draw_answer(completion, question.example.name)),
         "alt": f"{question.example.name}: {shown}{count(question.n, 'continuation')} by {answer.pair.name}",
         "film": "",
         "entropy": "",
