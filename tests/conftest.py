@@ -14,9 +14,10 @@ from media import make_video
 from tiny import SHORT, make_tokenizer
 
 import secondsight
-from training.curves import ENDINGS
+from training.figures import ENDINGS
 
-# Hundreds of tiny models are trained, and to draw the curves of one takes longer than to train it.
+# Hundreds of tiny models are trained, and to draw the curves of one takes longer than to train it. Of figures in
+# reports the PNG is drawn; where the other files are the question, `drawn_whole` has them written.
 os.environ[ENDINGS] = "none"
 
 if TYPE_CHECKING:
