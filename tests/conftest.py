@@ -16,8 +16,8 @@ from tiny import SHORT, make_tokenizer
 import secondsight
 from training.figures import ENDINGS
 
-# Hundreds of tiny models are trained, and to draw the curves of one takes longer than to train it. Of figures in
-# reports the PNG is drawn; where the other files are the question, `drawn_whole` has them written.
+# Hundreds of tiny models are trained, and to draw the curves of one takes longer than to train it. Of figures that
+# pages show there is the PNG; `drawn_as` of `figure_files.py` has the others written where they are the question.
 os.environ[ENDINGS] = "none"
 
 if TYPE_CHECKING:
