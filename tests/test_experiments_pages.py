@@ -98,7 +98,7 @@ def test_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
 def test_curve_has_a_panel_per_condition(tmp_path: Path) -> None:
     def width(conditions: tuple[str, ...]) -> int:
         results = [point(name, exposure) for name in conditions for exposure in (0, 1, 2)]
-        draw_memory_curve(tmp_path / "curve.png", results, formats=["png"])
+        draw_memory_curve(tmp_path / "curve.png", results)
         with Image.open(tmp_path / "curve.png") as drawn:
             return drawn.width
 
@@ -107,15 +107,15 @@ def test_curve_has_a_panel_per_condition(tmp_path: Path) -> None:
 
 def test_published_models_are_drawn_beside_where_asked_for(tmp_path: Path) -> None:
     results = accuracies(collect(make_trials()))
-    draw_memory_curve(tmp_path / "alone.png", results, formats=["png"])
-    draw_memory_curve(tmp_path / "beside.png", results, published=True, formats=["png"])
+    draw_memory_curve(tmp_path / "alone.png", results)
+    draw_memory_curve(tmp_path / "beside.png", results, published=True)
     assert (tmp_path / "alone.png").read_bytes() != (tmp_path / "beside.png").read_bytes()
 
 
 def test_note_is_drawn(tmp_path: Path) -> None:
     results = accuracies(collect(make_trials(exposures=1)))
-    draw_memory_curve(tmp_path / "plain.png", results, formats=["png"])
-    draw_memory_curve(tmp_path / "noted.png", results, note="2 files were left out", formats=["png"])
+    draw_memory_curve(tmp_path / "plain.png", results)
+    draw_memory_curve(tmp_path / "noted.png", results, note="2 files were left out")
     assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "noted.png").read_bytes()
 
 
