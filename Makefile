@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 SEED ?= 0
+# Groups of packages installed with the project; with WITH="dev docs", where both are wanted, pip resolves once.
+WITH ?= dev
 # So many processes run the tests, at most 4: each has torch and all packages in memory.
 WORKERS ?= logical
 
@@ -35,14 +37,14 @@ $(VENV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else "Secondsight needs Python 3.11 to 3.13, found %d.%d: run make PYTHON=/path/to/python3.12" % v)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --editable . $(addprefix --group ,$(WITH))
 	@$(BIN)/python -c 'import torch, torchvision; torchvision.ops.nms(torch.zeros(0, 4), torch.zeros(0), 0.5)' || \
 	    { echo 'torch and torchvision do not belong together (a CPU-only torch beside the default torchvision does this).'; \
 	      echo 'Remove $(VENV), install a matching pair into a new environment from one index, and run make again.'; exit 1; }
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable . --group docs
+	$(BIN)/python -m pip install --quiet --group docs
 	@touch $@
 
 clean:

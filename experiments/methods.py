@@ -12,6 +12,7 @@ from experiments.pages import Section
 from storage.files import write_text
 from storage.options import Options, leaves, value_at
 from storage.terminal import visible
+from training.figures import shown_formats
 
 Facts = Mapping[str, str]
 """Sentences about a run, by what they are about."""
@@ -55,9 +56,11 @@ def methods_section(
     bare = [visible(paragraph.replace("`", "")) for paragraph in paragraphs]
     plain = [textwrap.fill(paragraph, WIDTH, break_on_hyphens=False) for paragraph in bare]
     write_text(out / "methods.txt", "\n\n".join(plain) + "\n")
+    drawn = " and ".join(f".{ending}" for ending in shown_formats() if ending != "png")
+    plots = f"Every plot of this page lies beside it as {drawn}, and " if drawn else ""
     note = (
-        f"Written from {source}; methods.txt has the same text. Every plot of "
-        "this page lies beside it as .pdf and .svg, and codebook.csv says what the columns of the tables are."
+        f"Written from {source}; methods.txt has the same text. {plots}codebook.csv says what the columns of the "
+        "tables are."
     )
     return Section("Methods", "\n\n".join([*paragraphs, note]))
 

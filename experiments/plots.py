@@ -20,7 +20,7 @@ from experiments.statistics.accuracy import POOLED, Accuracy, pooled
 from experiments.statistics.signal_detection import equal_variance_hits, roc, scores
 from experiments.statistics.trials import TrialRow
 from training.curves import COLOURS, LINES, MARKERS
-from training.figures import FORMATS, literal, save_figure
+from training.figures import literal, save_figure
 
 PUBLISHED_LINES = ("--", ":", "-.")
 PANEL = (3.4, 3.2)
@@ -54,7 +54,6 @@ def draw_memory_curve(
     published: bool = False,
     note: str = "",
     people: Landmarks | None = None,
-    formats: Sequence[str] = FORMATS,
 ) -> None:
     """Draw accuracy against exposures: the weights alone, images as they were studied, a line for each model.
 
@@ -64,7 +63,6 @@ def draw_memory_curve(
         published: draw Image GPT's published curves too, where conditions have the same name.
         note: a line under the panels.
         people: measured, by condition; the published ones if not given.
-        formats: endings of what is written.
     """
     panels: dict[str, list[Line]] = {}
     for model in _in_order(result.model for result in results):
@@ -74,7 +72,7 @@ def draw_memory_curve(
         for of_condition in published_curves():
             if of_condition.condition in panels:
                 panels[of_condition.condition].append(_published_line(of_condition))
-    draw_rows(path, {"": panels}, "exposures", note, people, formats)
+    draw_rows(path, {"": panels}, "exposures", note, people)
 
 
 def draw_readouts(path: Path, results: Sequence[Accuracy], note: str = "", people: Landmarks | None = None) -> bool:
@@ -176,7 +174,6 @@ def draw_rows(
     axis: str,
     note: str = "",
     people: Landmarks | None = None,
-    formats: Sequence[str] = FORMATS,
 ) -> None:
     """Draw rows of panels of lines, one for each condition, with chance and people's accuracy.
 
@@ -186,7 +183,6 @@ def draw_rows(
         axis: what the passes are.
         note: a line under the panels.
         people: measured, by condition; the published ones if not given.
-        formats: endings of what is written.
     """
     width, height = PANEL
     columns = max(len(panels) for panels in rows.values())
@@ -207,7 +203,7 @@ def draw_rows(
         row[0].set_ylabel("recognition accuracy")
     for panel in axes[-1]:
         panel.set_xlabel(axis)
-    finish_figure(figure, axes.flat, path, note, formats=formats)
+    finish_figure(figure, axes.flat, path, note)
 
 
 def finish_figure(
@@ -216,7 +212,7 @@ def finish_figure(
     path: Path,
     note: str = "",
     columns: int = 2,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] | None = None,
 ) -> None:
     """Add the legend and a note under the panels, have the axes contain what is drawn on them, and write the plot.
 
@@ -226,7 +222,7 @@ def finish_figure(
         path: of the PNG; PDF and SVG are written beside it.
         note: a line under the panels.
         columns: of the legend.
-        formats: endings of what is written.
+        formats: endings of what is written; by default see `save_figure`.
     """
     panels = list(axes)
     contain(panels)

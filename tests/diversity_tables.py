@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -327,7 +328,12 @@ def make_study(folder: Path, **common: Any) -> list[Path]:
 
 def items_of(*runs: Simulated) -> list[ItemRow]:
     """Rows of items.csv of several runs."""
-    return [row for run in runs for row in make_items(run, np.random.default_rng(0))]
+    return [row for run in runs for row in _items_of(run)]
+
+
+@cache
+def _items_of(run: Simulated) -> list[ItemRow]:
+    return make_items(run, np.random.default_rng(0))
 
 
 def claims_of(items: list[ItemRow], audit: list[AuditRow] | None = None) -> list[ClaimRow]:

@@ -2,14 +2,28 @@
 
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from xml.etree import ElementTree
+
+import pytest
+
+from training.figures import ENDINGS, FORMATS
 
 SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
 TOLERANCE = 0.01
 """Points of 1/72 inch."""
+
+
+@contextmanager
+def drawn_as(*endings: str) -> Iterator[None]:
+    """Figures are written in these formats, as people have them in all; otherwise tests draw the PNG alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ENDINGS, ",".join(endings or FORMATS))
+        yield
 
 
 def pdf_objects(path: Path) -> str:

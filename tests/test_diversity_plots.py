@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from diversity_tables import BOTH, Simulated, items_of
-from figure_files import beyond_axes
+from figure_files import beyond_axes, drawn_as
 from PIL import Image
 
 from experiments.diversity.reporting.estimates import Estimate, metric_means
@@ -41,7 +41,10 @@ def test_missing_interval_has_no_length() -> None:
 def test_error_bars_below_zero_and_above_one_are_inside_the_axes(tmp_path: Path) -> None:
     rows = items_of(*BOTH)
     means = [replace(row, low=min(row.mean, 0) - 0.2, high=max(row.mean, 1) + 0.4) for row in metric_means(rows)]
-    draw_distances(tmp_path / "distances.png", means, choose(rows))
-    draw_context(tmp_path / "context.png", means, choose(rows))
-    draw_training(tmp_path / "training.png", means, choose(rows))
-    assert [path.name for path in tmp_path.glob("*.svg") if beyond_axes(path)] == []
+    with drawn_as("svg"):
+        draw_distances(tmp_path / "distances.png", means, choose(rows))
+        draw_context(tmp_path / "context.png", means, choose(rows))
+        draw_training(tmp_path / "training.png", means, choose(rows))
+    assert {path.name: beyond_axes(path) for path in tmp_path.glob("*.svg")} == {
+        f"{name}.svg": [] for name in ("distances", "context", "training")
+    }

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from diversity_tables import PLAIN, Simulated, make_run, make_study
+from figure_files import drawn_as
 
 from experiments.diversity.options import DiversityReportOptions
 from experiments.diversity.reporting.report import report_diversity
@@ -44,7 +45,7 @@ def report(tmp_path_factory: pytest.TempPathFactory, printed: io.StringIO, said:
     """The report of a whole study."""
     folder = tmp_path_factory.mktemp("study")
     runs = tuple(make_study(folder, settings=SETTINGS, items=6))
-    with redirect_stdout(printed), redirect_stderr(said):
+    with redirect_stdout(printed), redirect_stderr(said), drawn_as():
         return report_diversity(DiversityReportOptions(runs, folder / "report"))
 
 

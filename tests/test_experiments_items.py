@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figure_files import drawn_as
 from item_memory import answers, learned, path_of, pictures_of, write_pictures
 from memory_runs import make_run
 
@@ -59,7 +60,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = ItemsOptions(
         runs=(run,), out=root / "out", data=PeopleOptions(people=(root / "people.csv",)), resamples=200, splits=20
     )
-    return compare_items(options)
+    with drawn_as():
+        return compare_items(options)
 
 
 def test_report_writes_its_tables_and_plots(report: Path) -> None:

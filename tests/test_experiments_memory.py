@@ -27,7 +27,6 @@ from gpt.model import GPT
 from gpt.options import ImportOptions
 from storage.options import LARGEST_SEED
 from storage.run_folder import RunFolderError
-from training.curves import ENDINGS
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +37,7 @@ def stimuli(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(stimuli: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Accuracy]]:
     out = tmp_path_factory.mktemp("memory") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(ENDINGS, "png")
-        return out, run_memory(make_options(stimuli, out, exposures=25))
+    return out, run_memory(make_options(stimuli, out, exposures=25))
 
 
 def test_untrained_model_is_at_exactly_one_half(finished: tuple[Path, list[Accuracy]]) -> None:
@@ -211,14 +208,11 @@ def test_overwriting_repeats_every_run(stimuli: Path, tmp_path: Path) -> None:
     assert {row.exposure for row in read_trials(tmp_path / "run" / "trials.csv")} == {0, 1, 2}
 
 
-def test_defects_can_be_left_out(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(ENDINGS, "png")
+def test_defects_can_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = make_list(tmp_path / "list", items=2)
     (root / "study" / "copy.png").write_bytes((root / "test" / "novel_unseen" / "novel_0.png").read_bytes())
     results = run_memory(make_options(root, tmp_path / "run", exposures=1, exclude_defects=True))
-    draw_memory_curve(tmp_path / "without_a_word.png", results, formats=["png"])
+    draw_memory_curve(tmp_path / "without_a_word.png", results)
     assert (tmp_path / "run" / "curve.png").read_bytes() != (tmp_path / "without_a_word.png").read_bytes()
     assert items_tested(tmp_path / "run") == {"novel/novel_1.png", "state/state_0.png", "state/state_1.png"}
     assert "left out: the foil test/novel_unseen/novel_0.png is also studied" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from figure_files import drawn_as
 from memory_lists import make_list
 
 from experiments.memory.compute import ComputeRow, flops_per_image
@@ -23,7 +24,8 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished sweep over two sizes at equal compute."""
     folder = tmp_path_factory.mktemp("sweep")
     stimuli = make_list(folder / "list", items=1, fillers=1)
-    return run_sweep(make_sweep(folder / "out", stimuli, sizes=(2, 4), equal_compute=True, exposures=1))
+    with drawn_as():
+        return run_sweep(make_sweep(folder / "out", stimuli, sizes=(2, 4), equal_compute=True, exposures=1))
 
 
 def test_sizes_and_palettes_are_combinations() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from figure_files import beyond_axes, fonts_of, pdf_objects
+from figure_files import beyond_axes, drawn_as, fonts_of, pdf_objects
 from memory_runs import make_maps, make_run, make_stimuli, make_trials
 from PIL import Image
 
@@ -47,7 +47,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (run / "defects.csv").write_text("defect,file,reason\n0,test/novel_unseen/cat.png,the foil is also studied\n")
     columns = "item,condition,image,studied,completions,distance,best_of_2_distance,best_of_all_distance,identified"
     (run / "recall.csv").write_text(f"{columns}\nnovel/0,novel,a.png,yes,4,0.125,0.12,0.1,1.0\n")
-    return report_memory(ReportOptions((run,), root / "out"))
+    with drawn_as():
+        return report_memory(ReportOptions((run,), root / "out"))
 
 
 @pytest.fixture(scope="module")

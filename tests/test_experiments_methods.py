@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from diversity_runs import Trained, make_trained, run_options
+from figure_files import drawn_as
 from memory_lists import make_list, make_options
 from memory_runs import make_run, make_trials
 
@@ -19,7 +20,7 @@ from experiments.memory.merge import read_run_folders
 from experiments.memory.methods import WORDED, memory_methods
 from experiments.memory.options import MemoryOptions, ReportOptions
 from experiments.memory.report import report_memory
-from experiments.methods import compose, further_options, listed
+from experiments.methods import compose, further_options, listed, methods_section
 from gpt.config import PRESETS
 from gpt.flops import parameter_count
 from gpt.model import GPT
@@ -82,6 +83,19 @@ def test_methods_txt_has_no_markup_and_short_lines(real: Path) -> None:
     text = (real / "methods.txt").read_text(encoding="utf-8")
     assert "`" not in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("png", "the same text. codebook.csv says"),
+        ("svg", "Every plot of this page lies beside it as .svg, and codebook.csv says"),
+        ("png,pdf,svg", "Every plot of this page lies beside it as .pdf and .svg, and codebook.csv says"),
+    ],
+)
+def test_the_page_names_the_files_of_its_plots_that_there_are(tmp_path: Path, asked: str, said: str) -> None:
+    with drawn_as(asked):
+        assert said in methods_section(tmp_path, ["Done."]).text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figure_files import beyond_axes
+from figure_files import beyond_axes, drawn_as
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from memory_runs import make_accuracy, make_trials
@@ -98,7 +98,7 @@ def test_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
 def test_curve_has_a_panel_per_condition(tmp_path: Path) -> None:
     def width(conditions: tuple[str, ...]) -> int:
         results = [point(name, exposure) for name in conditions for exposure in (0, 1, 2)]
-        draw_memory_curve(tmp_path / "curve.png", results, formats=["png"])
+        draw_memory_curve(tmp_path / "curve.png", results)
         with Image.open(tmp_path / "curve.png") as drawn:
             return drawn.width
 
@@ -107,15 +107,15 @@ def test_curve_has_a_panel_per_condition(tmp_path: Path) -> None:
 
 def test_published_models_are_drawn_beside_where_asked_for(tmp_path: Path) -> None:
     results = accuracies(collect(make_trials()))
-    draw_memory_curve(tmp_path / "alone.png", results, formats=["png"])
-    draw_memory_curve(tmp_path / "beside.png", results, published=True, formats=["png"])
+    draw_memory_curve(tmp_path / "alone.png", results)
+    draw_memory_curve(tmp_path / "beside.png", results, published=True)
     assert (tmp_path / "alone.png").read_bytes() != (tmp_path / "beside.png").read_bytes()
 
 
 def test_note_is_drawn(tmp_path: Path) -> None:
     results = accuracies(collect(make_trials(exposures=1)))
-    draw_memory_curve(tmp_path / "plain.png", results, formats=["png"])
-    draw_memory_curve(tmp_path / "noted.png", results, note="2 files were left out", formats=["png"])
+    draw_memory_curve(tmp_path / "plain.png", results)
+    draw_memory_curve(tmp_path / "noted.png", results, note="2 files were left out")
     assert (tmp_path / "plain.png").read_bytes() != (tmp_path / "noted.png").read_bytes()
 
 
@@ -145,7 +145,8 @@ def test_roc_has_a_panel_per_condition(tmp_path: Path) -> None:
 
 def test_bands_are_inside_the_axes(tmp_path: Path) -> None:
     results = [replace(point("novel", exposure), low=low, high=1.0) for exposure, low in enumerate((0.3, 0.05, 0.9))]
-    draw_memory_curve(tmp_path / "curve.png", results)
+    with drawn_as("svg"):
+        draw_memory_curve(tmp_path / "curve.png", results)
     assert beyond_axes(tmp_path / "curve.svg") == []
 
 
@@ -154,7 +155,7 @@ def test_a_band_beyond_the_axes_is_found(tmp_path: Path) -> None:
     panel = figure.subplots()
     panel.fill_between([0, 1], [0.1, 0.2], 1)
     panel.set_ylim(0.3, 1)
-    save_figure(figure, tmp_path / "plot.png")
+    save_figure(figure, tmp_path / "plot.png", formats=("svg",))
     assert beyond_axes(tmp_path / "plot.svg") == ["FillBetweenPolyCollection_1"]
 
 
@@ -179,9 +180,10 @@ def test_axes_of_nothing_stay(tmp_path: Path) -> None:
 def test_plots_are_drawn_whatever_models_and_conditions_are_called(tmp_path: Path, name: str) -> None:
     trials = make_trials(2, 2, (name, "novel"), readouts=("weights", "familiarity"), changes=("none", "mirror"))
     results = [replace(result, model=name) for result in accuracies(collect(trials))]
-    for draw in (draw_memory_curve, draw_readouts, draw_changes):
-        draw(tmp_path / f"{draw.__name__}.png", results, note=name)
-    draw_roc(tmp_path / "roc.png", [replace(trial, model=name) for trial in trials], name)
+    with drawn_as():
+        for draw in (draw_memory_curve, draw_readouts, draw_changes):
+            draw(tmp_path / f"{draw.__name__}.png", results, note=name)
+        draw_roc(tmp_path / "roc.png", [replace(trial, model=name) for trial in trials], name)
     assert len(list(tmp_path.glob("*.svg"))) == 4
 
 

@@ -21,7 +21,7 @@ from gpt.config import GPTConfig
 from gpt.model import GPT
 from gpt.options import TrainOptions
 from gpt.train import SampleFn, build_optimizer, train_step
-from training.curves import ENDINGS
+from training.figures import ENDINGS
 from training.loop import make_accelerator
 from training.trackers import TrackerError
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figure_files import drawn_as
 from scipy.stats import norm
 
 from experiments.memory.lag_report import draw_lags, lines_of
@@ -118,7 +119,8 @@ def test_people_have_figures_at_two_lags_and_of_all() -> None:
 
 def test_several_observers_are_drawn(tmp_path: Path) -> None:
     rows = lag_rows([make_stream(perfect)], "a", "list", 0.1) + lag_rows([make_stream(guessing)], "b", "list", 0.1)
-    draw_lags(tmp_path / "lags.png", rows)
+    with drawn_as():
+        draw_lags(tmp_path / "lags.png", rows)
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".pdf", ".svg"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figure_files import beyond_axes
+from figure_files import beyond_axes, drawn_as
 from memory_runs import make_trials
 from people_responses import CONDITIONS, make_choices, make_repeats
 
@@ -30,7 +30,8 @@ def report(folder: Path, rows: Sequence[Response], runs: bool = True) -> Path:
     write_responses(folder / "people.csv", rows)
     write_trials(folder / "model" / "trials.csv", TRIALS)
     data = PeopleOptions(people=(folder / "people.csv",))
-    return report_memory(ReportOptions((folder / "model",) if runs else (), folder / "out", data))
+    with drawn_as():
+        return report_memory(ReportOptions((folder / "model",) if runs else (), folder / "out", data))
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from figure_files import drawn_as
 from physics_films import make_set
 from physics_runs import CONTROLS, SimulatedModel, guesses, knows, make_run
 from PIL import Image
@@ -67,7 +68,7 @@ def printed() -> io.StringIO:
 
 @pytest.fixture(scope="module")
 def report(run: Path, printed: io.StringIO) -> Path:
-    with redirect_stdout(printed):
+    with redirect_stdout(printed), drawn_as():
         return report_physics(PhysicsReportOptions((run,), run.parent / "report"))
 
 
@@ -253,7 +254,7 @@ def test_checkpoints_and_sizes_are_drawn_as_curves(tmp_path: Path) -> None:
     out = report_physics(PhysicsReportOptions(runs, tmp_path / "report", extremes=0))
     page = (out / "report.html").read_text()
     for axis, title in (("step", "Accuracy over steps of training"), ("parameters", "Accuracy against size")):
-        assert (out / f"curve_{axis}_quadruple.svg").exists()
+        assert (out / f"curve_{axis}_quadruple.png").exists()
         assert f"<h2>{title}</h2>" in page
     assert {(row.axis, row.x) for row in read_rows(out / "curve.csv", AccuracyCurveRow)} == {
         *{("step", 1.0), ("step", 20.0)},

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figure_files import drawn_as
 from scaling_points import log_linear, write_points
 
 from experiments.scaling.extrapolate import TABLES, extrapolate
@@ -60,7 +61,9 @@ def two_protocols(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for amount, value in zip(HOURS, values, strict=True)
         for moved in (-0.9, 0.1, 0.8)
     ]
-    return run(write(tmp_path_factory.mktemp("two") / "points.csv", "protocol,hours,top5_percent", rows), 0.95)
+    table = write(tmp_path_factory.mktemp("two") / "points.csv", "protocol,hours,top5_percent", rows)
+    with drawn_as():
+        return run(table, 0.95)
 
 
 def by_hand(values: tuple[float, ...], logit: bool) -> float:

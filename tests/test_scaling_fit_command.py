@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figure_files import drawn_as
 
 import secondsight
 from experiments.scaling.fit_page import held_out_in_words
@@ -40,7 +41,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fit")
     table = _make_table(folder / "runs.csv")
     words = ["scaling", "fit", str(table), "--leave-out-highest", "1", "--at", str(AT), "--draws", "200"]
-    secondsight.main([*words, "--out", str(folder / "out")])
+    with drawn_as():
+        secondsight.main([*words, "--out", str(folder / "out")])
     return folder / "out"
 
 

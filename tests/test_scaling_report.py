@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from figure_files import drawn_as
 from hypothesis import given
 from hypothesis import strategies as st
 from scaling_ladders import diverged, law_rows, make_ladder
@@ -69,7 +70,8 @@ def carried(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(ladder: Path, carried: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report") / "out"
-    secondsight.main(["scaling", "report", str(ladder), str(carried), "--out", str(out)])
+    with drawn_as():
+        secondsight.main(["scaling", "report", str(ladder), str(carried), "--out", str(out)])
     return out
 
 
@@ -93,13 +95,13 @@ def test_the_page_shows_all_figures_and_loads_nothing(page: str) -> None:
 
 
 def test_the_figure_of_a_curve_is_that_of_its_own_folder(report: Path, carried: Path, tmp_path: Path) -> None:
-    drawn = (report / "extrapolation" / "extrapolation.svg").read_bytes()
-    assert drawn == (carried / "extrapolation.svg").read_bytes()
+    drawn = (report / "extrapolation" / "extrapolation.png").read_bytes()
+    assert drawn == (carried / "extrapolation.png").read_bytes()
     for name in extrapolate.TABLES:
         shutil.copy(report / "extrapolation" / name, tmp_path / name)
     options = read_options(carried, ScalingExtrapolateOptions)
     draw_extrapolation(tmp_path, read_extrapolation(tmp_path), options)
-    assert (tmp_path / "extrapolation.svg").read_bytes() == drawn
+    assert (tmp_path / "extrapolation.png").read_bytes() == drawn
 
 
 def test_one_codebook_knows_every_column(report: Path) -> None:
@@ -149,7 +151,7 @@ def test_a_law_in_the_ladder_is_taken_while_it_knows_all_trainings(
     shutil.copytree(report / "law", copied / "law")
     out = report_scaling(ScalingReportOptions((copied,), tmp_path / "out"))
     assert "fitted for this report" not in capsys.readouterr().out
-    for figure in (report / "law").glob("*.svg"):  # drawn from the tables alone
+    for figure in (report / "law").glob("*.png"):  # drawn from the tables alone
         assert (out / "law" / figure.name).read_bytes() == figure.read_bytes()
     assert read_parts([out / "law"]).laws[0].tables == read_parts([report / "law"]).laws[0].tables
 
@@ -183,7 +185,7 @@ def test_of_one_training_the_page_shows_what_there_is(tmp_path: Path, capsys: py
     assert "all 1 runs have one budget, 1e+17 FLOP: a law needs runs of several." in page
     assert "begun</td><td>has not ended yet" in page
     assert "as it has no methods.txt; that of a ladder is written at its end" in page
-    assert (out / "ladder" / "losses.pdf").exists()
+    assert (out / "ladder" / "losses.png").exists()
     assert not (out / "law").exists()
     assert "No law could be fitted to" in capsys.readouterr().out
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from figure_files import drawn_as
 
 from experiments.scaling.options import ScalingTasksOptions
 from experiments.scaling.task_rows import ClassRow, CurveFitRow
@@ -52,7 +53,8 @@ def classes(out: Path) -> dict[tuple[str, str, str], ClassRow]:
 @pytest.fixture(scope="module")
 def two_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [*rows_of("counting", COUNTING), *rows_of("naming", NAMING, "few"), *rows_of("naming", NAMING, "many")]
-    return run(tmp_path_factory.mktemp("tasks"), rows, simulations=20)
+    with drawn_as():
+        return run(tmp_path_factory.mktemp("tasks"), rows, simulations=20)
 
 
 def test_an_ability_that_jumps_in_accuracy_only_is_said_to(two_tasks: Path) -> None:

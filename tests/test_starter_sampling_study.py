@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from figure_files import drawn_as
 from networks import make_network
 from tiny import GPT_SHORT, IMAGE, SHORT, make_gpt, make_images, make_tokenizer, make_videos
 
@@ -67,7 +68,8 @@ def options_of(folder: Path, out: Path, **changes: object) -> SamplingStudyOptio
 @pytest.fixture(scope="module")
 def studied(folder: Path) -> Path:
     out = folder / "out"
-    study_sampling(options_of(folder, out))
+    with drawn_as():
+        study_sampling(options_of(folder, out))
     return out
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from figure_files import drawn_as
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import make_network
@@ -157,7 +158,8 @@ def test_rate_and_distortion_are_drawn(tokenizers: TokenizerOptions) -> None:
 
 
 def test_rates_are_drawn_without_a_judge(tmp_path: Path) -> None:
-    draw_rates(tmp_path / "rates.png", [ROW])
+    with drawn_as():
+        draw_rates(tmp_path / "rates.png", [ROW])
     assert (tmp_path / "rates.svg").exists()
 
 

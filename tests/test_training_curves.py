@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from storage.metrics_log import log_metrics
-from training.curves import ENDINGS, draw_curves
+from training.curves import draw_curves
+from training.figures import ENDINGS
 
 PANELS = {"nats per token": ("loss", "validation_nll"), "PSNR (dB)": ("psnr_db",)}
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from figure_files import fonts_of, pdf_objects
+from figure_files import drawn_as, fonts_of, pdf_objects
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.cbook import is_math_text
@@ -29,12 +29,25 @@ def draw() -> Figure:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_figure(draw(), tmp_path_factory.mktemp("figures") / "new" / "plot.png")
+    with drawn_as():
+        return save_figure(draw(), tmp_path_factory.mktemp("figures") / "new" / "plot.png")
 
 
 def test_three_files_have_one_name(saved: Path) -> None:
     assert saved.name == "plot.png"
     assert {path.name for path in saved.parent.iterdir()} == {f"plot.{ending}" for ending in FORMATS}
+
+
+@pytest.mark.parametrize(
+    ("asked", "endings"), [("png", {"png"}), ("svg", {"png", "svg"}), ("none", {"png"}), ("jpg", {"png", "pdf", "svg"})]
+)
+def test_beside_the_png_lie_the_files_that_are_asked_for_and_none_of_before(
+    asked: str, endings: set[str], tmp_path: Path
+) -> None:
+    save_figure(draw(), tmp_path / "plot.png", formats=FORMATS)
+    with drawn_as(asked):
+        save_figure(draw(), tmp_path / "plot.png")
+    assert {path.name for path in tmp_path.iterdir()} == {f"plot.{ending}" for ending in endings}
 
 
 def test_the_png_has_the_size_that_was_asked_for(saved: Path) -> None:
@@ -69,7 +82,7 @@ def test_the_svg_names_nothing_outside_of_it(saved: Path) -> None:
 
 
 def test_a_figure_drawn_anew_has_the_same_bytes(saved: Path, tmp_path: Path) -> None:
-    again = save_figure(draw(), tmp_path / "plot.png")
+    again = save_figure(draw(), tmp_path / "plot.png", formats=FORMATS)
     for ending in FORMATS:
         assert again.with_suffix(f".{ending}").read_bytes() == saved.with_suffix(f".{ending}").read_bytes()
 
@@ -98,7 +111,7 @@ def test_a_figure_with_any_name_is_drawn(name: str, tmp_path: Path) -> None:
     axes.set(title=literal(name), xlabel=literal(name))
     axes.set_xticks([0, 1], [literal(name), "b"])
     axes.legend()
-    save_figure(figure, tmp_path / "plot.png")
+    save_figure(figure, tmp_path / "plot.png", formats=("svg",))
     root = ElementTree.fromstring((tmp_path / "plot.svg").read_bytes())
     tags = {element.tag.split("}")[1] for element in root.iter()}
     assert not tags & {"script", "foreignObject", "a", "text"}

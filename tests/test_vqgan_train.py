@@ -21,7 +21,7 @@ from data.sources import Source
 from storage.model_paths import CheckpointError
 from storage.places import list_checkpoints
 from storage.run_folder import RunFolderError
-from training.curves import ENDINGS
+from training.figures import ENDINGS
 from vqgan import train as train_module
 from vqgan.config import VQGANConfig
 from vqgan.model import VQGAN

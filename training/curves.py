@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.figures import FORMATS, save_figure
-
-ENDINGS = "SECONDSIGHT_CURVES"
-"""Variable of the environment that says which files of the curves of a run are drawn: see `curve_formats`."""
+from training.figures import FORMATS, asked_formats, save_figure
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -24,32 +20,20 @@ LINES = ("-", "--", "-.", ":")
 DASHES = dict(zip(COLOURS, (LINES * 2)[: len(COLOURS)], strict=True))
 
 
-def curve_formats() -> tuple[str, ...]:
-    """Return the endings of the files in which the curves of a run are drawn, as the environment asks for them.
-
-    Endings, such as `png` or `png,svg`, or `none`; without the variable, and where it says anything else, all three.
-    To draw these takes as long as many steps of a tiny model, of which ladders and sweeps train hundreds.
-    """
-    asked = os.environ.get(ENDINGS, "").split(",")
-    if not set(asked) <= {*FORMATS, "none"}:
-        return FORMATS
-    return tuple(ending for ending in FORMATS if ending in asked)
-
-
 def draw_curves(run: Path, panels: Mapping[str, Sequence[str]]) -> Path:
     """Draw metrics against the optimizer step into `run/loss.png` (.pdf and .svg beside it) and return its path.
 
-    Only the files that the variable `ENDINGS` of the environment asks for are written; others, of when less was
-    trained, are removed.
+    Only the files that the environment asks for are written (`asked_formats`); others, of when less was trained, are
+    removed.
 
     Args:
         run: a run folder.
         panels: the metrics that share a panel, by the label of its vertical axis.
     """
     path = run / "loss.png"
-    formats = curve_formats()
-    discard_curves(run, [ending for ending in FORMATS if ending not in formats])
+    formats = asked_formats()
     if not formats:
+        discard_curves(run)
         return path
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
@@ -63,9 +47,9 @@ def draw_curves(run: Path, panels: Mapping[str, Sequence[str]]) -> Path:
     return save_figure(figure, path, formats=formats)
 
 
-def discard_curves(run: Path, formats: Sequence[str] = FORMATS) -> None:
-    """Remove what `draw_curves` made in a run folder, if it did, with these endings."""
-    for ending in formats:
+def discard_curves(run: Path) -> None:
+    """Remove what `draw_curves` made in a run folder, if it did."""
+    for ending in FORMATS:
         (run / f"loss.{ending}").unlink(missing_ok=True)
 
 

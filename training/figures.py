@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from training.figure_words import describe_figure
 
 FORMATS = ("png", "pdf", "svg")
 """Endings of the files of a figure."""
+ENDINGS = "SECONDSIGHT_FIGURES"
+"""Variable of the environment that says which files of figures are written: see `asked_formats`."""
 STYLE: Any = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "secondsight"}
 """A PDF holds the letters it shows as TrueType: many journals refuse Type 3 fonts. In an SVG letters are outlines, as
 programs that edit one ignore a font inside it. Neither needs a font where it is looked at."""
@@ -31,7 +34,25 @@ SVG_HEAD = b"<svg "
 """What comes before it in a file names one on the web, which nothing needs."""
 
 
-def save_figure(figure: Figure, path: Path, dpi: int = 120, formats: Sequence[str] = FORMATS) -> Path:
+def asked_formats() -> tuple[str, ...]:
+    """Return the endings of the files in which figures are written, as the environment asks for them.
+
+    Endings, such as `png` or `png,svg`, or `none`; without the variable, and where it says anything else, all three.
+    To draw these takes as long as many steps of a tiny model, of which ladders and sweeps train hundreds.
+    """
+    asked = os.environ.get(ENDINGS, "").split(",")
+    if not set(asked) <= {*FORMATS, "none"}:
+        return FORMATS
+    return tuple(ending for ending in FORMATS if ending in asked)
+
+
+def shown_formats() -> tuple[str, ...]:
+    """Return the same, and always that of the PNG, which pages show."""
+    asked = asked_formats()
+    return tuple(ending for ending in FORMATS if ending == "png" or ending in asked)
+
+
+def save_figure(figure: Figure, path: Path, dpi: int = 120, formats: Sequence[str] | None = None) -> Path:
     """Write a figure as `path`, and beside it under the same name as PDF and SVG.
 
     None of the files says when, or by which version of what, it was drawn. The PNG says in words what there is to see,
@@ -41,7 +62,8 @@ def save_figure(figure: Figure, path: Path, dpi: int = 120, formats: Sequence[st
         figure: is laid out once and then left so, that all three agree.
         path: of the PNG; its folder is made if it is not there.
         dpi: pixels per inch of the PNG, and of images inside the other two.
-        formats: endings of what is written; a PNG alone takes a third of the time.
+        formats: endings of what is written, by default those of `shown_formats`; a PNG alone takes a third of the
+            time. Files of other formats, of when more was drawn, are removed.
 
     Returns:
         `path`.
@@ -50,8 +72,11 @@ def save_figure(figure: Figure, path: Path, dpi: int = 120, formats: Sequence[st
     with rc_context(STYLE):
         # `Figure.savefig` would draw each of them twice, to lay it out and to write it.
         _lay_out(figure)
-        for ending in formats:
-            _write(path.with_suffix(f".{ending}"), WRITERS[ending](figure))
+        for ending in FORMATS:
+            if ending in (shown_formats() if formats is None else formats):
+                _write(path.with_suffix(f".{ending}"), WRITERS[ending](figure))
+            else:
+                path.with_suffix(f".{ending}").unlink(missing_ok=True)
     return path
 
 

@@ -50,7 +50,6 @@ from storage.lock import FolderLock
 from storage.run_folder import has_begun, open_run, read_options
 from storage.tables import read_rows, write_rows, write_table
 from storage.terminal import visible
-from training.curves import curve_formats
 from training.precision import read_precision, settle
 from training.processes import best_device, describe_device
 from training.progress import count, say_done, say_found
@@ -131,8 +130,7 @@ def write_results(out: Path, stimuli: StimulusList, trials: list[TrialRow]) -> l
     results = accuracies(collect(trials))
     write_accuracies(out / "accuracy.csv", results)
     left_out = f"{len(stimuli.defects)} defects of the list were left out, see defects.csv"
-    formats = {"png", *curve_formats()}  # pages show the image
-    draw_memory_curve(out / "curve.png", results, note=left_out if stimuli.defects else "", formats=sorted(formats))
+    draw_memory_curve(out / "curve.png", results, note=left_out if stimuli.defects else "")
     write_trials(out / "trials.csv", trials)
     print_accuracies(results)
     return results

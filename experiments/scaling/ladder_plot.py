@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.plots import finish_figure, number_axis
-from training.figures import FORMATS, literal
+from training.figures import literal
 
 MOST_NAMED = 9
 """Sizes that the legend names."""
@@ -34,7 +34,7 @@ class Ended(NamedTuple):
 
 
 def draw_losses(
-    path: Path, trainings: Sequence[Ended], unit: str, note: str = "", formats: Sequence[str] = FORMATS
+    path: Path, trainings: Sequence[Ended], unit: str, note: str = "", formats: Sequence[str] | None = None
 ) -> None:
     """Draw losses against compute; trainings that diverged are crosses at the top.
 
@@ -43,7 +43,7 @@ def draw_losses(
         trainings: that came to their end, one or more.
         unit: what losses are in.
         note: a line under the panel.
-        formats: endings of what is written.
+        formats: endings of what is written; by default see `save_figure`.
     """
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     panel = figure.subplots()

@@ -67,11 +67,13 @@ def claims(
     found: list[ClaimRow] = []
     for group, encoding in product(get_args(Group), in_order(row.encoding for row in items)):
         where = {"group": group, "encoding": encoding}
-        found += _determinism(items, chosen, where)
+        # What follows selects again and again: among thousands of rows only once.
+        continued, audited = select(items, **where), select(audit, **where)
+        found += _determinism(continued, chosen, where)
         for choice in chosen.values():
-            found += _identification(items, choice, where)
-            found += _closeness(items, choice, where)
-            found += _memorisation(audit, choice, where)
+            found += _identification(continued, choice, where)
+            found += _closeness(continued, choice, where)
+            found += _memorisation(audited, choice, where)
     for group, choice in product(get_args(Group), chosen.values()):
         found += _leakage(items, choice, group)
     found += [_needed(context) for context in contexts]
@@ -86,9 +88,10 @@ def claims_by_size(items: Sequence[ItemRow]) -> list[ClaimRow]:
         chosen = choose(select(items, training_items=size))
         for group, encoding in product(get_args(Group), in_order(row.encoding for row in items)):
             where = {"group": group, "encoding": encoding}
+            continued = select(items, **where)
             if "clip" in chosen:
-                found += _identification(items, chosen["clip"], where)
-            found += _determinism(items, chosen, where)
+                found += _identification(continued, chosen["clip"], where)
+            found += _determinism(continued, chosen, where)
     return decide(found, kinds_of_one_prompt(items))
 
 
