@@ -21,6 +21,8 @@ PLAYS = """film => new Promise(done => {
   const wait = () => film.paused ? setTimeout(wait, 20) : done(true);
   wait();
 })"""
+PAPER = 680
+"""CSS pixels of a sheet of A4 between margins of 15 mm."""
 OF_TABLES = ("scaling", "fit", "extrapolation", "tasks", "live")
 """Pages that are made of tables or trainings, and not with a model."""
 WORDS = """() => [...document.querySelectorAll("img[src]")].map(image => image.alt)"""
@@ -90,9 +92,11 @@ def test_what_stands_for_a_picture_says_what_is_in_it(visit: Visit) -> None:
     assert [each for each in words if re.fullmatch(r"[\w/]+\.(png|mp4|gif)", each)] == []
 
 
-def test_on_paper_it_is_light_and_nothing_sticks(visit: Visit) -> None:
+def test_on_paper_it_is_light_and_whole_and_nothing_sticks(visit: Visit) -> None:
     visit.page.emulate_media(media="print", color_scheme="dark")
+    visit.page.set_viewport_size({"width": PAPER, "height": 980})
     try:
+        assert visit.sideways() == 0
         assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         stuck = visit.page.evaluate(
             """() => [...document.querySelectorAll("body *")].filter(element => {
