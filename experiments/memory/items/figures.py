@@ -240,7 +240,10 @@ def _corners_in_words(points: Floats, names: Sequence[str]) -> str:
     """Return which of the pictures at points (N, 2) are nearest to each corner."""
     distances = np.stack([np.abs(points - corner).sum(axis=1) for corner in CORNERS.values()])
     nearest = distances.argmin(axis=0)
-    of_corner = {corner: [names[at] for at in np.flatnonzero(nearest == c)] for c, corner in enumerate(CORNERS)}
+    of_corner = {
+        corner: [name for name, at in zip(names, nearest, strict=True) if at == index]
+        for index, corner in enumerate(CORNERS)
+    }
     return "; ".join(f"remembered by {corner}: {', '.join(named)}" for corner, named in of_corner.items() if named)
 
 
