@@ -114,11 +114,6 @@ def fit_page(folder: Path) -> Path:
     return fit_scaling(ScalingFitOptions(folder / "runs.csv", folder / "out", draws=200)) / "page.html"
 
 
-def extrapolation_page(folder: Path) -> Path:
-    table = write_points(folder / "curve.csv", log_linear)
-    return extrapolate(ScalingExtrapolateOptions(table, (0.9,), folder / "out", draws=200)) / "page.html"
-
-
 def tasks_page(folder: Path) -> Path:
     rows = [
         {"task": "counting", "flop": 10.0**log, "seed": seed, "accuracy": 0.2 + 0.05 * (log - 15) + 0.01 * seed}
@@ -185,7 +180,6 @@ PAGES: dict[str, Callable[[Path], Path]] = {
     "physics": physics_page,
     "scaling": scaling_page,
     "fit": fit_page,
-    "extrapolation": extrapolation_page,
     "tasks": tasks_page,
     "live": live_page,
     "demo": demo_page,

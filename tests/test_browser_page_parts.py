@@ -23,7 +23,7 @@ PLAYS = """film => new Promise(done => {
 })"""
 PAPER = 680
 """CSS pixels of a sheet of A4 between margins of 15 mm."""
-OF_TABLES = ("scaling", "fit", "extrapolation", "tasks", "live")
+OF_TABLES = ("scaling", "fit", "tasks", "live")
 """Pages that are made of tables or trainings, and not with a model."""
 WORDS = """() => [...document.querySelectorAll("img[src]")].map(image => image.alt)"""
 HEADER = """() => Object.fromEntries([...document.querySelectorAll(".made > div")].map(
