@@ -1,7 +1,7 @@
 """Self-contained HTML pages: images and videos are inside the file, nothing is loaded from elsewhere.
 
-Every page says so to the browser (Content-Security-Policy): no script runs, and nothing is fetched, whatever names of
-files, folders and models it shows.
+Every page says so to the browser (Content-Security-Policy): no script runs but that of a page which follows what it
+shows, and nothing is fetched, whatever names of files, folders and models it shows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from sampling.pages import Fact, page_policy, render_page
+from sampling.pages import Fact, inline_scripts, page_policy, render_page
 from storage.files import write_text
 from storage.terminal import visible_lines
 from training.figures import read_description
@@ -24,6 +24,7 @@ Table = tuple[tuple[str, ...], ...]
 
 CODE = re.compile("`([^`]+)`")
 MEDIA_TYPES = {".png": "image/png", ".gif": "image/gif", ".mp4": "video/mp4"}
+TEMPLATE = "page.html.j2"
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,15 @@ def write_report(
         title: of the page.
         lead: what comes first.
         sections: what follows.
-        refresh: of a page that is written again and again, the seconds after which a browser loads it anew.
+        refresh: of a page that is written again and again, the seconds after which a browser loads it anew, until
+            somebody stops it.
         facts: who made it, see `sampling.pages.facts_of`.
     """
     page = render_page(
         Path(__file__),
-        "page.html.j2",
+        TEMPLATE,
         title=title,
-        policy=page_policy(),
+        policy=page_policy(*(inline_scripts(Path(__file__), TEMPLATE) if refresh else ())),
         facts=facts,
         lead=lead,
         sections=sections,

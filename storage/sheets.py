@@ -30,6 +30,7 @@ MARKS = {
 MISSING_WORDS = frozenset({"na", "nan", "null", "none"})
 TRUTHS = {"true": "1", "false": "0"}
 WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+THOUSANDS = re.compile(r"-?[0-9]{1,3}(,[0-9]{3})+")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Sheet:
         """Return the columns that a dataclass has, numbers as Python writes them, and what was changed for it.
 
         Raises:
-            ValueError: a column is missing, or decimals have points and commas.
+            ValueError: a column is missing, decimals have points and commas, or whole numbers have commas.
         """
         missing = [name for name in required_columns(kind) if name not in self.columns]
         if missing:
@@ -56,6 +57,7 @@ class Sheet:
         notes = [f"columns left out: {', '.join(others)}"] if others else []
         table = [{name: row[name] for name in annotations if name in row} for row in self.rows]
         numbers = [name for name, annotation in annotations.items() if name in self.columns and _is_number(annotation)]
+        _check_thousands(self.path, table, [name for name in numbers if not _has_decimals(annotations[name])])
         return table, notes + _plain_numbers(self.path, table, numbers)
 
 
@@ -100,12 +102,31 @@ def read_any_text(path: Path) -> tuple[str, list[str]]:
 
 def _separator(text: str) -> str:
     """Return what the first line has most of outside of quotes."""
-    line = re.sub(r'"[^"]*"', "", text.split("\n", 1)[0])
+    line = re.sub(r'"[^"]*"', "", re.split(r"[\r\n]", text, maxsplit=1)[0])
     return max(SEPARATORS, key=line.count)
 
 
 def _is_number(annotation: Any) -> bool:
     return bool({int, float} & {annotation, *get_args(annotation)})
+
+
+def _has_decimals(annotation: Any) -> bool:
+    return float in {annotation, *get_args(annotation)}
+
+
+def _check_thousands(path: Path, table: Table, columns: list[str]) -> None:
+    """Refuse whole numbers such as 1,000, which would be read as 1 where commas are those of decimals.
+
+    Raises:
+        ValueError: there is one; it is named.
+    """
+    for number, row in enumerate(table, start=1):
+        for name in columns:
+            if THOUSANDS.fullmatch(row[name].strip()):
+                raise ValueError(
+                    f"{path}, row {number}: {name} {row[name]!r} has a comma between its thousands: save whole numbers "
+                    "without"
+                )
 
 
 def _plain_numbers(path: Path, table: Table, columns: list[str]) -> list[str]:

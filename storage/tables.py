@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -75,13 +76,16 @@ def parse_table(path: Path, lines: Iterable[str], columns: Iterable[str] = (), s
         separator: between cells.
 
     Raises:
-        ValueError: a column is missing, or a row has more or fewer cells than there are columns.
+        ValueError: a column is missing or there twice, or a row has more or fewer cells than there are columns.
     """
     reader = csv.DictReader(lines, delimiter=separator)
     names = [_without_apostrophe(name) for name in reader.fieldnames or ()]
     missing = set(columns) - set(names)
     if missing:
         raise ValueError(f"{path} has no column {', '.join(sorted(missing))}")
+    twice = sorted(name for name, number in Counter(names).items() if number > 1 and name)
+    if twice:
+        raise ValueError(f"{path} has the column {', '.join(twice)} more than once: rename or remove all but one")
     reader.fieldnames = names
     rows = list(reader)
     for number, row in enumerate(rows, start=1):

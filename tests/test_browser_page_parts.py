@@ -21,6 +21,10 @@ PLAYS = """film => new Promise(done => {
   const wait = () => film.paused ? setTimeout(wait, 20) : done(true);
   wait();
 })"""
+PAPER = 680
+"""CSS pixels of a sheet of A4 between margins of 15 mm."""
+OF_TABLES = ("scaling", "fit", "tasks", "live")
+"""Pages that are made of tables or trainings, and not with a model."""
 WORDS = """() => [...document.querySelectorAll("img[src]")].map(image => image.alt)"""
 HEADER = """() => Object.fromEntries([...document.querySelectorAll(".made > div")].map(
   line => [line.children[0].textContent, line.children[1].textContent]))"""
@@ -59,7 +63,7 @@ def test_it_says_who_made_it_and_by_which_command(visit: Visit, kind: str) -> No
     header = visit.page.evaluate(HEADER)
     assert header["command"].startswith("secondsight ")
     assert "--out OUT" in header["command"]
-    assert kind == "scaling" or any(name.startswith("model") for name in header)
+    assert kind in OF_TABLES or any(name.startswith(("model", "observer")) for name in header)
 
 
 def test_it_loads_nothing_but_its_own_files_and_nothing_is_refused(visit: Visit, made: Path) -> None:
@@ -84,12 +88,15 @@ def test_what_stands_for_a_picture_says_what_is_in_it(visit: Visit) -> None:
     words = visit.page.evaluate(WORDS)
     assert words
     assert all(len(each) > 40 for each in words), words
+    assert [each for each in words if "1 line." in each or re.search("at (visible|hidden)|-0.17 at", each)] == []
     assert [each for each in words if re.fullmatch(r"[\w/]+\.(png|mp4|gif)", each)] == []
 
 
-def test_on_paper_it_is_light_and_nothing_sticks(visit: Visit) -> None:
+def test_on_paper_it_is_light_and_whole_and_nothing_sticks(visit: Visit) -> None:
     visit.page.emulate_media(media="print", color_scheme="dark")
+    visit.page.set_viewport_size({"width": PAPER, "height": 980})
     try:
+        assert visit.sideways() == 0
         assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         stuck = visit.page.evaluate(
             """() => [...document.querySelectorAll("body *")].filter(element => {
@@ -100,6 +107,28 @@ def test_on_paper_it_is_light_and_nothing_sticks(visit: Visit) -> None:
         assert visit.page.pdf().startswith(b"%PDF")
     finally:
         visit.page.emulate_media(media="screen")
+
+
+def test_a_page_that_follows_a_ladder_is_loaded_anew_until_somebody_stops_it(
+    chromium: Chromium, tmp_path: Path, axe_script: str
+) -> None:
+    page = PAGES["live"](tmp_path)
+    page.write_text(re.sub(r'data-seconds="\d+"', 'data-seconds="0.3"', page.read_text()))
+    with chromium.visit(page) as visit:
+        follow = visit.page.get_by_label("load this page anew")
+        for _ in range(2):
+            visit.page.wait_for_event("load")
+        assert follow.is_checked()
+        follow.uncheck()
+        before = len(visit.requests)
+        visit.page.evaluate("() => new Promise(done => setTimeout(done, 1000))")
+        assert len(visit.requests) == before
+        visit.page.reload()
+        assert not follow.is_checked()
+        assert visit.violations(axe_script) == []
+        follow.check()
+        visit.page.wait_for_event("load")
+        assert visit.complaints == []
 
 
 def test_films_of_a_gallery_play_under_the_pointer_only_where_motion_is_welcome(

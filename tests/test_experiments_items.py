@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,12 @@ def test_raw_margins_are_marked_and_have_no_corrected_p(report: Path) -> None:
     rows = read_table(report / "correlations.csv")
     assert {row["measure"] for row in rows if row["misleading"] == "True"} == {RAW, RAW_BEFORE}
     assert not any(row["p_holm"] for row in rows if row["misleading"] == "True")
+
+
+def test_those_who_cannot_see_the_extremes_hear_which_pictures_they_are(report: Path) -> None:
+    words = re.findall('<img src="[^"]*" alt="([^"]*)">', (report / "report.html").read_text())
+    assert sum("novel: remembered by both: test/novel_" in each for each in words) == 1
+    assert sum("; remembered by neither: test/" in each for each in words) == 1
 
 
 def test_course_begins_with_the_raw_margin_alone(report: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from contextlib import redirect_stderr
 from dataclasses import replace
 from pathlib import Path
@@ -342,6 +343,14 @@ def test_maps_are_gains_at_grid_positions(tmp_path: Path) -> None:
     assert maps.studied == {trial.studied for trial in trials}
     for path, gain in zip(maps.paths, maps.gains, strict=True):
         assert np.array_equal(gain, np.repeat([3.0 if path in maps.studied else 0.0, 0.0], 8).reshape(4, 4))
+
+
+def test_those_who_cannot_see_images_and_maps_hear_what_was_remembered(report: Path) -> None:
+    page = (report / "report.html").read_text()
+    words = re.findall('<img src="[^"]*" alt="([^"]*)">', page)
+    assert any("studied: +1.50 on average, from +0.00 to +3.00; " in each for each in words)
+    assert any("; not studied: +0.00 on average, from +0.00 to +0.00." in each for each in words)
+    assert any(re.search(r"novel, best: (study|test)/\S+\.png \([0-9]+ %, [+-]", each) for each in words)
 
 
 def test_images_that_are_gone_are_not_shown(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from figure_files import beyond_axes, drawn_as
+from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from memory_runs import make_accuracy, make_trials
 from PIL import Image
 
+from experiments.memory.images import GAINS
 from experiments.pages import Section, embed, prose, write_report
 from experiments.plots import (
     contain,
@@ -228,6 +230,14 @@ def test_heat_grows_lighter_from_end_to_end() -> None:
     lights = [lightness(to_hex(colour / 255)) for colour in HEAT]
     assert all(high > low - 0.2 for low, high in pairwise(lights))
     assert lights[-1] - lights[0] > 90
+
+
+def test_maps_grow_lighter_from_losses_over_grey_to_gains() -> None:
+    scale = colormaps[GAINS](np.linspace(0, 1, 65))
+    lights = [lightness(to_hex(colour)) for colour in scale]
+    assert all(high > low - 0.2 for low, high in pairwise(lights))
+    assert min(lights[32] - lights[0], lights[-1] - lights[32]) > 30
+    assert np.ptp(scale[32][:3]) < 0.05
 
 
 def test_a_plot_is_described_by_its_values_and_a_picture_by_its_caption(tmp_path: Path, image: Path) -> None:

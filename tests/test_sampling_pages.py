@@ -102,6 +102,14 @@ def test_parts_are_found_from_any_folder_and_escape_what_they_show(tmp_path: Pat
     assert "<dd><code>&amp;</code></dd>" in page
 
 
+def test_a_command_does_not_break_between_the_dashes_of_an_option(tmp_path: Path) -> None:
+    (tmp_path / "page.j2").write_text(HEAD)
+    command = Fact("command", "secondsight demo --out OUT '--<b> and' --" + "a" * 99, code=True)
+    page = render_page(tmp_path / "code.py", "page.j2", title="Title", facts=(command,))
+    typed = f"""secondsight demo <span class="option">--out</span> OUT &#39;--&lt;b&gt; and&#39; --{"a" * 99}"""
+    assert f"<dd><code>{typed}</code></dd>" in page
+
+
 def test_a_page_without_facts_has_no_header(tmp_path: Path) -> None:
     (tmp_path / "page.j2").write_text(HEAD)
     assert "<dl" not in render_page(tmp_path / "code.py", "page.j2", title="Title", facts=())

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from figure_files import drawn_as
+from PIL import Image
 
 from experiments.scaling.options import ScalingTasksOptions
 from experiments.scaling.task_rows import ClassRow, CurveFitRow
@@ -86,6 +87,13 @@ def test_error_rates_are_simulated_for_every_task(two_tasks: Path) -> None:
 def test_p_values_are_corrected_for_the_number_of_tasks(two_tasks: Path) -> None:
     row = classes(two_tasks)["counting", "", "accuracy"]
     assert row.p_smooth_holm == pytest.approx(3 * (row.p_smooth or 0))
+
+
+def test_the_legend_of_a_single_panel_is_not_cut_off(tmp_path: Path) -> None:
+    rows = [{name: cell for name, cell in row.items() if name != "nll"} for row in rows_of("counting", COUNTING)]
+    with Image.open(run(tmp_path, rows) / "tasks_1.png") as drawn:
+        pixels = np.asarray(drawn.convert("L"))
+    assert (pixels[:, [0, 1, 2, -3, -2, -1]] == 255).all()
 
 
 def test_all_that_is_drawn_stands_in_tables(two_tasks: Path) -> None:

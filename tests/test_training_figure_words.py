@@ -61,6 +61,12 @@ def test_names_may_stand_below_one_another(panel: Axes) -> None:
     assert "visible: 0.25 at gpt, 0.5 at copy." in words(panel)
 
 
+def test_places_with_a_blank_name_have_none(panel: Axes) -> None:
+    panel.plot([0, 1], [0.25, 0.5], label="bits")
+    panel.set_xticks([0, 1], [" ", "b"])
+    assert "bits: 0.25 at 0, 0.5 at b." in words(panel)
+
+
 def test_a_cloud_of_points_is_counted(panel: Axes) -> None:
     panel.scatter([3, 1, 2], [0.5, 0.25, 1.0], label="runs")
     assert "runs: 3 points, from 0.25 to 1." in words(panel)

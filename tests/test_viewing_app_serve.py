@@ -44,6 +44,13 @@ def test_the_app_listens_on_this_machine_alone() -> None:
         assert server.getsockname()[0] == "127.0.0.1"
 
 
+def test_nobody_else_gets_the_port_while_models_are_loaded() -> None:
+    with listen(0) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(OSError, match=f"--port {port} is in use by another program"):
+            listen(port)
+
+
 def test_without_gradio_it_is_said_how_to_install_it(
     tmp_path: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

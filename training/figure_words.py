@@ -135,7 +135,7 @@ def _names(axis: Axis) -> dict[float, str]:
         return {}
     places = axis.get_majorticklocs().tolist()
     names = axis.get_major_formatter().format_ticks(places)
-    return {place: _plain(name) for place, name in zip(places, names, strict=True) if name}
+    return {place: plain for place, name in zip(places, names, strict=True) if (plain := _plain(name))}
 
 
 def _is_named(axis: Axis) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,8 +27,17 @@ COLUMNS = 8
 """Images of a row."""
 FOILS = 2
 """Of them, in the maps, images that were not studied."""
+GAINS = "cividis"
+"""Colours of maps: blue below zero, grey at zero, yellow above; they grow lighter, so that signs stay apart in grey."""
 SIDE = 96
 """Pixels a side of an image."""
+
+
+class Drawing(NamedTuple):
+    """A plot of images, and what there is to see for those who cannot see it."""
+
+    figure: Figure
+    words: str
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ def read_maps(folder: Path) -> Maps | None:
     return Maps(paths, frozenset(trial.studied for trial in read_trials(folder / "trials.csv")), maps)
 
 
-def show_items(items: Sequence[Item], folders: Mapping[str, Path]) -> Figure | None:
+def show_items(items: Sequence[Item], folders: Mapping[str, Path]) -> Drawing | None:
     """Show the images that are remembered best and least, two rows for each condition.
 
     They are ranked by how soon they are told from their foils, and by likelihood ratio where that is the same.
@@ -77,22 +86,24 @@ def show_items(items: Sequence[Item], folders: Mapping[str, Path]) -> Figure | N
     conditions = sorted({item.condition for item in there})
     if not conditions:
         return None
-    rows: dict[str, Sequence[Item]] = {}
+    rows: dict[tuple[str, str], Sequence[Item]] = {}
     for condition in conditions:
         ranked = sorted((item for item in there if item.condition == condition), key=_memorability)
         shown = min(COLUMNS, max(1, len(ranked) // 2))
-        rows[f"{literal(condition)}\nbest"] = ranked[::-1][:shown]
-        rows[f"{literal(condition)}\nleast"] = ranked[:shown]
+        rows[condition, "best"] = ranked[::-1][:shown]
+        rows[condition, "least"] = ranked[:shown]
     figure, axes = _canvas(len(rows))
-    for panels, (name, chosen) in zip(axes, rows.items(), strict=True):
+    for panels, ((condition, end), chosen) in zip(axes, rows.items(), strict=True):
+        name = f"{literal(condition)}\n{end}"
         for panel, item in zip(panels, chosen, strict=False):
             panel.imshow(_thumbnail(folders[item.list] / item.path))
             panel.set_title(_caption(item), fontsize=6)
         panels[0].text(-0.1, 0.5, name, fontsize=8, ha="right", va="center", transform=panels[0].transAxes)
-    return figure
+    said = (f"{condition}, {end}: {_in_words(chosen)}." for (condition, end), chosen in rows.items())
+    return Drawing(figure, " ".join(["Images remembered best and least.", *said]))
 
 
-def show_maps(maps: Maps, folder: Path) -> Figure | None:
+def show_maps(maps: Maps, folder: Path) -> Drawing | None:
     """Show images and, below each, what study has changed at every grid position; the last ones were not studied.
 
     Args:
@@ -117,10 +128,10 @@ def show_maps(maps: Maps, folder: Path) -> Figure | None:
         axes[0][column].imshow(_thumbnail(folder / maps.paths[index]))
         kind = "studied" if maps.paths[index] in maps.studied else "not studied"
         axes[0][column].set_title(kind, fontsize=7)
-        heat = axes[1][column].imshow(maps.gains[index], cmap="RdBu_r", vmin=-limit, vmax=limit)
+        heat = axes[1][column].imshow(maps.gains[index], cmap=GAINS, vmin=-limit, vmax=limit)
         axes[1][column].set_title(f"{maps.gains[index].mean():+.2f}", fontsize=7)
     figure.colorbar(heat, ax=list(axes[1]), label="nats", shrink=0.8)
-    return figure
+    return Drawing(figure, _maps_in_words(maps, chosen))
 
 
 def _memorability(item: Item) -> tuple[float, float]:
@@ -130,6 +141,20 @@ def _memorability(item: Item) -> tuple[float, float]:
 def _caption(item: Item) -> str:
     ratio = "" if item.likelihood_ratio is None else f", {item.likelihood_ratio:+.2f}"
     return f"{100 * item.accuracy_over_exposures:.0f} %{ratio}"
+
+
+def _in_words(items: Sequence[Item]) -> str:
+    return "; ".join(f"{item.path} ({_caption(item)})" for item in items)
+
+
+def _maps_in_words(maps: Maps, chosen: Sequence[int]) -> str:
+    """Return by how much study has raised the likelihood of images, in all and where it did most and least."""
+    said = []
+    for index in chosen:
+        kind = "studied" if maps.paths[index] in maps.studied else "not studied"
+        gains = maps.gains[index]
+        said.append(f"{kind}: {gains.mean():+.2f} on average, from {gains.min():+.2f} to {gains.max():+.2f}")
+    return f"Images, and NLL of their tokens before study minus NLL after it, in nats. {'; '.join(said)}."
 
 
 def _spread(indices: Sequence[int], count: int) -> list[int]:

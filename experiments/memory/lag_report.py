@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -29,8 +30,8 @@ def draw_lags(path: Path, rows: Sequence[LagRow]) -> None:
     for index, (label, of_model) in enumerate(lines_of(rows).items()):
         colour = COLOURS[index % len(COLOURS)]
         _draw_hits(axes[0], of_model, colour, label)
-        _draw_d_prime(axes[1], of_model, colour)
-        _draw_area(axes[2], of_model, colour)
+        _draw_d_prime(axes[1], of_model, colour, label)
+        _draw_area(axes[2], of_model, colour, label)
     _draw_people(axes[0])
     axes[0].set(ylabel="share called repeats", ylim=(-0.02, 1.02))
     axes[1].set(ylabel="d'")
@@ -103,21 +104,22 @@ def _draw_hits(panel: Axes, rows: Sequence[LagRow], colour: str, label: str) -> 
     panel.axhline(rows[0].false_alarms, color=colour, linestyle="--", linewidth=0.8)
 
 
-def _draw_d_prime(panel: Axes, rows: Sequence[LagRow], colour: str) -> None:
+def _draw_d_prime(panel: Axes, rows: Sequence[LagRow], colour: str, label: str) -> None:
     """Draw d' with its interval; an end that is not finite is not drawn."""
     for row in rows:
         low, high = (
             end if end is not None else row.d_prime for end in (row.d_prime_low_images, row.d_prime_high_images)
         )
         panel.plot([row.lag or 0] * 2, [low, high], color=colour, alpha=0.5, linewidth=1)
-    panel.plot(
-        [row.lag or 0 for row in rows], [row.d_prime for row in rows], f"{MARKERS[colour]}-", color=colour, markersize=3
-    )
-
-
-def _draw_area(panel: Axes, rows: Sequence[LagRow], colour: str) -> None:
     lags = [row.lag or 0 for row in rows]
-    panel.plot(lags, [row.auc for row in rows], f"{MARKERS[colour]}-", color=colour, markersize=3)
+    style: Any = {"color": colour, "markersize": 3, "label": literal(label)}
+    panel.plot(lags, [row.d_prime for row in rows], f"{MARKERS[colour]}-", **style)
+
+
+def _draw_area(panel: Axes, rows: Sequence[LagRow], colour: str, label: str) -> None:
+    lags = [row.lag or 0 for row in rows]
+    style: Any = {"color": colour, "markersize": 3, "label": literal(label)}
+    panel.plot(lags, [row.auc for row in rows], f"{MARKERS[colour]}-", **style)
     low, high = ([getattr(row, f"auc_{end}_images") for row in rows] for end in ("low", "high"))
     panel.fill_between(lags, low, high, color=colour, alpha=0.15, linewidth=0)
 

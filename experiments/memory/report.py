@@ -22,11 +22,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from experiments.codebook import write_codebook
 from experiments.human import Landmarks
-from experiments.memory.images import read_maps, show_items, show_maps
+from experiments.memory.images import Drawing, read_maps, show_items, show_maps
 from experiments.memory.merge import (
     LeftOut,
     RunFolder,
@@ -251,25 +249,26 @@ def _images(out: Path, folders: Sequence[RunFolder], by_item: Sequence[Item]) ->
         )
         medium = _saved(remembered, out / "remembered.png", "Remembered best and least")
         yield Section("Remembered best and least", text, (medium,))
-    figures = [figure for folder in folders if (figure := _maps_of_first_run(folder))]
-    if figures:
+    drawings = [drawing for folder in folders if (drawing := _maps_of_first_run(folder))]
+    if drawings:
         text = (
-            "How much study has lowered the NLL of every token, where it lies in the image: red has become likelier, "
-            "blue less likely. From the studied image with the most to that with the least on average (the number "
-            "above each), then images that were not studied: what is red there too was learned of all images."
+            "How much study has lowered the NLL of every token, where it lies in the image: yellow, lighter than the "
+            "grey of no change, has become likelier, blue, darker than it, less likely. From the studied image with "
+            "the most to that with the least on average (the number above each), then images that were not studied: "
+            "what is yellow there too was learned of all images."
         )
         media = tuple(
-            _saved(figure, out / f"maps_{number}.png", "Images, and NLL before study minus NLL after it")
-            for number, figure in enumerate(figures, start=1)
+            _saved(drawing, out / f"maps_{number}.png", "Images, and NLL before study minus NLL after it")
+            for number, drawing in enumerate(drawings, start=1)
         )
         yield Section("Where the memory lies", text, media)
 
 
-def _saved(figure: Figure, path: Path, caption: str) -> Medium:
-    return embed(save_figure(figure, path), caption)
+def _saved(drawn: Drawing, path: Path, caption: str) -> Medium:
+    return embed(save_figure(drawn.figure, path), caption, words=drawn.words)
 
 
-def _maps_of_first_run(folder: RunFolder) -> Figure | None:
+def _maps_of_first_run(folder: RunFolder) -> Drawing | None:
     maps = read_maps(folder.runs[0]) if folder.runs else None
     return show_maps(maps, folder.stimuli) if maps and folder.stimuli else None
 

@@ -106,12 +106,12 @@ def draw_optimum(
         _line(amounts, [_as_data(line, factor) for line in own], name, METHODS.get(name, "0.5"), linewidth=1)
     for row in budgets:
         if row.parameters is not None and row.data is not None:
-            sizes.plot(row.compute, row.parameters, ".", color=METHODS[row.method], markersize=5)
-            amounts.plot(row.compute, row.data, ".", color=METHODS[row.method], markersize=5)
+            sizes.plot(row.compute, row.parameters, **_mark(row.method, 4))
+            amounts.plot(row.compute, row.data, **_mark(row.method, 4))
     for run in rows:
         if run.envelope and run.parameters is not None:
-            sizes.plot(run.compute, run.parameters, ".", color=METHODS["envelope"], markersize=2)
-            amounts.plot(run.compute, run.data, ".", color=METHODS["envelope"], markersize=2)
+            sizes.plot(run.compute, run.parameters, **_mark("envelope", 2))
+            amounts.plot(run.compute, run.data, **_mark("envelope", 2))
     for panel, label in ((sizes, "parameters"), (amounts, literal(item))):
         for compute in dict.fromkeys(row.compute for row in optima):
             panel.axvline(compute, color="0.6", linestyle=":", linewidth=0.8)
@@ -161,6 +161,11 @@ def _line(
     if bands:
         along, low, high = np.array(bands).T
         panel.fill_between(along, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _mark(method: str, size: float) -> dict[str, Any]:
+    """Return how a point of a method is drawn, by a shape of its own too."""
+    return {"marker": MARKERS[METHODS[method]], "color": METHODS[method], "markersize": size, "linestyle": ""}
 
 
 def _as_data(line: LineRow, factor: float) -> LineRow:

@@ -126,7 +126,7 @@ def _of_page(refresh: int | None, stopped: bool) -> str:
 
 
 def _begun_section(begun: Sequence[Standing], measured: Sequence[Measured]) -> Section:
-    table = [("what", "", "step", "loss", "time")]
+    table = [("what", "state", "step", "loss", "time")]
     for one in begun:
         loss = "" if one.loss is None else f"{one.loss:.4g}"
         spent = "" if one.seconds is None else in_time(one.seconds)

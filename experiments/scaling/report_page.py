@@ -66,7 +66,7 @@ def ladder_section(out: Path, ladder: LadderPart) -> Section:
 
 def rate_section(ladder: LadderPart) -> Section:
     """Return the section on the learning rates that the sizes of a ladder tried."""
-    table: list[tuple[str, ...]] = [("size", "learning rate", "steps", "loss", "", "of those tried")]
+    table: list[tuple[str, ...]] = [("size", "learning rate", "steps", "loss", "chosen", "of those tried")]
     for row in ladder.trials:
         loss = "diverged" if row.diverged else f"{row.loss:.4g}"
         chosen = "trained at this one" if row.chosen else ""

@@ -66,7 +66,7 @@ def _draw_figure(
             _draw_panel(panel, group, measure, points, classes, fits)
             panel.set_ylabel(literal(likelihood if measure == "likelihood" else measure), fontsize=8)
     note = "Each measure is classified by itself; an ability that jumps in accuracy only jumps on that axis."
-    finish_figure(figure, axes, path, note if len(measures) > 1 else "", columns=4)
+    finish_figure(figure, axes, path, note if len(measures) > 1 else "", columns=4 if columns > 1 else 2)
 
 
 def _draw_panel(

@@ -80,7 +80,6 @@ def serve_app(options: AppOptions, address: str = HOST) -> None:
         port = server.getsockname()[1]
         hosts = (f"{HOST}:{port}", f"localhost:{port}") if address == HOST else None
         app = make_app(models, examples, Sessions(folder / "sessions"), worker, hosts)
-        server.listen()  # whoever reads the next line may be quicker than the server
         print(f"open http://{address}:{port}/ in a browser; Ctrl-C ends this", flush=True)
         run_server(app, server)
 
@@ -106,6 +105,7 @@ def listen(port: int, address: str = HOST) -> socket.socket:
         if os.name == "posix":  # elsewhere it would let two programs have the port
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         server.bind((address, port))
+        server.listen()  # before models are loaded: until then another app would get the same port
     except OSError as error:
         server.close()
         raise port_error(port, error) from error

@@ -119,8 +119,10 @@ def draw_scatter(
         for panel, name in zip(line, shown, strict=True):
             for number, condition in enumerate(pictures.conditions):
                 places = pictures.places_in(condition)
+                colour = COLOURS[number % len(COLOURS)]
                 style: dict[str, Any] = {
-                    "color": COLOURS[number % len(COLOURS)],
+                    "color": colour,
+                    "marker": MARKERS[colour],
                     "s": 10,
                     "alpha": 0.6,
                     "linewidths": 0,
@@ -140,7 +142,7 @@ def draw_extremes(
     pictures: Pictures,
     folders: Mapping[str, Path],
     labels: tuple[str, str],
-) -> bool:
+) -> str:
     """Draw ranks of pictures within conditions, a panel for each, with thumbnails of the extremes.
 
     Args:
@@ -152,26 +154,32 @@ def draw_extremes(
         labels: of the two axes.
 
     Returns:
-        Whether there were images to show.
+        Which pictures are shown, for those who cannot see them; empty where there were no images to show.
     """
     conditions = pictures.conditions
     figure = Figure(figsize=(4.4 * len(conditions), 4.8), layout="constrained")
     axes = figure.subplots(1, len(conditions), squeeze=False)[0]
     shown = 0
+    said = []
     for panel, condition in zip(axes, conditions, strict=True):
         places = pictures.places_in(condition)
         places = places[np.isfinite(of_model[places] + of_people[places])]
         points = np.stack([_shares(of_model[places]), _shares(of_people[places])], axis=1)
         panel.scatter(*points.T, s=8, color="0.6", linewidths=0)
-        for index in extremes(points):
+        chosen = extremes(points)
+        for index in chosen:
             shown += _show(panel, pictures.all[places[index]], points[index], folders)
+        if chosen:
+            named = [pictures.all[places[index]].path for index in chosen]
+            said.append(f"{condition}: {_corners_in_words(points[chosen], named)}.")
         panel.set(title=literal(condition), xlim=(-0.08, 1.08), ylim=(-0.08, 1.08), box_aspect=1)
         panel.set_xlabel(literal(f"{labels[0]}, rank", 60))
         panel.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel(literal(f"{labels[1]}, rank", 60))
-    if shown:
-        save_figure(figure, path)
-    return shown > 0
+    if not shown:
+        return ""
+    save_figure(figure, path)
+    return " ".join(said)
 
 
 def extremes(points: Floats) -> list[int]:
@@ -226,6 +234,17 @@ def _draw_course(panel: Axes, rows: Sequence[CourseRow], measure: str) -> None:
 def _shares(values: Floats) -> Floats:
     """Return ranks from 0 to 1."""
     return np.asarray((rankdata(values) - 1) / max(1, len(values) - 1))
+
+
+def _corners_in_words(points: Floats, names: Sequence[str]) -> str:
+    """Return which of the pictures at points (N, 2) are nearest to each corner."""
+    distances = np.stack([np.abs(points - corner).sum(axis=1) for corner in CORNERS.values()])
+    nearest = distances.argmin(axis=0)
+    of_corner = {
+        corner: [name for name, at in zip(names, nearest, strict=True) if at == index]
+        for index, corner in enumerate(CORNERS)
+    }
+    return "; ".join(f"remembered by {corner}: {', '.join(named)}" for corner, named in of_corner.items() if named)
 
 
 def _show(panel: Axes, picture: Any, point: Floats, folders: Mapping[str, Path]) -> int:

@@ -138,7 +138,8 @@ def compare_items(options: ItemsOptions) -> Path:
     ]
     names = ", ".join(folder.path.name for folder in runs)
     lead = " ".join([f"Runs: {names}.", *material.notes, *remarks])
-    facts = facts_of(options, models=named([model.name for model in material.models]), seeds=seeds_of(runs))
+    models = named([model.name for model in material.models])
+    facts = facts_of(options, models=models, seeds_of_runs=seeds_of(runs))
     write_report(out / "report.html", "Memory picture by picture", lead, sections, facts=facts)
     _print(correlations)
     say_done(out / "report.html", "open it in a browser")
@@ -297,8 +298,10 @@ def _draw_pictures(out: Path, material: Material) -> Iterator[Medium]:
         of_model = RATIO if source.kind == "scores" else GAIN
         path = out / f"extremes_{number}.png"
         values = (measures[of_model], source.measures[measure].values)
-        if draw_extremes(path, *values, material.pictures, material.folders, (name, f"{source.name}, {measure}")):
-            yield embed(path, f"{name}: the extremes, {of_model} against {measure} of {source.name}")
+        words = draw_extremes(path, *values, material.pictures, material.folders, (name, f"{source.name}, {measure}"))
+        if words:
+            caption = f"{name}: the extremes, {of_model} against {measure} of {source.name}"
+            yield embed(path, caption, words=f"{caption}. {words}")
 
 
 def _print(rows: Sequence[Correlation]) -> None:

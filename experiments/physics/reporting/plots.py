@@ -85,7 +85,8 @@ def draw_accuracy(path: Path, rows: Sequence[AccuracyRow], models: Sequence[str]
         panel.xaxis.set_major_formatter("{x:.0%}")
         panel.set_xticks([0, 0.5, 1])
         shown = [literal(_without(name, measure), NAME_LENGTH) for name in names]
-        panel.set_yticks(range(len(names)), shown if index % COLUMNS == 0 else [""] * len(names))
+        panel.set_yticks(range(len(names)), shown)
+        panel.tick_params(labelleft=index % COLUMNS == 0)
     finish_figure(figure, axes, path, note, columns=3)
 
 
