@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,7 @@ from data.same import record_items, record_tokens
 from data.skipping import describe_skipped, write_skipped
 from data.sources import Skipped
 from data.tags import read_tags
+from sampling.pages import named
 from storage.files import to_json, write_text
 from storage.lock import LOCK, FolderLock
 from storage.run_folder import RunFolderError, open_run, recorded_command
@@ -60,8 +62,9 @@ def look(options: LookOptions) -> Path:
         _check_folder(out, options.overwrite)
         tags = None if options.tags is None else read_tags(options.tags)
         material = find_material(options, Path(cache))
-        scorers = scorers_of(options, material)
-        _say(material)
+        scorers, unscored = scorers_of(options, material)
+        material = replace(material, notes=(*material.notes, *unscored))
+        _say(material, scorers)
         _discard(out)
         open_run(out, options, begun=False)
         drawn = draw(options, material, lock)
@@ -112,13 +115,14 @@ def _discard(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _say(material: Material) -> None:
+def _say(material: Material, scorers: Sequence[Scorer]) -> None:
     items = [one.item for one in material.shown if one.item is not None]
     form = material.form
     say_found(
         data=describe_items(items) if items else f"{count(len(material.shown), 'item')} of {material.data}",
         clips=f"{form.describe()}, {form.fps:g} a second" if form.frames > 1 else form.describe(),
         skipped=describe_skipped(material.skipped),
+        **({"surprise": f"under {named([scorer.label for scorer in scorers])}"} if scorers else {}),
     )
 
 
