@@ -10,7 +10,7 @@ from look_pages import FRAMES, make_look
 from look_visits import items, picture, rises, tags_of
 from playwright.sync_api import Page, expect
 
-from viewing.look.contents import Contents
+from viewing.look.contents import Batch, Contents, Training
 
 pytestmark = pytest.mark.timeout(300)
 expect.set_options(timeout=1000 * PATIENCE)
@@ -262,6 +262,18 @@ def test_a_click_on_the_curve_shows_what_was_trained_on_before(page: Page, conte
     assert page.locator("#before h3").all_text_contents() == [f"Step {step}" for step in range(25, 20, -1)]
 
 
+def test_at_a_jump_all_steps_since_the_point_before_are_shown(chromium: Chromium, tmp_path: Path) -> None:
+    curve = tuple((step, 5.0 + 2.0 * (step == 59)) for step in range(9, 100, 10))
+    batches = tuple(Batch(step, tuple(range(40)), 0) for step in (*range(5, 10), *range(45, 60), *range(95, 100)))
+    make_look(tmp_path, 40, training=Training(curve, (), "nats per token", batches, (59,)))
+    with chromium.visit(f"{(tmp_path / 'index.html').as_uri()}#view=training") as visit:
+        page = visit.page
+        assert page.locator("#before h3").all_text_contents() == [f"Step {step}" for step in range(59, 49, -1)]
+        page.fill("#step", "9")
+        assert page.locator("#before h3").all_text_contents() == [f"Step {step}" for step in range(99, 94, -1)]
+        assert visit.complaints == []
+
+
 # Tags
 
 
@@ -299,6 +311,9 @@ TABLES = {
     b"source,start,seconds,tag\nchild1/walk_3.mp4,6.5,0.25,Keep \n": "1 row read, 1 tag new.",
     b"\xef\xbb\xbftag;source;start\nkeep;child1/walk_1.mp4;2,0\n": "1 row read, 1 tag new.",
     "source\ttag\nchild1/walk_2.mp4\tkeep\n".encode("utf-16"): "1 row read, 1 tag new.",
+    "\ufeffsource\ttag\nchild2/walk_1.mp4\tkeep\n".encode("utf-16-be"): "1 row read, 1 tag new.",
+    b"source,start,tag\rchild2/walk_0.mp4,0,keep\r\r": "1 row read, 1 tag new.",
+    b'"source","start","seconds","tag"\nchild2/walk_2.mp4,NA,NA,keep\n,,,\n': "1 row read, 1 tag new.",
     b"source,start,tag\n'=gone.mp4,0,keep\nchild1/walk_0.mp4,99,keep\n": (
         "2 rows name nothing on this page, or no tag, and were left out: “=gone.mp4”, “child1/walk_0.mp4”."
     ),
