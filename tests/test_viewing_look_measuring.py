@@ -104,7 +104,7 @@ def test_a_flash_of_two_frames_and_fades_from_and_to_black_are_no_cuts(walk: Ten
 
 def test_a_cut_in_the_dark_is_a_cut(walk: Tensor) -> None:
     other = to_uint8(render_clip(1, 3, 64, 8, 8.0))
-    dark = (torch.cat([walk[:, :5], other[:, 5:]], dim=1).float() * 0.1).to(torch.uint8)
+    dark = (torch.cat([walk[:, :5], other[:, 5:]], dim=1).float() * 0.2).to(torch.uint8)
     assert measure(dark).cut > CUT
 
 

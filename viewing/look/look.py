@@ -68,9 +68,10 @@ def look(options: LookOptions) -> Path:
         _discard(out)
         open_run(out, options, begun=False)
         drawn = draw(options, material, lock)
+        scorers, _ = scorers_of(options, material)  # a training that goes on has other checkpoints by now
         contents, skipped = assemble(options, material, drawn, scorers, tags)
         lock.check()
-        _write(out, material, scorers, contents, skipped)
+        _write(out, material, contents, skipped)
     _say_result(contents, skipped)
     say_done(out / PAGE, "open it in a browser")
     return out / PAGE
@@ -126,18 +127,16 @@ def _say(material: Material, scorers: Sequence[Scorer]) -> None:
     )
 
 
-def _write(
-    out: Path, material: Material, scorers: Sequence[Scorer], contents: Contents, skipped: Sequence[Skipped]
-) -> None:
+def _write(out: Path, material: Material, contents: Contents, skipped: Sequence[Skipped]) -> None:
     """Write the tables, the record, and at last the page."""
     write_rows(out / "items.csv", item_rows(contents), LookRow)
     write_rows(out / "duplicates.csv", duplicate_rows(contents), DuplicateRow)
     write_skipped(out / "skipped.csv", skipped)
-    write_text(out / "look.json", to_json(_record(material, scorers, contents)))
+    write_text(out / "look.json", to_json(_record(material, contents)))
     write_page(out, contents)
 
 
-def _record(material: Material, scorers: Sequence[Scorer], contents: Contents) -> dict[str, Any]:
+def _record(material: Material, contents: Contents) -> dict[str, Any]:
     """Return what was looked at, by which it is known again, and what was found."""
     items = [one.item for one in material.shown if one.item is not None]
     data = record_tokens(material.store) if material.store is not None else record_items(items)
@@ -149,7 +148,7 @@ def _record(material: Material, scorers: Sequence[Scorer], contents: Contents) -
         "fps": material.form.fps,
         "size": contents.side,
         "tokenizer": None if contents.tokens is None else tokens_of(material).tokenizer,
-        "gpts": [scorer.label for scorer in scorers],
+        "gpts": _asked(contents),
         "defects": {flag.key: len(flag.items) for flag in contents.flags},
         "duplicates": {
             "bits": {"images": NEAR, "clips": NEAR_CLIPS},
@@ -157,6 +156,13 @@ def _record(material: Material, scorers: Sequence[Scorer], contents: Contents) -
             "leaks": sum(group.leak for group in contents.duplicates),
         },
     }
+
+
+def _asked(contents: Contents) -> list[str]:
+    """Return the GPTs whose surprise the page has, by their names for people."""
+    if contents.checkpoints is not None:
+        return list(contents.checkpoints.labels)
+    return [] if contents.surprise is None else [contents.surprise.model]
 
 
 def _say_result(contents: Contents, skipped: Sequence[Skipped]) -> None:
