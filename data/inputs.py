@@ -113,7 +113,10 @@ def _found(named: str) -> list[Path]:
         return [Path(named)]
     path = Path(named)
     pattern = str(path.relative_to(path.anchor)).replace("[", "[[]")  # brackets are characters of names
-    found = sorted(one for one in Path(path.anchor).glob(pattern) if not one.name.startswith("."))
+    try:
+        found = sorted(one for one in Path(path.anchor).glob(pattern) if not one.name.startswith("."))
+    except OSError as error:  # a name is longer than names can be, say
+        raise MediaError(f"{named} cannot be looked for: {error.strerror}") from error
     if not found:
         raise MediaError(f"{named} stands for no file and no folder that is there")
     return found

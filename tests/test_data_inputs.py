@@ -51,6 +51,17 @@ def test_a_pattern_that_nothing_is_called_by_is_refused(folder: Path) -> None:
         check_data(folder / "z*.tar")
 
 
+@pytest.mark.parametrize("rest", ["x" * 300, "x" * 5000])
+def test_a_pattern_with_names_that_are_too_long_is_refused(folder: Path, rest: str) -> None:
+    with pytest.raises(MediaError, match=r"stands for no file|cannot be looked for"):
+        check_data(folder / "s*" / rest)
+
+
+def test_a_pattern_is_relative_to_the_folder_it_is_given_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder / "sub")
+    assert named_paths(Path("../b-*.png")) == [Path("../b-0.png")]
+
+
 def test_items_of_a_pattern_are_named_as_those_of_braces(folder: Path) -> None:
     given = [catalogue(folder / pattern).sources for pattern in ("a-?.png", "a-{0..1}.png")]
     assert [[source.name for source in sources] for sources in given] == [["a-0.png", "a-1.png"]] * 2
