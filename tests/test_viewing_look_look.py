@@ -240,7 +240,9 @@ def test_strips_longer_than_a_jpeg_are_refused() -> None:
 # Tags
 
 
-def test_tags_of_a_page_before_are_on_the_new_one(page: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+def test_tags_of_a_page_before_are_on_the_new_one(
+    page: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     films = page[0].parent / "films"
     table = tmp_path / "tags.csv"
     table.write_text("source;start;seconds;tag\nfilm_1.mp4;0;1;Exclude\nfilm_2.mp4;;;odd\nnobody.mp4;0;;odd\n")
@@ -253,6 +255,7 @@ def test_tags_of_a_page_before_are_on_the_new_one(page: tuple[Path, dict[str, An
     assert data["tags"]["known"] == ["exclude", "keep", "odd"]
     assert any("1 tag of tags.csv found no item" in note and "nobody.mp4" in note for note in data["notes"])
     assert "nobody.mp4" in [row["file"] for row in rows(tmp_path / "page" / "skipped.csv")]
+    assert "2 files or tags skipped (see skipped.csv)" in capsys.readouterr().out
 
 
 def test_a_table_that_is_none_is_refused(page: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def look(options: LookOptions) -> Path:
         contents, skipped = assemble(options, material, drawn, scorers, tags)
         lock.check()
         _write(out, material, contents, skipped)
-    _say_result(contents, skipped)
+    _say_result(contents, skipped, with_tags=tags is not None)
     say_done(out / PAGE, "open it in a browser")
     return out / PAGE
 
@@ -165,9 +165,12 @@ def _asked(contents: Contents) -> list[str]:
     return [] if contents.surprise is None else [contents.surprise.model]
 
 
-def _say_result(contents: Contents, skipped: Sequence[Skipped]) -> None:
+def _say_result(contents: Contents, skipped: Sequence[Skipped], with_tags: bool) -> None:
     leaks = sum(group.leak for group in contents.duplicates)
-    print(f"{count(len(contents.names), 'item')}, {count(len(skipped), 'file')} skipped (see skipped.csv)")
+    left_out = count(len(skipped), "file")
+    if with_tags:
+        left_out = f"{len(skipped):,} {'file or tag' if len(skipped) == 1 else 'files or tags'}"
+    print(f"{count(len(contents.names), 'item')}, {left_out} skipped (see skipped.csv)")
     defects = ", ".join(f"{len(flag.items):,} {flag.label}" for flag in contents.flags)
     print(f"defects          {defects}")
     across = f", {leaks:,} of them across training and validation" if leaks else ""
