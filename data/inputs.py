@@ -5,6 +5,7 @@ Options refer to these checks: what they need beyond Python is imported when it 
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,9 @@ from pathlib import Path
 from data.errors import MediaError, StimulusError, TokenStoreError
 from data.folders import FoundFile, look_at
 from data.prepared_paths import check_finished
+
+WILD = re.compile("[*?]")
+"""What stands for any characters of a name, or for one."""
 
 
 def check_data(path: Path) -> None:
@@ -87,14 +91,35 @@ def is_there(path: Path, kind: Callable[[int], bool]) -> bool:
 def named_paths(path: Path) -> list[Path]:
     """Return the paths that one stands for: itself, or those of its pattern, each once, in order.
 
+    Braces in a pattern stand for every text between them, `*` and `?` for the names that are there.
+
     Raises:
-        MediaError: it is neither there nor a pattern.
+        MediaError: it is neither there nor a pattern, or nothing that is there has such a name.
     """
     if look_at(path).status:
         return [path]
     from data.braces import expand_braces
 
-    return list(dict.fromkeys(Path(one) for one in expand_braces(str(path))))
+    return list(dict.fromkeys(found for one in expand_braces(str(path)) for found in _found(one)))
+
+
+def _found(named: str) -> list[Path]:
+    """Return what `*` and `?` in a path stand for, in order of the names; what has neither, or is called so, itself.
+
+    Raises:
+        MediaError: nothing has such a name.
+    """
+    if not WILD.search(named) or look_at(Path(named)).status:
+        return [Path(named)]
+    path = Path(named)
+    pattern = str(path.relative_to(path.anchor)).replace("[", "[[]")  # brackets are characters of names
+    try:
+        found = sorted(one for one in Path(path.anchor).glob(pattern) if not one.name.startswith("."))
+    except OSError as error:  # a name is longer than names can be, say
+        raise MediaError(f"{named} cannot be looked for: {error.strerror}") from error
+    if not found:
+        raise MediaError(f"{named} stands for no file and no folder that is there")
+    return found
 
 
 def look_at_named(path: Path) -> tuple[FoundFile, bool]:

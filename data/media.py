@@ -2,7 +2,8 @@
 
 A path means a folder (searched through, linked folders too), one file, a CSV of stretches of videos (see
 `data.clip_list`), prepared shards (see `data.prepared`), or a pattern of webdataset tar shards such as
-`shards-{0000..0003}.tar` (`a.tar::b.tar` for several), whose members are read in place, never unpacked.
+`shards-{0000..0003}.tar` or `shards-*.tar` (`a.tar::b.tar` for several), whose members are read in place, never
+unpacked.
 """
 
 from __future__ import annotations

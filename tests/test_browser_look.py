@@ -1,31 +1,21 @@
 """The page of `data look` in a real browser, as people use it: with a mouse, a finger, the keyboard alone."""
 
-import csv
-import functools
-import io
-import shutil
-import threading
 from collections.abc import Iterator
-from dataclasses import replace
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from browser import PATIENCE
 from browsing import TELEPHONE, Chromium, Visit
-from look_pages import FRAMES, make_contents, make_look
+from look_pages import FRAMES, make_look
+from look_visits import items, picture, rises, tags_of
 from playwright.sync_api import Page, expect
 
-from viewing.look.contents import Contents
+from viewing.look.contents import Batch, Contents, Training
 
 pytestmark = pytest.mark.timeout(300)
 expect.set_options(timeout=1000 * PATIENCE)
 
 VIEWS = ("duplicates", "training", "skipped", "about", "items")
-NAMES = "[...document.querySelectorAll('#cells .cell:not([hidden])')].sort((a, b) => a.ariaPosInSet - b.ariaPosInSet)"
-ITEMS = f"{NAMES}.map((each) => Number(each.dataset.item))"
-"""Of the items in sight, in their order."""
-HOSTILE = "<img src=x onerror='top.executed=1'></script><script>top.executed=1</script>\u202e=1+1,\";"
 SHOWS = "(selector) => document.querySelector(selector).style.backgroundImage"
 PLAYS = f"(selector) => ({SHOWS})(selector).includes('films/') && playing?.progress.style.width !== '0'"
 RESTS = f"(selector) => ({SHOWS})(selector).includes('sprites/')"
@@ -55,31 +45,6 @@ def visit(chromium: Chromium, folder: Path, contents: Contents) -> Iterator[Visi
 @pytest.fixture
 def page(visit: Visit) -> Page:
     return visit.page
-
-
-def items(page: Page) -> list[int]:
-    return page.evaluate(ITEMS)
-
-
-def picture(page: Page, item: int) -> str:
-    return f"#cells .cell:not([hidden])[data-item='{item}'] .picture"
-
-
-def tags_of(page: Page) -> list[tuple[str, str, str, str]]:
-    """Rows of the table that is downloaded."""
-    page.evaluate("document.getElementById('tagging').open = true")
-    with page.expect_download() as download:
-        page.click("#download")
-    text = Path(download.value.path()).read_text(encoding="utf-8")
-    head, *rows = csv.reader(io.StringIO(text, newline=""))
-    assert head == ["source", "start", "seconds", "tag"]
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
-
-
-def rises(values: list[float | None]) -> bool:
-    """Whether numbers do not fall, and those that are missing come last."""
-    known = [value for value in values if value is not None]
-    return known == sorted(known) and values[: len(known)] == known
 
 
 # What somebody does in the first five minutes
@@ -297,6 +262,18 @@ def test_a_click_on_the_curve_shows_what_was_trained_on_before(page: Page, conte
     assert page.locator("#before h3").all_text_contents() == [f"Step {step}" for step in range(25, 20, -1)]
 
 
+def test_at_a_jump_all_steps_since_the_point_before_are_shown(chromium: Chromium, tmp_path: Path) -> None:
+    curve = tuple((step, 5.0 + 2.0 * (step == 59)) for step in range(9, 100, 10))
+    batches = tuple(Batch(step, tuple(range(40)), 0) for step in (*range(5, 10), *range(45, 60), *range(95, 100)))
+    make_look(tmp_path, 40, training=Training(curve, (), "nats per token", batches, (59,)))
+    with chromium.visit(f"{(tmp_path / 'index.html').as_uri()}#view=training") as visit:
+        page = visit.page
+        assert page.locator("#before h3").all_text_contents() == [f"Step {step}" for step in range(59, 49, -1)]
+        page.fill("#step", "9")
+        assert page.locator("#before h3").all_text_contents() == [f"Step {step}" for step in range(99, 94, -1)]
+        assert visit.complaints == []
+
+
 # Tags
 
 
@@ -334,6 +311,9 @@ TABLES = {
     b"source,start,seconds,tag\nchild1/walk_3.mp4,6.5,0.25,Keep \n": "1 row read, 1 tag new.",
     b"\xef\xbb\xbftag;source;start\nkeep;child1/walk_1.mp4;2,0\n": "1 row read, 1 tag new.",
     "source\ttag\nchild1/walk_2.mp4\tkeep\n".encode("utf-16"): "1 row read, 1 tag new.",
+    "\ufeffsource\ttag\nchild2/walk_1.mp4\tkeep\n".encode("utf-16-be"): "1 row read, 1 tag new.",
+    b"source,start,tag\rchild2/walk_0.mp4,0,keep\r\r": "1 row read, 1 tag new.",
+    b'"source","start","seconds","tag"\nchild2/walk_2.mp4,NA,NA,keep\n,,,\n': "1 row read, 1 tag new.",
     b"source,start,tag\n'=gone.mp4,0,keep\nchild1/walk_0.mp4,99,keep\n": (
         "2 rows name nothing on this page, or no tag, and were left out: “=gone.mp4”, “child1/walk_0.mp4”."
     ),
@@ -366,96 +346,3 @@ def test_the_keyboard_stays_where_an_item_leaves_the_list(page: Page) -> None:
     page.keyboard.press("x")
     expect(page.locator(picture(page, 2))).to_have_count(0)
     expect(page.locator(picture(page, 3))).to_be_focused()
-
-
-# Pages that are otherwise
-
-
-def test_a_page_without_its_files_says_which_are_missing(
-    chromium: Chromium, folder: Path, contents: Contents, tmp_path: Path
-) -> None:
-    page_file = Path(shutil.copy(folder / "index.html", tmp_path))
-    with chromium.visit(page_file) as visit:
-        page = visit.page
-        expect(page.locator("#missing")).to_contain_text(
-            "“sprites” are missing beside this page. Copy the whole folder"
-        )
-        page.evaluate("viewer.open(3, list.items)")
-        expect(page.locator("#missing")).to_contain_text("“films”, “sprites”, “surprise”, “tokens”")
-        page.keyboard.press("Escape")
-        page.select_option("#sort", "brightness")
-        assert rises([contents.numbers[1].values[item] for item in items(page)])
-
-
-@pytest.mark.parametrize(
-    ("count", "stills", "model"), [(0, False, False), (1, False, True), (1, True, False), (9, True, True)]
-)
-def test_pages_with_little_are_whole(
-    count: int, stills: bool, model: bool, chromium: Chromium, tmp_path: Path, axe_script: str
-) -> None:
-    none = {"flags": (), "duplicates": (), "skipped": (), "notes": ()} if count < 2 else {}
-    make_look(tmp_path, count, stills=stills, model=model, **none)
-    with chromium.visit(tmp_path / "index.html") as visit:
-        page = visit.page
-        for view in ("duplicates", "skipped", "about", "items"):
-            page.click(f"#to-{view}")
-        expect(page.locator("#count")).to_have_text(f"{count} item{'' if count == 1 else 's'}")
-        if count:
-            page.click(picture(page, 0))
-            expect(page.locator("#item-overlay button")).to_have_count(16 if model else 0)
-            expect(page.locator("#item-films")).to_be_visible(visible=not stills)
-        assert visit.violations(axe_script) == []
-        assert visit.complaints == []
-
-
-def test_hostile_names_are_text_and_nothing_in_them_is_hidden(chromium: Chromium, tmp_path: Path) -> None:
-    names = (HOSTILE, f"={HOSTILE}", "c.mp4\udcff", "d.mp4")
-    word = replace(make_contents(4).words[0], choices=(HOSTILE, "b"))
-    pairs = ((HOSTILE, HOSTILE),)
-    make_look(tmp_path, 4, names=names, title=HOSTILE, header=pairs, notes=(HOSTILE,), words=(word,), skipped=pairs)
-    with chromium.visit(tmp_path / "index.html") as visit:
-        page = visit.page
-        page.focus(picture(page, 1))
-        page.keyboard.press("x")
-        for view in VIEWS:
-            page.click(f"#to-{view}")
-        page.click(picture(page, 0))
-        expect(page.locator("#item-title")).to_have_text(HOSTILE.replace("\u202e", "\\u202e"))
-        page.keyboard.press("Escape")
-        assert page.evaluate("top.executed ?? 0") == 0
-        assert "\u202e" not in page.evaluate("document.body.innerText")
-        assert page.locator("img, iframe").count() == 0
-        assert [row[0] for row in tags_of(page)] == [f"'={HOSTILE}"]
-        assert visit.elsewhere(tmp_path.as_uri()) == []
-        assert visit.complaints == []
-
-
-def test_ends_of_long_names_are_seen_and_frames_of_films_have_a_length(chromium: Chromium, tmp_path: Path) -> None:
-    names = tuple(f"{'a_long_folder/' * 4}frame_{item:04d}.mp4" for item in range(2))
-    make_look(tmp_path, 2, stills=True, names=names, starts=(0.0, 0.125))
-    with chromium.visit(tmp_path / "index.html") as visit:
-        page = visit.page
-        ending = page.locator("#cells .cell[data-item='1'] .name :last-child")
-        expect(ending).to_have_text("e_0001.mp4")
-        assert ending.evaluate("(each) => each.scrollWidth <= each.clientWidth")
-        page.focus(picture(page, 1))
-        page.keyboard.press("x")
-        assert tags_of(page) == [(names[1], "0.125", "0.125", "exclude")]
-
-
-def test_a_page_works_from_a_server_too(chromium: Chromium, folder: Path, contents: Contents) -> None:
-    handler = functools.partial(Quiet, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
-        with chromium.visit(address) as visit:
-            visit.page.click(picture(visit.page, 0))
-            expect(visit.page.locator("#item-overlay button")).to_have_count(16)
-            assert visit.elsewhere(address) == []
-            assert visit.complaints == []
-        server.shutdown()
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass

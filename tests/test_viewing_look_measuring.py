@@ -93,6 +93,27 @@ def test_a_flash_is_no_cut(walk: Tensor) -> None:
     assert measure(film).cut < 0.1
 
 
+def test_a_flash_of_two_frames_and_fades_from_and_to_black_are_no_cuts(walk: Tensor) -> None:
+    flash = walk.clone()
+    flash[:, 3:5] = 255
+    assert measure(flash).cut < 0.1
+    fading = (walk.float() * torch.linspace(0, 1, 8).view(1, 8, 1, 1)).to(torch.uint8)
+    assert measure(fading).cut < 0.1
+    assert measure(fading.flip(1)).cut < 0.1
+
+
+def test_a_cut_in_the_dark_is_a_cut(walk: Tensor) -> None:
+    other = to_uint8(render_clip(1, 3, 64, 8, 8.0))
+    dark = (torch.cat([walk[:, :5], other[:, 5:]], dim=1).float() * 0.2).to(torch.uint8)
+    assert measure(dark).cut > CUT
+
+
+def test_another_picture_after_black_is_a_cut(walk: Tensor) -> None:
+    other = to_uint8(render_clip(1, 3, 64, 8, 8.0))
+    film = torch.cat([walk[:, :3], flat(0, 2), other[:, 5:]], dim=1)
+    assert measure(film).cut > CUT
+
+
 def test_frames_of_one_level_are_no_cut() -> None:
     film = flat(0)
     film[:, 4:] = 30

@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,21 @@ def test_some_checkpoints_of_a_run_score_the_first_and_the_last_among_them(run: 
     assert len(steps) == MOST_CHECKPOINTS
     assert (steps[0], steps[-1]) == (1, STEPS)
     assert steps == sorted({int(step or 0) for step in steps})
+
+
+def test_checkpoints_that_a_training_has_removed_meanwhile_are_left_out(
+    run: Path, store: TokenStore, tmp_path: Path
+) -> None:
+    shutil.copytree(run / "checkpoints", tmp_path / "run" / "checkpoints")
+    scorers = find_scorers([tmp_path / "run"])
+    for scorer in scorers[:-2]:
+        shutil.rmtree(scorer.path)
+    found = measure_surprise(tmp_path, grids_of(store), scorers, [None] * len(store))
+    assert found.checkpoints is not None
+    assert found.checkpoints.steps == tuple(scorer.step for scorer in scorers[-2:])
+    shutil.rmtree(tmp_path / "run")
+    with pytest.raises(CheckpointError, match="has removed all its checkpoints of before meanwhile: ask again"):
+        measure_surprise(tmp_path, grids_of(store), scorers, [None] * len(store))
 
 
 def test_the_fall_is_from_the_first_checkpoint_to_the_last(found: tuple[SurpriseFound, Path], run: Path) -> None:

@@ -240,11 +240,26 @@ def test_of_a_long_training_points_and_batches_are_thinned_but_not_at_jumps(
     found = read_gpt_training(tmp_path / "run", store, range(len(store)))
     jump = 20 * 150 + 19
     assert known(found).jumps == (jump,)
-    assert 20 <= len(known(found).curve) <= 21
+    assert 20 <= len(known(found).curve) <= 22
     assert found.notes == (f"The curve shows {len(known(found).curve)} of 200 points, all jumps among them.",)
     steps = list(by_step(found))
-    assert {jump - back for back in range(training_curve.STEPS_BEFORE_JUMP)} <= set(steps)
-    assert len(steps) <= 10 + training_curve.STEPS_BEFORE_JUMP
+    assert {jump - back for back in range(10)} <= set(steps)
+    assert len(steps) <= 10 + 10
+
+
+@pytest.mark.parametrize(("every", "since"), [(1, 1), (20, 20), (500, 100)])
+def test_at_a_jump_there_are_all_steps_since_the_point_before(
+    every: int, since: int, run: Path, store: TokenStore, tmp_path: Path
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    values = falling(60)
+    values[30:] += 3
+    lines = [json.dumps({"step": every * index, "loss": value}) for index, value in enumerate(values.tolist())]
+    (tmp_path / "run" / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    found = read_gpt_training(tmp_path / "run", store, range(len(store)))
+    jump = 30 * every
+    assert known(found).jumps == (jump,)
+    assert [step for step in by_step(found) if jump - every < step <= jump] == list(range(jump - since + 1, jump + 1))
 
 
 def test_of_a_tokenizer_the_items_are_those_whose_clips_were_drawn(

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from data.sources import Skipped
 from data.tags import TagTable
+from gpt.config import MismatchError
+from gpt.options import TrainOptions
 from sampling.pages import facts_of, named
+from storage.model_paths import CheckpointError
+from storage.run_folder import holds_training, recorded_command
 from storage.terminal import count
 from viewing.look.codes import count_codes
 from viewing.look.columns import numbers_of, words_of
@@ -50,15 +54,28 @@ def tokens_of(material: Material) -> TokensOf:
     return TokensOf(grid, tokenizer.vocab_size, tokenizer.fingerprint)
 
 
-def scorers_of(options: LookOptions, material: Material) -> list[Scorer]:
-    """Return the GPTs that score the items, none if none was given.
+def scorers_of(options: LookOptions, material: Material) -> tuple[list[Scorer], list[str]]:
+    """Return the GPTs that score the items, those that were given or the checkpoints of the run that is looked at.
+
+    Returns:
+        Them, and a note where the run has some that cannot score its items.
 
     Raises:
-        CheckpointError, MismatchError: see `check_scorers`.
+        CheckpointError, MismatchError: see `check_scorers`; a GPT was given that cannot score the items.
     """
-    if not options.gpt:
-        return []
-    scorers = find_scorers(options.gpt)
+    if options.gpt:
+        return _checked_scorers(options.gpt, material), []
+    run = material.run
+    if run is None or recorded_command(run) != TrainOptions.command or not holds_training(run):
+        return [], []
+    try:
+        return _checked_scorers([run], material), []
+    except (CheckpointError, MismatchError) as error:
+        return [], [f"The surprise of this GPT is not shown: {error}."]
+
+
+def _checked_scorers(gpts: Sequence[Path], material: Material) -> list[Scorer]:
+    scorers = find_scorers(gpts)
     check_scorers(scorers, *tokens_of(material))
     return scorers
 

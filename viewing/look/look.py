@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,7 @@ from data.same import record_items, record_tokens
 from data.skipping import describe_skipped, write_skipped
 from data.sources import Skipped
 from data.tags import read_tags
+from sampling.pages import named
 from storage.files import to_json, write_text
 from storage.lock import LOCK, FolderLock
 from storage.run_folder import RunFolderError, open_run, recorded_command
@@ -60,15 +62,17 @@ def look(options: LookOptions) -> Path:
         _check_folder(out, options.overwrite)
         tags = None if options.tags is None else read_tags(options.tags)
         material = find_material(options, Path(cache))
-        scorers = scorers_of(options, material)
-        _say(material)
+        scorers, unscored = scorers_of(options, material)
+        material = replace(material, notes=(*material.notes, *unscored))
+        _say(material, scorers)
         _discard(out)
         open_run(out, options, begun=False)
         drawn = draw(options, material, lock)
+        scorers, _ = scorers_of(options, material)  # a training that goes on has other checkpoints by now
         contents, skipped = assemble(options, material, drawn, scorers, tags)
         lock.check()
-        _write(out, material, scorers, contents, skipped)
-    _say_result(contents, skipped)
+        _write(out, material, contents, skipped)
+    _say_result(contents, skipped, with_tags=tags is not None)
     say_done(out / PAGE, "open it in a browser")
     return out / PAGE
 
@@ -112,28 +116,27 @@ def _discard(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _say(material: Material) -> None:
+def _say(material: Material, scorers: Sequence[Scorer]) -> None:
     items = [one.item for one in material.shown if one.item is not None]
     form = material.form
     say_found(
         data=describe_items(items) if items else f"{count(len(material.shown), 'item')} of {material.data}",
         clips=f"{form.describe()}, {form.fps:g} a second" if form.frames > 1 else form.describe(),
         skipped=describe_skipped(material.skipped),
+        **({"surprise": f"under {named([scorer.label for scorer in scorers])}"} if scorers else {}),
     )
 
 
-def _write(
-    out: Path, material: Material, scorers: Sequence[Scorer], contents: Contents, skipped: Sequence[Skipped]
-) -> None:
+def _write(out: Path, material: Material, contents: Contents, skipped: Sequence[Skipped]) -> None:
     """Write the tables, the record, and at last the page."""
     write_rows(out / "items.csv", item_rows(contents), LookRow)
     write_rows(out / "duplicates.csv", duplicate_rows(contents), DuplicateRow)
     write_skipped(out / "skipped.csv", skipped)
-    write_text(out / "look.json", to_json(_record(material, scorers, contents)))
+    write_text(out / "look.json", to_json(_record(material, contents)))
     write_page(out, contents)
 
 
-def _record(material: Material, scorers: Sequence[Scorer], contents: Contents) -> dict[str, Any]:
+def _record(material: Material, contents: Contents) -> dict[str, Any]:
     """Return what was looked at, by which it is known again, and what was found."""
     items = [one.item for one in material.shown if one.item is not None]
     data = record_tokens(material.store) if material.store is not None else record_items(items)
@@ -145,7 +148,7 @@ def _record(material: Material, scorers: Sequence[Scorer], contents: Contents) -
         "fps": material.form.fps,
         "size": contents.side,
         "tokenizer": None if contents.tokens is None else tokens_of(material).tokenizer,
-        "gpts": [scorer.label for scorer in scorers],
+        "gpts": _asked(contents),
         "defects": {flag.key: len(flag.items) for flag in contents.flags},
         "duplicates": {
             "bits": {"images": NEAR, "clips": NEAR_CLIPS},
@@ -155,9 +158,19 @@ def _record(material: Material, scorers: Sequence[Scorer], contents: Contents) -
     }
 
 
-def _say_result(contents: Contents, skipped: Sequence[Skipped]) -> None:
+def _asked(contents: Contents) -> list[str]:
+    """Return the GPTs whose surprise the page has, by their names for people."""
+    if contents.checkpoints is not None:
+        return list(contents.checkpoints.labels)
+    return [] if contents.surprise is None else [contents.surprise.model]
+
+
+def _say_result(contents: Contents, skipped: Sequence[Skipped], with_tags: bool) -> None:
     leaks = sum(group.leak for group in contents.duplicates)
-    print(f"{count(len(contents.names), 'item')}, {count(len(skipped), 'file')} skipped (see skipped.csv)")
+    left_out = count(len(skipped), "file")
+    if with_tags:
+        left_out = f"{len(skipped):,} {'file or tag' if len(skipped) == 1 else 'files or tags'}"
+    print(f"{count(len(contents.names), 'item')}, {left_out} skipped (see skipped.csv)")
     defects = ", ".join(f"{len(flag.items):,} {flag.label}" for flag in contents.flags)
     print(f"defects          {defects}")
     across = f", {leaks:,} of them across training and validation" if leaks else ""

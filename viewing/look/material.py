@@ -9,6 +9,7 @@ from pathlib import Path
 from data.clip_format import ClipFormat
 from data.errors import MediaError, TokenStoreError
 from data.exclusion import clip_of_item, read_exclusion
+from data.inputs import check_data
 from data.items import Item, find_items, find_sources, list_items, split_items
 from data.prepared import open_prepared
 from data.prepared_paths import holds_prepared
@@ -17,8 +18,9 @@ from data.tokens import TokenItem, TokenStore
 from gpt.options import TrainOptions as GPTOptions
 from storage.fingerprints import same_fingerprint
 from storage.model_paths import brought_tokenizer
-from storage.run_folder import holds_training, read_options, recorded_command
+from storage.run_folder import holds_training, recorded_command
 from training.progress import count
+from viewing.look.begun import find_tokens, read_tokenizer_options
 from viewing.look.choosing import choose_evenly
 from viewing.look.options import LookOptions, check_strip, is_store
 from vqgan.encoding_plan import read_plan
@@ -87,7 +89,7 @@ def find_material(options: LookOptions, cache: Path) -> Material:
     if command == GPTOptions.command:
         return _of_store(options, _tokens_of(path), cache, run=path)
     if command == VQGANOptions.command:
-        return _of_training(options, read_options(path, VQGANOptions), cache)
+        return _of_training(options, read_tokenizer_options(path), cache)
     if is_store(path):
         return _of_store(options, path, cache)
     return _of_data(options, path, cache, _tokenizer_of(options), options.group_by)
@@ -99,17 +101,13 @@ def _tokens_of(run: Path) -> Path:
     Raises:
         LookError: it is not there.
     """
-    options = read_options(run, GPTOptions)
-    here = run.resolve()
-    began = [] if options.out.is_absolute() else [folder for folder in here.parents if folder / options.out == here]
-    beside = [folder / options.tokens for folder in began]
-    found = next((folder for folder in (options.tokens, *beside) if is_store(folder)), None)
-    if found is None:
+    tokens = find_tokens(run)
+    if not is_store(tokens):
         raise LookError(
-            f"{run} was trained on the token store {options.tokens}, which is not there: put it back, or look at "
-            "another store, with the surprise of this GPT at it by --gpt"
+            f"{run} was trained on the token store {tokens}, which is not there: put it back, or look at another store,"
+            " with the surprise of this GPT at it by --gpt"
         )
-    return found
+    return tokens
 
 
 def _tokenizer_of(options: LookOptions) -> Tokenizer | None:
@@ -130,7 +128,19 @@ def _tokenizer_of(options: LookOptions) -> Tokenizer | None:
 
 
 def _of_training(options: LookOptions, trained: VQGANOptions, cache: Path) -> Material:
-    """Return what a tokenizer was trained on, with its tokens if there is a model by now."""
+    """Return what a tokenizer was trained on, with its tokens if there is a model by now.
+
+    Raises:
+        LookError: what it was trained on is not there.
+    """
+    data = options.data or trained.data
+    try:
+        check_data(data)
+    except MediaError as error:
+        raise LookError(
+            f"{options.path} was trained on {data}, which cannot be looked at ({error}): put it back, or give it with "
+            "--data"
+        ) from error
     if options.tokenizer is None and holds_training(options.path):
         options = replace(options, tokenizer=options.path)
     tokenizer = _tokenizer_of(options)
@@ -138,7 +148,7 @@ def _of_training(options: LookOptions, trained: VQGANOptions, cache: Path) -> Ma
     if tokenizer is None:
         options = replace(options, frames=options.frames or model.frames, fps=options.fps or model.fps)
     group_by = options.group_by if options.group_by is not None else trained.group_by
-    found = _of_data(options, options.data or trained.data, cache, tokenizer, group_by)
+    found = _of_data(options, data, cache, tokenizer, group_by)
     return _without_excluded(replace(found, run=options.path), trained)
 
 

@@ -30,7 +30,7 @@ STILL_MOST = 4 / 255
 FIELDS = 6
 """Fields across and down of the layout of a frame, by which cuts are told from motion."""
 
-FLAT = 0.02
+FLAT = 0.01
 """Standard deviation of the luma of fields up to which a frame has no layout."""
 
 FLATTEST = 0.5 / 255
@@ -122,10 +122,13 @@ def cut_of(luma: NDArray[np.float32]) -> float:
     0 are the same, 0.5 have nothing to do with each other. It stays much the same while a camera moves. The two frames
     before a cut are each compared with the two after it, and the smallest difference counts, which a flash does not
     raise; what changes anyway between two frames of the clip, its median, is taken off.
+
+    Frames of one level have no layout and are passed over: a fade to black is no cut, one picture before black and
+    another one after it are.
     """
-    if len(luma) < 2:
-        return 0.0
     layouts = _layouts(luma)
+    if len(layouts) < 2:
+        return 0.0
     steps = _distance(layouts[1:], layouts[:-1])
     crossing = steps.copy()
     if len(layouts) > 2:
@@ -136,15 +139,16 @@ def cut_of(luma: NDArray[np.float32]) -> float:
 
 
 def _layouts(luma: NDArray[np.float32]) -> NDArray[Any]:
-    """Return the layouts (T, FIELDS * FIELDS) of frames, of mean 0 and length 1; of length 0 where all is one level."""
+    """Return the layouts (N, FIELDS * FIELDS), of mean 0 and length 1, of the N frames that have one."""
     fields = F.adaptive_avg_pool2d(torch.from_numpy(luma), FIELDS).flatten(1).numpy()
     around = fields - fields.mean(axis=1, keepdims=True)
     length = np.linalg.norm(around, axis=1, keepdims=True)
-    result: NDArray[Any] = np.where(length > FLAT * FIELDS, around / np.maximum(length, FLAT), 0)
-    return result
+    told = length[:, 0] > FLAT * FIELDS
+    layouts: NDArray[Any] = around[told] / length[told]
+    return layouts
 
 
 def _distance(one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
-    """Return how much layouts differ, in [0, 1]; those of one level do not differ from each other."""
-    both_flat = ~one.any(axis=1) & ~other.any(axis=1)
-    return np.where(both_flat, 0.0, (1 - (one * other).sum(axis=1)) / 2)
+    """Return how much layouts differ, in [0, 1]."""
+    distance: NDArray[Any] = (1 - (one * other).sum(axis=1)) / 2
+    return distance

@@ -23,8 +23,8 @@ from gpt.model import GPT
 from gpt.scoring import score_tokens
 from gpt.trained_on import trained_on
 from storage.checked_files import read_json
-from storage.model_paths import find_of_kind
-from storage.places import list_checkpoints
+from storage.model_paths import CheckpointError, find_of_kind
+from storage.places import is_checkpoint, list_checkpoints
 from training.processes import best_device
 from training.progress import Progress
 from viewing.look.contents import CHUNK, Checkpoints, Number, Surprise, write_chunk
@@ -115,28 +115,55 @@ def measure_surprise(
         batch: items of a forward pass, at most: see `gpt.scoring.score_tokens`.
 
     Returns:
-        Bits; the first token of a model without a BOS token is not scored, and shown as 0 bits.
+        Bits; the first token of a model without a BOS token is not scored, and shown as 0 bits. Checkpoints that their
+        training, which goes on, has removed meanwhile are left out.
+
+    Raises:
+        CheckpointError: none is left, or one cannot be read.
     """
     tokens = grids.reshape(len(grids), -1)
+    asked: list[Scorer] = []
     means: list[NDArray[np.float64]] = []
     with Progress("Scoring items", len(scorers) * len(tokens)) as progress:
         for number, scorer in enumerate(scorers):
-            bits, first = _score(scorer.path, tokens, batch, progress, number * len(tokens))
+            gpt = _open(scorer)
+            if gpt is None:
+                continue
+            bits, first = _score(gpt, tokens, batch, progress, number * len(tokens))
+            asked.append(scorer)
             means.append(bits[:, first:].mean(axis=1, dtype=np.float64))
+    if not asked:
+        raise CheckpointError(
+            f"the training that writes {scorers[0].path} has removed all its checkpoints of before meanwhile: ask "
+            "again, or let it keep more of them (--keep)"
+        )
     shown, most_bits = _quantised(bits)
     files = [
         write_chunk(folder, "surprise", number, shown[start : start + CHUNK])
         for number, start in enumerate(range(0, len(shown), CHUNK))
     ]
-    surprise = Surprise(tuple(files), most_bits, scorers[-1].label)
-    return SurpriseFound(surprise, _checkpoints(scorers, means), _numbers(scorers, means, splits))
+    surprise = Surprise(tuple(files), most_bits, asked[-1].label)
+    return SurpriseFound(surprise, _checkpoints(asked, means), _numbers(asked, means, splits))
+
+
+def _open(scorer: Scorer) -> GPT | None:
+    """Return a GPT on the device that scores; None of a checkpoint that its training has removed meanwhile.
+
+    Raises:
+        CheckpointError: it is there, and cannot be read.
+    """
+    try:
+        return GPT.from_pretrained(scorer.path).to(best_device())
+    except CheckpointError:
+        if is_checkpoint(scorer.path) and not scorer.path.exists():
+            return None
+        raise
 
 
 def _score(
-    path: Path, tokens: NDArray[Any], batch: int | None, progress: Progress, done: int
+    gpt: GPT, tokens: NDArray[Any], batch: int | None, progress: Progress, done: int
 ) -> tuple[NDArray[np.float32], int]:
     """Return the bits (N, L) of all tokens under a GPT, and the first token that it scores."""
-    gpt = GPT.from_pretrained(path).to(best_device())
     bits = np.empty(tokens.shape, np.float32)
     for start in range(0, len(tokens), CHUNK):
         part = torch.from_numpy(tokens[start : start + CHUNK].astype(np.int64))

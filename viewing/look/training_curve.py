@@ -26,6 +26,7 @@ from gpt.training_tokens import open_tokens
 from storage.run_folder import RunFolderError, read_options, recorded_command
 from training.options import TrainingOptions
 from training.order import DataOrder
+from viewing.look.begun import read_tokenizer_options
 from viewing.look.contents import Batch, Training
 from vqgan.options import TrainOptions as TokenizerOptions
 from vqgan.train import find_data
@@ -44,11 +45,11 @@ DEVIATION = 1.4826
 MOST_POINTS = 5_000
 """Points of a curve on a page, at most."""
 MOST_INDICES = 400_000
-"""Items of all batches on a page together, at most, but for those before jumps: about 3 MB."""
+"""Items of all batches up to points of the curve together, at most, and up to jumps: about 3 MB each."""
 STEPS_BEFORE = 5
 """Steps up to a point of the curve whose batches a page has, at most."""
-STEPS_BEFORE_JUMP = 16
-"""The same of a jump."""
+STEPS_BEFORE_JUMP = 100
+"""Steps up to a jump, since the point before it, whose batches a page has, at most: any of them may have caused it."""
 
 
 class Point(NamedTuple):
@@ -152,7 +153,7 @@ def read_tokenizer_training(
     Raises:
         RunFolderError: the folder holds no run of `vqgan train`.
     """
-    asked = read_options(run, TokenizerOptions)
+    asked = read_tokenizer_options(run)
     options = replace(asked, data=data or asked.data)
     page = {(name, start or 0.0): index for index, (name, start) in enumerate(zip(names, starts, strict=True))}
     try:
@@ -234,24 +235,37 @@ def _training(run: Path, options: TrainingOptions, places: Places | None, unit: 
     if reason:
         notes.append(f"What each step was trained on is not known: {reason}.")
     jumps = find_jumps(curve)
-    shown = _thinned(curve, jumps, MOST_POINTS)
+    before = _points_before(curve, jumps)
+    shown = _thinned(curve, {*before, *before.values()}, MOST_POINTS)
     if len(shown) < len(curve):
         notes.append(f"The curve shows {len(shown):,} of {len(curve):,} points, all jumps among them.")
     batches: tuple[Batch, ...] = ()
     if places is not None:
         order = DataOrder(len(places), options.batch, options.seed, 0, options.steps)
-        batches = tuple(places.batch(order, step) for step in _steps_shown(shown, jumps, options.batch))
+        batches = tuple(places.batch(order, step) for step in _steps_shown(shown, before, options.batch))
     validation = _thinned(_points(lines, "validation_nll"), (), MOST_POINTS)
     return TrainingFound(Training(tuple(shown), tuple(validation), unit, batches, tuple(jumps)), tuple(notes))
 
 
-def _steps_shown(curve: Sequence[Point], jumps: Iterable[int], batch: int) -> list[int]:
-    """Return the steps whose batches are shown: those up to each point, and more of them up to each jump."""
+def _points_before(curve: Sequence[Point], steps: Iterable[int]) -> dict[int, int]:
+    """Return the steps of the points just before those at some steps, by these."""
+    wanted = set(steps)
+    return {later.step: earlier.step for earlier, later in pairwise(curve) if later.step in wanted}
+
+
+def _steps_shown(curve: Sequence[Point], jumps: Mapping[int, int], batch: int) -> list[int]:
+    """Return the steps whose batches are shown: those just before each point, and all since the last one at a jump.
+
+    A loss is that of its own step: what made it jump was trained on in this step, or in any since the point before.
+    """
     room = MOST_INDICES // batch
     points = [point.step for point in _thinned(curve, (), max(1, room)) if point.step >= 0]
     before = max(1, min(STEPS_BEFORE, room // max(1, len(points))))
     steps = {step - back for step in points for back in range(before)}
-    steps |= {step - back for step in jumps for back in range(STEPS_BEFORE_JUMP)}
+    most = min(STEPS_BEFORE_JUMP, max(STEPS_BEFORE, room // max(1, len(jumps))))
+    for jump, last in jumps.items():
+        since = min(most, max(STEPS_BEFORE, jump - last))
+        steps |= {jump - back for back in range(since)}
     return sorted(step for step in steps if step >= 0)
 
 

@@ -37,7 +37,7 @@ function showSkipped(root) {
     return;
   }
   const rows = data.skipped.map(([name, reason]) => make("tr", {}, make("td", {}, visible(name)), make("td", {}, visible(reason))));
-  root.append(make("p", {}, `${counted(data.skipped.length, "source")} could not be used.`), table("What was left out", ["name", "why"], rows));
+  root.append(make("p", {}, "What could not be used, and tags that are on nothing here."), table("What was left out", ["name", "why"], rows));
 }
 
 function table(label, heads, rows) {

@@ -3,6 +3,8 @@
 
 /* How a text begins that spreadsheets take for a formula, as in storage/tables.py. */
 const FORMULA = /^'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+/* What stands for a number that is not known. */
+const MISSING = /^(na|nan|null|none)?$/i;
 const HEAD = ["source", "start", "seconds", "tag"];
 const LISTED = 5;
 
@@ -35,9 +37,9 @@ function downloadTags() {
 
 /* Cells by row of a table with commas, semicolons or tabs between them. */
 function parseCsv(text) {
-  const line = text.replace(/^\ufeff/, ""), separator = separatorOf(line.split(/\r?\n/, 1)[0]);
+  const line = text.replace(/^\ufeff/, ""), separator = separatorOf(line.split(/\r\n?|\n/, 1)[0]);
   const rows = [[]];
-  const cells = new RegExp(`("(?:[^"]|"")*"|[^${separator}\\r\\n]*)(${separator}|\\r?\\n|$)`, "g");
+  const cells = new RegExp(`("(?:[^"]|"")*"|[^${separator}\\r\\n]*)(${separator}|\\r\\n?|\\n|$)`, "g");
   for (const [all, cell, after] of line.matchAll(cells)) {
     if (all === "" && rows.at(-1).length === 0) break;
     rows.at(-1).push(cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell);
@@ -91,10 +93,13 @@ function itemsBySource() {
 
 /* Items of a source that share a part of a stretch, as in data/exclusion.py; all of them where none is said. */
 function itemsOf(places, source, start, seconds) {
-  const items = places.get(source) ?? [];
-  if (start === "") return items;
-  const [from, long] = [start, seconds].map(each => Number(each.replace(",", ".")));
-  return items.filter(item => shares(item, from, long || lengthOf(item)));
+  const items = places.get(source) ?? [], [from, long] = [start, seconds].map(plainNumber);
+  return from === null ? items : items.filter(item => shares(item, from, long || lengthOf(item)));
+}
+
+/* A number as people and programs write it, as in storage/sheets.py; null where there is none. */
+function plainNumber(text) {
+  return MISSING.test(text) ? null : Number(text.replace(",", "."));
 }
 
 /* Whether more than rounding tells of an item lies in a stretch: half a frame, or half of the shorter of the two. */

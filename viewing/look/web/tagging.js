@@ -34,10 +34,14 @@ async function loadTable(event) {
   const [file] = event.target.files;
   if (!file) return;
   const bytes = new Uint8Array(await file.arrayBuffer());
-  /* Spreadsheets save “Unicode text” as UTF-16. */
-  const wide = bytes[0] === 0xff && bytes[1] === 0xfe;
-  say(takeTable(new TextDecoder(wide ? "utf-16le" : "utf-8").decode(bytes)));
+  say(takeTable(new TextDecoder(encodingOf(bytes)).decode(bytes)));
   event.target.value = "";
+}
+
+/* Spreadsheets save “Unicode text” as UTF-16. */
+function encodingOf([first, second]) {
+  if (first === 0xff && second === 0xfe) return "utf-16le";
+  return first === 0xfe && second === 0xff ? "utf-16be" : "utf-8";
 }
 
 /* Show the tags wherever they are shown. */

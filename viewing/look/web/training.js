@@ -1,8 +1,8 @@
 /* The curve of a training: a click says what it was trained on just before. */
 "use strict";
 
-/* Steps of which is shown what they were trained on, and the most items of one of them. */
-const STEPS_BEFORE = 5, MOST_ITEMS = 64;
+/* Steps of which is shown what they were trained on, at least; the most items of one of them, and of all, about. */
+const STEPS_BEFORE = 5, MOST_ITEMS = 64, FEWEST_ITEMS = 8, MOST_SHOWN = 1024;
 
 class TrainingView {
   constructor(root, open) {
@@ -67,9 +67,17 @@ class TrainingView {
     this.at.textContent = said;
     this.slider.setAttribute("aria-valuetext", said);
     this.point();
-    const batches = data.training.batches.filter(batch => batch[0] <= step).slice(-STEPS_BEFORE).reverse();
-    this.before.replaceChildren(...batches.map(batch => this.showBatch(batch)));
+    const batches = this.batchesBefore(index);
+    const most = Math.min(MOST_ITEMS, Math.max(FEWEST_ITEMS, Math.floor(MOST_SHOWN / batches.length)));
+    this.before.replaceChildren(...batches.map(batch => this.showBatch(batch, most)));
     if (!batches.length) this.before.append(make("p", {}, "What it was trained on before this step is not known."));
+  }
+
+  /* Of the steps since the point before, or of the last ones where these are fewer; newest first. */
+  batchesBefore(index) {
+    const until = data.training.batches.filter(([step]) => step <= this.steps[index]);
+    const since = until.filter(([step]) => index > 0 && step > this.steps[index - 1]);
+    return (since.length > STEPS_BEFORE ? since : until.slice(-STEPS_BEFORE)).reverse();
   }
 
   point() {
@@ -77,7 +85,7 @@ class TrainingView {
     for (const end of ["x1", "x2"]) this.cursor.setAttribute(end, this.drawn.place(this.step));
   }
 
-  showBatch([step, items, elsewhere]) {
+  showBatch([step, items, elsewhere], most) {
     const level = item => bits?.values[item] ?? -Infinity;
     const ordered = [...new Set(items)].sort((a, b) => level(b) - level(a) || a - b);
     const order = bits && items.length > 1 ? ", most surprising first" : "";
