@@ -214,7 +214,7 @@ def run_shown(command: str, *more: str) -> None:
     secondsight.main([*[os.fsdecode(word) for word in words.split(b"\0")[1:-1]], *more])
 
 
-def test_whoever_waits_for_the_models_sees_how_many_come_before(app: App) -> None:
+def test_whoever_waits_for_the_models_sees_how_many_come_before_and_can_stop(app: App) -> None:
     with urllib.request.urlopen(f"{app.address}config") as answer:
         config = json.load(answer)
     names = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
@@ -229,6 +229,12 @@ def test_whoever_waits_for_the_models_sees_how_many_come_before(app: App) -> Non
         "memory-go": ["memory-status"],
         "physics-show": ["physics-status"],
         "physics-ask": ["physics-status"],
+    }
+    stopped = {names[event["targets"][0][0]]: len(event["cancels"]) for event in config["dependencies"]}
+    assert {name: events for name, events in stopped.items() if name and name.endswith("stop") and events} == {
+        "stop": 2,  # asking, and saving
+        "memory-stop": 1,
+        "physics-stop": 2,  # showing, and measuring
     }
 
 

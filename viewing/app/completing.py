@@ -297,9 +297,9 @@ def completion_tab(tab: CompletionTab) -> None:
     another.click(lambda: secrets.randbelow(LARGEST_SHOWN_SEED), None, seed, **QUICK)
     asked = [*chosen, n, *drawn, seed]
     # Who asks again before the answer is there is answered afterwards; Gradio would let the second press go.
-    go.click(tab.run, asked, [status, result, download], **asking(status), trigger_mode="always_last")
-    stop_on_click(stop, tab.sessions)
-    save.click(tab.save, None, [status, download], **asking(status))
+    running = go.click(tab.run, asked, [status, result, download], **asking(status), trigger_mode="always_last")
+    saving = save.click(tab.save, None, [status, download], **asking(status))
+    stop_on_click(stop, tab.sessions, status, running, saving)
 
 
 def numbered(names: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from viewing.app.sessions import Sessions
+from viewing.app.showing import said
 
 QUICK: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 """For events that are over before anybody could see that they have begun."""
@@ -26,10 +27,18 @@ def asking(status: gr.HTML) -> dict[str, Any]:
     }
 
 
-def stop_on_click(button: gr.Button, sessions: Sessions) -> None:
-    """Let a button stop what its page has asked last."""
+def stop_on_click(button: gr.Button, sessions: Sessions, status: gr.HTML, *events: Any) -> None:
+    """Let a button stop what its page has asked last, also while that waits for others.
 
-    def stop(request: gr.Request) -> None:
+    Args:
+        button: to be pressed.
+        sessions: of those who play.
+        status: says that it was stopped.
+        events: of which one may wait or go on.
+    """
+
+    def stop(request: gr.Request) -> str:
         sessions.find(request.session_hash).stop()
+        return said("Stopped.")
 
-    button.click(stop, None, None, queue=False, **QUICK)
+    button.click(stop, None, status, queue=False, cancels=[*events], **QUICK)

@@ -210,8 +210,8 @@ def memory_tab(tab: MemoryTab) -> None:
     )
     upload.upload(tab.upload, [upload, model], [pictures, status, upload], api_visibility="private")
     asked = [model, source, condition, trials, exposures, rate, seed, pictures]
-    go.click(tab.study, asked, outputs, **asking(status))
-    stop_on_click(stop, tab.sessions)
+    studying = go.click(tab.study, asked, outputs, **asking(status))
+    stop_on_click(stop, tab.sessions, status, studying)
     begin.click(tab.begin, sitting, outputs, **QUICK)
     left.click(lambda now: tab.choose(now, True), sitting, outputs, **QUICK)
     right.click(lambda now: tab.choose(now, False), sitting, outputs, **QUICK)

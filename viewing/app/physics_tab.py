@@ -302,6 +302,6 @@ def physics_tab(tab: PhysicsTab) -> None:
     for name, button, film in zip(NAMES, uploads, brought, strict=True):
         button.upload(partial(tab.upload, name), [button, model], [film, status], api_visibility="private")
     asked = [model, source, concept, hidden, scene, *brought]
-    show.click(tab.show, asked, [shown, status, films, result], **asking(status))
-    ask.click(tab.ask, [shown, guess], [status, result], **asking(status))
-    stop_on_click(stop, tab.sessions)
+    showing = show.click(tab.show, asked, [shown, status, films, result], **asking(status))
+    measuring = ask.click(tab.ask, [shown, guess], [status, result], **asking(status))
+    stop_on_click(stop, tab.sessions, status, showing, measuring)
