@@ -175,10 +175,10 @@ def memory_tab(tab: MemoryTab) -> None:
             source = gr.Radio(sources, value=TOYS, label="What is studied", elem_id="memory-source")
             foils = [(FOILS[condition], condition) for condition in CONDITIONS]
             condition = gr.Radio(foils, value="novel", label="What is new beside it", elem_id="memory-condition")
-            upload = gr.File(
-                label=f"Pictures of my own, {2 * FEWEST_TRIALS} to {2 * MOST_TRIALS}: {LIMITS.describe()}",
+            upload = gr.UploadButton(
+                f"Upload {2 * FEWEST_TRIALS} to {2 * MOST_TRIALS} pictures: {LIMITS.describe()}",
                 file_count="multiple",
-                visible=False,
+                visible=HIDDEN,
                 elem_id="memory-upload",
             )
             trials = gr.Slider(
@@ -203,7 +203,7 @@ def memory_tab(tab: MemoryTab) -> None:
 
     outputs = [sitting, status, shown, begin, left, right]
     source.input(
-        lambda chosen: [gr.update(visible=chosen == each) for each in (TOYS, TOYS, UPLOADS)],
+        lambda chosen: [gr.update(visible=chosen == each or HIDDEN) for each in (TOYS, TOYS, UPLOADS)],
         source,
         [condition, trials, upload],
         **QUICK,
