@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import json
 import os
 import re
 import signal
@@ -160,8 +161,7 @@ def test_keys_alone(app: App, chromium: Chromium) -> None:
     with chromium.visit(app.address) as visit:
         page = ready(visit)
         page.locator("#kind input").first.focus()
-        page.keyboard.press("Tab")  # Gradio's radio buttons are no group that arrow keys go through
-        page.keyboard.press("Space")
+        page.keyboard.press("ArrowRight")
         page.wait_for_selector("figure.given[data-axis=x][data-count='4']")
         for _ in range(20):
             page.keyboard.press("Tab")
@@ -212,6 +212,30 @@ def run_shown(command: str, *more: str) -> None:
     """Run a command that a page shows. Names that hide something are quoted in it in the way of bash."""
     words = subprocess.run(["bash", "-c", f"printf '%s\\0' {command}"], check=True, capture_output=True).stdout
     secondsight.main([*[os.fsdecode(word) for word in words.split(b"\0")[1:-1]], *more])
+
+
+def test_whoever_waits_for_the_models_sees_how_many_come_before_and_can_stop(app: App) -> None:
+    with urllib.request.urlopen(f"{app.address}config") as answer:
+        config = json.load(answer)
+    names = {each["id"]: each["props"].get("elem_id") for each in config["components"]} | {None: "page"}
+    shown = {
+        names[event["targets"][0][0]]: [names[component] for component in event["show_progress_on"]]
+        for event in config["dependencies"]
+        if event["show_progress"] == "minimal"
+    }
+    assert shown == {
+        "go": ["status"],
+        "save": ["status"],
+        "memory-go": ["memory-status"],
+        "physics-show": ["physics-status"],
+        "physics-ask": ["physics-status"],
+    }
+    cancelling = [event for event in config["dependencies"] if event["cancels"]]
+    assert {names[event["targets"][0][0]]: len(event["cancels"]) for event in cancelling} == {
+        "stop": 2,  # asking, and saving
+        "memory-stop": 1,
+        "physics-stop": 2,  # showing, and measuring
+    }
 
 
 def test_an_upload_that_is_none_is_a_sentence(app: App, chromium: Chromium, tmp_path: Path) -> None:
@@ -297,7 +321,7 @@ def test_films_of_ones_own_are_compared_and_damaged_ones_are_said(
     assert app.uploads() == []
 
 
-def test_pictures_of_ones_own_are_studied(app: App, chromium: Chromium, tmp_path: Path) -> None:
+def test_pictures_of_ones_own_are_studied(app: App, chromium: Chromium, axe_script: str, tmp_path: Path) -> None:
     pictures = []
     for seed in range(4):
         Image.fromarray(noise(seed)).save(tmp_path / f"{seed}.png")
@@ -307,12 +331,15 @@ def test_pictures_of_ones_own_are_studied(app: App, chromium: Chromium, tmp_path
         page = visit.page
         page.get_by_role("tab", name="Remember").click()
         page.get_by_label("pictures of my own").check()
-        page.locator("#memory-upload input[type=file]").set_input_files([*pictures, tmp_path / "no.tar"])
+        with page.expect_file_chooser() as chosen:
+            page.locator("#memory-upload").click()
+        chosen.value.set_files([*pictures, tmp_path / "no.tar"])
         page.locator("#memory-status", has_text="4 pictures uploaded").wait_for()
         assert "no.tar: is not a picture" in page.locator("#memory-status").inner_text()
         page.locator("#memory-go").click()
         page.locator("#memory-begin").wait_for()
         assert page.locator(".studied img").count() == 2
+        assert visit.violations(axe_script) == []
         assert visit.complaints == []
     assert app.uploads() == []
 

@@ -59,7 +59,16 @@ def test_what_waits_can_be_stopped_before_it_begins() -> None:
 
 def test_what_takes_too_long_is_given_up() -> None:
     job = Worker(0.01).start(counted)
-    with pytest.raises(StoppedError, match=r"^Given up after 0.01 s: ask for fewer continuations"):
+    with pytest.raises(StoppedError, match=r"^Given up after 0.01 s: ask for less, or start"):
+        job.result()
+
+
+def test_what_is_being_done_ends_with_the_app() -> None:
+    worker = Worker(LIMIT)
+    job = worker.start(counted)
+    next(job.watch())
+    worker.close()
+    with pytest.raises(StoppedError):
         job.result()
 
 
@@ -92,6 +101,13 @@ def test_sessions_are_told_apart_and_end_with_their_files(tmp_path: Path) -> Non
     sessions.end("../../a")
     assert not first.folder.exists()
     assert sessions.find("../../a") is not first
+
+
+def test_folders_of_sessions_cannot_be_guessed(tmp_path: Path) -> None:
+    """Gradio gives whatever lies in its folder to whoever knows the path."""
+    first, second = (Sessions(tmp_path).find("a").folder for _ in range(2))
+    assert first != second
+    assert len(first.name) >= 32
 
 
 def test_the_oldest_session_goes_when_there_are_too_many(tmp_path: Path) -> None:

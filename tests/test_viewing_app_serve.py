@@ -1,7 +1,7 @@
 """The app's server: what it refuses to begin with, whom it answers, and what its page may do."""
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -82,20 +82,40 @@ def test_one_tokenizer_is_enough_for_two_models() -> None:
 
 def test_models_of_the_same_name_are_told_apart() -> None:
     assert unique_names([Path("runs/a"), Path("b")]) == ["a", "b"]
-    assert unique_names([Path("x/final"), Path("y/final")]) == ["1: x/final", "2: y/final"]
+    assert unique_names([Path("/home/me/x/final"), Path("/home/me/y/final")]) == ["1: final", "2: final"]
 
 
-def asked(host: str) -> tuple[int, dict[str, str]]:
+def test_a_model_in_the_working_folder_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert unique_names([Path(), Path("../here")]) == ["1: here", "2: here"]
+
+
+HOSTS = ("127.0.0.1:7860", "localhost:7860")
+
+
+def asked(host: str, hosts: Collection[str] | None = HOSTS, **headers: str) -> tuple[int, dict[str, str]]:
     """The status of an answer to a request under a name, and its headers."""
-    app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("here"))])
-    client = TestClient(Guard(app, ("127.0.0.1:7860", "localhost:7860")))
-    answer = client.get("/", headers={"Host": host})
+    app = Starlette(routes=[Route("/", lambda _: PlainTextResponse("here"), methods=["GET", "POST"])])
+    answer = TestClient(Guard(app, hosts)).post("/", headers={"Host": host, **headers})
     return answer.status_code, dict(answer.headers)
 
 
 def test_requests_under_another_name_are_refused() -> None:
     assert asked("127.0.0.1:7860")[0] == asked("localhost:7860")[0] == 200
     assert asked("evil.example")[0] == asked("127.0.0.1:7861")[0] == 403
+
+
+def test_requests_of_pages_of_other_servers_are_refused() -> None:
+    """A browser sends an upload to anybody without asking first; it says only whose page sends it."""
+    assert asked(HOSTS[0], Origin="http://127.0.0.1:7860")[0] == 200
+    assert asked(HOSTS[0], Origin="https://evil.example")[0] == 403
+    assert asked(HOSTS[0], Origin="http://127.0.0.1:7861")[0] == 403
+    assert asked(HOSTS[0], Origin="null")[0] == 403
+
+
+def test_an_exported_app_answers_under_any_name() -> None:
+    assert asked("somebody.example", hosts=None, Origin="https://somebody.example")[0] == 200
 
 
 def test_pages_may_ask_this_server_alone() -> None:

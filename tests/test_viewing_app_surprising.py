@@ -66,7 +66,7 @@ def test_films_are_as_surprising_as_the_command_line_finds_them(models: Models, 
     )
     found = {row.film: row for row in read_rows(tmp_path / "run" / "films.csv", FilmRow) if row.model == "gpt"}
     frames = [row for row in read_rows(tmp_path / "run" / "frames.csv", FrameRow) if row.model == "gpt"]
-    levels = [read_film(tmp_path / "films" / row.film, longest_film(pair)) for row in rows]
+    levels = [read_film(tmp_path / "films" / row.film, longest_film(pair.clip_format)) for row in rows]
     ours = measured(pair, films_as_given(levels))
     assert ours.means == (found["AA.mp4"].film_mean, found["AB.mp4"].film_mean)
     for name, curve in zip(("AA.mp4", "AB.mp4"), ours.curves, strict=True):

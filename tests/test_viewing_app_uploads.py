@@ -20,7 +20,7 @@ from PIL import Image
 from data.clip_format import ClipFormat
 from data.clips import ClipDataset
 from data.items import find_items
-from viewing.app.uploads import LIMITS, UploadError, private_cache, read_film, read_upload
+from viewing.app.uploads import LIMITS, UploadError, private_cache, read_film, read_upload, upload_reader
 
 CLIP = ClipFormat(8, 8.0, 16)
 STILL = ClipFormat(1, 8.0, 16)
@@ -67,6 +67,14 @@ def test_an_upload_is_read_as_the_command_line_reads_the_file(
     wanted = ClipDataset(items, form).read(items[0])
     assert torch.equal(read_upload(path, Reads(form), QUICK), wanted)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_process_answers_for_each_of_several_films(tmp_path: Path) -> None:
+    counts = (24, 16, 12, 40)
+    wanted = [read_upload(film(tmp_path, count=count), Reads(), QUICK) for count in counts]
+    with upload_reader(QUICK) as reader:
+        found = [read_upload(film(tmp_path, count=count), Reads(), QUICK, reader) for count in counts]
+    assert all(torch.equal(one, other) for one, other in zip(wanted, found, strict=True))
 
 
 def test_a_film_is_read_from_its_beginning_as_far_as_it_goes(tmp_path: Path) -> None:

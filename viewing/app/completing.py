@@ -13,12 +13,13 @@ from gpt.sampling_settings import SETTINGS
 from sampling.options import PromptKind, SamplingOptions
 from storage.options import LARGEST_SEED
 from viewing.app.asking import MOST_CONTINUATIONS, Answer, Look, Question, ask_all
+from viewing.app.events import QUICK, asking, stop_on_click
 from viewing.app.examples import NOTHING, Example, keep_upload, prompt_kinds
-from viewing.app.jobs import CONCURRENCY, Job, Worker
+from viewing.app.jobs import Job, Worker
 from viewing.app.models import Models, Pair
 from viewing.app.pictures import CodePatches
 from viewing.app.saving import command_of, save_answers
-from viewing.app.saying import sentence_of
+from viewing.app.saying import check_filled, sentence_of
 from viewing.app.sessions import Session, Sessions
 from viewing.app.showing import WORDS, answers_html, given_html, looks_html, parts_of, prompt_of, said
 from viewing.app.uploads import LIMITS
@@ -168,11 +169,10 @@ class CompletionTab:
         return [*choice.updates(), gr.skip()]
 
     def upload(self, request: gr.Request, file: str, model: str, kind: str, parts: float) -> list[Any]:
-        """Take an upload, and show it; one of before is removed."""
+        """Take an upload, and show it; if it cannot be used, the one before stays."""
         session = self.sessions.find(request.session_hash)
-        session.upload = None
         try:
-            session.upload = keep_upload(Path(file), self.pairs(model)[0], session.folder / "upload")
+            session.keep(keep_upload(Path(file), self.pairs(model)[0], session.new_folder()))
             choice = self.choice(model, UPLOAD, kind, parts, session)
         except Exception as error:
             return [*[gr.skip()] * 4, said(sentence_of(error), error=True)]
@@ -184,8 +184,7 @@ class CompletionTab:
         Raises:
             ValueError: a value cannot be; the message names it.
         """
-        if any(value is None for value in asked):
-            raise ValueError("a field is empty: fill it in")
+        check_filled(asked)
         if not 1 <= asked.n <= MOST_CONTINUATIONS:
             raise ValueError(f"there can be 1 to {MOST_CONTINUATIONS} continuations, not {asked.n:g}")
         pair, example = self.pairs(asked.model)[0], self.example(asked.model, asked.example, session)
@@ -212,6 +211,7 @@ class CompletionTab:
         try:
             asked = Asked(*values)
             question = self.question(asked, session)
+            session.asked = question.example
             pairs = self.pairs(asked.model)
             job: Job[Look, list[Answer]] = self.worker.start(lambda job: ask_all(pairs, question, job))
             session.begin(job)
@@ -223,10 +223,6 @@ class CompletionTab:
             yield from self._show(answers, session)
         except Exception as error:
             yield [said(sentence_of(error), error=True), gr.skip(), gr.skip()]
-
-    def stop(self, request: gr.Request) -> None:
-        """Stop what was asked last."""
-        self.sessions.find(request.session_hash).stop()
 
     def save(self, request: gr.Request) -> list[Any]:
         """Write the newest answers into an archive, and offer it."""
@@ -294,19 +290,17 @@ def completion_tab(tab: CompletionTab) -> None:
 
     shown = [example, kind, parts, given]
     chosen = [model, example, kind, parts]
-    quick: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     for choice in (model, example, kind):
-        choice.input(tab.choose, chosen, [*shown, status], **quick)
+        choice.input(tab.choose, chosen, [*shown, status], **QUICK)
     upload.upload(tab.upload, [upload, model, kind, parts], [*shown, status], api_visibility="private")
     drawn = [temperature, top_k, top_p, min_p]
-    model.input(tab.recommended, model, drawn, **quick)
-    another.click(lambda: secrets.randbelow(LARGEST_SHOWN_SEED), None, seed, **quick)
+    model.input(tab.recommended, model, drawn, **QUICK)
+    another.click(lambda: secrets.randbelow(LARGEST_SHOWN_SEED), None, seed, **QUICK)
     asked = [*chosen, n, *drawn, seed]
     # Who asks again before the answer is there is answered afterwards; Gradio would let the second press go.
-    running: dict[str, Any] = {**CONCURRENCY, "show_progress": "minimal", "trigger_mode": "always_last"}
-    go.click(tab.run, asked, [status, result, download], **running, api_visibility="private")
-    stop.click(tab.stop, None, None, queue=False, **quick)
-    save.click(tab.save, None, [status, download], **CONCURRENCY, api_visibility="private")
+    running = go.click(tab.run, asked, [status, result, download], **asking(status), trigger_mode="always_last")
+    saving = save.click(tab.save, None, [status, download], **asking(status))
+    stop_on_click(stop, tab.sessions, status, running, saving)
 
 
 def numbered(names: Sequence[str]) -> list[str]:

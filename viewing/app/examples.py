@@ -59,7 +59,7 @@ class Example:
         unread: list[Skipped] = []
         _, clips = read_clips([self.item], form, unread)
         if unread:
-            raise MediaError(f"{visible(unread[0].file)} cannot be read: {visible(unread[0].reason)}")
+            raise MediaError(f"cannot read {visible(unread[0].file)}: {visible(unread[0].reason)}")
         return clips
 
 
@@ -116,17 +116,16 @@ def example_of_file(path: Path, form: ClipFormat) -> Example:
 
 
 def keep_upload(uploaded: Path, pair: Pair, folder: Path) -> Example:
-    """Check an upload, remove it, and keep a copy of it under a name of our own, in place of the one before.
+    """Check an upload, remove it, and keep a copy of it under a name of our own.
 
     Args:
         uploaded: the file, with a name that others chose.
         pair: the models that are to continue it.
-        folder: of whoever uploaded it, and of nobody else.
+        folder: new, of whoever uploaded it, and of nobody else.
 
     Raises:
         UploadError: it cannot be used.
     """
-    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     kept = folder / f"upload{uploaded.suffix.lower()}"
     shutil.copyfile(uploaded, kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,9 +25,11 @@ HEADERS = {
 class Guard:
     """Refuses requests under another name, by which pages of other servers could reach this one (DNS rebinding).
 
+    What such pages send under its own name, as a form is sent, is refused too; of an exported app nothing is.
+
     Args:
         app: that answers what is not refused.
-        hosts: how the server may be called; None for any name.
+        hosts: how the server may be called; None for any name, and for pages of any server.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str] | None) -> None:
@@ -41,9 +43,9 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        names = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        if self.hosts is not None and (len(names) != 1 or names[0] not in self.hosts):
-            await PlainTextResponse("this server has another name", status_code=403)(scope, receive, send)
+        refusal = self._refusal(Headers(scope=scope))
+        if refusal:
+            await PlainTextResponse(refusal, status_code=403)(scope, receive, send)
             return
 
         async def send_with_policy(message: Message) -> None:
@@ -52,3 +54,14 @@ class Guard:
             await send(message)
 
         await self.app(scope, receive, send_with_policy)
+
+    def _refusal(self, headers: Headers) -> str:
+        """Return why a request is refused; empty if it is not."""
+        if self.hosts is None:
+            return ""
+        names, origins = headers.getlist("host"), headers.getlist("origin")
+        if len(names) != 1 or names[0] not in self.hosts:
+            return "this server has another name"
+        if not {f"http://{host}" for host in self.hosts}.issuperset(origins):
+            return "only pages of this server may ask it"
+        return ""

@@ -6,13 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 Shown = TypeVar("Shown")
 Result = TypeVar("Result")
-
-CONCURRENCY: dict[str, Any] = {"concurrency_id": "models", "concurrency_limit": 1}
-"""For every event of the app that asks the models: Gradio keeps one queue of them, and shows people where they are."""
 
 
 class StoppedError(ValueError):
@@ -24,10 +21,12 @@ class Job(Generic[Shown, Result]):
 
     Args:
         limit: seconds that it may take once it has begun.
+        ended: is set when the app ends, and with it all work.
     """
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, ended: threading.Event) -> None:
         self.limit = limit
+        self._ended = ended
         self._until: float | None = None
         self._stopped = threading.Event()
         self._news = threading.Condition()
@@ -45,11 +44,11 @@ class Job(Generic[Shown, Result]):
         Raises:
             StoppedError: it is to end here.
         """
-        if self._stopped.is_set():
+        if self._stopped.is_set() or self._ended.is_set():
             raise StoppedError("Stopped.")
         if self._until is not None and time.monotonic() > self._until:
             raise StoppedError(
-                f"Given up after {self.limit:g} s: ask for fewer continuations, or start the app with a longer --limit."
+                f"Given up after {self.limit:g} s: ask for less, or start the app with a longer --limit."
             )
 
     def show(self, what: Shown) -> None:
@@ -104,14 +103,16 @@ class Worker:
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
+        self._ended = threading.Event()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="models")
 
     def start(self, work: Callable[[Job[Shown, Result]], Result]) -> Job[Shown, Result]:
         """Have work done after what was asked for before."""
-        job: Job[Shown, Result] = Job(self.limit)
+        job: Job[Shown, Result] = Job(self.limit, self._ended)
         job.begin(self._pool, work)
         return job
 
     def close(self) -> None:
-        """Take nothing more."""
+        """Take nothing more, and end what is being done: the process waits for this thread."""
+        self._ended.set()
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -12,30 +12,25 @@ from torch import Tensor
 
 from data.clip_format import ClipFormat
 from data.errors import MediaError
-from data.images import clip_to_image
 from data.playroom.make import CONDITIONS
 from experiments.memory.options import MemoryOptions
 from experiments.statistics.trials import TrialRow
 from storage.options import LARGEST_SEED
-from storage.templates import render_template
 from storage.terminal import count
-from viewing.app.jobs import CONCURRENCY, Job, Worker
+from viewing.app.events import QUICK, asking, stop_on_click
+from viewing.app.jobs import Job, Worker
 from viewing.app.models import Models, Pair
-from viewing.app.pictures import png
-from viewing.app.saying import sentence_of
+from viewing.app.saying import check_filled, sentence_of
 from viewing.app.sessions import Sessions
 from viewing.app.showing import said
+from viewing.app.sitting import Sitting, choice_html, outcome_html, studied_html
 from viewing.app.studying import (
-    AS_GIVEN,
     FEWEST_TRIALS,
     MOST_EXPOSURES,
     MOST_TRIALS,
-    SWAPPED,
     StudyList,
-    chance_of,
     learning_options,
     render_list,
-    share_correct,
     take_test,
     upload_list,
 )
@@ -50,27 +45,11 @@ FOILS = {
 """How new pictures differ from studied ones, by condition."""
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
 """Learning rates to choose from."""
+MOST_SAID = 5
+"""Files that are left out of which it is said why."""
 HIDDEN: Literal["hidden"] = "hidden"
 """Of buttons that are there and not seen. Gradio does not bring back those that it has left out of a tab."""
 START = "Press Study: you are shown some pictures, and the model studies them meanwhile."
-
-
-@dataclass(frozen=True)
-class Sitting:
-    """A test that somebody is taking."""
-
-    study: StudyList
-    model: str
-    options: MemoryOptions
-    rows: tuple[TrialRow, ...]
-    """The model's trials."""
-    answers: tuple[bool, ...] = ()
-    """Of the trials so far, whether the studied picture was chosen."""
-
-    @property
-    def is_over(self) -> bool:
-        """Whether all choices are made."""
-        return len(self.answers) == len(self.study.trials)
 
 
 @dataclass(frozen=True)
@@ -108,8 +87,10 @@ class MemoryTab:
                     pictures.append(read_upload(Path(file), reads, reader=reader))
                 except UploadError as error:
                     refused.append(str(error))
-        words = f"{count(len(pictures), 'picture')} uploaded; one half is studied."
-        return [pictures, said(" ".join([words, *refused[:5]]), error=bool(refused)), None]
+        words = [f"{count(len(pictures), 'picture')} uploaded; one half is studied.", *refused[:MOST_SAID]]
+        if len(refused) > MOST_SAID:
+            words.append(f"{len(refused) - MOST_SAID} more are left out.")
+        return [pictures, said(" ".join(words), error=bool(refused)), None]
 
     def study(
         self,
@@ -126,6 +107,7 @@ class MemoryTab:
         """Show what is studied while the model studies it."""
         session = self.sessions.find(request.session_hash)
         try:
+            check_filled([condition, trials, exposures, rate, seed])
             pair = self.models[model]
             study = self._list(pair, source, condition, int(trials), int(seed), pictures)
             options = self._options(int(exposures), float(rate))
@@ -160,10 +142,6 @@ class MemoryTab:
             sitting = replace(sitting, answers=(*sitting.answers, correct))
         return self.begin(sitting)
 
-    def stop(self, request: gr.Request) -> None:
-        """Stop what was asked last."""
-        self.sessions.find(request.session_hash).stop()
-
     def _list(
         self, pair: Pair, source: str, condition: str, trials: int, seed: int, pictures: Sequence[Tensor]
     ) -> StudyList:
@@ -172,7 +150,7 @@ class MemoryTab:
             return render_list(condition, trials, seed, size)
         if any(picture.shape[-1] != size for picture in pictures):
             raise MediaError(f"the pictures were uploaded for another model: upload them again for {pair.name}")
-        return upload_list(pictures[: 2 * trials], seed)
+        return upload_list(pictures, seed)
 
     def _options(self, exposures: int, rate: float) -> MemoryOptions:
         if not 1 <= exposures <= MOST_EXPOSURES:
@@ -183,88 +161,6 @@ class MemoryTab:
 def visible(begin: bool, choose: bool = False) -> list[Any]:
     """Return what makes the buttons that begin the test, and choose left and right, appear or vanish."""
     return [gr.update(visible=shown or HIDDEN) for shown in (begin, choose, choose)]
-
-
-def studied_html(study: StudyList) -> str:
-    """Return all pictures that are studied."""
-    pictures = [_picture(study, image.path) for image in study.stimuli.study]
-    return render_template(Path(__file__), "studied.html.j2", html=True, pictures=pictures)
-
-
-def choice_html(sitting: Sitting) -> str:
-    """Return the two pictures of the next choice."""
-    number = len(sitting.answers)
-    study = sitting.study
-    trial = study.trials[number]
-    sides = [_picture(study, image.path) for image in (trial.studied, trial.foil)]
-    left, right = sides if study.studied_left[number] else reversed(sides)
-    return render_template(
-        Path(__file__), "choice.html.j2", html=True, number=number + 1, count=len(study.trials), left=left, right=right
-    )
-
-
-def outcome_html(sitting: Sitting) -> str:
-    """Return how often the person and the model were right, and in which choices."""
-    trials, correct = len(sitting.answers), sum(sitting.answers)
-    exposures = sitting.options.learning.exposures
-    percent = f"{100 * chance_of(correct, trials):.1f} %"
-    return render_template(
-        Path(__file__),
-        "outcome.html.j2",
-        html=True,
-        model=sitting.model,
-        rows=_shares(sitting),
-        chance=f"Guessing is right in {correct} or more of {count(trials, 'choice')} in {percent} of cases.",
-        steps="one pass over them" if exposures == 1 else f"{exposures} passes over them",
-        trials=_trials(sitting),
-    )
-
-
-def _shares(sitting: Sitting) -> list[dict[str, str]]:
-    exposures, rows = sitting.options.learning.exposures, sitting.rows
-    trials = len(sitting.study.trials)
-    both = [version for version in (AS_GIVEN, SWAPPED) if any(row.version == version for row in rows)]
-    shares = {
-        "you": (sum(sitting.answers) / trials, trials),
-        "the model before study": (share_correct(rows, 0, AS_GIVEN), trials),
-        "the model after study": (share_correct(rows, exposures, AS_GIVEN), trials),
-        "the model after study, and the same with new and studied pictures exchanged": (
-            share_correct(rows, exposures, *both),
-            len(both) * trials,
-        ),
-    }
-    return [
-        {"who": who, "right": f"{share * of:g}", "choices": str(of), "share": f"{100 * share:.0f} %"}
-        for who, (share, of) in shares.items()
-    ]
-
-
-def _trials(sitting: Sitting) -> list[dict[str, str]]:
-    study, last = sitting.study, sitting.options.learning.exposures
-    found = {(row.item, row.exposure): row for row in sitting.rows if row.version == AS_GIVEN}
-    return [
-        {
-            "studied": _picture(study, trial.studied.path),
-            "foil": _picture(study, trial.foil.path),
-            "you": _right(float(correct)),
-            "model": _right(found[trial.item, last].correct),
-            "before": _difference(found[trial.item, 0]),
-            "after": _difference(found[trial.item, last]),
-        }
-        for trial, correct in zip(study.trials, sitting.answers, strict=True)
-    ]
-
-
-def _right(correct: float) -> str:
-    return {1.0: "right", 0.0: "wrong"}.get(correct, "a tie")
-
-
-def _difference(row: TrialRow) -> str:
-    return f"{row.nll_foil - row.nll_studied:+.3f}"
-
-
-def _picture(study: StudyList, path: str) -> str:
-    return png(clip_to_image(study.pictures[path]))
 
 
 def memory_tab(tab: MemoryTab) -> None:
@@ -279,10 +175,10 @@ def memory_tab(tab: MemoryTab) -> None:
             source = gr.Radio(sources, value=TOYS, label="What is studied", elem_id="memory-source")
             foils = [(FOILS[condition], condition) for condition in CONDITIONS]
             condition = gr.Radio(foils, value="novel", label="What is new beside it", elem_id="memory-condition")
-            upload = gr.File(
-                label=f"Pictures of my own, {2 * FEWEST_TRIALS} to {2 * MOST_TRIALS}: {LIMITS.describe()}",
+            upload = gr.UploadButton(
+                f"Upload {2 * FEWEST_TRIALS} to {2 * MOST_TRIALS} pictures: {LIMITS.describe()}",
                 file_count="multiple",
-                visible=False,
+                visible=HIDDEN,
                 elem_id="memory-upload",
             )
             trials = gr.Slider(
@@ -305,18 +201,17 @@ def memory_tab(tab: MemoryTab) -> None:
                 left = gr.Button("I studied the left one", visible=HIDDEN, elem_id="memory-left")
                 right = gr.Button("I studied the right one", visible=HIDDEN, elem_id="memory-right")
 
-    quick: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [sitting, status, shown, begin, left, right]
     source.input(
-        lambda chosen: [gr.update(visible=chosen == TOYS), gr.update(visible=chosen == UPLOADS)],
+        lambda chosen: [gr.update(visible=chosen == each or HIDDEN) for each in (TOYS, TOYS, UPLOADS)],
         source,
-        [condition, upload],
-        **quick,
+        [condition, trials, upload],
+        **QUICK,
     )
     upload.upload(tab.upload, [upload, model], [pictures, status, upload], api_visibility="private")
     asked = [model, source, condition, trials, exposures, rate, seed, pictures]
-    go.click(tab.study, asked, outputs, **CONCURRENCY, show_progress="hidden", api_visibility="private")
-    stop.click(tab.stop, None, None, queue=False, **quick)
-    begin.click(tab.begin, sitting, outputs, **quick)
-    left.click(lambda now: tab.choose(now, True), sitting, outputs, **quick)
-    right.click(lambda now: tab.choose(now, False), sitting, outputs, **quick)
+    studying = go.click(tab.study, asked, outputs, **asking(status))
+    stop_on_click(stop, tab.sessions, status, studying)
+    begin.click(tab.begin, sitting, outputs, **QUICK)
+    left.click(lambda now: tab.choose(now, True), sitting, outputs, **QUICK)
+    right.click(lambda now: tab.choose(now, False), sitting, outputs, **QUICK)

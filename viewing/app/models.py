@@ -93,11 +93,14 @@ def load_models(options: AppOptions) -> Models:
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
-    """Return what people read of models: the ends of their paths if these differ, otherwise all of them, numbered."""
-    ends = [visible(path.name) for path in paths]
+    """Return what people read of models: the ends of their paths, numbered if two are the same.
+
+    Of the folders above nothing is said, as pages are shown to others, and exported.
+    """
+    ends = [visible(path.name if path.name not in ("", "..") else path.resolve().name) for path in paths]
     if len(set(ends)) == len(ends):
         return ends
-    return [f"{number}: {visible(path)}" for number, path in enumerate(paths, start=1)]
+    return [f"{number}: {end}" for number, end in enumerate(ends, start=1)]
 
 
 def _load_pair(name: str, gpt_path: Path, tokenizer_path: Path, precision: SamplingPrecision) -> Pair:

@@ -25,11 +25,15 @@ THEME = gr.themes.Base(
     button_primary_background_fill_hover="*primary_800",
     button_primary_background_fill_dark="*primary_700",
     button_primary_background_fill_hover_dark="*primary_600",
+    body_text_color_subdued="*neutral_500",
 )
-"""Fonts of the machine itself; buttons dark enough for the white of their words."""
+"""Fonts of the machine itself; buttons dark enough for the white of their words, and small words dark enough."""
 STYLE: dict[str, Any] = {
     "css": "".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("app.css", "tabs.css")),
-    "head": f"<script>{Path(__file__).with_name('line.js').read_text(encoding='utf-8')}</script>",
+    "head": "".join(
+        f"<script>{Path(__file__).with_name(name).read_text(encoding='utf-8')}</script>"
+        for name in ("line.js", "radios.js")
+    ),
 }
 
 

@@ -13,16 +13,19 @@ from typing import Any, get_args
 import gradio as gr
 from torch import Tensor
 
+from data.clip_format import ClipFormat
 from data.clips import as_clip
+from data.errors import MediaError
 from data.images import clip_to_image
 from data.video_writing import write_video
 from experiments.physics.manifest import CONTROL
 from experiments.physics.options import Concept
 from storage.templates import render_template
-from viewing.app.jobs import CONCURRENCY, Job, Worker
+from viewing.app.events import QUICK, asking, stop_on_click
+from viewing.app.jobs import Job, Worker
 from viewing.app.models import Models
 from viewing.app.pictures import data_uri, png
-from viewing.app.saying import sentence_of
+from viewing.app.saying import check_filled, sentence_of
 from viewing.app.sessions import Sessions
 from viewing.app.showing import said
 from viewing.app.surprising import (
@@ -45,6 +48,16 @@ MOST_SCENES = 10_000
 TICKS = 4
 """Spaces between numbers beside an axis, about."""
 START = "Press Show the films."
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A film that somebody has uploaded."""
+
+    levels: Tensor
+    """(3, T, H, W) uint8, H = W."""
+    form: ClipFormat
+    """Of the clips of the model that it was uploaded for."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +86,15 @@ class PhysicsTab:
     def upload(self, name: str, file: str, model: str) -> list[Any]:
         """Take a film that somebody brings, one of `NAMES`, in place of the one before."""
         try:
-            film = read_film(Path(file), longest_film(self.models[model]))
+            form = self.models[model].clip_format
+            levels = read_film(Path(file), longest_film(form))
         except Exception as error:
             return [None, said(sentence_of(error), error=True)]
-        seconds = film.shape[1] / self.models[model].clip_format.fps
-        return [film, said(f"Uploaded {name} film: {seconds:.2f} s are looked at, at most {MOST_SECONDS:g}.")]
+        seconds = levels.shape[1] / form.fps
+        return [
+            Brought(levels, form),
+            said(f"Uploaded {name} film: {seconds:.2f} s are looked at, at most {MOST_SECONDS:g}."),
+        ]
 
     def show(
         self,
@@ -87,21 +104,25 @@ class PhysicsTab:
         concept: str,
         hidden: bool,
         scene: float,
-        first: Tensor | None,
-        second: Tensor | None,
+        first: Brought | None,
+        second: Brought | None,
     ) -> list[Any]:
         """Show two films, before the model is asked."""
         session = self.sessions.find(request.session_hash)
         try:
             pair = self.models[model]
             if source == SCENE:
+                check_filled([concept, scene])
                 job: Job[int, FilmPair] = self.worker.start(
                     lambda _: render_films(pair, concept, int(scene), seed=0, hidden=hidden)
                 )
                 session.begin(job)
                 films = job.result()
             else:
-                films = films_as_given([film for film in (first, second) if film is not None])
+                brought = [film for film in (first, second) if film is not None]
+                if any(film.form != pair.clip_format for film in brought):
+                    raise MediaError(f"the films were uploaded for another model: upload them again for {pair.name}")
+                films = films_as_given([film.levels for film in brought])
             shown = Shown(model, films, pair.clip_format.fps)
             words = "Look at both. Which do you think surprises the model more? Then press Ask the model."
             return [shown, said(words), films_html(shown), ""]
@@ -126,10 +147,6 @@ class PhysicsTab:
             yield [said("Done."), surprise_html(shown, measured, guess)]
         except Exception as error:
             yield [said(sentence_of(error), error=True), gr.skip()]
-
-    def stop(self, request: gr.Request) -> None:
-        """Stop what was asked last."""
-        self.sessions.find(request.session_hash).stop()
 
 
 def films_html(shown: Shown) -> str:
@@ -276,17 +293,15 @@ def physics_tab(tab: PhysicsTab) -> None:
             films = gr.HTML(elem_id="physics-films")
             result = gr.HTML(elem_id="physics-result")
 
-    quick: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     source.input(
         lambda chosen: [gr.update(visible=chosen == SCENE), gr.update(visible=chosen == UPLOADS)],
         source,
         [of_scene, of_uploads],
-        **quick,
+        **QUICK,
     )
     for name, button, film in zip(NAMES, uploads, brought, strict=True):
         button.upload(partial(tab.upload, name), [button, model], [film, status], api_visibility="private")
     asked = [model, source, concept, hidden, scene, *brought]
-    working: dict[str, Any] = {**CONCURRENCY, "show_progress": "hidden", "api_visibility": "private"}
-    show.click(tab.show, asked, [shown, status, films, result], **working)
-    ask.click(tab.ask, [shown, guess], [status, result], **working)
-    stop.click(tab.stop, None, None, queue=False, **quick)
+    showing = show.click(tab.show, asked, [shown, status, films, result], **asking(status))
+    measuring = ask.click(tab.ask, [shown, guess], [status, result], **asking(status))
+    stop_on_click(stop, tab.sessions, status, showing, measuring)

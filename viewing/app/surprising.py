@@ -115,9 +115,9 @@ def render_films(pair: Pair, concept: str, scene: int, seed: int, hidden: bool) 
     return FilmPair(ordered, impossible, quadruple.timing.event / form.fps)
 
 
-def longest_film(pair: Pair) -> ClipFormat:
-    """Return the form in which films are read for a model, with as many frames as are looked at, at most."""
-    return replace(pair.clip_format, frames=round(MOST_SECONDS * pair.clip_format.fps))
+def longest_film(form: ClipFormat) -> ClipFormat:
+    """Return the form in which films are read for a model of clips, with as many frames as are looked at, at most."""
+    return replace(form, frames=round(MOST_SECONDS * form.fps))
 
 
 @torch.no_grad()

@@ -218,7 +218,13 @@ def _read(requests: Sequence[_Request]) -> Iterator[Reading | MediaError]:
     for request in requests:
         check = _check_film if request.path.suffix in VIDEO_SUFFIXES else _check_picture
         check(request.path, request.limits)
-        yield from [_read_from_beginning(request)] if request.film else read_items([(_first(request), request.form)])
+        if request.film:
+            yield _read_from_beginning(request)
+        else:
+            # Decoding ends before the answer is given, with which the file goes: an error of its end would be
+            # taken for the answer of the next file.
+            (answer,) = read_items([(_first(request), request.form)])
+            yield answer
 
 
 def _check_film(file: Path, limits: Limits) -> None:
