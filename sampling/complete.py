@@ -336,7 +336,7 @@ def _summarise(work: Work, options: CompleteOptions, out: Path) -> None:
     write_rows(out / "items.csv", entries, GalleryItem)
     shown = finished[:GRID_ITEMS]
     show_grid(_assemble(work, shown), [kept.item.name for kept in shown], out)
-    title = f"{options.prompt}: {len(finished)} items, {options.n} continuations each"
+    title = f"{options.prompt}: {count(len(finished), 'item')}, {count(options.n, 'continuation')} each"
     write_gallery(out, entries, title, _facts(work, options))
     write_text(out / "sample.json", to_json(_how_to_redo(work, options, finished)))
 
