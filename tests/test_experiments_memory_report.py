@@ -383,9 +383,9 @@ def test_best_remembered_images_come_first(tmp_path: Path) -> None:
     folder = make_stimuli(tmp_path / "list", trials)
     for number, colour in enumerate(("red", "blue")):
         Image.new("RGB", (8, 8), colour).save(folder / "study" / f"novel_{number}.png")
-    figure = show_items(items(trials), {"list": folder})
-    assert figure is not None
-    first_of_rows = [figure.axes[index].images[0].get_array()[0, 0].tolist() for index in (0, 8)]
+    drawing = show_items(items(trials), {"list": folder})
+    assert drawing is not None
+    first_of_rows = [drawing.figure.axes[index].images[0].get_array()[0, 0].tolist() for index in (0, 8)]
     assert first_of_rows == [[0, 0, 255], [255, 0, 0]]
 
 

@@ -20,8 +20,8 @@ from tiny import IMAGE, SHORT
 from viewing.app.completing import UPLOAD, Asked, CompletionTab
 from viewing.app.jobs import Worker
 from viewing.app.memory_tab import TOYS, UPLOADS, MemoryTab
-from viewing.app.models import Models
-from viewing.app.physics_tab import NAMES, PhysicsTab
+from viewing.app.models import Models, Pair
+from viewing.app.physics_tab import NAMES, NO_GUESS, Brought, PhysicsTab
 from viewing.app.sessions import Sessions
 from viewing.app.sitting import Sitting
 
@@ -158,11 +158,24 @@ def test_films_are_shown_to_the_model_that_they_were_uploaded_for(
     pair = clips.pairs[0]
     other = replace(pair, name="other", clip_format=replace(pair.clip_format, fps=4.0))
     tab = PhysicsTab(Models((pair, other)), Sessions(tmp_path), worker)
-    films = []
-    for number, name in enumerate(NAMES):
-        film = make_video(tmp_path / f"{number}.mp4", 12, 8, image=lambda frame, seed=number: noise(frame + 50 * seed))
-        films.append(tab.upload(name, str(film), pair.name)[0])
+    films = upload_films(tab, pair, tmp_path)
     shown, said, *_ = tab.show(VISITOR, "other", "uploads", "permanence", False, 0, *films)
     assert shown is None
     assert "The films were uploaded for another model: upload them again for other" in said
     assert tab.show(VISITOR, pair.name, "uploads", "permanence", False, 0, *films)[0].films.levels[0].shape[1] == 12
+
+
+def test_a_guess_about_the_films_before_is_forgotten(clips: Models, worker: Worker, tmp_path: Path) -> None:
+    tab = PhysicsTab(clips, Sessions(tmp_path), worker)
+    pair = clips.pairs[0]
+    *_, guess = tab.show(VISITOR, pair.name, "uploads", "permanence", False, 0, *upload_films(tab, pair, tmp_path))
+    assert guess == NO_GUESS
+
+
+def upload_films(tab: PhysicsTab, pair: Pair, folder: Path) -> list[Brought]:
+    """Return two films of 12 frames that were uploaded for a model."""
+    films = []
+    for number, name in enumerate(NAMES):
+        film = make_video(folder / f"{number}.mp4", 12, 8, image=lambda frame, seed=number: noise(frame + 50 * seed))
+        films.append(tab.upload(name, str(film), pair.name)[0])
+    return films

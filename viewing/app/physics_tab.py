@@ -107,7 +107,7 @@ class PhysicsTab:
         first: Brought | None,
         second: Brought | None,
     ) -> list[Any]:
-        """Show two films, before the model is asked."""
+        """Show two films, before the model is asked; a guess about those before is forgotten."""
         session = self.sessions.find(request.session_hash)
         try:
             pair = self.models[model]
@@ -125,9 +125,9 @@ class PhysicsTab:
                 films = films_as_given([film.levels for film in brought])
             shown = Shown(model, films, pair.clip_format.fps)
             words = "Look at both. Which do you think surprises the model more? Then press Ask the model."
-            return [shown, said(words), films_html(shown), ""]
+            return [shown, said(words), films_html(shown), "", NO_GUESS]
         except Exception as error:
-            return [None, said(sentence_of(error), error=True), "", ""]
+            return [None, said(sentence_of(error), error=True), "", "", NO_GUESS]
 
     def ask(self, request: gr.Request, shown: Shown | None, guess: str) -> Iterator[list[Any]]:
         """Measure the surprise of the films that are shown."""
@@ -302,6 +302,6 @@ def physics_tab(tab: PhysicsTab) -> None:
     for name, button, film in zip(NAMES, uploads, brought, strict=True):
         button.upload(partial(tab.upload, name), [button, model], [film, status], api_visibility="private")
     asked = [model, source, concept, hidden, scene, *brought]
-    showing = show.click(tab.show, asked, [shown, status, films, result], **asking(status))
+    showing = show.click(tab.show, asked, [shown, status, films, result, guess], **asking(status))
     measuring = ask.click(tab.ask, [shown, guess], [status, result], **asking(status))
     stop_on_click(stop, tab.sessions, status, showing, measuring)
